@@ -1,0 +1,73 @@
+# `make demo` and `make test` need nothing but Linux, make and Python 3.11 to 3.13; everything else is installed into .venv.
+SHELL := /bin/sh
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export SAM_CLI_TELEMETRY := 0
+SOURCES := functions layers local tests bench
+
+.PHONY: help demo up test pr lint types template build drift openapi lock bench clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+demo: .venv/ready ## a plan, from HTTP to Genesys and into the audit table, on this machine
+	@$(BIN)/python -m local.demo
+
+up: .venv/ready ## serve the embedded stack until Ctrl-C (python -m local.stack --help)
+	@$(BIN)/python -m local.stack --die-with-parent
+
+test: .venv/ready ## all tests
+	@$(BIN)/python -m pytest -q
+
+pr: lint types template build test drift ## what CI runs
+
+lint: .venv/ready
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+types: .venv/ready
+	$(BIN)/mypy layers/core/routing_weights functions local
+
+template: .venv/ready
+	$(BIN)/cfn-lint template.yaml
+	$(BIN)/python -m local.checks.inlined > .venv/inlined.yaml && $(BIN)/cfn-lint .venv/inlined.yaml
+	AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
+
+build: .venv/ready
+	$(BIN)/sam build
+	$(BIN)/python -m local.checks.bare_import
+
+drift: .venv/ready
+	$(BIN)/python -m local.checks.openapi | diff -u docs/openapi.json - || { echo "docs/openapi.json is old: make openapi"; exit 1; }
+	$(MAKE) --no-print-directory lock CHECK=1
+
+openapi: .venv/ready ## write docs/openapi.json from the code
+	$(BIN)/python -m local.checks.openapi > docs/openapi.json
+
+# The layer takes the versions of the embedded stack: what was tested is what is deployed.
+# With the old file as its start, uv keeps every pin that still fits: it changes only what pyproject.toml asks for.
+UV := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command "make lock"
+lock: .venv/ready ## compile the pinned requirements from pyproject.toml
+	@for pair in "requirements-dev.txt:--group dev" "layers/core/requirements.txt:--constraint requirements-dev.txt"; do \
+		file=$${pair%%:*}; new=.venv/$$(basename $$file); cp $$file $$new 2>/dev/null; \
+		$(UV) $${pair#*:} --output-file $$new || exit 1; \
+		if [ -z "$(CHECK)" ]; then cp $$new $$file; \
+		else diff -q $$file $$new || { echo "$$file is old: make lock"; exit 1; }; fi; done
+
+bench: .venv/ready ## measure: writes, requests, import times
+	@$(BIN)/python -m bench
+
+clean:
+	rm -rf .venv .aws-sam .hypothesis .pytest_cache .mypy_cache .ruff_cache
+
+.venv/ready: requirements-dev.txt
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 with venv was found. Install one, or say PYTHON=/path/to/python3."; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version), once; this takes a minute or two ..."
+	@rm -rf .venv && $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@touch $@

@@ -1,0 +1,49 @@
+"""Audit: closes the record of a distribution, as an item, as one log line, and as metrics."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from routing_weights.distribution import Queue
+from routing_weights.plan import Plan
+from routing_weights.record import closed
+from routing_weights.run import Outcome, Run
+from routing_weights.settings import Audited
+from routing_weights.store.audit import AuditTrail
+from routing_weights.store.documents import Documents
+
+logger = Logger()
+metrics = Metrics()
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    settings, run, outcome = (
+        Audited.load(),
+        Run.model_validate(event["run"]),
+        Outcome.model_validate(event["outcome"]),
+    )
+    logger.append_keys(distribution_id=run.distribution_id)
+    documents = Documents(settings.documents_bucket)
+    plan, before, after = (documents.find(run.distribution_id, name) for name in ("plan", "before", "after"))
+    record = closed(
+        run,
+        outcome,
+        plan=Plan.model_validate(plan) if plan else None,
+        before=Queue.from_json(before) if before else None,
+        projection=documents.find(run.distribution_id, "projection"),
+        after=Queue.from_json(after) if after else None,
+        at=datetime.now(UTC),
+    )
+    first = AuditTrail(settings.audit_table, documents).append(record)
+    logger.info("AUDIT", record=record)
+    if first:
+        metrics.add_metric(outcome.status.metric, MetricUnit.Count, 1)
+        metrics.add_metric("DistributionLatency", MetricUnit.Milliseconds, record["latency_ms"])
+        if record.get("balance_accuracy") is not None:
+            metrics.add_metric("BalanceAccuracy", MetricUnit.Percent, record["balance_accuracy"])
+    messages = [error["message"] for error in record["errors"]]
+    return {"status": outcome.status.value, "message": messages[0] if messages else outcome.status.value}

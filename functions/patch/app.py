@@ -1,0 +1,50 @@
+"""Patch: writes what differs from the before-image, the queue's setting or the members'."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from routing_weights.distribution import Queue, writes
+from routing_weights.errors import RateLimited
+from routing_weights.genesys.connect import contract, has_time
+from routing_weights.plan import Plan
+from routing_weights.run import Run
+from routing_weights.settings import GenesysCaller
+from routing_weights.store.documents import Documents
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """`{target: "queue"}` writes the setting; `{target: "members", next}` writes members from `next` on.
+
+    A tick ends when all are written, when the invocation's time is up, or when Genesys asks for a long pause; it says
+    where the next one begins, so no write is repeated.
+    """
+    settings, run = GenesysCaller.load(), Run.model_validate(event)
+    logger.append_keys(distribution_id=run.distribution_id)
+    documents = Documents(settings.documents_bucket)
+    plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
+    before = Queue.from_json(documents.get(run.distribution_id, "before"))
+    genesys = contract(settings, context, run)
+
+    if event["target"] == "queue":
+        written = genesys.write_queue(
+            before,
+            overflow_threshold=plan.overflow_threshold,
+            wrap_up_timeout_s=plan.wrap_up_timeout_s,
+            key=f"{run.distribution_id}:queue",
+        )
+        return {"written": written}
+
+    changes, position = writes(plan.weights, before), event["next"]
+    tick = {"total": len(changes), "pause_s": 0}
+    try:
+        while position < len(changes) and has_time(context):
+            member, weight = changes[position]
+            genesys.write_member(before, member, weight, key=f"{run.distribution_id}:member:{member.user_id}")
+            position += 1
+    except RateLimited as limited:
+        tick["pause_s"] = limited.details["retry_after_s"]
+    return {"next": position, **tick}

@@ -1,0 +1,170 @@
+"""Plans: the operators' door. POST /plans, GET /distributions/{id}, GET /queues/{queue_id}/distributions."""
+
+import base64
+import uuid
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+
+from routing_weights.api import (
+    Accepted,
+    Distribution,
+    DistributionPage,
+    ProblemDetails,
+    distribution,
+    moment,
+    problem_of,
+    summary,
+)
+from routing_weights.distribution import Status
+from routing_weights.errors import DistributionNotFound, RequestInvalid, RoutingWeightsError
+from routing_weights.intake import accept, open_distribution
+from routing_weights.plan import GenesysId
+from routing_weights.run import Origin, Run
+from routing_weights.settings import PlansSettings
+from routing_weights.store.audit import AuditTrail
+from routing_weights.store.documents import Documents
+from routing_weights.store.executions import Executions
+from routing_weights.strict_json import problem
+
+logger = Logger()
+app = APIGatewayHttpResolver(
+    enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
+)
+
+DistributionId = Annotated[str, Path(pattern=r"^[^\s/]{1,80}$", description="An execution's name.")]
+QueueId = Annotated[GenesysId, Path(description="The queue's id.")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Send the same key with a repeated request.",
+    ),
+]
+
+
+def _problems(*codes: HTTPStatus) -> dict[int, Any]:
+    content = {"application/problem+json": {"model": ProblemDetails}}
+    return {code.value: {"description": code.phrase, "content": content} for code in codes}
+
+
+@app.post(
+    "/plans",
+    status_code=HTTPStatus.ACCEPTED,
+    summary="Submit a plan",
+    description="Starts a distribution. The plan is validated at once; its outcome is at `Location`.",
+    responses={
+        202: {"description": "Accepted", "content": {"application/json": {"model": Accepted}}},
+        **_problems(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
+    },
+)
+def submit_plan(idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
+    settings, event = PlansSettings.load(), app.current_event
+    documents, trail = _trail(settings)
+    identity = event.request_context.authorizer.get("iam") or {}
+    origin = Origin(door="api", caller=str(identity.get("userArn") or ""))
+    # A refused plan has no execution, so the id of its record is made here.
+    run = Run(distribution_id=str(uuid.uuid4()), execution_arn="", started_at=datetime.now(UTC), origin=origin)
+    body = event.body or ""
+    run, plan = accept(run, base64.b64decode(body) if event.is_base64_encoded else body, trail)
+
+    started = Executions(settings.state_machine_arn).start(
+        documents.keep_plan(plan), origin.model_dump(), idempotency_key
+    )
+    run = run.model_copy(update={"distribution_id": started.distribution_id, "execution_arn": started.execution_arn})
+    open_distribution(run.model_copy(update={"started_at": started.started_at}), plan, trail)
+    accepted = Accepted(
+        distribution_id=run.distribution_id,
+        status=Status.INITIATED,
+        execution_arn=run.execution_arn,
+        requested_weights=plan.weights,
+        submitted_weights=plan.member_weights if plan.weights != plan.member_weights else None,
+    )
+    headers = {"Location": f"/distributions/{run.distribution_id}"}
+    return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, accepted, headers)
+
+
+@app.get(
+    "/distributions/<distribution_id>",
+    summary="One distribution",
+    description="Its status, what was asked, what was read back, and why it ended as it did.",
+    responses={
+        200: {"description": "OK", "content": {"application/json": {"model": Distribution}}},
+        **_problems(HTTPStatus.NOT_FOUND),
+    },
+)
+def get_distribution(distribution_id: DistributionId) -> Distribution:
+    _, trail = _trail(PlansSettings.load())
+    records = trail.find(distribution_id)
+    if not records:
+        raise DistributionNotFound(
+            f"No distribution has the id {distribution_id}. Look it up with GET /queues/{{queue_id}}/distributions."
+        )
+    return distribution(records)
+
+
+@app.get(
+    "/queues/<queue_id>/distributions",
+    summary="The audit trail of a queue",
+    description="Newest first. `from` and `to` are inclusive.",
+    responses={
+        200: {"description": "OK", "content": {"application/json": {"model": DistributionPage}}},
+        **_problems(HTTPStatus.UNPROCESSABLE_ENTITY),
+    },
+)
+def list_distributions(
+    queue_id: QueueId,
+    since: Annotated[str, Query(alias="from", max_length=40, description="RFC 3339; UTC without an offset.")] = "",
+    until: Annotated[str, Query(alias="to", max_length=40, description="RFC 3339; UTC without an offset.")] = "",
+    limit: Annotated[int, Query(ge=1, le=50)] = 20,
+    after: Annotated[str, Query(alias="next", max_length=2000, description="The `next` of the previous page.")] = "",
+) -> DistributionPage:
+    _, trail = _trail(PlansSettings.load())
+    begin, end = moment("from", since, "0000"), moment("to", until, "9999")
+    records, token = trail.of_queue(queue_id, since=begin, until=end, limit=limit, after=after or None)
+    return DistributionPage(items=[summary(record) for record in records], next=token)
+
+
+@app.exception_handler(RoutingWeightsError)
+def explain(error: RoutingWeightsError) -> Response[ProblemDetails]:
+    if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("Request failed", exc_info=error)
+    answer = problem_of(error)
+    return Response(answer.status, "application/problem+json", answer.model_dump_json(exclude_none=True))
+
+
+@app.exception_handler(RequestValidationError)
+def explain_parameters(error: RequestValidationError) -> Response[ProblemDetails]:
+    problems = [problem(str(e["loc"][-1]), str(e["msg"]), str(e["type"])) for e in error.errors()]
+    return explain(RequestInvalid("; ".join(f"{p['path']}: {p['message']}" for p in problems), errors=problems))
+
+
+@app.not_found
+def explain_route(_error: NotFoundError) -> Response[ProblemDetails]:
+    return explain(DistributionNotFound(f"There is no {app.current_event.http_method} {app.current_event.path}."))
+
+
+@app.exception_handler(Exception)
+def explain_bug(error: Exception) -> Response[ProblemDetails]:
+    logger.error("Unexpected error", exc_info=error)
+    return explain(
+        RoutingWeightsError("Something unexpected went wrong; it is in the log. Nothing was written to Genesys.")
+    )
+
+
+def _trail(settings: PlansSettings) -> tuple[Documents, AuditTrail]:
+    documents = Documents(settings.documents_bucket)
+    return documents, AuditTrail(settings.audit_table, documents)
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    return app.resolve(event, context)

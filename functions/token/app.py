@@ -1,0 +1,16 @@
+"""Token: the only reader of the client credentials. Runs one at a time and refreshes once for everybody."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from routing_weights.genesys.connect import issuer
+from routing_weights.settings import TokenSettings
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, bool]:
+    """`{refused}`: the fingerprint of the token that Genesys did not accept, empty where there is none."""
+    return {"refreshed": issuer(TokenSettings.load(), context).refresh(str(event.get("refused", "")))}

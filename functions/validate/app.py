@@ -1,0 +1,27 @@
+"""Validate: what a valid plan is, for every door. Opens the audit record; a refused plan's is closed at once."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from routing_weights.intake import accept, open_distribution, plan_text
+from routing_weights.run import Run
+from routing_weights.settings import Audited
+from routing_weights.store.audit import AuditTrail
+from routing_weights.store.documents import Documents
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    settings = Audited.load()
+    documents = Documents(settings.documents_bucket)
+    trail = AuditTrail(settings.audit_table, documents)
+    run = Run.model_validate(event)
+    logger.append_keys(distribution_id=run.distribution_id)
+    text, origin = plan_text(event["input"], documents)
+    run, plan = accept(run.model_copy(update={"origin": origin}), text, trail)
+    documents.put(run.distribution_id, "plan", plan.model_dump(exclude_defaults=True))
+    open_distribution(run, plan, trail)
+    return run.model_dump(mode="json")

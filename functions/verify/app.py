@@ -1,0 +1,42 @@
+"""Verify: what is claimed was read back. Also reads back after a failure, then without asking for a match."""
+
+import time
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from routing_weights.distribution import named
+from routing_weights.errors import VerificationFailed
+from routing_weights.genesys.connect import contract
+from routing_weights.plan import Plan
+from routing_weights.run import Run
+from routing_weights.settings import VerifySettings
+from routing_weights.store.documents import Documents
+from routing_weights.verification import SETTLING_S, settle, unverified
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """`{settle: true}` polls until the read-back equals the plan; else it reads once, after a short time to settle."""
+    settings, run = VerifySettings.load(), Run.model_validate(event)
+    logger.append_keys(distribution_id=run.distribution_id)
+    documents = Documents(settings.documents_bucket)
+    plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
+    genesys, timeout_s = contract(settings, context, run), settings.verify_timeout_s
+    if event["settle"]:
+        after = settle(genesys, plan, timeout_s=timeout_s, clock=time.monotonic, sleep=time.sleep)
+    else:
+        time.sleep(min(SETTLING_S, timeout_s))
+        after = genesys.read_queue(plan.queue_id)
+    documents.put(run.distribution_id, "after", after.to_json())
+    differing = unverified(plan, after)
+    if event["settle"] and differing:
+        raise VerificationFailed(
+            f"Genesys accepted the writes, and {timeout_s:g} s later still holds something else for "
+            f"{named(differing)}. "
+            "Compare requested and applied weights in the record, then send the plan again.",
+            members=differing[:100],
+        )
+    return {"differing": len(differing)}

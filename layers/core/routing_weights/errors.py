@@ -1,0 +1,150 @@
+"""Every error of the system. The class name is the contract with the state machine (`ErrorEquals`)."""
+
+import json
+from typing import Any, ClassVar
+
+
+class RoutingWeightsError(Exception):
+    """Something went wrong, with a sentence for the reader and details for the record.
+
+    `str(error)` is the wire form, a JSON object `{"message": ..., **details}`: the Lambda runtime puts it into
+    `errorMessage`, Step Functions carries it as `Cause`, and the audit record takes it apart again. Show people
+    `error.message`.
+    """
+
+    retryable: ClassVar[bool] = False
+    http_status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details
+
+    def __str__(self) -> str:
+        return json.dumps({"message": self.message, **self.details}, ensure_ascii=False)
+
+    @classmethod
+    def problem_type(cls) -> str:
+        """The `type` of an RFC 9457 problem: stable, relative to the API, documented in docs/errors.md."""
+        kebab = "".join(f"-{c.lower()}" if c.isupper() else c for c in cls.__name__).lstrip("-")
+        return f"/problems/{kebab}"
+
+
+def from_wire(error_type: str, error_message: str) -> RoutingWeightsError:
+    """The error that a Lambda reported as `errorType` and `errorMessage`; an unknown type stays what it says."""
+    try:
+        wire = json.loads(error_message)
+    except ValueError:
+        wire = None
+    if not isinstance(wire, dict) or "message" not in wire:
+        wire = {"message": error_message}
+    message = str(wire.pop("message"))
+    known = {cls.__name__: cls for cls in RoutingWeightsError.__subclasses__()}
+    if error_type in known:
+        return known[error_type](message, **wire)
+    return RoutingWeightsError(f"{error_type}: {message}" if message else error_type, **wire)
+
+
+# ---- the plan --------------------------------------------------------------------------------------------------------
+
+
+class PlanInvalid(RoutingWeightsError):
+    """The plan breaks a rule. `details["errors"]` has each one: path, message, type."""
+
+    http_status = 422
+    title = "The plan is not valid"
+
+
+class IdempotencyConflict(RoutingWeightsError):
+    """The Idempotency-Key was used for another plan."""
+
+    http_status = 409
+    title = "The Idempotency-Key belongs to another plan"
+
+
+class RequestInvalid(RoutingWeightsError):
+    """A path, query or header parameter breaks a rule."""
+
+    http_status = 422
+    title = "The request is not valid"
+
+
+class DistributionNotFound(RoutingWeightsError):
+    """No distribution has this id."""
+
+    http_status = 404
+    title = "No such distribution"
+
+
+# ---- the projection --------------------------------------------------------------------------------------------------
+
+
+class MemberNotInQueue(RoutingWeightsError):
+    """The plan gives weight to someone who is not a member of the queue."""
+
+
+class QueueSaturated(RoutingWeightsError):
+    """The projected load is too much for the queue's capacity, or there is no capacity."""
+
+
+class SkillNotCovered(RoutingWeightsError):
+    """No active agent has a skill that the plan requires."""
+
+
+class ForecastMissing(RoutingWeightsError):
+    """No source knows the queue's load."""
+
+
+# ---- Genesys ---------------------------------------------------------------------------------------------------------
+
+
+class QueueNotFound(RoutingWeightsError):
+    """Genesys knows no such queue, or does not show it to this OAuth client."""
+
+
+class Unauthorized(RoutingWeightsError):
+    """Genesys refuses the token even after a refresh, or refuses the client credentials."""
+
+
+class Forbidden(RoutingWeightsError):
+    """The OAuth client lacks a scope."""
+
+
+class RateLimited(RoutingWeightsError):
+    """Genesys asks for a pause too long to sleep in a function: `details["retry_after_s"]`, whole seconds."""
+
+    retryable = True
+
+
+class GenesysUnavailable(RoutingWeightsError):
+    """Genesys did not answer, or answered 5xx, for as long as the request's deadline allowed."""
+
+    retryable = True
+
+
+class GenesysRefused(RoutingWeightsError):
+    """Genesys answered a 4xx that no retry can mend."""
+
+
+class GenesysAnswerInvalid(RoutingWeightsError):
+    """Genesys answered something that the contract does not allow."""
+
+
+class VerificationFailed(RoutingWeightsError):
+    """What was read back differs from the plan: `details["members"]`."""
+
+
+# ---- our own services ------------------------------------------------------------------------------------------------
+
+
+class StoreUnavailable(RoutingWeightsError):
+    """DynamoDB, S3, Secrets Manager or Step Functions did not do what it was asked."""
+
+    retryable = True
+    http_status = 503
+    title = "A service that this one needs did not answer"
+
+
+class ConfigurationInvalid(RoutingWeightsError):
+    """The deployment is not set up: a parameter or a secret is missing or malformed."""

@@ -1,0 +1,1 @@
+"""The Genesys side: token, HTTP client, and one module per contract."""

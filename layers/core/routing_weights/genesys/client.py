@@ -1,0 +1,86 @@
+"""The Genesys API for every contract: bearer token, one refresh after a 401, refusals explained."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import requests
+
+from routing_weights.errors import (
+    Forbidden,
+    GenesysAnswerInvalid,
+    GenesysRefused,
+    RoutingWeightsError,
+    Unauthorized,
+)
+from routing_weights.genesys.transport import Transport, said_by_genesys
+
+
+class Tokens(Protocol):
+    """Where access tokens come from."""
+
+    def current(self) -> str: ...
+
+    def replace(self, refused: str) -> str:
+        """A token other than `refused`, which Genesys did not accept."""
+        ...
+
+
+@dataclass
+class GenesysClient:
+    """Requests to one Genesys organisation."""
+
+    base_url: str
+    tokens: Tokens
+    transport: Transport
+    scopes: dict[str, str]
+    """By HTTP method: the scope to name when Genesys answers 403."""
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """The JSON document at `path`."""
+        response = self._send("GET", path, params=query)
+        try:
+            return response.json()
+        except requests.JSONDecodeError as error:
+            raise GenesysAnswerInvalid(f"Genesys answered GET {path} with something that is not JSON.") from error
+
+    def patch(self, path: str, body: dict[str, Any], *, idempotency_key: str) -> None:
+        """Send `body`. That it was accepted does not mean that it was applied: read it back."""
+        self._send("PATCH", path, json=body, headers={"X-Genesys-Idempotency-Key": idempotency_key})
+
+    def _send(
+        self, method: str, path: str, *, headers: dict[str, str] | None = None, **parts: Any
+    ) -> requests.Response:
+        what, token = f"{method} {path}", self.tokens.current()
+        response = self._send_as(token, what, method, path, headers or {}, parts)
+        if response.status_code == requests.codes.unauthorized:
+            token = self.tokens.replace(token)
+            response = self._send_as(token, what, method, path, headers or {}, parts)
+        if response.status_code in {requests.codes.ok, requests.codes.accepted, requests.codes.no_content}:
+            return response
+        raise self._refusal(what, method, response)
+
+    def _send_as(
+        self, token: str, what: str, method: str, path: str, headers: dict[str, str], parts: dict[str, Any]
+    ) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", **headers}
+        return self.transport.send(what, method, f"{self.base_url}{path}", headers=headers, **parts)
+
+    def _refusal(self, what: str, method: str, response: requests.Response) -> RoutingWeightsError:
+        said = said_by_genesys(response)
+        details = {"http_status": response.status_code, **said}
+        quote = f' Genesys says: "{said["genesys_message"]}".' if said.get("genesys_message") else ""
+        if response.status_code == requests.codes.unauthorized:
+            return Unauthorized(
+                f"Genesys refuses {what} even with a new token.{quote} "
+                "Check that the OAuth client in CredentialsSecret is active and belongs to this organisation.",
+                **details,
+            )
+        if response.status_code == requests.codes.forbidden:
+            return Forbidden(
+                f"The OAuth client may not do {what}: it needs the scope {self.scopes[method]}.{quote} "
+                "Add the scope to the client in the Genesys admin console, then send the plan again.",
+                **details,
+            )
+        if response.status_code < requests.codes.bad_request:
+            return GenesysAnswerInvalid(f"Genesys answered {what} with status {response.status_code}.", **details)
+        return GenesysRefused(f"Genesys refuses {what} with status {response.status_code}.{quote}", **details)

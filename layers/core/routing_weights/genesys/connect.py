@@ -1,0 +1,65 @@
+"""Builds the contract that a function speaks, within the time that its invocation has."""
+
+import math
+import time
+from functools import cache
+from typing import Any
+
+import requests
+
+from routing_weights.genesys.client import GenesysClient
+from routing_weights.genesys.contracts import Contract, score
+from routing_weights.genesys.token import StoredTokens, TokenIssuer
+from routing_weights.genesys.transport import Deadline, Transport
+from routing_weights.run import Run
+from routing_weights.settings import GenesysCaller, TokenSettings
+from routing_weights.store.secrets import JsonSecret, TokenFunction
+
+RESERVE_S = 12.0
+"""What a function keeps of its time for one more answer (read time-out 10 s) and its own last words."""
+MAX_RUN_S = 5400.0
+"""A run is not kept waiting longer than this, well before the state machine's own time-out of 7200 s."""
+
+
+@cache
+def _session() -> requests.Session:
+    """One connection pool per process."""
+    session = requests.Session()
+    session.trust_env = False  # a .netrc would replace the token
+    return session
+
+
+@cache
+def _tokens(settings: GenesysCaller) -> StoredTokens:
+    return StoredTokens(JsonSecret(settings.token_secret), TokenFunction(settings.token_function).refresh)
+
+
+def deadline(context: Any, run: Run | None = None) -> Deadline:
+    left = context.get_remaining_time_in_millis() / 1000 - RESERVE_S
+    give_up = run.started_at.timestamp() + MAX_RUN_S if run else math.inf
+    return Deadline(at=time.monotonic() + left, give_up_at=give_up)
+
+
+def has_time(context: Any) -> bool:
+    """Whether this invocation may begin one more write and still finish it in order."""
+    return bool(context.get_remaining_time_in_millis() / 1000 > 2 * RESERVE_S)
+
+
+def contract(settings: GenesysCaller, context: Any, run: Run) -> Contract:
+    """The deployment's contract, authorised, with the time that `context` leaves."""
+    transport = Transport(_session(), deadline(context, run), settings.max_retry_after_s)
+    client = GenesysClient(settings.genesys_base_url, _tokens(settings), transport, score.SCOPE_BY_METHOD)
+    return score.ScoreContract(client)
+
+
+def issuer(settings: TokenSettings, context: Any) -> TokenIssuer:
+    def token_request() -> tuple[str, dict[str, Any]]:
+        client_id, client_secret = settings.credentials(JsonSecret(settings.credentials_secret).read())
+        return score.token_request(settings.login_url, client_id, client_secret)
+
+    return TokenIssuer(
+        secret=JsonSecret(settings.token_secret),
+        transport=Transport(_session(), deadline(context), settings.max_retry_after_s),
+        token_request=token_request,
+        revoke_url=f"{settings.genesys_base_url}/api/v2/tokens/me",
+    )

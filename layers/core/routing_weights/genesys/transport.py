@@ -1,0 +1,166 @@
+"""HTTP with manners: time-outs everywhere, bounded retries, and never a request before Retry-After allows it."""
+
+import math
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+from aws_lambda_powertools import Logger
+
+from routing_weights.errors import GenesysUnavailable, RateLimited
+
+logger = Logger(child=True)
+
+CONNECT_TIMEOUT_S = 3.05
+READ_TIMEOUT_S = 10.0
+MAX_ATTEMPTS = 6
+"""For 5xx answers and lost connections; 429 answers are bounded by the deadline."""
+BACKOFF_BASE_S = 0.25
+BACKOFF_CAP_S = 5.0
+UNKNOWN_PAUSE_S = 10
+"""How long the state machine waits when Genesys limits the rate and does not say until when."""
+
+_HTTP_TOO_MANY, _HTTP_SERVER_ERROR = 429, 500
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """Until when this invocation may work, and until when its run may be kept waiting."""
+
+    at: float
+    """On the monotonic clock."""
+    give_up_at: float = math.inf
+    """On the wall clock. After it a pause is no longer worth waiting for: the run fails, and says so."""
+
+
+@dataclass
+class Transport:
+    """Sends one request at a time; clock, sleep and randomness are passed in, so tests neither wait nor guess."""
+
+    session: requests.Session
+    deadline: Deadline
+    max_retry_after_s: float
+    clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    jitter: Callable[[], float] = random.random
+    requests_sent: int = field(default=0, init=False)
+
+    def send(self, what: str, method: str, url: str, **parts: Any) -> requests.Response:
+        """The answer that no retry would change: anything but 429 and 5xx. `what` names the request in messages.
+
+        Raises:
+            GenesysUnavailable: lost connections or 5xx until the attempts or the deadline ran out.
+            RateLimited: Genesys asks for a pause longer than `max_retry_after_s`, or than the deadline leaves.
+        """
+        failures = limited = 0
+        while True:
+            try:
+                response = self._once(what, method, url, parts)
+            except requests.RequestException as error:
+                # The class only: a requests message holds the URL.
+                failures = self._back_off(what, failures, type(error).__name__)
+                continue
+            if response.status_code == _HTTP_TOO_MANY:
+                limited += 1
+                self._pause(what, response, limited)
+            elif response.status_code >= _HTTP_SERVER_ERROR:
+                failures = self._back_off(what, failures, f"status {response.status_code}")
+            else:
+                return response
+
+    def _once(self, what: str, method: str, url: str, parts: dict[str, Any]) -> requests.Response:
+        left = self.deadline.at - self.clock()
+        if left <= 0:
+            raise GenesysUnavailable(f"There was no time left for {what}.")
+        self.requests_sent += 1
+        timeout = (CONNECT_TIMEOUT_S, min(READ_TIMEOUT_S, max(left, 1.0)))
+        # A redirect would carry the token to another host.
+        return self.session.request(method, url, timeout=timeout, allow_redirects=False, **parts)
+
+    def _back_off(self, what: str, failures: int, reason: str) -> int:
+        """Sleep exponentially longer with full jitter; returns the number of failures so far."""
+        failures += 1
+        wait = self.jitter() * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** (failures - 1))
+        if failures >= MAX_ATTEMPTS or self.clock() + wait >= self.deadline.at:
+            raise GenesysUnavailable(
+                f"Genesys did not do {what}: {reason} at attempt {failures}. "
+                "Check the Genesys status page and the deployment's GenesysBaseUrl, then send the plan again."
+            )
+        logger.warning(
+            "Genesys failed, trying again",
+            request=what,
+            reason=reason,
+            attempt=failures,
+            wait_s=round(wait, 3),
+        )
+        self.sleep(wait)
+        return failures
+
+    def _pause(self, what: str, response: requests.Response, limited: int) -> None:
+        """Sleep for as long as Genesys asks, or raise RateLimited where that is for the state machine to wait."""
+        asked = retry_after_s(response.headers, now=self.wall_clock())
+        if asked is None and limited >= MAX_ATTEMPTS:
+            asked = UNKNOWN_PAUSE_S
+        if asked is None:
+            wait = self.jitter() * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**limited)
+        else:
+            wait = asked + self.jitter() * 0.1  # later than asked, never earlier
+        if wait > self.max_retry_after_s + 0.1 or self.clock() + wait >= self.deadline.at:
+            self._leave_waiting_to_the_state_machine(what, wait)
+        logger.info("Genesys limits the rate, sleeping", request=what, wait_s=round(wait, 3))
+        self.sleep(wait)
+
+    def _leave_waiting_to_the_state_machine(self, what: str, wait: float) -> None:
+        seconds = math.ceil(wait)
+        if self.wall_clock() + seconds > self.deadline.give_up_at:
+            raise GenesysUnavailable(
+                f"Genesys still limits the rate at {what} and asks for {seconds} s more, longer than a run may "
+                "take. Send the plan again when other integrations are quieter, or ask Genesys for a higher limit."
+            )
+        raise RateLimited(f"Genesys limits the rate at {what} and asks to wait {seconds} s.", retry_after_s=seconds)
+
+
+def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
+    """The seconds that a Retry-After header asks to wait, at least 0; None without one that can be read.
+
+    It is a number of seconds or an HTTP date (RFC 9110 section 10.2.3). A date has whole seconds, so it is measured
+    against the answer's own Date, which was cut off the same way; without one, a second is added to our clock's.
+    """
+    value = headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(value)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    except ValueError:
+        pass
+    try:
+        until = parsedate_to_datetime(value).timestamp()
+    except ValueError:
+        return None
+    try:
+        return max(0.0, until - parsedate_to_datetime(headers.get("Date", "")).timestamp())
+    except ValueError:
+        return max(0.0, until - now + 1)
+
+
+def said_by_genesys(response: requests.Response) -> dict[str, str]:
+    """Code, message and correlation id of an error answer, cut to a length that fits a record; never the request."""
+    try:
+        body = response.json()
+    except requests.JSONDecodeError:
+        body = {}
+    body = body if isinstance(body, dict) else {}
+    found = {
+        "genesys_code": body.get("code") or body.get("error"),
+        "genesys_message": body.get("message") or body.get("error_description"),
+        "correlation_id": response.headers.get("ININ-Correlation-Id") or body.get("contextId"),
+    }
+    return {
+        key: "".join(c for c in value[:300] if c.isprintable())
+        for key, value in found.items()
+        if isinstance(value, str)
+    }

@@ -1,0 +1,179 @@
+"""What a valid plan is. No AWS, no HTTP."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from decimal import ROUND_FLOOR, Context, Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from routing_weights import strict_json
+from routing_weights.errors import PlanInvalid
+from routing_weights.strict_json import Problem, problem
+
+MAX_MEMBERS = 5_000
+MAX_PROBLEMS_LISTED = 100
+"""Problems beyond this are counted, not listed: a Step Functions cause holds 32 KiB."""
+
+GenesysId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$", strict=True)]
+"""An id that is safe in a URL path: letters, digits, `-` and `_`, 1 to 64 of them."""
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
+"""A finite number in [0, 1]; booleans and numbers in strings are refused."""
+
+_LINE = r"^[^\x00-\x1f\x7f]*$"
+
+
+class Plan(BaseModel):
+    """What is wanted for one queue, the same for every door."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    queue_id: GenesysId = Field(description="The queue's id.")
+    member_weights: dict[GenesysId, Share] = Field(
+        min_length=1,
+        max_length=MAX_MEMBERS,
+        description="The preference for each member, by user id, in [0, 1]; they sum to at most 1.",
+    )
+    overflow_threshold: Share = Field(description="The utilization at which the queue overflows, in [0, 1].")
+    utilization_target: Share = Field(
+        description="The share of an agent's time that may be busy, in [0, 1]: capacity = active agents x target."
+    )
+    strategy_reference: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$", strict=True)] = Field(
+        description="The name of the routing strategy that the weights belong to; recorded, not interpreted."
+    )
+    projected_load: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)] | None = Field(
+        default=None,
+        description="The load to project with, in erlangs. Without it the forecast source is asked.",
+    )
+    required_skills: list[
+        Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE, strict=True)]
+    ] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Skills, by id or name, that active agents must cover.",
+    )
+    wrap_up_timeout_s: Annotated[int, Field(ge=1, le=3600, strict=True)] | None = Field(
+        default=None, description="The queue's wrap-up time-out in seconds. Left alone when absent."
+    )
+    normalize: bool = Field(default=False, description="Scale weights proportionally when they sum to more than 1.")
+    dry_run: bool = Field(default=False, description="Validate and project, write nothing to Genesys.")
+    requested_by: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE, strict=True)] | None = (
+        Field(default=None, description="Who wants this, for the audit record.")
+    )
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_LINE, strict=True)] | None = Field(
+        default=None, description="Why, for the audit record."
+    )
+
+    @model_validator(mode="after")
+    def _sum_is_at_most_one(self) -> Self:
+        total = weight_sum(self.member_weights)
+        if total > 1 and not self.normalize:
+            raise ValueError(f"the weights sum to {total:.12g}, more than 1: lower them, or set normalize to true")
+        return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights to apply: as sent, or scaled when the plan says `normalize` and they sum to more than 1."""
+        return normalized(self.member_weights) if self.normalize else self.member_weights
+
+    def canonical(self) -> str:
+        """The plan as JSON text, the same text for the same plan: sorted keys, defaults left out."""
+        return json.dumps(
+            self.model_dump(exclude_defaults=True), sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical text, hexadecimal."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+def weight_sum(weights: Mapping[str, float]) -> float:
+    """The sum, correctly rounded, so that the order does not matter and ten times 0.1 is 1 (`math.fsum`)."""
+    return math.fsum(weights.values())
+
+
+def normalized(weights: Mapping[str, float]) -> dict[str, float]:
+    """Scale `weights` proportionally so that they sum to at most 1; weights that do already are returned unchanged.
+
+    Exact in decimal: each weight is divided by the decimal sum and rounded down at the 15th place, so the result
+    does not depend on the order and never sums to more than 1.
+    """
+    if weight_sum(weights) <= 1:
+        return dict(weights)
+    exact = Context(prec=400, rounding=ROUND_FLOOR)  # the sum of doubles in [0, 1] needs at most 341 digits
+    decimals = {member: Decimal(repr(weight)) for member, weight in weights.items()}
+    total = Decimal(0)
+    for value in decimals.values():
+        total = exact.add(total, value)
+    place = Decimal("1e-15")
+    return {
+        member: float(exact.divide(value, total).quantize(place, context=exact)) for member, value in decimals.items()
+    }
+
+
+def parse_plan(raw: str | bytes) -> Plan:
+    """Read a plan from JSON text.
+
+    Raises:
+        PlanInvalid: with every problem at once, each with its path.
+    """
+    document, problems = strict_json.load(raw)
+    if document is None and problems:
+        raise plan_invalid(problems)
+    try:
+        plan = Plan.model_validate(document)
+    except ValidationError as error:
+        problems.extend(_problem(entry) for entry in error.errors(include_url=False, include_input=False))
+        problems.extend(_sum_problem(document, problems))
+    if problems:
+        raise plan_invalid(problems)
+    return plan
+
+
+def validate_plan(document: Any) -> Plan:
+    """The same rules for a document that was already parsed (the console's input)."""
+    return parse_plan(json.dumps(document))
+
+
+def plan_invalid(problems: list[Problem]) -> PlanInvalid:
+    listed = problems[:MAX_PROBLEMS_LISTED]
+    count = len(problems)
+    lead = "; ".join(f"{p['path'] or 'plan'}: {p['message']}" for p in listed[:3])
+    more = f"; and {count - 3} more" if count > 3 else ""  # noqa: PLR2004 - three are quoted
+    return PlanInvalid(f"{lead}{more}", errors=listed, error_count=count)
+
+
+def _problem(entry: Mapping[str, Any]) -> Problem:
+    loc, message = list(entry["loc"]), str(entry["msg"]).removeprefix("Value error, ")
+    if not loc and entry["type"] == "value_error":
+        return problem("member_weights", message, "weight_sum")
+    if loc and loc[-1] == "[key]":
+        loc.pop()
+        message = "an id is 1 to 64 letters, digits, '-' and '_'"
+    if entry["type"] == "extra_forbidden":
+        message = "this field is unknown"
+    return problem(".".join(str(part)[:80] for part in loc), message, str(entry["type"]))
+
+
+def _sum_problem(document: Any, problems: list[Problem]) -> list[Problem]:
+    """The sum rule, where another field's error kept the model from checking it: all errors at once."""
+    weights = document.get("member_weights") if isinstance(document, dict) else None
+    if not isinstance(weights, dict) or document.get("normalize") is True:
+        return []
+    if any(p["path"].startswith("member_weights") for p in problems):
+        return []
+    total = weight_sum(weights)
+    return (
+        [
+            problem(
+                "member_weights",
+                f"the weights sum to {total:.12g}, more than 1: lower them, or set normalize to true",
+                "weight_sum",
+            )
+        ]
+        if total > 1
+        else []
+    )

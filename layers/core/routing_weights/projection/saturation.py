@@ -1,0 +1,147 @@
+"""Projection v1: the saturation ratio and the coverage of required skills.
+
+capacity [erlangs] = active agents x the plan's utilization target
+saturation ratio   = projected load [erlangs] / capacity
+
+The source document multiplies by the queue's own overflow threshold instead, which the same run then overwrites, so
+that an accepted plan would block its own repetition; that figure is reported as `queue_threshold_ratio` and gates
+nothing (ADR 4).
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from routing_weights.distribution import Queue
+from routing_weights.errors import QueueSaturated, SkillNotCovered
+from routing_weights.plan import Plan
+
+RATIO_TOLERANCE = 1e-9
+"""45.6 erlangs on 48 is 0.95, not 0.9500000000000001."""
+MIN_CAPACITY = 1e-9
+"""Erlangs. Less is no capacity at all: a ratio would be a number without a meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """A load with its provenance."""
+
+    load: float
+    """Erlangs, >= 0."""
+    source: Literal["plan", "forecast_table", "default_parameter"]
+    age_s: float | None = None
+    """Seconds since it was stored; None where that has no meaning (the plan) or is unknown."""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What the plan will do, with the figures that decided."""
+
+    verdict: Literal["pass", "blocked"]
+    reason: str
+    active_agents: int
+    members_read: int
+    capacity: float
+    projected_load: float
+    saturation_ratio: float | None
+    """None where there is no capacity to divide by."""
+    saturation_limit: float
+    queue_threshold_ratio: float | None
+    source: str
+    source_age_s: float | None
+    source_detail: str
+    skill_coverage: dict[str, float]
+    """By required skill: the share of active agents who have it, in [0, 1]."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def raise_if_blocked(self) -> None:
+        """Raise QueueSaturated or SkillNotCovered where the verdict is `blocked`, with the reason as its message."""
+        if self.verdict == "blocked":
+            uncovered = any(share == 0 for share in self.skill_coverage.values()) and self.active_agents > 0
+            within = (
+                self.saturation_ratio is not None and self.saturation_ratio <= self.saturation_limit + RATIO_TOLERANCE
+            )
+            raise (SkillNotCovered if uncovered and within else QueueSaturated)(self.reason)
+
+
+def project(plan: Plan, queue: Queue, forecast: Forecast, *, limit: float) -> Projection:
+    """Project `plan` on `queue`.
+
+    Args:
+        plan: a valid plan.
+        queue: as read from Genesys just now.
+        forecast: the load to expect, in erlangs.
+        limit: the saturation ratio above which a plan is blocked, in (0, 1].
+    """
+    active = [member for member in queue.members if member.active]
+    capacity = len(active) * plan.utilization_target
+    ratio = _ratio(forecast.load, capacity)
+    coverage = {
+        skill: (sum(skill in member.skills for member in active) / len(active) if active else 0.0)
+        for skill in plan.required_skills
+    }
+    reasons = _blocks(plan, queue, forecast, active_agents=len(active), ratio=ratio, limit=limit, coverage=coverage)
+    return Projection(
+        verdict="blocked" if reasons else "pass",
+        reason=" ".join(reasons)
+        or f"{forecast.load:g} erlangs on {len(active)} active agents x {plan.utilization_target:g} is {ratio:.3f}, "
+        f"at most the limit of {limit:g}.",
+        active_agents=len(active),
+        members_read=len(queue.members),
+        capacity=capacity,
+        projected_load=forecast.load,
+        saturation_ratio=ratio,
+        saturation_limit=limit,
+        queue_threshold_ratio=_ratio(forecast.load, len(active) * (queue.overflow_threshold or 0.0)),
+        source=forecast.source,
+        source_age_s=forecast.age_s,
+        source_detail=forecast.detail,
+        skill_coverage=coverage,
+    )
+
+
+def _ratio(load: float, capacity: float) -> float | None:
+    return load / capacity if capacity >= MIN_CAPACITY else None
+
+
+def _blocks(
+    plan: Plan,
+    queue: Queue,
+    forecast: Forecast,
+    *,
+    active_agents: int,
+    ratio: float | None,
+    limit: float,
+    coverage: dict[str, float],
+) -> Sequence[str]:
+    where = f"Queue {queue.queue_id}"
+    reasons = []
+    if active_agents == 0:
+        reasons.append(
+            f"{where} has no active agents: none of its {len(queue.members)} members is joined and on queue. "
+            "Bring agents on queue, then send the plan again."
+        )
+    elif ratio is None:
+        reasons.append(
+            f"{where} has no capacity: {active_agents} active agents x a utilization target of "
+            f"{plan.utilization_target:g} is none. "
+            "Raise utilization_target."
+        )
+    elif ratio > limit + RATIO_TOLERANCE:
+        reasons.append(
+            f"{where} has {active_agents} active agents x {plan.utilization_target:g} = "
+            f"{active_agents * plan.utilization_target:g} erlangs of capacity; the projected load is {forecast.load:g} "
+            f"({forecast.source}), a saturation ratio of {ratio:.3f}, above {limit:g}: "
+            "lower the load, add agents, or raise utilization_target."
+        )
+    uncovered = [skill for skill, share in coverage.items() if share == 0]
+    if uncovered and active_agents:
+        reasons.append(
+            f"No active agent of queue {queue.queue_id} has the required "
+            f"skill{'s' if len(uncovered) > 1 else ''} {', '.join(uncovered)}: "
+            "assign it to an agent, or take it out of required_skills."
+        )
+    return reasons

@@ -1,0 +1,123 @@
+"""What the audit records say. Pure: what was stored and read back goes in, the record comes out."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from routing_weights.distribution import Queue, Status, balance_accuracy, same
+from routing_weights.plan import Plan
+from routing_weights.run import Outcome, Run
+from routing_weights.strict_json import Problem
+
+OPENED, CLOSED = "0-opened", "9-closed"
+
+Record = dict[str, Any]
+
+
+def timestamp(at: datetime) -> str:
+    """RFC 3339 in UTC with milliseconds: fixed width, so it sorts as text."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def opened(run: Run, plan: Plan, at: datetime) -> Record:
+    """A door accepted the plan."""
+    return {
+        "distribution_id": run.distribution_id,
+        "record": OPENED,
+        "opened_queue_id": plan.queue_id,
+        "timestamp": timestamp(at),
+        "status": Status.INITIATED.value,
+        **_who(run),
+        **_asked(plan),
+    }
+
+
+def refused(run: Run, queue_id: str | None, problems: list[Problem], at: datetime) -> list[Record]:
+    """A door refused the plan: its opening and its closing at once. `queue_id` None where the plan names none."""
+    common: Record = {
+        "distribution_id": run.distribution_id,
+        "timestamp": timestamp(at),
+        "status": Status.VALIDATION_FAILED.value,
+        "queue_id": queue_id,
+        **_who(run),
+    }
+    errors = [{"type": p["type"], "path": p["path"], "message": p["message"]} for p in problems]
+    closing = {**common, "record": CLOSED, "latency_ms": run.latency_ms(at), "errors": errors}
+    return [{**common, "record": OPENED, "opened_queue_id": queue_id}, closing]
+
+
+def closed(
+    run: Run,
+    outcome: Outcome,
+    *,
+    plan: Plan | None,
+    before: Queue | None,
+    projection: dict[str, Any] | None,
+    after: Queue | None,
+    at: datetime,
+) -> Record:
+    """The outcome. `after` is a read-back: without one, nothing is claimed to have been applied."""
+    record: Record = {
+        "distribution_id": run.distribution_id,
+        "record": CLOSED,
+        "timestamp": timestamp(at),
+        "queue_id": run.queue_id,
+        "status": outcome.status.value,
+        "latency_ms": run.latency_ms(at),
+        "errors": outcome.errors(),
+        "projection": projection,
+        "before_image": f"distributions/{run.distribution_id}/before.json" if before else None,
+        **_who(run),
+        **(_asked(plan) if plan else {}),
+    }
+    if plan and before and after:
+        held = after.weights()
+        record |= {
+            "applied_weights": {member: held.get(member) for member in plan.weights},
+            "applied_overflow_threshold": after.overflow_threshold,
+            "balance_accuracy": round(balance_accuracy(plan.weights, held), 9),
+            "changes": _changes(plan, before, after),
+        }
+    return record
+
+
+def _who(run: Run) -> Record:
+    return {
+        "execution_arn": run.execution_arn,
+        "started_at": timestamp(run.started_at),
+        "door": run.origin.door,
+        "caller": run.origin.caller or None,
+    }
+
+
+def _asked(plan: Plan) -> Record:
+    return {
+        "queue_id": plan.queue_id,
+        "requested_weights": plan.weights,
+        "submitted_weights": plan.member_weights if plan.weights != plan.member_weights else None,
+        "overflow_threshold": plan.overflow_threshold,
+        "utilization_target": plan.utilization_target,
+        "strategy_reference": plan.strategy_reference,
+        "wrap_up_timeout_s": plan.wrap_up_timeout_s,
+        "requested_by": plan.requested_by,
+        "reason": plan.reason,
+        "plan_fingerprint": plan.fingerprint(),
+    }
+
+
+def _changes(plan: Plan, before: Queue, after: Queue) -> list[dict[str, Any]]:
+    """What differs from the before-image, the queue's own settings first, then member by member."""
+    settings = [
+        {"setting": name, "before": old, "after": new}
+        for name, old, new in (
+            ("overflow_threshold", before.overflow_threshold, after.overflow_threshold),
+            ("wrap_up_timeout_s", before.wrap_up_timeout_s, after.wrap_up_timeout_s),
+        )
+        if old != new
+    ]
+    old, new = before.weights(), after.weights()
+    members = [
+        {"member": member, "before": old.get(member), "requested": weight, "after": new.get(member)}
+        for member, weight in plan.weights.items()
+        if old.get(member) != new.get(member) and not same(old.get(member), new.get(member))
+    ]
+    return settings + members

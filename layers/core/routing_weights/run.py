@@ -1,0 +1,65 @@
+"""What travels between the states: who and which, never the plan itself (256 KiB is the limit of a state's payload)."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from routing_weights import errors
+from routing_weights.distribution import Status
+
+
+class Origin(BaseModel):
+    """Who started the distribution, as the door saw it; a console start says nothing of itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    door: Literal["api", "execution"] = "execution"
+    caller: str = Field(default="", max_length=2048)
+
+
+class Run(BaseModel):
+    """One distribution, from Validate to Audit."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    distribution_id: str
+    execution_arn: str
+    started_at: datetime
+    queue_id: str = ""
+    dry_run: bool = False
+    origin: Origin = Origin()
+
+    def latency_ms(self, now: datetime) -> int:
+        """From the start of the execution, in whole milliseconds, at least 0."""
+        return max(0, round((now - self.started_at.astimezone(UTC)).total_seconds() * 1000))
+
+
+class Outcome(BaseModel):
+    """How a run ended, as the state machine saw it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    status: Status
+    error: dict[str, Any] = Field(default_factory=dict)
+    """What a Catch saw: `Error` and `Cause`."""
+
+    def errors(self) -> list[dict[str, Any]]:
+        """For the record: type, message (a sentence) and details; empty when nothing went wrong."""
+        if not self.error:
+            return []
+        name, cause = str(self.error.get("Error", "")), str(self.error.get("Cause", ""))
+        reported = _lambda_failure(cause)
+        error = errors.from_wire(reported.get("errorType", name), reported.get("errorMessage", cause))
+        return [{"type": name, "message": error.message, **error.details}]
+
+
+def _lambda_failure(cause: str) -> dict[str, str]:
+    try:
+        parsed = json.loads(cause)
+    except ValueError:
+        return {}
+    return (
+        {k: str(v) for k, v in parsed.items() if k in {"errorType", "errorMessage"}} if isinstance(parsed, dict) else {}
+    )

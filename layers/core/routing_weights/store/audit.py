@@ -1,0 +1,173 @@
+"""The audit trail: append-only records in DynamoDB, by distribution, and by queue and time.
+
+A distribution has two records: `0-opened` when a door accepted or refused it, and `9-closed` with its outcome. Neither
+is ever changed: a second writer of the same record loses, silently, since a retry of the same step is the usual reason.
+"""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from routing_weights.errors import RequestInvalid
+from routing_weights.record import CLOSED, OPENED, Record
+from routing_weights.store.aws import client, reported
+from routing_weights.store.documents import Documents
+from routing_weights.strict_json import problem
+
+MAX_INLINE_BYTES = 200_000
+"""A DynamoDB item holds 400 KB, a log event 256 KB: above this, the largest fields of a record move to S3."""
+SUMMARY = (
+    "distribution_id", "queue_id", "status", "timestamp", "started_at", "latency_ms", "balance_accuracy",
+    "overflow_threshold", "requested_by", "reason", "door", "errors",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class AuditTrail:
+    table: str
+    documents: Documents
+
+    def append(self, record: Record) -> bool:
+        """Write a record with the keys `distribution_id` and `record`. False when it was written before."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        item = _to_item(self._moved_to_s3(record))
+        with reported("write the audit record", expected=("ConditionalCheckFailedException",)):
+            try:
+                client("dynamodb").put_item(
+                    TableName=self.table,
+                    Item=item,
+                    ConditionExpression="attribute_not_exists(distribution_id)",
+                )
+            except ClientError:
+                return False
+        return True
+
+    def find(self, distribution_id: str) -> dict[str, Record]:
+        """The records of a distribution by name, whole; empty when there is none."""
+        with reported("read the audit trail"):
+            answer = client("dynamodb").query(
+                TableName=self.table,
+                KeyConditionExpression="distribution_id = :id",
+                ExpressionAttributeValues={":id": {"S": distribution_id}},
+                ConsistentRead=True,
+            )
+        return {record["record"]: self._whole(record) for record in map(_from_item, answer["Items"])}
+
+    def of_queue(
+        self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
+    ) -> tuple[list[Record], str | None]:
+        """Summaries of a queue's distributions, newest first, and the token of the next page (None: that was all)."""
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "IndexName": "by_queue",
+            "KeyConditionExpression": "opened_queue_id = :queue AND #at BETWEEN :since AND :until",
+            "ExpressionAttributeNames": {"#at": "timestamp"},
+            "ExpressionAttributeValues": {
+                ":queue": {"S": queue_id},
+                ":since": {"S": since},
+                ":until": {"S": until},
+            },
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        if after:
+            query["ExclusiveStartKey"] = _start_key(after, queue_id)
+        with reported("read the audit trail of the queue"):
+            page = client("dynamodb").query(**query)
+        ids = [item["distribution_id"]["S"] for item in page["Items"]]
+        found = self._summaries(ids)
+        last = page.get("LastEvaluatedKey")
+        return [found[i] for i in ids if i in found], base64.urlsafe_b64encode(
+            json.dumps(last).encode()
+        ).decode() if last else None
+
+    def _summaries(self, ids: list[str]) -> dict[str, Record]:
+        """By id: the opening record, overlaid with the closing one where there is one."""
+        names = {f"#f{i}": field for i, field in enumerate(("record", *SUMMARY))}
+        wanted: dict[str, Any] = {
+            self.table: {
+                "Keys": [{"distribution_id": {"S": i}, "record": {"S": r}} for i in ids for r in (OPENED, CLOSED)],
+                "ProjectionExpression": ",".join(names),
+                "ExpressionAttributeNames": names,
+                "ConsistentRead": True,
+            }
+        }
+        records: list[Record] = []
+        while ids and wanted:
+            with reported("read the audit records of the queue"):
+                answer = client("dynamodb").batch_get_item(RequestItems=wanted)
+            records += map(_from_item, answer["Responses"].get(self.table, []))
+            wanted = answer.get("UnprocessedKeys", {})
+        found: dict[str, Record] = {}
+        for record in sorted(records, key=lambda r: str(r["record"])):
+            found.setdefault(record["distribution_id"], {}).update(record)
+        return found
+
+    def _moved_to_s3(self, record: Record) -> Record:
+        """The record with its largest fields replaced by `{"document": reference}` until it fits an item."""
+        record = dict(record)
+        sizes = {name: len(json.dumps(value)) for name, value in record.items()}
+        while sum(sizes.values()) > MAX_INLINE_BYTES:
+            largest = max(sizes, key=lambda name: sizes[name])
+            reference = self.documents.put(record["distribution_id"], f"{record['record']}-{largest}", record[largest])
+            record[largest] = {"document": reference}
+            sizes[largest] = len(reference)
+        return record
+
+    def _whole(self, record: Record) -> Record:
+        return {
+            name: self.documents.resolve(value["document"])
+            if isinstance(value, dict) and set(value) == {"document"}
+            else value
+            for name, value in record.items()
+        }
+
+
+def _start_key(token: str, queue_id: str) -> dict[str, Any]:
+    """The key in a page token, if it is one of this queue's: the token comes from outside."""
+    names = {"distribution_id", "record", "opened_queue_id", "timestamp"}
+    try:
+        key = json.loads(base64.urlsafe_b64decode(token.encode()))
+        if (
+            set(key) == names
+            and all(isinstance(v["S"], str) for v in key.values())
+            and key["opened_queue_id"]["S"] == queue_id
+        ):
+            return {name: {"S": key[name]["S"]} for name in names}
+    except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
+        pass
+    message = "next is not a token of this queue's listing: use the `next` of the previous page"
+    raise RequestInvalid(message, errors=[problem("next", message, "token_invalid")])
+
+
+def _to_item(record: Record) -> dict[str, Any]:
+    from boto3.dynamodb.types import TypeSerializer  # noqa: PLC0415
+
+    exact = json.loads(json.dumps(record, allow_nan=False), parse_float=_decimal)
+    return {name: TypeSerializer().serialize(value) for name, value in exact.items() if value is not None}
+
+
+def _decimal(text: str) -> Decimal:
+    """DynamoDB holds no positive number below 1e-130: a weight that small is recorded as 0."""
+    value = Decimal(text)
+    return value if abs(value) >= Decimal("1e-120") else Decimal(0)
+
+
+def _from_item(item: dict[str, Any]) -> Record:
+    from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415
+
+    return {name: _plain(TypeDeserializer().deserialize(value)) for name, value in item.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and abs(value) < 1e15 else float(value)  # noqa: PLR2004
+    if isinstance(value, dict):
+        return {key: _plain(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return value

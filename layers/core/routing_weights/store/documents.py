@@ -1,0 +1,57 @@
+"""Documents in S3: plans, before-images, projections, read-backs. States pass references, never the documents."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from routing_weights.plan import Plan
+from routing_weights.store.aws import client, reported
+
+Name = Literal["plan", "before", "projection", "after"]
+
+
+@dataclass(frozen=True)
+class Documents:
+    """`plans/{fingerprint}.json` is what a door accepted, `distributions/{id}/{name}.json` what a run made of it."""
+
+    bucket: str
+
+    def keep_plan(self, plan: Plan) -> str:
+        """Store what a door accepted and return its reference: the same plan has the same one."""
+        reference = f"plans/{plan.fingerprint()}.json"
+        self._put(reference, plan.canonical())
+        return reference
+
+    def kept_plan(self, reference: str) -> str:
+        """The text behind a reference of `keep_plan`; not trusted, so validate it again."""
+        return self._get(reference)
+
+    def put(self, distribution_id: str, name: Name | str, document: Any) -> str:
+        """Store one document of a run, return its reference."""
+        reference = f"distributions/{distribution_id}/{name}.json"
+        self._put(reference, json.dumps(document, separators=(",", ":")))
+        return reference
+
+    def get(self, distribution_id: str, name: Name) -> Any:
+        return self.resolve(f"distributions/{distribution_id}/{name}.json")
+
+    def find(self, distribution_id: str, name: Name) -> Any | None:
+        """Like `get`, None where the run never came so far. Needs s3:ListBucket, without which S3 says 403, not 404."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        try:
+            return self.get(distribution_id, name)
+        except ClientError:
+            return None
+
+    def resolve(self, reference: str) -> Any:
+        return json.loads(self._get(reference))
+
+    def _put(self, key: str, text: str) -> None:
+        with reported(f"store document {key}"):
+            client("s3").put_object(Bucket=self.bucket, Key=key, Body=text.encode(), ContentType="application/json")
+
+    def _get(self, key: str) -> str:
+        with reported(f"read document {key}", expected=("NoSuchKey",)):
+            body: bytes = client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            return body.decode()

@@ -1,0 +1,52 @@
+"""Secrets Manager: the client credentials and the token."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from routing_weights import errors
+from routing_weights.store.aws import client, reported
+
+
+@dataclass(frozen=True)
+class JsonSecret:
+    """A secret whose text is a JSON object. Read anew each time: who calls decides what to keep."""
+
+    secret_id: str
+
+    def read(self) -> dict[str, Any]:
+        """The object; empty where no value was ever put."""
+        with reported("read a secret", expected=("ResourceNotFoundException",)):
+            from botocore.exceptions import ClientError  # noqa: PLC0415
+
+            try:
+                text = client("secretsmanager").get_secret_value(SecretId=self.secret_id).get("SecretString", "")
+            except ClientError:  # the secret exists from the template; it has no value yet
+                return {}
+        try:
+            value = json.loads(text or "{}")
+        except ValueError:  # the text itself must not travel with the error
+            value = None
+        if not isinstance(value, dict):
+            raise errors.ConfigurationInvalid(f"The secret {self.secret_id} does not hold a JSON object.") from None
+        return value
+
+    def write(self, value: dict[str, Any]) -> None:
+        with reported("store the token"):
+            client("secretsmanager").put_secret_value(SecretId=self.secret_id, SecretString=json.dumps(value))
+
+
+@dataclass(frozen=True)
+class TokenFunction:
+    """The function that issues tokens, as the Genesys-calling functions see it."""
+
+    name: str
+
+    def refresh(self, refused: str) -> None:
+        """Have the stored token replaced, unless it already was; failures are raised as their own class."""
+        with reported("invoke the token function"):
+            answer = client("lambda").invoke(FunctionName=self.name, Payload=json.dumps({"refused": refused}))
+            payload = answer["Payload"].read()
+        if answer.get("FunctionError"):
+            error = json.loads(payload)
+            raise errors.from_wire(str(error.get("errorType", "Lambda.Unknown")), str(error.get("errorMessage", "")))

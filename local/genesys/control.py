@@ -1,0 +1,48 @@
+"""The control routes under /_sim: the simulator's Python methods, over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from local.genesys.wire import ApiError, Reply, Request
+
+if TYPE_CHECKING:
+    from local.genesys.simulator import GenesysSimulator
+
+
+def handle(simulator: GenesysSimulator, request: Request) -> Reply:
+    try:
+        return Reply(body=_answer(simulator, request))
+    except (TypeError, ValueError) as error:  # a TypeError is a keyword that no method has
+        raise ApiError(400, "bad.request", str(error)) from error
+
+
+def _answer(simulator: GenesysSimulator, request: Request) -> Any:  # noqa: C901 - a table of routes
+    match [request.method, *request.segments[1:]]:
+        case ["GET", "state"]:
+            return simulator.state()
+        case ["PUT", "queues", queue_id]:
+            simulator.put_queue(queue_id, **request.json_object())
+            return simulator.state()["queues"][queue_id]
+        case ["PATCH", "queues", queue_id]:
+            simulator.edit_queue(queue_id, **request.json_object())
+        case ["PATCH", "queues", queue_id, "members", user_id]:
+            simulator.edit_member(queue_id, user_id, **request.json_object())
+        case ["GET", "requests"]:
+            return simulator.requests()
+        case ["DELETE", "requests"]:
+            simulator.clear_requests()
+        case ["POST", "faults"]:
+            rules = request.json()
+            simulator.add_faults(*(rules if isinstance(rules, list) else [rules]))
+        case ["DELETE", "faults"]:
+            simulator.clear_faults()
+        case ["POST", "tokens", "revoke"]:
+            simulator.revoke_tokens()
+        case ["PATCH", "settings"]:
+            simulator.change_settings(**request.json_object())
+            return {key: value for key, value in asdict(simulator.settings).items() if key != "client_secret"}
+        case _:
+            raise ApiError(404, "not.found", f"There is no control route {request.method} {request.path}.")
+    return {}

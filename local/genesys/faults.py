@@ -1,0 +1,91 @@
+"""Scripted faults: rules that are read in order, of which the first that fires spoils a request."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from local.genesys.wire import is_number
+
+ACTIONS = {
+    "status": "answer `status` with `body` and `headers`; nothing is applied",
+    "delay": "wait `delay_s`, then answer as usual (every other action takes a `delay_s` too)",
+    "reset_before": "close the connection; nothing is applied",
+    "reset_after": "apply, then close the connection without a reply",
+    "drop": "answer as if applied, and never apply",
+    "malformed": "apply, then answer with a body that is not JSON",
+    "repeat_page": "a members listing answers page 1, whatever page was asked for",
+    "revoke_tokens": "revoke every token before the request is handled",
+}
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """
+    One rule: `method` must match whole, `path` anywhere in the path (the query is not looked at).
+
+    The first `skip` matching requests pass to the rules below; then it fires `times` times (null: for ever).
+    """
+
+    action: str
+    method: str = ".*"
+    path: str = ""
+    skip: int = 0
+    times: int | None = 1
+    delay_s: float = 0.0
+    status: int | None = None
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, rule: Any) -> Fault:
+        """Build a rule from JSON; ValueError, whatever is wrong with it, says which key."""
+        if not isinstance(rule, dict) or not isinstance(rule.get("action"), str):
+            raise ValueError(f"a fault is an object whose action is one of {', '.join(ACTIONS)}")  # noqa: TRY004
+        if unknown := sorted(rule.keys() - {item.name for item in fields(cls)}):
+            raise ValueError(f"unknown key in a fault: {', '.join(unknown)}")
+        fault = cls(**rule)
+        fault._check()
+        return fault
+
+    def _check(self) -> None:
+        if self.action not in ACTIONS:
+            raise ValueError(f"unknown action {self.action!r}; one of {', '.join(ACTIONS)}")
+        for name in ("method", "path"):
+            try:
+                re.compile(getattr(self, name))
+            except (re.error, TypeError) as error:
+                raise ValueError(f"{name} is not a regular expression: {error}") from error
+        for name in ("skip", "times", "delay_s"):
+            value = getattr(self, name)
+            whole = isinstance(value, int) or name == "delay_s"
+            if not (name == "times" and value is None) and not (is_number(value) and whole and value >= 0):
+                raise ValueError(f"{name} must be a number, 0 or more")
+        if self.action == "delay" and not self.delay_s:
+            raise ValueError("action delay needs delay_s")
+        self._check_answer()
+
+    def _check_answer(self) -> None:
+        if self.action != "status":
+            if self.status is not None or self.body is not None or self.headers:
+                raise ValueError("status, body and headers belong to action status")
+            return
+        if not isinstance(self.status, int) or self.status not in range(200, 600):
+            raise ValueError("action status needs a status from 200 to 599")
+        if not isinstance(self.headers, dict):
+            raise ValueError("headers must be an object")  # noqa: TRY004
+        self.headers = {name.title(): str(value) for name, value in self.headers.items()}
+        if not all(text.isascii() and text.isprintable() for pair in self.headers.items() for text in pair):
+            raise ValueError("headers must be printable ASCII")
+
+    def fires(self, method: str, path: str) -> bool:
+        """Tell whether this request is spoilt, and count it."""
+        if self.times == 0 or not (re.fullmatch(self.method, method) and re.search(self.path, path)):
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True

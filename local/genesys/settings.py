@@ -1,0 +1,63 @@
+"""Every setting, once: constructor arguments, CLI flags and run-time changes are made of this class."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, get_type_hints
+
+DEFAULT_SCOPE = "routing:queue:read routing:queue:write webhooks:write analytics:queue:read"
+
+
+def _setting(default: Any, text: str, *, live: bool = True) -> Any:
+    """Declare a setting; one that is not `live` can only be given at the start."""
+    return field(default=default, metadata={"text": text, "live": live})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Raises ValueError that names the setting when a value has the wrong type or is out of bounds."""
+
+    host: str = _setting("127.0.0.1", "address to listen on", live=False)
+    port: int = _setting(0, "port to listen on, 0 for a free one", live=False)
+    client_id: str = _setting("demo-client", "the one OAuth client")
+    client_secret: str = _setting("demo-client-secret", "its secret")
+    scope: str = _setting(DEFAULT_SCOPE, "scopes the client may be granted, separated by spaces")
+    expires_in: int = _setting(86_400, "life of a token in seconds")
+    latency_ms: float = _setting(0.0, "wait before every reply, in milliseconds")
+    rate_limit: int | None = _setting(None, "requests per token in any window (sliding); absent: no limit")
+    rate_window_s: float = _setting(60.0, "the window in seconds")
+    retry_after_date: bool = _setting(False, "Retry-After is an HTTP date instead of seconds")
+    apply_delay_s: float = _setting(
+        0.0, "above 0, a PATCH answers 202 and is readable this many seconds later"
+    )
+    sum_rule: bool = _setting(True, "refuse a score that lifts the sum of a queue's scores above 1")
+    verbose: bool = _setting(False, "print request lines on stderr")
+    queue_id: str = _setting("queue-001", "id of the queue that exists at the start", live=False)
+    agents: int = _setting(12, "its members, agent-001 and up", live=False)
+    off_queue: int | None = _setting(None, "how many are OFF_QUEUE; absent: 1 in 12", live=False)
+    unjoined: int | None = _setting(None, "how many have not joined; absent: 1 in 20", live=False)
+    initial_score: float = _setting(0.0, "the score each member starts with", live=False)
+
+    def __post_init__(self) -> None:
+        for name, kind in HINTS.items():
+            value = getattr(self, name)
+            wanted = int | float if kind is float else kind
+            if isinstance(value, bool) != (kind is bool) or not isinstance(value, wanted):
+                raise ValueError(f"{name} must be {getattr(kind, '__name__', kind)}, not {value!r}")
+            if isinstance(value, int | float) and not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be a finite number, 0 or more, not {value!r}")
+        if self.rate_limit == 0 or self.rate_window_s == 0:
+            raise ValueError("rate_limit and rate_window_s must be above 0")
+        if self.initial_score > 1:
+            raise ValueError(f"initial_score must be in [0, 1], not {self.initial_score}")
+
+    def changed(self, **changes: Any) -> Settings:
+        """Return these settings with some live ones changed."""
+        live = {item.name for item in fields(self) if item.metadata["live"]}
+        if unknown := sorted(changes.keys() - live):
+            raise ValueError(f"not a setting that can change at run time: {', '.join(unknown)}")
+        return replace(self, **changes)
+
+
+HINTS = get_type_hints(Settings)

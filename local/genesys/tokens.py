@@ -1,0 +1,103 @@
+"""Bearer tokens: issued, expired in the server's own clock, revoked, and counted against a rate limit."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections import deque
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+
+from local.genesys.wire import ApiError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.genesys.settings import Settings
+
+# A client that waits exactly as long as it was told must get in, whatever binary fractions do to its sum.
+TOLERANCE_S = 1e-9
+
+
+class Clock:
+    """One source of time: the wall clock is the monotonic one plus what separated them at the start."""
+
+    def __init__(self, monotonic: Callable[[], float], wall: float) -> None:
+        self.now, self._offset = monotonic, wall - monotonic()
+
+    def wall(self, now: float) -> float:
+        return now + self._offset
+
+
+@dataclass(slots=True)
+class Token:
+    number: int  # stands for the token in the request log, where the token itself must not be
+    scopes: frozenset[str]
+    expires_at: float
+    revoked: bool = False
+    admitted: deque[float] = field(default_factory=deque)
+
+
+class Tokens:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tokens: dict[str, Token] = {}
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def issue(self, scopes: frozenset[str], expires_in: float) -> str:
+        bearer = secrets.token_urlsafe(32)
+        self._tokens[bearer] = Token(len(self) + 1, scopes, self._clock.now() + expires_in)
+        return bearer
+
+    def number(self, bearer: str | None) -> int | None:
+        token = self._tokens.get(bearer or "")
+        return token.number if token else None
+
+    def revoke_all(self) -> None:
+        for token in self._tokens.values():
+            token.revoked = True
+
+    def known(self, bearer: str | None) -> Token:
+        """Return the token in whatever state it is; 401 when it was never issued."""
+        if not bearer:
+            raise ApiError(401, "authentication.required", "No bearer token was presented.")
+        if bearer not in self._tokens:
+            raise ApiError(401, "bad.credentials", "The bearer token is not one of ours.")
+        return self._tokens[bearer]
+
+    def valid(self, bearer: str | None) -> Token:
+        token = self.known(bearer)
+        if token.revoked or self._clock.now() >= token.expires_at:
+            state = "was revoked" if token.revoked else "has expired"
+            raise ApiError(401, "bad.credentials", f"The bearer token {state}.")
+        return token
+
+    def admit(self, token: Token, settings: Settings) -> None:
+        """
+        Let at most `rate_limit` requests through in any `rate_window_s`: a sliding window per token.
+
+        A refused request does not count. Retry-After is never shorter than the true wait.
+        """
+        if settings.rate_limit is None:
+            return
+        now, admitted = self._clock.now(), token.admitted
+        while admitted and admitted[0] <= now - settings.rate_window_s + TOLERANCE_S:
+            admitted.popleft()
+        if len(admitted) < settings.rate_limit:
+            admitted.append(now)
+            return
+        wait = admitted[-settings.rate_limit] + settings.rate_window_s - now - TOLERANCE_S
+        retry_after = (
+            formatdate(math.ceil(self._clock.wall(now) + wait), usegmt=True)
+            if settings.retry_after_date
+            else str(max(1, math.ceil(wait)))
+        )
+        raise ApiError(
+            429,
+            "too.many.requests.retry.after",
+            f"Over {settings.rate_limit} requests in {settings.rate_window_s:g} s: wait for Retry-After.",
+            headers={"Retry-After": retry_after},
+        )
