@@ -23,7 +23,7 @@ from routing_weights.api import (
     summary,
 )
 from routing_weights.distribution import Status
-from routing_weights.errors import DistributionNotFound, RequestInvalid, RoutingWeightsError
+from routing_weights.errors import DistributionNotFound, RequestInvalid, RouteNotFound, RoutingWeightsError
 from routing_weights.intake import accept, open_distribution
 from routing_weights.plan import GenesysId
 from routing_weights.run import Origin, Run
@@ -133,31 +133,36 @@ def list_distributions(
     return DistributionPage(items=[summary(record) for record in records], next=token)
 
 
-@app.exception_handler(RoutingWeightsError)
-def explain(error: RoutingWeightsError) -> Response[ProblemDetails]:
-    if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("Request failed", exc_info=error)
-    answer = problem_of(error)
-    return Response(answer.status, "application/problem+json", answer.model_dump_json(exclude_none=True))
+# Powertools does not type this decorator.
+@app.exception_handler(RoutingWeightsError)  # type: ignore[untyped-decorator]
+def explain(error: RoutingWeightsError) -> Response[str]:
+    return _answer(error)
 
 
-@app.exception_handler(RequestValidationError)
-def explain_parameters(error: RequestValidationError) -> Response[ProblemDetails]:
+@app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]
+def explain_parameters(error: RequestValidationError) -> Response[str]:
     problems = [problem(str(e["loc"][-1]), str(e["msg"]), str(e["type"])) for e in error.errors()]
-    return explain(RequestInvalid("; ".join(f"{p['path']}: {p['message']}" for p in problems), errors=problems))
+    return _answer(RequestInvalid("; ".join(f"{p['path']}: {p['message']}" for p in problems), errors=problems))
 
 
 @app.not_found
-def explain_route(_error: NotFoundError) -> Response[ProblemDetails]:
-    return explain(DistributionNotFound(f"There is no {app.current_event.http_method} {app.current_event.path}."))
+def explain_route(_error: NotFoundError) -> Response[str]:
+    return _answer(RouteNotFound(f"There is no {app.current_event.http_method} {app.current_event.path}."))
 
 
-@app.exception_handler(Exception)
-def explain_bug(error: Exception) -> Response[ProblemDetails]:
+@app.exception_handler(Exception)  # type: ignore[untyped-decorator]
+def explain_bug(error: Exception) -> Response[str]:
     logger.error("Unexpected error", exc_info=error)
-    return explain(
+    return _answer(
         RoutingWeightsError("Something unexpected went wrong; it is in the log. Nothing was written to Genesys.")
     )
+
+
+def _answer(error: RoutingWeightsError) -> Response[str]:
+    if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        logger.error("Request failed", error_type=type(error).__name__, reason=error.message)
+    answer = problem_of(error)
+    return Response(answer.status, "application/problem+json", answer.model_dump_json(exclude_none=True))
 
 
 def _trail(settings: PlansSettings) -> tuple[Documents, AuditTrail]:

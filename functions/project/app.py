@@ -4,8 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import missing_members, named, writes
-from routing_weights.errors import MemberNotInQueue
+from routing_weights.distribution import require_members, writes
 from routing_weights.genesys.connect import contract
 from routing_weights.plan import Plan
 from routing_weights.projection import Forecast, project
@@ -26,15 +25,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     queue = contract(settings, context, run).read_queue(plan.queue_id)
     documents.put(run.distribution_id, "before", queue.to_json())
-    missing = missing_members(plan.weights, queue)
-    if missing:
-        raise MemberNotInQueue(
-            f"Not in queue {plan.queue_id}: {named(missing)}. "
-            "Add them to the queue or take them out of member_weights. Nothing was written.",
-            path="member_weights",
-            members=missing[:100],
-        )
-
+    require_members(plan.weights, queue)
     if plan.projected_load is None:
         forecast = Forecasts(settings.forecast_table, settings.default_projected_load).forecast_for(plan.queue_id)
     else:

@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from routing_weights.errors import MemberNotInQueue
+from routing_weights.strict_json import MAX_PROBLEMS_LISTED, problem
+
 WEIGHT_TOLERANCE = 1e-9
 """Two weights closer than this are the same: it forgives a decimal round trip and nothing a person would notice."""
 
@@ -79,9 +82,19 @@ def same(a: float | None, b: float | None) -> bool:
     return a is not None and b is not None and math.isclose(a, b, rel_tol=0, abs_tol=WEIGHT_TOLERANCE)
 
 
-def missing_members(requested: Mapping[str, float], before: Queue) -> list[str]:
-    """The requested members that are not in the queue, sorted."""
-    return sorted(set(requested) - {member.user_id for member in before.members})
+def require_members(requested: Mapping[str, float], queue: Queue) -> None:
+    """Raise MemberNotInQueue, with a problem for each, where the plan gives weight to someone outside the queue."""
+    missing = sorted(set(requested) - {member.user_id for member in queue.members})
+    if missing:
+        advice = "add it to the queue, or take it out of member_weights"
+        raise MemberNotInQueue(
+            f"Not in queue {queue.queue_id}: {named(missing)}. For each, {advice}. Nothing was written.",
+            errors=[
+                problem(f"member_weights.{member}", f"not a member of the queue: {advice}", "member_not_in_queue")
+                for member in missing[:MAX_PROBLEMS_LISTED]
+            ],
+            error_count=len(missing),
+        )
 
 
 def named(members: list[str], most: int = 10) -> str:

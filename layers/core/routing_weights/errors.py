@@ -70,6 +70,13 @@ class RequestInvalid(RoutingWeightsError):
     title = "The request is not valid"
 
 
+class RouteNotFound(RoutingWeightsError):
+    """The API has no such route."""
+
+    http_status = 404
+    title = "No such route"
+
+
 class DistributionNotFound(RoutingWeightsError):
     """No distribution has this id."""
 

@@ -11,11 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from routing_weights import strict_json
 from routing_weights.errors import PlanInvalid
-from routing_weights.strict_json import Problem, problem
+from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 
 MAX_MEMBERS = 5_000
-MAX_PROBLEMS_LISTED = 100
-"""Problems beyond this are counted, not listed: a Step Functions cause holds 32 KiB."""
 
 GenesysId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$", strict=True)]
 """An id that is safe in a URL path: letters, digits, `-` and `_`, 1 to 64 of them."""

@@ -52,6 +52,8 @@ class Outcome(BaseModel):
         name, cause = str(self.error.get("Error", "")), str(self.error.get("Cause", ""))
         reported = _lambda_failure(cause)
         error = errors.from_wire(reported.get("errorType", name), reported.get("errorMessage", cause))
+        if "errors" in error.details:  # one sentence for the execution, one entry with a path for each problem
+            return list(error.details["errors"])
         return [{"type": name, "message": error.message, **error.details}]
 
 

@@ -7,6 +7,8 @@ from typing import Any
 MAX_DEPTH = 32
 MAX_BODY_BYTES = 1_048_576
 """1 MiB: 5,000 members with 64-character ids are about 450 KB."""
+MAX_PROBLEMS_LISTED = 100
+"""Problems beyond this are counted, not listed: a Step Functions cause holds 32 KiB."""
 
 Problem = dict[str, str]
 """`{"path", "message", "type"}`; the path joins keys and indexes with dots and is empty for the whole document."""

@@ -79,8 +79,8 @@ class ScoreContract:
             repeated = {member.user_id for member in members} & known
             if repeated:
                 raise GenesysAnswerInvalid(
-                    f"Genesys lists member {min(repeated)} of queue {queue_id} again on page {number}: the "
-                    "listing cannot be trusted, so nothing was counted or written. Try again; if it stays, report it to Genesys."
+                    f"Genesys lists member {min(repeated)} of queue {queue_id} again on page {number}, so the listing "
+                    "cannot be trusted: nothing was counted or written. Try again; if it stays, report it to Genesys."
                 )
             known |= {member.user_id for member in members}
             yield from members
