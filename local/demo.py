@@ -16,7 +16,7 @@ import requests
 from local.stack import Stack, StackError
 
 QUEUE, AGENTS, TIMEOUT_S = "support", 60, 30.0
-ROW = "  {:<25} {:<18} {:>7} {:>10} {:>8} {:>9}"
+ROW = " {:<24} {:<18} {:>6} {:>9} {:>8} {:>8}"
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Demo:
             accuracy = record["balance_accuracy"]
             print(
                 ROW.format(
-                    scene.title[:25],
+                    scene.title[:24],
                     record["status"] if as_expected else f"{record['status']} (!)",
                     written,
                     f"{sum(record['requested_weights'].values()):.3f}" if record["requested_weights"] else "-",

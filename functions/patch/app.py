@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from routing_weights.distribution import Queue, writes
-from routing_weights.errors import RateLimited
+from routing_weights.errors import GenesysUnavailable, RateLimited
 from routing_weights.genesys.connect import contract, has_time
 from routing_weights.plan import Plan
 from routing_weights.run import Run
@@ -19,8 +19,8 @@ logger = Logger()
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`{target: "queue"}` writes the setting; `{target: "members", next}` writes members from `next` on.
 
-    A tick ends when all are written, when the invocation's time is up, or when Genesys asks for a long pause; it says
-    where the next one begins, so no write is repeated.
+    A tick ends when all are written, when the invocation's time is up, when Genesys asks for a long pause, or when it
+    fails after some progress; it says where the next one begins, so no write is repeated.
     """
     settings, run = GenesysCaller.load(), Run.model_validate(event)
     logger.append_keys(distribution_id=run.distribution_id)
@@ -47,4 +47,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             position += 1
     except RateLimited as limited:
         tick["pause_s"] = limited.details["retry_after_s"]
+    except GenesysUnavailable:
+        if position == event["next"]:
+            raise
     return {"next": position, **tick}

@@ -57,7 +57,7 @@ class GenesysClient:
             response = self._send_as(token, what, method, path, headers or {}, parts)
         if response.status_code in {requests.codes.ok, requests.codes.accepted, requests.codes.no_content}:
             return response
-        raise self._refusal(what, method, response)
+        raise self._refusal(what, method, response, token)
 
     def _send_as(
         self, token: str, what: str, method: str, path: str, headers: dict[str, str], parts: dict[str, Any]
@@ -65,8 +65,8 @@ class GenesysClient:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", **headers}
         return self.transport.send(what, method, f"{self.base_url}{path}", headers=headers, **parts)
 
-    def _refusal(self, what: str, method: str, response: requests.Response) -> RoutingWeightsError:
-        said = said_by_genesys(response)
+    def _refusal(self, what: str, method: str, response: requests.Response, token: str) -> RoutingWeightsError:
+        said = said_by_genesys(response, token)
         details = {"http_status": response.status_code, **said}
         quote = f' Genesys says: "{said["genesys_message"]}".' if said.get("genesys_message") else ""
         if response.status_code == requests.codes.unauthorized:

@@ -109,7 +109,7 @@ class TokenIssuer:
         url, arguments = self.token_request()
         response = self.transport.send("the request for a token", "POST", url, **arguments)
         if response.status_code != requests.codes.ok:
-            said = said_by_genesys(response)
+            said = said_by_genesys(response, *arguments.get("json", {}).values())
             raise Unauthorized(
                 f"Genesys issues no token for the OAuth client: status {response.status_code}"
                 f"{', ' + said['genesys_message'] if 'genesys_message' in said else ''}. "

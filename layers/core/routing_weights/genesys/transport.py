@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -147,8 +147,11 @@ def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
         return max(0.0, until - now + 1)
 
 
-def said_by_genesys(response: requests.Response) -> dict[str, str]:
-    """Code, message and correlation id of an error answer, cut to a length that fits a record; never the request."""
+def said_by_genesys(response: requests.Response, *secrets: str) -> dict[str, str]:
+    """Code, message and correlation id of an error answer, cut to a length that fits a record.
+
+    `secrets` are taken out, should the answer repeat them: what is returned goes into logs and records.
+    """
     try:
         body = response.json()
     except requests.JSONDecodeError:
@@ -159,8 +162,10 @@ def said_by_genesys(response: requests.Response) -> dict[str, str]:
         "genesys_message": body.get("message") or body.get("error_description"),
         "correlation_id": response.headers.get("ININ-Correlation-Id") or body.get("contextId"),
     }
-    return {
-        key: "".join(c for c in value[:300] if c.isprintable())
-        for key, value in found.items()
-        if isinstance(value, str)
-    }
+    return {key: _presentable(value, secrets) for key, value in found.items() if isinstance(value, str)}
+
+
+def _presentable(text: str, secrets: Collection[str]) -> str:
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "[hidden]")
+    return "".join(c for c in text[:300] if c.isprintable())
