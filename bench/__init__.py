@@ -1,0 +1,1 @@
+"""Measurements, printed as tables; ratios come from one run. `make bench`."""

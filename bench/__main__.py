@@ -1,0 +1,103 @@
+"""`make bench`: requests and writes of a distribution, its time, and what importing a function costs."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from local.genesys import GenesysSimulator
+from local.stack import Stack
+
+ROOT = Path(__file__).parents[1]
+HEADER = "   members  changes  writes  reads  budget  states  seconds  again"
+SIZES = (3, 100, 1000)
+IMPORT_RUNS = 7
+TIMEOUT_S = 120.0
+
+
+def main() -> None:
+    distributions()
+    imports()
+
+
+def distributions() -> None:
+    """Through API, state machine, real runtimes and simulator on loopback; each plan twice."""
+    print("Distributions (requests to Genesys; a change is a member whose weight differs, or the queue's setting)\n")
+    print(
+        f"  {'members':>8} {'changes':>8} {'writes':>7} {'reads':>6} {'budget':>7} {'states':>7} {'seconds':>8} {'again':>6}"
+    )
+    with GenesysSimulator() as genesys, Stack(environment=_environment(genesys)) as stack:
+        for size in SIZES:
+            queue = f"bench-{size}"
+            genesys.put_queue(queue, agents=size, off_queue=0, unjoined=0)
+            first, second = (_distribute(stack, genesys, queue, size) for _ in range(2))
+            budget = size + 2 * -(-size // 100) + 8
+            print(
+                f"  {size:>8} {size + 1:>8} {first['writes']:>7} {first['reads']:>6} {budget:>7} {first['states']:>7} "
+                f"{first['seconds']:>8.2f} {second['writes']:>6}"
+            )
+    print("\n  again: writes of the same plan sent a second time. budget: the most requests that a run may take.\n")
+
+
+def _environment(genesys: GenesysSimulator) -> dict[str, str]:
+    client = {"GENESYS_CLIENT_ID": genesys.settings.client_id, "GENESYS_CLIENT_SECRET": genesys.settings.client_secret}
+    return {"GENESYS_BASE_URL": genesys.url, **client}
+
+
+def _distribute(stack: Stack, genesys: GenesysSimulator, queue: str, size: int) -> dict[str, Any]:
+    weights = {f"agent-{number:03}": round(0.9 / size, 6) for number in range(1, size + 1)}
+    plan = {
+        "queue_id": queue,
+        "member_weights": weights,
+        "overflow_threshold": 0.85,
+        "utilization_target": 0.8,
+        "strategy_reference": "longest-available-agent",
+        "projected_load": 1.0,
+    }
+    genesys.clear_requests()
+    start = time.monotonic()
+    accepted = requests.post(f"{stack.api_url}/plans", json=plan, timeout=TIMEOUT_S).json()
+    steps, arn = stack.client("stepfunctions"), accepted["execution_arn"]
+    while steps.describe_execution(executionArn=arn)["status"] == "RUNNING" and time.monotonic() - start < TIMEOUT_S:
+        time.sleep(0.01)
+    seconds = time.monotonic() - start
+    history = steps.get_execution_history(executionArn=arn)["events"]
+    methods = [entry["method"] for entry in genesys.requests()]
+    return {
+        "writes": methods.count("PATCH"),
+        "reads": methods.count("GET"),
+        "states": sum(event["type"].endswith("StateEntered") for event in history),
+        "seconds": seconds,
+    }
+
+
+def imports() -> None:
+    """Median time and number of modules of `import app`, beside a bare interpreter measured in the same run."""
+    print(f"Imports (median of {IMPORT_RUNS} fresh processes; the ratio is to a bare interpreter)\n")
+    print(f"  {'function':<12} {'ms':>7} {'ratio':>6} {'modules':>8}")
+    bare, modules = _import("pass", ROOT)
+    print(f"  {'(bare)':<12} {bare:>7.0f} {1:>6.1f} {modules:>8}")
+    for function in sorted(path.parent for path in (ROOT / "functions").glob("*/app.py")):
+        took, modules = _import("import app", function)
+        print(f"  {function.name:<12} {took:>7.0f} {took / bare:>6.1f} {modules:>8}")
+
+
+def _import(statement: str, folder: Path) -> tuple[float, int]:
+    script = f"import sys, json; sys.path[:0] = {[str(folder), str(ROOT / 'layers' / 'core')]!r}; {statement}"
+    command = [sys.executable, "-c", f"{script}; print(json.dumps(len(sys.modules)))"]
+    took, modules = [], 0
+    for _ in range(IMPORT_RUNS):
+        start = time.monotonic()
+        done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+        took.append((time.monotonic() - start) * 1000)
+        modules = json.loads(done.stdout)
+    return statistics.median(took), modules
+
+
+if __name__ == "__main__":
+    main()
