@@ -1,0 +1,93 @@
+"""`python -m local.stack`: prints `ready {json}` when everything answers, and ends on SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from local.stack import StackError, tether
+from local.stack.stack import ROOT, Stack
+from local.stack.template import declared_parameters, variable_of
+
+_STOP = (signal.SIGINT, signal.SIGTERM)
+_VARIABLES = """
+variables of the stack:
+  API_PORT               port of the API (3000; 0 for a free one)
+  AWS_PORT               port of the AWS services (3001; 0 for a free one)
+  AWS_REGION             region (us-east-1)
+  GENESYS_CLIENT_ID      the OAuth client; needed with GENESYS_BASE_URL
+  GENESYS_CLIENT_SECRET  its secret
+  Without GENESYS_BASE_URL, the Genesys simulator is started and used.
+
+variables that set the template's parameters; an empty one counts as unset:
+"""
+
+
+class _Stopped(BaseException):
+    """SIGINT or SIGTERM came."""
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    if options.die_with_parent and not tether.die_with_parent(signal.SIGTERM, os.getppid()):
+        return 1
+    for number in _STOP:
+        signal.signal(number, _stop)
+    try:
+        with Stack(
+            options.template.resolve(),
+            api_port=_port("API_PORT", 3000),
+            aws_port=_port("AWS_PORT", 3001),
+            keep_logs=options.keep_logs,
+            progress=lambda line: print(line, file=sys.stderr, flush=True),
+        ) as stack:
+            print("ready", json.dumps(stack.ready()), flush=True)
+            while True:
+                signal.pause()
+    except _Stopped:
+        return 0
+    except StackError as error:
+        print(f"stack: {error}", file=sys.stderr)
+        return 1
+
+
+def _stop(_number: int, _frame: object) -> None:
+    for number in _STOP:
+        signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt the ending of children
+    raise _Stopped
+
+
+def _port(variable: str, default: int) -> int:
+    text = os.environ.get(variable) or str(default)
+    if not text.isdecimal() or int(text) >= 1 << 16:
+        raise StackError(f"{variable} must be a port, 0 to 65535")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    template = ROOT / "template.yaml"
+    lines = [
+        f"  {variable_of(name):<22} {' '.join(rule.get('Description', '').split())} ({rule.get('Default', 'required')})"
+        for name, rule in declared_parameters(template).items()
+    ]
+    parser = argparse.ArgumentParser(
+        prog="python -m local.stack",
+        description="The deployed system on this machine: API on 3000, AWS services on 3001. Linux only.",
+        epilog=_VARIABLES + "\n".join(lines),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--template", type=Path, default=template, help="another template (default: %(default)s)")
+    parser.add_argument("--keep-logs", type=Path, metavar="DIR", help="keep the functions' log in DIR")
+    parser.add_argument("--die-with-parent", action="store_true", help="end when the starting process ends")
+    return parser
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # everything has ended; taking moto's modules apart would take 2 s more

@@ -1,0 +1,138 @@
+"""The AWS services: moto's server in this process, with what the template declares created in it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.test import Client
+
+from local.stack import moto_seam
+from local.stack.errors import StackError
+from local.stack.lambdas import CREDENTIALS
+from local.stack.template import BUCKET, SECRET, STATE_MACHINE, TABLE, Function, Resource, Template, definition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from local.stack.lambdas import Outcome
+    from local.stack.serving import Served
+
+_TABLE_PROPERTIES = (
+    *("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema"),
+    *("LocalSecondaryIndexes", "ProvisionedThroughput"),
+)
+
+
+class Aws:
+    """Serve every service at one url. `secrets` are the values of secrets that have none in the template."""
+
+    def __init__(self, served: Served, region: str, invoke: Callable[[str, bytes], Outcome]) -> None:
+        self.url = served.url
+        self.region = region
+        self.ids: dict[str, str] = {}
+        self._served = served
+        self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()
+        self._session = boto3.Session(
+            CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"], region_name=region
+        )
+        moto_seam.install(served.port, invoke)
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self._reset()
+        served.start(self._app, MotoRequestHandler)
+
+    def client(self, service: str) -> Any:
+        """Return the boto3 client of a service. Threads may share clients, but not the session that makes them."""
+        with self._making:
+            if service not in self._clients:
+                self._clients[service] = self._session.client(  # type: ignore[call-overload]
+                    service, endpoint_url=self.url, config=Config(proxies={})
+                )
+            return self._clients[service]
+
+    def create(self, template: Template, path: Path, secrets: dict[str, str]) -> None:
+        """Create functions, tables, buckets, secrets and state machines; `ids` then has their names in snake case."""
+        role = self._role()
+        for function in template.functions:
+            self._create_function(function, role)
+        for resource in template.resources:
+            name = resource.name
+            if resource.type == TABLE:
+                self._create_table(resource)
+            elif resource.type == BUCKET:
+                self._create_bucket(resource)
+            elif resource.type == SECRET:
+                value = secrets.get(resource.logical_id, resource.properties.get("SecretString"))
+                self.client("secretsmanager").create_secret(
+                    Name=name, **({} if value is None else {"SecretString": value})
+                )
+            elif resource.type == STATE_MACHINE:
+                self._create_state_machine(resource, definition(resource, path), role)
+            self.ids[re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", resource.logical_id).lower()] = name
+
+    def close(self) -> None:
+        moto_seam.abort_all()
+        for client in self._clients.values():
+            client.close()
+        self._served.close()
+        self._reset()
+
+    def _reset(self) -> None:
+        """Forget what an earlier stack of this process left in moto."""
+        Client(self._app).post("/moto-api/reset", headers={"Host": "localhost"})
+
+    def _role(self) -> str:
+        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}
+        made = self.client("iam").create_role(RoleName="local", AssumeRolePolicyDocument=json.dumps(trust))
+        return str(made["Role"]["Arn"])
+
+    def _create_function(self, function: Function, role: str) -> None:
+        """Register a function for those who ask about it; its code stays in its folder."""
+        code = io.BytesIO()
+        zipfile.ZipFile(code, "w").close()
+        self.client("lambda").create_function(
+            FunctionName=function.name,
+            Runtime="python3.13",
+            Role=role,
+            Handler=function.handler,
+            Code={"ZipFile": code.getvalue()},
+            Timeout=function.timeout,
+            MemorySize=function.memory,
+            Environment={"Variables": function.environment},
+        )
+
+    def _create_table(self, table: Resource) -> None:
+        client, properties = self.client("dynamodb"), table.properties
+        known = {key: properties[key] for key in _TABLE_PROPERTIES if key in properties}
+        client.create_table(TableName=table.name, **known)
+        if ttl := properties.get("TimeToLiveSpecification"):
+            client.update_time_to_live(TableName=table.name, TimeToLiveSpecification=ttl)
+
+    def _create_bucket(self, bucket: Resource) -> None:
+        where: dict[str, Any] = {}
+        if self.region != "us-east-1":
+            where = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
+        client = self.client("s3")
+        client.create_bucket(Bucket=bucket.name, **where)
+        if versioning := bucket.properties.get("VersioningConfiguration"):
+            client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration=versioning)
+
+    def _create_state_machine(self, machine: Resource, text: str, role: str) -> None:
+        client = self.client("stepfunctions")
+        try:
+            made = client.create_state_machine(name=machine.logical_id, definition=text, roleArn=role)
+        except ClientError as error:
+            reason = str(error).partition(" in definition ")[0]  # moto repeats the whole of it
+            raise StackError(f"{machine.properties['DefinitionUri']}: {reason}") from error
+        if made["stateMachineArn"] != machine.name:
+            raise RuntimeError(f"moto named {machine.logical_id} {made['stateMachineArn']}, not {machine.name}")

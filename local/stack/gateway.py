@@ -1,0 +1,117 @@
+"""API Gateway: the HTTP API behind `sam local start-api`, with our functions behind it.
+
+The seam to SAM CLI's gateway. It was written for REST APIs first; `_Gateway` says what an HTTP API does instead.
+It checks no IAM signature: whoever reaches the port may call every route, and it listens on 127.0.0.1 only.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flask import abort, jsonify, make_response, request
+from samcli.local.apigw import local_apigw_service
+from samcli.local.apigw.event_constructor import construct_v2_event_http
+from samcli.local.apigw.local_apigw_service import LocalApigwService
+from samcli.local.apigw.route import Route
+
+from local.stack.errors import StackError
+from local.stack.serving import HOST, Served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.stack.lambdas import Outcome
+
+_MAX_BODY = 10 * 1024 * 1024  # of an HTTP API
+_TEXT = ("application/json", "application/javascript", "application/xml")
+
+
+class _NoTelemetry:
+    """SAM CLI counts each request, and sends what it counted to its makers; nothing leaves this machine."""
+
+    @staticmethod
+    def track_event(**_event: Any) -> None: ...
+
+
+class _Binary:
+    """HTTP APIs have no list of binary types: what is no text, or not UTF-8, reaches the function in base64."""
+
+    def __contains__(self, kind: object) -> bool:
+        if kind == "*/*":
+            return False
+        kind = str(kind)
+        if not (kind in _TEXT or kind.startswith("text/") or kind.endswith("+json")):
+            return bool(request.get_data())
+        try:
+            request.get_data().decode()
+        except UnicodeDecodeError:
+            return True
+        return False
+
+
+class _Gateway(LocalApigwService):  # type: ignore[misc]
+    def _generate_lambda_event(self, flask_request: Any, route: Route, method: str, _endpoint: str) -> dict[str, Any]:
+        """Give each event its own time and id (SAM CLI's are those of its start), and header names in lower case."""
+        now = datetime.now(UTC)
+        event: dict[str, Any] = construct_v2_event_http(
+            flask_request=flask_request,
+            port=self.port,
+            binary_types=_Binary(),
+            stage_name="$default",
+            route_key=self._v2_route_key(method, route.path, route.is_default_route),
+            request_time_epoch=int(now.timestamp() * 1000),
+            request_time=now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+        )
+        event["requestContext"]["requestId"] = str(uuid.uuid4())
+        event["headers"] = {name.lower(): value for name, value in event["headers"].items()}
+        return event
+
+
+class _Runner:
+    """What `LocalApigwService` asks of SAM CLI's Lambda runner."""
+
+    def __init__(self, invoke: Callable[[str, bytes], Outcome]) -> None:
+        self._invoke = invoke
+
+    def is_debugging(self) -> bool:
+        return False
+
+    def invoke(self, name: str, event: str, stdout: Any, **_: Any) -> None:
+        outcome = self._invoke(name, event.encode())
+        if outcome.failed:
+            abort(_message(500, "Internal Server Error"))
+        stdout.write_str(outcome.payload.decode())
+
+
+def serve(api: Any, served: Served, invoke: Callable[[str, bytes], Outcome]) -> None:
+    """Serve the template's routes. Raises StackError for a route that is not an HTTP API's with payload 2.0."""
+    for route in api.routes:
+        if route.event_type != Route.HTTP or route.payload_format_version != "2.0":
+            raise StackError(f"{route.path}: only HttpApi events with PayloadFormatVersion 2.0 are served here")
+    if not hasattr(local_apigw_service, "EventTracker"):
+        raise RuntimeError("SAM CLI's gateway no longer has EventTracker: see what it sends to its makers now")
+    local_apigw_service.EventTracker = _NoTelemetry
+    service = _Gateway(api, _Runner(invoke), port=served.port, host=HOST)
+    service.create()
+    app = service._app  # noqa: SLF001  its own `run` wants the main thread
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
+    for code, status, message in [
+        (404, 404, "Not Found"),  # a REST API says 403 Missing Authentication Token
+        (405, 404, "Not Found"),
+        (413, 413, "Request Entity Too Large"),
+        (500, 500, "Internal Server Error"),
+    ]:
+        app.register_error_handler(code, _always(status, message))
+    for rule in app.url_map.iter_rules():
+        rule.methods.discard("HEAD")  # Flask's own, no route's
+    served.start(app)
+
+
+def _always(status: int, message: str) -> Callable[[Exception], Any]:
+    return lambda _error: _message(status, message)
+
+
+def _message(status: int, message: str) -> Any:
+    return make_response(jsonify({"message": message}), status)

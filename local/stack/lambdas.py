@@ -1,0 +1,251 @@
+"""The functions: AWS's runtime client under AWS's runtime interface emulator, a small pool of both per function."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import samcli
+
+from local.stack import tether
+from local.stack.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from local.stack.template import Function
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": "local"}
+_CAP = 4  # emulators per function without reserved concurrency
+_START_S = 10.0
+_GRACE_S = 15.0  # over the function's own time-out, which the emulator keeps: initialisation is not in it
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+_INVOCATIONS = "/2015-03-31/functions/function/invocations"
+_TIMED_OUT = b"Task timed out after "
+# What awslambdaric reports for a raised exception; the emulator marks it by no header and no status.
+_REPORTED = {"errorMessage", "errorType", "requestId", "stackTrace"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    payload: bytes
+    failed: bool
+
+
+class Lambdas:
+    """Invokes functions. At most `_CAP` invocations of one run at a time, the rest wait their turn.
+
+    AWS throttles instead (429), and at its own limit; only ReservedConcurrentExecutions is the template's word.
+    """
+
+    def __init__(self, functions: Iterable[Function], environment: dict[str, str], log: Path) -> None:
+        self._log = log.open("ab")
+        self._ports = count(20_000, 2)
+        # A child dies with the thread that started it (see tether): this one lives as long as the stack.
+        self._starter = ThreadPoolExecutor(1, "starter")
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        self._pools = {item.name: _Pool(self, item, inherited | environment) for item in functions}
+        self._closed = False
+
+    def invoke(self, name: str, payload: bytes) -> Outcome:
+        """Run one invocation. Raises KeyError when the template has no such function."""
+        return self._pools[name].invoke(payload or b"{}")
+
+    def warm(self) -> None:
+        """Start one emulator per function, all at once. The function itself is imported when it is first called."""
+        with ThreadPoolExecutor(len(self._pools) or 1) as starters:
+            list(starters.map(_Pool.warm, self._pools.values()))
+
+    def close(self) -> None:
+        self._closed = True
+        for pool in self._pools.values():
+            pool.kill()
+        self._starter.shutdown()
+        for pool in self._pools.values():  # the one that was just being started
+            pool.kill()
+        self._log.close()
+
+    def spawn(self, function: Function, environment: dict[str, str]) -> _Runtime:
+        return self._starter.submit(self._spawn, function, environment).result()
+
+    def _spawn(self, function: Function, environment: dict[str, str]) -> _Runtime:
+        if self._closed:
+            raise StackError("the stack has stopped")
+        host, port = _loopback(), next(self._ports)
+        tethered = [sys.executable, "-I", "-S", tether.__file__]
+        command = [
+            *(*tethered, str(os.getpid()), str(_emulator())),
+            *("--runtime-interface-emulator-address", f"{host}:{port}", "--runtime-api-address", f"{host}:{port + 1}"),
+            *(*tethered, "-", sys.executable, "-m", "awslambdaric", function.handler),
+        ]
+        process = subprocess.Popen(  # noqa: S603  ours
+            command,
+            cwd=function.code,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+        return _Runtime(process, host, port, function.timeout + _GRACE_S)
+
+
+class _Pool:
+    def __init__(self, lambdas: Lambdas, function: Function, environment: dict[str, str]) -> None:
+        self._lambdas = lambdas
+        self._function = function
+        self._environment = environment | {
+            "PYTHONPATH": os.pathsep.join(map(str, [function.code, *function.layers])),
+            "LAMBDA_TASK_ROOT": str(function.code),
+            "AWS_LAMBDA_FUNCTION_NAME": function.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
+            "AWS_LAMBDA_FUNCTION_TIMEOUT": str(function.timeout),
+            **function.environment,
+        }
+        self._turn = threading.BoundedSemaphore(min(function.reserved or _CAP, _CAP))
+        self._lock = threading.Lock()
+        self._idle: list[_Runtime] = []
+        self._all: set[_Runtime] = set()
+
+    def invoke(self, payload: bytes) -> Outcome:
+        with self._turn:
+            runtime = self._take()
+            try:
+                outcome = runtime.invoke(payload)
+            except (OSError, http.client.HTTPException) as error:
+                self._drop(runtime)
+                return _error("Runtime.ExitError", f"Runtime exited: {error!r}")
+            self._give(runtime)
+            return outcome
+
+    def warm(self) -> None:
+        self._give(self._new())
+
+    def kill(self) -> None:
+        with self._lock:
+            runtimes, self._all, self._idle = self._all, set(), []
+        for runtime in runtimes:
+            runtime.kill()
+
+    def _take(self) -> _Runtime:
+        with self._lock:
+            while self._idle:
+                runtime = self._idle.pop()
+                if runtime.alive():
+                    return runtime
+                self._all.discard(runtime)
+        return self._new()
+
+    def _new(self) -> _Runtime:
+        runtime = self._lambdas.spawn(self._function, self._environment)
+        with self._lock:
+            self._all.add(runtime)
+        try:
+            runtime.wait_until_it_listens()
+        except StackError as error:
+            self._drop(runtime)
+            raise StackError(f"{self._function.name}: {error}") from error
+        return runtime
+
+    def _give(self, runtime: _Runtime) -> None:
+        with self._lock:
+            self._idle.append(runtime)
+
+    def _drop(self, runtime: _Runtime) -> None:
+        runtime.kill()
+        with self._lock:
+            self._all.discard(runtime)
+
+
+class _Runtime:
+    """One emulator and, from its first invocation on, the runtime below it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], host: str, port: int, timeout_s: float) -> None:
+        self._process = process
+        self._address = (host, port)
+        self._timeout_s = timeout_s
+
+    def wait_until_it_listens(self) -> None:
+        for _ in range(int(_START_S / 0.005)):
+            with suppress(OSError):
+                connection = http.client.HTTPConnection(*self._address, timeout=_START_S)
+                connection.connect()
+                connection.close()
+                return
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(0.005)
+                raise StackError(f"the Lambda emulator ended with {self._process.returncode}; see the log")
+        raise StackError(f"the Lambda emulator did not listen within {_START_S:g} s")
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def invoke(self, payload: bytes) -> Outcome:
+        connection = http.client.HTTPConnection(*self._address, timeout=self._timeout_s)
+        try:
+            connection.request("POST", _INVOCATIONS, payload)
+            response = connection.getresponse()
+            body = response.read()
+        finally:
+            connection.close()
+        if response.status != http.HTTPStatus.OK:  # the runtime ended; the emulator starts another one
+            return Outcome(body, failed=True)
+        if body.startswith(_TIMED_OUT):
+            return _error("Sandbox.Timedout", body.decode())
+        return Outcome(body, failed=_is_reported_error(body))
+
+    def kill(self) -> None:
+        if self.alive():
+            os.killpg(self._process.pid, signal.SIGKILL)  # the kernel then kills the runtime, which leads its own group
+        self._process.wait()
+
+
+def _error(kind: str, message: str) -> Outcome:
+    """Word a failure of the runtime as Lambda does."""
+    text = {"errorType": kind, "errorMessage": f"RequestId: {uuid.uuid4()} Error: {message}"}
+    return Outcome(json.dumps(text).encode(), failed=True)
+
+
+def _is_reported_error(body: bytes) -> bool:
+    if b'"errorType"' not in body:
+        return False
+    answer = json.loads(body)
+    return isinstance(answer, dict) and answer.keys() == _REPORTED
+
+
+def _loopback() -> str:
+    """Give this process an address of its own: on Linux all of 127/8 is loopback, so no port of ours can be taken."""
+    number = (os.getpid() + 256) % (1 << 24)
+    return f"127.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+
+
+def _emulator() -> Path:
+    """Find the emulator that the aws-sam-cli wheel carries; Linux only."""
+    kind = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine().lower())
+    if sys.platform != "linux" or kind is None:
+        raise StackError(
+            f"the embedded stack runs on Linux on x86_64 and arm64, not on {sys.platform} {platform.machine()}"
+        )
+    path = Path(samcli.__file__).parent / "local" / "rapid" / f"aws-lambda-rie-{kind}"
+    if not os.access(path, os.X_OK):
+        raise StackError(f"aws-sam-cli no longer carries an executable {path}")
+    return path
+
+
+def check_platform() -> None:
+    """Raise StackError on a machine that cannot run the emulator."""
+    _emulator()

@@ -1,0 +1,248 @@
+"""Every private seam of moto, and why it is there. `install` fails loudly when moto no longer has one of them.
+
+moto's state is global to a process, and so is this: one stack per process at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import uuid
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from jsonata.jsonata import Jsonata
+from jsonata.utils import Utils
+from moto.awslambda.exceptions import UnknownFunctionException
+from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.core.config import default_user_config
+from moto.core.exceptions import JsonRESTError
+from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, ExecutionStatus, HistoryEventType
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
+from moto.stepfunctions.parser.asl.component.intrinsic.jsonata import get_intrinsic_functions_declarations
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_dynamodb
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
+from moto.stepfunctions.parser.asl.jsonata.jsonata import extract_jsonata_variable_references
+from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
+from moto.stepfunctions.parser.asl.utils import boto_client
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.stack.lambdas import Outcome
+
+_BEGUN = 2  # events: the execution has started, its first state was entered
+_MAX_INPUT = 262_144  # StartExecution, in bytes of UTF-8
+_starting = threading.Lock()
+_invoke: Callable[[str, bytes], Outcome] | None = None
+_make_client = boto_client.boto_client_for
+
+
+def install(port: int, invoke: Callable[[str, bytes], Outcome]) -> None:
+    """Make moto interpret state machines over `port` and run functions through `invoke`.
+
+    `invoke` raises KeyError for a function that does not exist.
+    """
+    global _invoke  # noqa: PLW0603  moto makes its backends itself: there is nowhere else to leave it
+    _invoke = invoke
+    # The interpreter calls other services back over HTTP, at this port of `localhost`, past any proxy.
+    os.environ["MOTO_PORT"] = str(port)
+    bypassed = {*(os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "").split(","), "localhost", "127.0.0.1"}
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(sorted(filter(None, bypassed)))
+    default_user_config["stepfunctions"]["execute_state_machine"] = True
+    default_user_config["lambda"]["use_docker"] = False
+    logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)  # logs each caught error, with its payload
+    for owner, name, ours in [
+        (LambdaSimpleBackend, "invoke", _invoke_function),
+        (Preprocessor, "_inner_string_of", staticmethod(_text_of)),
+        (StringJSONata, "_eval_body", _evaluate),
+        (StepFunctionsParserBackend, "start_execution", _start_execution),
+        (StepFunctionsParserBackend, "stop_execution", _stop_execution),
+        (BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_execution_status),
+        (Environment, "set_error", _set_error),
+        (lambda_eval_utils, "boto_client_for", _client),
+        (state_task_service_dynamodb, "boto_client_for", _client),
+    ]:
+        _replace(owner, name, ours)
+
+
+def abort_all() -> None:
+    """End every execution: its thread would else call the next stack of this process."""
+    for backends in stepfunctions_parser_backends.values():
+        for backend in backends.values():
+            for machine in backend.state_machines:
+                for execution in machine.executions:
+                    if execution.exec_status == ExecutionStatus.RUNNING:
+                        _stop_execution(backend, execution.exec_arn)
+
+
+_originals: dict[tuple[Any, str], Any] = {}
+
+
+def _replace(owner: Any, name: str, ours: Any) -> None:
+    original = getattr(owner, name, None)
+    if original is None:
+        raise RuntimeError(f"moto no longer has {owner.__name__}.{name}: read its release notes, then this file")
+    if original is not getattr(ours, "__wrapped__", ours):
+        _originals[owner, name] = original
+        setattr(owner, name, ours)
+
+
+# ---- Lambda -----------------------------------------------------------------------------------------------------
+
+
+def _invoke_function(
+    _self: Any, function_name: str, _qualifier: str | None, body: Any, _headers: Any, response_headers: dict[str, str]
+) -> bytes:
+    """Stand for the backend that answers "happy path OK": every version and alias is the code on this disk."""
+    name = function_name.rpartition(":function:")[2].partition(":")[0]
+    payload = body.encode() if isinstance(body, str) else body
+    assert _invoke is not None  # noqa: S101  `install` came first
+    try:
+        outcome = _invoke(name, payload)
+    except KeyError:
+        raise UnknownFunctionException(function_name) from None
+    if outcome.failed:
+        response_headers["x-amz-function-error"] = "Unhandled"
+    response_headers["x-amz-executed-version"] = "$LATEST"
+    return outcome.payload
+
+
+# ---- the definition ---------------------------------------------------------------------------------------------
+
+
+def _text_of(parser_rule_context: Any) -> str | None:
+    """Read a literal as the JSON it is: moto takes off the quotes, and keeps every escape."""
+    text: str = parser_rule_context.getText()
+    return json.loads(text) if text.startswith('"') or text == "null" else text
+
+
+# ---- JSONata: moto has no engine, and would paste every variable into the expression as text -----------------------
+
+
+def _evaluate(self: StringJSONata, env: Environment) -> None:
+    """Evaluate with variables bound, not pasted.
+
+    Text breaks a bare string with a quote in it, makes a large input slow to parse, and moto's `$parse` is `$eval`.
+    """
+    expression: str = self.expression
+    store, states = env.variable_store, dict(env.states._states_data)  # noqa: SLF001
+    bindings = {"states": states | {"context": _context(states["context"])}, "parse": Jsonata.JLambda(_parse)}
+    bindings |= {key: Utils.NULL_VALUE if value is None else value for key, value in _variables(store).items()}
+    declarations = get_intrinsic_functions_declarations(extract_jsonata_variable_references(expression) - {"$parse"})
+    try:
+        engine = Jsonata(f"({declarations}{expression})")
+        engine.output_convert_nulls = False  # tells null from nothing
+        result = _json(engine.evaluate(None, bindings))
+    except Exception as error:
+        raise _query_evaluation_error(env, f"The JSONata expression '{expression}' failed: {error}") from error
+    env.stack.append(result)
+
+
+def _variables(store: Any) -> dict[str, Any]:
+    return {**store._outer_scope, **store._inner_scope}  # noqa: SLF001
+
+
+def _context(context: dict[str, Any]) -> dict[str, Any]:
+    """Write the start time as AWS does: moto holds a datetime."""
+    started = context["Execution"]["StartTime"]
+    text = started.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {**context, "Execution": {**context["Execution"], "StartTime": text}}
+
+
+def _parse(text: Any = None) -> Any:
+    return None if text is None else json.loads(text)
+
+
+def _json(value: Any) -> Any:
+    if value is None:
+        raise ValueError("returned nothing (undefined)")
+    return json.loads(json.dumps(value, default=_plain, allow_nan=False))
+
+
+def _plain(value: Any) -> None:
+    if value is not Utils.NULL_VALUE:
+        raise TypeError(f"a {type(value).__name__} is not JSON")
+
+
+def _query_evaluation_error(env: Environment, cause: str) -> FailureEventException:
+    name = StatesErrorName(typ=StatesErrorNameType.StatesQueryEvaluationError)
+    details = EvaluationFailedEventDetails(error=name.error_name, cause=cause)
+    return FailureEventException(
+        failure_event=FailureEvent(
+            env=env,
+            error_name=name,
+            event_type=HistoryEventType.EvaluationFailed,
+            event_details=EventDetails(evaluationFailedEventDetails=details),
+        )
+    )
+
+
+# ---- executions -------------------------------------------------------------------------------------------------
+
+
+def _start_execution(
+    self: Any, state_machine_arn: str, name: str | None = None, execution_input: str | None = None, trace: Any = None
+) -> Any:
+    """Name an execution that has no name (moto: `None`), and let two calls with one name start one execution."""
+    if name is not None:
+        self._validate_name(name)
+    if len((execution_input or "").encode()) > _MAX_INPUT:
+        raise JsonRESTError("ValidationException", f"Value at 'input' must be at most {_MAX_INPUT} bytes long")
+    with _starting:
+        return _originals[StepFunctionsParserBackend, "start_execution"](
+            self, state_machine_arn, name or str(uuid.uuid4()), execution_input, trace
+        )
+
+
+def _stop_execution(self: Any, execution_arn: str) -> Any:
+    """Abort at once. moto waits for the current task, gives no stop date, and may then call the execution FAILED.
+
+    A function that runs goes on to its end, as on AWS. The history gets its ExecutionAborted when that has ended.
+    """
+    execution = self.describe_execution(execution_arn)
+    clock = threading.Event()  # never set: a stop waits on it in an execution's first and last milliseconds
+    while execution.exec_status == ExecutionStatus.RUNNING:
+        environment = execution.exec_worker.env
+        if environment is None or len(environment.event_manager.get_event_history()) < _BEGUN:
+            clock.wait(0.002)
+            continue
+        now = datetime.now(UTC)
+        environment.set_stop(stop_date=now, error=None, cause=None)
+        if isinstance(environment.program_state(), ProgramStopped):  # else it has just ended by itself
+            execution.exec_status, execution.stop_date = ExecutionStatus.ABORTED, now
+        clock.wait(0.002)
+    return execution
+
+
+def _reflect_execution_status(self: Any) -> None:
+    if self.execution.exec_status != ExecutionStatus.ABORTED:
+        _originals[BaseExecutionWorkerCommunication, "_reflect_execution_status"](self)
+
+
+def _set_error(self: Any, error: Any) -> None:
+    """Keep a stopped or timed out program so: moto's loop raises on the way out, and would overwrite it."""
+    if self.is_running():
+        _originals[Environment, "set_error"](self, error)
+
+
+@cache
+def _client_at(_port: str, region: str, service: str) -> Any:
+    return _make_client(region, service)
+
+
+def _client(region: str, service: str, state_credentials: Any = None) -> Any:  # noqa: ARG001
+    """Make a client once: `boto3.client` per task takes 20 ms and is not safe in concurrent executions."""
+    with _starting:
+        return _client_at(os.environ["MOTO_PORT"], region, service)

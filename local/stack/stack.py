@@ -1,0 +1,189 @@
+"""The whole system on one machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from local.stack import template as templates
+from local.stack.errors import StackError
+from local.stack.lambdas import CREDENTIALS, Lambdas, Outcome, check_platform
+from local.stack.serving import Served
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ROOT = Path(__file__).resolve().parents[2]
+_SIMULATOR_S = 15.0
+_BASE_URL = "GenesysBaseUrl"
+
+
+class Stack:
+    """The template's system, between `__enter__` and `__exit__`. One per process: moto's state is global.
+
+    `environment` sets the template's parameters and the GENESYS_ variables (default: this process's). Port 0 is a
+    free port. Without GENESYS_BASE_URL the simulator is started, and stopped, with the stack. The functions'
+    log goes to a temporary folder, or to `keep_logs`. Raises StackError for whatever its user can put right.
+    """
+
+    api_url: str
+    aws_endpoint_url: str
+    state_machine_arn: str | None
+    genesys_url: str | None
+    contract: str | None
+    logs: Path
+    ids: dict[str, str]
+
+    def __init__(
+        self,
+        template: Path = ROOT / "template.yaml",
+        *,
+        environment: Mapping[str, str] | None = None,
+        api_port: int = 0,
+        aws_port: int = 0,
+        keep_logs: Path | None = None,
+        progress: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        self.path = template
+        self.environment = dict(os.environ if environment is None else environment)
+        self.region = self.environment.get("AWS_REGION") or "us-east-1"
+        self._ports = (api_port, aws_port)
+        self._keep_logs = keep_logs
+        self._progress = progress
+        self._undo = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._undo.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._undo.close()
+
+    def client(self, service: str) -> Any:
+        """Make a boto3 client of a service of this stack."""
+        return self._aws.client(service)
+
+    def invoke(self, function: str, event: Any) -> Outcome:
+        """Invoke a function by its logical id, past every door."""
+        return self._lambdas.invoke(function, json.dumps(event).encode())
+
+    def ready(self) -> dict[str, Any]:
+        """Say where everything is: what `python -m local.stack` prints."""
+        return {
+            "api_url": self.api_url,
+            "aws_endpoint_url": self.aws_endpoint_url,
+            "region": self.region,
+            "state_machine_arn": self.state_machine_arn,
+            "genesys_url": self.genesys_url,
+            "contract": self.contract,
+            "logs": str(self.logs),
+            **self.ids,
+        }
+
+    def _start(self) -> None:
+        check_platform()
+        api, aws = (
+            self._listen(*of) for of in zip(("the API", "AWS"), self._ports, ("API_PORT", "AWS_PORT"), strict=True)
+        )
+        self.logs = self._log_folder() / "functions.log"
+        if _BASE_URL in templates.declared_parameters(self.path) and not self.environment.get("GENESYS_BASE_URL"):
+            self._progress("starting the Genesys simulator")
+            self.environment["GENESYS_BASE_URL"] = self._simulate()
+        self._progress(f"reading {self.path.name}")
+        from local.stack import gateway  # noqa: PLC0415  SAM CLI and moto take 2 s to import: a busy port is told before
+        from local.stack.aws import Aws  # noqa: PLC0415
+
+        template = templates.load(self.path, self.environment, self.region)
+        for item in template.left_out:
+            self._progress(f"left out, unknown to the embedded stack: {item}")
+        of_functions = {"AWS_ENDPOINT_URL": aws.url, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
+        self._lambdas = Lambdas(template.functions, CREDENTIALS | of_functions, self.logs)
+        self._undo.callback(self._lambdas.close)
+        self._progress("starting the functions' runtimes and the AWS services")
+        with ThreadPoolExecutor(1) as beside:
+            warm = beside.submit(self._lambdas.warm)
+            self._aws = Aws(aws, self.region, self._lambdas.invoke)
+            self._undo.callback(self._aws.close)
+            self._aws.create(template, self.path, self._secrets(template))
+            warm.result()
+        gateway.serve(template.api, api, self._lambdas.invoke)
+        self.api_url, self.aws_endpoint_url = api.url, aws.url
+        self.ids = self._aws.ids
+        machines = [item.name for item in template.resources if item.type == templates.STATE_MACHINE]
+        self.state_machine_arn = machines[0] if machines else None
+        self.genesys_url = template.parameters.get(_BASE_URL)
+        self.contract = template.parameters.get("GenesysContract")
+
+    def _listen(self, name: str, port: int, variable: str) -> Served:
+        served = Served(name, port, variable)
+        self._undo.callback(served.close)
+        return served
+
+    def _log_folder(self) -> Path:
+        if self._keep_logs is not None:
+            self._keep_logs.mkdir(parents=True, exist_ok=True)
+            return self._keep_logs.resolve()
+        folder = Path(tempfile.mkdtemp(prefix="routing-weights-"))
+        self._undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+    def _secrets(self, template: templates.Template) -> dict[str, str]:
+        """Put the client credentials, which nobody commits, into the secret that has no value."""
+        empty = [
+            item.logical_id
+            for item in template.resources
+            if item.type == templates.SECRET and "SecretString" not in item.properties
+        ]
+        if not empty:
+            return {}
+        pair = {key: self.environment.get(f"GENESYS_{key.upper()}", "") for key in ("client_id", "client_secret")}
+        if not all(pair.values()):
+            raise StackError("GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET must be set beside GENESYS_BASE_URL")
+        return {name: json.dumps(pair) for name in empty}
+
+    def _simulate(self) -> str:
+        """Start the simulator as a child, with the client of this stack, and return its url."""
+        client_id = self.environment.setdefault("GENESYS_CLIENT_ID", "demo-client")
+        secret = self.environment.setdefault("GENESYS_CLIENT_SECRET", "demo-client-secret")
+        command = [sys.executable, "-m", "local.genesys", "--port", "0", "--die-with-parent"]
+        command += ["--client-id", client_id, "--client-secret", secret]
+        # It dies with the thread that starts it (see tether), which may be any of the caller's: this one stays.
+        starter = ThreadPoolExecutor(1, "starter")
+        self._undo.callback(starter.shutdown)
+        process: subprocess.Popen[str] = starter.submit(
+            subprocess.Popen, command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ).result()
+        self._undo.callback(_end, process)
+        watchdog = threading.Timer(_SIMULATOR_S, process.kill)
+        watchdog.start()
+        assert process.stdout is not None  # noqa: S101  it is a pipe
+        word, _, rest = process.stdout.readline().partition(" ")
+        watchdog.cancel()
+        if word != "ready":
+            raise StackError("the Genesys simulator did not start; run `python -m local.genesys` to see why")
+        return str(json.loads(rest)["url"])
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(1)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

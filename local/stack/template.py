@@ -1,0 +1,213 @@
+"""template.yaml, read by SAM CLI's own providers: functions, routes, and the resources to create.
+
+The seam to SAM CLI's template reader. Its hazards:
+
+- A float default (`0.95`) stays an unresolved `{"Ref": ...}`, and an empty override falls back to the default.
+  Every value therefore becomes the parameter's `Default`, as text.
+- A reference resolves to the logical id, but for what the caller overrides: `_physical_ids` holds the exceptions.
+  SAM CLI then renames the resource itself too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from samcli.yamlhelper import yaml_parse
+
+from local.stack.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+ACCOUNT = "123456789012"
+BUCKET = "AWS::S3::Bucket"
+FUNCTION = "AWS::Serverless::Function"
+SECRET = "AWS::SecretsManager::Secret"  # noqa: S105  a type
+STATE_MACHINE = "AWS::Serverless::StateMachine"
+TABLE = "AWS::DynamoDB::Table"
+
+_CREATED = {BUCKET, SECRET, STATE_MACHINE, TABLE}
+# Nothing on this machine depends on these. Any other type is reported as left out.
+_WITHOUT_EFFECT = {
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::Logs::LogGroup",
+    "AWS::Serverless::HttpApi",
+    "AWS::Serverless::LayerVersion",
+}
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of the template: time-out in seconds, memory in MB, `reserved` concurrency if any."""
+
+    name: str
+    arn: str
+    code: Path
+    handler: str
+    timeout: int
+    memory: int
+    reserved: int | None
+    environment: dict[str, str]
+    layers: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Any other resource: its logical id, the name it gets here, and its properties with references resolved."""
+
+    logical_id: str
+    name: str
+    type: str
+    properties: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Template:
+    functions: tuple[Function, ...]
+    resources: tuple[Resource, ...]
+    left_out: tuple[str, ...]
+    parameters: dict[str, str]
+    api: Any  # SAM CLI's own Api: its gateway takes nothing else
+
+
+def variable_of(parameter: str) -> str:
+    """Name the environment variable that sets a parameter: `MaxRetryAfterS` is `MAX_RETRY_AFTER_S`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", parameter).upper()
+
+
+def declared_parameters(path: Path) -> dict[str, dict[str, Any]]:
+    """Read the template's `Parameters` as they stand."""
+    return dict(_read(path).get("Parameters", {}))
+
+
+def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
+    """Read the template with its parameters set from `environment`.
+
+    Raises StackError that names the variable and the constraint it breaks.
+    """
+    document = _read(path)
+    parameters = {name: _value(name, rule, environment) for name, rule in document.get("Parameters", {}).items()}
+    for name, value in parameters.items():
+        document["Parameters"][name]["Default"] = value
+    names = _physical_ids(document["Resources"], region)
+    resolved, functions, api = _resolve(document, {"AWS::Region": region, "AWS::AccountId": ACCOUNT, **names})
+    resources = [
+        Resource(key, names.get(key, key), item["Type"], item.get("Properties", {}))
+        for key in document["Resources"]
+        for item in [resolved[names.get(key, key)]]
+    ]
+    reserved = {item.logical_id: item.properties.get("ReservedConcurrentExecutions") for item in resources}
+    return Template(
+        functions=tuple(_function(item, path.parent, reserved[item.name], region) for item in functions),
+        resources=tuple(item for item in resources if item.type in _CREATED),
+        left_out=tuple(
+            f"{item.logical_id} ({item.type})"
+            for item in resources
+            if item.type not in {FUNCTION, *_CREATED, *_WITHOUT_EFFECT}
+        ),
+        parameters=parameters,
+        api=api,
+    )
+
+
+def definition(machine: Resource, template: Path) -> str:
+    """Read a state machine's definition with its substitutions made, as JSON text."""
+    properties = machine.properties
+    source = (template.parent / properties["DefinitionUri"]).read_text(encoding="utf-8")
+    text = json.dumps(yaml.safe_load(source), ensure_ascii=False)
+    for key, value in properties.get("DefinitionSubstitutions", {}).items():
+        text = text.replace(f"${{{key}}}", str(value))
+    if left := re.findall(r"\$\{\w+\}", text):
+        raise StackError(f"{properties['DefinitionUri']}: DefinitionSubstitutions has no {', '.join(left)}")
+    return text
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise StackError(f"there is no template at {path}")
+    document: dict[str, Any] = yaml_parse(path.read_text(encoding="utf-8"))
+    return document
+
+
+def _resolve(document: dict[str, Any], overrides: dict[str, str]) -> tuple[dict[str, Any], list[Any], Any]:
+    """Let SAM CLI resolve the template: the resources, and its own Functions and Api."""
+    # Imported late: they take a second, in which a busy port could have been told.
+    from samcli.lib.providers.api_provider import ApiProvider  # noqa: PLC0415
+    from samcli.lib.providers.sam_function_provider import SamFunctionProvider  # noqa: PLC0415
+    from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it calls what the SAM translator deprecates
+        stacks, _ = SamLocalStackProvider.get_stacks(template_dictionary=document, parameter_overrides=overrides)
+        functions = list(SamFunctionProvider(stacks).get_all())
+        return dict(stacks[0].resources), functions, ApiProvider(stacks, disable_authorizer=True).api
+
+
+def _physical_ids(resources: dict[str, Any], region: str) -> dict[str, str]:
+    """Give the names that cannot be a logical id, the alias of each function among them."""
+    names: dict[str, str] = {}
+    for key, item in resources.items():
+        if item["Type"] == BUCKET:
+            names[key] = key.lower()
+        elif item["Type"] == STATE_MACHINE:
+            names[key] = f"arn:aws:states:{region}:{ACCOUNT}:stateMachine:{key}"
+        elif item["Type"] == FUNCTION:
+            names[f"{key}.Alias"] = f"{_function_arn(key, region)}:live"
+    return names
+
+
+def _function_arn(name: str, region: str) -> str:
+    return f"arn:aws:lambda:{region}:{ACCOUNT}:function:{name}"
+
+
+def _function(item: Any, folder: Path, reserved: int | None, region: str) -> Function:
+    environment = (item.environment or {}).get("Variables", {})
+    if unresolved := [key for key, value in environment.items() if isinstance(value, dict | list)]:
+        raise StackError(f"{item.name}: SAM CLI could not resolve {', '.join(unresolved)}")
+    return Function(
+        name=item.name,
+        arn=_function_arn(item.name, region),
+        code=folder / item.codeuri,
+        handler=item.handler,
+        timeout=int(item.timeout or 3),
+        memory=int(item.memory or 128),
+        reserved=reserved,
+        environment={key: str(value) for key, value in environment.items()},
+        layers=tuple(folder / layer.codeuri for layer in item.layers),
+    )
+
+
+def _value(name: str, rule: dict[str, Any], environment: Mapping[str, str]) -> str:
+    variable = variable_of(name)
+    value = environment.get(variable, "")
+    if not value:
+        if "Default" not in rule:
+            raise StackError(f"{variable} must be set: {rule.get('Description', name)}")
+        return str(rule["Default"])
+    if constraint := _broken(rule, value):
+        raise StackError(f"{variable} {constraint}")
+    return value
+
+
+def _broken(rule: dict[str, Any], value: str) -> str | None:
+    """Return the constraint that a value breaks."""
+    if allowed := rule.get("AllowedValues"):
+        options = [str(option) for option in allowed]
+        return None if value in options else f"must be one of {', '.join(options)}"
+    if rule["Type"] == "Number":
+        low, high = float(rule.get("MinValue", "-inf")), float(rule.get("MaxValue", "inf"))
+        try:
+            within = low <= float(value) <= high
+        except ValueError:
+            within = False
+        return None if within else f"must be a number from {rule.get('MinValue')} to {rule.get('MaxValue')}"
+    if "AllowedPattern" in rule and not re.fullmatch(rule["AllowedPattern"], value):
+        return str(rule.get("ConstraintDescription") or f"must match {rule['AllowedPattern']}")
+    return None

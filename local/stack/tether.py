@@ -1,0 +1,34 @@
+"""`python tether.py PARENT COMMAND...`: become COMMAND, and have the kernel kill it when process PARENT ends.
+
+A preexec_fn would do this in the forked child of a threaded parent, which may deadlock; a second exec cannot.
+PARENT `-` is the process that this script left its number with: the emulator, for the runtime it starts.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+_EMULATOR = "STACK_TETHER_PARENT"
+
+
+def die_with_parent(signal_number: int, parent: int) -> bool:
+    """Have the kernel send `signal_number` when the parent ends; False when it has already ended.
+
+    The signal also comes when the *thread* that started this process ends, so start children from one that stays.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal_number) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    return os.getppid() == parent
+
+
+if __name__ == "__main__":
+    parent, *command = sys.argv[1:]
+    number = os.environ.pop(_EMULATOR) if parent == "-" else parent
+    if not die_with_parent(signal.SIGKILL, int(number)):
+        sys.exit(1)
+    if parent != "-":
+        os.environ[_EMULATOR] = str(os.getpid())
+    os.execv(command[0], command)  # noqa: S606  the kernel keeps the death signal over an exec
