@@ -28,9 +28,7 @@ def main() -> None:
 def distributions() -> None:
     """Through API, state machine, real runtimes and simulator on loopback; each plan twice."""
     print("Distributions (requests to Genesys; a change is a member whose weight differs, or the queue's setting)\n")
-    print(
-        f"  {'members':>8} {'changes':>8} {'writes':>7} {'reads':>6} {'budget':>7} {'states':>7} {'seconds':>8} {'again':>6}"
-    )
+    print(print(HEADER))
     with GenesysSimulator() as genesys, Stack(environment=_environment(genesys)) as stack:
         for size in SIZES:
             queue = f"bench-{size}"

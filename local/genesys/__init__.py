@@ -1,5 +1,4 @@
-"""
-The Genesys simulator: an HTTP server with state, rate limits, token expiry and scripted faults.
+"""The Genesys simulator: an HTTP server with state, rate limits, token expiry and scripted faults.
 
 It imports nothing of the layer, because it is the oracle the layer is tested against.
 """

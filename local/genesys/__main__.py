@@ -22,9 +22,7 @@ def main() -> int:
     options = vars(parser.parse_args())
     if options.pop("die_with_parent") and not _die_with_parent():
         parser.error("--die-with-parent needs Linux, and a parent that lives")
-    signal.pthread_sigmask(
-        signal.SIG_BLOCK, _STOP
-    )  # before any thread starts, so that only sigwait receives them
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)  # before any thread starts, so that only sigwait receives them
     try:
         simulator = GenesysSimulator(Settings(**options))
     except ValueError as error:
@@ -49,9 +47,7 @@ def _parser() -> argparse.ArgumentParser:
             text += " (default: %(default)s)"
         kind = HINTS[setting.name]
         if kind is bool:
-            parser.add_argument(
-                flag, default=setting.default, help=text, action=argparse.BooleanOptionalAction
-            )
+            parser.add_argument(flag, default=setting.default, help=text, action=argparse.BooleanOptionalAction)
         else:
             kind = int if kind == int | None else kind
             parser.add_argument(flag, default=setting.default, help=text, type=kind)

@@ -22,8 +22,7 @@ ACTIONS = {
 
 @dataclass(kw_only=True)
 class Fault:
-    """
-    One rule: `method` must match whole, `path` anywhere in the path (the query is not looked at).
+    """One rule: `method` must match whole, `path` anywhere in the path (the query is not looked at).
 
     The first `skip` matching requests pass to the rules below; then it fires `times` times (null: for ever).
     """

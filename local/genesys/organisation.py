@@ -1,5 +1,4 @@
-"""
-What the simulated organisation holds: queues, their members, tokens, and the writes on their way.
+"""What the simulated organisation holds: queues, their members, tokens, and the writes on their way.
 
 A stored document is replaced, never changed in place, so one that was handed out is a snapshot.
 Callers hold the simulator's lock.
@@ -139,8 +138,7 @@ class Organisation:
 def agents(
     count: int, *, off_queue: int | None = None, unjoined: int | None = None, score: float = 0.0
 ) -> list[Document]:
-    """
-    Make members agent-001 and up.
+    """Make members agent-001 and up.
 
     The last `unjoined` have not joined and the `off_queue` before them are OFF_QUEUE: low numbers are usable.
     """

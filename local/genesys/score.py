@@ -124,9 +124,7 @@ def _patch_member(organisation: Organisation, queue_id: str, user_id: str, body:
     if organisation.settings.sum_rule:
         total = math.fsum(organisation.scores_after(change))
         if total > 1 + SUM_TOLERANCE:
-            raise ApiError(
-                400, "weight.sum.exceeded", f"The scores of the queue would sum to {total:.9g}, above 1."
-            )
+            raise ApiError(400, "weight.sum.exceeded", f"The scores of the queue would sum to {total:.9g}, above 1.")
     return Reply(body=organisation.merged(change), change=change)
 
 

@@ -24,9 +24,7 @@ _BODILESS = (204, 304)
 
 
 class Server(ThreadingHTTPServer):
-    daemon_threads = (
-        False  # so that server_close() joins the handlers, whose sockets close_connections() has ended
-    )
+    daemon_threads = False  # so that server_close() joins the handlers, whose sockets close_connections() has ended
     request_queue_size = 128
 
     def __init__(self, host: str, port: int, simulator: GenesysSimulator) -> None:
@@ -69,9 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             simulator = self.server.simulator
             is_control = request.segments[:1] == ["_sim"]
-            reply = (
-                control.handle(simulator, request) if is_control else simulator.answer(request, context_id)
-            )
+            reply = control.handle(simulator, request) if is_control else simulator.answer(request, context_id)
         except ApiError as error:
             reply = error.reply(context_id)
         if reply is None:

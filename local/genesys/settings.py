@@ -28,9 +28,7 @@ class Settings:
     rate_limit: int | None = _setting(None, "requests per token in any window (sliding); absent: no limit")
     rate_window_s: float = _setting(60.0, "the window in seconds")
     retry_after_date: bool = _setting(False, "Retry-After is an HTTP date instead of seconds")
-    apply_delay_s: float = _setting(
-        0.0, "above 0, a PATCH answers 202 and is readable this many seconds later"
-    )
+    apply_delay_s: float = _setting(0.0, "above 0, a PATCH answers 202 and is readable this many seconds later")
     sum_rule: bool = _setting(True, "refuse a score that lifts the sum of a queue's scores above 1")
     verbose: bool = _setting(False, "print request lines on stderr")
     queue_id: str = _setting("queue-001", "id of the queue that exists at the start", live=False)

@@ -27,8 +27,7 @@ _QUEUE_KEYS = {"agents", "off_queue", "unjoined", "initial_score", "members", "q
 
 @dataclass(slots=True)
 class LogEntry:
-    """
-    One request; `answered` is None while it is under way, `status` also when nothing was sent.
+    """One request; `answered` is None while it is under way, `status` also when nothing was sent.
 
     `monotonic` (arrival), `answered` and `retry_after_until` are in the simulator's clock; `token` is a
     number that stands for the bearer token. A request is early when it arrives after `answered` and before
@@ -51,8 +50,7 @@ class LogEntry:
 
 
 class GenesysSimulator:
-    """
-    A Genesys organisation on a loopback port, for `with` or for `start()` and `close()`.
+    """A Genesys organisation on a loopback port, for `with` or for `start()` and `close()`.
 
     Settings are given as one object or as keyword arguments. Raises OSError when the port is taken.
     `clock` returns seconds and never goes back; `sleep` is called for latency and delays, with no lock held.
@@ -133,13 +131,10 @@ class GenesysSimulator:
                 queue_id: {"queue": queue, "members": list(held.members(queue_id).values())}
                 for queue_id, queue in held.queues.items()
             }
-            return copy.deepcopy(
-                {"queues": queues, "replays": held.replays, "tokens_issued": len(held.tokens)}
-            )
+            return copy.deepcopy({"queues": queues, "replays": held.replays, "tokens_issued": len(held.tokens)})
 
     def put_queue(self, queue_id: str, **spec: Any) -> None:
-        """
-        Create or replace a queue.
+        """Create or replace a queue.
 
         Keys: `agents`, `off_queue`, `unjoined`, `initial_score`, or a list of `members` instead; and `queue`,
         fields of the queue itself. Raises ValueError.
@@ -155,9 +150,7 @@ class GenesysSimulator:
             members = [member(given) for given in spec["members"]]
         else:
             mix = Settings(**spec)
-            members = agents(
-                mix.agents, off_queue=mix.off_queue, unjoined=mix.unjoined, score=mix.initial_score
-            )
+            members = agents(mix.agents, off_queue=mix.off_queue, unjoined=mix.unjoined, score=mix.initial_score)
         with self._lock:
             self._organisation.put_queue(queue_id, copy.deepcopy(queue), copy.deepcopy(members))
 
@@ -215,9 +208,7 @@ class GenesysSimulator:
         if action == "revoke_tokens":
             self._organisation.tokens.revoke_all()
         if action == "repeat_page":
-            kept = [
-                part for part in request.query.split("&") if not part.startswith(("page=", "pageNumber="))
-            ]
+            kept = [part for part in request.query.split("&") if not part.startswith(("page=", "pageNumber="))]
             request = replace(request, query="&".join(kept))
         try:
             reply = self._commit(request, score.handle(self._organisation, request), dropped=action == "drop")

@@ -76,8 +76,7 @@ class Tokens:
         return token
 
     def admit(self, token: Token, settings: Settings) -> None:
-        """
-        Let at most `rate_limit` requests through in any `rate_window_s`: a sliding window per token.
+        """Let at most `rate_limit` requests through in any `rate_window_s`: a sliding window per token.
 
         A refused request does not count. Retry-After is never shorter than the true wait.
         """

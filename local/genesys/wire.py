@@ -57,8 +57,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """
-    An answer and the write it promises.
+    """An answer and the write it promises.
 
     A dialect never applies a write itself: whether `change` happens now, later or never is decided outside.
     A body of None is sent empty, bytes are sent as they are, anything else as JSON.

@@ -19,7 +19,7 @@ variables of the stack:
   API_PORT               port of the API (3000; 0 for a free one)
   AWS_PORT               port of the AWS services (3001; 0 for a free one)
   AWS_REGION             region (us-east-1)
-  GENESYS_CLIENT_ID      the OAuth client; needed with GENESYS_BASE_URL
+  GENESYS_CLIENT_ID      the OAuth client (the simulator's demo client)
   GENESYS_CLIENT_SECRET  its secret
   Without GENESYS_BASE_URL, the Genesys simulator is started and used.
 
