@@ -15,11 +15,18 @@ ROOT = Path(__file__).parents[2]
 def main() -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text())
     for resource in template["Resources"].values():
+        properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Serverless::StateMachine":
-            properties = resource["Properties"]
-            properties["Definition"] = yaml.safe_load((ROOT / properties.pop("DefinitionUri")).read_text())
-        if "ContentUri" in resource.get("Properties", {}):
-            resource["Properties"]["ContentUri"] = str(ROOT / resource["Properties"]["ContentUri"])
+            # As the native type: cfn-lint does not look into the definition of SAM's.
+            resource["Type"] = "AWS::StepFunctions::StateMachine"
+            resource["Properties"] = {
+                "Definition": yaml.safe_load((ROOT / properties["DefinitionUri"]).read_text()),
+                "DefinitionSubstitutions": dict.fromkeys(properties["DefinitionSubstitutions"], "substituted"),
+                "RoleArn": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/linted"},
+                "StateMachineType": properties["Type"],
+            }
+        elif "ContentUri" in properties:
+            properties["ContentUri"] = str(ROOT / properties["ContentUri"])
     yaml.safe_dump(_plain(template), sys.stdout, sort_keys=False, width=200)
 
 
