@@ -11,6 +11,7 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from pydantic import BaseModel
 
 from routing_weights.api import (
     Accepted,
@@ -51,9 +52,22 @@ IdempotencyKey = Annotated[
 ]
 
 
-def _problems(*codes: HTTPStatus) -> dict[int, Any]:
-    content = {"application/problem+json": {"model": ProblemDetails}}
-    return {code.value: {"description": code.phrase, "content": content} for code in codes}
+MEANINGS = {
+    HTTPStatus.NOT_FOUND: "No distribution has this id",
+    HTTPStatus.CONFLICT: "The Idempotency-Key has started another plan",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The plan or a parameter breaks a rule; `errors` has each one with its path",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "A defect of this system",
+    HTTPStatus.SERVICE_UNAVAILABLE: "An AWS service did not answer; send the request again",
+}
+
+
+def _answers(code: HTTPStatus, model: type[BaseModel], *problems: HTTPStatus) -> dict[int, Any]:
+    """For openapi.json: the good answer, the problems of this route, and those that every route has."""
+    every = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
+    problem_content = {"application/problem+json": {"model": ProblemDetails}}
+    return {code.value: {"description": code.phrase, "content": {"application/json": {"model": model}}}} | {
+        code.value: {"description": MEANINGS[code], "content": problem_content} for code in (*problems, *every)
+    }
 
 
 @app.post(
@@ -61,10 +75,7 @@ def _problems(*codes: HTTPStatus) -> dict[int, Any]:
     status_code=HTTPStatus.ACCEPTED,
     summary="Submit a plan",
     description="Starts a distribution. The plan is validated at once; its outcome is at `Location`.",
-    responses={
-        202: {"description": "Accepted", "content": {"application/json": {"model": Accepted}}},
-        **_problems(HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
-    },
+    responses=_answers(HTTPStatus.ACCEPTED, Accepted, HTTPStatus.CONFLICT),
 )
 def submit_plan(idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
     settings, event = PlansSettings.load(), app.current_event
@@ -96,10 +107,7 @@ def submit_plan(idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
     "/distributions/<distribution_id>",
     summary="One distribution",
     description="Its status, what was asked, what was read back, and why it ended as it did.",
-    responses={
-        200: {"description": "OK", "content": {"application/json": {"model": Distribution}}},
-        **_problems(HTTPStatus.NOT_FOUND),
-    },
+    responses=_answers(HTTPStatus.OK, Distribution, HTTPStatus.NOT_FOUND),
 )
 def get_distribution(distribution_id: DistributionId) -> Distribution:
     _, trail = _trail(PlansSettings.load())
@@ -115,10 +123,7 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
     "/queues/<queue_id>/distributions",
     summary="The audit trail of a queue",
     description="Newest first. `from` and `to` are inclusive.",
-    responses={
-        200: {"description": "OK", "content": {"application/json": {"model": DistributionPage}}},
-        **_problems(HTTPStatus.UNPROCESSABLE_ENTITY),
-    },
+    responses=_answers(HTTPStatus.OK, DistributionPage),
 )
 def list_distributions(
     queue_id: QueueId,

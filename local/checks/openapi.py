@@ -29,7 +29,16 @@ def main() -> None:
         "required": True,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Plan"}}},
     }
-    document["components"]["schemas"]["Plan"] = Plan.model_json_schema()
+    schemas = document["components"]["schemas"]
+    schemas["Plan"] = Plan.model_json_schema()
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        operation["responses"]["500"]["content"].pop("application/json", None)
+    for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
+        schemas.pop(unused, None)  # Powertools' own shapes: every error of ours is a problem
+    document["components"]["securitySchemes"] = {
+        "iam": {"type": "apiKey", "in": "header", "name": "Authorization", "x-amazon-apigateway-authtype": "awsSigv4"}
+    }
+    document["security"] = [{"iam": []}]
     json.dump(document, sys.stdout, indent=2, sort_keys=True)
     print()
 
