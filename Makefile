@@ -51,7 +51,7 @@ openapi: .venv/ready ## write docs/openapi.json from the code
 # The layer takes the versions of the embedded stack: what was tested is what is deployed.
 # With the old file as its start, uv keeps every pin that still fits: it changes only what pyproject.toml asks for.
 UV := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-annotate --custom-compile-command "make lock"
+	--no-annotate --no-strip-extras --custom-compile-command "make lock"
 lock: .venv/ready ## compile the pinned requirements from pyproject.toml
 	@for pair in "requirements-dev.txt:--group dev" "layers/core/requirements.txt:--constraint requirements-dev.txt"; do \
 		file=$${pair%%:*}; new=.venv/$$(basename $$file); cp $$file $$new 2>/dev/null; \
@@ -65,9 +65,10 @@ bench: .venv/ready ## measure: writes, requests, import times
 clean:
 	rm -rf .venv .aws-sam .hypothesis .pytest_cache .mypy_cache .ruff_cache
 
+# The lock is complete, so nothing is left to resolve (--no-deps); old versions of pip could not either.
 .venv/ready: requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 with venv was found. Install one, or say PYTHON=/path/to/python3."; exit 1; }
 	@echo "Setting up .venv with $$($(PYTHON) --version), once; this takes a minute or two ..."
 	@rm -rf .venv && $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt
 	@touch $@

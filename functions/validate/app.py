@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.intake import accept, open_distribution, plan_text
+from routing_weights.intake import accept_input, open_distribution
 from routing_weights.run import Run
 from routing_weights.settings import Audited
 from routing_weights.store.audit import AuditTrail
@@ -20,8 +20,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     trail = AuditTrail(settings.audit_table, documents)
     run = Run.model_validate(event)
     logger.append_keys(distribution_id=run.distribution_id)
-    text, origin = plan_text(event["input"], documents)
-    run, plan = accept(run.model_copy(update={"origin": origin}), text, trail)
+    run, plan = accept_input(run, event["input"], trail, documents)
     documents.put(run.distribution_id, "plan", plan.model_dump(exclude_defaults=True))
     open_distribution(run, plan, trail)
     return run.model_dump(mode="json")

@@ -25,11 +25,21 @@ def accept(run: Run, text: str | bytes, trail: AuditTrail) -> tuple[Run, Plan]:
     try:
         plan = parse_plan(text)
     except PlanInvalid as invalid:
-        invalid.details["distribution_id"] = run.distribution_id
-        for record in refused(run, _queue_id(text), invalid.details["errors"], datetime.now(UTC)):
-            trail.append(record)
+        _record_refusal(run, _queue_id(text), invalid, trail)
         raise
     return run.model_copy(update={"queue_id": plan.queue_id, "dry_run": plan.dry_run}), plan
+
+
+def accept_input(run: Run, execution_input: Any, trail: AuditTrail, documents: Documents) -> tuple[Run, Plan]:
+    """Like `accept`, for an execution's input: a bare plan, or `{plan_ref, origin}` as our own doors start it."""
+    if not (isinstance(execution_input, dict) and "plan_ref" in execution_input):
+        return accept(run, json.dumps(execution_input), trail)
+    try:
+        text, origin = _referenced(execution_input, documents)
+    except PlanInvalid as invalid:
+        _record_refusal(run, None, invalid, trail)
+        raise
+    return accept(run.model_copy(update={"origin": origin}), text, trail)
 
 
 def open_distribution(run: Run, plan: Plan, trail: AuditTrail) -> None:
@@ -37,29 +47,26 @@ def open_distribution(run: Run, plan: Plan, trail: AuditTrail) -> None:
     trail.append(opened(run, plan, datetime.now(UTC)))
 
 
-def plan_text(execution_input: Any, documents: Documents) -> tuple[str, Origin]:
-    """The plan's text from an execution's input: a bare plan, or `{plan_ref, origin}` as our own doors start it.
-
-    Raises PlanInvalid where a reference is not one of ours.
-    """
-    if not (isinstance(execution_input, dict) and "plan_ref" in execution_input):
-        return json.dumps(execution_input), Origin()
+def _referenced(execution_input: dict[str, Any], documents: Documents) -> tuple[str, Origin]:
+    """The plan's text, not trusted, and who sent it; PlanInvalid where the reference is not one of ours."""
     reference = execution_input["plan_ref"]
-    if not (isinstance(reference, str) and _PLAN_REF.fullmatch(reference)):
-        raise plan_invalid(
-            [
-                problem(
-                    "plan_ref",
-                    "not a reference that this system made: send the plan itself",
-                    "reference_invalid",
-                )
-            ]
-        )
+    text = None
+    if isinstance(reference, str) and _PLAN_REF.fullmatch(reference):
+        text = documents.kept_plan(reference)
+    if text is None:
+        message = "not a reference that this system made: send the plan itself"
+        raise plan_invalid([problem("plan_ref", message, "reference_invalid")])
     try:
-        origin = Origin.model_validate(execution_input.get("origin", {}))
+        return text, Origin.model_validate(execution_input.get("origin", {}))
     except ValidationError as error:
-        raise plan_invalid([problem("origin", "not an origin that this system made", "origin_invalid")]) from error
-    return documents.kept_plan(reference), origin
+        message = "not an origin that this system made: send the plan itself"
+        raise plan_invalid([problem("origin", message, "origin_invalid")]) from error
+
+
+def _record_refusal(run: Run, queue_id: str | None, invalid: PlanInvalid, trail: AuditTrail) -> None:
+    invalid.details["distribution_id"] = run.distribution_id
+    for record in refused(run, queue_id, invalid.details["errors"], datetime.now(UTC)):
+        trail.append(record)
 
 
 def _queue_id(text: str | bytes) -> str | None:

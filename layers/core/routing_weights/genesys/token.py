@@ -53,7 +53,7 @@ class StoredTokens:
         if not self._usable():
             self._held = self.secret.read()
         if not self._usable():
-            return self._refresh(self._held.get("access_token", ""))
+            return self._refresh("")  # due, not refused: it stays good for those who still use it
         return str(self._held["access_token"])
 
     def replace(self, refused: str) -> str:

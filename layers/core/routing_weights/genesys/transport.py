@@ -111,7 +111,7 @@ class Transport:
         else:
             wait = asked + self.jitter() * 0.1  # later than asked, never earlier
         if wait > self.max_retry_after_s + 0.1 or self.clock() + wait >= self.deadline.at:
-            self._leave_waiting_to_the_state_machine(what, wait)
+            self._leave_waiting_to_the_state_machine(what, wait if asked is None else asked)
         logger.info("Genesys limits the rate, sleeping", request=what, wait_s=round(wait, 3))
         self.sleep(wait)
 

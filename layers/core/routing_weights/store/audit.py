@@ -35,15 +35,13 @@ class AuditTrail:
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         item = _to_item(self._moved_to_s3(record))
-        with reported("write the audit record", expected=("ConditionalCheckFailedException",)):
-            try:
+        try:
+            with reported("write the audit record", expected=("ConditionalCheckFailedException",)):
                 client("dynamodb").put_item(
-                    TableName=self.table,
-                    Item=item,
-                    ConditionExpression="attribute_not_exists(distribution_id)",
+                    TableName=self.table, Item=item, ConditionExpression="attribute_not_exists(distribution_id)"
                 )
-            except ClientError:
-                return False
+        except ClientError:
+            return False
         return True
 
     def find(self, distribution_id: str) -> dict[str, Record]:

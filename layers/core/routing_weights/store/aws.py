@@ -24,7 +24,7 @@ def client(service: str) -> Any:
 
 @contextmanager
 def reported(action: str, *, expected: tuple[str, ...] = ()) -> Iterator[None]:
-    """Turn what AWS refuses into StoreUnavailable; error codes in `expected` pass through for the caller."""
+    """Turn what AWS refuses into StoreUnavailable; error codes in `expected` pass through, for a `try` around it."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     try:

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from routing_weights.errors import StoreUnavailable
 from routing_weights.plan import Plan
 from routing_weights.store.aws import client, reported
 
@@ -22,9 +23,9 @@ class Documents:
         self._put(reference, plan.canonical())
         return reference
 
-    def kept_plan(self, reference: str) -> str:
-        """The text behind a reference of `keep_plan`; not trusted, so validate it again."""
-        return self._get(reference)
+    def kept_plan(self, reference: str) -> str | None:
+        """The text behind a reference of `keep_plan`, None where there is none; not trusted, so validate it again."""
+        return self._find(reference)
 
     def put(self, distribution_id: str, name: Name | str, document: Any) -> str:
         """Store one document of a run, return its reference."""
@@ -36,13 +37,9 @@ class Documents:
         return self.resolve(f"distributions/{distribution_id}/{name}.json")
 
     def find(self, distribution_id: str, name: Name) -> Any | None:
-        """Like `get`, None where the run never came so far. Needs s3:ListBucket, without which S3 says 403, not 404."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
-        try:
-            return self.get(distribution_id, name)
-        except ClientError:
-            return None
+        """Like `get`, None where the run never came so far."""
+        text = self._find(f"distributions/{distribution_id}/{name}.json")
+        return None if text is None else json.loads(text)
 
     def resolve(self, reference: str) -> Any:
         return json.loads(self._get(reference))
@@ -52,6 +49,18 @@ class Documents:
             client("s3").put_object(Bucket=self.bucket, Key=key, Body=text.encode(), ContentType="application/json")
 
     def _get(self, key: str) -> str:
-        with reported(f"read document {key}", expected=("NoSuchKey",)):
-            body: bytes = client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
-            return body.decode()
+        text = self._find(key)
+        if text is None:
+            raise StoreUnavailable(f"Document {key} is not in the bucket.")
+        return text
+
+    def _find(self, key: str) -> str | None:
+        """Needs s3:ListBucket where the document may be missing: without it S3 says 403, not 404."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        try:
+            with reported(f"read document {key}", expected=("NoSuchKey",)):
+                body: bytes = client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except ClientError:
+            return None
+        return body.decode()

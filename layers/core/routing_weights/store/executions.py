@@ -34,13 +34,13 @@ class Executions:
 
         name = f"key-{hashlib.sha256(idempotency_key.encode()).hexdigest()}" if idempotency_key else str(uuid.uuid4())
         text = json.dumps({"plan_ref": plan_ref, "origin": origin}, sort_keys=True)
-        with reported("start the state machine", expected=("ExecutionAlreadyExists",)):
-            try:
+        try:
+            with reported("start the state machine", expected=("ExecutionAlreadyExists",)):
                 answer = client("stepfunctions").start_execution(
                     stateMachineArn=self.state_machine_arn, name=name, input=text
                 )
-            except ClientError:
-                return self._found(name, plan_ref)
+        except ClientError:
+            return self._found(name, plan_ref)
         return Started(name, answer["executionArn"], answer["startDate"], repeated=False)
 
     def _found(self, name: str, plan_ref: str) -> Started:

@@ -16,13 +16,13 @@ class JsonSecret:
 
     def read(self) -> dict[str, Any]:
         """The object; empty where no value was ever put."""
-        with reported("read a secret", expected=("ResourceNotFoundException",)):
-            from botocore.exceptions import ClientError  # noqa: PLC0415
+        from botocore.exceptions import ClientError  # noqa: PLC0415
 
-            try:
+        try:
+            with reported("read a secret", expected=("ResourceNotFoundException",)):
                 text = client("secretsmanager").get_secret_value(SecretId=self.secret_id).get("SecretString", "")
-            except ClientError:  # the secret exists from the template; it has no value yet
-                return {}
+        except ClientError:  # the secret exists from the template; it has no value yet
+            return {}
         try:
             value = json.loads(text or "{}")
         except ValueError:  # the text itself must not travel with the error
