@@ -142,9 +142,7 @@ def test_a_missing_or_unknown_token_is_401(start):
     assert_error(client.get(QUEUE, headers={"Authorization": None}), 401, "authentication.required")
     assert_error(client.get(QUEUE, headers={"Authorization": "Basic eDp5"}), 401, "authentication.required")
     assert_error(client.get(QUEUE, headers={"Authorization": "Bearer made-up"}), 401, "bad.credentials")
-    assert_error(
-        client.get("/api/v2/no/such", headers={"Authorization": None}), 401, "authentication.required"
-    )
+    assert_error(client.get("/api/v2/no/such", headers={"Authorization": None}), 401, "authentication.required")
 
 
 def test_revoking_answers_200_for_any_token_that_was_issued(start):
@@ -247,9 +245,7 @@ def test_the_mix_of_members_is_as_set(start):
     _, client = start(agents=10, off_queue=3, unjoined=2, initial_score=0.1)
     members = client.get(MEMBERS).json()["entities"]
     assert members[0].keys() == {"user", "score", "routingType", "joined", "routingStatus", "skills"}
-    off_queue = [
-        number for number, member in enumerate(members, 1) if member["routingStatus"]["status"] == "OFF_QUEUE"
-    ]
+    off_queue = [number for number, member in enumerate(members, 1) if member["routingStatus"]["status"] == "OFF_QUEUE"]
     assert off_queue == [6, 7, 8]
     assert [number for number, member in enumerate(members, 1) if not member["joined"]] == [9, 10]
     assert {member["score"] for member in members} == {0.1}
@@ -457,9 +453,7 @@ def test_a_status_fault_skips_fires_and_is_spent(start):
 
 def test_the_first_rule_that_fires_wins_and_null_times_lasts(start):
     simulator, client = start()
-    simulator.add_faults(
-        {"action": "status", "status": 500}, {"action": "status", "status": 502, "times": None}
-    )
+    simulator.add_faults({"action": "status", "status": 500}, {"action": "status", "status": 502, "times": None})
     answers = [client.get(QUEUE) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [500, 502, 502, 502]
     assert_error(answers[0], 500, "simulated.fault")
@@ -517,9 +511,7 @@ def test_tokens_can_be_revoked_by_a_fault(start):
 
 def test_any_fault_can_be_delayed(start, fake_time):
     simulator, client = start()
-    simulator.add_faults(
-        {"action": "delay", "delay_s": 2.5}, {"action": "status", "status": 504, "delay_s": 9}
-    )
+    simulator.add_faults({"action": "delay", "delay_s": 2.5}, {"action": "status", "status": 504, "delay_s": 9})
     assert [client.get(QUEUE).status_code for _ in range(2)] == [200, 504]
     assert fake_time.slept == [2.5, 9]
 
@@ -556,9 +548,7 @@ def test_control_over_http_is_free_of_auth_limits_and_log(start):
     simulator, client = start(rate_limit=1)
     client.get(QUEUE)
     client.headers.pop("Authorization")
-    created = client.put(
-        "/_sim/queues/second", json={"agents": 3, "queue": {"name": "Second", "wrapUpTimeout": 9}}
-    )
+    created = client.put("/_sim/queues/second", json={"agents": 3, "queue": {"name": "Second", "wrapUpTimeout": 9}})
     assert (created.json()["queue"]["name"], len(created.json()["members"])) == ("Second", 3)
     listed = {"members": [{"user": {"id": "ann"}, "score": 0.2}, {"user": {"id": "bo"}, "joined": False}]}
     client.put("/_sim/queues/second", json=listed)
@@ -670,9 +660,7 @@ def test_malformed_http_breaks_nothing(start, capfd, raw):
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"score": NaN}', b"9" * 5000, b"null"]
-)
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"score": NaN}', b"9" * 5000, b"null"])
 def test_a_body_that_is_no_json_object_is_400(start, body):
     _, client = start()
     assert client.patch(QUEUE, data=body).status_code == 400
@@ -718,7 +706,7 @@ def test_closing_ends_waits_and_open_connections():
 def command(*options):
     root = Path(__file__).parents[2]
     arguments = [sys.executable, "-m", "local.genesys", *options]
-    return subprocess.Popen(arguments, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    return subprocess.Popen(arguments, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
@@ -744,9 +732,7 @@ def test_a_busy_port_is_one_line_and_exit_1(start):
     assert err == f"genesys simulator: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
-@pytest.mark.parametrize(
-    "options", [["--agents", "many"], ["--rate-limit", "0"], ["--off-queue", "99"], ["--nope"]]
-)
+@pytest.mark.parametrize("options", [["--agents", "many"], ["--rate-limit", "0"], ["--off-queue", "99"], ["--nope"]])
 def test_wrong_usage_is_exit_2(options):
     with command(*options) as process:
         _, err = process.communicate(timeout=5)
@@ -765,9 +751,7 @@ def test_the_command_ends_with_its_parent():
     )
     arguments = [sys.executable, "-c", script]
     root = Path(__file__).parents[2]
-    with subprocess.Popen(  # noqa: S603
-        arguments, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as parent:
+    with subprocess.Popen(arguments, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
         url = json.loads(parent.stdout.readline().removeprefix("ready "))["url"]
         host, _, port = url.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port)), timeout=5) as connection:

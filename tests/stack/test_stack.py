@@ -464,7 +464,7 @@ def gone(pids):
 
 
 def start(*options, **variables):
-    return subprocess.Popen(  # noqa: S603  ours
+    return subprocess.Popen(
         [sys.executable, "-m", "local.stack", *options],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "HOME": "/", "API_PORT": "0", "AWS_PORT": "0", **variables},

@@ -29,7 +29,9 @@ def _object(pairs: list[tuple[str, Any]]) -> _Object:
 
 
 def problem(path: str, message: str, kind: str) -> Problem:
-    return {"path": path, "message": message, "type": kind}
+    """Cut to a length that fits a record, and without half surrogate pairs, which no answer can carry."""
+    clean = {"path": path[:200], "message": message[:300], "type": kind}
+    return {name: text.encode("utf-8", "replace").decode() for name, text in clean.items()}
 
 
 def load(raw: str | bytes) -> tuple[Any, list[Problem]]:

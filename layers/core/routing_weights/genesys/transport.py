@@ -18,11 +18,11 @@ logger = Logger(child=True)
 CONNECT_TIMEOUT_S = 3.05
 READ_TIMEOUT_S = 10.0
 MAX_ATTEMPTS = 6
-"""For 5xx answers and lost connections; 429 answers are bounded by the deadline."""
+"""For 5xx answers, lost connections, and 429 answers that do not say until when."""
+MAX_PAUSES = 20
+"""For 429 answers that do say: pauses slept in a row for one request."""
 BACKOFF_BASE_S = 0.25
 BACKOFF_CAP_S = 5.0
-UNKNOWN_PAUSE_S = 10
-"""How long the state machine waits when Genesys limits the rate and does not say until when."""
 
 _HTTP_TOO_MANY, _HTTP_SERVER_ERROR = 429, 500
 
@@ -54,7 +54,7 @@ class Transport:
         """The answer that no retry would change: anything but 429 and 5xx. `what` names the request in messages.
 
         Raises:
-            GenesysUnavailable: lost connections or 5xx until the attempts or the deadline ran out.
+            GenesysUnavailable: lost connections, 5xx or 429 until the attempts or the deadline ran out.
             RateLimited: Genesys asks for a pause longer than `max_retry_after_s`, or than the deadline leaves.
         """
         failures = limited = 0
@@ -69,7 +69,8 @@ class Transport:
                 limited += 1
                 self._pause(what, response, limited)
             elif response.status_code >= _HTTP_SERVER_ERROR:
-                failures = self._back_off(what, failures, f"status {response.status_code}")
+                asked = retry_after_s(response.headers, now=self.wall_clock())
+                failures = self._back_off(what, failures, f"status {response.status_code}", at_least=asked or 0.0)
             else:
                 return response
 
@@ -82,10 +83,12 @@ class Transport:
         # A redirect would carry the token to another host.
         return self.session.request(method, url, timeout=timeout, allow_redirects=False, **parts)
 
-    def _back_off(self, what: str, failures: int, reason: str) -> int:
+    def _back_off(self, what: str, failures: int, reason: str, *, at_least: float = 0.0) -> int:
         """Sleep exponentially longer with full jitter; returns the number of failures so far."""
         failures += 1
-        wait = self.jitter() * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** (failures - 1))
+        wait = at_least + self.jitter() * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** (failures - 1))
+        if at_least > self.max_retry_after_s:
+            self._leave_waiting_to_the_state_machine(what, at_least)
         if failures >= MAX_ATTEMPTS or self.clock() + wait >= self.deadline.at:
             raise GenesysUnavailable(
                 f"Genesys did not do {what}: {reason} at attempt {failures}. "
@@ -104,8 +107,11 @@ class Transport:
     def _pause(self, what: str, response: requests.Response, limited: int) -> None:
         """Sleep for as long as Genesys asks, or raise RateLimited where that is for the state machine to wait."""
         asked = retry_after_s(response.headers, now=self.wall_clock())
-        if asked is None and limited >= MAX_ATTEMPTS:
-            asked = UNKNOWN_PAUSE_S
+        if limited >= (MAX_ATTEMPTS if asked is None else MAX_PAUSES):
+            raise GenesysUnavailable(
+                f"Genesys still limits the rate at attempt {limited} of {what}. "
+                "Send the plan again when other integrations are quieter, or ask Genesys for a higher limit."
+            )
         if asked is None:
             wait = self.jitter() * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**limited)
         else:
@@ -119,10 +125,10 @@ class Transport:
         seconds = math.ceil(wait)
         if self.wall_clock() + seconds > self.deadline.give_up_at:
             raise GenesysUnavailable(
-                f"Genesys still limits the rate at {what} and asks for {seconds} s more, longer than a run may "
-                "take. Send the plan again when other integrations are quieter, or ask Genesys for a higher limit."
+                f"Genesys still asks to wait, {seconds} s before {what}, longer than a run may take. "
+                "Send the plan again when other integrations are quieter, or ask Genesys for a higher limit."
             )
-        raise RateLimited(f"Genesys limits the rate at {what} and asks to wait {seconds} s.", retry_after_s=seconds)
+        raise RateLimited(f"Genesys asks to wait {seconds} s before {what}.", retry_after_s=seconds)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:

@@ -9,6 +9,7 @@ from routing_weights.errors import GenesysAnswerInvalid, GenesysRefused, QueueNo
 from routing_weights.genesys.client import GenesysClient
 
 PAGE_SIZE = 100
+LARGEST = 1e9
 SCOPES = ("routing:queue:read", "routing:queue:write", "webhooks:write", "analytics:queue:read")
 SCOPE_BY_METHOD = {"GET": "routing:queue:read", "PATCH": "routing:queue:write"}
 WORKING_TYPES = {"Automatic", "Manual"}
@@ -117,6 +118,8 @@ def _member(entity: Any, page: int) -> Member:
     if not isinstance(user_id, str) or not user_id:
         raise GenesysAnswerInvalid("Genesys lists a member without a user id.")
     routing_type = entity.get("routingType") or "Automatic"
+    if not isinstance(routing_type, str):
+        raise GenesysAnswerInvalid("Genesys lists a member whose routingType is not text.")
     status = entity.get("routingStatus")
     status = status.get("status") if isinstance(status, dict) else status
     return Member(
@@ -141,6 +144,6 @@ def _number(holder: dict[str, Any], key: str) -> float | None:
     value = holder.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:  # NaN is not
         raise GenesysAnswerInvalid(f"Genesys holds {key} as something that is not a number.")
     return float(value)

@@ -1,0 +1,547 @@
+"""The layer's contract `score` against the simulator, over real loopback HTTP; hostile listings against a fake."""
+
+import json
+import math
+
+import pytest
+import requests
+
+from local.genesys import GenesysSimulator
+from routing_weights.distribution import require_members, unsettled, writes
+from routing_weights.errors import (
+    Forbidden,
+    GenesysAnswerInvalid,
+    GenesysRefused,
+    GenesysUnavailable,
+    MemberNotInQueue,
+    QueueNotFound,
+    Unauthorized,
+)
+from routing_weights.genesys.client import GenesysClient
+from routing_weights.genesys.contracts import score
+from routing_weights.genesys.contracts.score import ScoreContract
+from routing_weights.genesys.token import StoredTokens, TokenIssuer
+from routing_weights.genesys.transport import Deadline, Transport
+
+QUEUE = "queue-001"
+PATH = f"/api/v2/routing/queues/{QUEUE}"
+
+
+class FakeTime:
+    def __init__(self):
+        self.now, self.slept = 1000.0, []
+
+    def clock(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+class Secret:
+    """The token's secret, in memory."""
+
+    def __init__(self):
+        self.value = {}
+
+    def read(self):
+        return self.value
+
+    def write(self, value):
+        self.value = value
+
+
+class Genesys:
+    """A simulator, and the layer's contract that talks to it as the deployed functions do, on one fake clock."""
+
+    def __init__(self, time, **options):
+        self.time, self.secret, self.session = time, Secret(), requests.Session()
+        self.session.trust_env = False
+        self.simulator = GenesysSimulator(clock=time.clock, sleep=time.sleep, **options).start()
+        settings = self.simulator.settings
+        issuer = TokenIssuer(
+            self.secret,
+            self._transport(),
+            lambda: score.token_request(self.simulator.url, settings.client_id, settings.client_secret),
+            f"{self.simulator.url}/api/v2/tokens/me",
+            wall_clock=time.clock,
+        )
+        tokens = StoredTokens(self.secret, issuer.refresh, wall_clock=time.clock)
+        client = GenesysClient(self.simulator.url, tokens, self._transport(), score.SCOPE_BY_METHOD)
+        self.contract = ScoreContract(client)
+
+    def _transport(self):
+        deadline = Deadline(at=self.time.now + 10_000)
+        return Transport(
+            self.session,
+            deadline,
+            max_retry_after_s=100.0,
+            clock=self.time.clock,
+            wall_clock=self.time.clock,
+            sleep=self.time.sleep,
+            jitter=lambda: 0.5,
+        )
+
+    def close(self):
+        self.session.close()
+        self.simulator.close()
+
+    def sent(self, method=None):
+        """Requests that were not for tokens, as the simulator saw them."""
+        return [
+            entry
+            for entry in self.simulator.requests()
+            if entry["path"].startswith(PATH.rsplit("/", 1)[0]) and method in {None, entry["method"]}
+        ]
+
+    def held(self):
+        return self.simulator.state()["queues"][QUEUE]
+
+    def scores(self):
+        return {member["user"]["id"]: member["score"] for member in self.held()["members"]}
+
+    def distribute(self, weights, name="d-1"):
+        """Write a plan's members as Patch does."""
+        before = self.contract.read_queue(QUEUE)
+        require_members(weights, before)
+        for member, weight in writes(weights, before):
+            self.contract.write_member(before, member, weight, key=f"{name}:member:{member.user_id}")
+        return before
+
+
+@pytest.fixture
+def genesys():
+    """Start a Genesys with these settings; it ends with the test."""
+    running = []
+
+    def start(**options):
+        running.append(Genesys(FakeTime(), **options))
+        return running[-1]
+
+    yield start
+    for one in running:
+        one.close()
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 200, 250, 1_000])
+def test_every_member_is_read_once_page_by_page_to_the_end(genesys, count):
+    one = genesys(agents=count)
+    queue = one.contract.read_queue(QUEUE)
+    assert [member.user_id for member in queue.members] == [f"agent-{i + 1:03}" for i in range(count)]
+    assert len(one.sent()) == 1 + max(1, math.ceil(count / 100))
+
+
+def test_pages_are_asked_for_in_both_dialects_and_at_full_size(genesys):
+    one = genesys(agents=201)
+    one.contract.read_queue(QUEUE)
+    assert [entry["query"] for entry in one.sent()] == [
+        "",
+        *(f"pageSize=100&page={page}&pageNumber={page}" for page in (1, 2, 3)),
+    ]
+
+
+def test_a_queue_is_read_with_its_settings_and_its_members_weights(genesys):
+    one = genesys(agents=3, initial_score=0.25)
+    one.simulator.edit_queue(QUEUE, utilizationThreshold=0.7, wrapUpTimeout=45)
+    queue = one.contract.read_queue(QUEUE)
+    assert (queue.queue_id, queue.overflow_threshold, queue.wrap_up_timeout_s) == (QUEUE, 0.7, 45.0)
+    assert set(queue.weights().values()) == {0.25}
+
+
+def test_active_are_those_who_joined_and_are_not_off_queue(genesys):
+    one = genesys(agents=12, off_queue=2, unjoined=3)
+    queue = one.contract.read_queue(QUEUE)
+    assert [member.active for member in queue.members] == [True] * 7 + [False] * 5
+
+
+@pytest.mark.parametrize("status", ["IDLE", "INTERACTING", "COMMUNICATING", "NOT_RESPONDING"])
+def test_any_status_but_off_queue_is_active(genesys, status):
+    one = genesys(agents=1)
+    one.simulator.edit_member(QUEUE, "agent-001", routingStatus={"status": status})
+    assert one.contract.read_queue(QUEUE).members[0].active
+
+
+def test_a_members_skills_are_known_by_id_and_by_name(genesys):
+    queue = genesys(agents=2).contract.read_queue(QUEUE)
+    assert [member.skills for member in queue.members] == [("skill-support", "Support"), ("skill-billing", "Billing")]
+
+
+def test_a_queue_that_genesys_does_not_know_is_named(genesys):
+    with pytest.raises(QueueNotFound, match=r"Genesys knows no queue nowhere.* Check queue_id"):
+        genesys().contract.read_queue("nowhere")
+
+
+@pytest.mark.parametrize("skip", [1, 2])
+def test_a_page_that_repeats_known_members_is_an_error_and_never_a_double_count(genesys, skip):
+    one = genesys(agents=350)
+    one.simulator.add_faults({"action": "repeat_page", "path": "members", "skip": skip})
+    with pytest.raises(GenesysAnswerInvalid, match=f"agent-001 of queue {QUEUE} again on page {skip + 1}"):
+        one.contract.read_queue(QUEUE)
+    assert one.sent("PATCH") == []
+
+
+@pytest.mark.parametrize(("skip", "what"), [(0, PATH), (1, f"{PATH}/members")])
+def test_a_malformed_answer_is_an_error(genesys, skip, what):
+    one = genesys()
+    one.simulator.add_faults({"action": "malformed", "method": "GET", "path": "queues", "skip": skip})
+    with pytest.raises(GenesysAnswerInvalid, match=f"GET {what} with something that is not JSON"):
+        one.contract.read_queue(QUEUE)
+
+
+def test_reading_again_reads_only_the_pages_that_hold_the_members(genesys):
+    one = genesys(agents=450)
+    before = one.contract.read_queue(QUEUE)
+    one.simulator.clear_requests()
+    for user_id in ("agent-001", "agent-150", "agent-201", "agent-300"):
+        one.simulator.edit_member(QUEUE, user_id, score=0.2)
+    again = one.contract.read_again(before, ["agent-201", "agent-300", "agent-150"])
+    assert [entry["query"] for entry in one.sent()] == [
+        f"pageSize=100&page={page}&pageNumber={page}" for page in (2, 3)
+    ]
+    changed = {name for name, weight in again.weights().items() if weight == 0.2}
+    assert changed == {"agent-150", "agent-201", "agent-300"}
+    assert [member.user_id for member in again.members] == [member.user_id for member in before.members]
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [3, 100, 1_000])
+def test_the_scores_are_exactly_the_requested_ones_and_nothing_else_is_touched(genesys, count):
+    one = genesys(agents=count)
+    weights = {f"agent-{i + 1:03}": (i + 1) / (count * (count + 1)) for i in range(count)}
+    held_before = one.held()
+    one.distribute(weights)
+    assert one.scores() == weights
+    for after, before in zip(one.held()["members"], held_before["members"], strict=True):
+        assert after | {"score": 0.0} == before
+    assert one.held()["queue"] == held_before["queue"]
+    assert len(one.simulator.requests()) <= count + 2 * math.ceil(count / 100) + 8
+
+
+def test_the_second_identical_plan_writes_nothing(genesys):
+    one = genesys(agents=3)
+    weights = {"agent-001": 0.4, "agent-002": 0.35, "agent-003": 0.25}
+    one.distribute(weights, "d-1")
+    one.simulator.clear_requests()
+    one.distribute(weights, "d-2")
+    assert one.sent("PATCH") == []
+
+
+def test_a_write_says_who_how_and_how_much(genesys):
+    one = genesys(agents=3)
+    one.distribute({"agent-002": 0.5}, "d-7")
+    (entry,) = one.sent("PATCH")
+    assert entry["path"] == f"{PATH}/members/agent-002"
+    assert entry["body"] == {"user_id": "agent-002", "routing_type": "Automatic", "score": 0.5}
+    assert entry["idempotency_key"] == "d-7:member:agent-002"
+
+
+def test_a_write_leaves_the_routing_type_alone(genesys):
+    one = genesys(agents=2)
+    one.simulator.edit_member(QUEUE, "agent-002", routingType="Manual")
+    one.distribute({"agent-001": 0.4, "agent-002": 0.5})
+    assert [member["routingType"] for member in one.held()["members"]] == ["Automatic", "Manual"]
+
+
+def test_a_reversal_of_all_weights_never_breaks_genesyss_sum_rule(genesys):
+    one = genesys(agents=4)
+    weights = dict(zip(one.scores(), (0.7, 0.2, 0.1, 0.0), strict=True))
+    one.distribute(weights, "d-1")
+    reversed_weights = dict(zip(weights, reversed(weights.values()), strict=True))
+    one.distribute(reversed_weights, "d-2")
+    assert one.scores() == reversed_weights
+    assert {entry["status"] for entry in one.sent("PATCH")} == {200}
+
+
+def test_every_write_of_every_distribution_has_a_key_of_its_own(genesys):
+    one = genesys(agents=5)
+    one.distribute(dict.fromkeys(one.scores(), 0.2), "d-1")
+    one.distribute(dict.fromkeys(one.scores(), 0.1), "d-2")
+    one.distribute(dict.fromkeys(one.scores(), 0.2), "d-3")
+    keys = [entry["idempotency_key"] for entry in one.sent("PATCH")]
+    assert len(keys) == len(set(keys)) == 15
+    assert (set(one.scores().values()), one.simulator.state()["replays"]) == ({0.2}, 0)
+
+
+def test_a_stranger_is_found_before_the_first_write(genesys):
+    one = genesys(agents=3)
+    with pytest.raises(MemberNotInQueue):
+        one.distribute({"agent-001": 0.5, "agent-999": 0.1})
+    assert one.sent("PATCH") == []
+
+
+@pytest.mark.parametrize(
+    ("threshold", "wrap_up", "body"),
+    [
+        (0.9, None, {"utilizationThreshold": 0.9}),
+        (0.9, 20, {"utilizationThreshold": 0.9, "wrapUpTimeout": 20}),
+        (0.8, 20, {"wrapUpTimeout": 20}),
+        (0.9, 30, {"utilizationThreshold": 0.9}),
+    ],
+)
+def test_only_what_differs_of_the_queue_is_written_and_every_other_field_stays(genesys, threshold, wrap_up, body):
+    one = genesys(agents=1)
+    before, held_before = one.contract.read_queue(QUEUE), one.held()["queue"]
+    assert one.contract.write_queue(before, overflow_threshold=threshold, wrap_up_timeout_s=wrap_up, key="d:queue")
+    (entry,) = one.sent("PATCH")
+    assert (entry["path"], entry["body"], entry["idempotency_key"]) == (PATH, body, "d:queue")
+    stamps = {"version", "dateModified"}
+    changed = {name for name, value in one.held()["queue"].items() if value != held_before[name]} - stamps
+    assert changed == set(body)
+
+
+@pytest.mark.parametrize("wrap_up", [None, 30])
+def test_a_queue_that_holds_the_settings_is_not_written(genesys, wrap_up):
+    one = genesys(agents=1)
+    before = one.contract.read_queue(QUEUE)
+    assert not one.contract.write_queue(before, overflow_threshold=0.8, wrap_up_timeout_s=wrap_up, key="k")
+    assert one.sent("PATCH") == []
+
+
+def test_a_write_that_is_accepted_is_readable_only_later(genesys):
+    one = genesys(agents=150, apply_delay_s=2.0)
+    weights = {"agent-001": 0.4, "agent-120": 0.6}
+    before = one.distribute(weights)
+    again = one.contract.read_again(before, weights)
+    assert unsettled(weights, again.weights()) == ["agent-001", "agent-120"]
+    one.time.sleep(2.0)
+    assert unsettled(weights, one.contract.read_again(again, weights).weights()) == []
+
+
+# ---- when things go wrong --------------------------------------------------------------------------------------------
+
+
+def test_a_write_whose_answer_was_lost_is_repeated_with_its_key_and_counts_once(genesys):
+    one = genesys(agents=2)
+    one.simulator.add_faults({"action": "reset_after", "method": "PATCH"})
+    one.distribute({"agent-001": 0.4, "agent-002": 0.6})
+    keys = [entry["idempotency_key"] for entry in one.sent("PATCH")]
+    assert keys == ["d-1:member:agent-001", "d-1:member:agent-001", "d-1:member:agent-002"]
+    assert (one.scores(), one.simulator.state()["replays"]) == ({"agent-001": 0.4, "agent-002": 0.6}, 1)
+
+
+@pytest.mark.parametrize("fault", [{"action": "status", "status": 503}, {"action": "reset_before"}])
+def test_a_passing_failure_is_ridden_out(genesys, fault):
+    one = genesys(agents=250)
+    one.simulator.add_faults(fault | {"path": "queues", "times": 3, "skip": 1})
+    assert len(one.contract.read_queue(QUEUE).members) == 250
+
+
+def test_a_lasting_failure_ends(genesys):
+    one = genesys()
+    one.simulator.add_faults({"action": "status", "status": 500, "path": "queues", "times": None})
+    with pytest.raises(GenesysUnavailable, match="status 500 at attempt 6"):
+        one.contract.read_queue(QUEUE)
+
+
+@pytest.mark.parametrize("dates", [False, True], ids=["seconds", "date"])
+def test_no_request_is_earlier_than_the_rate_limit_allows(genesys, dates):
+    one = genesys(agents=30, rate_limit=10, rate_window_s=7.0, retry_after_date=dates)
+    weights = {f"agent-{i + 1:03}": 0.03 for i in range(30)}
+    one.distribute(weights)
+    log = one.simulator.requests()
+    limits = [entry for entry in log if entry["retry_after_until"] is not None]
+    assert limits
+    for limit in limits:
+        later = [entry for entry in log if entry["index"] > limit["index"] and entry["token"] == limit["token"]]
+        assert all(entry["monotonic"] >= limit["retry_after_until"] for entry in later)
+    assert one.scores() == weights
+
+
+def test_tokens_revoked_in_the_middle_cost_one_more_token(genesys):
+    one = genesys(agents=20)
+    one.simulator.add_faults({"action": "revoke_tokens", "method": "PATCH", "skip": 10})
+    weights = dict.fromkeys(one.scores(), 0.05)
+    one.distribute(weights)
+    assert (one.scores(), one.simulator.state()["tokens_issued"]) == (weights, 2)
+
+
+def test_a_token_that_expires_in_the_middle_is_replaced_before_it_is_refused(genesys):
+    one = genesys(agents=20, expires_in=300)
+    one.contract.read_queue(QUEUE)
+    one.time.sleep(240)
+    one.distribute(dict.fromkeys(one.scores(), 0.05))
+    assert one.simulator.state()["tokens_issued"] == 2
+    assert 401 not in {entry["status"] for entry in one.simulator.requests()}
+
+
+def test_wrong_credentials_are_unauthorized_before_anything_is_read(genesys):
+    one = genesys()
+    one.simulator.change_settings(client_secret="changed-since")
+    with pytest.raises(Unauthorized, match="Check client_id and client_secret") as caught:
+        one.contract.read_queue(QUEUE)
+    assert "demo-client-secret" not in str(caught.value)
+    assert one.sent() == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "missing"),
+    [("routing:queue:write", "routing:queue:read"), ("routing:queue:read", "routing:queue:write")],
+)
+def test_a_missing_scope_is_named_and_nothing_is_written(genesys, scope, missing):
+    one = genesys(agents=2, scope=scope)
+    with pytest.raises(Forbidden, match=f"it needs the scope {missing}"):
+        one.distribute({"agent-001": 0.5})
+    assert set(one.scores().values()) == {0.0}
+
+
+def test_a_refused_write_says_what_genesys_says(genesys):
+    one = genesys(agents=2)
+    one.simulator.edit_member(QUEUE, "agent-002", score=0.9)
+    with pytest.raises(GenesysRefused, match=r"The scores of the queue would sum to 1\.4") as caught:
+        one.distribute({"agent-001": 0.5})
+    assert caught.value.details["genesys_code"] == "weight.sum.exceeded"
+    assert caught.value.details["correlation_id"]
+
+
+# ---- listings that the simulator does not give -----------------------------------------------------------------------
+
+
+class FakeClient:
+    """Answers GET with the queue, then with these listings in turn."""
+
+    def __init__(self, *listings, queue=None):
+        self.queue, self.listings, self.pages = {"id": QUEUE} if queue is None else queue, list(listings), []
+
+    def get(self, path, **query):
+        if not path.endswith("/members"):
+            return self.queue
+        self.pages.append(query["page"])
+        return self.listings[len(self.pages) - 1]
+
+
+def listed(*entities, **page):
+    return {"entities": list(entities), **page}
+
+
+def read(*listings, queue=None):
+    return ScoreContract(FakeClient(*listings, queue=queue)).read_queue(QUEUE)
+
+
+@pytest.mark.parametrize(
+    ("entity", "active"),
+    [
+        ({}, True),
+        ({"joined": None}, True),
+        ({"joined": True, "routingStatus": {"status": "IDLE"}}, True),
+        ({"routingStatus": {}}, True),
+        ({"routingStatus": "IDLE"}, True),
+        ({"routingType": "Manual"}, True),
+        ({"joined": False}, False),
+        ({"routingStatus": {"status": "OFF_QUEUE"}}, False),
+        ({"routingStatus": "OFF_QUEUE"}, False),
+        ({"routingType": "Disabled"}, False),
+    ],
+)
+def test_a_member_is_active_unless_it_says_otherwise(entity, active):
+    (member,) = read(listed({"user": {"id": "a"}, "score": 0.5} | entity)).members
+    assert (member.active, member.weight) == (active, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("entity", "user_id"),
+    [({"user": {"id": "a"}, "id": "m"}, "a"), ({"id": "b"}, "b"), ({"user": {"name": "x"}, "id": "c"}, "c")],
+)
+def test_a_member_is_known_by_its_user_or_else_by_its_own_id(entity, user_id):
+    assert read(listed(entity)).members[0].user_id == user_id
+
+
+@pytest.mark.parametrize("held", [{}, {"score": None}])
+def test_a_member_without_a_score_has_no_weight(held):
+    assert read(listed({"id": "a"} | held)).weights() == {"a": None}
+
+
+@pytest.mark.parametrize(
+    ("skills", "known"),
+    [
+        (None, ()),
+        ("Billing", ()),
+        (["Billing", "Support"], ("Billing", "Support")),
+        ([{"id": "s-1"}, {"name": "Billing"}, {"id": 7}, 7], ("s-1", "Billing")),
+    ],
+)
+def test_skills_are_read_in_any_shape(skills, known):
+    assert read(listed({"id": "a", "skills": skills})).members[0].skills == known
+
+
+def many(first, count):
+    return [{"id": f"m{i}"} for i in range(first, first + count)]
+
+
+def test_without_a_page_count_a_full_page_may_have_a_successor():
+    client = FakeClient(listed(*many(0, 100)), listed(*many(100, 100)), listed())
+    assert len(ScoreContract(client).read_queue(QUEUE).members) == 200
+    assert client.pages == [1, 2, 3]
+
+
+def test_without_a_page_count_a_short_page_is_the_last():
+    client = FakeClient(listed(*many(0, 100)), listed(*many(100, 99)))
+    assert len(ScoreContract(client).read_queue(QUEUE).members) == 199
+    assert client.pages == [1, 2]
+
+
+def test_an_empty_page_ends_the_reading_whatever_the_page_count_says():
+    client = FakeClient(listed(*many(0, 100), pageCount=9), listed(pageCount=9))
+    assert len(ScoreContract(client).read_queue(QUEUE).members) == 100
+
+
+def test_a_page_count_that_grows_while_reading_is_followed():
+    client = FakeClient(listed(*many(0, 100), pageCount=1), listed(*many(100, 1), pageCount=2))
+    assert len(ScoreContract(client).read_queue(QUEUE).members) == 100
+    client = FakeClient(*(listed(*many(100 * i, 100), pageCount=min(3, i + 2)) for i in range(3)))
+    assert len(ScoreContract(client).read_queue(QUEUE).members) == 300
+
+
+def test_a_member_twice_on_one_page_is_an_error():
+    with pytest.raises(GenesysAnswerInvalid, match="twice on page 1"):
+        read(listed({"id": "a"}, {"id": "a"}))
+
+
+def test_one_known_member_on_a_later_page_is_an_error():
+    with pytest.raises(GenesysAnswerInvalid, match=r"m7 of queue .* again on page 2"):
+        read(listed(*many(0, 100), pageCount=2), listed({"id": "new"}, {"id": "m7"}, pageCount=2))
+
+
+@pytest.mark.parametrize("listing", [None, [], "members", {}, {"entities": None}, {"entities": {}}])
+def test_a_listing_without_a_list_is_an_error(listing):
+    with pytest.raises(GenesysAnswerInvalid, match="without a list of entities"):
+        read(listing)
+
+
+@pytest.mark.parametrize("queue", [[], "queue", 7, True])
+def test_a_queue_that_is_no_object_is_an_error(queue):
+    with pytest.raises(GenesysAnswerInvalid, match="not an object"):
+        read(listed(), queue=queue)
+
+
+@pytest.mark.parametrize("entity", [None, "a", [], {}, {"id": ""}, {"id": 7}, {"user": {"id": 7}}, {"user": "a"}])
+def test_a_member_without_an_id_is_an_error(entity):
+    with pytest.raises(GenesysAnswerInvalid, match="without a user id"):
+        read(listed(entity))
+
+
+NO_NUMBERS = ['"0.5"', "true", "[0.5]", "{}", "NaN", "Infinity", "1e999", "9" * 400]
+
+
+@pytest.mark.parametrize("raw", NO_NUMBERS, ids=lambda raw: raw[:9])
+def test_a_score_that_is_no_finite_number_is_an_error(raw):
+    with pytest.raises(GenesysAnswerInvalid):
+        read(listed({"id": "a", "score": json.loads(raw)}))
+
+
+@pytest.mark.parametrize("raw", ['"0.5"', "true", "NaN"])
+@pytest.mark.parametrize("name", ["utilizationThreshold", "wrapUpTimeout"])
+def test_a_setting_that_is_no_finite_number_is_an_error(name, raw):
+    with pytest.raises(GenesysAnswerInvalid):
+        read(listed(), queue={"id": QUEUE, name: json.loads(raw)})
+
+
+@pytest.mark.parametrize("value", [["Automatic"], {"type": "Automatic"}, 7])
+def test_a_routing_type_that_is_no_text_is_an_error(value):
+    with pytest.raises(GenesysAnswerInvalid):
+        read(listed({"id": "a", "routingType": value}))

@@ -1,0 +1,77 @@
+"""What README and docs say is run, not believed."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from routing_weights import errors
+from routing_weights.distribution import Status
+from routing_weights.plan import parse_plan
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="the README's commands are curl's, and there is none here")
+def test_the_commands_of_the_readme_do_what_it_says(world):
+    (script,) = blocks("sh")
+    assert "API=http://127.0.0.1:3000\n" in script
+    script = script.replace("http://127.0.0.1:3000", world.api_url)
+    done = subprocess.run(["sh", "-e", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "202 ACCEPTED" in done.stdout.splitlines()[0]
+    assert re.search(r"Location: /distributions/[\w-]+", done.stdout)
+    assert '"items":[' in done.stdout
+    assert '"submitted_weights":{' in done.stdout
+    assert '"/problems/plan-invalid"' in done.stdout
+
+
+def test_the_plan_of_the_readme_is_valid():
+    (text,) = blocks("json")
+    assert parse_plan(text).member_weights["agent-001"] == 0.4
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_exist(page):
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", page.read_text())) <= {(t, "") for t in targets} | {
+        ("", t) for t in targets
+    }
+
+
+def test_every_status_is_explained():
+    rows = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "statuses.md").read_text(), re.MULTILINE))
+    assert rows == {status.value for status in Status}
+
+
+def test_every_error_is_explained():
+    page = (ROOT / "docs" / "errors.md").read_text()
+    classes = errors.RoutingWeightsError.__subclasses__()
+    assert [c for c in classes if f"`{c.__name__}`" not in page and f"`{c.problem_type()}`" not in page] == []
+
+
+def test_every_parameter_is_explained():
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    parameters = re.findall(
+        r"^  (\w+):\n    Type: (?:String|Number)$", (ROOT / "template.yaml").read_text(), re.MULTILINE
+    )
+    assert parameters
+    assert [name for name in parameters if f"`{name}`" not in page] == []
+
+
+def test_the_openapi_document_says_what_the_api_is():
+    document = json.loads((ROOT / "docs" / "openapi.json").read_text())
+    assert set(document["paths"]) == {"/plans", "/distributions/{distribution_id}", "/queues/{queue_id}/distributions"}

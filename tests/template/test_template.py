@@ -1,0 +1,380 @@
+"""What is deployed: least privilege, names, logs, data that survives, and settings that fit their functions."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+
+from routing_weights import settings
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "template.yaml").read_text(encoding="utf-8")
+TEMPLATE = yaml_parse(TEXT)
+RESOURCES = TEMPLATE["Resources"]
+PARAMETERS = TEMPLATE["Parameters"]
+ASL = yaml_parse((ROOT / "statemachine/distribute.asl.yaml").read_text(encoding="utf-8"))
+FOLDERS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
+
+BEFORE, PLANS, OF_RUNS = "DocumentsBucket", "DocumentsBucket/plans/*", "DocumentsBucket/distributions/*"
+LOG_DELIVERY = {
+    f"logs:{action}"
+    for action in (
+        *("CreateLogDelivery", "GetLogDelivery", "UpdateLogDelivery", "DeleteLogDelivery", "ListLogDeliveries"),
+        *("PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups"),
+    )
+}
+TOKENS = {"secretsmanager:GetSecretValue": {"TokenSecret"}, "lambda:InvokeFunction": {"TokenFunction"}}
+ALLOWED = {
+    "PlansFunction": {
+        "states:StartExecution": {"DistributeStateMachine"},
+        "states:DescribeExecution": {"executions of DistributeStateMachine"},
+        "dynamodb:PutItem": {"AuditTable"},
+        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue"},
+        "dynamodb:BatchGetItem": {"AuditTable"},
+        "s3:PutObject": {PLANS, OF_RUNS},
+        "s3:GetObject": {OF_RUNS},
+    },
+    "ValidateFunction": {
+        "dynamodb:PutItem": {"AuditTable"},
+        "s3:GetObject": {PLANS},
+        "s3:PutObject": {OF_RUNS},
+        "s3:ListBucket": {BEFORE},
+    },
+    "ProjectFunction": TOKENS
+    | {"dynamodb:GetItem": {"ForecastTable"}, "s3:GetObject": {OF_RUNS}, "s3:PutObject": {OF_RUNS}},
+    "PatchFunction": TOKENS | {"s3:GetObject": {OF_RUNS}},
+    "VerifyFunction": TOKENS | {"s3:GetObject": {OF_RUNS}, "s3:PutObject": {OF_RUNS}},
+    "AuditFunction": {
+        "dynamodb:PutItem": {"AuditTable"},
+        "s3:GetObject": {OF_RUNS},
+        "s3:PutObject": {OF_RUNS},
+        "s3:ListBucket": {BEFORE},
+    },
+    "TokenFunction": {
+        "secretsmanager:GetSecretValue": {"CredentialsSecret", "TokenSecret"},
+        "secretsmanager:PutSecretValue": {"TokenSecret"},
+    },
+    "DistributeStateMachine": {
+        "lambda:InvokeFunction": {f"{name}Function" for name in ("Validate", "Project", "Patch", "Verify", "Audit")},
+        "dynamodb:PutItem": {"LocksTable"},
+        "dynamodb:DeleteItem": {"LocksTable"},
+    }
+    | {action: {"*"} for action in LOG_DELIVERY},
+}
+
+
+def of_type(kind):
+    return {name: item for name, item in RESOURCES.items() if item["Type"] == kind}
+
+
+FUNCTIONS = of_type("AWS::Serverless::Function")
+
+
+def names_in(value):
+    """Every resource and parameter that a value refers to."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key == "Ref":
+                yield item.partition(".")[0]
+            elif key == "Fn::GetAtt":
+                yield item[0]
+            elif key == "Fn::Sub":
+                yield from (name.partition(".")[0] for name in re.findall(r"\$\{([\w.]+)\}", item))
+            else:
+                yield from names_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from names_in(item)
+
+
+def readable(resource):
+    """A policy's resource in words: its logical id and the path below it."""
+    if isinstance(resource, str):
+        return resource
+    text = resource.get("Fn::Sub", "")
+    if ":execution:" in text:
+        return "executions of " + re.search(r":execution:\$\{(\w+)", text)[1]
+    (name,) = names_in(resource)
+    return name + text.partition("}")[2]
+
+
+def statements(name):
+    for policy in RESOURCES[name]["Properties"].get("Policies", []):
+        assert policy["Version"] == "2012-10-17"
+        yield from policy["Statement"]
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def allowed(name):
+    found = {}
+    for statement in statements(name):
+        assert statement.keys() == {"Effect", "Action", "Resource"}
+        assert statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"]):
+            found.setdefault(action, set()).update(map(readable, as_list(statement["Resource"])))
+    return found
+
+
+# ---- names -----------------------------------------------------------------------------------------------------------
+
+
+def test_every_folder_of_functions_is_a_function_of_its_name():
+    assert {f"{folder.title()}Function": f"functions/{folder}/" for folder in FOLDERS} == {
+        name: item["Properties"]["CodeUri"] for name, item in FUNCTIONS.items()
+    }
+
+
+def test_every_state_that_invokes_a_function_is_called_after_it():
+    called = {
+        name: state["Arguments"]["FunctionName"].strip("${}")
+        for name, state in ASL["States"].items()
+        if "FunctionName" in state.get("Arguments", {})
+    }
+    assert called.pop("Read back") == "VerifyFunction"  # the same reading, without asking for a match
+    assert called == {name: f"{name.split()[0]}Function" for name in called}
+
+
+def test_the_state_machine_gets_exactly_what_its_definition_asks_for():
+    text = (ROOT / "statemachine/distribute.asl.yaml").read_text(encoding="utf-8")
+    given = RESOURCES["DistributeStateMachine"]["Properties"]["DefinitionSubstitutions"]
+    assert set(re.findall(r"\$\{(\w+)\}", text)) == set(given)
+    assert all(name in set(names_in(value)) for name, value in given.items())
+
+
+def test_nothing_has_a_name_that_two_stacks_could_fight_over():
+    named = {
+        (name, key): value
+        for name, item in RESOURCES.items()
+        for key, value in item.get("Properties", {}).items()
+        if key == "Name" or (key.endswith("Name") and key != "MetricName")
+    }
+    assert named.keys() == {("DistributeLogGroup", "LogGroupName")}
+    assert "${AWS::StackName}" in named["DistributeLogGroup", "LogGroupName"]["Fn::Sub"]
+
+
+@pytest.mark.parametrize("literal", [r"arn:aws:", r"\b[a-z]{2}-[a-z]+-\d\b", r"\b\d{12}\b", r"amazonaws\.com"])
+def test_no_partition_region_or_account_is_written_down(literal):
+    assert not re.search(literal, TEXT)
+
+
+# ---- what each may do ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_a_role_allows_what_its_function_does_and_nothing_else(name):
+    assert allowed(name) == ALLOWED[name]
+
+
+def test_the_roles_above_are_all_there_are():
+    assert {name for name, item in RESOURCES.items() if item.get("Properties", {}).get("Policies")} == ALLOWED.keys()
+    assert not of_type("AWS::IAM::Role") | of_type("AWS::IAM::Policy") | of_type("AWS::IAM::ManagedPolicy")
+
+
+def test_only_log_delivery_is_allowed_on_everything_and_says_why():
+    stars = {action for name in ALLOWED for action, where in allowed(name).items() if "*" in where}
+    assert stars == LOG_DELIVERY
+    (comment,) = re.findall(r"# (.*)\n\s+- Effect: Allow\n\s+Action:\n(?:\s+- logs:\w+\n)+\s+Resource: \"\*\"", TEXT)
+    assert "no resource-level permissions" in comment
+
+
+def test_only_the_token_function_knows_of_the_client_credentials():
+    holders = {name for name, item in RESOURCES.items() if "CredentialsSecret" in set(names_in(item))}
+    assert holders == {"TokenFunction"}
+
+
+def test_two_refreshes_of_the_token_never_run_at_once():
+    assert FUNCTIONS["TokenFunction"]["Properties"]["ReservedConcurrentExecutions"] == 1
+
+
+def test_every_route_needs_a_signed_request():
+    auth = RESOURCES["Api"]["Properties"]["Auth"]
+    assert (auth["EnableIamAuthorizer"], auth["DefaultAuthorizer"]) == (True, "AWS_IAM")
+    routes = [
+        event["Properties"] for item in FUNCTIONS.values() for event in item["Properties"].get("Events", {}).values()
+    ]
+    assert len(routes) == 3
+    assert all("Auth" not in route and list(names_in(route["ApiId"])) == ["Api"] for route in routes)
+    assert not any("FunctionUrlConfig" in item["Properties"] for item in FUNCTIONS.values())
+
+
+# ---- settings --------------------------------------------------------------------------------------------------------
+
+
+def settings_of(folder):
+    """The model that a function's code loads, by its name in `routing_weights.settings`."""
+    tree = ast.parse((ROOT / "functions" / folder / "app.py").read_text(encoding="utf-8"))
+    loaded = {
+        node.func.value.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "load"
+        and isinstance(node.func.value, ast.Name)
+    }
+    (name,) = loaded
+    return getattr(settings, name)
+
+
+def environment_of(folder):
+    return FUNCTIONS[f"{folder.title()}Function"]["Properties"]["Environment"]["Variables"]
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_function_gets_every_setting_it_reads_and_no_other(folder):
+    assert environment_of(folder).keys() == {name.upper() for name in settings_of(folder).model_fields}
+
+
+def test_every_function_gets_what_powertools_reads():
+    shared = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert shared.keys() == {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_a_settings_name_says_which_parameter_or_resource_sets_it(folder):
+    for variable, value in environment_of(folder).items():
+        (source,) = names_in(value)
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", source).upper()
+        assert variable.removesuffix("_ARN") in {words, words.removeprefix("DISTRIBUTE_")}, f"set from {source}"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_secret_is_in_an_environment(folder):
+    assert "resolve:" not in str(environment_of(folder))
+    for variable, value in environment_of(folder).items():
+        if variable.endswith("_SECRET"):
+            assert value.keys() == {"Ref"}, "the secret's id, never its value"
+
+
+def test_no_parameter_is_a_secret_and_every_one_is_used():
+    assert not any(rule.get("NoEcho") for rule in PARAMETERS.values())
+    used = set(names_in(RESOURCES)) | set(names_in(TEMPLATE["Globals"]))
+    assert PARAMETERS.keys() <= used
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_parameter_is_described_and_bounded(name):
+    rule = PARAMETERS[name]
+    assert rule["Description"].strip().endswith(".")
+    assert "AllowedValues" in rule or (
+        {"MinValue", "MaxValue"} <= rule.keys() if rule["Type"] == "Number" else "AllowedPattern" in rule
+    )
+    if "AllowedPattern" in rule:
+        assert rule["ConstraintDescription"].startswith("must be")
+        assert rule["AllowedPattern"].startswith("^")
+        assert rule["AllowedPattern"].endswith("$")
+
+
+@pytest.mark.parametrize("name", [name for name, rule in PARAMETERS.items() if "Default" in rule])
+def test_a_default_keeps_its_own_rule(name):
+    rule = PARAMETERS[name]
+    if "AllowedPattern" in rule:
+        assert re.fullmatch(rule["AllowedPattern"], rule["Default"])
+    if rule["Type"] == "Number" and "MinValue" in rule:
+        assert rule["MinValue"] <= rule["Default"] <= rule["MaxValue"]
+    if "AllowedValues" in rule:
+        assert rule["Default"] in rule["AllowedValues"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["genesys.example.com", "ftp://x.example", "https://me:secret@x.example", "https://x.example?a=b", "https://x y"],
+)
+def test_an_address_with_credentials_a_query_or_another_scheme_is_refused(url):
+    for name in ("GenesysBaseUrl", "GenesysLoginUrl"):
+        assert not re.fullmatch(PARAMETERS[name]["AllowedPattern"], url)
+
+
+def test_the_longest_read_back_fits_into_the_time_of_verify():
+    assert PARAMETERS["VerifyTimeoutS"]["MaxValue"] + 20 < FUNCTIONS["VerifyFunction"]["Properties"]["Timeout"]
+
+
+# ---- logs, alarms and data -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_logs_into_a_group_of_its_own(name):
+    group = name.replace("Function", "LogGroup")
+    assert FUNCTIONS[name]["Properties"]["LoggingConfig"]["LogGroup"] == {"Ref": group}
+
+
+@pytest.mark.parametrize("name", of_type("AWS::Logs::LogGroup"))
+def test_logs_are_not_kept_for_ever(name):
+    assert RESOURCES[name]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    assert name in set(names_in({key: item for key, item in RESOURCES.items() if key != name}))
+
+
+def test_the_state_machine_logs_no_plans():
+    assert RESOURCES["DistributeStateMachine"]["Properties"]["Logging"]["IncludeExecutionData"] is False
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_invoked_by_its_alias(name):
+    assert TEMPLATE["Globals"]["Function"]["AutoPublishAlias"] == "live"
+    references = re.findall(rf"!Ref {name}(?!\.Alias)\b", TEXT)
+    assert not references, "a reference to $LATEST"
+
+
+@pytest.mark.parametrize("name", of_type("AWS::CloudWatch::Alarm"))
+def test_an_alarm_says_what_happened_and_what_to_do(name):
+    what, _, then = RESOURCES[name]["Properties"]["AlarmDescription"].partition(". ")
+    assert what.startswith("A distribution ")
+    assert re.match(r"(Find|Read|Check|Compare|Send|Put|Look) ", then), then
+    assert RESOURCES[name]["Properties"]["TreatMissingData"] == "notBreaching"
+
+
+def test_every_way_to_fail_has_an_alarm():
+    watched = set(re.findall(r"MetricName: (\w+)", TEXT))
+    assert {"ExecutionsFailed", "ExecutionsAborted", "ExecutionsTimedOut"} <= watched
+
+
+def test_the_audit_trail_outlives_the_stack():
+    table = RESOURCES["AuditTable"]
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert table["Properties"]["DeletionProtectionEnabled"] is True
+    assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+
+
+def test_no_one_may_change_or_delete_an_audit_record():
+    granted = {action for name in ALLOWED for action, where in allowed(name).items() if "AuditTable" in where}
+    assert granted == {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:BatchGetItem"}
+
+
+@pytest.mark.parametrize("name", ["AuditTable", "ForecastTable", "DocumentsBucket"])
+def test_what_is_a_persons_data_is_kept_when_the_stack_goes(name):
+    assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_documents_are_private_encrypted_and_versioned():
+    bucket = RESOURCES["DocumentsBucket"]["Properties"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    assert bucket["VersioningConfiguration"]["Status"] == "Enabled"
+    assert "BucketEncryption" in bucket
+
+
+def test_a_lock_expires_by_the_attribute_that_the_state_machine_sets():
+    ttl = RESOURCES["LocksTable"]["Properties"]["TimeToLiveSpecification"]
+    assert ttl["Enabled"] is True
+    assert ttl["AttributeName"] in ASL["States"]["Lock"]["Arguments"]["Item"]
+
+
+# ---- the rest --------------------------------------------------------------------------------------------------------
+
+
+def test_samconfig_deploys_with_confirmation_and_without_named_roles():
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    deploy = config["default"]["deploy"]["parameters"]
+    assert deploy["confirm_changeset"] is True
+    assert deploy["capabilities"] == "CAPABILITY_IAM"
+    assert config["default"]["validate"]["parameters"]["lint"] is True
+
+
+def test_the_functions_run_on_the_python_of_this_repository():
+    version = (ROOT / ".python-version").read_text(encoding="utf-8").strip()
+    assert TEMPLATE["Globals"]["Function"]["Runtime"] == f"python{version}"
+    assert RESOURCES["CoreLayer"]["Properties"]["CompatibleRuntimes"] == [f"python{version}"]

@@ -1,0 +1,76 @@
+"""What unit tests share: no sockets, fakes of time and HTTP, and AWS as moto fakes it in this process."""
+
+import socket
+from types import SimpleNamespace
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, settings
+from moto import mock_aws
+
+from routing_weights.store.aws import client
+from routing_weights.store.documents import Documents
+from tests.unit.fakes import FakeTime
+
+settings.register_profile("unit", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unit")
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("a unit test opened a connection")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket.socket, "connect_ex", refuse)
+
+
+@pytest.fixture
+def fake_time():
+    return FakeTime()
+
+
+@pytest.fixture
+def aws(monkeypatch):
+    """moto in this process, empty at the start; gives the package's own clients by service name."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    with mock_aws():
+        yield client
+
+
+@pytest.fixture
+def aws_answers(aws):
+    """Answer an operation in place of AWS, at botocore's own hook: with an error code, or with the parsed answer."""
+    registered = []
+
+    def answer_with(service, operation, reply):
+        requests = []
+
+        def hook(params, **_):
+            requests.append(params)
+            if isinstance(reply, str):
+                raise ClientError({"Error": {"Code": reply}}, operation)
+            return SimpleNamespace(status_code=200), reply
+
+        event = f"before-call.{service}.{operation}"
+        aws(service).meta.events.register(event, hook)
+        registered.append((service, event, hook))
+        return requests
+
+    yield answer_with
+    for service, event, hook in registered:
+        aws(service).meta.events.unregister(event, hook)
+
+
+@pytest.fixture
+def documents(aws):
+    aws("s3").create_bucket(Bucket="documents-bucket", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    return Documents("documents-bucket")
+
+
+@pytest.fixture
+def logs(caplog):
+    """Every log record so far as a dictionary, with all that was given to the logger."""
+    return lambda: [vars(record) for record in caplog.records]

@@ -1,0 +1,197 @@
+"""Imports point one way, functions start fast, and every error that is raised has a name the state machine knows."""
+
+import ast
+import builtins
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from routing_weights import errors
+
+ROOT = Path(__file__).parents[2]
+LAYER = ROOT / "layers/core"
+PACKAGE = LAYER / "routing_weights"
+FUNCTIONS = {path.parent.name: path for path in sorted((ROOT / "functions").glob("*/app.py"))}
+
+DOMAIN = ["plan", "distribution", "projection", "strict_json", "errors", "record", "run", "verification"]
+CLOUD = {"boto3", "botocore", "requests", "aws_lambda_powertools"}
+
+CEILINGS = {"audit": 290, "patch": 480, "plans": 430, "project": 480, "token": 480, "validate": 290, "verify": 480}
+"""Modules after `import app`. Measured: 264, 445, 400, 448, 443, 265, 446; what is much lower deserves a new number."""
+
+
+def sources():
+    return [*sorted(PACKAGE.rglob("*.py")), *FUNCTIONS.values()]
+
+
+def module_name(path):
+    parts = path.relative_to(LAYER).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path):
+    """The full names that a file imports, at once or later in a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import hides a layer"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def ours(names):
+    """Of imported names, the modules of the package."""
+    modules = {module_name(path) for path in PACKAGE.rglob("*.py")}
+    return {name for name in names if name in modules and name != "routing_weights"}
+
+
+def in_layer(name, *layers):
+    return any(name == f"routing_weights.{layer}" or name.startswith(f"routing_weights.{layer}.") for layer in layers)
+
+
+def python(code, cwd=ROOT):
+    """What a fresh interpreter prints, as JSON; it sees the layer and the installed packages, and nothing of pytest."""
+    environment = os.environ | {"PYTHONPATH": str(LAYER), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+# ---- one way ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", DOMAIN)
+def test_a_domain_module_imports_neither_cloud_nor_http_nor_a_layer_above(name):
+    paths = [path for path in PACKAGE.rglob("*.py") if in_layer(module_name(path), name)]
+    names = set().union(*map(imports, paths))
+    assert paths
+    assert not {name.split(".")[0] for name in names} & CLOUD
+    assert {found for found in ours(names) if not in_layer(found, *DOMAIN)} == set()
+
+
+def test_domain_modules_import_where_cloud_and_http_are_missing():
+    code = f"""
+import importlib, json, sys
+for name in {sorted(CLOUD)!r}:
+    sys.modules[name] = None
+for name in {DOMAIN!r}:
+    importlib.import_module("routing_weights." + name)
+print(json.dumps("ok"))
+"""
+    assert python(code) == "ok"
+
+
+@pytest.mark.parametrize("layer", ["store", "genesys"])
+def test_a_layer_knows_nothing_of_functions_and_little_of_its_neighbour(layer):
+    above = {"api", "intake", "genesys" if layer == "store" else "store"}
+    for path in sorted((PACKAGE / layer).rglob("*.py")):
+        if path.name == "connect.py":  # the one place that puts the two together
+            continue
+        assert {name for name in ours(imports(path)) if in_layer(name, *above)} == set(), path
+
+
+def test_nothing_in_the_layer_imports_a_function():
+    assert not {name for path in PACKAGE.rglob("*.py") for name in imports(path) if name.split(".")[0] == "app"}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions_never_import_each_other(function):
+    assert not {name.split(".")[0] for name in imports(FUNCTIONS[function])} & {"app", "functions", *FUNCTIONS}
+
+
+def test_the_imports_of_the_package_have_no_circle():
+    needs = {module_name(path): ours(imports(path)) for path in PACKAGE.rglob("*.py")}
+    while free := [name for name, others in needs.items() if not others & (needs.keys() - {name})]:
+        for name in free:
+            del needs[name]
+    assert needs == {}
+
+
+# ---- a fast start ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """By function: the modules that `import app` leaves behind."""
+    return {
+        name: set(python("import json, sys, app; print(json.dumps(sorted(sys.modules)))", cwd=path.parent))
+        for name, path in FUNCTIONS.items()
+    }
+
+
+def test_every_function_has_a_ceiling():
+    assert CEILINGS.keys() == FUNCTIONS.keys()
+
+
+@pytest.mark.parametrize("function", CEILINGS)
+def test_importing_a_function_stays_below_its_ceiling(loaded, function):
+    assert len(loaded[function]) <= CEILINGS[function]
+
+
+@pytest.mark.parametrize("function", CEILINGS)
+def test_no_function_imports_boto3_at_import(loaded, function):
+    assert "boto3" not in loaded[function]
+    assert "botocore.client" not in loaded[function]
+
+
+@pytest.mark.parametrize("function", ["validate", "audit", "plans"])
+def test_a_function_that_does_not_talk_to_genesys_imports_no_http_client(loaded, function):
+    assert "requests" not in loaded[function]
+
+
+# ---- errors ----------------------------------------------------------------------------------------------------------
+
+OURS = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+BUILTIN = {name for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, Exception)}
+
+
+def raised(tree):
+    """What a file raises anew: names of classes, and of functions that make errors."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Raise) or node.exc is None:
+            continue
+        made = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        for part in [made.body, made.orelse] if isinstance(made, ast.IfExp) else [made]:
+            yield part.attr if isinstance(part, ast.Attribute) else part.id
+
+
+def makers():
+    """The functions that are annotated to return one of our errors."""
+    return {
+        node.name
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and isinstance(node.returns, ast.Name) and node.returns.id in OURS
+    }
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_everything_raised_is_defined_in_errors_or_a_builtin(path):
+    assert set(raised(ast.parse(path.read_text()))) <= OURS | BUILTIN | makers()
+
+
+def test_no_error_is_defined_anywhere_else():
+    for path in sources():
+        if path.name != "errors.py":
+            classes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
+            bases = {ast.unparse(base).split(".")[-1] for node in classes for base in node.bases}
+            assert not bases & (OURS | BUILTIN), path
+
+
+def test_every_error_is_a_direct_kind_of_ours_so_that_the_wire_finds_it():
+    assert {cls.__name__ for cls in errors.RoutingWeightsError.__subclasses__()} == OURS - {"RoutingWeightsError"}
+
+
+def test_every_error_is_raised_somewhere():
+    everywhere = {name for path in sources() for name in raised(ast.parse(path.read_text()))}
+    returned = {node.func.id for path in sources() for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}  # fmt: skip
+    assert OURS - everywhere - returned - {"RoutingWeightsError"} == set()

@@ -1,0 +1,925 @@
+"""From a failed Lambda to the record of it: Run and Outcome, the records, the trail and its neighbours in AWS."""
+
+import base64
+import io
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routing_weights import api
+from routing_weights.distribution import Status
+from routing_weights.errors import (
+    ConfigurationInvalid,
+    Forbidden,
+    ForecastMissing,
+    IdempotencyConflict,
+    PlanInvalid,
+    RateLimited,
+    RequestInvalid,
+    RoutingWeightsError,
+    StoreUnavailable,
+)
+from routing_weights.intake import accept, accept_input, open_distribution
+from routing_weights.record import CLOSED, OPENED, closed, opened, refused, timestamp
+from routing_weights.run import Origin, Outcome, Run
+from routing_weights.store.audit import AuditTrail, _start_key
+from routing_weights.store.aws import reported
+from routing_weights.store.documents import Documents
+from routing_weights.store.executions import Executions
+from routing_weights.store.forecasts import Forecasts
+from routing_weights.store.secrets import JsonSecret, TokenFunction
+from routing_weights.strict_json import problem
+from routing_weights.verification import settle, unverified
+from tests.unit.fakes import SMALLEST_PLAN, FakeTime, member, plan, queue
+
+START = datetime(2026, 1, 31, 8, 0, 0, 123_456, tzinfo=UTC)
+PLAN_A, PLAN_B = "plans/a.json", "plans/b.json"
+MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:distribute"
+RUN = Run(
+    distribution_id="d-1",
+    execution_arn="arn:execution:d-1",
+    started_at=START,
+    queue_id="queue-001",
+    origin=Origin(door="api", caller="arn:user/ops"),
+)
+CONSOLE = RUN.model_copy(update={"queue_id": "", "origin": Origin()})
+
+
+def after(**duration):
+    return START + timedelta(**duration)
+
+
+# ---- Run and Outcome -------------------------------------------------------------------------------------------------
+
+
+def test_a_run_comes_back_from_a_states_payload_as_it_went():
+    assert Run.model_validate(json.loads(RUN.model_dump_json()) | {"target": "members", "next": 3}) == RUN
+
+
+@pytest.mark.parametrize(
+    ("now", "milliseconds"),
+    [
+        (after(seconds=1.5), 1500),
+        (after(microseconds=600), 1),
+        (after(seconds=-3), 0),
+        (after(hours=1).astimezone(timezone(timedelta(hours=5))), 3_600_000),
+    ],
+)
+def test_latency_is_whole_milliseconds_since_the_start_and_never_negative(now, milliseconds):
+    assert RUN.latency_ms(now) == milliseconds
+
+
+def test_latency_is_told_from_a_start_in_another_time_zone():
+    run = Run.model_validate(RUN.model_dump(mode="json") | {"started_at": "2026-01-31T10:00:00+02:00"})
+    assert run.latency_ms(datetime(2026, 1, 31, 8, 0, 1, tzinfo=UTC)) == 1000
+
+
+def errors_of(error, cause, status="member_update_failed"):
+    return Outcome(status=status, error={"Error": error, "Cause": cause}).errors()
+
+
+def lambda_cause(error):
+    return json.dumps({"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": ["File ..."]})
+
+
+def test_a_completed_run_has_no_errors():
+    assert Outcome(status="completed").errors() == []
+
+
+def test_a_lambdas_error_in_our_wire_form_is_taken_apart():
+    error = Forbidden("Add the scope.", http_status=403, genesys_code="missing")
+    assert errors_of("Forbidden", lambda_cause(error)) == [
+        {"type": "Forbidden", "message": "Add the scope.", "http_status": 403, "genesys_code": "missing"}
+    ]
+
+
+def test_an_error_with_several_problems_is_one_entry_for_each():
+    listed = [problem("member_weights.x", "not there", "member_not_in_queue"), problem("queue_id", "bad", "missing")]
+    assert errors_of("PlanInvalid", lambda_cause(PlanInvalid("Both.", errors=listed, error_count=2))) == listed
+
+
+def test_a_bug_in_a_lambda_is_recorded_with_its_class_and_text():
+    cause = json.dumps({"errorMessage": "'plan'", "errorType": "KeyError", "stackTrace": []})
+    assert errors_of("KeyError", cause) == [{"type": "KeyError", "message": "KeyError: 'plan'"}]
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "message"),
+    [
+        ("States.Timeout", "", "States.Timeout"),
+        ("States.DataLimitExceeded", "The state is too big.", "States.DataLimitExceeded: The state is too big."),
+        ("Lambda.TooManyRequestsException", "Rate exceeded", "Lambda.TooManyRequestsException: Rate exceeded"),
+        ("QueueBusy", "Queue queue-001 is busy.", "QueueBusy: Queue queue-001 is busy."),
+        ("States.TaskFailed", "[1]", "States.TaskFailed: [1]"),
+        ("States.TaskFailed", '"text"', 'States.TaskFailed: "text"'),
+        ("Sandbox.Timedout", '{"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out after 20.00 seconds"}',
+         "Sandbox.Timedout: Task timed out after 20.00 seconds"),
+        ("Lambda.Unknown", '{"errorMessage": "2026-01-31 Task timed out after 3.00 seconds"}',
+         "Lambda.Unknown: 2026-01-31 Task timed out after 3.00 seconds"),
+    ],
+)  # fmt: skip
+def test_what_is_not_our_error_is_recorded_as_a_sentence(error, cause, message):
+    assert errors_of(error, cause) == [{"type": error, "message": message}]
+
+
+def test_an_error_without_a_cause_is_recorded():
+    assert Outcome(status="interrupted", error={"Error": "States.Timeout"}).errors() == [
+        {"type": "States.Timeout", "message": "States.Timeout"}
+    ]
+
+
+@given(st.text(), st.text() | st.dictionaries(st.text(), st.text() | st.integers()).map(json.dumps))
+def test_every_failure_can_be_recorded(error, cause):
+    for entry in errors_of(error, cause):
+        assert isinstance(entry["message"], str)
+
+
+# ---- records ---------------------------------------------------------------------------------------------------------
+
+
+@given(*[st.datetimes(min_value=datetime(1000, 1, 2), timezones=st.just(UTC))] * 2)  # noqa: DTZ001
+def test_timestamps_sort_as_their_moments_do(one, other):
+    assert (timestamp(one) < timestamp(other)) <= (one < other)
+
+
+def test_the_opening_record_says_who_wants_what():
+    record = opened(RUN, plan(reason="why", requested_by="Ada", wrap_up_timeout_s=20), after(seconds=1))
+    assert record == {
+        "distribution_id": "d-1",
+        "record": "0-opened",
+        "opened_queue_id": "queue-001",
+        "queue_id": "queue-001",
+        "timestamp": "2026-01-31T08:00:01.123Z",
+        "started_at": "2026-01-31T08:00:00.123Z",
+        "status": "initiated",
+        "execution_arn": "arn:execution:d-1",
+        "door": "api",
+        "caller": "arn:user/ops",
+        "requested_weights": SMALLEST_PLAN["member_weights"],
+        "submitted_weights": None,
+        "overflow_threshold": 0.85,
+        "utilization_target": 0.8,
+        "strategy_reference": "balanced-v1",
+        "wrap_up_timeout_s": 20,
+        "requested_by": "Ada",
+        "reason": "why",
+        "plan_fingerprint": plan(reason="why", requested_by="Ada", wrap_up_timeout_s=20).fingerprint(),
+    }
+
+
+def test_a_normalized_plan_is_recorded_with_both_sets_of_weights():
+    record = opened(RUN, plan(member_weights={"a": 1, "b": 1}, normalize=True), START)
+    assert record["requested_weights"] == {"a": 0.5, "b": 0.5}
+    assert record["submitted_weights"] == {"a": 1, "b": 1}
+
+
+def test_a_refused_plan_is_opened_and_closed_at_once():
+    opening, closing = refused(RUN, "queue-001", [problem("queue_id", "bad", "missing")], after(seconds=2))
+    assert (opening["record"], closing["record"]) == (OPENED, CLOSED)
+    assert {opening["status"], closing["status"]} == {"validation_failed"}
+    assert (opening["opened_queue_id"], closing["queue_id"]) == ("queue-001", "queue-001")
+    assert "opened_queue_id" not in closing
+    assert (closing["latency_ms"], closing["errors"]) == (
+        2000,
+        [{"type": "missing", "path": "queue_id", "message": "bad"}],
+    )
+
+
+BEFORE = queue(member("agent-1", 0.1), member("agent-2", 0.35), member("agent-3", None), overflow_threshold=0.7)
+
+
+def closing_record(status="completed", **known):
+    given_ = {"plan": plan(), "before": BEFORE, "projection": {"verdict": "pass"}, "after": None} | known
+    return closed(RUN, Outcome(status=status), at=after(seconds=4), **given_)
+
+
+def test_a_completed_record_says_what_is_really_held():
+    held = queue(member("agent-3", 0.25), member("agent-1", 0.4), member("agent-2", 0.35), overflow_threshold=0.85)
+    record = closing_record(after=held)
+    assert record["applied_weights"] == {"agent-1": 0.4, "agent-2": 0.35, "agent-3": 0.25}
+    assert (record["balance_accuracy"], record["applied_overflow_threshold"]) == (100.0, 0.85)
+    assert record["changes"] == [
+        {"setting": "overflow_threshold", "before": 0.7, "after": 0.85},
+        {"member": "agent-1", "before": 0.1, "requested": 0.4, "after": 0.4},
+        {"member": "agent-3", "before": None, "requested": 0.25, "after": 0.25},
+    ]
+    assert (record["status"], record["latency_ms"], record["record"]) == ("completed", 4000, "9-closed")
+    assert (record["projection"], record["errors"]) == ({"verdict": "pass"}, [])
+    assert record["before_image"] == "distributions/d-1/before.json"
+
+
+def test_a_failed_record_says_member_by_member_what_was_changed():
+    held = queue(member("agent-1", 0.4), member("agent-2", 0.35), member("agent-3", None), overflow_threshold=0.85)
+    record = closing_record("member_update_failed", after=held)
+    assert record["applied_weights"] == {"agent-1": 0.4, "agent-2": 0.35, "agent-3": None}
+    assert [change["member"] for change in record["changes"] if "member" in change] == ["agent-1"]
+    assert record["balance_accuracy"] == pytest.approx(100 * (1 - 1 / 3))
+
+
+def test_a_changed_wrap_up_timeout_and_a_vanished_member_are_changes():
+    held = queue(member("agent-2", 0.35), member("agent-3", None), overflow_threshold=0.7, wrap_up_timeout_s=10)
+    assert closing_record(after=held)["changes"] == [
+        {"setting": "wrap_up_timeout_s", "before": 30.0, "after": 10},
+        {"member": "agent-1", "before": 0.1, "requested": 0.4, "after": None},
+    ]
+
+
+def test_a_difference_within_the_tolerance_is_no_change():
+    held = queue(member("agent-1", 0.1 + 1e-12), member("agent-2", 0.35), member("agent-3"), overflow_threshold=0.7)
+    assert [change["member"] for change in closing_record(after=held)["changes"]] == ["agent-3"]
+
+
+@pytest.mark.parametrize("missing", ["plan", "before", "after"])
+def test_without_a_read_back_nothing_is_claimed_to_have_been_applied(missing):
+    record = closing_record("member_update_failed", **{"after": BEFORE, missing: None})
+    assert not {"applied_weights", "balance_accuracy", "changes", "applied_overflow_threshold"} & record.keys()
+
+
+def test_a_run_that_never_read_the_queue_has_no_before_image():
+    record = closing_record("validation_failed", plan=None, before=None, projection=None)
+    assert (record["before_image"], record["projection"], record["queue_id"]) == (None, None, "queue-001")
+    assert "requested_weights" not in record
+
+
+# ---- the trail -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trail(aws, documents):
+    keys = ("distribution_id", "record", "opened_queue_id", "timestamp")
+    aws("dynamodb").create_table(
+        TableName="audit",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+        KeySchema=[
+            {"AttributeName": "distribution_id", "KeyType": "HASH"},
+            {"AttributeName": "record", "KeyType": "RANGE"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by_queue",
+                "KeySchema": [
+                    {"AttributeName": "opened_queue_id", "KeyType": "HASH"},
+                    {"AttributeName": "timestamp", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
+    return AuditTrail("audit", documents)
+
+
+def listing(trail, queue_id="queue-001", *, since="0000", until="9999", limit=20, after=None):
+    records, token = trail.of_queue(queue_id, since=since, until=until, limit=limit, after=after)
+    return [record["distribution_id"] for record in records], token
+
+
+def open_several(trail, count, queue_id="queue-001"):
+    for number in range(count):
+        run = RUN.model_copy(update={"distribution_id": f"d-{number}"})
+        trail.append(opened(run, plan(queue_id=queue_id), after(minutes=number)))
+
+
+def test_a_record_comes_back_as_it_went(trail):
+    record = opened(RUN, plan(), START)
+    assert trail.append(record) is True
+    assert trail.find("d-1") == {OPENED: {name: value for name, value in record.items() if value is not None}}
+
+
+def test_the_second_writer_of_a_record_loses_and_changes_nothing(trail):
+    first = opened(RUN, plan(reason="first"), START)
+    trail.append(first)
+    assert trail.append(opened(RUN, plan(reason="second"), after(seconds=1))) is False
+    assert trail.find("d-1")[OPENED]["reason"] == "first"
+
+
+def test_a_distribution_has_an_opening_and_a_closing_record(trail):
+    trail.append(opened(RUN, plan(), START))
+    assert trail.append(closing_record(after=BEFORE)) is True
+    assert set(trail.find("d-1")) == {OPENED, CLOSED}
+
+
+def test_an_unknown_distribution_has_no_records(trail):
+    assert trail.find("nobody") == {}
+
+
+@pytest.mark.parametrize("weight", [0.1, 1 / 3, 1e-9, 1e-119, 0.0, 1.0, 2**-52, 0.30000000000000004])
+def test_a_weight_comes_back_exactly(trail, weight):
+    trail.append(opened(RUN, plan(member_weights={"a": weight}), START))
+    assert trail.find("d-1")[OPENED]["requested_weights"] == {"a": weight}
+
+
+@pytest.mark.parametrize("weight", [5e-324, 1e-200, 1e-130])
+def test_a_weight_too_small_for_dynamodb_is_recorded_as_zero(trail, weight):
+    trail.append(opened(RUN, plan(member_weights={"a": weight}), START))
+    assert trail.find("d-1")[OPENED]["requested_weights"] == {"a": 0}
+
+
+def test_whole_numbers_come_back_as_integers_and_others_as_floats(trail):
+    record = {"distribution_id": "d-1", "record": OPENED, "values": [3, 0.5, {"deep": 7}, None, True, "text"]}
+    trail.append(record)
+    values = trail.find("d-1")[OPENED]["values"]
+    assert values == record["values"]
+    assert [type(value) for value in values[:2]] == [int, float]
+    assert isinstance(values[2]["deep"], int)
+
+
+def test_a_record_of_five_thousand_members_moves_to_s3_and_comes_back_whole(trail, aws):
+    weights = {f"agent-{i:04}-{'x' * 50}": i * 1e-8 for i in range(5_000)}
+    held = queue(*(member(name, weight) for name, weight in weights.items()))
+    record = closing_record(plan=plan(member_weights=weights), before=BEFORE, after=held)
+    assert trail.append(record) is True
+    item = aws("dynamodb").get_item(TableName="audit", Key={"distribution_id": {"S": "d-1"}, "record": {"S": CLOSED}})[
+        "Item"
+    ]
+    assert len(json.dumps(item)) < 400_000
+    assert item["requested_weights"] == {"M": {"document": {"S": "distributions/d-1/9-closed-requested_weights.json"}}}
+    back = trail.find("d-1")[CLOSED]
+    assert back["applied_weights"] == weights
+    assert back == {name: value for name, value in record.items() if value is not None}
+
+
+def test_a_record_that_fits_stays_whole_in_its_item(trail, aws):
+    trail.append({"distribution_id": "d-1", "record": OPENED, "reason": "x" * 150_000})
+    assert "Contents" not in aws("s3").list_objects_v2(Bucket="documents-bucket")
+
+
+def test_only_as_many_fields_move_as_must(trail, aws):
+    trail.append({"distribution_id": "d-1", "record": OPENED, "small": "s" * 90_000, "large": "l" * 150_000})
+    keys = [entry["Key"] for entry in aws("s3").list_objects_v2(Bucket="documents-bucket")["Contents"]]
+    assert keys == ["distributions/d-1/0-opened-large.json"]
+
+
+def test_a_queues_trail_is_newest_first_and_holds_no_other_queues(trail):
+    open_several(trail, 3)
+    trail.append(opened(RUN.model_copy(update={"distribution_id": "other"}), plan(queue_id="queue-002"), START))
+    assert listing(trail) == (["d-2", "d-1", "d-0"], None)
+    assert listing(trail, "queue-002") == (["other"], None)
+    assert listing(trail, "queue-003") == ([], None)
+
+
+def test_each_distribution_is_listed_once_with_its_outcome(trail):
+    trail.append(opened(RUN, plan(reason="why"), START))
+    trail.append(closing_record(after=BEFORE))
+    (record,), token = trail.of_queue("queue-001", since="0000", until="9999", limit=5, after=None)
+    assert (record["status"], record["reason"], record["latency_ms"], token) == ("completed", "why", 4000, None)
+    assert record["timestamp"] == timestamp(after(seconds=4))
+    assert "requested_weights" not in record
+
+
+def test_a_refused_plan_is_in_its_queues_trail(trail):
+    for record in refused(RUN, "queue-001", [problem("", "bad", "json_invalid")], START):
+        trail.append(record)
+    assert listing(trail)[0] == ["d-1"]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "found"),
+    [
+        (0, 4, ["d-4", "d-3", "d-2", "d-1", "d-0"]),
+        (1, 3, ["d-3", "d-2", "d-1"]),
+        (2, 2, ["d-2"]),
+        (5, 9, []),
+    ],
+)
+def test_from_and_to_are_inclusive(trail, since, until, found):
+    open_several(trail, 5)
+    assert listing(trail, since=timestamp(after(minutes=since)), until=timestamp(after(minutes=until)))[0] == found
+
+
+def test_pages_hold_limit_distributions_and_lead_to_the_end(trail):
+    open_several(trail, 7)
+    found, token = [], None
+    for _ in range(4):
+        page, token = listing(trail, limit=3, after=token)
+        assert len(page) <= 3
+        found += page
+        if token is None:
+            break
+    assert found == [f"d-{i}" for i in range(6, -1, -1)]
+    assert token is None
+
+
+def test_a_full_listing_of_fifty_is_read(trail):
+    open_several(trail, 51)
+    page, token = listing(trail, limit=50)
+    assert (len(page), page[0], page[-1], bool(token)) == (50, "d-50", "d-1", True)
+
+
+def token_of(key):
+    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+
+
+KEY = {name: {"S": "x"} for name in ("distribution_id", "record", "timestamp")} | {
+    "opened_queue_id": {"S": "queue-001"}
+}
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "not base64!",
+        "%%%",
+        "é",
+        "\ud800",
+        token_of(None),
+        token_of([]),
+        token_of(sorted(KEY)),
+        token_of("distribution_id"),
+        token_of(7),
+        token_of({}),
+        token_of(KEY | {"more": {"S": "x"}}),
+        token_of({name: value for name, value in KEY.items() if name != "record"}),
+        token_of(KEY | {"opened_queue_id": {"S": "queue-002"}}),
+        token_of(KEY | {"record": {"N": "1"}}),
+        token_of(KEY | {"record": "S"}),
+        token_of(KEY | {"record": {"S": 1}}),
+        token_of(KEY | {"record": None}),
+        base64.urlsafe_b64encode(b"[" * 1400).decode(),
+        base64.urlsafe_b64encode(b"\xff\xfe").decode(),
+        token_of(KEY)[:-5],
+    ],
+    ids=lambda token: repr(token)[:30],
+)
+def test_a_hostile_page_token_is_refused(trail, token):
+    with pytest.raises(RequestInvalid) as caught:
+        listing(trail, after=token)
+    assert caught.value.details["errors"][0]["path"] == "next"
+
+
+@given(st.text(max_size=60) | st.binary(max_size=60).map(lambda raw: base64.urlsafe_b64encode(raw).decode()))
+def test_any_page_token_that_is_not_ours_is_refused(token):
+    with pytest.raises(RequestInvalid):
+        _start_key(token, "queue-001")
+
+
+def test_a_page_token_carries_nothing_but_the_key_to_dynamodb():
+    assert _start_key(token_of(KEY | {"record": {"S": "x", "N": "1"}}), "queue-001") == KEY
+
+
+# ---- what the API makes of records -----------------------------------------------------------------------------------
+
+
+def test_a_distribution_is_made_of_both_records(trail):
+    trail.append(opened(RUN, plan(), START))
+    trail.append(closing_record("dry_run", projection=None))
+    found = api.distribution(trail.find("d-1"))
+    assert (found.status, found.terminal) == (Status.DRY_RUN, True)
+    assert (found.opened_at, found.closed_at) == (timestamp(START), timestamp(after(seconds=4)))
+
+
+@pytest.mark.parametrize(("names", "terminal"), [((OPENED,), False), ((CLOSED,), True)])
+def test_a_distribution_with_one_record_can_be_answered(names, terminal):
+    records = {OPENED: opened(RUN, plan(), START), CLOSED: closing_record(after=BEFORE, projection=None)}
+    found = api.distribution({name: records[name] for name in names})
+    assert (found.terminal, found.closed_at is not None) == (terminal, terminal)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("", "default"),
+        ("2026-01-31", "2026-01-31T00:00:00.000Z"),
+        ("2026-01-31T08:00:00Z", "2026-01-31T08:00:00.000Z"),
+        ("2026-01-31T08:00:00+02:00", "2026-01-31T06:00:00.000Z"),
+        ("2026-01-31T08:00:00 02:00", "2026-01-31T06:00:00.000Z"),
+        ("2026-01-31T08:00:00", "2026-01-31T08:00:00.000Z"),
+    ],
+)
+def test_a_moment_in_a_query_is_a_records_timestamp(text, moment):
+    assert api.moment("from", text, "default") == moment
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "1767225600", "0001-01-01T00:00:00+10:00", "2026"])
+def test_what_is_no_moment_is_refused_at_its_parameter(text):
+    with pytest.raises(RequestInvalid) as caught:
+        api.moment("from", text, "")
+    assert caught.value.details["errors"][0]["path"] == "from"
+
+
+# ---- intake ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_accepted_plan_leaves_its_queue_on_the_run_and_no_record(trail):
+    run, accepted = accept(RUN, json.dumps(SMALLEST_PLAN | {"queue_id": "q-2", "dry_run": True}), trail)
+    assert (run.queue_id, run.dry_run, accepted.queue_id) == ("q-2", True, "q-2")
+    assert trail.find("d-1") == {}
+
+
+def test_an_opened_distribution_is_opened_once(trail):
+    open_distribution(RUN, plan(reason="first"), trail)
+    open_distribution(RUN, plan(reason="second"), trail)
+    assert trail.find("d-1")[OPENED]["reason"] == "first"
+
+
+@pytest.mark.parametrize(
+    ("body", "queue_id"),
+    [
+        (json.dumps(SMALLEST_PLAN | {"overflow_threshold": 2}), "queue-001"),
+        (json.dumps({"queue_id": "a/b"}), None),
+        ("no json", None),
+        (json.dumps({"queue_id": 7}), None),
+        ("[]", None),
+    ],
+)
+def test_a_refused_plan_is_on_record_before_it_is_refused(trail, body, queue_id):
+    with pytest.raises(PlanInvalid) as caught:
+        accept(RUN, body, trail)
+    assert caught.value.details["distribution_id"] == "d-1"
+    records = trail.find("d-1")
+    assert (records[CLOSED]["status"], records[OPENED].get("opened_queue_id")) == ("validation_failed", queue_id)
+    assert records[CLOSED]["errors"]
+
+
+def test_a_bare_plan_is_the_consoles(trail, documents):
+    run, accepted = accept_input(CONSOLE, SMALLEST_PLAN, trail, documents)
+    assert (accepted, run.queue_id, run.origin.door) == (plan(), "queue-001", "execution")
+
+
+def test_a_reference_leads_to_the_plan_that_our_door_kept(trail, documents):
+    origin = {"door": "api", "caller": "ops"}
+    given_ = {"plan_ref": documents.keep_plan(plan(dry_run=True)), "origin": origin}
+    run, accepted = accept_input(CONSOLE, given_, trail, documents)
+    assert (accepted, run.origin, run.dry_run) == (plan(dry_run=True), Origin(**origin), True)
+
+
+@pytest.mark.parametrize("execution_input", [None, 7, [], "plan", {}, SMALLEST_PLAN | {"queue_id": "a/b"}])
+def test_an_execution_input_that_is_no_plan_is_refused_on_record(trail, documents, execution_input):
+    with pytest.raises(PlanInvalid):
+        accept_input(CONSOLE, execution_input, trail, documents)
+    assert trail.find("d-1")[CLOSED]["status"] == "validation_failed"
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        None,
+        7,
+        "plans/../x.json",
+        "distributions/d-1/plan.json",
+        "plans/abc.json",
+        f"plans/{'a' * 64}.json\n",
+        f"plans/{'a' * 64}.json",
+    ],
+)
+def test_a_reference_that_this_system_did_not_make_is_refused_on_record(trail, documents, reference):
+    with pytest.raises(PlanInvalid, match="send the plan itself"):
+        accept_input(CONSOLE, {"plan_ref": reference}, trail, documents)
+    assert trail.find("d-1")[CLOSED]["errors"][0]["path"] == "plan_ref"
+
+
+@pytest.mark.parametrize("origin", [7, {"door": "window"}, {"door": "api", "more": 1}, {"caller": "x" * 2049}])
+def test_an_origin_that_this_system_did_not_make_is_refused_on_record(trail, documents, origin):
+    with pytest.raises(PlanInvalid, match="not an origin"):
+        accept_input(CONSOLE, {"plan_ref": documents.keep_plan(plan()), "origin": origin}, trail, documents)
+    assert trail.find("d-1")[CLOSED]["errors"][0]["path"] == "origin"
+
+
+def test_a_kept_plan_is_not_trusted(trail, documents):
+    reference = documents.keep_plan(plan(queue_id="queue-002"))
+    documents._put(reference, "tampered")
+    with pytest.raises(PlanInvalid, match="not JSON"):
+        accept_input(CONSOLE, {"plan_ref": reference}, trail, documents)
+
+
+# ---- documents -------------------------------------------------------------------------------------------------------
+
+
+def test_a_document_is_found_where_it_was_put(documents):
+    assert documents.put("d-1", "before", {"a": [1, 2.5]}) == "distributions/d-1/before.json"
+    assert documents.find("d-1", "before") == documents.get("d-1", "before") == {"a": [1, 2.5]}
+
+
+def test_a_document_that_the_run_never_made_is_none(documents):
+    assert documents.find("d-1", "after") is None
+
+
+def test_the_same_plan_is_kept_once(documents):
+    assert documents.keep_plan(plan()) == documents.keep_plan(plan(normalize=False))
+    assert documents.kept_plan(documents.keep_plan(plan())) == plan().canonical()
+
+
+def test_a_document_that_must_be_there_and_is_not_is_an_error(documents):
+    with pytest.raises(StoreUnavailable, match=r"Document distributions/d-1/plan\.json is not in the bucket"):
+        documents.get("d-1", "plan")
+
+
+def test_a_bucket_that_cannot_be_read_is_not_taken_for_a_missing_document(documents):
+    elsewhere = type(documents)("another-bucket")
+    with pytest.raises(StoreUnavailable) as caught:
+        elsewhere.find("d-1", "before")
+    assert caught.value.message == "Could not read document distributions/d-1/before.json: NoSuchBucket."
+    assert caught.value.details == {"aws_error": "NoSuchBucket"}
+
+
+# ---- secrets ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secret(aws):
+    def make(text=None):
+        aws("secretsmanager").create_secret(Name="token", **({"SecretString": text} if text is not None else {}))
+        return JsonSecret("token")
+
+    return make
+
+
+def test_a_secret_comes_back_as_it_was_written(secret):
+    token = secret("{}")
+    token.write({"access_token": "t", "expires_at": 1.5})
+    assert token.read() == {"access_token": "t", "expires_at": 1.5}
+
+
+def test_a_secret_is_read_anew_each_time(secret):
+    token = secret('{"a": 1}')
+    token.read()
+    token.write({"a": 2})
+    assert token.read() == {"a": 2}
+
+
+def test_a_secret_without_a_value_is_empty(secret):
+    assert secret().read() == {}
+
+
+@pytest.mark.parametrize("text", ["p4ss-word", '"p4ss-word"', '["p4ss-word"]', '{"p4ss-word"', "7"])
+def test_a_secret_that_is_no_json_object_is_a_configuration_error_that_does_not_show_it(secret, text):
+    with pytest.raises(ConfigurationInvalid, match="The secret token does not hold a JSON object") as caught:
+        secret(text).read()
+    assert "p4ss" not in repr(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def lambda_answer(payload, function_error=None):
+    answer = {"Payload": io.BytesIO(json.dumps(payload).encode())}
+    return answer | ({"FunctionError": function_error} if function_error else {})
+
+
+def test_the_token_function_is_told_which_token_was_refused(aws_answers):
+    asked = aws_answers("lambda", "Invoke", lambda_answer({"refreshed": True}))
+    TokenFunction("token-function").refresh("abc")
+    assert [json.loads(request["body"]) for request in asked] == [{"refused": "abc"}]
+
+
+def test_a_failure_of_the_token_function_is_raised_as_its_own_class(aws_answers):
+    failure = json.loads(lambda_cause(RateLimited("Wait.", retry_after_s=30)))
+    aws_answers("lambda", "Invoke", lambda_answer(failure, "Unhandled"))
+    with pytest.raises(RateLimited) as caught:
+        TokenFunction("token-function").refresh("")
+    assert (caught.value.message, caught.value.details) == ("Wait.", {"retry_after_s": 30})
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        ({"errorMessage": "Task timed out after 30.00 seconds"}, "Lambda.Unknown: Task timed out after 30.00 seconds"),
+        ({"errorType": "Runtime.ExitError"}, "Runtime.ExitError"),
+    ],
+)
+def test_a_token_function_that_dies_is_an_error_that_says_so(aws_answers, payload, message):
+    aws_answers("lambda", "Invoke", lambda_answer(payload, "Unhandled"))
+    with pytest.raises(RoutingWeightsError) as caught:
+        TokenFunction("token-function").refresh("")
+    assert caught.value.message == message
+
+
+# ---- AWS refuses -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "act"),
+    [
+        ("dynamodb", "PutItem", lambda: AuditTrail("audit", Documents("b")).append({"distribution_id": "d-1"})),
+        ("dynamodb", "Query", lambda: AuditTrail("audit", Documents("b")).find("d-1")),
+        ("dynamodb", "Query", lambda: listing(AuditTrail("audit", Documents("b")))),
+        ("dynamodb", "GetItem", lambda: Forecasts("forecasts", 1.0).forecast_for("queue-001")),
+        ("s3", "PutObject", lambda: Documents("documents-bucket").put("d-1", "before", {})),
+        ("s3", "GetObject", lambda: Documents("documents-bucket").find("d-1", "before")),
+        ("secretsmanager", "GetSecretValue", lambda: JsonSecret("token").read()),
+        ("secretsmanager", "PutSecretValue", lambda: JsonSecret("token").write({})),
+        ("lambda", "Invoke", lambda: TokenFunction("token-function").refresh("")),
+        ("stepfunctions", "StartExecution", lambda: Executions(MACHINE).start(PLAN_A, {}, None)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_aws_refuses_is_reported_and_never_taken_for_an_answer(aws_answers, service, operation, act):
+    aws_answers(service, operation, "AccessDeniedException")
+    with pytest.raises(StoreUnavailable) as caught:
+        act()
+    assert caught.value.details == {"aws_error": "AccessDeniedException"}
+    assert caught.value.message.startswith("Could not ")
+
+
+def test_an_audit_record_that_was_not_written_is_not_taken_for_a_second_writer(trail, aws_answers):
+    aws_answers("dynamodb", "PutItem", "ThrottlingException")
+    with pytest.raises(StoreUnavailable):
+        trail.append(opened(RUN, plan(), START))
+
+
+def test_a_connection_that_fails_is_reported_by_its_class():
+    with pytest.raises(StoreUnavailable, match=r"Could not read it: EndpointConnectionError\."), reported("read it"):
+        raise EndpointConnectionError(endpoint_url="https://internal")
+
+
+def test_an_expected_refusal_passes_through():
+    refusal = ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+    with pytest.raises(ClientError), reported("read it", expected=("NoSuchKey",)):
+        raise refusal
+
+
+# ---- forecasts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def forecasts(aws):
+    """Make the source, with one item if there is to be one."""
+
+    def make(item=None, default=1.0):
+        aws("dynamodb").create_table(
+            TableName="forecasts",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "queue_id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "queue_id", "KeyType": "HASH"}],
+        )
+        if item is not None:
+            aws("dynamodb").put_item(TableName="forecasts", Item={"queue_id": {"S": "queue-001"}} | item)
+        return Forecasts("forecasts", default, wall_clock=lambda: 1000.0)
+
+    return make
+
+
+def test_a_queues_forecast_has_its_source_age_and_detail(forecasts):
+    source = forecasts({"projected_load": {"N": "45.5"}, "updated_at": {"N": "880"}, "detail": {"S": "weekday"}})
+    found = source.forecast_for("queue-001")
+    assert (found.load, found.source, found.age_s, found.detail) == (45.5, "forecast_table", 120.0, "weekday")
+
+
+def test_a_forecast_without_a_time_is_of_unknown_age(forecasts):
+    found = forecasts({"projected_load": {"N": "0"}}).forecast_for("queue-001")
+    assert (found.load, found.age_s, found.detail) == (0.0, None, "")
+
+
+@pytest.mark.parametrize("default", [0.0, 2.5])
+def test_a_queue_without_a_forecast_has_the_deployments_default_and_says_so(forecasts, default):
+    found = forecasts(default=default).forecast_for("queue-001")
+    assert (found.load, found.source, found.age_s) == (default, "default_parameter", None)
+    assert "assumed" in found.detail
+
+
+def test_a_queue_that_nobody_knows_a_load_of_is_an_error_with_three_ways_out(forecasts):
+    with pytest.raises(ForecastMissing) as caught:
+        forecasts(default=None).forecast_for("queue-001")
+    for way in ("projected_load", "ForecastTable", "DefaultProjectedLoad"):
+        assert way in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {},
+        {"projected_load": {"S": "much"}},
+        {"projected_load": {"N": "-1"}},
+        {"projected_load": {"N": "1"}, "updated_at": {"S": "yesterday"}},
+    ],
+)
+def test_a_forecast_that_is_none_is_not_replaced_by_the_default(forecasts, item):
+    with pytest.raises(StoreUnavailable, match="queue-001"):
+        forecasts(item).forecast_for("queue-001")
+
+
+# ---- executions ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def executions(aws):
+    role = "arn:aws:iam::123456789012:role/machine"
+    machine = aws("stepfunctions").create_state_machine(
+        name="distribute",
+        definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
+        roleArn=role,
+    )
+    return Executions(machine["stateMachineArn"])
+
+
+@pytest.fixture
+def started(aws, executions):
+    """The names of all executions."""
+
+    def names():
+        listed = aws("stepfunctions").list_executions(stateMachineArn=executions.state_machine_arn)
+        return {execution["name"] for execution in listed["executions"]}
+
+    return names
+
+
+def test_the_execution_is_named_by_the_distribution_and_told_plan_and_origin(executions, aws):
+    run = executions.start(PLAN_A, {"door": "api", "caller": "ops"}, None)
+    execution = aws("stepfunctions").describe_execution(executionArn=run.execution_arn)
+    assert execution["name"] == run.distribution_id
+    assert json.loads(execution["input"]) == {"plan_ref": PLAN_A, "origin": {"door": "api", "caller": "ops"}}
+    assert run.started_at == execution["startDate"]
+
+
+def test_without_a_key_every_request_is_a_new_intent(executions, started):
+    ids = {executions.start(reference, {}, None).distribution_id for reference in (PLAN_A, PLAN_B, PLAN_A)}
+    assert len(ids) == 3
+    assert started() == ids
+
+
+@pytest.mark.parametrize("origin", [{"caller": "ops"}, {"caller": "somebody else"}])
+def test_the_same_key_and_plan_are_the_same_distribution(executions, started, origin):
+    first = executions.start(PLAN_A, {"caller": "ops"}, "key-1")
+    second = executions.start(PLAN_A, origin, "key-1")
+    assert (second.distribution_id, second.execution_arn, second.started_at) == (
+        first.distribution_id,
+        first.execution_arn,
+        first.started_at,
+    )
+    assert started() == {first.distribution_id}
+
+
+def test_the_same_key_with_another_plan_is_a_conflict_that_starts_nothing(executions, started):
+    first = executions.start(PLAN_A, {}, "key-1")
+    with pytest.raises(IdempotencyConflict) as caught:
+        executions.start(PLAN_B, {}, "key-1")
+    assert caught.value.details == {"distribution_id": first.distribution_id}
+    assert started() == {first.distribution_id}
+
+
+def test_another_key_is_another_distribution(executions):
+    assert executions.start(PLAN_A, {}, "key-1") != executions.start(PLAN_A, {}, "key-2")
+
+
+@pytest.mark.parametrize("key", ["k", "k" * 255, "spaces and/slashes?", "schlüssel"])
+def test_any_key_makes_a_name_that_step_functions_takes(executions, key):
+    assert len(executions.start(PLAN_A, {}, key).distribution_id) <= 80
+
+
+# ---- reading back ----------------------------------------------------------------------------------------------------
+
+
+class SlowQueue:
+    """Genesys with writes that become readable one after the other, at set times."""
+
+    def __init__(self, time, readable_at, *, threshold_at=0.0):
+        self.time, self.readable_at, self.threshold_at = time, readable_at, threshold_at
+        self.read_whole, self.reread = 0, []
+
+    def _now(self):
+        wanted = SMALLEST_PLAN["member_weights"]
+        elapsed = self.time.now - 1000.0
+        return queue(
+            *(member(name, weight if elapsed >= self.readable_at[name] else 0.0) for name, weight in wanted.items()),
+            overflow_threshold=0.85 if elapsed >= self.threshold_at else 0.5,
+        )
+
+    def read_queue(self, _queue_id):
+        self.read_whole += 1
+        return self._now()
+
+    def read_again(self, _queue, user_ids):
+        self.reread.append(sorted(user_ids))
+        return self._now()
+
+
+def settled(time, timeout_s, readable_at=(0, 0, 0), **genesys):
+    slow = SlowQueue(time, dict(zip(SMALLEST_PLAN["member_weights"], readable_at, strict=True)), **genesys)
+    return slow, settle(slow, plan(), timeout_s=timeout_s, clock=time.clock, sleep=time.sleep)
+
+
+def test_a_queue_that_holds_the_plan_is_read_once(fake_time):
+    slow, found = settled(fake_time, 15)
+    assert (slow.read_whole, slow.reread, fake_time.slept) == (1, [], [])
+    assert unverified(plan(), found) == []
+
+
+def test_only_what_differs_is_read_again_with_longer_and_longer_pauses(fake_time):
+    slow, found = settled(fake_time, 15, (0, 0.5, 3))
+    assert slow.read_whole == 1
+    assert slow.reread == [["agent-2", "agent-3"], ["agent-2", "agent-3"], ["agent-3"], ["agent-3"]]
+    assert fake_time.slept == [0.25, 0.5, 1.0, 2.0]
+    assert unverified(plan(), found) == []
+
+
+def test_a_queues_own_setting_that_lags_is_read_again_too(fake_time):
+    slow, found = settled(fake_time, 15, threshold_at=0.5)
+    assert (slow.read_whole, slow.reread) == (3, [])
+    assert unverified(plan(), found) == []
+
+
+@pytest.mark.parametrize("timeout_s", [0, 0.2, 1, 15, 60])
+def test_reading_again_ends_in_time_with_the_last_reading(timeout_s):
+    time = FakeTime()
+    _, found = settled(time, timeout_s, (0, 0, 1e9), threshold_at=1e9)
+    assert sum(time.slept) <= timeout_s
+    assert max(time.slept, default=0) <= 4
+    assert unverified(plan(), found) == ["the queue's own setting", "agent-3"]
+
+
+@pytest.mark.parametrize(("wanted", "held", "differs"), [(None, 30, False), (20, 30, True), (30, 30, False)])
+def test_a_wrap_up_timeout_is_verified_only_where_the_plan_names_one(wanted, held, differs):
+    whole = queue(*(member(n, w) for n, w in SMALLEST_PLAN["member_weights"].items()), wrap_up_timeout_s=held)
+    assert bool(unverified(plan(wrap_up_timeout_s=wanted), whole)) is differs
