@@ -12,7 +12,7 @@ from routing_weights.store.aws import client
 from routing_weights.store.documents import Documents
 from tests.unit.fakes import FakeTime
 
-settings.register_profile("unit", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("unit", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unit")
 
 

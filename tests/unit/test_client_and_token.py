@@ -342,6 +342,37 @@ def test_refused_credentials_are_unauthorized_and_leave_the_secret_alone(issuer,
     assert tokens.secret.writes == 0
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        None,
+        [],
+        "token",
+        {},
+        {"access_token": "new"},
+        {"expires_in": 3600},
+        {"access_token": "new", "expires_in": None},
+        {"access_token": "new", "expires_in": "soon"},
+        {"access_token": "new", "expires_in": 0},
+        {"access_token": "new", "expires_in": -1},
+        {"access_token": "new", "expires_in": "NaN"},
+        {"access_token": "", "expires_in": 3600},
+        {"access_token": None, "expires_in": 3600},
+        {"access_token": 7, "expires_in": 3600},
+        {"access_token": "new\r\nX-Injected: 1", "expires_in": 3600},
+        {"access_token": "néw", "expires_in": 3600},
+    ],
+    ids=repr,
+)
+def test_a_malformed_answer_to_the_request_for_a_token_is_invalid_and_stores_nothing(issuer, body):
+    tokens = issuer(answer(200, body))
+    with pytest.raises(GenesysAnswerInvalid):
+        tokens.refresh("")
+    assert tokens.secret.writes == 0
+
+
 def test_the_request_for_a_token_is_retried_like_any_other(issuer):
     tokens = issuer(answer(503), answer(429, Retry_After="1"), GRANTED)
     assert tokens.refresh("") is True

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights import strict_json
+from routing_weights.api import problem_of
 from routing_weights.errors import PlanInvalid
 from routing_weights.plan import MAX_MEMBERS, Plan, normalized, parse_plan, weight_sum
 from tests.unit.fakes import SMALLEST_PLAN, plan
@@ -118,6 +119,7 @@ def test_decimals_that_sum_to_exactly_one_are_valid(parts):
         {"a": 0.7, "b": 0.5},
         {"a": 1.0, "b": 1e-9},
         {"a": 1.0, "b": 2.3e-16},
+        {"a": 0.5, "b": 0.5, "c": 2**-53, "d": 2**-107},  # a compensated sum still says 1
         {f"m{i}": 0.0002 for i in range(4_999)} | {"last": 0.000201},
     ],
 )
@@ -338,7 +340,7 @@ def test_a_deeply_nested_body_is_refused(levels):
 
 
 def test_nesting_down_to_the_limit_is_only_refused_for_what_it_is():
-    levels = strict_json.MAX_DEPTH - 1
+    levels = strict_json.MAX_DEPTH
     assert problems(text("reason", "[" * levels + "]" * levels)) == {("reason", "string_type")}
 
 
@@ -413,6 +415,28 @@ def test_at_most_a_hundred_problems_are_listed_and_all_are_counted():
 def test_three_problems_are_quoted_without_a_remainder():
     message = refusal(document(member_weights={f"m{i}": 2 for i in range(3)})).message
     assert (message.count("member_weights.m"), "more" in message) == (3, False)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        document()[:-1] + ', "\\ud800": 1, "\\ud800": 2}',
+        document(reason="\ud800"),
+        document(member_weights={"\udfff": 0.5}),
+        document(**{"\ud800": 1}),
+    ],
+    ids=["duplicate key", "value", "member id", "unknown field"],
+)
+def test_a_refusal_of_half_a_surrogate_pair_can_be_answered_and_recorded(raw):
+    error = refusal(raw)
+    assert problem_of(error).model_dump_json()
+    assert str(error).encode()
+
+
+def test_the_refusal_of_a_huge_key_stays_small_enough_for_a_step_functions_cause():
+    key = "k" * 200_000
+    error = refusal(document()[:-1] + f', "{key}": 1, "{key}": 2}}')
+    assert len(str(error)) < 32_768
 
 
 @given(st.binary(max_size=200))

@@ -579,6 +579,12 @@ def test_an_origin_that_this_system_did_not_make_is_refused_on_record(trail, doc
     assert trail.find("d-1")[CLOSED]["errors"][0]["path"] == "origin"
 
 
+def test_a_document_beside_the_kept_plans_is_not_one_of_them(trail, documents):
+    documents._put(f"{documents.keep_plan(plan())}.bak", plan().canonical())
+    with pytest.raises(PlanInvalid, match="send the plan itself"):
+        accept_input(CONSOLE, {"plan_ref": f"{documents.keep_plan(plan())}.bak"}, trail, documents)
+
+
 def test_a_kept_plan_is_not_trusted(trail, documents):
     reference = documents.keep_plan(plan(queue_id="queue-002"))
     documents._put(reference, "tampered")
@@ -650,6 +656,7 @@ def test_a_secret_that_is_no_json_object_is_a_configuration_error_that_does_not_
     with pytest.raises(ConfigurationInvalid, match="The secret token does not hold a JSON object") as caught:
         secret(text).read()
     assert "p4ss" not in repr(caught.value)
+    assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 
 

@@ -73,6 +73,31 @@ def test_every_variable_that_is_missing_is_named(load, model):
     assert all(f"{name} (" in caught.value.message for name in required)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GENESYS_CONTRACT", "s3cret-dialect"),
+        ("GENESYS_BASE_URL", "https://user:s3cret@genesys.example.com"),
+        ("GENESYS_BASE_URL", "ftp://s3cret"),
+        ("GENESYS_BASE_URL", "https://genesys.example.com/?token=s3cret"),
+        ("GENESYS_BASE_URL", "https://genesys.example.com/#s3cret"),
+        ("GENESYS_BASE_URL", ""),
+        ("MAX_RETRY_AFTER_S", "s3cret"),
+        ("MAX_RETRY_AFTER_S", "-1"),
+        ("SATURATION_LIMIT", "0"),
+        ("SATURATION_LIMIT", "1.01"),
+        ("DEFAULT_PROJECTED_LOAD", "s3cret"),
+    ],
+)
+def test_a_variable_that_is_wrong_is_named_without_its_value(load, name, value):
+    with pytest.raises(ConfigurationInvalid) as caught:
+        load(ProjectSettings, **{name: value})
+    assert f"{name} (" in caught.value.message
+    assert "s3cret" not in repr(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
 def test_all_wrong_variables_are_named_at_once(load):
     with pytest.raises(ConfigurationInvalid, match=r"SATURATION_LIMIT .*|MAX_RETRY_AFTER_S .*") as caught:
         load(ProjectSettings, SATURATION_LIMIT="2", MAX_RETRY_AFTER_S="-1", TOKEN_SECRET=None)

@@ -15,6 +15,7 @@ from routing_weights.errors import GenesysUnavailable, RateLimited
 from routing_weights.genesys.transport import (
     BACKOFF_CAP_S,
     MAX_ATTEMPTS,
+    MAX_PAUSES,
     Deadline,
     Transport,
     retry_after_s,
@@ -142,6 +143,46 @@ def test_a_pause_that_the_deadline_does_not_leave_is_left_to_the_state_machine(f
     assert fake_time.slept == []
 
 
+@pytest.mark.parametrize(("asked", "whole"), [("6", 6), ("5.2", 6), ("30", 30), ("3600", 3600)])
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_long_pause_is_left_to_the_state_machine_in_whole_seconds(fake_time, status, asked, whole):
+    sender = transport(fake_time, answer(status, Retry_After=asked))
+    with pytest.raises(RateLimited) as caught:
+        send(sender)
+    assert caught.value.details == {"retry_after_s": whole}
+    assert caught.value.message == f"Genesys asks to wait {whole} s before GET /x."
+    assert (fake_time.slept, len(sender.session.sent)) == ([], 1)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_pause_longer_than_a_run_may_take_fails_and_says_what_to_do(fake_time, status):
+    with pytest.raises(GenesysUnavailable) as caught:
+        send(transport(fake_time, answer(status, Retry_After="600"), give_up_in_s=300))
+    assert "600 s before GET /x, longer than a run may take" in caught.value.message
+    assert "Send the plan again when other integrations are quieter" in caught.value.message
+
+
+def test_429_without_retry_after_backs_off_exponentially_and_then_fails(fake_time):
+    sender = transport(fake_time, answer(429), jitter=1.0)
+    with pytest.raises(GenesysUnavailable, match="still limits the rate at attempt 6 of GET /x"):
+        send(sender)
+    assert fake_time.slept == [0.5, 1.0, 2.0, 4.0, 5.0]
+    assert len(sender.session.sent) == MAX_ATTEMPTS
+
+
+@pytest.mark.parametrize("asked", ["0", "1", "-3"])
+def test_429_that_says_until_when_is_not_obeyed_for_ever(fake_time, asked):
+    sender = transport(fake_time, answer(429, Retry_After=asked), lasts_s=1000)
+    with pytest.raises(GenesysUnavailable, match="still limits the rate at attempt 20 of GET /x"):
+        send(sender)
+    assert len(sender.session.sent) == MAX_PAUSES
+
+
+def test_429_that_says_until_when_may_come_more_often_than_failures(fake_time):
+    pauses = [answer(429, Retry_After="1")] * (MAX_PAUSES - 1)
+    assert send(transport(fake_time, *pauses, answer())).status_code == 200
+
+
 def test_a_pause_within_a_runs_time_does_not_fail(fake_time):
     with pytest.raises(RateLimited):
         send(transport(fake_time, answer(429, Retry_After="600"), give_up_in_s=700))
@@ -186,6 +227,11 @@ def test_backing_off_stays_within_its_bounds_and_its_deadline(jitter, lasts_s):
     assert all(wait <= min(BACKOFF_CAP_S, 0.25 * 2**n) for n, wait in enumerate(time.slept))
     assert sum(time.slept) <= lasts_s
     assert len(sender.session.sent) <= MAX_ATTEMPTS
+
+
+def test_a_failure_that_asks_for_a_short_pause_gets_it_and_the_jitter_beside(fake_time):
+    send(transport(fake_time, answer(503, Retry_After="3"), answer(503, Retry_After="3"), answer()))
+    assert fake_time.slept == [3.125, 3.25]
 
 
 def test_nothing_is_sent_after_the_deadline(fake_time):
