@@ -45,5 +45,4 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         metrics.add_metric("DistributionLatency", MetricUnit.Milliseconds, record["latency_ms"])
         if record.get("balance_accuracy") is not None:
             metrics.add_metric("BalanceAccuracy", MetricUnit.Percent, record["balance_accuracy"])
-    messages = [error["message"] for error in record["errors"]]
-    return {"status": outcome.status.value, "message": messages[0] if messages else outcome.status.value}
+    return {"status": outcome.status.value, "message": outcome.message()}

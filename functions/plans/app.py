@@ -134,6 +134,9 @@ def list_distributions(
 ) -> DistributionPage:
     _, trail = _trail(PlansSettings.load())
     begin, end = moment("from", since, "0000"), moment("to", until, "9999")
+    if begin > end:
+        message = "later than `to`: swap the two"
+        raise RequestInvalid(f"from: {message}", errors=[problem("from", message, "range_invalid")])
     records, token = trail.of_queue(queue_id, since=begin, until=end, limit=limit, after=after or None)
     return DistributionPage(items=[summary(record) for record in records], next=token)
 

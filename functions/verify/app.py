@@ -12,7 +12,7 @@ from routing_weights.plan import Plan
 from routing_weights.run import Run
 from routing_weights.settings import VerifySettings
 from routing_weights.store.documents import Documents
-from routing_weights.verification import SETTLING_S, settle, unverified
+from routing_weights.verification import after_failure, settle, unverified
 
 logger = Logger()
 
@@ -28,8 +28,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if event["settle"]:
         after = settle(genesys, plan, timeout_s=timeout_s, clock=time.monotonic, sleep=time.sleep)
     else:
-        time.sleep(min(SETTLING_S, timeout_s))
-        after = genesys.read_queue(plan.queue_id)
+        after = after_failure(genesys, plan, timeout_s=timeout_s, sleep=time.sleep)
     documents.put(run.distribution_id, "after", after.to_json())
     differing = unverified(plan, after)
     if event["settle"] and differing:

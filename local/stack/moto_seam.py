@@ -32,9 +32,11 @@ from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.jsonata.jsonata import extract_jsonata_variable_references
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ def install(port: int, invoke: Callable[[str, bytes], Outcome]) -> None:
         (StepFunctionsParserBackend, "stop_execution", _stop_execution),
         (BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_execution_status),
         (Environment, "set_error", _set_error),
+        (ExecutionWorker, "_get_evaluation_entrypoint", _program),
         (lambda_eval_utils, "boto_client_for", _client),
         (state_task_service_dynamodb, "boto_client_for", _client),
     ]:
@@ -235,6 +238,15 @@ def _set_error(self: Any, error: Any) -> None:
     """Keep a stopped or timed out program so: moto's loop raises on the way out, and would overwrite it."""
     if self.is_running():
         _originals[Environment, "set_error"](self, error)
+
+
+def _program(self: Any) -> Any:
+    return _parsed(self._evaluation_details.state_machine_details.definition)
+
+
+@cache
+def _parsed(definition: str) -> Any:
+    return AmazonStateLanguageParser.parse(definition)[0]
 
 
 @cache

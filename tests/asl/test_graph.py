@@ -11,6 +11,7 @@ from samcli.yamlhelper import yaml_parse
 from routing_weights import errors
 from routing_weights.distribution import Status
 from routing_weights.genesys import connect, transport
+from routing_weights.store import aws
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "statemachine/distribute.asl.yaml").read_text(encoding="utf-8")
@@ -145,6 +146,20 @@ def test_an_http_request_ends_before_its_function(function):
     request_s = transport.CONNECT_TIMEOUT_S + transport.READ_TIMEOUT_S
     assert request_s < LAMBDA_TIMEOUTS_S[function]
     assert transport.READ_TIMEOUT_S < connect.RESERVE_S < LAMBDA_TIMEOUTS_S[function]
+
+
+@pytest.mark.parametrize("function", LAMBDA_TIMEOUTS_S)
+def test_a_request_to_aws_ends_before_its_function(function, monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    config = aws.client.__wrapped__("dynamodb").meta.config
+    assert config.connect_timeout + config.read_timeout < LAMBDA_TIMEOUTS_S[function]
+
+
+@pytest.mark.parametrize("function", ["ProjectFunction", "PatchFunction", "VerifyFunction"])
+def test_who_waits_for_the_token_function_waits_as_long_as_it_may_take(function, monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    patience = aws.client.__wrapped__("lambda").meta.config.read_timeout
+    assert LAMBDA_TIMEOUTS_S["TokenFunction"] <= patience < LAMBDA_TIMEOUTS_S[function]
 
 
 def test_a_lock_outlives_the_longest_execution():

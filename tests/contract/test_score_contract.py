@@ -313,6 +313,15 @@ def test_a_write_that_is_accepted_is_readable_only_later(genesys):
     assert unsettled(weights, one.contract.read_again(again, weights).weights()) == []
 
 
+def test_a_member_whose_page_has_shifted_is_found_again(genesys):
+    one = genesys(agents=150)
+    before = one.contract.read_queue(QUEUE)
+    members = one.simulator.state()["queues"][QUEUE]["members"]
+    one.simulator.put_queue(QUEUE, members=[m for m in members if m["user"]["id"] != "agent-001"])
+    one.simulator.edit_member(QUEUE, "agent-101", score=0.4)
+    assert one.contract.read_again(before, {"agent-101"}).weights()["agent-101"] == 0.4
+
+
 # ---- when things go wrong --------------------------------------------------------------------------------------------
 
 

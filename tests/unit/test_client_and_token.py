@@ -28,6 +28,8 @@ SCOPES = {"GET": "routing:queue:read", "PATCH": "routing:queue:write"}
 
 
 class FakeTokens:
+    stored_before = 0  # how many of the replacements others had stored
+
     def __init__(self):
         self.refused = []
 
@@ -36,7 +38,7 @@ class FakeTokens:
 
     def replace(self, refused):
         self.refused.append(refused)
-        return self.current()
+        return self.current(), len(self.refused) > self.stored_before
 
 
 @pytest.fixture
@@ -103,6 +105,13 @@ def test_a_second_401_is_unauthorized_and_ends_it(client):
         'Genesys refuses GET /x even with a new token. Genesys says: "Expired.". '
         "Check that the OAuth client in CredentialsSecret is active and belongs to this organisation."
     )
+
+
+def test_a_token_that_others_stored_and_genesys_refuses_too_is_followed_by_a_new_one(client):
+    genesys = client(answer(401), answer(401), answer(200, {}))
+    genesys.tokens.stored_before = 1
+    assert genesys.get("/x") == {}
+    assert genesys.tokens.refused == ["token-0", "token-1"]
 
 
 @pytest.mark.parametrize(
@@ -227,14 +236,14 @@ def test_without_a_token_one_is_asked_for(stored, empty):
 
 
 def test_a_refused_token_is_refreshed_and_named_only_by_its_fingerprint(stored):
-    assert stored.tokens.replace(stored.tokens.current()) == "fresh"
+    assert stored.tokens.replace(stored.tokens.current()) == ("fresh", True)
     assert stored.asked == [fingerprint("first")]
 
 
 def test_a_refused_token_is_not_refreshed_where_somebody_elses_newer_one_is_stored(stored):
     stored.tokens.current()
     stored.secret.value = stored.fresh
-    assert (stored.tokens.replace("first"), stored.asked) == ("fresh", [])
+    assert (stored.tokens.replace("first"), stored.asked) == (("fresh", False), [])
 
 
 def test_a_replacement_is_kept(stored):
@@ -356,6 +365,8 @@ def test_refused_credentials_are_unauthorized_and_leave_the_secret_alone(issuer,
         {"access_token": "new", "expires_in": None},
         {"access_token": "new", "expires_in": "soon"},
         {"access_token": "new", "expires_in": 0},
+        {"access_token": "new", "expires_in": 10**400},
+        b'{"access_token": "new", "expires_in": 1e999}',
         {"access_token": "new", "expires_in": -1},
         {"access_token": "new", "expires_in": "NaN"},
         {"access_token": "", "expires_in": 3600},

@@ -524,3 +524,20 @@ def test_the_canonical_text_is_compact_sorted_and_without_defaults():
 def test_a_plan_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         plan().queue_id = "queue-002"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"queue_id": "a/b"}, "queue_id: an id is 1 to 64 letters, digits, '-' and '_'"),
+        ({"member_weights": {"a/b": 0.5}}, "member_weights.a/b: an id is 1 to 64 letters, digits, '-' and '_'"),
+        (
+            {"strategy_reference": "a b"},
+            "strategy_reference: a strategy's name is 1 to 64 letters, digits, '.', '-' and '_'",
+        ),
+        ({"reason": "a\nb"}, "reason: line breaks and control characters are not allowed"),
+        ({"required_skills": ["\x00"]}, "required_skills.0: line breaks and control characters are not allowed"),
+    ],
+)
+def test_a_pattern_is_explained_in_words(changes, words):
+    assert refusal(document(**changes)).message == words

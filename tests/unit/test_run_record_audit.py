@@ -141,6 +141,10 @@ def test_every_failure_can_be_recorded(error, cause):
 # ---- records ---------------------------------------------------------------------------------------------------------
 
 
+def test_a_timestamp_is_of_fixed_width_in_every_year():
+    assert timestamp(datetime(999, 1, 1, tzinfo=UTC)) == "0999-01-01T00:00:00.000Z"
+
+
 @given(*[st.datetimes(min_value=datetime(1000, 1, 2), timezones=st.just(UTC))] * 2)  # noqa: DTZ001
 def test_timestamps_sort_as_their_moments_do(one, other):
     assert (timestamp(one) < timestamp(other)) <= (one < other)

@@ -144,3 +144,16 @@ def test_a_secret_without_client_credentials_says_what_to_put_into_it(load, secr
     with pytest.raises(ConfigurationInvalid, match=r"CredentialsSecret holds no client credentials\. Put ") as caught:
         load(TokenSettings).credentials(secret)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["login.example.com", "ftp://login.example.com", "https://user:s3cret@example.com"])
+def test_a_login_address_is_checked_like_the_base_and_not_shown(load, url):
+    with pytest.raises(ConfigurationInvalid, match="GENESYS_LOGIN_URL") as caught:
+        load(TokenSettings, GENESYS_LOGIN_URL=url)
+    assert url not in caught.value.message
+
+
+@pytest.mark.parametrize("erlangs", ["-1", "nan", "inf"])
+def test_a_default_load_is_a_finite_number_of_at_least_0(load, erlangs):
+    with pytest.raises(ConfigurationInvalid, match="DEFAULT_PROJECTED_LOAD"):
+        load(ProjectSettings, DEFAULT_PROJECTED_LOAD=erlangs)

@@ -21,6 +21,12 @@ GenesysId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$", s
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
 """A finite number in [0, 1]; booleans and numbers in strings are refused."""
 
+PATTERNS = {
+    "queue_id": "an id is 1 to 64 letters, digits, '-' and '_'",
+    "strategy_reference": "a strategy's name is 1 to 64 letters, digits, '.', '-' and '_'",
+}
+"""What a field's pattern says, in words."""
+
 _LINE = r"^[^\x00-\x1f\x7f]*$"
 
 
@@ -97,7 +103,7 @@ def normalized(weights: Mapping[str, float]) -> dict[str, float]:
     """Scale `weights` proportionally so that they sum to at most 1; weights that do already are returned unchanged.
 
     Exact in decimal: each weight is divided by the decimal sum and rounded down at the 15th place, so the result
-    does not depend on the order and never sums to more than 1.
+    does not depend on the order, and `weight_sum` of it is at most 1.
     """
     if weight_sum(weights) <= 1:
         return dict(weights)
@@ -131,11 +137,6 @@ def parse_plan(raw: str | bytes) -> Plan:
     return plan
 
 
-def validate_plan(document: Any) -> Plan:
-    """The same rules for a document that was already parsed (the console's input)."""
-    return parse_plan(json.dumps(document))
-
-
 def plan_invalid(problems: list[Problem]) -> PlanInvalid:
     listed = problems[:MAX_PROBLEMS_LISTED]
     count = len(problems)
@@ -150,7 +151,9 @@ def _problem(entry: Mapping[str, Any]) -> Problem:
         return problem("member_weights", message, "weight_sum")
     if loc and loc[-1] == "[key]":
         loc.pop()
-        message = "an id is 1 to 64 letters, digits, '-' and '_'"
+        message = PATTERNS["queue_id"]
+    elif entry["type"] == "string_pattern_mismatch":
+        message = PATTERNS.get(str(loc[0]), "line breaks and control characters are not allowed")
     if entry["type"] == "extra_forbidden":
         message = "this field is unknown"
     return problem(".".join(str(part)[:80] for part in loc), message, str(entry["type"]))

@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 def timestamp(at: datetime) -> str:
     """RFC 3339 in UTC with milliseconds: fixed width, so it sorts as text."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def opened(run: Run, plan: Plan, at: datetime) -> Record:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from routing_weights import errors
 from routing_weights.distribution import Status
+from routing_weights.errors import RoutingWeightsError
 
 
 class Origin(BaseModel):
@@ -45,16 +46,23 @@ class Outcome(BaseModel):
     error: dict[str, Any] = Field(default_factory=dict)
     """What a Catch saw: `Error` and `Cause`."""
 
+    def message(self) -> str:
+        """One sentence for the execution."""
+        return self._failure().message if self.error else self.status.value
+
     def errors(self) -> list[dict[str, Any]]:
         """For the record: type, message (a sentence) and details; empty when nothing went wrong."""
         if not self.error:
             return []
-        name, cause = str(self.error.get("Error", "")), str(self.error.get("Cause", ""))
-        reported = _lambda_failure(cause)
-        error = errors.from_wire(reported.get("errorType", name), reported.get("errorMessage", cause))
+        name, error = str(self.error.get("Error", "")), self._failure()
         if "errors" in error.details:  # one sentence for the execution, one entry with a path for each problem
             return list(error.details["errors"])
         return [{"type": name, "message": error.message, **error.details}]
+
+    def _failure(self) -> RoutingWeightsError:
+        name, cause = str(self.error.get("Error", "")), str(self.error.get("Cause", ""))
+        reported = _lambda_failure(cause)
+        return errors.from_wire(reported.get("errorType", name), reported.get("errorMessage", cause))
 
 
 def _lambda_failure(cause: str) -> dict[str, str]:

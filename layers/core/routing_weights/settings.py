@@ -8,7 +8,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from routing_weights.errors import ConfigurationInvalid
 
-OptionalFloat = Annotated[float | None, BeforeValidator(lambda value: value or None)]
+OptionalErlangs = Annotated[
+    Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(lambda value: value or None)
+]
 """A number, or None for an empty variable (CloudFormation has no absent parameters)."""
 BaseUrl = Annotated[str, BeforeValidator(lambda value: str(value).rstrip("/")), Field(pattern=r"^https?://[^\s@?#]+$")]
 
@@ -53,7 +55,7 @@ class PlansSettings(Audited):
 class ProjectSettings(GenesysCaller):
     forecast_table: str
     saturation_limit: float = Field(gt=0, le=1)
-    default_projected_load: OptionalFloat = None
+    default_projected_load: OptionalErlangs = None
 
 
 class VerifySettings(GenesysCaller):
@@ -61,7 +63,7 @@ class VerifySettings(GenesysCaller):
 
 
 class TokenSettings(Genesys):
-    genesys_login_url: Annotated[str, BeforeValidator(lambda value: str(value).rstrip("/"))] = ""
+    genesys_login_url: BaseUrl | Literal[""] = ""
     credentials_secret: str
 
     @property

@@ -39,6 +39,12 @@ def settle(
     return queue
 
 
+def after_failure(genesys: Readable, plan: Plan, *, timeout_s: float, sleep: Callable[[float], None]) -> Queue:
+    """Read the queue once, after a short time for what was accepted to become readable."""
+    sleep(min(SETTLING_S, timeout_s))
+    return genesys.read_queue(plan.queue_id)
+
+
 def unverified(plan: Plan, queue: Queue) -> list[str]:
     """What does not hold the plan: members by id, and the queue's own setting by name."""
     return ([] if _settings_hold(plan, queue) else ["the queue's own setting"]) + unsettled(

@@ -20,8 +20,8 @@ class Tokens(Protocol):
 
     def current(self) -> str: ...
 
-    def replace(self, refused: str) -> str:
-        """A token other than `refused`, which Genesys did not accept."""
+    def replace(self, refused: str) -> tuple[str, bool]:
+        """A token other than `refused`, and whether it was asked for: else it was stored before, and may be old too."""
         ...
 
 
@@ -50,14 +50,15 @@ class GenesysClient:
     def _send(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, **parts: Any
     ) -> requests.Response:
-        what, token = f"{method} {path}", self.tokens.current()
-        response = self._send_as(token, what, method, path, headers or {}, parts)
-        if response.status_code == requests.codes.unauthorized:
-            token = self.tokens.replace(token)
-            response = self._send_as(token, what, method, path, headers or {}, parts)
+        what, tried, renewed = f"{method} {path}", [self.tokens.current()], False
+        response = self._send_as(tried[-1], what, method, path, headers or {}, parts)
+        while response.status_code == requests.codes.unauthorized and not renewed:
+            token, renewed = self.tokens.replace(tried[-1])
+            tried.append(token)
+            response = self._send_as(tried[-1], what, method, path, headers or {}, parts)
         if response.status_code in {requests.codes.ok, requests.codes.accepted, requests.codes.no_content}:
             return response
-        raise self._refusal(what, method, response, token)
+        raise self._refusal(what, method, response, tried)
 
     def _send_as(
         self, token: str, what: str, method: str, path: str, headers: dict[str, str], parts: dict[str, Any]
@@ -65,8 +66,8 @@ class GenesysClient:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", **headers}
         return self.transport.send(what, method, f"{self.base_url}{path}", headers=headers, **parts)
 
-    def _refusal(self, what: str, method: str, response: requests.Response, token: str) -> RoutingWeightsError:
-        said = said_by_genesys(response, token)
+    def _refusal(self, what: str, method: str, response: requests.Response, tokens: list[str]) -> RoutingWeightsError:
+        said = said_by_genesys(response, *tokens)
         details = {"http_status": response.status_code, **said}
         quote = f' Genesys says: "{said["genesys_message"]}".' if said.get("genesys_message") else ""
         if response.status_code == requests.codes.unauthorized:

@@ -15,6 +15,8 @@ from routing_weights.genesys.transport import CONNECT_TIMEOUT_S, Transport, said
 logger = Logger(child=True)
 
 REFRESH_BEFORE_EXPIRY_S = 60.0
+LONGEST_LIFE_S = 1e9
+"""Thirty years: a longer one is a mistake, or an attack on the arithmetic."""
 
 
 def fingerprint(token: str) -> str:
@@ -56,11 +58,11 @@ class StoredTokens:
             return self._refresh("")  # due, not refused: it stays good for those who still use it
         return str(self._held["access_token"])
 
-    def replace(self, refused: str) -> str:
+    def replace(self, refused: str) -> tuple[str, bool]:
         self._held = self.secret.read()
         if self._usable() and self._held["access_token"] != refused:
-            return str(self._held["access_token"])  # someone else was refused before us, and it is mended
-        return self._refresh(refused)
+            return str(self._held["access_token"]), False  # someone else was refused before us, and mended it
+        return self._refresh(refused), True
 
     def _refresh(self, refused: str) -> str:
         self.ask_for_refresh(fingerprint(refused) if refused else "")
@@ -120,7 +122,7 @@ class TokenIssuer:
         try:
             answer = response.json()
             token, expires_in = answer["access_token"], float(answer["expires_in"])
-        except (requests.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        except (requests.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise GenesysAnswerInvalid(
                 "Genesys answered the request for a token without access_token and expires_in."
             ) from error
@@ -129,7 +131,7 @@ class TokenIssuer:
             or not token.isascii()
             or not token.isprintable()
             or not token
-            or not expires_in > 0
+            or not 0 < expires_in < LONGEST_LIFE_S
         ):
             raise GenesysAnswerInvalid("Genesys issued a token that is empty or has no life time.")
         return token, expires_in

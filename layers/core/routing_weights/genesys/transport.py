@@ -4,7 +4,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -48,7 +48,6 @@ class Transport:
     wall_clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
-    requests_sent: int = field(default=0, init=False)
 
     def send(self, what: str, method: str, url: str, **parts: Any) -> requests.Response:
         """The answer that no retry would change: anything but 429 and 5xx. `what` names the request in messages.
@@ -78,7 +77,6 @@ class Transport:
         left = self.deadline.at - self.clock()
         if left <= 0:
             raise GenesysUnavailable(f"There was no time left for {what}.")
-        self.requests_sent += 1
         timeout = (CONNECT_TIMEOUT_S, min(READ_TIMEOUT_S, max(left, 1.0)))
         # A redirect would carry the token to another host.
         return self.session.request(method, url, timeout=timeout, allow_redirects=False, **parts)

@@ -132,7 +132,7 @@ def _start_key(token: str, queue_id: str) -> dict[str, Any]:
         key = json.loads(base64.urlsafe_b64decode(token.encode()))
         if (
             set(key) == names
-            and all(isinstance(v["S"], str) for v in key.values())
+            and all(isinstance(v["S"], str) and v["S"] for v in key.values())
             and key["opened_queue_id"]["S"] == queue_id
         ):
             return {name: {"S": key[name]["S"]} for name in names}

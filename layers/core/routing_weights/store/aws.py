@@ -18,8 +18,10 @@ def client(service: str) -> Any:
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
+    # The token function may take 30 s, and who gave up on it would ask it again; the others answer at once.
+    patience_s = 35 if service == "lambda" else 10
     retries: Any = {"mode": "standard", "total_max_attempts": 4}
-    return boto3.client(service, config=Config(connect_timeout=3, read_timeout=25, retries=retries))  # type: ignore[call-overload]
+    return boto3.client(service, config=Config(connect_timeout=3, read_timeout=patience_s, retries=retries))  # type: ignore[call-overload]
 
 
 @contextmanager

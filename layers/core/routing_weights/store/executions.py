@@ -16,8 +16,6 @@ class Started:
     distribution_id: str
     execution_arn: str
     started_at: datetime
-    repeated: bool
-    """True when the Idempotency-Key had started this distribution before."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Executions:
                 )
         except ClientError:
             return self._found(name, plan_ref)
-        return Started(name, answer["executionArn"], answer["startDate"], repeated=False)
+        return Started(name, answer["executionArn"], answer["startDate"])
 
     def _found(self, name: str, plan_ref: str) -> Started:
         arn = f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
@@ -52,4 +50,4 @@ class Executions:
                 "This Idempotency-Key has started another plan. Use a new key for a new plan.",
                 distribution_id=name,
             )
-        return Started(name, arn, execution["startDate"], repeated=True)
+        return Started(name, arn, execution["startDate"])

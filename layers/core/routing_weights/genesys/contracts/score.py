@@ -56,6 +56,8 @@ class ScoreContract:
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
         pages = sorted({member.native["page"] for member in queue.members if member.user_id in user_ids})
         fresh = {member.user_id: member for page in pages for member in self._page(queue.queue_id, page)[0]}
+        if not set(user_ids) <= fresh.keys():  # the pages have shifted: somebody joined or left
+            return self.read_queue(queue.queue_id)
         return replace(queue, members=tuple(fresh.get(member.user_id, member) for member in queue.members))
 
     def write_queue(self, queue: Queue, *, overflow_threshold: float, wrap_up_timeout_s: int | None, key: str) -> bool:

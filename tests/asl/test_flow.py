@@ -1,0 +1,466 @@
+"""The deployed state machine, with the real handlers and a simulated Genesys: every status and every branch."""
+
+import json
+import time
+from email.utils import formatdate
+
+import pytest
+
+from tests.asl.runner import WEIGHTS, Run, a_plan, assert_is_a_sentence
+
+STRAIGHT_ON = [
+    "Validate", "Lock", "Project", "Dry run?", "Patch queue", "Patch members", "Members left?", "Verify", "Audit",
+    "Unlock", "Completed?", "Completed",
+]  # fmt: skip
+REFUSED_BY_PROJECT = ["Validate", "Lock", "Project", "Audit", "Unlock", "Completed?", "Failed"]
+
+PLACES = {
+    # The queue is read by Project first and by Verify second; members are listed in the same order.
+    "Project": {"method": "GET", "path": "$"},
+    "Patch queue": {"method": "PATCH", "path": "$"},
+    "Patch members": {"method": "PATCH", "path": "/members/", "skip": 1},
+    "Verify": {"method": "GET", "path": "/members$", "skip": 1},
+}
+PAUSES = {
+    "a pause of a second": "1",
+    "a pause of two seconds": "2",
+    "a pause until a date that has come": formatdate(time.time(), usegmt=True),
+}
+PASSING_FAULTS = {
+    "a connection lost before": {"action": "reset_before"},
+    "a connection lost after": {"action": "reset_after"},
+    "an outage of two requests": {"action": "status", "status": 503, "times": 2},
+}
+UNREADABLE = {
+    "403": ({"action": "status", "status": 403}, "needs the scope routing:queue:read"),
+    "404": ({"action": "status", "status": 404}, "Genesys knows no queue"),
+    "half a document": ({"action": "malformed"}, "something that is not JSON"),
+    "a list": ({"action": "status", "status": 200, "body": [1]}, "not an object"),
+    "a redirect": ({"action": "status", "status": 302, "headers": {"Location": "http://127.0.0.1:1/"}}, "302"),
+    "a threshold that is no number": (
+        {"action": "status", "status": 200, "body": {"utilizationThreshold": "much"}},
+        "utilizationThreshold",
+    ),
+    "a member without an id": (
+        {"path": "/members", "action": "status", "status": 200, "body": {"entities": [{"score": 0.1}]}},
+        "without a user id",
+    ),
+    "a page without members": (
+        {"path": "/members", "action": "status", "status": 200, "body": {"pageCount": 1}},
+        "without a list of entities",
+    ),
+}
+BLOCKED = {
+    "more load than 0.95 of the capacity": ({}, {"projected_load": 2.3}, "lower the load, add agents"),
+    "everyone is off queue": ({"off_queue": 3}, {}, "no active agents"),
+    "no one has joined": ({"unjoined": 3}, {}, "no active agents"),
+    "a utilization target of 0": ({}, {"utilization_target": 0}, "Raise utilization_target"),
+    "a skill that no one has": ({}, {"required_skills": ["Latin"]}, "required skill Latin"),
+}
+BAD_INPUTS = {
+    "a plan with many errors": (
+        {
+            "queue_id": "a/b",
+            "member_weights": {"agent-001": 1.5, "agent-002": True},
+            "overflow_threshold": "0.5",
+            "strategy_reference": "x",
+            "colour": "red",
+        },
+        {
+            "queue_id",
+            "member_weights.agent-001",
+            "member_weights.agent-002",
+            "overflow_threshold",
+            "utilization_target",
+            "colour",
+        },
+    ),
+    "an array": ([1, 2], {""}),
+    "a text": ("plan", {""}),
+    "null": (None, {""}),
+    "a forged reference": ({"plan_ref": "plans/../distributions/other/plan.json"}, {"plan_ref"}),
+    "a reference that is no text": ({"plan_ref": 7}, {"plan_ref"}),
+    "a reference to nothing": ({"plan_ref": f"plans/{'0' * 64}.json"}, {"plan_ref"}),
+}
+HUNDRED = {f"agent-{number:03}": 0.01 for number in range(1, 101)}
+FULL = {"agent-001": 0.1, "agent-002": 0.2, "agent-003": 0.7}
+
+
+def spoilt(action, agents=3, **rule):
+    return lambda world: world.run(a_plan(world.queue(agents))).with_fault(action, **rule)
+
+
+def paused_everywhere(pause):
+    def scene(world):
+        run = world.run(a_plan(world.queue()))
+        for rule in PLACES.values():
+            run.with_fault("status", status=429, headers={"Retry-After": PAUSES[pause]}, **rule)
+        return run
+
+    return scene
+
+
+def failing_everywhere(fault):
+    def scene(world):
+        run = world.run(a_plan(world.queue()))
+        for rule in PLACES.values():
+            run.with_fault(**fault, **rule)
+        return run
+
+    return scene
+
+
+def blocked(members, changes):
+    return lambda world: world.run(a_plan(world.queue(**members), **changes))
+
+
+def planned(*arguments, agents=3, **changes):
+    return lambda world: world.run(a_plan(world.queue(agents), *arguments, **changes))
+
+
+UNDER_WAY = {
+    "the listing fails for ever": spoilt("status", method="GET", path="/members", status=503, times=None),
+    "the queue's setting fails for ever": spoilt("status", method="PATCH", path="$", status=500, times=None),
+    "the second member fails for ever": spoilt("status", path="/members/", skip=1, status=500, times=None),
+    **{pause: paused_everywhere(pause) for pause in PAUSES},
+    **{name: failing_everywhere(fault) for name, fault in PASSING_FAULTS.items()},
+    **{name: spoilt(**{"method": "GET", "path": "$"} | fault) for name, (fault, _) in UNREADABLE.items()},
+    **{name: blocked(members, changes) for name, (members, changes, _) in BLOCKED.items()},
+    **{name: lambda world, document=document: world.run(document) for name, (document, _) in BAD_INPUTS.items()},
+    "the queue's setting is forbidden": spoilt("status", method="PATCH", path="$", status=403, times=None),
+    "the second member is forbidden": spoilt("status", path="/members/", skip=1, status=403, times=None),
+    "no read-back after a failure": lambda world: spoilt("status", path="/members/", status=403)(world).with_fault(
+        "status", method="GET", path="/members$", skip=1, status=403
+    ),
+    "a pause while reading back": lambda world: spoilt("status", method="PATCH", path="$", status=403)(
+        world
+    ).with_fault("status", method="GET", path="$", skip=1, status=429, headers={"Retry-After": "2"}),
+    "two writes are dropped": spoilt("drop", path="/members/agent-00[23]", times=2),
+    "the queue's setting is dropped": spoilt("drop", method="PATCH", path="$"),
+    "the read-back fails": spoilt("status", path="/members$", skip=1, status=403, times=None),
+    "pages that repeat": spoilt("repeat_page", agents=150, path="/members", times=None),
+    "no such queue": lambda world: world.run(a_plan("queue-that-is-not-there")),
+    "unknown members": planned({"agent-001": 0.5, "agent-998": 0.1, "agent-999": 0.2}),
+    "exactly the limit": planned(agents=5, projected_load=3.8),  # 0.95 x 5 x 0.8
+    "skills": planned(dry_run=True, required_skills=["Support", "skill-billing"]),
+    "a hundred members": planned(HUNDRED, agents=100),
+    "a full queue": lambda world: world.run(
+        a_plan(
+            world.queue(members=[{"user": {"id": user_id}, "score": score} for user_id, score in FULL.items()]),
+            {"agent-001": 0.6, "agent-002": 0.3, "agent-003": 0.1},
+        )
+    ),
+}
+"""Runs that share nothing but the organisation: they start together, since most of them wait for something."""
+
+
+def completed(run: Run) -> Run:
+    """It ended so, and Genesys holds exactly what was asked, and the record says it."""
+    run.ends("completed")
+    assert run.held["scores"] | run.plan["member_weights"] == run.held["scores"]
+    assert run.held["queue"]["utilizationThreshold"] == run.plan["overflow_threshold"]
+    assert run.record["applied_weights"] == run.plan["member_weights"]
+    assert run.record["balance_accuracy"] == 100
+    return run
+
+
+def test_a_pause_of_a_second_is_slept_in_the_function_wherever_genesys_asks_for_it(under_way):
+    run = completed(under_way["a pause of a second"])
+    assert run.states == STRAIGHT_ON
+    assert_paused_at_each_place(run)
+
+
+def test_a_longer_pause_is_waited_for_in_the_state_machine_wherever_genesys_asks_for_it(under_way):
+    run = completed(under_way["a pause of two seconds"])
+    waits = [(place, "Wait for Genesys", "Resume", place) for place in PLACES if place != "Patch members"]
+    waits.insert(2, ("Patch members", "Members left?", "Wait for Genesys", "Resume", "Patch members"))
+    run.reaches(*(state for wait in waits for state in wait))
+    assert run.states.count("Wait for Genesys") == len(PLACES)
+    assert_paused_at_each_place(run)
+
+
+def test_a_date_that_has_come_is_no_pause(under_way):
+    run = completed(under_way["a pause until a date that has come"])
+    assert run.states == STRAIGHT_ON
+    assert_paused_at_each_place(run)
+
+
+def assert_paused_at_each_place(run):
+    assert [entry["status"] for entry in run.requests].count(429) == len(PLACES)
+    assert [entry["status"] for entry in run.writes].count(200) == 1 + len(WEIGHTS)
+
+
+@pytest.mark.parametrize("fault", PASSING_FAULTS)
+def test_a_fault_that_passes_is_tried_again_wherever_it_is(under_way, fault):
+    run = completed(under_way[fault])
+    assert run.states == STRAIGHT_ON
+    spoilt_requests = len(PLACES) * PASSING_FAULTS[fault].get("times", 1)
+    assert len(run.admitted) == 4 + 1 + len(WEIGHTS) + spoilt_requests
+    keys = {(entry["path"], entry["idempotency_key"]) for entry in run.writes}
+    assert len(keys) == 1 + len(WEIGHTS), "a repeated write has the same idempotency key"
+    assert len({key for _, key in keys}) == len(keys), "and no other write has it"
+
+
+def test_a_listing_that_never_answers_fails_the_projection(under_way):
+    run = under_way["the listing fails for ever"].ends("projection_failed")
+    assert run.states == REFUSED_BY_PROJECT
+    assert run.writes == []
+    assert "503" in run.cause
+    assert len(run.requests) < 30
+
+
+def test_a_setting_that_never_answers_fails_the_queue_update(under_way):
+    run = under_way["the queue's setting fails for ever"].ends("queue_update_failed")
+    run.reaches("Patch queue", "Read back", "Audit", "Unlock", "Failed").avoids("Patch members", "Verify")
+    assert run.record["changes"] == []
+    assert set(run.held["scores"].values()) == {0.0}
+
+
+def test_a_forbidden_setting_fails_the_queue_update_and_names_the_scope(under_way):
+    run = under_way["the queue's setting is forbidden"].ends("queue_update_failed")
+    run.reaches("Patch queue", "Read back", "Audit").avoids("Patch members")
+    assert "routing:queue:write" in run.cause
+    assert run.record["applied_weights"] == dict.fromkeys(WEIGHTS, 0.0)
+    assert run.record["applied_overflow_threshold"] == 0.8
+    assert len(run.writes) == 1
+
+
+@pytest.mark.parametrize("name", ["the second member fails for ever", "the second member is forbidden"])
+def test_a_failure_in_the_middle_is_recorded_member_by_member_as_read_back(under_way, name):
+    run = under_way[name].ends("member_update_failed")
+    run.reaches("Patch members", "Read back", "Audit", "Unlock", "Failed").avoids("Verify")
+    assert run.held["scores"] == {"agent-001": 0.5, "agent-002": 0.0, "agent-003": 0.0}
+    assert run.record["applied_weights"] == run.held["scores"]
+    assert run.record["requested_weights"] == WEIGHTS
+    assert run.record["changes"] == [
+        {"setting": "overflow_threshold", "before": 0.8, "after": 0.85},
+        {"member": "agent-001", "before": 0.0, "requested": 0.5, "after": 0.5},
+    ]
+    assert run.record["balance_accuracy"] == pytest.approx(100 * (1 - 0.5 / 3))
+    assert "agent-002" in run.cause
+
+
+def test_without_a_read_back_nothing_is_claimed(under_way):
+    run = under_way["no read-back after a failure"].ends("member_update_failed")
+    run.reaches("Patch members", "Read back", "Audit", "Failed")
+    assert not {"applied_weights", "balance_accuracy", "changes"} & run.record.keys()
+
+
+def test_a_read_back_after_a_failure_waits_for_genesys_too(under_way):
+    run = under_way["a pause while reading back"].ends("queue_update_failed")
+    run.reaches("Patch queue", "Read back", "Wait for Genesys", "Resume", "Read back", "Audit", "Failed")
+    assert run.record["applied_weights"] == dict.fromkeys(WEIGHTS, 0.0)
+
+
+def test_writes_that_were_accepted_and_never_applied_are_named(under_way):
+    run = under_way["two writes are dropped"].ends("verification_failed")
+    run.reaches("Verify", "Audit", "Unlock", "Failed").avoids("Read back")
+    assert "agent-002, agent-003" in run.cause
+    assert run.record["errors"][0]["members"] == ["agent-002", "agent-003"]
+    assert run.record["applied_weights"] == run.held["scores"] == WEIGHTS | {"agent-002": 0.0, "agent-003": 0.0}
+
+
+def test_a_setting_that_was_accepted_and_never_applied_is_named(under_way):
+    run = under_way["the queue's setting is dropped"].ends("verification_failed")
+    assert "the queue's own setting" in run.cause
+    assert run.record["applied_overflow_threshold"] == 0.8
+    assert run.record["balance_accuracy"] == 100
+
+
+def test_what_could_not_be_read_back_is_not_claimed_to_be_applied(under_way):
+    run = under_way["the read-back fails"].ends("verification_failed")
+    assert "routing:queue:read" in run.cause
+    assert "applied_weights" not in run.record
+
+
+@pytest.mark.parametrize("name", BAD_INPUTS)
+def test_a_bad_input_of_the_console_is_refused_with_every_error_and_audited(under_way, name):
+    refused = under_way[name].ends("validation_failed")
+    assert refused.states == ["Validate", "Failed"]
+    assert {error["path"] for error in refused.record["errors"]} == BAD_INPUTS[name][1]
+    assert all(len(error["message"].split()) >= 2 for error in refused.record["errors"])
+    assert refused.opened["status"] == "validation_failed"
+
+
+def test_unknown_members_are_found_before_the_first_write_and_named(under_way):
+    refused = under_way["unknown members"].ends("validation_failed")
+    assert refused.states == REFUSED_BY_PROJECT
+    assert {e["path"] for e in refused.record["errors"]} == {"member_weights.agent-998", "member_weights.agent-999"}
+    assert refused.writes == []
+    assert "agent-998" in refused.cause
+    assert "agent-999" in refused.cause
+
+
+@pytest.mark.parametrize("name", BLOCKED)
+def test_a_plan_that_the_queue_cannot_carry_is_blocked_with_its_reason(under_way, name):
+    run = under_way[name].ends("saturation_blocked")
+    assert run.states == REFUSED_BY_PROJECT
+    assert BLOCKED[name][2] in run.cause
+    assert run.record["projection"]["verdict"] == "blocked"
+    assert run.record["projection"]["reason"] == run.cause
+    assert run.writes == []
+
+
+def test_a_load_of_exactly_the_limit_passes(under_way):
+    completed(under_way["exactly the limit"])
+
+
+def test_a_required_skill_is_covered_by_its_name_or_id(under_way):
+    covered = under_way["skills"].ends("dry_run").record["projection"]["skill_coverage"]
+    assert covered == pytest.approx({"Support": 2 / 3, "skill-billing": 1 / 3})
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_queue_that_cannot_be_read_fails_the_projection(under_way, name):
+    failed = under_way[name].ends("projection_failed")
+    assert failed.states == REFUSED_BY_PROJECT
+    assert UNREADABLE[name][1] in failed.cause
+    assert failed.writes == []
+    assert "before_image" not in failed.record
+
+
+def test_a_queue_that_genesys_does_not_know_fails_the_projection(under_way):
+    failed = under_way["no such queue"].ends("projection_failed")
+    assert "queue-that-is-not-there" in failed.cause
+    assert "Check queue_id" in failed.cause
+
+
+def test_pages_that_repeat_fail_the_projection_and_are_never_counted_twice(under_way):
+    failed = under_way["pages that repeat"].ends("projection_failed")
+    assert "again on page 2" in failed.cause
+    assert failed.writes == []
+
+
+def test_lowering_goes_before_raising_so_that_no_moment_holds_more_than_one(under_way):
+    run = completed(under_way["a full queue"])
+    scores = dict(FULL)
+    for entry in run.writes[1:]:
+        scores[entry["body"]["user_id"]] = entry["body"]["score"]
+        assert sum(scores.values()) <= 1 + 1e-9, entry
+    assert run.writes[1]["body"]["user_id"] == "agent-003"
+    assert scores == run.plan["member_weights"]
+
+
+def test_a_run_of_a_hundred_members_takes_at_most_fifteen_transitions(under_way):
+    run = completed(under_way["a hundred members"])
+    assert len(run.states) <= 15
+    assert len(run.writes) == 101
+
+
+# ---- runs that follow one another -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def in_a_row(world):
+    """On one queue: a plan, the same again, and one that differs in one member."""
+    queue = world.queue()
+    plans = {
+        "the plan": a_plan(queue, requested_by="me", reason="because"),
+        "again": a_plan(queue),
+        "one member less": a_plan(queue, WEIGHTS | {"agent-003": 0.1}),
+    }
+    return {name: completed(world.run(plan)) for name, plan in plans.items()}
+
+
+def test_a_plan_is_carried_out_and_recorded(in_a_row):
+    run = in_a_row["the plan"]
+    assert run.states == STRAIGHT_ON
+    assert len(run.admitted) == 4 + 1 + len(WEIGHTS)
+    assert run.opened["status"] == "initiated"
+    assert run.opened["timestamp"] < run.record["timestamp"]
+    record = run.record
+    assert (record["requested_by"], record["reason"], record["door"]) == ("me", "because", "execution")
+    assert record["changes"] == [
+        {"setting": "overflow_threshold", "before": 0.8, "after": 0.85},
+        *({"member": m, "before": 0.0, "requested": w, "after": w} for m, w in WEIGHTS.items()),
+    ]
+
+
+def test_the_before_image_is_kept(in_a_row, world):
+    where = {"Bucket": world.ready["documents_bucket"], "Key": in_a_row["the plan"].record["before_image"]}
+    image = json.load(world.client("s3").get_object(**where)["Body"])
+    assert {m["user_id"]: m["weight"] for m in image["members"]} == dict.fromkeys(WEIGHTS, 0.0)
+    assert image["overflow_threshold"] == 0.8
+
+
+def test_the_same_plan_again_writes_nothing(in_a_row):
+    assert in_a_row["again"].states == STRAIGHT_ON
+    assert in_a_row["again"].writes == []
+    assert in_a_row["again"].record["changes"] == []
+
+
+def test_only_members_that_differ_are_written(in_a_row):
+    assert [entry["path"].rpartition("/")[2] for entry in in_a_row["one member less"].writes] == ["agent-003"]
+
+
+def test_an_idempotency_key_is_not_used_again_by_the_next_distribution(in_a_row):
+    keys = [entry["idempotency_key"] for run in in_a_row.values() for entry in run.writes]
+    assert len(keys) == 1 + len(WEIGHTS) + 1
+    assert None not in keys
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_dry_run_projects_and_writes_nothing(run, queue):
+    done = (
+        run(a_plan(queue, dry_run=True)).reaches("Project", "Dry run?", "Audit", "Unlock", "Completed").ends("dry_run")
+    )
+    done.avoids("Patch queue", "Patch members", "Verify")
+    assert done.writes == []
+    assert done.record["projection"]["verdict"] == "pass"
+    assert "applied_weights" not in done.record
+
+
+def test_a_plan_without_a_load_uses_the_queues_forecast_and_says_how_old_it_is(world, queue):
+    plan = a_plan(queue, dry_run=True)
+    del plan["projected_load"]
+    assumed = world.run(plan).ends("dry_run").record["projection"]
+    assert (assumed["source"], assumed["projected_load"]) == ("default_parameter", 1.0)
+    world.client("dynamodb").put_item(
+        TableName=world.ready["forecast_table"],
+        Item={
+            "queue_id": {"S": queue},
+            "projected_load": {"N": "2"},
+            "updated_at": {"N": str(int(time.time()) - 3600)},
+            "detail": {"S": "Tuesday"},
+        },
+    )
+    known = world.run(plan).ends("dry_run").record["projection"]
+    assert (known["source"], known["projected_load"], known["source_detail"]) == ("forecast_table", 2.0, "Tuesday")
+    assert known["source_age_s"] == pytest.approx(3600, abs=30)
+
+
+def test_a_queue_with_another_distribution_is_left_alone(world, queue):
+    table, key = world.ready["locks_table"], {"queue_id": {"S": queue}}
+    until = {"N": str(int(time.time()) + 600)}
+    world.client("dynamodb").put_item(TableName=table, Item=key | {"holder": {"S": "another"}, "expires_at": until})
+    busy = world.run(a_plan(queue)).ends("queue_busy")
+    assert busy.states == ["Validate", "Lock", "Audit", "Unlock", "Completed?", "Failed"]
+    assert busy.requests == []
+    assert "send the plan again" in busy.cause
+    assert busy.record["errors"] == [{"type": "QueueBusy", "message": busy.cause}]
+    assert world.locks() == {queue: "another"}
+    world.client("dynamodb").delete_item(TableName=table, Key=key)
+
+
+def test_a_lock_that_has_expired_is_taken_over(world, queue):
+    table, key = world.ready["locks_table"], {"queue_id": {"S": queue}}
+    past = {"N": str(int(time.time()) - 1)}
+    world.client("dynamodb").put_item(TableName=table, Item=key | {"holder": {"S": "dead"}, "expires_at": past})
+    completed(world.run(a_plan(queue)))
+    assert queue not in world.locks()
+
+
+def test_two_plans_at_once_on_one_queue_are_one_distribution_and_one_that_says_busy(world, queue):
+    first = world.run(a_plan(queue)).with_fault("delay", method="GET", path="$", delay_s=0.8).start()
+    second = world.run(a_plan(queue, {"agent-001": 0.1})).start()
+    statuses = sorted(run.record["status"] for run in (first, second))
+    assert statuses == ["completed", "queue_busy"]
+    winner = first if first.record["status"] == "completed" else second
+    assert winner.held["scores"] | winner.plan["member_weights"] == winner.held["scores"]
+    assert queue not in world.locks()
+
+
+def test_the_causes_are_sentences_that_name_no_internals():
+    assert_is_a_sentence("Genesys knows no queue x, or does not show it.")
+    with pytest.raises(AssertionError):
+        assert_is_a_sentence('{"message": "Genesys knows no queue x at all"}')

@@ -1,0 +1,106 @@
+"""What concerns the whole organisation, so that only one run may be under way: tokens, limits, slow writes."""
+
+import pytest
+
+from local.genesys import Settings
+from tests.asl.runner import WEIGHTS, a_plan, early
+
+USUAL = Settings()
+
+
+@pytest.fixture
+def organisation(world):
+    """Settings of the whole organisation, as usual again after the test."""
+    yield world.sim.change_settings
+    names = ("expires_in", "rate_limit", "rate_window_s", "retry_after_date", "apply_delay_s", "scope")
+    world.sim.change_settings(**{name: getattr(USUAL, name) for name in names})
+    world.sim.clear_faults()
+    world.sim.revoke_tokens()  # what a test's token may or may not do is not the next one's affair
+    assert world.locks() == {}
+
+
+def extra_token_requests(world, run):
+    before = world.token_requests()
+    run.ends("completed")
+    assert run.held["scores"] == run.plan["member_weights"]
+    return world.token_requests() - before
+
+
+@pytest.mark.parametrize(
+    "where",
+    [{"method": "PATCH", "path": "$"}, {"method": "PATCH", "path": "/members/", "skip": 1}],
+    ids=["before the queue is written", "between two members"],
+)
+@pytest.mark.usefixtures("organisation")
+def test_a_token_revoked_in_the_middle_is_replaced_once(world, queue, where):
+    run = world.run(a_plan(queue)).with_fault("revoke_tokens", **where)
+    assert 1 <= extra_token_requests(world, run) <= 2
+    assert len([entry for entry in run.writes if entry["status"] == 200]) == 1 + len(WEIGHTS)
+
+
+@pytest.mark.usefixtures("organisation")
+def test_a_token_that_expires_earlier_than_it_said_is_replaced_once(world, queue):
+    world.run(a_plan(queue, dry_run=True)).ends("dry_run")
+    run = world.run(a_plan(queue)).with_fault(
+        "status", method="PATCH", path="/members/", skip=2, status=401, body={"code": "bad.credentials"}
+    )
+    assert 1 <= extra_token_requests(world, run) <= 2
+
+
+def test_a_run_longer_than_a_tokens_life_renews_it(world, organisation):
+    organisation(expires_in=2)
+    world.sim.revoke_tokens()
+    members = {f"agent-{n:03}": 0.05 for n in range(1, 21)}
+    run = world.run(a_plan(world.queue(len(members)), members))
+    run.with_fault("delay", method="PATCH", path="/members/", times=None, delay_s=0.12)
+    assert 2 <= extra_token_requests(world, run) <= 5
+    assert [entry["status"] for entry in run.writes].count(200) == 1 + len(members)
+
+
+@pytest.mark.usefixtures("organisation")
+def test_a_token_that_is_refused_again_and_again_fails_and_says_what_to_check(world, queue):
+    run = world.run(a_plan(queue)).with_fault("status", method="GET", path="$", status=401, times=None)
+    run.ends("projection_failed")
+    assert "OAuth client" in run.cause
+    assert len(run.requests) <= 3
+
+
+@pytest.mark.usefixtures("organisation")
+def test_a_client_that_genesys_refuses_fails_the_projection_and_says_what_to_check(world, queue):
+    world.sim.revoke_tokens()
+    body = {"error": "invalid_client", "error_description": "The client is inactive."}
+    world.sim.add_faults({"action": "status", "path": "/oauth/token", "status": 401, "body": body, "times": None})
+    run = world.run(a_plan(queue)).ends("projection_failed")
+    assert "CredentialsSecret" in run.cause
+    assert run.record["errors"][0]["type"] == "Unauthorized"
+    assert run.writes == []
+
+
+@pytest.mark.parametrize(
+    ("window_s", "as_date"),
+    [pytest.param(1.0, False, id="a second, slept in the function"), pytest.param(2.5, True, id="a date, waited for")],
+)
+def test_a_rate_limit_is_kept_to_the_request(world, organisation, window_s, as_date):
+    members = {f"agent-{n:03}": 0.05 for n in range(1, 15)}
+    queue = world.queue(len(members))
+    organisation(rate_limit=14, rate_window_s=window_s, retry_after_date=as_date)
+    run = world.run(a_plan(queue, members)).ends("completed")
+    assert early(run.requests) == []
+    assert ("Wait for Genesys" in run.states) == as_date
+    refused = [entry for entry in run.requests if entry["status"] == 429]
+    assert 1 <= len(refused) <= 2
+    assert [entry["status"] for entry in run.writes].count(200) == 1 + len(members)
+
+
+def test_writes_that_become_readable_a_second_later_are_waited_for(world, queue, organisation):
+    organisation(apply_delay_s=1.0)
+    run = world.run(a_plan(queue)).ends("completed")
+    assert run.record["applied_weights"] == run.held["scores"] == WEIGHTS
+    assert [entry["status"] for entry in run.writes].count(202) == 1 + len(WEIGHTS)
+
+
+def test_a_write_that_is_late_is_in_the_record_of_a_run_that_failed(world, queue, organisation):
+    organisation(apply_delay_s=0.5)
+    run = world.run(a_plan(queue)).with_fault("status", method="PATCH", path="/members/agent-002", status=403)
+    run.ends("member_update_failed")
+    assert run.record["applied_weights"] == run.held["scores"] == WEIGHTS | {"agent-002": 0.0, "agent-003": 0.0}

@@ -1,0 +1,122 @@
+"""Whole distributions at the sizes of real queues, several at once, and what must never be written down."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.asl.runner import CLIENT_SECRET, a_plan
+
+LARGE = 2_500
+"""A plan may name 5,000; half of them show the same in half the time."""
+
+
+@pytest.fixture(autouse=True)
+def an_empty_request_log(world):
+    world.sim.clear_requests()
+
+
+def weights_for(members):
+    """As many weights, all different, whose sum is at most 1."""
+    total = members * (members + 1) // 2
+    return {f"agent-{n + 1:03}": (members - n) / total * 0.999 for n in range(members)}
+
+
+def most_requests(changed, members):
+    """The budget of one distribution."""
+    return changed + 2 * math.ceil(members / 100) + 8
+
+
+@pytest.mark.parametrize("members", [3, 100, 1_000])
+def test_a_queue_gets_exactly_the_requested_scores_within_the_budget_of_requests(world, members):
+    queue, weights = world.queue(members), weights_for(members)
+    plan = a_plan(queue, weights)
+    before = world.held(queue)
+
+    run = world.run(plan).start("api").ends("completed")
+    after = world.held(queue)
+    assert after["scores"] == weights
+    assert len(run.requests) <= most_requests(members, members)
+    untouched = after["queue"].keys() - {"utilizationThreshold", "version", "dateModified"}
+    assert {key: after["queue"][key] for key in untouched} == {key: before["queue"][key] for key in untouched}
+    record = world.distribution(run.distribution_id)
+    assert record["applied_weights"] == record["requested_weights"] == weights
+    assert record["balance_accuracy"] == 100
+    assert len(record["changes"]) == members + 1
+
+    again = world.run(plan).start("api").ends("completed")
+    assert again.writes == []
+    assert len(again.requests) <= most_requests(0, members)
+    assert world.distribution(again.distribution_id)["changes"] == []
+
+
+def test_a_small_change_of_a_large_queue_is_a_small_number_of_requests(world):
+    queue, weights = world.queue(1_000), weights_for(1_000)
+    world.sim.put_queue(
+        queue, members=[{"user": {"id": user_id}, "score": weight} for user_id, weight in weights.items()]
+    )
+    changed = weights | {"agent-001": 0.0, "agent-500": 0.0}
+    run = world.run(a_plan(queue, changed)).ends("completed")
+    assert [entry["path"].rpartition("/")[2] for entry in run.writes][1:] == ["agent-001", "agent-500"]
+    assert len(run.requests) <= most_requests(3, 1_000)
+
+
+def test_five_plans_on_five_queues_at_once_complete(world):
+    queues = [world.queue(20) for _ in range(5)]
+    plans = [a_plan(queue, {f"agent-{n + 1:03}": (5 + i) / 1_000 for n in range(20)}) for i, queue in enumerate(queues)]
+    runs = [world.run(plan).start("api") for plan in plans]
+    for run in runs:
+        run.ends("completed")
+        assert run.held["scores"] == run.plan["member_weights"]
+    assert len({run.distribution_id for run in runs}) == 5
+
+
+def test_a_large_plan_is_carried_out_and_its_record_comes_back_whole(world):
+    queue = world.queue(LARGE)
+    weights = weights_for(LARGE)
+    run = world.run(a_plan(queue, weights)).start("api").ends("completed")
+    assert run.held["scores"] == weights
+    assert len(run.requests) <= most_requests(LARGE, LARGE)
+    record = world.distribution(run.distribution_id)
+    assert record["requested_weights"] == record["applied_weights"] == weights
+    assert len(record["changes"]) == LARGE + 1
+    (item,) = world.get(f"/queues/{queue}/distributions").json()["items"]
+    assert (item["status"], item["balance_accuracy"]) == ("completed", 100)
+    assert sum(len(str(event)) > 250_000 for event in run.events) == 0, "plans travel by reference"
+
+
+def test_no_secret_is_written_down_anywhere(world, queue):
+    """Neither the client's secret nor a token, though Genesys repeats both in its refusals."""
+    tokens = world.sim._organisation.tokens._tokens
+    world.sim.revoke_tokens()
+    echo = {"error": "invalid_client", "error_description": f"no client has the secret {CLIENT_SECRET}"}
+    world.sim.add_faults({"action": "status", "path": "/oauth/token", "status": 401, "body": echo})
+    runs = [world.run(a_plan(queue)).ends("projection_failed")]
+    assert "[hidden]" in runs[0].cause
+
+    runs.append(world.run(a_plan(queue, dry_run=True)).start("api").ends("dry_run"))
+    held = world.client("secretsmanager").get_secret_value(SecretId=world.ready["token_secret"])["SecretString"]
+    (current,) = [token for token in tokens if token in held]
+    echo = {"message": f"the token {current} may not do this", "code": "missing.any.scopes"}
+    run = world.run(a_plan(queue)).with_fault("status", method="PATCH", path="/members/", status=403, body=echo)
+    runs.append(run.ends("member_update_failed"))
+    assert "[hidden]" in run.cause
+
+    texts = [world.get(f"/distributions/{run.distribution_id}").text for run in runs]
+    texts += [world.get(f"/queues/{queue}/distributions").text, world.post(b"\xff").text, world.get("/nowhere").text]
+    texts += [*audit_items(world), *histories(world), Path(world.ready["logs"]).read_text(errors="replace")]
+    assert run.distribution_id in texts[-1], "this is the log"
+    for secret in (CLIENT_SECRET, *tokens):
+        assert not [text for text in texts if secret in text]
+
+
+def audit_items(world):
+    for page in world.client("dynamodb").get_paginator("scan").paginate(TableName=world.ready["audit_table"]):
+        yield from map(str, page["Items"])
+
+
+def histories(world):
+    client = world.client("stepfunctions")
+    for page in client.get_paginator("list_executions").paginate(stateMachineArn=world.ready["state_machine_arn"]):
+        for execution in page["executions"]:
+            yield str(client.get_execution_history(executionArn=execution["executionArn"])["events"])
