@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 SOURCES := functions layers local tests bench
 
-.PHONY: help demo up test pr lint types template build drift openapi lock bench clean
+.PHONY: help demo up doctor test pr lint types template build drift openapi lock bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -20,7 +20,10 @@ demo: .venv/ready ## a plan, from HTTP to Genesys and into the audit table, on t
 up: .venv/ready ## serve the embedded stack until Ctrl-C (python -m local.stack --help)
 	@$(BIN)/python -m local.stack --die-with-parent
 
-test: .venv/ready ## all tests
+doctor: .venv/ready ## what a Genesys organisation lacks (python -m local.doctor --help)
+	@$(BIN)/python -m local.doctor
+
+test: .venv/ready .venv/sdk ## all tests
 	@$(BIN)/python -m pytest -q
 
 pr: lint types template build test drift ## what CI runs
@@ -50,10 +53,12 @@ openapi: .venv/ready ## write docs/openapi.json from the code
 
 # The layer takes the versions of the embedded stack: what was tested is what is deployed.
 # With the old file as its start, uv keeps every pin that still fits: it changes only what pyproject.toml asks for.
-UV := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-strip-extras --custom-compile-command "make lock"
+LOCKS := "requirements-dev.txt:pyproject.toml --group dev" "requirements-sdk.txt:--group sdk" \
+	"layers/core/requirements.txt:pyproject.toml --constraint requirements-dev.txt"
 lock: .venv/ready ## compile the pinned requirements from pyproject.toml
-	@for pair in "requirements-dev.txt:--group dev" "layers/core/requirements.txt:--constraint requirements-dev.txt"; do \
+	@for pair in $(LOCKS); do \
 		file=$${pair%%:*}; new=.venv/$$(basename $$file); cp $$file $$new 2>/dev/null; \
 		$(UV) $${pair#*:} --output-file $$new || exit 1; \
 		if [ -z "$(CHECK)" ]; then cp $$new $$file; \
@@ -71,4 +76,11 @@ clean:
 	@echo "Setting up .venv with $$($(PYTHON) --version), once; this takes a minute or two ..."
 	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+# The SDK wants another version of a library than the SAM CLI, so it has an environment of its own.
+.venv/sdk: .venv/ready requirements-sdk.txt
+	@echo "Adding the official Genesys SDK for the tests, once ..."
+	@rm -rf $@ && $(PYTHON) -m venv $@
+	@$@/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-sdk.txt
 	@touch $@

@@ -14,7 +14,7 @@ from local.genesys import GenesysSimulator
 from local.stack import Stack
 
 ROOT = Path(__file__).parents[1]
-HEADER = "   members  changes  writes  reads  budget  states  seconds  again"
+HEADER = "  actuator      members  writes  reads  budget  states  seconds  again"
 SIZES = (3, 100, 1000)
 IMPORT_RUNS = 7
 TIMEOUT_S = 120.0
@@ -28,27 +28,37 @@ def main() -> None:
 def distributions() -> None:
     """Through API, state machine, real runtimes and simulator on loopback; each plan twice."""
     print("Distributions (requests to Genesys; a change is a member whose weight differs, or the queue's setting)\n")
-    print(print(HEADER))
-    with GenesysSimulator() as genesys, Stack(environment=_environment(genesys)) as stack:
+    print(HEADER)
+    with GenesysSimulator(contract="score") as genesys, Stack(environment=_environment(genesys)) as stack:
         for size in SIZES:
-            queue = f"bench-{size}"
-            genesys.put_queue(queue, agents=size, off_queue=0, unjoined=0)
-            first, second = (_distribute(stack, genesys, queue, size) for _ in range(2))
-            budget = size + 2 * -(-size // 100) + 8
-            print(
-                f"  {size:>8} {size + 1:>8} {first['writes']:>7} {first['reads']:>6} {budget:>7} {first['states']:>7} "
-                f"{first['seconds']:>8.2f} {second['writes']:>6}"
-            )
+            _show(stack, genesys, size, "score")
+    with GenesysSimulator(contract="platform") as genesys, Stack(environment=_environment(genesys)) as stack:
+        for actuator in ("ring", "proficiency", "joined"):
+            for size in SIZES:
+                _show(stack, genesys, size, actuator)
     print("\n  again: writes of the same plan sent a second time. budget: the most requests that a run may take.\n")
+
+
+def _show(stack: Stack, genesys: GenesysSimulator, size: int, actuator: str) -> None:
+    queue = f"bench-{actuator}-{size}"
+    skills = {} if actuator == "score" else {"skills": [{"id": queue, "proficiency": 0.1}]}
+    genesys.put_queue(queue, agents=size, off_queue=0, unjoined=size if actuator == "joined" else 0, **skills)
+    first, second = (_distribute(stack, genesys, queue, size, actuator) for _ in range(2))
+    budget = size + 2 * -(-size // 100) + 8
+    print(
+        f"  {actuator:<12} {size:>8} {first['writes']:>7} {first['reads']:>6} {budget:>7} {first['states']:>7} "
+        f"{first['seconds']:>8.2f} {second['writes']:>6}"
+    )
 
 
 def _environment(genesys: GenesysSimulator) -> dict[str, str]:
     client = {"GENESYS_CLIENT_ID": genesys.settings.client_id, "GENESYS_CLIENT_SECRET": genesys.settings.client_secret}
-    return {"GENESYS_BASE_URL": genesys.url, **client}
+    return {"GENESYS_CONTRACT": genesys.settings.contract, "GENESYS_BASE_URL": genesys.url, **client}
 
 
-def _distribute(stack: Stack, genesys: GenesysSimulator, queue: str, size: int) -> dict[str, Any]:
-    weights = {f"agent-{number:03}": round(0.9 / size, 6) for number in range(1, size + 1)}
+def _distribute(stack: Stack, genesys: GenesysSimulator, queue: str, size: int, actuator: str) -> dict[str, Any]:
+    total = size * (size + 1) / 2
+    weights = {f"agent-{number:03}": 0.9 * number / total for number in range(1, size + 1)}
     plan = {
         "queue_id": queue,
         "member_weights": weights,
@@ -56,7 +66,8 @@ def _distribute(stack: Stack, genesys: GenesysSimulator, queue: str, size: int) 
         "utilization_target": 0.8,
         "strategy_reference": "longest-available-agent",
         "projected_load": 1.0,
-    }
+        "actuator": actuator,
+    } | ({"skill": queue} if actuator == "proficiency" else {})
     genesys.clear_requests()
     start = time.monotonic()
     accepted = requests.post(f"{stack.api_url}/plans", json=plan, timeout=TIMEOUT_S).json()
@@ -67,7 +78,7 @@ def _distribute(stack: Stack, genesys: GenesysSimulator, queue: str, size: int) 
     history = steps.get_execution_history(executionArn=arn)["events"]
     methods = [entry["method"] for entry in genesys.requests()]
     return {
-        "writes": methods.count("PATCH"),
+        "writes": methods.count("PATCH") + methods.count("PUT"),
         "reads": methods.count("GET"),
         "states": sum(event["type"].endswith("StateEntered") for event in history),
         "seconds": seconds,

@@ -1,22 +1,35 @@
-"""`make demo`: plans from HTTP to Genesys and into the audit table, through the deployed template on this machine.
+"""`make demo`: the same plans under both contracts, from HTTP to Genesys and into the audit table, on this machine.
 
-Exits 0 only when every plan ended as it should and Genesys holds what the audit trail says.
+Two embedded stacks run side by side: one speaks the public Genesys Cloud API, the other the dialect `score`. Exits 0
+only when every plan ended as it should on both, and each Genesys holds what the audit trail says.
 """
 
 import json
+import os
+import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
 
 import requests
 
-from local.stack import Stack, StackError
+ROOT = Path(__file__).resolve().parents[1]
+QUEUE, AGENTS, TIMEOUT_S, START_S = "support", 60, 30.0, 60.0
+RINGS = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 10.0}]}] * 5 + [{"expansionCriteria": []}]
+CONTRACTS = {
+    "platform": "the public Genesys Cloud API; actuator ring",
+    "score": "the dialect of a gateway; a member's score is the weight",
+}
+ROW = " {:<24} {:<18} {:>6} {:>8}   {:>6} {:>8}"
 
-QUEUE, AGENTS, TIMEOUT_S = "support", 60, 30.0
-ROW = " {:<24} {:<18} {:>6} {:>9} {:>8} {:>8}"
+
+class DemoError(Exception):
+    """What its user has to know."""
 
 
 @dataclass(frozen=True)
@@ -28,63 +41,100 @@ class Scene:
     plan: dict[str, Any]
 
 
-def main() -> int:
-    print("Routing Weights for Genesys Cloud: the deployed system, on this machine.\n")
-    try:
-        with Stack(environment={}, progress=lambda line: print(f"  {line}", flush=True)) as stack:
-            return Demo(stack).play()
-    except StackError as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+@dataclass
+class Side:
+    """One contract: a stack of its own, the Genesys behind it, and what happened to each plan."""
 
+    contract: str
+    process: subprocess.Popen[str]
+    results: list[tuple[dict[str, Any], int]] = field(default_factory=list)
+    http: requests.Session = field(default_factory=requests.Session)
+    ready: dict[str, Any] = field(default_factory=dict)
 
-class Demo:
-    """Plays the scenes against a stack whose Genesys is the simulator."""
+    @classmethod
+    def start(cls, contract: str) -> Self:
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        return cls(
+            contract,
+            subprocess.Popen(
+                [sys.executable, "-m", "local.stack", "--die-with-parent"],
+                cwd=ROOT,
+                env=environment | {"GENESYS_CONTRACT": contract, "API_PORT": "0", "AWS_PORT": "0"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ),
+        )
 
-    def __init__(self, stack: Stack) -> None:
-        self._stack = stack
-        self._http = requests.Session()
-        self._steps = stack.client("stepfunctions")
-        self._results: list[tuple[Scene, dict[str, Any], int]] = []
+    def wait_until_ready(self) -> None:
+        assert self.process.stdout is not None  # noqa: S101  it is a pipe
+        word, _, rest = self.process.stdout.readline().partition(" ")
+        if word != "ready":
+            said = self.process.stderr.read() if self.process.stderr else ""
+            raise DemoError(f"the stack of contract {self.contract} did not start: {said}")
+        self.ready = json.loads(rest)
+        spec: dict[str, Any] = {"agents": AGENTS}
+        if self.contract == "platform":
+            spec["queue"] = {"bullseye": {"rings": RINGS}}
+        self.genesys("PUT", f"queues/{QUEUE}", json=spec)
 
-    def play(self) -> int:
-        self._http.put(f"{self._stack.genesys_url}/_sim/queues/{QUEUE}", json={"agents": AGENTS}).raise_for_status()
-        members = sorted(self._scores())
-        print(f"\nAPI: {self._stack.api_url}")
-        print(f"Genesys, simulated, contract {self._stack.contract}: queue {QUEUE} with {AGENTS} agents")
-        for number, scene in enumerate(scenes(members), 1):
-            print(f"\n{number}. {scene.title}\n   POST /plans  {summary(scene.plan)}")
-            before = self._writes()
-            record = self._submit(scene.plan)
-            self._results.append((scene, record, self._writes() - before))
-        applied = self._results[1][1]
-        self._show_members(applied)
-        self._show_trail()
-        return self._show_results(truthful=self._scores() == applied.get("applied_weights"))
+    def stop(self) -> None:
+        self.http.close()
+        self.process.terminate()
+        try:
+            self.process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.communicate()
 
-    def _submit(self, plan: dict[str, Any]) -> dict[str, Any]:
-        answer = self._http.post(f"{self._stack.api_url}/plans", json=plan, timeout=TIMEOUT_S)
+    def play(self, plan: dict[str, Any], *, show: bool) -> dict[str, Any]:
+        """Submit a plan, wait for its end, and return its record."""
+        before = self._writes()
+        answer = self.http.post(f"{self.ready['api_url']}/plans", json=plan, timeout=TIMEOUT_S)
         body: dict[str, Any] = answer.json()
-        print(f"   {answer.status_code} {answer.reason}", flush=True)
+        if show:
+            print(f"   {answer.status_code} {answer.reason}", flush=True)
         if "execution_arn" in body:
             for state in self._states(body["execution_arn"]):
-                print(f"     {state}", flush=True)
-        record: dict[str, Any] = self._http.get(
-            f"{self._stack.api_url}/distributions/{body['distribution_id']}", timeout=TIMEOUT_S
-        ).json()
-        print(f"   -> {record['status']}")
-        for error in record["errors"]:
-            print(wrapped(f"{error['path']}: {error['message']}" if error.get("path") else error["message"]))
+                if show:
+                    print(f"     {state}", flush=True)
+        record: dict[str, Any] = self.api(f"distributions/{body['distribution_id']}")
+        self.results.append((record, self._writes() - before))
         return record
+
+    def api(self, path: str) -> Any:
+        return self.http.get(f"{self.ready['api_url']}/{path}", timeout=TIMEOUT_S).json()
+
+    def genesys(self, method: str, path: str, **parts: Any) -> Any:
+        answer = self.http.request(method, f"{self.ready['genesys_url']}/_sim/{path}", timeout=TIMEOUT_S, **parts)
+        answer.raise_for_status()
+        return answer.json()
+
+    def members(self) -> dict[str, Any]:
+        """The members by user id, as Genesys holds them."""
+        return {m["user"]["id"]: m for m in self.genesys("GET", "state")["queues"][QUEUE]["members"]}
+
+    def truthful(self, applied: dict[str, Any]) -> bool:
+        """Whether Genesys holds, value by value, what the record says was planned and read back."""
+        name = "ringNumber" if self.contract == "platform" else "score"
+        stated = applied["actuation"]["members"]
+        held = self.members()
+        return all(
+            held[member][name] == line["value"] and abs(applied["applied_weights"][member] - line["represented"]) < 1e-9  # noqa: PLR2004
+            for member, line in stated.items()
+        )
+
+    def _writes(self) -> int:
+        entries = self.genesys("GET", "requests")
+        return sum(e["method"] in {"PATCH", "PUT", "POST"} and e["path"] != "/oauth/token" for e in entries)
 
     def _states(self, arn: str) -> Iterator[str]:
         """The states as the execution enters them, until it ends."""
-        seen, start, until = 0, time.monotonic(), time.monotonic() + TIMEOUT_S
-        while time.monotonic() < until:
-            running = self._steps.describe_execution(executionArn=arn)["status"] == "RUNNING"
-            events = self._steps.get_execution_history(executionArn=arn)["events"]
+        steps = self._steps()
+        seen, start = 0, time.monotonic()
+        while time.monotonic() < start + TIMEOUT_S:
+            running = steps.describe_execution(executionArn=arn)["status"] == "RUNNING"
+            events = steps.get_execution_history(executionArn=arn)["events"]
             names = [e["stateEnteredEventDetails"]["name"] for e in events if e["type"].endswith("StateEntered")]
             for name in names[seen:]:
                 yield f"{time.monotonic() - start:5.2f} s  {name}"
@@ -92,51 +142,97 @@ class Demo:
             if not running:
                 return
             time.sleep(0.05)
-        raise StackError(f"the distribution did not end within {TIMEOUT_S:g} s")
+        raise DemoError(f"the distribution did not end within {TIMEOUT_S:g} s")
 
-    def _scores(self) -> dict[str, float]:
-        state = self._http.get(f"{self._stack.genesys_url}/_sim/state", timeout=TIMEOUT_S).json()
-        return {m["user"]["id"]: m["score"] for m in state["queues"][QUEUE]["members"]}
+    def _steps(self) -> Any:
+        import boto3  # noqa: PLC0415  half a second that the start of the stacks hides
 
-    def _writes(self) -> int:
-        requests_seen = self._http.get(f"{self._stack.genesys_url}/_sim/requests", timeout=TIMEOUT_S).json()
-        return sum(entry["method"] == "PATCH" for entry in requests_seen)
+        return boto3.client(
+            "stepfunctions",
+            endpoint_url=self.ready["aws_endpoint_url"],
+            region_name=self.ready["region"],
+            aws_access_key_id="demo",
+            aws_secret_access_key="demo",  # noqa: S106  the embedded stack asks for any
+        )
 
-    def _show_members(self, record: dict[str, Any], rows: int = 6) -> None:
-        requested, applied = record["requested_weights"], record["applied_weights"]
-        print(f"\nWhat Genesys holds now, read back ({rows} of {len(requested)} members)\n")
-        print(f"  {'member':<14}{'requested':>12}{'applied':>12}{'accuracy':>11}")
-        for member in list(requested)[:rows]:
-            accuracy = 100 * (1 - abs(requested[member] - applied[member]))
-            print(f"  {member:<14}{requested[member]:>12.6f}{applied[member]:>12.6f}{accuracy:>9.2f} %")
 
-    def _show_trail(self) -> None:
-        print(f"\nThe audit trail: GET /queues/{QUEUE}/distributions\n")
-        page = self._http.get(f"{self._stack.api_url}/queues/{QUEUE}/distributions", timeout=TIMEOUT_S).json()
-        for item in page["items"]:
-            print(f"  {item['timestamp']}  {item['status']:<19} {item['reason'] or '(refused)'}")
+def main() -> int:
+    print("Routing Weights for Genesys Cloud: the deployed system, on this machine,\nonce for each contract.\n")
+    try:
+        with ExitStack() as running:
+            sides = []
+            for contract, meaning in CONTRACTS.items():
+                print(f"  starting {contract:<9} {meaning}", flush=True)
+                sides.append(Side.start(contract))
+                running.callback(sides[-1].stop)
+            for side in sides:
+                side.wait_until_ready()
+                print(f"  ready    {side.contract:<9} {side.ready['api_url']}", flush=True)
+            return demonstrate(*sides)
+    except DemoError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
-    def _show_results(self, *, truthful: bool) -> int:
-        ok = truthful
-        print("\nResults\n")
-        print(ROW.format("plan", "status", "writes", "requested", "applied", "accuracy"))
-        for scene, record, written in self._results:
-            as_expected = record["status"] == scene.expected
-            ok = ok and as_expected
-            accuracy = record["balance_accuracy"]
-            print(
-                ROW.format(
-                    scene.title[:24],
-                    record["status"] if as_expected else f"{record['status']} (!)",
-                    written,
-                    f"{sum(record['requested_weights'].values()):.3f}" if record["requested_weights"] else "-",
-                    f"{sum(record['applied_weights'].values()):.3f}" if record["applied_weights"] else "-",
-                    f"{accuracy:.2f} %" if accuracy is not None else "-",
-                )
-            )
-        if not truthful:
-            print("demo: Genesys holds something else than the audit trail says", file=sys.stderr)
-        return 0 if ok else 1
+
+def demonstrate(platform: Side, score: Side) -> int:
+    listed = scenes(sorted(platform.members()))
+    print(f"\nQueue {QUEUE}, {AGENTS} agents. Each plan goes to both; the states are those of platform.")
+    for number, scene in enumerate(listed, 1):
+        print(f"\n{number}. {scene.title}\n   POST /plans  {summary(scene.plan)}")
+        records = platform.play(scene.plan, show=True), score.play(scene.plan, show=False)
+        print(f"   -> {records[0]['status']} (platform), {records[1]['status']} (score)")
+        for error in records[0]["errors"]:
+            print(wrapped(f"{error['path']}: {error['message']}" if error.get("path") else error["message"]))
+    applied = platform.results[1][0], score.results[1][0]
+    show_members(*applied)
+    show_trail(platform)
+    truthful = [side for side, record in zip((platform, score), applied, strict=True) if side.truthful(record)]
+    return show_results(listed, platform, score, truthful=len(truthful) == len(CONTRACTS))
+
+
+def show_members(platform: dict[str, Any], score: dict[str, Any]) -> None:
+    """The same plan on both, member by member: every tenth of them."""
+    rings, scores = platform["actuation"]["members"], score["actuation"]["members"]
+    print("\nThe same plan, side by side: what each Genesys holds, read back\n")
+    print(f"  {'':<12}{'':>11} | {'platform, actuator ring':^28} | {'score':^9}")
+    print(f"  {'member':<12}{'requested':>11} | {'ring':>6}{'stands for':>12}{'error':>10} | {'score':>9}")
+    for member in list(rings)[::10]:
+        line, applied = rings[member], platform["applied_weights"][member]
+        print(
+            f"  {member:<12}{line['requested']:>11.6f} | {line['value']:>6}{applied:>12.6f}"
+            f"{abs(line['requested'] - applied):>10.6f} | {scores[member]['value']:>9.6f}"
+        )
+    print()
+    print(wrapped("A ring ranks: a call is offered to ring 1 first. No mechanism of Genesys Cloud gives shares.", 76))
+    for note in platform["actuation"]["notes"]:
+        print(wrapped(note, 76))
+
+
+def show_trail(side: Side) -> None:
+    print(f"\nThe audit trail of platform: GET /queues/{QUEUE}/distributions\n")
+    for item in side.api(f"queues/{QUEUE}/distributions")["items"]:
+        print(f"  {item['timestamp']}  {item['status']:<19} {item['reason'] or '(refused)'}")
+
+
+def show_results(listed: list[Scene], platform: Side, score: Side, *, truthful: bool) -> int:
+    ok = truthful
+    print("\nResults\n")
+    print(ROW.format("", "", "platform", "", "score", "").rstrip())
+    print(ROW.format("plan", "status", "writes", "accuracy", "writes", "accuracy"))
+    for scene, (one, writes), (other, other_writes) in zip(listed, platform.results, score.results, strict=True):
+        as_expected = one["status"] == other["status"] == scene.expected
+        ok = ok and as_expected
+        status = one["status"] if as_expected else f"{one['status']}/{other['status']} (!)"
+        print(ROW.format(scene.title[:24], status, writes, accuracy(one), other_writes, accuracy(other)))
+    if not truthful:
+        print("demo: a Genesys holds something else than the audit trail says", file=sys.stderr)
+    return 0 if ok else 1
+
+
+def accuracy(record: dict[str, Any]) -> str:
+    return "-" if record["balance_accuracy"] is None else f"{record['balance_accuracy']:.2f} %"
 
 
 def scenes(members: list[str]) -> list[Scene]:
@@ -166,8 +262,8 @@ def scenes(members: list[str]) -> list[Scene]:
 
 
 def summary(plan: dict[str, Any]) -> str:
-    keys = ("overflow_threshold", "utilization_target", "projected_load")
-    return f"{len(plan['member_weights'])} weights, " + ", ".join(json.dumps(plan[key]) + f" {key}" for key in keys)
+    load, threshold, target = (plan[k] for k in ("projected_load", "overflow_threshold", "utilization_target"))
+    return f"{len(plan['member_weights'])} weights, load {load:g}, overflow at {threshold:g}, target {target:g}"
 
 
 def wrapped(text: str, width: int = 74) -> str:

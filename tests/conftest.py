@@ -1,17 +1,27 @@
-"""One stack and one Genesys for all tests of whole distributions, started when the first of them asks."""
+"""One stack and one Genesys per contract for all tests of whole distributions, started when the first of them asks."""
 
 import pytest
 
-from local.genesys import GenesysSimulator, Settings
+from local.genesys import GenesysSimulator
 from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, World, served_stack
-
-SETTINGS = Settings(client_id=CLIENT_ID, client_secret=CLIENT_SECRET)
 
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("stack")
-    with GenesysSimulator(SETTINGS) as sim, served_stack(folder, sim.url) as ready:
+    yield from serve("score", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def platform_world(tmp_path_factory):
+    yield from serve("platform", tmp_path_factory)
+
+
+def serve(contract, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(contract)
+    with (
+        GenesysSimulator(contract=contract, client_id=CLIENT_ID, client_secret=CLIENT_SECRET) as sim,
+        served_stack(folder, sim.url, contract) as ready,
+    ):
         world = World(ready, sim)
         world.warm()
         yield world

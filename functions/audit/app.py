@@ -35,6 +35,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         plan=Plan.model_validate(plan) if plan else None,
         before=Queue.from_json(before) if before else None,
         projection=documents.find(run.distribution_id, "projection"),
+        actuation=documents.find(run.distribution_id, "actuation"),
         after=Queue.from_json(after) if after else None,
         at=datetime.now(UTC),
     )

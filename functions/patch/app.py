@@ -4,13 +4,14 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import Queue, writes
+from routing_weights.distribution import Queue, members_to_write, settings_to_write
 from routing_weights.errors import GenesysUnavailable, RateLimited
 from routing_weights.genesys.connect import contract, has_time
 from routing_weights.plan import Plan
 from routing_weights.run import Run
-from routing_weights.settings import GenesysCaller
+from routing_weights.settings import PatchSettings
 from routing_weights.store.documents import Documents
+from routing_weights.store.skills import SkillOwners
 
 logger = Logger()
 
@@ -22,29 +23,29 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     A tick ends when all are written, when the invocation's time is up, when Genesys asks for a long pause, or when it
     fails after some progress; it says where the next one begins, so no write is repeated.
     """
-    settings, run = GenesysCaller.load(), Run.model_validate(event)
+    settings, run = PatchSettings.load(), Run.model_validate(event)
     logger.append_keys(distribution_id=run.distribution_id)
     documents = Documents(settings.documents_bucket)
     plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
     before = Queue.from_json(documents.get(run.distribution_id, "before"))
-    genesys = contract(settings, context, run)
+    genesys = contract(settings, context, run, plan)
+    target = genesys.target(plan, before)
 
     if event["target"] == "queue":
-        written = genesys.write_queue(
-            before,
-            overflow_threshold=plan.overflow_threshold,
-            wrap_up_timeout_s=plan.wrap_up_timeout_s,
-            key=f"{run.distribution_id}:queue",
-        )
-        return {"written": written}
+        if before.skill_id:
+            SkillOwners(settings.skills_table).claim(before.skill_id, plan.queue_id)
+        differing = settings_to_write(target, before)
+        if differing:
+            genesys.write_queue(before, differing, key=f"{run.distribution_id}:queue")
+        return {"written": bool(differing)}
 
-    changes, position = writes(plan.weights, before), event["next"]
+    changes, position = members_to_write(target, before, raise_first=genesys.raise_first), event["next"]
     tick = {"total": len(changes), "pause_s": 0}
     try:
         while position < len(changes) and has_time(context):
-            member, weight = changes[position]
-            genesys.write_member(before, member, weight, key=f"{run.distribution_id}:member:{member.user_id}")
-            position += 1
+            chunk = changes[position : position + genesys.per_write]
+            genesys.write_members(before, chunk, target, key=f"{run.distribution_id}:member:{chunk[0].user_id}")
+            position += len(chunk)
     except RateLimited as limited:
         tick["pause_s"] = limited.details["retry_after_s"]
     except GenesysUnavailable:

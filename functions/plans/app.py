@@ -25,8 +25,8 @@ from routing_weights.api import (
 )
 from routing_weights.distribution import Status
 from routing_weights.errors import DistributionNotFound, RequestInvalid, RouteNotFound, RoutingWeightsError
+from routing_weights.fields import GenesysId
 from routing_weights.intake import accept, open_distribution
-from routing_weights.plan import GenesysId
 from routing_weights.run import Origin, Run
 from routing_weights.settings import PlansSettings
 from routing_weights.store.audit import AuditTrail

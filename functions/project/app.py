@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import require_members, writes
+from routing_weights.distribution import as_targeted, members_to_write, require_members
 from routing_weights.genesys.connect import contract
 from routing_weights.plan import Plan
 from routing_weights.projection import Forecast, project
@@ -12,6 +12,7 @@ from routing_weights.run import Run
 from routing_weights.settings import ProjectSettings
 from routing_weights.store.documents import Documents
 from routing_weights.store.forecasts import Forecasts
+from routing_weights.store.skills import SkillOwners
 
 logger = Logger()
 
@@ -23,14 +24,28 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     documents = Documents(settings.documents_bucket)
     plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
 
-    queue = contract(settings, context, run).read_queue(plan.queue_id)
+    genesys = contract(settings, context, run, plan)
+    queue = genesys.read_queue(plan.queue_id)
     documents.put(run.distribution_id, "before", queue.to_json())
     require_members(plan.weights, queue)
+    target = genesys.target(plan, queue)
+    if queue.skill_id:
+        SkillOwners(settings.skills_table).require(queue.skill_id, plan.queue_id)
+    statement = genesys.statement(plan, target, queue)
+    documents.put(run.distribution_id, "actuation", statement)
+
     if plan.projected_load is None:
         forecast = Forecasts(settings.forecast_table, settings.default_projected_load).forecast_for(plan.queue_id)
     else:
         forecast = Forecast(plan.projected_load, "plan")
-    projection = project(plan, queue, forecast, limit=settings.saturation_limit)
+    projection = project(
+        plan,
+        as_targeted(queue, target),
+        forecast,
+        limit=settings.saturation_limit,
+        overflow_gate=statement["overflow"] == "gate",
+    )
     documents.put(run.distribution_id, "projection", projection.to_json())
     projection.raise_if_blocked()
-    return {"writes": len(writes(plan.weights, queue)), "saturation_ratio": projection.saturation_ratio}
+    changes = members_to_write(target, queue, raise_first=genesys.raise_first)
+    return {"writes": len(changes), "saturation_ratio": projection.saturation_ratio}

@@ -4,6 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from routing_weights.genesys import teardown
 from routing_weights.genesys.connect import issuer
 from routing_weights.settings import TokenSettings
 
@@ -12,5 +13,10 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, bool]:
-    """`{refused}`: the fingerprint of the token that Genesys did not accept, empty where there is none."""
+    """`{refused}`: the fingerprint of the token that Genesys did not accept, empty where there is none.
+
+    CloudFormation calls too, with a `RequestType`: it creates and deletes the resource TokenRevocation.
+    """
+    if "RequestType" in event:
+        return {"answered": teardown.answer(event, lambda: issuer(TokenSettings.load(), context).tear_down())}
     return {"refreshed": issuer(TokenSettings.load(), context).refresh(str(event.get("refused", "")))}

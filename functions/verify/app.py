@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import named
+from routing_weights.distribution import Queue, named
 from routing_weights.errors import VerificationFailed
 from routing_weights.genesys.connect import contract
 from routing_weights.plan import Plan
@@ -19,18 +19,20 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{settle: true}` polls until the read-back equals the plan; else it reads once, after a short time to settle."""
+    """`{settle: true}` polls until the read-back equals the target; else it reads once, a little later."""
     settings, run = VerifySettings.load(), Run.model_validate(event)
     logger.append_keys(distribution_id=run.distribution_id)
     documents = Documents(settings.documents_bucket)
     plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
-    genesys, timeout_s = contract(settings, context, run), settings.verify_timeout_s
+    before = Queue.from_json(documents.get(run.distribution_id, "before"))
+    genesys, timeout_s = contract(settings, context, run, plan), settings.verify_timeout_s
+    target = genesys.target(plan, before)
     if event["settle"]:
-        after = settle(genesys, plan, timeout_s=timeout_s, clock=time.monotonic, sleep=time.sleep)
+        after = settle(genesys, plan.queue_id, target, timeout_s=timeout_s, clock=time.monotonic, sleep=time.sleep)
     else:
-        after = after_failure(genesys, plan, timeout_s=timeout_s, sleep=time.sleep)
+        after = after_failure(genesys, plan.queue_id, timeout_s=timeout_s, sleep=time.sleep)
     documents.put(run.distribution_id, "after", after.to_json())
-    differing = unverified(plan, after)
+    differing = unverified(target, after)
     if event["settle"] and differing:
         raise VerificationFailed(
             f"Genesys accepted the writes, and {timeout_s:g} s later still holds something else for "

@@ -32,7 +32,8 @@ def main() -> int:
         print(f"genesys simulator: cannot listen on {where}: {error.strerror}", file=sys.stderr)
         return 1
     with simulator:
-        ready = {"url": simulator.url, "contract": "score", "queue_ids": list(simulator.state()["queues"])}
+        queue_ids = list(simulator.state()["queues"])
+        ready = {"url": simulator.url, "contract": simulator.settings.contract, "queue_ids": queue_ids}
         print("ready", json.dumps(ready), flush=True)
         signal.sigwait(_STOP)
     return 0

@@ -29,6 +29,8 @@ def _answer(simulator: GenesysSimulator, request: Request) -> Any:  # noqa: C901
             simulator.edit_queue(queue_id, **request.json_object())
         case ["PATCH", "queues", queue_id, "members", user_id]:
             simulator.edit_member(queue_id, user_id, **request.json_object())
+        case ["PATCH", "users", user_id, "skills", skill_id]:
+            simulator.edit_skill(user_id, skill_id, **request.json_object())
         case ["GET", "requests"]:
             return simulator.requests()
         case ["DELETE", "requests"]:

@@ -16,6 +16,7 @@ ACTIONS = {
     "drop": "answer as if applied, and never apply",
     "malformed": "apply, then answer with a body that is not JSON",
     "repeat_page": "a members listing answers page 1, whatever page was asked for",
+    "edit": "change the fields in `body` of the queue in the path, as people do, before the request is handled",
     "revoke_tokens": "revoke every token before the request is handled",
 }
 
@@ -66,10 +67,21 @@ class Fault:
         self._check_answer()
 
     def _check_answer(self) -> None:
-        if self.action != "status":
+        if self.action == "edit":
+            self._check_edit()
+        elif self.action != "status":
             if self.status is not None or self.body is not None or self.headers:
                 raise ValueError("status, body and headers belong to action status")
-            return
+        else:
+            self._check_status()
+
+    def _check_edit(self) -> None:
+        if self.status is not None or self.headers:
+            raise ValueError("status and headers belong to action status")
+        if not isinstance(self.body, dict) or not self.body:
+            raise ValueError("action edit needs a body of fields to change")
+
+    def _check_status(self) -> None:
         if not isinstance(self.status, int) or self.status not in range(200, 600):
             raise ValueError("action status needs a status from 200 to 599")
         if not isinstance(self.headers, dict):

@@ -6,13 +6,14 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from local.genesys.organisation import ROUTING_TYPES
+from local.genesys.score_organisation import ROUTING_TYPES
 from local.genesys.wire import ApiError, Change, Reply, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from local.genesys.organisation import Document, Organisation
+    from local.genesys.organisation import Document
+    from local.genesys.score_organisation import ScoreOrganisation
     from local.genesys.wire import Request
 
 SCOPES = {"GET": "routing:queue:read", "PATCH": "routing:queue:write"}
@@ -20,7 +21,7 @@ MAX_PAGE_SIZE = 100
 SUM_TOLERANCE = 1e-9
 
 
-def handle(organisation: Organisation, request: Request) -> Reply:
+def handle(organisation: ScoreOrganisation, request: Request) -> Reply:
     """Answer a request; a refusal is raised as ApiError."""
     match request.segments:
         case ["oauth", "token"]:
@@ -36,7 +37,7 @@ def handle(organisation: Organisation, request: Request) -> Reply:
     raise _no_such_path(request)
 
 
-def _routing(organisation: Organisation, request: Request, path: list[str]) -> Reply:
+def _routing(organisation: ScoreOrganisation, request: Request, path: list[str]) -> Reply:
     token = organisation.tokens.valid(request.bearer)
     organisation.tokens.admit(token, organisation.settings)
     methods: dict[str, Callable[[], Reply]]
@@ -61,7 +62,7 @@ def _routing(organisation: Organisation, request: Request, path: list[str]) -> R
     return methods[request.method]()
 
 
-def _issue_token(organisation: Organisation, body: Document) -> Reply:
+def _issue_token(organisation: ScoreOrganisation, body: Document) -> Reply:
     settings = organisation.settings
     if body.get("grant_type") != "client_credentials":
         raise _oauth_error(400, "unsupported_grant_type", "grant_type must be client_credentials.")
@@ -81,7 +82,7 @@ def _issue_token(organisation: Organisation, body: Document) -> Reply:
     )
 
 
-def _patch_queue(organisation: Organisation, queue_id: str, body: Document) -> Reply:
+def _patch_queue(organisation: ScoreOrganisation, queue_id: str, body: Document) -> Reply:
     organisation.queue(queue_id)
     _known_fields(body, ("utilizationThreshold", "wrapUpTimeout"))
     if "utilizationThreshold" in body:
@@ -90,10 +91,10 @@ def _patch_queue(organisation: Organisation, queue_id: str, body: Document) -> R
     if isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0:
         raise _bad_request("wrapUpTimeout must be an integer, 0 or more.")
     change = Change(queue_id, None, body)
-    return Reply(body=organisation.merged(change), change=change)
+    return Reply(body=organisation.merged(change), changes=(change,))
 
 
-def _list_members(organisation: Organisation, queue_id: str, request: Request) -> Reply:
+def _list_members(organisation: ScoreOrganisation, queue_id: str, request: Request) -> Reply:
     members = list(organisation.members(queue_id).values())
     size = _whole_number(request, 25, "pageSize")
     page = _whole_number(request, 1, "page", "pageNumber")
@@ -109,7 +110,7 @@ def _list_members(organisation: Organisation, queue_id: str, request: Request) -
     return Reply(body=body)
 
 
-def _patch_member(organisation: Organisation, queue_id: str, user_id: str, body: Document) -> Reply:
+def _patch_member(organisation: ScoreOrganisation, queue_id: str, user_id: str, body: Document) -> Reply:
     organisation.member(queue_id, user_id)
     fields = ("user_id", "routing_type", "score")
     _known_fields(body, fields)
@@ -125,7 +126,7 @@ def _patch_member(organisation: Organisation, queue_id: str, user_id: str, body:
         total = math.fsum(organisation.scores_after(change))
         if total > 1 + SUM_TOLERANCE:
             raise ApiError(400, "weight.sum.exceeded", f"The scores of the queue would sum to {total:.9g}, above 1.")
-    return Reply(body=organisation.merged(change), change=change)
+    return Reply(body=organisation.merged(change), changes=(change,))
 
 
 def _whole_number(request: Request, default: int, *names: str) -> int:

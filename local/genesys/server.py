@@ -95,13 +95,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return None
         path, _, query = self.path.partition("?")
-        scheme, _, bearer = self.headers.get("Authorization", "").partition(" ")
         return Request(
             method=self.command,
             path=path,
             query=query,
             body=body,
-            bearer=bearer.strip() if scheme.lower() == "bearer" else None,
+            authorization=self.headers.get("Authorization", ""),
+            content_type=self.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
             idempotency_key=self.headers.get("X-Genesys-Idempotency-Key"),
         )
 

@@ -6,7 +6,12 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_type_hints
 
+CONTRACTS = ("platform", "score")
 DEFAULT_SCOPE = "routing:queue:read routing:queue:write webhooks:write analytics:queue:read"
+DEFAULT_PERMISSIONS = (
+    "routing:queue:edit routing:queue:readonly routing:queue:view routing:queueMember:manage "
+    "routing:skill:assign routing:skill:view"
+)
 
 
 def _setting(default: Any, text: str, *, live: bool = True) -> Any:
@@ -20,22 +25,25 @@ class Settings:
 
     host: str = _setting("127.0.0.1", "address to listen on", live=False)
     port: int = _setting(0, "port to listen on, 0 for a free one", live=False)
+    contract: str = _setting("platform", "the dialect: platform (the public API v2) or score", live=False)
     client_id: str = _setting("demo-client", "the one OAuth client")
     client_secret: str = _setting("demo-client-secret", "its secret")
-    scope: str = _setting(DEFAULT_SCOPE, "scopes the client may be granted, separated by spaces")
+    scope: str = _setting(DEFAULT_SCOPE, "score: scopes the client may be granted, separated by spaces")
+    permissions: str = _setting(DEFAULT_PERMISSIONS, "platform: what the client's role allows, separated by spaces")
+    editor: str = _setting("user-in-the-console", "platform: who is on record for edits by people")
     expires_in: int = _setting(86_400, "life of a token in seconds")
     latency_ms: float = _setting(0.0, "wait before every reply, in milliseconds")
     rate_limit: int | None = _setting(None, "requests per token in any window (sliding); absent: no limit")
     rate_window_s: float = _setting(60.0, "the window in seconds")
     retry_after_date: bool = _setting(False, "Retry-After is an HTTP date instead of seconds")
-    apply_delay_s: float = _setting(0.0, "above 0, a PATCH answers 202 and is readable this many seconds later")
-    sum_rule: bool = _setting(True, "refuse a score that lifts the sum of a queue's scores above 1")
+    apply_delay_s: float = _setting(0.0, "above 0, a write is readable this many seconds after its answer")
+    sum_rule: bool = _setting(True, "score: refuse a score that lifts the sum of a queue's scores above 1")
     verbose: bool = _setting(False, "print request lines on stderr")
     queue_id: str = _setting("queue-001", "id of the queue that exists at the start", live=False)
     agents: int = _setting(12, "its members, agent-001 and up", live=False)
     off_queue: int | None = _setting(None, "how many are OFF_QUEUE; absent: 1 in 12", live=False)
     unjoined: int | None = _setting(None, "how many have not joined; absent: 1 in 20", live=False)
-    initial_score: float = _setting(0.0, "the score each member starts with", live=False)
+    initial_score: float = _setting(0.0, "score: the score each member starts with", live=False)
 
     def __post_init__(self) -> None:
         for name, kind in HINTS.items():
@@ -47,6 +55,8 @@ class Settings:
                 raise ValueError(f"{name} must be a finite number, 0 or more, not {value!r}")
         if self.rate_limit == 0 or self.rate_window_s == 0:
             raise ValueError("rate_limit and rate_window_s must be above 0")
+        if self.contract not in CONTRACTS:
+            raise ValueError(f"contract must be {' or '.join(CONTRACTS)}, not {self.contract!r}")
         if self.initial_score > 1:
             raise ValueError(f"initial_score must be in [0, 1], not {self.initial_score}")
 

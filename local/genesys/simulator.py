@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import copy
-import json
 import threading
 import time
 import uuid
 from dataclasses import asdict, dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qs
 
-from local.genesys import score
+from local.genesys import platform, score
 from local.genesys.faults import Fault
-from local.genesys.organisation import Organisation, agents, check_member_fields, member
+from local.genesys.platform_organisation import PlatformOrganisation
+from local.genesys.score_organisation import ScoreOrganisation
 from local.genesys.server import Server
 from local.genesys.settings import Settings
 from local.genesys.tokens import Clock
-from local.genesys.wire import ApiError, Change, Reply, Request
+from local.genesys.wire import ApiError, Reply, Request, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_QUEUE_KEYS = {"agents", "off_queue", "unjoined", "initial_score", "members", "queue"}
+    from local.genesys.organisation import Organisation
+
+_CONTRACTS: dict[str, tuple[type[Organisation], Callable[[Any, Request], Reply]]] = {
+    "platform": (PlatformOrganisation, platform.handle),
+    "score": (ScoreOrganisation, score.handle),
+}
+_FORM = "application/x-www-form-urlencoded"
+_NO_SECRET = ("grant_type", "client_id", "scope")
 
 
 @dataclass(slots=True)
@@ -30,8 +38,8 @@ class LogEntry:
     """One request; `answered` is None while it is under way, `status` also when nothing was sent.
 
     `monotonic` (arrival), `answered` and `retry_after_until` are in the simulator's clock; `token` is a
-    number that stands for the bearer token. A request is early when it arrives after `answered` and before
-    `retry_after_until` of another with the same `token`.
+    number that stands for the bearer token, `authorization` the scheme in which credentials came. A request is
+    early when it arrives after `answered` and before `retry_after_until` of another with the same `token`.
     """
 
     index: int
@@ -42,6 +50,8 @@ class LogEntry:
     query: str
     body: Any
     token: int | None
+    authorization: str | None
+    content_type: str | None
     idempotency_key: str | None
     fault: str | None
     status: int | None = None
@@ -69,11 +79,11 @@ class GenesysSimulator:
         self._closing = threading.Event()
         self._sleep = sleep or self._closing.wait
         self._clock = Clock(clock, time.time())
-        self._organisation = Organisation(settings, self._clock)
+        held, self._respond = _CONTRACTS[settings.contract]
+        self._organisation = held(settings, self._clock)
         self._log: list[LogEntry] = []
         self._faults: list[Fault] = []
-        mix = ("agents", "off_queue", "unjoined", "initial_score")
-        self.put_queue(settings.queue_id, **{name: getattr(settings, name) for name in mix})
+        self.put_queue(settings.queue_id, **{name: getattr(settings, name) for name in held.mix})
         self._server = Server(settings.host, settings.port, self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="genesys")
 
@@ -123,46 +133,42 @@ class GenesysSimulator:
         return reply
 
     def state(self) -> dict[str, Any]:
-        """Return `{queues: {id: {queue, members: [...]}}, replays, tokens_issued}`, as applied by now."""
+        """Return what is applied by now: `{queues: {id: {queue, members: [...]}}, replays, tokens_issued}`.
+
+        Contract platform adds `users: {id: {skills: [...]}}` and `skills: {id: {...}}`.
+        """
         with self._lock:
-            held = self._organisation
-            held.settle()
-            queues = {
-                queue_id: {"queue": queue, "members": list(held.members(queue_id).values())}
-                for queue_id, queue in held.queues.items()
-            }
-            return copy.deepcopy({"queues": queues, "replays": held.replays, "tokens_issued": len(held.tokens)})
+            self._organisation.settle()
+            return copy.deepcopy(self._organisation.state())
 
     def put_queue(self, queue_id: str, **spec: Any) -> None:
-        """Create or replace a queue.
+        """Create or replace a queue. Raises ValueError.
 
-        Keys: `agents`, `off_queue`, `unjoined`, `initial_score`, or a list of `members` instead; and `queue`,
-        fields of the queue itself. Raises ValueError.
+        Keys: `agents`, `off_queue`, `unjoined`, and under contract score `initial_score`, or a list of `members`
+        instead; `queue`, fields of the queue itself; and under contract platform `skills`, a list of
+        `{id, name?, proficiency?}`: skills that the organisation has and, with a proficiency, every member gets.
         """
-        if unknown := sorted(spec.keys() - _QUEUE_KEYS):
-            raise ValueError(f"unknown key: {', '.join(unknown)}")
-        queue = spec.pop("queue", {})
-        if not isinstance(queue, dict) or "id" in queue or not isinstance(queue.get("version", 1), int):
-            raise ValueError("queue must be an object of fields, without an id")
-        if "members" in spec:
-            if len(spec) > 1 or not isinstance(spec["members"], list):
-                raise ValueError("members must be a list, without agents and their mix")
-            members = [member(given) for given in spec["members"]]
-        else:
-            mix = Settings(**spec)
-            members = agents(mix.agents, off_queue=mix.off_queue, unjoined=mix.unjoined, score=mix.initial_score)
         with self._lock:
-            self._organisation.put_queue(queue_id, copy.deepcopy(queue), copy.deepcopy(members))
+            self._organisation.settle()
+            self._organisation.put_queue(queue_id, copy.deepcopy(spec))
 
     def edit_queue(self, queue_id: str, **fields: Any) -> None:
         """Change fields of a queue as people do. Raises ValueError, or ApiError for no such queue."""
-        if {"id", "version", "dateModified"} & fields.keys():
-            raise ValueError("id, version and dateModified are not edited by people")
-        self._edit(Change(queue_id, None, copy.deepcopy(fields)))
+        with self._lock:
+            self._organisation.settle()
+            self._organisation.edit_queue(queue_id, copy.deepcopy(fields))
 
     def edit_member(self, queue_id: str, user_id: str, **fields: Any) -> None:
         """Change fields of a member as people do, sum rule aside. Raises as edit_queue does."""
-        self._edit(Change(queue_id, user_id, copy.deepcopy(check_member_fields(fields))))
+        with self._lock:
+            self._organisation.settle()
+            self._organisation.edit_member(queue_id, user_id, copy.deepcopy(fields))
+
+    def edit_skill(self, user_id: str, skill_id: str, proficiency: float | None) -> None:
+        """Give a user a proficiency as people do; None takes the skill away. Raises as edit_queue does."""
+        with self._lock:
+            self._organisation.settle()
+            self._organisation.edit_skill(user_id, skill_id, proficiency)
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the log, oldest first, as dictionaries shaped like LogEntry."""
@@ -176,6 +182,9 @@ class GenesysSimulator:
     def add_faults(self, *rules: dict[str, Any]) -> None:
         """Add rules, all or none; their keys are the fields of Fault. Raises ValueError."""
         faults = [Fault.parse(rule) for rule in rules]
+        for fault in faults:
+            if fault.action == "edit":
+                self._organisation.check_edit(fault.body)
         with self._lock:
             self._faults.extend(faults)
 
@@ -192,11 +201,6 @@ class GenesysSimulator:
         with self._lock:
             self._organisation.settings = self.settings.changed(**changes)
 
-    def _edit(self, change: Change) -> None:
-        with self._lock:
-            self._organisation.settle()
-            self._organisation.apply(change)
-
     def _handle(self, request: Request, fault: Fault | None, context_id: str) -> Reply | None:
         action = fault.action if fault else None
         if action == "reset_before":
@@ -207,30 +211,35 @@ class GenesysSimulator:
             return reply if fault.body is None else replace(reply, body=_raw(fault.body))
         if action == "revoke_tokens":
             self._organisation.tokens.revoke_all()
+        if fault and action == "edit":
+            self._edit_queue_of(request, fault.body)
         if action == "repeat_page":
             kept = [part for part in request.query.split("&") if not part.startswith(("page=", "pageNumber="))]
             request = replace(request, query="&".join(kept))
         try:
-            reply = self._commit(request, score.handle(self._organisation, request), dropped=action == "drop")
+            reply = self._commit(request, self._respond(self._organisation, request), dropped=action == "drop")
         except ApiError as error:
             reply = error.reply(context_id)
         if action == "malformed":
             reply = replace(reply, body=b'{"entities": [')
         return None if action == "reset_after" else reply
 
+    def _edit_queue_of(self, request: Request, fields: Any) -> None:
+        match request.segments:
+            case ["api", "v2", "routing", "queues", queue_id, *_] if queue_id in self._organisation.queues:
+                self._organisation.edit_queue(queue_id, copy.deepcopy(fields))
+
     def _commit(self, request: Request, reply: Reply, *, dropped: bool) -> Reply:
-        """Carry out the write that a reply promises, and keep the outcome for its idempotency key."""
-        if reply.change is None:
+        """Carry out the writes that a reply promises."""
+        if not reply.changes:
             return reply
         delay = self.settings.apply_delay_s
-        if not dropped and delay:
-            self._organisation.apply_later(reply.change, delay)
-        elif not dropped:
-            self._organisation.apply(reply.change)
-        reply = Reply(202) if delay else replace(reply, change=None)
-        if request.idempotency_key:
-            self._organisation.remember(request.path, request.idempotency_key, reply)
-        return reply
+        for change in () if dropped else reply.changes:
+            if delay:
+                self._organisation.apply_later(change, delay)
+            else:
+                self._organisation.apply(change)
+        return self._organisation.accepted(request, reply, later=delay > 0)
 
     def _open_entry(self, request: Request, fault: Fault | None) -> LogEntry:
         now = self._clock.now()
@@ -243,6 +252,8 @@ class GenesysSimulator:
             query=request.query,
             body=_loggable(request),
             token=self._organisation.tokens.number(request.bearer),
+            authorization=request.scheme if request.bearer or request.basic else None,
+            content_type=request.content_type or None,
             idempotency_key=request.idempotency_key,
             fault=fault.action if fault else None,
         )
@@ -267,11 +278,15 @@ def _raw(body: Any) -> Any:
 
 def _loggable(request: Request) -> Any:
     """Return the body for the log: parsed if it is JSON, text if not, and never a secret."""
+    is_form = request.content_type == _FORM
     try:
-        body = json.loads(request.body) if request.body else None
-    except (ValueError, RecursionError):
+        body = _form(request.body) if is_form else parse_json(request.body) if request.body else None
+    except ValueError:
         body = request.body.decode(errors="replace")
     if "oauth" not in request.path:
         return body
-    public = ("grant_type", "client_id", "scope")
-    return {name: body[name] for name in public if name in body} if isinstance(body, dict) else None
+    return {name: body[name] for name in _NO_SECRET if name in body} if isinstance(body, dict) else None
+
+
+def _form(body: bytes) -> dict[str, str]:
+    return {name: ",".join(values) for name, values in parse_qs(body.decode(errors="replace")).items()}

@@ -97,6 +97,17 @@ class Tokens:
         raise ApiError(
             429,
             "too.many.requests.retry.after",
-            f"Over {settings.rate_limit} requests in {settings.rate_window_s:g} s: wait for Retry-After.",
+            f"Rate limit exceeded the maximum. Retry the request in [{max(1, math.ceil(wait))}] seconds",
             headers={"Retry-After": retry_after},
         )
+
+    def usage(self, token: Token, settings: Settings) -> dict[str, str]:
+        """Return the headers that tell how much of the limit is used up, and in how many seconds all is free again."""
+        if settings.rate_limit is None:
+            return {}
+        left = token.admitted[-1] + settings.rate_window_s - self._clock.now() if token.admitted else 0
+        return {
+            "inin-ratelimit-count": str(len(token.admitted)),
+            "inin-ratelimit-allowed": str(settings.rate_limit),
+            "inin-ratelimit-reset": str(max(0, math.ceil(left))),
+        }

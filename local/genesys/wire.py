@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import parse_qs, unquote
@@ -10,16 +11,22 @@ from urllib.parse import parse_qs, unquote
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MAX_DEPTH = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request; `query` is the raw text after the question mark."""
+    """One HTTP request; `query` is the raw text after the question mark.
+
+    `authorization` is the header; `content_type` is lower case, without parameters.
+    """
 
     method: str
     path: str
     query: str = ""
     body: bytes = b""
-    bearer: str | None = None
+    authorization: str = field(default="", repr=False)
+    content_type: str = ""
     idempotency_key: str | None = None
 
     @property
@@ -27,16 +34,30 @@ class Request:
         """`/api/v2/x` is `["api", "v2", "x"]`; a doubled slash stays visible as an empty segment."""
         return [unquote(segment) for segment in self.path.split("/")[1:]]
 
+    @property
+    def scheme(self) -> str:
+        """The scheme of the authorization, in lower case."""
+        return self.authorization.partition(" ")[0].lower()
+
+    @property
+    def bearer(self) -> str | None:
+        return self._credentials("bearer")
+
+    @property
+    def basic(self) -> str | None:
+        """Client id and secret as HTTP Basic encodes them."""
+        return self._credentials("basic")
+
     def parameters(self, *names: str) -> set[str]:
         """Return the distinct values that the query gives to any of these names."""
         values = parse_qs(self.query, keep_blank_values=True)
         return {value for name in names for value in values.get(name, [])}
 
     def json(self) -> Any:
-        """Return the parsed body, or raise a 400: NaN and Infinity are not JSON here."""
+        """Return the parsed body, or raise a 400: NaN and Infinity are not JSON here, nor is a bottomless nest."""
         try:
-            return json.loads(self.body, parse_constant=_no_constant)
-        except (ValueError, RecursionError):
+            return parse_json(self.body)
+        except ValueError:
             raise ApiError(400, "invalid.json", "The request body is not valid JSON.") from None
 
     def json_object(self) -> dict[str, Any]:
@@ -45,28 +66,44 @@ class Request:
             raise ApiError(400, "bad.request", "The request body must be a JSON object.")
         return body
 
+    def _credentials(self, scheme: str) -> str | None:
+        return self.authorization.partition(" ")[2].strip() if self.scheme == scheme else None
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A write that was accepted: fields of a member, or of the queue itself when `user_id` is None."""
+    """A write that was accepted: fields of a member, or of the queue itself when `user_id` is None.
+
+    With `replaces` the fields are all that the queue will hold, besides the facts that nobody writes.
+    """
 
     queue_id: str
     user_id: str | None
     fields: Mapping[str, Any]
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SkillChange:
+    """A write that was accepted: a user's proficiency in a skill, in every queue; None takes the skill away."""
+
+    user_id: str
+    skill_id: str
+    proficiency: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer and the write it promises.
+    """An answer and the writes it promises.
 
-    A dialect never applies a write itself: whether `change` happens now, later or never is decided outside.
+    A dialect never applies a write itself: whether `changes` happen now, later or never is decided outside.
     A body of None is sent empty, bytes are sent as they are, anything else as JSON.
     """
 
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    change: Change | None = None
+    changes: tuple[Change | SkillChange, ...] = ()
 
 
 class ApiError(Exception):
@@ -87,5 +124,32 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def parse_json(text: bytes) -> Any:
+    """Parse strictly; ValueError also for numbers without end and for nests that would break who walks them."""
+    try:
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    layer, depth = [value], 0
+    while layer := [item for value in layer for item in _inside(value)]:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deeply")
+    return value
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number

@@ -21,7 +21,8 @@ variables of the stack:
   AWS_REGION             region (us-east-1)
   GENESYS_CLIENT_ID      the OAuth client (the simulator's demo client)
   GENESYS_CLIENT_SECRET  its secret
-  Without GENESYS_BASE_URL, the Genesys simulator is started and used.
+  With neither GENESYS_BASE_URL nor GENESYS_REGION, the Genesys simulator is started and used. GENESYS_REGION with the
+  client of your organisation runs the stack against the real one.
 
 variables that set the template's parameters; an empty one counts as unset:
 """

@@ -34,8 +34,9 @@ class Stack:
     """The template's system, between `__enter__` and `__exit__`. One per process: moto's state is global.
 
     `environment` sets the template's parameters and the GENESYS_ variables (default: this process's). Port 0 is a
-    free port. Without GENESYS_BASE_URL the simulator is started, and stopped, with the stack. The functions'
-    log goes to a temporary folder, or to `keep_logs`. Raises StackError for whatever its user can put right.
+    free port. With neither GENESYS_BASE_URL nor GENESYS_REGION the simulator is started, and stopped, with the stack.
+    The functions' log goes to a temporary folder, or to `keep_logs`. Raises StackError for whatever its user can put
+    right.
     """
 
     api_url: str
@@ -102,9 +103,12 @@ class Stack:
             self._listen(*of) for of in zip(("the API", "AWS"), self._ports, ("API_PORT", "AWS_PORT"), strict=True)
         )
         self.logs = self._log_folder() / "functions.log"
-        if _BASE_URL in templates.declared_parameters(self.path) and not self.environment.get("GENESYS_BASE_URL"):
-            self._progress("starting the Genesys simulator")
-            self.environment["GENESYS_BASE_URL"] = self._simulate()
+        declared = templates.declared_parameters(self.path)
+        named = self.environment.get("GENESYS_BASE_URL") or self.environment.get("GENESYS_REGION")
+        if _BASE_URL in declared and not named:
+            contract = self.environment.get("GENESYS_CONTRACT") or declared["GenesysContract"]["Default"]
+            self._progress(f"starting the Genesys simulator, contract {contract}")
+            self.environment["GENESYS_BASE_URL"] = self._simulate(contract)
         self._progress(f"reading {self.path.name}")
         from local.stack import gateway  # noqa: PLC0415  SAM CLI and moto take 2 s to import: a busy port is told before
         from local.stack.aws import Aws  # noqa: PLC0415
@@ -125,9 +129,11 @@ class Stack:
         gateway.serve(template.api, api, self._lambdas.invoke)
         self.api_url, self.aws_endpoint_url = api.url, aws.url
         self.ids = self._aws.ids
+        for custom in template.custom:
+            self._undo.callback(self._delete, custom)
         machines = [item.name for item in template.resources if item.type == templates.STATE_MACHINE]
         self.state_machine_arn = machines[0] if machines else None
-        self.genesys_url = template.parameters.get(_BASE_URL)
+        self.genesys_url = template.parameters.get(_BASE_URL) or None
         self.contract = template.parameters.get("GenesysContract")
 
     def _listen(self, name: str, port: int, variable: str) -> Served:
@@ -160,11 +166,23 @@ class Stack:
             pair = DEMO_CLIENT
         return {name: json.dumps(pair) for name in empty}
 
-    def _simulate(self) -> str:
+    def _delete(self, custom: templates.Resource) -> None:
+        """Do what CloudFormation does first when a deployment goes: have the function of a custom resource clean up."""
+        event = {
+            "RequestType": "Delete",
+            "ResponseURL": f"{self.aws_endpoint_url}/custom-resource-answers/{custom.logical_id}",
+            "StackId": "embedded",
+            "RequestId": custom.logical_id,
+            "LogicalResourceId": custom.logical_id,
+            "PhysicalResourceId": custom.logical_id,
+        }
+        self.invoke(custom.properties["ServiceToken"].rpartition(":")[2], event)
+
+    def _simulate(self, contract: str) -> str:
         """Start the simulator as a child, with the client of this stack, and return its url."""
         client_id = self.environment.setdefault("GENESYS_CLIENT_ID", DEMO_CLIENT["client_id"])
         secret = self.environment.setdefault("GENESYS_CLIENT_SECRET", DEMO_CLIENT["client_secret"])
-        command = [sys.executable, "-m", "local.genesys", "--port", "0", "--die-with-parent"]
+        command = [sys.executable, "-m", "local.genesys", "--port", "0", "--die-with-parent", "--contract", contract]
         command += ["--client-id", client_id, "--client-secret", secret]
         # It dies with the thread that starts it (see tether), which may be any of the caller's: this one stays.
         starter = ThreadPoolExecutor(1, "starter")

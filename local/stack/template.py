@@ -32,6 +32,8 @@ SECRET = "AWS::SecretsManager::Secret"  # noqa: S105  a type
 STATE_MACHINE = "AWS::Serverless::StateMachine"
 TABLE = "AWS::DynamoDB::Table"
 
+CUSTOM = "Custom::"
+
 _CREATED = {BUCKET, SECRET, STATE_MACHINE, TABLE}
 # Nothing on this machine depends on these. Any other type is reported as left out.
 _WITHOUT_EFFECT = {
@@ -72,6 +74,7 @@ class Resource:
 class Template:
     functions: tuple[Function, ...]
     resources: tuple[Resource, ...]
+    custom: tuple[Resource, ...]
     left_out: tuple[str, ...]
     parameters: dict[str, str]
     api: Any  # SAM CLI's own Api: its gateway takes nothing else
@@ -107,10 +110,11 @@ def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
     return Template(
         functions=tuple(_function(item, path.parent, reserved[item.name], region) for item in functions),
         resources=tuple(item for item in resources if item.type in _CREATED),
+        custom=tuple(item for item in resources if item.type.startswith(CUSTOM)),
         left_out=tuple(
             f"{item.logical_id} ({item.type})"
             for item in resources
-            if item.type not in {FUNCTION, *_CREATED, *_WITHOUT_EFFECT}
+            if item.type not in {FUNCTION, *_CREATED, *_WITHOUT_EFFECT} and not item.type.startswith(CUSTOM)
         ),
         parameters=parameters,
         api=api,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -59,6 +60,11 @@ def a_plan(queue_id, weights=None, **changes):
         "projected_load": 1.0,
         **changes,
     }
+
+
+def skill_of(queue_id):
+    """The skill that is dedicated to a queue of a test."""
+    return f"skill-of-{queue_id}"
 
 
 class World:
@@ -120,18 +126,16 @@ class World:
         """The queue as Genesys holds it: its own fields, its members by id, and their scores."""
         state = self.sim.state()["queues"][queue_id]
         members = {member["user"]["id"]: member for member in state["members"]}
-        return {
-            "queue": state["queue"],
-            "members": members,
-            "scores": {user_id: member["score"] for user_id, member in members.items()},
-        }
+        scores = {user_id: member["score"] for user_id, member in members.items() if "score" in member}
+        return {"queue": state["queue"], "members": members, "scores": scores}
 
     def requests_about(self, queue_id: str, since: float = 0.0) -> list[dict[str, Any]]:
-        path = f"/api/v2/routing/queues/{queue_id}"
+        """What was asked about the queue, its members, or the skill that `skill_of` names after it."""
+        about = re.compile(f"/queues/{queue_id}(/|$)|/{skill_of(queue_id)}$")
         return [
             entry
             for entry in self.sim.requests()
-            if entry["monotonic"] >= since and (entry["path"] == path or entry["path"].startswith(f"{path}/"))
+            if entry["monotonic"] >= since and (about.search(entry["path"]) or skill_of(queue_id) in str(entry["body"]))
         ]
 
     def token_requests(self) -> int:
@@ -192,9 +196,10 @@ class Run:
 
     # ---- before -----------------------------------------------------------------------------------------------------
 
-    def with_fault(self, action: str, method: str = ".*", path: str = "", **rule: Any) -> Self:
+    def with_fault(self, action: str, method: str = ".*", path: str = "", before: str = "/", **rule: Any) -> Self:
         """Spoil a request about this queue; `path` is what follows the queue's id (`$`: the queue itself)."""
-        self.world.sim.add_faults({"action": action, "method": method, "path": f"/{self.queue_id}{path}", **rule})
+        path = f"{before}{self.queue_id}{path}"
+        self.world.sim.add_faults({"action": action, "method": method, "path": path, **rule})
         return self
 
     def start(self, through: str = "console") -> Self:
@@ -251,7 +256,7 @@ class Run:
         assert (self.record["errors"] == []) == (status in SUCCESSFUL)
         assert self._arn not in self.world.locks().values(), "it kept its lock"
         assert early(self.requests) == [], "it asked before Retry-After allowed it"
-        written = [entry["path"] for entry in self.writes if entry["status"] in {200, 202}]
+        written = [(entry["path"], str(entry["body"])) for entry in self.writes if entry["status"] in {200, 202}]
         assert len(written) == len(set(written)), "it repeated a write"
         return self
 
@@ -302,7 +307,7 @@ class Run:
 
     @property
     def writes(self) -> list[dict[str, Any]]:
-        return [entry for entry in self.admitted if entry["method"] == "PATCH"]
+        return [entry for entry in self.admitted if entry["method"] != "GET"]
 
     @property
     def held(self) -> dict[str, Any]:
@@ -329,13 +334,14 @@ def early(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def served_stack(folder: Path, genesys_url: str):
+def served_stack(folder: Path, genesys_url: str, contract: str):
     """`python -m local.stack` against `genesys_url`; gives what it says when it is ready."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "API_PORT": "0",
         "AWS_PORT": "0",
+        "GENESYS_CONTRACT": contract,
         "GENESYS_BASE_URL": genesys_url,
         "GENESYS_CLIENT_ID": CLIENT_ID,
         "GENESYS_CLIENT_SECRET": CLIENT_SECRET,

@@ -72,6 +72,7 @@ BAD_INPUTS = {
             "member_weights.agent-002",
             "overflow_threshold",
             "utilization_target",
+            "strategy_reference",
             "colour",
         },
     ),
@@ -262,7 +263,7 @@ def test_writes_that_were_accepted_and_never_applied_are_named(under_way):
 
 def test_a_setting_that_was_accepted_and_never_applied_is_named(under_way):
     run = under_way["the queue's setting is dropped"].ends("verification_failed")
-    assert "the queue's own setting" in run.cause
+    assert "the queue's own overflow_threshold" in run.cause
     assert run.record["applied_overflow_threshold"] == 0.8
     assert run.record["balance_accuracy"] == 100
 
@@ -380,7 +381,7 @@ def test_the_before_image_is_kept(in_a_row, world):
     where = {"Bucket": world.ready["documents_bucket"], "Key": in_a_row["the plan"].record["before_image"]}
     image = json.load(world.client("s3").get_object(**where)["Body"])
     assert {m["user_id"]: m["weight"] for m in image["members"]} == dict.fromkeys(WEIGHTS, 0.0)
-    assert image["overflow_threshold"] == 0.8
+    assert image["settings"]["overflow_threshold"] == 0.8
 
 
 def test_the_same_plan_again_writes_nothing(in_a_row):

@@ -48,6 +48,7 @@ HAS_ITS_STATES_STATUS = {
     "ForecastMissing",
     "GenesysAnswerInvalid",
     "GenesysRefused",
+    "QueueChanged",
     "QueueNotFound",
     "Unauthorized",
     "VerificationFailed",
@@ -226,6 +227,7 @@ def test_what_states_all_says_is_the_states_own_status():
     {
         "PlanInvalid": "validation_failed",
         "MemberNotInQueue": "validation_failed",
+        "PlanNotApplicable": "validation_failed",
         "QueueSaturated": "saturation_blocked",
         "SkillNotCovered": "saturation_blocked",
         "DynamoDB.ConditionalCheckFailedException": "queue_busy",

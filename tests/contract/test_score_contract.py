@@ -7,7 +7,8 @@ import pytest
 import requests
 
 from local.genesys import GenesysSimulator
-from routing_weights.distribution import require_members, unsettled, writes
+from routing_weights.actuation import Actuation, Score
+from routing_weights.distribution import Target, members_to_write, require_members, settings_to_write, unsettled
 from routing_weights.errors import (
     Forbidden,
     GenesysAnswerInvalid,
@@ -22,8 +23,10 @@ from routing_weights.genesys.contracts import score
 from routing_weights.genesys.contracts.score import ScoreContract
 from routing_weights.genesys.token import StoredTokens, TokenIssuer
 from routing_weights.genesys.transport import Deadline, Transport
+from routing_weights.strategies import strategies
 
 QUEUE = "queue-001"
+ACTUATION = Actuation(Score(), strategies()["longest-available-agent"], None, ())
 PATH = f"/api/v2/routing/queues/{QUEUE}"
 
 
@@ -58,18 +61,19 @@ class Genesys:
     def __init__(self, time, **options):
         self.time, self.secret, self.session = time, Secret(), requests.Session()
         self.session.trust_env = False
-        self.simulator = GenesysSimulator(clock=time.clock, sleep=time.sleep, **options).start()
+        self.simulator = GenesysSimulator(contract="score", clock=time.clock, sleep=time.sleep, **options).start()
         settings = self.simulator.settings
         issuer = TokenIssuer(
             self.secret,
             self._transport(),
             lambda: score.token_request(self.simulator.url, settings.client_id, settings.client_secret),
             f"{self.simulator.url}/api/v2/tokens/me",
+            revoke_refused=True,
             wall_clock=time.clock,
         )
         tokens = StoredTokens(self.secret, issuer.refresh, wall_clock=time.clock)
-        client = GenesysClient(self.simulator.url, tokens, self._transport(), score.SCOPE_BY_METHOD)
-        self.contract = ScoreContract(client)
+        client = GenesysClient(self.simulator.url, tokens, self._transport(), score.needs)
+        self.contract = ScoreContract(client, ACTUATION)
 
     def _transport(self):
         deadline = Deadline(at=self.time.now + 10_000)
@@ -105,8 +109,9 @@ class Genesys:
         """Write a plan's members as Patch does."""
         before = self.contract.read_queue(QUEUE)
         require_members(weights, before)
-        for member, weight in writes(weights, before):
-            self.contract.write_member(before, member, weight, key=f"{name}:member:{member.user_id}")
+        target = Target(weights, weights)
+        for member in members_to_write(target, before, raise_first=self.contract.raise_first):
+            self.contract.write_members(before, [member], target, key=f"{name}:member:{member.user_id}")
         return before
 
 
@@ -148,7 +153,7 @@ def test_a_queue_is_read_with_its_settings_and_its_members_weights(genesys):
     one = genesys(agents=3, initial_score=0.25)
     one.simulator.edit_queue(QUEUE, utilizationThreshold=0.7, wrapUpTimeout=45)
     queue = one.contract.read_queue(QUEUE)
-    assert (queue.queue_id, queue.overflow_threshold, queue.wrap_up_timeout_s) == (QUEUE, 0.7, 45.0)
+    assert (queue.queue_id, queue.settings) == (QUEUE, {"overflow_threshold": 0.7, "wrap_up_timeout_s": 45.0})
     assert set(queue.weights().values()) == {0.25}
 
 
@@ -287,7 +292,7 @@ def test_a_stranger_is_found_before_the_first_write(genesys):
 def test_only_what_differs_of_the_queue_is_written_and_every_other_field_stays(genesys, threshold, wrap_up, body):
     one = genesys(agents=1)
     before, held_before = one.contract.read_queue(QUEUE), one.held()["queue"]
-    assert one.contract.write_queue(before, overflow_threshold=threshold, wrap_up_timeout_s=wrap_up, key="d:queue")
+    one.contract.write_queue(before, differing(before, threshold, wrap_up), key="d:queue")
     (entry,) = one.sent("PATCH")
     assert (entry["path"], entry["body"], entry["idempotency_key"]) == (PATH, body, "d:queue")
     stamps = {"version", "dateModified"}
@@ -299,8 +304,13 @@ def test_only_what_differs_of_the_queue_is_written_and_every_other_field_stays(g
 def test_a_queue_that_holds_the_settings_is_not_written(genesys, wrap_up):
     one = genesys(agents=1)
     before = one.contract.read_queue(QUEUE)
-    assert not one.contract.write_queue(before, overflow_threshold=0.8, wrap_up_timeout_s=wrap_up, key="k")
-    assert one.sent("PATCH") == []
+    assert differing(before, 0.8, wrap_up) == {}
+
+
+def differing(before, threshold, wrap_up):
+    """What Patch writes of the queue itself."""
+    settings = {"overflow_threshold": threshold} | ({} if wrap_up is None else {"wrap_up_timeout_s": wrap_up})
+    return settings_to_write(Target({}, {}, settings), before)
 
 
 def test_a_write_that_is_accepted_is_readable_only_later(genesys):
@@ -308,9 +318,9 @@ def test_a_write_that_is_accepted_is_readable_only_later(genesys):
     weights = {"agent-001": 0.4, "agent-120": 0.6}
     before = one.distribute(weights)
     again = one.contract.read_again(before, weights)
-    assert unsettled(weights, again.weights()) == ["agent-001", "agent-120"]
+    assert unsettled(Target(weights, weights), again) == ["agent-001", "agent-120"]
     one.time.sleep(2.0)
-    assert unsettled(weights, one.contract.read_again(again, weights).weights()) == []
+    assert unsettled(Target(weights, weights), one.contract.read_again(again, weights)) == []
 
 
 def test_a_member_whose_page_has_shifted_is_found_again(genesys):
@@ -429,7 +439,7 @@ def listed(*entities, **page):
 
 
 def read(*listings, queue=None):
-    return ScoreContract(FakeClient(*listings, queue=queue)).read_queue(QUEUE)
+    return ScoreContract(FakeClient(*listings, queue=queue), ACTUATION).read_queue(QUEUE)
 
 
 @pytest.mark.parametrize(
@@ -484,26 +494,26 @@ def many(first, count):
 
 def test_without_a_page_count_a_full_page_may_have_a_successor():
     client = FakeClient(listed(*many(0, 100)), listed(*many(100, 100)), listed())
-    assert len(ScoreContract(client).read_queue(QUEUE).members) == 200
+    assert len(ScoreContract(client, ACTUATION).read_queue(QUEUE).members) == 200
     assert client.pages == [1, 2, 3]
 
 
 def test_without_a_page_count_a_short_page_is_the_last():
     client = FakeClient(listed(*many(0, 100)), listed(*many(100, 99)))
-    assert len(ScoreContract(client).read_queue(QUEUE).members) == 199
+    assert len(ScoreContract(client, ACTUATION).read_queue(QUEUE).members) == 199
     assert client.pages == [1, 2]
 
 
 def test_an_empty_page_ends_the_reading_whatever_the_page_count_says():
     client = FakeClient(listed(*many(0, 100), pageCount=9), listed(pageCount=9))
-    assert len(ScoreContract(client).read_queue(QUEUE).members) == 100
+    assert len(ScoreContract(client, ACTUATION).read_queue(QUEUE).members) == 100
 
 
 def test_a_page_count_that_grows_while_reading_is_followed():
     client = FakeClient(listed(*many(0, 100), pageCount=1), listed(*many(100, 1), pageCount=2))
-    assert len(ScoreContract(client).read_queue(QUEUE).members) == 100
+    assert len(ScoreContract(client, ACTUATION).read_queue(QUEUE).members) == 100
     client = FakeClient(*(listed(*many(100 * i, 100), pageCount=min(3, i + 2)) for i in range(3)))
-    assert len(ScoreContract(client).read_queue(QUEUE).members) == 300
+    assert len(ScoreContract(client, ACTUATION).read_queue(QUEUE).members) == 300
 
 
 def test_a_member_twice_on_one_page_is_an_error():

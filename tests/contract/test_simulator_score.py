@@ -73,7 +73,7 @@ def start(fake_time):
     running = []
 
     def start(**options):
-        simulator = GenesysSimulator(clock=fake_time.clock, sleep=fake_time.sleep, **options).start()
+        simulator = GenesysSimulator(contract="score", clock=fake_time.clock, sleep=fake_time.sleep, **options).start()
         client = Client(simulator.url)
         running.extend((client, simulator))
         client.login()
@@ -311,7 +311,7 @@ def test_the_sum_of_all_scores_is_bounded(start):
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 4), st.floats(0, 1)), max_size=8))
 def test_no_order_of_writes_lifts_the_sum_above_one(writes):
-    with GenesysSimulator(agents=4) as simulator, Client(simulator.url) as client:
+    with GenesysSimulator(contract="score", agents=4) as simulator, Client(simulator.url) as client:
         client.login()
         for number, score in writes:
             held = scores(simulator)
@@ -411,7 +411,7 @@ def test_waiting_holds_no_lock():
         assert release.wait(5)
 
     with (
-        GenesysSimulator(sleep=sleep) as simulator,
+        GenesysSimulator(contract="score", sleep=sleep) as simulator,
         Client(simulator.url) as one,
         Client(simulator.url) as two,
     ):
@@ -682,7 +682,7 @@ def test_doubled_slashes_are_another_path(start):
 
 def test_closing_ends_waits_and_open_connections():
     before = threading.active_count()
-    simulator = GenesysSimulator().start()
+    simulator = GenesysSimulator(contract="score").start()
     with Client(simulator.url) as client:
         client.login()
         simulator.add_faults({"action": "reset_before", "delay_s": 600})
@@ -711,10 +711,12 @@ def command(*options):
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_is_ready_serves_and_stops(stop):
-    with command("--agents", "4", "--queue-id", "q-7", "--die-with-parent", "--no-sum-rule") as process:
+    with command(
+        "--contract", "score", "--agents", "4", "--queue-id", "q-7", "--die-with-parent", "--no-sum-rule"
+    ) as process:
         word, _, ready = process.stdout.readline().partition(" ")
         ready = json.loads(ready)
-        assert (word, ready["queue_ids"]) == ("ready", ["q-7"])
+        assert (word, ready["contract"], ready["queue_ids"]) == ("ready", "score", ["q-7"])
         with Client(ready["url"]) as client:
             state = client.get("/_sim/state").json()
             assert len(state["queues"]["q-7"]["members"]) == 4
@@ -755,5 +757,7 @@ def test_the_command_ends_with_its_parent():
         url = json.loads(parent.stdout.readline().removeprefix("ready "))["url"]
         host, _, port = url.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(b"HEAD /_sim/state HTTP/1.1\r\n\r\n")
+            assert connection.recv(65_536)  # it was accepted: a connection that waits to be would be reset
             parent.kill()
             assert connection.recv(1) == b""  # the child closed it as it ended

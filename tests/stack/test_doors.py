@@ -434,7 +434,30 @@ def test_the_console_and_the_api_refuse_with_the_same_errors(world):
 
 
 def test_every_sample_is_known():
-    assert {path.name for path in (ROOT / "events").iterdir()} == EVENTS.keys()
+    assert {path.name for path in (ROOT / "events").iterdir()} == EVENTS.keys() | OF_PLATFORM.keys()
+
+
+OF_PLATFORM = {
+    "plan.json": {"ringNumber": [1, 1, 3]},
+    "plan-ring.json": {"ringNumber": [1, 1, 3]},
+    "plan-overflow.json": {"ringNumber": [1, 1, 3]},
+    "plan-proficiency.json": {"proficiency": [5.0, 4.375, 3.125]},
+    "plan-joined.json": {"joined": [True, True, False]},
+}
+"""What the first three agents hold afterwards."""
+
+
+@pytest.mark.parametrize("name", OF_PLATFORM)
+def test_a_sample_for_the_public_api_is_applied(platform_world, name):
+    platform_world.sim.put_queue("queue-001", agents=12, skills=[{"id": "skill-support", "name": "Support"}])
+    answer = platform_world.post((Path(ROOT) / "events" / name).read_text(encoding="utf-8"))
+    assert ended(platform_world, answer.json()["distribution_id"])["status"] == "completed"
+    held = list(platform_world.held("queue-001")["members"].values())[:3]
+    ((field, expected),) = OF_PLATFORM[name].items()
+    proficiency = [
+        {skill["name"]: skill["proficiency"] for skill in member["skills"]}.get("Support") for member in held
+    ]
+    assert (proficiency if field == "proficiency" else [member[field] for member in held]) == expected
 
 
 @pytest.mark.parametrize(("name", "status"), EVENTS.items())

@@ -9,6 +9,7 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 from routing_weights import settings
+from routing_weights.genesys.regions import DOMAINS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "template.yaml").read_text(encoding="utf-8")
@@ -44,8 +45,9 @@ ALLOWED = {
         "s3:ListBucket": {BEFORE},
     },
     "ProjectFunction": TOKENS
-    | {"dynamodb:GetItem": {"ForecastTable"}, "s3:GetObject": {OF_RUNS}, "s3:PutObject": {OF_RUNS}},
-    "PatchFunction": TOKENS | {"s3:GetObject": {OF_RUNS}},
+    | {"dynamodb:GetItem": {"ForecastTable", "SkillsTable"}, "s3:GetObject": {OF_RUNS}, "s3:PutObject": {OF_RUNS}},
+    "PatchFunction": TOKENS
+    | {"dynamodb:GetItem": {"SkillsTable"}, "dynamodb:PutItem": {"SkillsTable"}, "s3:GetObject": {OF_RUNS}},
     "VerifyFunction": TOKENS | {"s3:GetObject": {OF_RUNS}, "s3:PutObject": {OF_RUNS}},
     "AuditFunction": {
         "dynamodb:PutItem": {"AuditTable"},
@@ -160,7 +162,20 @@ def test_nothing_has_a_name_that_two_stacks_could_fight_over():
 
 @pytest.mark.parametrize("literal", [r"arn:aws:", r"\b[a-z]{2}-[a-z]+-\d\b", r"\b\d{12}\b", r"amazonaws\.com"])
 def test_no_partition_region_or_account_is_written_down(literal):
-    assert not re.search(literal, TEXT)
+    without_regions_of_genesys = re.sub(
+        r"(?s)(  GenesysRegion:\n.*?AllowedValues:\n).*?(    Description:)", r"\1\2", TEXT
+    )
+    assert without_regions_of_genesys != TEXT
+    assert not re.search(literal, without_regions_of_genesys)
+
+
+def test_the_regions_are_those_whose_hosts_are_known():
+    assert TEMPLATE["Parameters"]["GenesysRegion"]["AllowedValues"] == ["", *DOMAINS]
+
+
+def test_when_the_deployment_goes_the_token_function_is_told():
+    assert RESOURCES["TokenRevocation"]["Type"].startswith("Custom::")
+    assert RESOURCES["TokenRevocation"]["Properties"]["ServiceToken"] == {"Fn::GetAtt": ["TokenFunction", "Arn"]}
 
 
 # ---- what each may do ------------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
 """Fakes: a clock that only sleeping moves, a session that answers from a list, and builders for domain objects."""
 
+import copy
 import json
 
 import requests
 
-from routing_weights.distribution import Member, Queue
+from routing_weights.distribution import Member, Queue, Target
 from routing_weights.plan import Plan, parse_plan
 
 SMALLEST_PLAN = {
@@ -12,7 +13,7 @@ SMALLEST_PLAN = {
     "member_weights": {"agent-1": 0.4, "agent-2": 0.35, "agent-3": 0.25},
     "overflow_threshold": 0.85,
     "utilization_target": 0.8,
-    "strategy_reference": "balanced-v1",
+    "strategy_reference": "longest-available-agent",
 }
 
 
@@ -24,8 +25,15 @@ def member(user_id, weight=0.0, *, active=True, skills=(), **native):
     return Member(user_id, weight, active, tuple(skills), native)
 
 
-def queue(*members, queue_id="queue-001", overflow_threshold=0.85, wrap_up_timeout_s=30.0):
-    return Queue(queue_id, overflow_threshold, wrap_up_timeout_s, tuple(members))
+def queue(*members, queue_id="queue-001", native=None, **settings):
+    """`settings` beside an overflow threshold of 0.85 and a wrap-up time-out of 30 s."""
+    held = {"overflow_threshold": 0.85, "wrap_up_timeout_s": 30.0} | settings
+    return Queue(queue_id, held, tuple(members), native or {})
+
+
+def target(weights, *, values=None, joins=False, **settings):
+    """What a queue will hold; the values are the weights themselves unless they are given."""
+    return Target(weights, weights if values is None else values, settings, joins)
 
 
 class FakeTime:
@@ -72,6 +80,77 @@ class FakeSession:
 
     def delete(self, url, **options):
         return self.request("DELETE", url, **options)
+
+
+class FakePlatform:
+    """A session that answers like contract `platform`'s API, from a queue, its members and skills held in memory.
+
+    `scripted` has, by method, what the next requests get in place of the real answer: a response, or a function of no
+    arguments that returns one, or None to go on as usual after whatever it did.
+    """
+
+    def __init__(self, raw, members=(), skills=(), *, granted=100):
+        self.raw, self.members, self.skills, self.granted = raw, list(members), list(skills), granted
+        self.sent, self.scripted = [], {}
+
+    def request(self, method, url, *, params=None, json=None, **_):
+        path = url.removeprefix("https://genesys.example.com/api/v2")
+        self.sent.append((method, path, params if method == "GET" else json))
+        script = self.scripted.get(method, [])
+        given = script.pop(0) if script else None
+        given = given() if callable(given) else given
+        return self.answer(method, path, params or {}, copy.deepcopy(json)) if given is None else given
+
+    def written(self):
+        return [request for request in self.sent if request[0] != "GET"]
+
+    def count(self, method, ending=""):
+        return sum(sent == method and path.endswith(ending) for sent, path, _ in self.sent)
+
+    def answer(self, method, path, params, body):
+        """What the platform does and answers when nothing is scripted."""
+        match method, path.strip("/").split("/"):
+            case "GET", parts:
+                return self._get(parts, params)
+            case "PUT", ["routing", "queues", _]:
+                self.raw = body
+                return answer(200, body)
+            case "PUT" | "POST", ["users", user, "routingskills", *skill]:
+                return self._assign(self.member(user)["user"]["skills"], skill, body)
+            case "PATCH", ["routing", "queues", _, "members", *user]:
+                for change in [body] if user else body:
+                    self.member(change["id"]).update(change)
+                return answer(202, b"")
+        raise AssertionError(f"the platform has no {method} {path}")
+
+    def _get(self, parts, params):
+        match parts:
+            case ["routing", "queues", _]:
+                return answer(200, self.raw)
+            case ["routing", "queues", _, "members"]:
+                first = (params["pageNumber"] - 1) * self.granted
+                page = self.members[first : first + self.granted]
+                return answer(200, {"entities": page, "pageSize": self.granted, "pageNumber": params["pageNumber"]})
+            case ["routing", "skills"]:
+                return answer(200, {"entities": [s for s in self.skills if s["name"].startswith(params["name"])]})
+            case ["routing", "skills", skill]:
+                found = [entry for entry in self.skills if entry["id"] == skill]
+                return answer(200, found[0]) if found else answer(404, {"code": "not.found"})
+        raise AssertionError(f"the platform has no GET {parts}")
+
+    @staticmethod
+    def _assign(held, skill, body):
+        """A PUT changes the proficiency of a skill that is assigned, a POST assigns one."""
+        assigned = [entry for entry in held if entry["id"] == body["id"]]
+        if skill and not assigned:
+            return answer(404, {"code": "not.found", "message": "Not assigned."})
+        if not assigned:
+            held.append({})
+        (assigned or held)[-1].update(body)
+        return answer(200 if skill else 201, body)
+
+    def member(self, user_id):
+        return next(entity for entity in self.members if entity["id"] == user_id)
 
 
 class FakeSecret:

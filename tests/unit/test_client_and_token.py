@@ -1,5 +1,9 @@
 """One refresh for everybody after a 401; refusals explained; tokens issued, kept and revoked; errors on the wire."""
 
+import base64
+import json
+from datetime import UTC, datetime
+
 import pytest
 import requests
 from hypothesis import given
@@ -8,23 +12,32 @@ from hypothesis import strategies as st
 from routing_weights import errors
 from routing_weights.api import problem_of
 from routing_weights.errors import (
+    ConfigurationInvalid,
     Forbidden,
     GenesysAnswerInvalid,
     GenesysRefused,
     GenesysUnavailable,
     PlanInvalid,
+    QueueChanged,
     RoutingWeightsError,
     StoreUnavailable,
     Unauthorized,
     from_wire,
 )
+from routing_weights.genesys import connect, teardown
 from routing_weights.genesys.client import GenesysClient
-from routing_weights.genesys.contracts import score
+from routing_weights.genesys.contracts import platform, score
 from routing_weights.genesys.token import StoredTokens, TokenIssuer, fingerprint, refresh_after_s
 from routing_weights.genesys.transport import Deadline, Transport
-from tests.unit.fakes import FakeSecret, FakeSession, answer
+from routing_weights.run import Run
+from routing_weights.settings import GenesysCaller, TokenSettings
+from tests.unit.fakes import FakeSecret, FakeSession, answer, plan
 
-SCOPES = {"GET": "routing:queue:read", "PATCH": "routing:queue:write"}
+BASE = "https://genesys.example.com"
+
+
+def needs(method, path):
+    return f"the right to {method} {path}"
 
 
 class FakeTokens:
@@ -59,7 +72,7 @@ def send_over(fake_time):
 
 @pytest.fixture
 def client(send_over):
-    return lambda *answers: GenesysClient("https://genesys.example.com", FakeTokens(), send_over(*answers), SCOPES)
+    return lambda *answers: GenesysClient(BASE, FakeTokens(), send_over(*answers), needs)
 
 
 def bearers(client):
@@ -77,18 +90,52 @@ def test_get_returns_the_document(client):
     assert sent["headers"] == {"Authorization": "Bearer token-0", "Accept": "application/json"}
 
 
-@pytest.mark.parametrize("status", [200, 202, 204])
-def test_patch_sends_body_and_idempotency_key_and_takes_every_kind_of_yes(client, status):
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+@pytest.mark.parametrize("method", ["PATCH", "PUT", "POST"])
+def test_a_write_sends_body_and_idempotency_key_and_takes_every_kind_of_yes(client, method, status):
     genesys = client(answer(status, b""))
-    genesys.patch("/x", {"score": 0.5}, idempotency_key="d-1:member:a")
+    genesys.write(method, "/x", {"score": 0.5}, idempotency_key="d-1:member:a")
     (sent,) = genesys.transport.session.sent
-    assert (sent["method"], sent["json"]) == ("PATCH", {"score": 0.5})
+    assert (sent["method"], sent["url"], sent["json"]) == (method, f"{BASE}/x", {"score": 0.5})
     assert sent["headers"]["X-Genesys-Idempotency-Key"] == "d-1:member:a"
+
+
+def test_a_write_without_an_idempotency_key_sends_none(client):
+    genesys = client(answer(200))
+    genesys.write("PUT", "/x", {})
+    assert genesys.transport.session.sent[0]["headers"] == {
+        "Authorization": "Bearer token-0",
+        "Accept": "application/json",
+    }
+
+
+def test_a_body_that_can_be_called_is_made_right_before_each_attempt(client):
+    genesys = client(answer(503), answer(429, Retry_After="1"), answer(401), answer(200))
+    made = []
+
+    def body():
+        made.append(len(genesys.transport.session.sent))
+        return {"attempt": len(made)}
+
+    genesys.write("PUT", "/x", body)
+    assert [sent["json"] for sent in genesys.transport.session.sent] == [{"attempt": n} for n in (1, 2, 3, 4)]
+    assert made == [0, 1, 2, 3]
+
+
+def test_where_the_body_cannot_be_made_nothing_is_sent_and_its_error_is_the_writes(client):
+    genesys = client(answer(200))
+
+    def body():
+        raise QueueChanged("Somebody was faster.")
+
+    with pytest.raises(QueueChanged):
+        genesys.write("PUT", "/x", body)
+    assert genesys.transport.session.sent == []
 
 
 def test_a_401_refreshes_once_and_repeats_the_original_request(client):
     genesys = client(answer(401), answer(202))
-    genesys.patch("/x", {"score": 0.5}, idempotency_key="k")
+    genesys.write("PATCH", "/x", {"score": 0.5}, idempotency_key="k")
     first, second = genesys.transport.session.sent
     assert genesys.tokens.refused == ["token-0"]
     assert bearers(genesys) == ["Bearer token-0", "Bearer token-1"]
@@ -115,18 +162,21 @@ def test_a_token_that_others_stored_and_genesys_refuses_too_is_followed_by_a_new
 
 
 @pytest.mark.parametrize(
-    ("act", "scope"),
+    ("act", "what"),
     [
-        (lambda genesys: genesys.get("/x"), "routing:queue:read"),
-        (lambda genesys: genesys.patch("/x", {}, idempotency_key="k"), "routing:queue:write"),
+        (lambda genesys: genesys.get("/x"), "GET /x"),
+        (lambda genesys: genesys.write("PATCH", "/x", {}), "PATCH /x"),
     ],
     ids=["GET", "PATCH"],
 )
-def test_a_403_names_the_scope_and_what_to_do(client, act, scope):
+def test_a_403_names_what_the_request_needs_and_what_to_do(client, act, what):
     genesys = client(answer(403, {"code": "missing.scope"}))
     with pytest.raises(Forbidden) as caught:
         act(genesys)
-    assert f"it needs the scope {scope}. Add the scope to the client" in caught.value.message
+    assert caught.value.message == (
+        f"The OAuth client may not do {what}: it needs the right to {what}. "
+        "Grant it in the Genesys admin console, then send the plan again."
+    )
     assert caught.value.details == {"http_status": 403, "genesys_code": "missing.scope"}
     assert genesys.tokens.refused == []
 
@@ -134,7 +184,7 @@ def test_a_403_names_the_scope_and_what_to_do(client, act, scope):
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (201, GenesysAnswerInvalid),
+        (203, GenesysAnswerInvalid),
         (302, GenesysAnswerInvalid),
         (399, GenesysAnswerInvalid),
         (400, GenesysRefused),
@@ -269,12 +319,13 @@ def test_the_representation_of_stored_tokens_shows_no_token(stored):
 
 @pytest.fixture
 def issuer(send_over, fake_time):
-    def make(*answers, held=None):
+    def make(*answers, held=None, contract=score):
         return TokenIssuer(
             secret=FakeSecret(held),
             transport=send_over(*answers),
-            token_request=lambda: score.token_request("https://login.example.com", "client-id", "client-secret"),
+            token_request=lambda: contract.token_request("https://login.example.com", "client-id", "client-secret"),
             revoke_url="https://genesys.example.com/api/v2/tokens/me",
+            revoke_refused=contract is score,
             wall_clock=fake_time.wall_clock,
         )
 
@@ -286,6 +337,7 @@ def methods(issuer):
 
 
 GRANTED = answer(200, {"access_token": "new", "expires_in": 3600})
+PAIR = base64.b64encode(b"client-id:client-secret").decode()
 
 
 def test_the_first_token_is_issued_and_stored_with_its_times(issuer, fake_time):
@@ -306,6 +358,31 @@ def test_the_request_for_a_token_speaks_the_contracts_dialect(issuer):
         "client_secret": "client-secret",
         "scope": "routing:queue:read routing:queue:write webhooks:write analytics:queue:read",
     }
+
+
+def test_the_platforms_request_for_a_token_is_a_form_with_basic_credentials_and_asks_for_no_scope(issuer):
+    tokens = issuer(GRANTED, contract=platform)
+    tokens.refresh("")
+    (sent,) = tokens.transport.session.sent
+    assert (sent["method"], sent["url"]) == ("POST", "https://login.example.com/oauth/token")
+    assert sent["data"] == {"grant_type": "client_credentials"}
+    assert sent["headers"] == {"Authorization": f"Basic {PAIR}"}
+    assert "json" not in sent
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_basic_credentials_are_the_pair_in_utf_8(client_id, client_secret):
+    request = platform.token_request("https://login.example.com", client_id, client_secret)
+    scheme, encoded = request.arguments["headers"]["Authorization"].split()
+    assert (scheme, base64.b64decode(encoded).decode()) == ("Basic", f"{client_id}:{client_secret}")
+
+
+@pytest.mark.parametrize("contract", [score, platform])
+def test_the_representation_of_a_request_for_a_token_shows_no_secret(contract):
+    shown = repr(contract.token_request("https://login.example.com", "client-id", "client-secret"))
+    assert "https://login.example.com/oauth/token" in shown
+    assert "client-secret" not in shown
+    assert PAIR not in shown
 
 
 def test_two_callers_with_the_same_refused_token_refresh_once(issuer, fake_time):
@@ -339,6 +416,37 @@ def test_a_revocation_that_fails_does_not_matter(issuer, outcome):
     tokens = issuer(outcome, GRANTED, held={"access_token": "old", "refresh_at": 9e9})
     assert tokens.refresh(fingerprint("old")) is True
     assert tokens.secret.value["access_token"] == "new"
+
+
+def test_on_the_platform_a_refused_token_is_replaced_and_not_revoked(issuer):
+    held = {"access_token": "old", "refresh_at": 9e9}
+    tokens = issuer(GRANTED, held=held, contract=platform)
+    assert (tokens.refresh(fingerprint("old")), methods(tokens)) == (True, ["POST"])
+    assert tokens.secret.value["access_token"] == "new"
+
+
+@pytest.mark.parametrize("contract", [score, platform])
+def test_with_the_deployment_its_token_is_revoked_and_forgotten(issuer, contract):
+    tokens = issuer(answer(200), held={"access_token": "old", "refresh_at": 9e9}, contract=contract)
+    tokens.tear_down()
+    (sent,) = tokens.transport.session.sent
+    assert (sent["method"], sent["url"]) == ("DELETE", "https://genesys.example.com/api/v2/tokens/me")
+    assert sent["headers"] == {"Authorization": "Bearer old"}
+    assert tokens.secret.value == {}
+
+
+@pytest.mark.parametrize("outcome", [answer(401), answer(500), requests.ConnectionError("gone")])
+def test_a_token_that_cannot_be_revoked_is_forgotten_all_the_same(issuer, outcome):
+    tokens = issuer(outcome, held={"access_token": "old"})
+    tokens.tear_down()
+    assert tokens.secret.value == {}
+
+
+@pytest.mark.parametrize("held", [{}, {"access_token": ""}])
+def test_a_deployment_that_never_had_a_token_has_nothing_to_revoke(issuer, held):
+    tokens = issuer(answer(200), held=held)
+    tokens.tear_down()
+    assert (methods(tokens), tokens.secret.writes) == ([], 0)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 302])
@@ -389,6 +497,7 @@ def test_the_request_for_a_token_is_retried_like_any_other(issuer):
     assert tokens.refresh("") is True
 
 
+@pytest.mark.parametrize("contract", [score, platform])
 @pytest.mark.parametrize(
     "outcomes",
     [
@@ -399,16 +508,112 @@ def test_the_request_for_a_token_is_retried_like_any_other(issuer):
     ],
     ids=["refused", "unreachable", "granted", "revocation failed"],
 )
-def test_neither_messages_nor_logs_of_the_issuer_hold_a_secret(issuer, outcomes, logs):
-    tokens = issuer(*outcomes, held={"access_token": "held-token", "refresh_at": 0})
+def test_neither_messages_nor_logs_of_the_issuer_hold_a_secret(issuer, outcomes, contract, logs):
+    tokens = issuer(*outcomes, held={"access_token": "held-token", "refresh_at": 0}, contract=contract)
     said = ""
     try:
         tokens.refresh(fingerprint("held-token"))
-    except (Unauthorized, GenesysUnavailable) as error:
+    except (Unauthorized, GenesysUnavailable, GenesysAnswerInvalid) as error:
         said = str(error) + repr(error)
     said += repr(logs())
-    for secret in ("client-secret", "held-token", "'new'", '"new"'):
+    for secret in ("client-secret", PAIR, "held-token", "'new'", '"new"'):
         assert secret not in said
+
+
+def test_an_answer_that_repeats_the_basic_credentials_does_not_pass_them_on(issuer):
+    tokens = issuer(answer(401, {"error_description": f"Basic {PAIR} is wrong", "error": PAIR}), contract=platform)
+    with pytest.raises(Unauthorized) as caught:
+        tokens.refresh("")
+    assert PAIR not in str(caught.value)
+    assert caught.value.details["genesys_message"] == "Basic [hidden] is wrong"
+
+
+# ---- the end of a deployment -----------------------------------------------------------------------------------------
+
+SIGNED_URL = "https://bucket.s3.example.com/answer?X-Amz-Signature=abc"
+EVENT = {
+    "RequestType": "Delete",
+    "ResponseURL": SIGNED_URL,
+    "StackId": "arn:stack",
+    "RequestId": "request-1",
+    "LogicalResourceId": "TokenRevocation",
+    "PhysicalResourceId": "physical-1",
+}
+
+
+@pytest.fixture
+def cloudformation(monkeypatch):
+    """Takes what is sent to CloudFormation, in place of a connection, and answers with `status`."""
+
+    class CloudFormation:
+        status = 200
+
+        def __init__(self):
+            self.told = []
+
+        def send(self, request, **options):
+            self.told.append((request, options))
+            return answer(self.status)
+
+    taker = CloudFormation()
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", taker.send)
+    return taker
+
+
+def told(cloudformation):
+    ((request, _),) = cloudformation.told
+    return json.loads(request.body)
+
+
+def refusing(error):
+    def revoke():
+        raise error
+
+    return revoke
+
+
+def test_when_the_deployment_goes_the_token_is_revoked_and_cloudformation_told(cloudformation):
+    revoked = []
+    assert teardown.answer(EVENT, lambda: revoked.append("token")) is True
+    ((request, options),) = cloudformation.told
+    assert revoked == ["token"]
+    assert (request.method, request.url) == ("PUT", SIGNED_URL)
+    assert request.headers["Content-Type"] == ""  # the URL is signed for a body without one
+    assert options["timeout"] == (3.05, 10.0)
+    assert told(cloudformation) == {
+        "Status": "SUCCESS",
+        "Reason": "",
+        "PhysicalResourceId": "physical-1",
+        "StackId": "arn:stack",
+        "RequestId": "request-1",
+        "LogicalResourceId": "TokenRevocation",
+    }
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update"])
+def test_while_the_deployment_stays_nothing_is_revoked(cloudformation, kind):
+    event = {name: value for name, value in EVENT.items() if name != "PhysicalResourceId"} | {"RequestType": kind}
+    assert teardown.answer(event, refusing(AssertionError("revoked"))) is True
+    assert (told(cloudformation)["Status"], told(cloudformation)["PhysicalResourceId"]) == ("SUCCESS", "token")
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("No secret."), ConfigurationInvalid("Wrong."), Forbidden("No.")])
+def test_a_token_that_stays_does_not_keep_the_stack_from_going(cloudformation, error, logs):
+    assert teardown.answer(EVENT, refusing(error)) is True
+    assert told(cloudformation)["Status"] == "SUCCESS"
+    assert told(cloudformation)["Reason"] == f"The token was not revoked, and ends by itself: {error.message}"
+    assert [line["reason"] for line in logs()] == [error.message]
+
+
+@pytest.mark.xfail(strict=True, reason="only errors of ours are caught, so any other leaves CloudFormation waiting")
+def test_not_even_a_bug_keeps_the_stack_from_going(cloudformation):
+    teardown.answer(EVENT, refusing(KeyError("access_token")))
+    assert told(cloudformation)["Status"] == "SUCCESS"
+
+
+def test_an_answer_that_cloudformation_does_not_take_is_told(cloudformation):
+    cloudformation.status = 403
+    assert teardown.answer(EVENT, lambda: None) is False
 
 
 # ---- errors on the wire ----------------------------------------------------------------------------------------------
@@ -495,3 +700,73 @@ def test_only_what_may_pass_by_itself_is_retryable():
         "GenesysUnavailable",
         "StoreUnavailable",
     }
+
+
+# ---- what a function speaks ------------------------------------------------------------------------------------------
+
+
+class Context:
+    @staticmethod
+    def get_remaining_time_in_millis():
+        return 60_000
+
+
+COMMON = {
+    "max_retry_after_s": 5,
+    "token_secret": "token",
+    "documents_bucket": "documents",
+    "token_function": "function",
+}
+SCORE = COMMON | {"genesys_contract": "score", "genesys_base_url": "https://genesys.example.com"}
+PLATFORM = COMMON | {"genesys_contract": "platform", "genesys_region": "eu-central-1"}
+RUN = Run(distribution_id="d-1", execution_arn="arn", started_at=datetime(2026, 1, 31, 8, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "url", "actuator"),
+    [
+        (SCORE, score.ScoreContract, "https://genesys.example.com", "score"),
+        (PLATFORM, platform.PlatformContract, "https://api.mypurecloud.de", "ring"),
+        (PLATFORM | {"actuator": "joined"}, platform.PlatformContract, "https://api.mypurecloud.de", "joined"),
+    ],
+)
+def test_a_function_speaks_the_deployments_contract_with_its_actuator(fields, kind, url, actuator):
+    genesys = connect.contract(GenesysCaller(**fields), Context(), RUN, plan())
+    assert type(genesys) is kind
+    assert (genesys.client.base_url, genesys.actuation.actuator.name) == (url, actuator)
+    assert genesys.client.needs is (score.needs if kind is score.ScoreContract else platform.needs)
+
+
+def test_a_function_speaks_the_plans_actuator_before_the_deployments():
+    genesys = connect.contract(GenesysCaller(**PLATFORM), Context(), RUN, plan(actuator="joined"))
+    assert (genesys.actuation.actuator.name, genesys.per_write) == ("joined", 100)
+
+
+@pytest.mark.parametrize(
+    ("fields", "revokes", "url"),
+    [
+        (SCORE, True, "https://genesys.example.com/api/v2/tokens/me"),
+        (PLATFORM, False, "https://api.mypurecloud.de/api/v2/tokens/me"),
+    ],
+    ids=["score", "platform"],
+)
+def test_only_contract_score_revokes_a_refused_token(fields, revokes, url):
+    found = connect.issuer(TokenSettings(credentials_secret="credentials", **fields), Context())
+    assert (found.revoke_refused, found.revoke_url) == (revokes, url)
+
+
+@pytest.mark.parametrize(("fields", "part"), [(SCORE, "json"), (PLATFORM, "data")], ids=["score", "platform"])
+def test_credentials_are_read_when_a_token_is_asked_for_and_sent_as_the_contract_says(aws, fields, part):
+    found = connect.issuer(TokenSettings(credentials_secret="credentials", **fields), Context())
+    pair = json.dumps({"client_id": "id", "client_secret": "s"})
+    aws("secretsmanager").create_secret(Name="credentials", SecretString=pair)
+    request = found.token_request()
+    assert part in request.arguments
+    assert request.url == f"{TokenSettings(credentials_secret='credentials', **fields).login_url}/oauth/token"
+
+
+@pytest.mark.parametrize(
+    ("method", "scope"), [("GET", "the scope routing:queue:read"), ("PATCH", "the scope routing:queue:write")]
+)
+def test_under_score_a_request_needs_a_scope(method, scope):
+    assert score.needs(method, "/api/v2/routing/queues/queue-001") == scope

@@ -10,23 +10,32 @@ from hypothesis import strategies as st
 from routing_weights.distribution import (
     Queue,
     Status,
+    as_targeted,
     balance_accuracy,
+    members_to_write,
     named,
     require_members,
     same,
+    settings_to_write,
     unsettled,
-    writes,
 )
 from routing_weights.errors import MemberNotInQueue
-from tests.unit.fakes import member, queue
+from tests.unit.fakes import member, queue, target
 
 shares = st.floats(0, 1, allow_nan=False)
 holdings = st.none() | shares
 ids = st.sampled_from([f"m{i}" for i in range(12)])
 
 
-def written(requested, *members):
-    return [(changed.user_id, weight) for changed, weight in writes(requested, queue(*members))]
+def written(requested, *members, raise_first=False, **values):
+    wanted = target(requested, **values)
+    changes = members_to_write(wanted, queue(*members), raise_first=raise_first)
+    return [(changed.user_id, wanted.values[changed.user_id]) for changed in changes]
+
+
+def holding(held):
+    """A queue whose members hold these weights."""
+    return queue(*(member(name, weight) for name, weight in held.items()))
 
 
 @st.composite
@@ -37,7 +46,7 @@ def sums_of_at_most_one(draw, names):
     return {name: part / whole for name, part in zip(names, parts, strict=True)}
 
 
-# ---- writes ----------------------------------------------------------------------------------------------------------
+# ---- members to write ------------------------------------------------------------------------------------------------
 
 
 def test_a_member_that_holds_its_weight_is_not_written():
@@ -82,19 +91,112 @@ def test_no_moment_of_the_run_holds_a_sum_above_one(data, names):
     for name, weight in written(requested, *(member(name, held[name]) for name in listing)):
         now[name] = weight
         assert math.fsum(now.values()) <= most
-    assert unsettled(requested, now) == []
+    assert unsettled(target(requested), holding(now)) == []
 
 
-@given(st.dictionaries(ids, shares, min_size=1), st.dictionaries(ids, holdings))
-def test_each_member_is_written_at_most_once_and_only_when_it_differs(requested, held):
-    changes = writes(requested, queue(*(member(name, weight) for name, weight in held.items())))
-    assert len({changed.user_id for changed, _ in changes}) == len(changes)
-    assert all(not same(changed.weight, weight) and requested[changed.user_id] == weight for changed, weight in changes)
+@given(st.data(), st.dictionaries(ids, shares, min_size=1), st.dictionaries(ids, holdings))
+def test_each_member_is_written_at_most_once_and_only_when_it_differs(data, requested, held):
+    changes = members_to_write(target(requested), holding(held), raise_first=data.draw(st.booleans()))
+    assert len({changed.user_id for changed in changes}) == len(changes)
+    assert all(not same(changed.weight, requested[changed.user_id]) for changed in changes)
+    assert {changed.user_id for changed in changes} == {
+        name for name in requested.keys() & held.keys() if not same(held[name], requested[name])
+    }
 
 
 @given(st.dictionaries(ids, shares, min_size=1))
 def test_a_queue_that_holds_the_plan_needs_no_write(requested):
     assert written(requested, *(member(name, weight) for name, weight in requested.items())) == []
+
+
+def test_where_no_sum_is_refused_raising_goes_before_lowering():
+    requested = {"a": 0.2, "b": 0.0, "c": 0.3, "d": 0.1}
+    held = [member("d", 0.3), member("c", 0.1), member("b", 0.4), member("a", 0.0)]
+    assert written(requested, *held, raise_first=True) == [("c", 0.3), ("a", 0.2), ("d", 0.1), ("b", 0.0)]
+
+
+@given(st.data(), st.dictionaries(ids, st.booleans(), min_size=1))
+def test_raising_first_never_leaves_fewer_agents_than_the_smaller_of_before_and_after(data, held):
+    requested = {name: data.draw(st.booleans()) for name in held}
+    weights = {name: float(joined) for name, joined in requested.items()}
+    before = [member(name, float(joined), value=joined) for name, joined in held.items()]
+    now, fewest = dict(held), min(sum(held.values()), sum(requested.values()))
+    for name, joined in written(weights, *before, raise_first=True, values=requested):
+        now[name] = joined
+        assert sum(now.values()) >= fewest
+    assert now == requested
+
+
+def test_what_is_compared_is_the_value_on_the_wire_and_not_the_weight_it_stands_for():
+    held = [member("a", 0.5, value=3), member("b", 0.5, value=4), member("c", 0.5, value=None)]
+    changes = written(dict.fromkeys("abc", 0.5), *held, values=dict.fromkeys("abc", 3), raise_first=True)
+    assert changes == [("b", 3), ("c", 3)]
+
+
+# ---- the queue's own settings ----------------------------------------------------------------------------------------
+
+
+def test_only_the_settings_that_the_target_names_and_the_queue_does_not_hold_are_written():
+    held = queue(overflow_threshold=0.85, wrap_up_timeout_s=30.0, skill_evaluation_method="ALL", bullseye_rings=0)
+    wanted = target({}, overflow_threshold=0.85 + 1e-10, wrap_up_timeout_s=20, skill_evaluation_method="BEST")
+    assert settings_to_write(wanted, held) == {"wrap_up_timeout_s": 20, "skill_evaluation_method": "BEST"}
+
+
+@pytest.mark.parametrize("held", [{}, {"skill_evaluation_method": None}])
+def test_a_setting_that_genesys_does_not_hold_is_written(held):
+    assert settings_to_write(target({}, skill_evaluation_method="BEST"), queue(**held)) == {
+        "skill_evaluation_method": "BEST"
+    }
+
+
+@pytest.mark.parametrize(("held", "found"), [(0.7, 0.7), (1, 1), (None, None), ("0.7", None)])
+def test_a_queues_overflow_threshold_is_a_number_or_none(held, found):
+    assert queue(overflow_threshold=held).overflow_threshold == found
+
+
+def test_a_queue_without_the_setting_has_no_overflow_threshold():
+    assert Queue("queue-001", {}, ()).overflow_threshold is None
+
+
+@pytest.mark.parametrize(("native", "skill_id"), [({}, None), ({"skill_id": None}, None), ({"skill_id": "s"}, "s")])
+def test_a_queue_names_the_skill_that_carries_its_weights(native, skill_id):
+    assert queue(native=native).skill_id == skill_id
+
+
+# ---- the queue as it will be -----------------------------------------------------------------------------------------
+
+
+def joinable(user_id, *, active, on_queue):
+    return member(user_id, 0.0, active=active, on_queue=on_queue)
+
+
+def active_after(values, *members, joins=True):
+    wanted = target(dict.fromkeys(values, 0.0), values=values, joins=joins)
+    return [held.user_id for held in as_targeted(queue(*members), wanted).members if held.active]
+
+
+def test_those_who_will_be_joined_and_are_on_queue_will_be_active():
+    held = [
+        joinable("joins", active=False, on_queue=True),
+        joinable("stays", active=True, on_queue=True),
+        joinable("leaves", active=True, on_queue=True),
+        joinable("off queue", active=False, on_queue=False),
+        joinable("not named", active=True, on_queue=True),
+    ]
+    values = {"joins": True, "stays": True, "leaves": False, "off queue": True}
+    assert active_after(values, *held) == ["joins", "stays", "not named"]
+
+
+@given(st.dictionaries(ids, st.booleans(), min_size=1))
+def test_a_plan_that_takes_everybody_out_leaves_no_active_agent(held):
+    members = [joinable(name, active=active, on_queue=True) for name, active in held.items()]
+    assert active_after(dict.fromkeys(held, False), *members) == []
+
+
+@pytest.mark.parametrize("values", [{"a": False}, {"a": 6}, {"a": 0.0}])
+def test_where_the_values_do_not_join_everybody_stays_as_it_is(values):
+    before = queue(joinable("a", active=True, on_queue=True), joinable("b", active=False, on_queue=True))
+    assert as_targeted(before, target({"a": 0.0}, values=values)) == before
 
 
 # ---- same ------------------------------------------------------------------------------------------------------------
@@ -112,9 +214,17 @@ def test_a_queue_that_holds_the_plan_needs_no_write(requested):
         (None, None, False),
         (math.nan, math.nan, False),
         (3600.0, 3600.0 + 1e-6, False),
+        (3, 3.0, True),
+        (True, True, True),
+        (True, False, False),
+        ("BEST", "BEST", True),
+        ("BEST", "ALL", False),
+        ("BEST", None, False),
+        (None, "BEST", False),
+        ("1", 1.0, False),
     ],
 )
-def test_two_weights_are_the_same_within_a_billionth_and_nothing_equals_none(a, b, equal):
+def test_two_values_are_the_same_within_a_billionth_and_nothing_equals_none(a, b, equal):
     assert same(a, b) is equal
 
 
@@ -163,7 +273,8 @@ def test_a_sentence_names_the_first_members_and_counts_the_others(count, sentenc
 
 def test_a_member_is_unsettled_until_it_holds_the_requested_weight():
     held = {"c": 0.1, "b": 0.2 + 1e-10, "extra": 0.9, "none": None}
-    assert unsettled({"none": 0.0, "c": 0.3, "b": 0.2, "absent": 0.0}, held) == ["absent", "c", "none"]
+    wanted = target({"none": 0.0, "c": 0.3, "b": 0.2, "absent": 0.0})
+    assert unsettled(wanted, holding(held)) == ["absent", "c", "none"]
 
 
 @pytest.mark.parametrize(
@@ -211,12 +322,17 @@ members = st.builds(
     skills=st.lists(st.text(max_size=5), max_size=3),
     page=st.integers(1, 50),
     routing_type=st.sampled_from(["Automatic", "Manual"]),
+    value=st.none() | st.booleans() | st.integers(1, 6) | shares,
 )
 queues = st.builds(
-    lambda found, threshold, wrap_up: queue(*found, overflow_threshold=threshold, wrap_up_timeout_s=wrap_up),
+    lambda found, threshold, wrap_up, method, native: queue(
+        *found, overflow_threshold=threshold, wrap_up_timeout_s=wrap_up, skill_evaluation_method=method, native=native
+    ),
     st.lists(members, max_size=5),
     holdings,
     holdings,
+    st.none() | st.sampled_from(["BEST", "ALL"]),
+    st.dictionaries(st.sampled_from(["raw", "skill_id"]), st.none() | st.text(max_size=5) | st.just({"rules": [1]})),
 )
 
 

@@ -73,7 +73,7 @@ def test_the_smallest_plan_has_the_documented_defaults():
         ("required_skills", ["s"] * 20),
         ("requested_by", "r" * 200),
         ("reason", "Ünïcode ✓ " * 100),
-        ("strategy_reference", "v1.2_b-3"),
+        ("strategy_reference", "ring-by-weight"),
     ],
 )
 def test_a_value_on_the_edge_is_accepted(field, value):
@@ -158,6 +158,11 @@ def test_normalize_rounds_down():
 
 @given(weight_sets)
 def test_normalized_weights_never_sum_to_more_than_one(weights):
+    assert weight_sum(normalized(weights)) <= 1
+
+
+@given(big_sums)
+def test_scaled_weights_do_not_even_sum_to_more_than_one_before_rounding(weights):
     assert sum(exact(weight) for weight in normalized(weights).values()) <= 1
 
 
@@ -376,7 +381,7 @@ def test_all_errors_are_reported_at_once():
             "queue_id": "a/b",
             "member_weights": {"a": 1.5, "b c": 0.1, "d": "0.5"},
             "overflow_threshold": -1,
-            "strategy_reference": "s",
+            "strategy_reference": "ring-by-weight",
             "projected_load": -1,
             "surprise": 1,
         }
@@ -517,7 +522,7 @@ def test_another_plan_has_another_fingerprint(change):
 def test_the_canonical_text_is_compact_sorted_and_without_defaults():
     assert plan(member_weights={"b": 0.25, "a": 1e-7}).canonical() == (
         '{"member_weights":{"a":1e-07,"b":0.25},"overflow_threshold":0.85,"queue_id":"queue-001",'
-        '"strategy_reference":"balanced-v1","utilization_target":0.8}'
+        '"strategy_reference":"longest-available-agent","utilization_target":0.8}'
     )
 
 

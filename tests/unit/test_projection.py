@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from routing_weights.distribution import as_targeted
 from routing_weights.errors import QueueSaturated, SkillNotCovered
 from routing_weights.projection import Forecast, project
-from tests.unit.fakes import member, plan, queue
+from tests.unit.fakes import member, plan, queue, target
 
 
 def agents(active, *, inactive=0, skills=()):
@@ -185,6 +186,89 @@ def test_a_queue_without_active_agents_is_not_reproached_for_its_skills():
     assert "Billing" not in found.reason
     with pytest.raises(QueueSaturated):
         found.raise_if_blocked()
+
+
+# ---- overflow without a group to overflow to -------------------------------------------------------------------------
+
+
+def gated(active, load, *, overflow_gate=True, limit=0.95, members=None, source="plan", **fields):
+    held = queue(*(agents(active) if members is None else members))
+    wanted = plan(**{"utilization_target": 1.0} | fields)
+    return project(wanted, held, Forecast(load, source), limit=limit, overflow_gate=overflow_gate)
+
+
+@pytest.mark.parametrize(("load", "verdict"), [(0.0, "pass"), (8.5, "pass"), (8.50001, "blocked"), (9.4, "blocked")])
+def test_the_gate_holds_the_load_per_active_agent_against_the_overflow_threshold(load, verdict):
+    assert gated(10, load, overflow_threshold=0.85).verdict == verdict
+
+
+@pytest.mark.parametrize(("active", "load", "threshold"), [(60, 45.6, 0.76), (3, 0.9, 0.3), (7, 4.9, 0.7), (2, 0, 0)])
+def test_a_load_at_exactly_the_overflow_threshold_passes(active, load, threshold):
+    assert gated(active, load, overflow_threshold=threshold).verdict == "pass"
+
+
+def test_without_the_gate_the_overflow_threshold_blocks_nothing():
+    assert gated(10, 9.0, overflow_threshold=0.1, overflow_gate=False).verdict == "pass"
+    assert (
+        project(plan(utilization_target=1.0), queue(*agents(10)), Forecast(9.0, "plan"), limit=0.95).verdict == "pass"
+    )
+
+
+def test_a_queue_that_would_overflow_is_explained_with_its_figures_and_four_ways_out():
+    found = gated(10, 9.0, overflow_threshold=0.85, source="forecast_table")
+    assert found.reason == (
+        "Queue queue-001 has 10 active agents for a projected load of 9 erlangs (forecast_table), a utilization of "
+        "0.900, above the overflow threshold of 0.85, and no group to overflow to: name overflow_groups, lower the "
+        "load, add agents, or raise overflow_threshold."
+    )
+    with pytest.raises(QueueSaturated) as caught:
+        found.raise_if_blocked()
+    assert caught.value.message == found.reason
+
+
+def test_the_gate_looks_at_agents_and_not_at_the_plans_utilization_target():
+    assert gated(10, 8.0, utilization_target=0.9, overflow_threshold=0.85, limit=1.0).verdict == "pass"
+
+
+@pytest.mark.parametrize("active", [0, 1])
+def test_a_saturated_queue_is_explained_as_such_and_not_as_one_that_overflows(active):
+    found = gated(active, 9.0, overflow_threshold=0.85)
+    assert found.verdict == "blocked"
+    assert "overflow" not in found.reason
+
+
+def test_an_uncovered_skill_goes_before_the_gate():
+    found = gated(10, 9.0, overflow_threshold=0.1, required_skills=["Billing"])
+    with pytest.raises(SkillNotCovered):
+        found.raise_if_blocked()
+
+
+@given(
+    active=st.integers(0, 30),
+    load=st.floats(0, 1e6),
+    target=st.floats(0, 1),
+    limit=st.floats(0.01, 1),
+    threshold=st.floats(0, 1),
+)
+def test_the_gate_blocks_what_would_overflow_and_nothing_that_was_blocked_passes(
+    active, load, target, limit, threshold
+):
+    fields = {"utilization_target": target, "overflow_threshold": threshold}
+    without = gated(active, load, limit=limit, overflow_gate=False, **fields)
+    found = gated(active, load, limit=limit, **fields)
+    overflows = active > 0 and load / active > threshold + 1e-9
+    assert (found.verdict == "blocked") is (without.verdict == "blocked" or overflows)
+    figures = {name: value for name, value in found.to_json().items() if name not in {"verdict", "reason"}}
+    assert figures.items() <= without.to_json().items()
+
+
+def test_a_plan_that_takes_everybody_out_is_blocked_for_want_of_active_agents():
+    joined = [member(f"on-{i}", on_queue=True) for i in range(3)]
+    wanted = plan(actuator="joined", member_weights={f"on-{i}": 0.0 for i in range(3)})
+    values = dict.fromkeys(wanted.weights, False)
+    held = as_targeted(queue(*joined), target(wanted.weights, values=values, joins=True))
+    found = project(wanted, held, Forecast(1.0, "plan"), limit=0.95)
+    assert (found.active_agents, found.members_read, found.verdict) == (0, 3, "blocked")
 
 
 # ---- for all ---------------------------------------------------------------------------------------------------------

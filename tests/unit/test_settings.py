@@ -3,25 +3,40 @@
 import pytest
 
 from routing_weights.errors import ConfigurationInvalid
-from routing_weights.settings import Audited, PlansSettings, ProjectSettings, Settings, TokenSettings, VerifySettings
+from routing_weights.genesys.regions import DOMAINS
+from routing_weights.settings import (
+    Audited,
+    Genesys,
+    PatchSettings,
+    PlansSettings,
+    ProjectSettings,
+    Settings,
+    TokenSettings,
+    VerifySettings,
+)
 
 ENVIRONMENT = {
     "AUDIT_TABLE": "audit",
     "CREDENTIALS_SECRET": "credentials",
+    "ACTUATOR": "ring",
     "DEFAULT_PROJECTED_LOAD": "1.5",
     "DOCUMENTS_BUCKET": "documents",
     "FORECAST_TABLE": "forecasts",
     "GENESYS_BASE_URL": "https://genesys.example.com/",
     "GENESYS_CONTRACT": "score",
     "GENESYS_LOGIN_URL": "",
+    "GENESYS_REGION": "",
     "MAX_RETRY_AFTER_S": "5",
     "SATURATION_LIMIT": "0.95",
+    "SKILLS_TABLE": "skills",
     "STATE_MACHINE_ARN": "arn:machine",
     "TOKEN_FUNCTION": "token-function",
     "TOKEN_SECRET": "token",
     "VERIFY_TIMEOUT_S": "15",
 }
-ALL = [Audited, PlansSettings, ProjectSettings, TokenSettings, VerifySettings]
+PLATFORM = {"GENESYS_CONTRACT": "platform", "GENESYS_BASE_URL": "", "GENESYS_REGION": "eu-central-1"}
+ALL = [Audited, PatchSettings, PlansSettings, ProjectSettings, TokenSettings, VerifySettings]
+CALLERS = [model for model in ALL if issubclass(model, Genesys)]
 
 
 @pytest.fixture
@@ -81,7 +96,10 @@ def test_every_variable_that_is_missing_is_named(load, model):
         ("GENESYS_BASE_URL", "ftp://s3cret"),
         ("GENESYS_BASE_URL", "https://genesys.example.com/?token=s3cret"),
         ("GENESYS_BASE_URL", "https://genesys.example.com/#s3cret"),
-        ("GENESYS_BASE_URL", ""),
+        ("GENESYS_REGION", "s3cret-1"),
+        ("ACTUATOR", "score"),
+        ("ACTUATOR", "s3cret"),
+        ("SKILLS_TABLE", None),
         ("MAX_RETRY_AFTER_S", "s3cret"),
         ("MAX_RETRY_AFTER_S", "-1"),
         ("SATURATION_LIMIT", "0"),
@@ -157,3 +175,131 @@ def test_a_login_address_is_checked_like_the_base_and_not_shown(load, url):
 def test_a_default_load_is_a_finite_number_of_at_least_0(load, erlangs):
     with pytest.raises(ConfigurationInvalid, match="DEFAULT_PROJECTED_LOAD"):
         load(ProjectSettings, DEFAULT_PROJECTED_LOAD=erlangs)
+
+
+# ---- where credentials and tokens go ---------------------------------------------------------------------------------
+
+REGIONS = {
+    "us-east-1": "mypurecloud.com",
+    "us-east-2": "use2.us-gov-pure.cloud",
+    "us-west-2": "usw2.pure.cloud",
+    "ca-central-1": "cac1.pure.cloud",
+    "mx-central-1": "mxc1.pure.cloud",
+    "sa-east-1": "sae1.pure.cloud",
+    "eu-west-1": "mypurecloud.ie",
+    "eu-west-2": "euw2.pure.cloud",
+    "eu-central-1": "mypurecloud.de",
+    "eu-central-2": "euc2.pure.cloud",
+    "eusc-de-east-1": "edee1.eusc-pure.cloud",
+    "me-central-1": "mec1.pure.cloud",
+    "ap-south-1": "aps1.pure.cloud",
+    "ap-northeast-1": "mypurecloud.jp",
+    "ap-northeast-2": "apne2.pure.cloud",
+    "ap-northeast-3": "apne3.pure.cloud",
+    "ap-southeast-1": "apse1.pure.cloud",
+    "ap-southeast-2": "mypurecloud.com.au",
+}
+LOOPBACK = ["http://127.0.0.1:8080", "http://localhost:8080", "https://localhost", "http://[::1]:8080"]
+ELSEWHERE = [
+    "https://s3cret.example.com",
+    "https://api.mypurecloud.de.s3cret.example.com",
+    "http://127.0.0.1.s3cret.example.com",
+    "http://localhost.s3cret.example.com",
+    "http://s3cret.localhost",
+    "http://10.0.0.1/s3cret",
+    "http://0.0.0.0/s3cret",
+    "http://127.0.0.1%2f.s3cret.example.com",
+    "http://127.0.0.1\\.s3cret.example.com",
+    "https://s3cret.example.com/127.0.0.1",
+]
+
+
+@pytest.mark.parametrize(("region", "domain"), REGIONS.items(), ids=REGIONS)
+def test_a_region_has_its_hosts_for_the_api_and_for_tokens(load, region, domain):
+    settings = load(TokenSettings, **PLATFORM | {"GENESYS_REGION": region})
+    assert (settings.api_url, settings.login_url) == (f"https://api.{domain}", f"https://login.{domain}")
+
+
+def test_every_region_is_one_of_genesys():
+    assert DOMAINS.keys() == REGIONS.keys()
+
+
+@pytest.mark.parametrize("region", ["eu-central-3", "EU-CENTRAL-1", " eu-central-1", "mypurecloud.de"])
+def test_any_other_region_is_refused(load, region):
+    with pytest.raises(ConfigurationInvalid, match=r"GENESYS_REGION \("):
+        load(TokenSettings, **PLATFORM | {"GENESYS_REGION": region})
+
+
+@pytest.mark.parametrize("url", LOOPBACK)
+@pytest.mark.parametrize("region", ["", "eu-central-1"])
+def test_under_platform_a_url_may_lead_to_this_machine(load, url, region):
+    settings = load(TokenSettings, **PLATFORM | {"GENESYS_REGION": region, "GENESYS_BASE_URL": url})
+    assert (settings.api_url, settings.login_url) == (url, url)
+
+
+@pytest.mark.parametrize("url", ELSEWHERE)
+@pytest.mark.parametrize(
+    ("model", "name"), [*((model, "GENESYS_BASE_URL") for model in CALLERS), (TokenSettings, "GENESYS_LOGIN_URL")]
+)
+def test_under_platform_a_url_that_leads_elsewhere_is_refused_and_not_shown(load, model, name, url):
+    with pytest.raises(ConfigurationInvalid, match="set GenesysRegion") as caught:
+        load(model, **PLATFORM | {name: url})
+    assert "s3cret" not in repr(caught.value)
+
+
+@pytest.mark.xfail(strict=True, reason="the standard library's sentence about a bad address quotes the address")
+@pytest.mark.parametrize("contract", ["platform", "score"])
+def test_a_url_that_cannot_be_taken_apart_is_refused_and_not_shown(load, contract):
+    with pytest.raises(ConfigurationInvalid) as caught:
+        load(TokenSettings, **PLATFORM | {"GENESYS_CONTRACT": contract, "GENESYS_BASE_URL": "http://[s3cret]"})
+    assert "s3cret" not in repr(caught.value)
+
+
+def test_under_platform_one_wrong_url_is_not_made_good_by_the_other(load):
+    urls = {"GENESYS_BASE_URL": "http://127.0.0.1:8080", "GENESYS_LOGIN_URL": "https://login.example.com"}
+    with pytest.raises(ConfigurationInvalid, match="set GenesysRegion"):
+        load(TokenSettings, **PLATFORM | urls)
+
+
+@pytest.mark.parametrize("empty", ["", None])
+@pytest.mark.parametrize("login", ["", "http://127.0.0.1:8080"])
+def test_under_platform_neither_region_nor_url_is_refused(load, empty, login):
+    nowhere = {"GENESYS_REGION": empty, "GENESYS_BASE_URL": empty, "GENESYS_LOGIN_URL": login}
+    with pytest.raises(ConfigurationInvalid, match=r"\(set GenesysRegion\)"):
+        load(TokenSettings, **PLATFORM | nowhere)
+
+
+@pytest.mark.parametrize("region", ["", "eu-central-1"])
+@pytest.mark.parametrize("model", CALLERS)
+def test_contract_score_needs_a_url_and_has_no_regions(load, model, region):
+    with pytest.raises(ConfigurationInvalid, match=r"\(contract score needs GenesysBaseUrl\)"):
+        load(model, GENESYS_BASE_URL="", GENESYS_REGION=region)
+
+
+@pytest.mark.parametrize("name", ["GENESYS_BASE_URL", "GENESYS_LOGIN_URL"])
+@pytest.mark.parametrize("url", ["http://s3cret.example.com", "http://127.0.0.1.s3cret.example.com"])
+def test_under_score_credentials_are_sent_over_https_only(load, name, url):
+    with pytest.raises(ConfigurationInvalid, match="over https only") as caught:
+        load(TokenSettings, **{name: url})
+    assert "s3cret" not in repr(caught.value)
+
+
+@pytest.mark.parametrize("url", LOOPBACK)
+def test_under_score_this_machine_may_be_reached_without_https(load, url):
+    assert load(TokenSettings, GENESYS_BASE_URL=url).api_url == url
+
+
+# ---- the actuator of a deployment ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("actuator", ["ring", "proficiency", "joined"])
+def test_the_deployments_actuator_is_its_parameters(load, actuator):
+    assert load(ProjectSettings, **PLATFORM, ACTUATOR=actuator).deployed_actuator == actuator
+
+
+def test_a_deployment_that_names_no_actuator_has_rings(load):
+    assert load(ProjectSettings, **PLATFORM, ACTUATOR=None).deployed_actuator == "ring"
+
+
+def test_under_score_the_actuator_is_the_score_whatever_the_parameter_says(load):
+    assert load(ProjectSettings, ACTUATOR="joined").deployed_actuator == "score"

@@ -44,6 +44,33 @@ class ProjectionView(BaseModel):
     skill_coverage: dict[str, float] = Field(description="By required skill, the share of active agents who have it.")
 
 
+class MemberActuation(BaseModel):
+    """One member's weight, as its actuator can carry it."""
+
+    requested: float
+    value: int | float | bool = Field(
+        description="On the wire: a ring number, a proficiency, joined or not, or a score."
+    )
+    represented: float = Field(description="The weight that the value stands for, on the scale of the plan.")
+    error: float = Field(description="|requested - represented|")
+
+
+class ActuationView(BaseModel):
+    """How the weights are carried, known before the first write."""
+
+    actuator: str = Field(description="score, ring, proficiency or joined")
+    strategy: str
+    skill: str | None = Field(default=None, description="As the plan or the strategy names it.")
+    overflow: str = Field(
+        description="What overflow_threshold is: utilization_threshold (the queue's own field, contract score), "
+        "conditional_group_routing (a service-level rule for the overflow groups), or gate (of this system only)."
+    )
+    largest_error: float
+    mean_error: float
+    members: dict[str, MemberActuation]
+    notes: list[str] = Field(default_factory=list, description="What the values will not do on this queue.")
+
+
 class DistributionSummary(BaseModel):
     """One line of a queue's audit trail."""
 
@@ -79,6 +106,7 @@ class Distribution(DistributionSummary):
     strategy_reference: str | None = None
     wrap_up_timeout_s: int | None = None
     projection: ProjectionView | None = None
+    actuation: ActuationView | None = None
     changes: list[dict[str, Any]] = Field(
         default_factory=list, description="What differs from the before-image, as read back."
     )

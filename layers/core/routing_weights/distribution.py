@@ -5,7 +5,7 @@ No AWS, no HTTP.
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -41,13 +41,17 @@ class Status(StrEnum):
         return "Distribution" + self.value.title().replace("_", "")
 
 
+Value = float | bool
+"""What carries a weight on the wire: a score, a proficiency, a ring number, or joined."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A member of a queue, as Genesys holds it."""
 
     user_id: str
     weight: float | None
-    """None when Genesys holds none."""
+    """What the value on the wire stands for, on the scale of the plan's weights; None when Genesys holds none."""
     active: bool
     """Able to take work: joined to the queue and not off queue."""
     skills: tuple[str, ...] = ()
@@ -55,15 +59,36 @@ class Member:
     native: dict[str, Any] = field(default_factory=dict)
     """What the contract needs to write this member without changing anything else."""
 
+    @property
+    def value(self) -> Value | None:
+        """What Genesys holds, as it is on the wire: the weight itself where nothing else carries it."""
+        return self.native.get("value", self.weight)
+
+
+Setting = float | str | None
+"""What one of a queue's own settings holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Queue:
     """A queue with its members, as Genesys holds it: before the first write it is the before-image."""
 
     queue_id: str
-    overflow_threshold: float | None
-    wrap_up_timeout_s: float | None
+    settings: Mapping[str, Setting]
+    """The queue's own settings that a plan can reach, by our names for them; None when Genesys holds none."""
     members: tuple[Member, ...]
+    native: dict[str, Any] = field(default_factory=dict)
+    """What the contract needs to write the queue without changing anything else."""
+
+    @property
+    def overflow_threshold(self) -> float | None:
+        held = self.settings.get("overflow_threshold")
+        return held if isinstance(held, float | int) else None
+
+    @property
+    def skill_id(self) -> str | None:
+        """The skill whose proficiencies carry the weights, where they do."""
+        return self.native.get("skill_id")
 
     def weights(self) -> dict[str, float | None]:
         return {member.user_id: member.weight for member in self.members}
@@ -77,9 +102,43 @@ class Queue:
         return cls(**{**document, "members": members})
 
 
-def same(a: float | None, b: float | None) -> bool:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a queue holds once a plan is applied: known before the first write, compared with what is read back."""
+
+    weights: Mapping[str, float]
+    """By user id, the weight that the value on the wire stands for: a plan's weight, as well as it can be said."""
+    values: Mapping[str, Value]
+    """By user id, the value on the wire."""
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    """The settings that the plan sets; every other one is left alone."""
+    joins: bool = False
+    """Whether the values say who is joined to the queue."""
+
+
+def same(a: Setting | Value, b: Setting | Value) -> bool:
     """Equal within the tolerance; nothing equals what Genesys does not hold."""
+    if isinstance(a, str) or isinstance(b, str):
+        return a == b
     return a is not None and b is not None and math.isclose(a, b, rel_tol=0, abs_tol=WEIGHT_TOLERANCE)
+
+
+def as_targeted(queue: Queue, target: Target) -> Queue:
+    """`queue` with those able to take work who will be once `target` is reached: the one to project on."""
+    if not target.joins:
+        return queue
+    members = tuple(
+        replace(member, active=bool(target.values[member.user_id]) and bool(member.native["on_queue"]))
+        if member.user_id in target.values
+        else member
+        for member in queue.members
+    )
+    return replace(queue, members=members)
+
+
+def settings_to_write(target: Target, held: Queue) -> dict[str, Setting]:
+    """The queue's own settings that differ from the target."""
+    return {name: value for name, value in target.settings.items() if not same(held.settings.get(name), value)}
 
 
 def require_members(requested: Mapping[str, float], queue: Queue) -> None:
@@ -102,23 +161,24 @@ def named(members: list[str], most: int = 10) -> str:
     return ", ".join(members[:most]) + (f" and {len(members) - most} more" if len(members) > most else "")
 
 
-def writes(requested: Mapping[str, float], before: Queue) -> list[tuple[Member, float]]:
-    """The members to write, with their new weight: only those that differ, in a safe order.
+def members_to_write(target: Target, before: Queue, *, raise_first: bool) -> list[Member]:
+    """The members whose weight differs from the target, in a safe order, each group in the order of the listing.
 
-    Lowering goes before raising, and each in the order of the queue's listing: Genesys refuses a sum above 1, so
-    no moment of the run may hold one.
+    Where a sum above 1 is refused, lowering goes before raising, so that no moment of the run holds one. Everywhere
+    else raising goes first, so that the queue never has fewer agents in reach than the smaller of before and after.
     """
     changed = [
-        (member, requested[member.user_id])
+        member
         for member in before.members
-        if member.user_id in requested and not same(member.weight, requested[member.user_id])
+        if member.user_id in target.values and not same(member.value, target.values[member.user_id])
     ]
-    return sorted(changed, key=lambda change: change[1] > (change[0].weight or 0.0))
+    return sorted(changed, key=lambda m: (target.weights[m.user_id] > (m.weight or 0.0)) != raise_first)
 
 
-def unsettled(requested: Mapping[str, float], held: Mapping[str, float | None]) -> list[str]:
-    """The requested members whose weight, as read back, is not the requested one, sorted."""
-    return sorted(member for member, weight in requested.items() if not same(held.get(member), weight))
+def unsettled(target: Target, held: Queue) -> list[str]:
+    """The members whose value, as read back, is not the target's, sorted; one who left the queue is among them."""
+    values = {member.user_id: member.value for member in held.members}
+    return sorted(member for member, value in target.values.items() if not same(values.get(member), value))
 
 
 def balance_accuracy(requested: Mapping[str, float], held: Mapping[str, float | None]) -> float:

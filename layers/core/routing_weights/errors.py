@@ -91,6 +91,10 @@ class MemberNotInQueue(RoutingWeightsError):
     """The plan gives weight to someone who is not a member of the queue."""
 
 
+class PlanNotApplicable(RoutingWeightsError):
+    """The plan is valid, and cannot be carried out on this queue as it is. `details["errors"]` has each reason."""
+
+
 class QueueSaturated(RoutingWeightsError):
     """The projected load is too much for the queue's capacity, or there is no capacity."""
 
@@ -115,7 +119,7 @@ class Unauthorized(RoutingWeightsError):
 
 
 class Forbidden(RoutingWeightsError):
-    """The OAuth client lacks a scope."""
+    """The OAuth client lacks a permission, or, under contract `score`, a scope."""
 
 
 class RateLimited(RoutingWeightsError):
@@ -136,6 +140,10 @@ class GenesysRefused(RoutingWeightsError):
 
 class GenesysAnswerInvalid(RoutingWeightsError):
     """Genesys answered something that the contract does not allow."""
+
+
+class QueueChanged(RoutingWeightsError):
+    """Somebody else changed the queue between our reading and our write, which was not sent: who, when, and what."""
 
 
 class VerificationFailed(RoutingWeightsError):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Annotated, Any, Self
@@ -11,23 +12,20 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from routing_weights import strict_json
 from routing_weights.errors import PlanInvalid
+from routing_weights.fields import LINE, GenesysId, Line, Share
+from routing_weights.strategies import ActuatorName, OverflowGroup, strategies
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 
 MAX_MEMBERS = 5_000
-
-GenesysId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$", strict=True)]
-"""An id that is safe in a URL path: letters, digits, `-` and `_`, 1 to 64 of them."""
-
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
-"""A finite number in [0, 1]; booleans and numbers in strings are refused."""
+STRATEGY_NAME = r"^[A-Za-z0-9._-]{1,64}$"
+NO_SKILL = "actuator proficiency writes a skill that is dedicated to the queue: name it, by id or name"
 
 PATTERNS = {
     "queue_id": "an id is 1 to 64 letters, digits, '-' and '_'",
     "strategy_reference": "a strategy's name is 1 to 64 letters, digits, '.', '-' and '_'",
+    "overflow_groups": "an id is 1 to 64 letters, digits, '-' and '_'",
 }
 """What a field's pattern says, in words."""
-
-_LINE = r"^[^\x00-\x1f\x7f]*$"
 
 
 class Plan(BaseModel):
@@ -45,16 +43,28 @@ class Plan(BaseModel):
     utilization_target: Share = Field(
         description="The share of an agent's time that may be busy, in [0, 1]: capacity = active agents x target."
     )
-    strategy_reference: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$", strict=True)] = Field(
-        description="The name of the routing strategy that the weights belong to; recorded, not interpreted."
+    strategy_reference: Annotated[str, StringConstraints(pattern=STRATEGY_NAME, strict=True)] = Field(
+        description="The entry of the strategies file that says how Genesys is to use the weights."
+    )
+    actuator: ActuatorName | None = Field(
+        default=None,
+        description="The Genesys mechanism that carries the weights. Without it the strategy's, else the deployment's.",
+    )
+    skill: Line | None = Field(
+        default=None,
+        description="For actuator proficiency: the skill, by id or name, that is dedicated to this queue.",
+    )
+    overflow_groups: list[OverflowGroup] = Field(
+        default_factory=list,
+        max_length=5,
+        description="Who Genesys calls in while the queue's service level is below overflow_threshold. Without any, "
+        "here or in the strategy, the threshold is a gate of this system; under contract score it is the queue's own.",
     )
     projected_load: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)] | None = Field(
         default=None,
         description="The load to project with, in erlangs. Without it the forecast source is asked.",
     )
-    required_skills: list[
-        Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE, strict=True)]
-    ] = Field(
+    required_skills: list[Line] = Field(
         default_factory=list,
         max_length=20,
         description="Skills, by id or name, that active agents must cover.",
@@ -64,10 +74,8 @@ class Plan(BaseModel):
     )
     normalize: bool = Field(default=False, description="Scale weights proportionally when they sum to more than 1.")
     dry_run: bool = Field(default=False, description="Validate and project, write nothing to Genesys.")
-    requested_by: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_LINE, strict=True)] | None = (
-        Field(default=None, description="Who wants this, for the audit record.")
-    )
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_LINE, strict=True)] | None = Field(
+    requested_by: Line | None = Field(default=None, description="Who wants this, for the audit record.")
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=LINE, strict=True)] | None = Field(
         default=None, description="Why, for the audit record."
     )
 
@@ -132,6 +140,7 @@ def parse_plan(raw: str | bytes) -> Plan:
     except ValidationError as error:
         problems.extend(_problem(entry) for entry in error.errors(include_url=False, include_input=False))
         problems.extend(_sum_problem(document, problems))
+    problems.extend(_strategy_problems(document))
     if problems:
         raise plan_invalid(problems)
     return plan
@@ -178,3 +187,23 @@ def _sum_problem(document: Any, problems: list[Problem]) -> list[Problem]:
         if total > 1
         else []
     )
+
+
+def _strategy_problems(document: Any) -> list[Problem]:
+    """What the strategies file says of a plan; a field that is wrong in itself has been named already."""
+    if not isinstance(document, dict) or not isinstance(document.get("strategy_reference"), str):
+        return []
+    name, actuator = document["strategy_reference"], document.get("actuator")
+    known = strategies()
+    if name not in known:
+        if not re.fullmatch(STRATEGY_NAME, name):
+            return []
+        message = f"there is no strategy {name}; there are {', '.join(sorted(known))}"
+        return [problem("strategy_reference", message, "strategy_unknown")]
+    wanted = known[name].actuator
+    if actuator is not None and wanted is not None and actuator != wanted:
+        message = f"strategy {name} is for actuator {wanted}: name that one, none, or another strategy"
+        return [problem("actuator", message, "actuator_mismatch")]
+    if "proficiency" in (actuator, wanted) and document.get("skill") is None and known[name].skill is None:
+        return [problem("skill", NO_SKILL, "skill_missing")]
+    return []

@@ -52,6 +52,7 @@ def closed(
     plan: Plan | None,
     before: Queue | None,
     projection: dict[str, Any] | None,
+    actuation: dict[str, Any] | None,
     after: Queue | None,
     at: datetime,
 ) -> Record:
@@ -65,6 +66,7 @@ def closed(
         "latency_ms": run.latency_ms(at),
         "errors": outcome.errors(),
         "projection": projection,
+        "actuation": actuation,
         "before_image": f"distributions/{run.distribution_id}/before.json" if before else None,
         **_who(run),
         **(_asked(plan) if plan else {}),
@@ -107,12 +109,9 @@ def _asked(plan: Plan) -> Record:
 def _changes(plan: Plan, before: Queue, after: Queue) -> list[dict[str, Any]]:
     """What differs from the before-image, the queue's own settings first, then member by member."""
     settings = [
-        {"setting": name, "before": old, "after": new}
-        for name, old, new in (
-            ("overflow_threshold", before.overflow_threshold, after.overflow_threshold),
-            ("wrap_up_timeout_s", before.wrap_up_timeout_s, after.wrap_up_timeout_s),
-        )
-        if old != new
+        {"setting": name, "before": before.settings.get(name), "after": after.settings.get(name)}
+        for name in {**before.settings, **after.settings}
+        if before.settings.get(name) != after.settings.get(name)
     ]
     old, new = before.weights(), after.weights()
     members = [
@@ -120,4 +119,9 @@ def _changes(plan: Plan, before: Queue, after: Queue) -> list[dict[str, Any]]:
         for member, weight in plan.weights.items()
         if old.get(member) != new.get(member) and not same(old.get(member), new.get(member))
     ]
+    values = [{m.user_id: m.value for m in queue.members if m.value != m.weight} for queue in (before, after)]
+    for change in members:  # what is on the wire, where that is not the weight itself
+        for name, held in zip(("value_before", "value_after"), values, strict=True):
+            if change["member"] in held:
+                change[name] = held[change["member"]]
     return settings + members

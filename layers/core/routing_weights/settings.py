@@ -3,10 +3,14 @@
 import os
 from functools import cache
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from routing_weights.errors import ConfigurationInvalid
+from routing_weights.genesys import regions
+from routing_weights.genesys.regions import DOMAINS
+from routing_weights.strategies import ActuatorName
 
 OptionalErlangs = Annotated[
     Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(lambda value: value or None)
@@ -25,7 +29,10 @@ class Settings(BaseModel):
         try:
             return cls.model_validate({name.lower(): value for name, value in os.environ.items()})
         except ValidationError as error:
-            wrong = ", ".join(f"{e['loc'][0]}".upper() + f" ({e['msg']})" for e in error.errors(include_input=False))
+            wrong = ", ".join(
+                (f"{e['loc'][0]} ".upper() if e["loc"] else "") + f"({e['msg'].removeprefix('Value error, ')})"
+                for e in error.errors(include_input=False)
+            )
             raise ConfigurationInvalid(f"The function's environment is wrong: {wrong}.") from None
 
 
@@ -38,21 +45,53 @@ class Audited(Documented):
 
 
 class Genesys(Settings):
-    genesys_contract: Literal["score"]
-    genesys_base_url: BaseUrl
+    genesys_contract: Literal["platform", "score"]
+    genesys_region: Literal["", *DOMAINS] = ""  # type: ignore[valid-type]  # the keys are known at run time only
+    genesys_base_url: BaseUrl | Literal[""] = ""
     max_retry_after_s: float = Field(ge=0)
     token_secret: str
+
+    @model_validator(mode="after")
+    def _credentials_go_where_they_belong(self) -> Self:
+        """Under `platform` to a host of Genesys; a URL is for a Genesys on this machine, or for contract `score`."""
+        urls = [url for url in self._urls() if url]
+        if self.genesys_contract == "platform":
+            if not all(map(_is_loopback, urls)):
+                raise ValueError("under contract platform a URL is for a Genesys on this machine: set GenesysRegion")
+            if not (self.genesys_region or self.genesys_base_url):
+                raise ValueError("set GenesysRegion")
+        elif not self.genesys_base_url:
+            raise ValueError("contract score needs GenesysBaseUrl")
+        elif not all(url.startswith("https://") or _is_loopback(url) for url in urls):
+            raise ValueError("credentials are sent over https only, but to this machine")
+        return self
+
+    @property
+    def api_url(self) -> str:
+        return self.genesys_base_url or regions.api_url(self.genesys_region)
+
+    def _urls(self) -> tuple[str, ...]:
+        return (self.genesys_base_url,)
 
 
 class GenesysCaller(Documented, Genesys):
     token_function: str
+    actuator: Literal["ring", "proficiency", "joined"] = "ring"
+
+    @property
+    def deployed_actuator(self) -> ActuatorName:
+        return "score" if self.genesys_contract == "score" else self.actuator
 
 
 class PlansSettings(Audited):
     state_machine_arn: str
 
 
-class ProjectSettings(GenesysCaller):
+class PatchSettings(GenesysCaller):
+    skills_table: str
+
+
+class ProjectSettings(PatchSettings):
     forecast_table: str
     saturation_limit: float = Field(gt=0, le=1)
     default_projected_load: OptionalErlangs = None
@@ -62,13 +101,19 @@ class VerifySettings(GenesysCaller):
     verify_timeout_s: float = Field(ge=0)
 
 
-class TokenSettings(Genesys):
+class GenesysLogin(Genesys):
     genesys_login_url: BaseUrl | Literal[""] = ""
-    credentials_secret: str
 
     @property
     def login_url(self) -> str:
-        return self.genesys_login_url or self.genesys_base_url
+        return self.genesys_login_url or self.genesys_base_url or regions.login_url(self.genesys_region)
+
+    def _urls(self) -> tuple[str, ...]:
+        return (self.genesys_base_url, self.genesys_login_url)
+
+
+class TokenSettings(GenesysLogin):
+    credentials_secret: str
 
     def credentials(self, secret: dict[str, Any]) -> tuple[str, str]:
         """(client id, client secret) from the secret's value."""
@@ -78,3 +123,7 @@ class TokenSettings(Genesys):
                 'CredentialsSecret holds no client credentials. Put {"client_id": ..., "client_secret": ...} into it.'
             )
         return client_id, client_secret
+
+
+def _is_loopback(url: str) -> bool:
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}

@@ -1,9 +1,11 @@
 """The Genesys API for every contract: bearer token, one refresh after a 401, refusals explained."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import requests
+from aws_lambda_powertools import Logger
 
 from routing_weights.errors import (
     Forbidden,
@@ -13,6 +15,10 @@ from routing_weights.errors import (
     Unauthorized,
 )
 from routing_weights.genesys.transport import Transport, said_by_genesys
+
+logger = Logger(child=True)
+
+ACCEPTED = {requests.codes.ok, requests.codes.created, requests.codes.accepted, requests.codes.no_content}
 
 
 class Tokens(Protocol):
@@ -32,8 +38,8 @@ class GenesysClient:
     base_url: str
     tokens: Tokens
     transport: Transport
-    scopes: dict[str, str]
-    """By HTTP method: the scope to name when Genesys answers 403."""
+    needs: Callable[[str, str], str]
+    """Method and path of a request -> what to name when Genesys answers 403: "the permission routing:queue:edit"."""
 
     def get(self, path: str, **query: str | int) -> Any:
         """The JSON document at `path`."""
@@ -43,9 +49,13 @@ class GenesysClient:
         except requests.JSONDecodeError as error:
             raise GenesysAnswerInvalid(f"Genesys answered GET {path} with something that is not JSON.") from error
 
-    def patch(self, path: str, body: dict[str, Any], *, idempotency_key: str) -> None:
-        """Send `body`. That it was accepted does not mean that it was applied: read it back."""
-        self._send("PATCH", path, json=body, headers={"X-Genesys-Idempotency-Key": idempotency_key})
+    def write(self, method: str, path: str, body: Any, *, idempotency_key: str | None = None) -> None:
+        """Send `body`, or what it returns when it is called, right before each attempt.
+
+        That it was accepted does not mean that it was applied: read it back.
+        """
+        headers = {"X-Genesys-Idempotency-Key": idempotency_key} if idempotency_key else {}
+        self._send(method, path, json=body, headers=headers)
 
     def _send(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, **parts: Any
@@ -56,9 +66,11 @@ class GenesysClient:
             token, renewed = self.tokens.replace(tried[-1])
             tried.append(token)
             response = self._send_as(tried[-1], what, method, path, headers or {}, parts)
-        if response.status_code in {requests.codes.ok, requests.codes.accepted, requests.codes.no_content}:
+        if response.status_code in ACCEPTED:
             return response
-        raise self._refusal(what, method, response, tried)
+        refusal = self._refusal(what, self.needs(method, path), response, tried)
+        logger.warning("Genesys refused", request=what, **refusal.details)
+        raise refusal
 
     def _send_as(
         self, token: str, what: str, method: str, path: str, headers: dict[str, str], parts: dict[str, Any]
@@ -66,7 +78,7 @@ class GenesysClient:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", **headers}
         return self.transport.send(what, method, f"{self.base_url}{path}", headers=headers, **parts)
 
-    def _refusal(self, what: str, method: str, response: requests.Response, tokens: list[str]) -> RoutingWeightsError:
+    def _refusal(self, what: str, needs: str, response: requests.Response, tokens: list[str]) -> RoutingWeightsError:
         said = said_by_genesys(response, *tokens)
         details = {"http_status": response.status_code, **said}
         quote = f' Genesys says: "{said["genesys_message"]}".' if said.get("genesys_message") else ""
@@ -78,8 +90,8 @@ class GenesysClient:
             )
         if response.status_code == requests.codes.forbidden:
             return Forbidden(
-                f"The OAuth client may not do {what}: it needs the scope {self.scopes[method]}.{quote} "
-                "Add the scope to the client in the Genesys admin console, then send the plan again.",
+                f"The OAuth client may not do {what}: it needs {needs}.{quote} "
+                "Grant it in the Genesys admin console, then send the plan again.",
                 **details,
             )
         if response.status_code < requests.codes.bad_request:

@@ -7,10 +7,12 @@ from typing import Any
 
 import requests
 
+from routing_weights.actuation import resolve
 from routing_weights.genesys.client import GenesysClient
-from routing_weights.genesys.contracts import Contract, score
-from routing_weights.genesys.token import StoredTokens, TokenIssuer
+from routing_weights.genesys.contracts import Contract, platform, score
+from routing_weights.genesys.token import StoredTokens, TokenIssuer, TokenRequest
 from routing_weights.genesys.transport import Deadline, Transport
+from routing_weights.plan import Plan
 from routing_weights.run import Run
 from routing_weights.settings import GenesysCaller, TokenSettings
 from routing_weights.store.secrets import JsonSecret, TokenFunction
@@ -45,21 +47,31 @@ def has_time(context: Any) -> bool:
     return bool(context.get_remaining_time_in_millis() / 1000 > 2 * RESERVE_S)
 
 
-def contract(settings: GenesysCaller, context: Any, run: Run) -> Contract:
-    """The deployment's contract, authorised, with the time that `context` leaves."""
+def contract(settings: GenesysCaller, context: Any, run: Run, plan: Plan) -> Contract:
+    """The deployment's contract for one plan, authorised, with the time that `context` leaves.
+
+    Raises:
+        PlanNotApplicable: the plan's actuator lacks something.
+    """
+    actuation = resolve(plan, deployed=settings.deployed_actuator)
     transport = Transport(_session(), deadline(context, run), settings.max_retry_after_s)
-    client = GenesysClient(settings.genesys_base_url, _tokens(settings), transport, score.SCOPE_BY_METHOD)
-    return score.ScoreContract(client)
+    if settings.genesys_contract == "platform":
+        client = GenesysClient(settings.api_url, _tokens(settings), transport, platform.needs)
+        return platform.PlatformContract(client, actuation)
+    client = GenesysClient(settings.api_url, _tokens(settings), transport, score.needs)
+    return score.ScoreContract(client, actuation)
 
 
 def issuer(settings: TokenSettings, context: Any) -> TokenIssuer:
-    def token_request() -> tuple[str, dict[str, Any]]:
-        client_id, client_secret = settings.credentials(JsonSecret(settings.credentials_secret).read())
-        return score.token_request(settings.login_url, client_id, client_secret)
+    ask = platform.token_request if settings.genesys_contract == "platform" else score.token_request
+
+    def token_request() -> TokenRequest:
+        return ask(settings.login_url, *settings.credentials(JsonSecret(settings.credentials_secret).read()))
 
     return TokenIssuer(
         secret=JsonSecret(settings.token_secret),
         transport=Transport(_session(), deadline(context), settings.max_retry_after_s),
         token_request=token_request,
-        revoke_url=f"{settings.genesys_base_url}/api/v2/tokens/me",
+        revoke_url=f"{settings.api_url}/api/v2/tokens/me",
+        revoke_refused=settings.genesys_contract == "score",
     )

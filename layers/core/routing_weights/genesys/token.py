@@ -76,15 +76,28 @@ class StoredTokens:
         return bool(self._held.get("access_token")) and self.wall_clock() < self._held.get("refresh_at", 0)
 
 
+@dataclass(frozen=True)
+class TokenRequest:
+    """The POST that issues a token, in a contract's dialect."""
+
+    url: str
+    arguments: dict[str, Any] = field(repr=False)
+    """For `requests`: body and headers."""
+    secrets: tuple[str, ...] = field(repr=False)
+    """What must not be shown, should the answer repeat it."""
+
+
 @dataclass
 class TokenIssuer:
     """What the token function does. One at a time, so the second of two refreshes finds the first one's token."""
 
     secret: TokenSecret
     transport: Transport
-    token_request: Callable[[], tuple[str, dict[str, Any]]] = field(repr=False)
-    """URL and arguments of the POST that issues a token: the contract's to say."""
+    token_request: Callable[[], TokenRequest] = field(repr=False)
+    """What the contract says."""
     revoke_url: str
+    revoke_refused: bool
+    """Whether the contract wants a refused token revoked. On the real platform there is nothing left to revoke."""
     wall_clock: Callable[[], float] = time.time
 
     def refresh(self, refused: str) -> bool:
@@ -93,7 +106,7 @@ class TokenIssuer:
         token = held.get("access_token", "")
         if token and fingerprint(token) != refused and self.wall_clock() < held.get("refresh_at", 0):
             return False
-        if token and fingerprint(token) == refused:
+        if token and fingerprint(token) == refused and self.revoke_refused:
             self._revoke(token)
         token, expires_in = self._issue()
         now = self.wall_clock()
@@ -107,11 +120,18 @@ class TokenIssuer:
         logger.info("A new token is stored", expires_in=expires_in, token=fingerprint(token))
         return True
 
+    def tear_down(self) -> None:
+        """The deployment goes: have its token revoked, and forget it."""
+        token = self.secret.read().get("access_token", "")
+        if token:
+            self._revoke(token)
+            self.secret.write({})
+
     def _issue(self) -> tuple[str, float]:
-        url, arguments = self.token_request()
-        response = self.transport.send("the request for a token", "POST", url, **arguments)
+        request = self.token_request()
+        response = self.transport.send("the request for a token", "POST", request.url, **request.arguments)
         if response.status_code != requests.codes.ok:
-            said = said_by_genesys(response, *arguments.get("json", {}).values())
+            said = said_by_genesys(response, *request.secrets)
             raise Unauthorized(
                 f"Genesys issues no token for the OAuth client: status {response.status_code}"
                 f"{', ' + said['genesys_message'] if 'genesys_message' in said else ''}. "
@@ -137,7 +157,7 @@ class TokenIssuer:
         return token, expires_in
 
     def _revoke(self, token: str) -> None:
-        """Tell Genesys to forget a token that it refused. It may know nothing of it any more, so no answer matters."""
+        """Tell Genesys to forget a token. It may know nothing of it any more, so no answer matters."""
         try:
             self.transport.session.delete(
                 self.revoke_url,
@@ -146,4 +166,4 @@ class TokenIssuer:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            logger.info("The refused token could not be revoked", reason=type(error).__name__)
+            logger.info("The token could not be revoked", reason=type(error).__name__)

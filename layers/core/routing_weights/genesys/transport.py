@@ -52,6 +52,8 @@ class Transport:
     def send(self, what: str, method: str, url: str, **parts: Any) -> requests.Response:
         """The answer that no retry would change: anything but 429 and 5xx. `what` names the request in messages.
 
+        A `json` that can be called is called before every attempt: it says what to send at that moment.
+
         Raises:
             GenesysUnavailable: lost connections, 5xx or 429 until the attempts or the deadline ran out.
             RateLimited: Genesys asks for a pause longer than `max_retry_after_s`, or than the deadline leaves.
@@ -74,6 +76,8 @@ class Transport:
                 return response
 
     def _once(self, what: str, method: str, url: str, parts: dict[str, Any]) -> requests.Response:
+        if callable(parts.get("json")):
+            parts = {**parts, "json": parts["json"]()}
         left = self.deadline.at - self.clock()
         if left <= 0:
             raise GenesysUnavailable(f"There was no time left for {what}.")
@@ -90,7 +94,7 @@ class Transport:
         if failures >= MAX_ATTEMPTS or self.clock() + wait >= self.deadline.at:
             raise GenesysUnavailable(
                 f"Genesys did not do {what}: {reason} at attempt {failures}. "
-                "Check the Genesys status page and the deployment's GenesysBaseUrl, then send the plan again."
+                "Check the Genesys status page, and the deployment's region or URL, then send the plan again."
             )
         logger.warning(
             "Genesys failed, trying again",

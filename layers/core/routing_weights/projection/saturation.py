@@ -67,14 +67,15 @@ class Projection:
             raise (SkillNotCovered if uncovered and within else QueueSaturated)(self.reason)
 
 
-def project(plan: Plan, queue: Queue, forecast: Forecast, *, limit: float) -> Projection:
+def project(plan: Plan, queue: Queue, forecast: Forecast, *, limit: float, overflow_gate: bool = False) -> Projection:
     """Project `plan` on `queue`.
 
     Args:
         plan: a valid plan.
-        queue: as read from Genesys just now.
+        queue: as read from Genesys just now, with those able to take work who will be once the plan is applied.
         forecast: the load to expect, in erlangs.
         limit: the saturation ratio above which a plan is blocked, in (0, 1].
+        overflow_gate: whether the plan's overflow threshold is a gate of ours, since nothing in Genesys carries it.
     """
     active = [member for member in queue.members if member.active]
     capacity = len(active) * plan.utilization_target
@@ -84,6 +85,8 @@ def project(plan: Plan, queue: Queue, forecast: Forecast, *, limit: float) -> Pr
         for skill in plan.required_skills
     }
     reasons = _blocks(plan, queue, forecast, active_agents=len(active), ratio=ratio, limit=limit, coverage=coverage)
+    if overflow_gate and not reasons:
+        reasons = _overflows(plan, queue, forecast, active_agents=len(active))
     return Projection(
         verdict="blocked" if reasons else "pass",
         reason=" ".join(reasons)
@@ -145,3 +148,17 @@ def _blocks(
             "assign it to an agent, or take it out of required_skills."
         )
     return reasons
+
+
+def _overflows(plan: Plan, queue: Queue, forecast: Forecast, *, active_agents: int) -> Sequence[str]:
+    """Whether the load would overflow, where there is nobody to overflow to."""
+    utilization = forecast.load / active_agents
+    if utilization <= plan.overflow_threshold + RATIO_TOLERANCE:
+        return []
+    sentence = (
+        f"Queue {queue.queue_id} has {active_agents} active agents for a projected load of {forecast.load:g} erlangs "
+        f"({forecast.source}), a utilization of {utilization:.3f}, above the overflow threshold of "
+        f"{plan.overflow_threshold:g}, and no group to overflow to: name overflow_groups, lower the load, add agents, "
+        "or raise overflow_threshold."
+    )
+    return [sentence]

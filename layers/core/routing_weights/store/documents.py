@@ -8,7 +8,7 @@ from routing_weights.errors import StoreUnavailable
 from routing_weights.plan import Plan
 from routing_weights.store.aws import client, reported
 
-Name = Literal["plan", "before", "projection", "after"]
+Name = Literal["plan", "before", "actuation", "projection", "after"]
 
 
 @dataclass(frozen=True)

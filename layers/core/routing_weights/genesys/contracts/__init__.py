@@ -1,26 +1,48 @@
 """The contracts: what the rest of the system needs of Genesys, and which module speaks which dialect."""
 
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
 
-from routing_weights.distribution import Member, Queue
+from routing_weights.distribution import Member, Queue, Setting, Target
+from routing_weights.plan import Plan
 
 
 class Contract(Protocol):
-    """One dialect. Reading gives domain objects, writing takes them."""
+    """One dialect, made for one plan. Reading gives domain objects, writing takes them."""
+
+    @property
+    def per_write(self) -> int:
+        """How many members one request writes."""
+        ...
+
+    @property
+    def raise_first(self) -> bool:
+        """Which order of writes is safe: raising before lowering, or the other way round."""
+        ...
 
     def read_queue(self, queue_id: str) -> Queue:
-        """The queue with all its members: 1 + ceil(members / 100) requests."""
+        """The queue with all its members: at most 2 + ceil(members / 100) requests."""
         ...
 
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
         """`queue` with the given members read anew: only the pages that hold them."""
         ...
 
-    def write_queue(self, queue: Queue, *, overflow_threshold: float, wrap_up_timeout_s: int | None, key: str) -> bool:
-        """Set what differs; False when nothing does. `wrap_up_timeout_s` None leaves it alone."""
+    def target(self, plan: Plan, before: Queue) -> Target:
+        """What the queue will hold. Raises PlanNotApplicable, with a problem for each reason why it cannot."""
         ...
 
-    def write_member(self, queue: Queue, member: Member, weight: float, key: str) -> None:
-        """Set one member's weight, and nothing else of it. `key` is unique per distribution and write."""
+    def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
+        """What the actuator can represent of the plan, and what it does not do: see `actuation.statement`."""
+        ...
+
+    def write_queue(self, before: Queue, settings: Mapping[str, Setting], key: str) -> None:
+        """Set what is given. Raises QueueChanged, and sends nothing, where somebody else changed the queue."""
+        ...
+
+    def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None:
+        """Give at most `per_write` members their values, and change nothing else of them.
+
+        `key` is unique per distribution and write.
+        """
         ...

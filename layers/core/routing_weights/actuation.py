@@ -1,0 +1,178 @@
+"""How a weight is carried: which value goes over the wire, and which weight that value can stand for. No AWS, no HTTP.
+
+No mechanism of Genesys Cloud gives agents shares of the work: each one ranks them, so a weight keeps its order, in as
+many levels as its actuator has (DESIGN section 5).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from routing_weights.distribution import Setting, Target, Value
+from routing_weights.errors import PlanNotApplicable
+from routing_weights.plan import NO_SKILL, Plan
+from routing_weights.strategies import ActuatorName, OverflowGroup, Strategy, strategies
+from routing_weights.strict_json import problem
+
+RINGS = 6
+MAX_PROFICIENCY = 5.0
+
+
+class Actuator(Protocol):
+    """Made for one plan: values and weights are on the scale of its weights."""
+
+    @property
+    def name(self) -> ActuatorName: ...
+
+    def value(self, weight: float) -> Value:
+        """What goes over the wire for a weight."""
+        ...
+
+    def weight(self, value: float) -> float:
+        """The weight that a value stands for, at least 0."""
+        ...
+
+
+@dataclass(frozen=True)
+class Score:
+    """The weight itself."""
+
+    name: Literal["score"] = "score"
+
+    def value(self, weight: float) -> float:
+        return weight
+
+    def weight(self, value: float) -> float:
+        return value
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Six levels: `1 + min(5, floor(6 (1 - w / max w)))`. A ring stands for the largest weight that falls into it."""
+
+    largest: float
+    name: Literal["ring"] = "ring"
+
+    def value(self, weight: float) -> int:
+        return 1 + min(RINGS - 1, math.floor(RINGS * (1 - _share(weight, self.largest))))
+
+    def weight(self, value: float) -> float:
+        return max(0.0, self.largest * (1 - (value - 1) / RINGS))
+
+
+@dataclass(frozen=True)
+class Proficiency:
+    """`5 w / max w`, rounded to `digits` decimals."""
+
+    largest: float
+    digits: int = 6
+    name: Literal["proficiency"] = "proficiency"
+
+    def value(self, weight: float) -> float:
+        return round(MAX_PROFICIENCY * _share(weight, self.largest), self.digits)
+
+    def weight(self, value: float) -> float:
+        return self.largest * value / MAX_PROFICIENCY
+
+
+@dataclass(frozen=True)
+class Joined:
+    """On or off. All who are on rank the same, so being joined stands for the mean of the weights above 0."""
+
+    mean: float
+    name: Literal["joined"] = "joined"
+
+    def value(self, weight: float) -> bool:
+        return weight > 0
+
+    def weight(self, value: float) -> float:
+        return self.mean if value else 0.0
+
+
+@dataclass(frozen=True)
+class Actuation:
+    """How one plan is carried out: what the plan, its strategy and the deployment say of it together."""
+
+    actuator: Actuator
+    strategy: Strategy
+    skill: str | None
+    """By id or name; only for `proficiency`."""
+    overflow_groups: tuple[OverflowGroup, ...]
+
+    def target(self, plan: Plan, settings: Mapping[str, Setting]) -> Target:
+        """What the queue will hold, given the settings that the contract can set."""
+        values = {member: self.actuator.value(weight) for member, weight in plan.weights.items()}
+        return Target(
+            weights={member: self.actuator.weight(value) for member, value in values.items()},
+            values=values,
+            settings=settings,
+            joins=self.actuator.name == "joined",
+        )
+
+
+def resolve(plan: Plan, *, deployed: ActuatorName) -> Actuation:
+    """The plan's actuator, else its strategy's, else the deployment's.
+
+    Raises:
+        PlanNotApplicable: the actuator needs something that neither plan nor strategy names.
+    """
+    strategy = strategies().get(plan.strategy_reference)
+    if strategy is None:  # it was there when the plan was validated: a deployment came in between
+        raise not_applicable("strategy_reference", f"no longer known: {plan.strategy_reference}", "strategy_unknown")
+    name = plan.actuator or strategy.actuator or deployed
+    skill = plan.skill or strategy.skill
+    if name == "proficiency" and skill is None:
+        raise not_applicable("skill", NO_SKILL, "skill_missing")
+    return Actuation(
+        actuator=_actuator(name, plan.weights, strategy),
+        strategy=strategy,
+        skill=skill if name == "proficiency" else None,
+        overflow_groups=tuple(plan.overflow_groups) or strategy.overflow_groups,
+    )
+
+
+def not_applicable(path: str, message: str, kind: str) -> PlanNotApplicable:
+    """A refusal with one problem."""
+    return PlanNotApplicable(f"{path}: {message}. Nothing was written.", errors=[problem(path, message, kind)])
+
+
+def statement(plan: Plan, target: Target, actuation: Actuation, *, overflow: str, notes: list[str]) -> dict[str, Any]:
+    """For the dry run and the audit: requested weight, value on the wire, weight that it stands for, and the error."""
+    errors = {member: abs(weight - target.weights[member]) for member, weight in plan.weights.items()}
+    return {
+        "actuator": actuation.actuator.name,
+        "strategy": plan.strategy_reference,
+        "skill": actuation.skill,
+        "overflow": overflow,
+        "largest_error": round(max(errors.values()), 12),
+        "mean_error": round(math.fsum(errors.values()) / len(errors), 12),
+        "members": {
+            member: {
+                "requested": weight,
+                "value": target.values[member],
+                "represented": target.weights[member],
+                "error": round(errors[member], 12),
+            }
+            for member, weight in plan.weights.items()
+        },
+        "notes": notes,
+    }
+
+
+def _actuator(name: ActuatorName, weights: Mapping[str, float], strategy: Strategy) -> Actuator:
+    match name:
+        case "ring":
+            return Ring(max(weights.values()))
+        case "proficiency":
+            return Proficiency(max(weights.values()), strategy.proficiency_digits)
+        case "joined":
+            positive = [weight for weight in weights.values() if weight > 0]
+            return Joined(math.fsum(positive) / len(positive) if positive else 1.0)
+        case "score":
+            return Score()
+
+
+def _share(weight: float, largest: float) -> float:
+    """`weight / largest`, and 0 where every weight is 0."""
+    return weight / largest if largest else 0.0

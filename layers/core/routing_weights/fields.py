@@ -1,0 +1,15 @@
+"""Kinds of values that several models hold."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+GenesysId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$", strict=True)]
+"""An id that is safe in a URL path: letters, digits, `-` and `_`, 1 to 64 of them."""
+
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
+"""A finite number in [0, 1]; booleans and numbers in strings are refused."""
+
+LINE = r"^[^\x00-\x1f\x7f]*$"
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=LINE, strict=True)]
+"""Text without line breaks and control characters, 1 to 200 characters."""

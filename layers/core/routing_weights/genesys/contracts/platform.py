@@ -1,0 +1,326 @@
+"""Contract `platform`: the public Genesys Cloud Platform API v2.
+
+It has no weights. An actuator (`actuation`) says which value carries one: a member's ring number, the proficiency of a
+skill that is dedicated to the queue, or whether the member is joined. Writes set absolute values, so a repeat is safe,
+and an answer says that a write was accepted, not that it was applied.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from routing_weights.actuation import Actuation, not_applicable, statement
+from routing_weights.distribution import Member, Queue, Setting, Target, same, settings_to_write
+from routing_weights.errors import GenesysRefused, PlanNotApplicable
+from routing_weights.genesys.client import GenesysClient
+from routing_weights.genesys.contracts.queue_document import QueueDocument, child, children
+from routing_weights.genesys.contracts.reading import (
+    PAGE_SIZE,
+    Entity,
+    Page,
+    all_pages,
+    entities,
+    get_queue,
+    not_found,
+    number,
+    queue_path,
+    skill_names,
+    status_of,
+    user_id,
+)
+from routing_weights.genesys.token import TokenRequest
+from routing_weights.plan import Plan
+from routing_weights.strict_json import MAX_PROBLEMS_LISTED, problem
+
+MAX_BULK = 100
+CONFLICT_TRIES = 4
+CONFLICT_PAUSE_S = 0.25
+SKILL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+def token_request(login_url: str, client_id: str, client_secret: str) -> TokenRequest:
+    pair = base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
+    arguments = {"data": {"grant_type": "client_credentials"}, "headers": {"Authorization": f"Basic {pair}"}}
+    return TokenRequest(f"{login_url}/oauth/token", arguments, (client_secret, pair))
+
+
+def needs(method: str, path: str) -> str:
+    """What a request needs, for the answer 403."""
+    if "/routingskills" in path:
+        permission = "routing:skill:assign"
+    elif path.startswith("/api/v2/routing/skills"):
+        permission = "routing:skill:view"
+    elif method == "GET":
+        permission = "routing:queue:view"
+    elif path.endswith("/members") or "/members/" in path:
+        permission = "routing:queueMember:manage"
+    else:
+        permission = "routing:queue:edit"
+    return f"the permission {permission}, in a role of the client and in the division of what it is about"
+
+
+@dataclass
+class PlatformContract:
+    client: GenesysClient
+    actuation: Actuation
+    raise_first: ClassVar[bool] = True
+    _assigns: bool = field(default=False, init=False)
+    """Whether Genesys has said that a proficiency can only be put where the skill is assigned."""
+
+    @property
+    def per_write(self) -> int:
+        return MAX_BULK if self.actuation.actuator.name == "joined" else 1
+
+    # ---- reading ----------------------------------------------------------------------------------------------------
+
+    def read_queue(self, queue_id: str) -> Queue:
+        raw = get_queue(self.client, queue_id)
+        listed = list(all_pages(queue_id, lambda page: self._page(queue_id, page)))
+        skill_id = self._skill_id(listed) if self.actuation.skill else None
+        return Queue(
+            queue_id=queue_id,
+            settings=QueueDocument(raw, self.actuation).settings(),
+            members=tuple(self._member(entity, page, skill_id) for page, entity in listed),
+            native={"raw": raw, "skill_id": skill_id},
+        )
+
+    def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
+        pages = sorted({member.native["page"] for member in queue.members if member.user_id in user_ids})
+        skill_id = queue.native["skill_id"]
+        fresh = {
+            member.user_id: member
+            for page in pages
+            for member in (self._member(entity, page, skill_id) for entity in self._page(queue.queue_id, page)[0])
+        }
+        if not set(user_ids) <= fresh.keys():  # the pages have shifted: somebody joined or left
+            return self.read_queue(queue.queue_id)
+        return replace(queue, members=tuple(fresh.get(member.user_id, member) for member in queue.members))
+
+    def _page(self, queue_id: str, page: int) -> Page:
+        """The listing has neither a total nor a number of pages: a short page is the last one."""
+        path = f"{queue_path(queue_id)}/members"
+        listing = self.client.get(path, pageSize=PAGE_SIZE, pageNumber=page, expand="skills,routingStatus")
+        listed = entities(listing, path)
+        size = listing.get("pageSize")  # should Genesys grant less than was asked for
+        return listed, len(listed) >= (min(size, PAGE_SIZE) if isinstance(size, int) else PAGE_SIZE)
+
+    def _member(self, entity: Entity, page: int, skill_id: str | None) -> Member:
+        user = child(entity, "user")
+        skills = user.get("skills") or entity.get("skills")
+        joined = entity.get("joined") is not False
+        on_queue = (status_of(entity) or status_of(user)) != "OFF_QUEUE"
+        match self.actuation.actuator.name:
+            case "ring":
+                value: float | bool | None = number({"ringNumber": 1} | entity, "ringNumber")
+            case "joined":
+                value = joined
+            case _:
+                held = [s for s in skills or [] if isinstance(s, dict) and s.get("id") == skill_id]
+                value = number(held[0], "proficiency") if held else None
+        return Member(
+            user_id=user_id(entity),
+            weight=None if value is None else self.actuation.actuator.weight(value),
+            active=joined and on_queue,
+            skills=tuple(skill_names(skills)),
+            native={"page": page, "value": value, "on_queue": on_queue, "by_group": entity.get("memberBy") == "group"},
+        )
+
+    def _skill_id(self, listed: list[tuple[int, Entity]]) -> str:
+        """The id of the actuator's skill. Any member who has it shows that it exists; else Genesys is asked."""
+        wanted = self.actuation.skill or ""
+        held = [
+            skill
+            for _, entity in listed
+            for skill in children(child(entity, "user"), "skills") + children(entity, "skills")
+            if wanted in (skill.get("id"), skill.get("name"))
+        ]
+        # An id goes before another skill of that name.
+        for skill in sorted(held, key=lambda skill: skill.get("id") != wanted) or self._found_skills(wanted):
+            if isinstance(skill.get("id"), str) and SKILL_ID.fullmatch(skill["id"]):
+                return str(skill["id"])
+        message = f"Genesys knows no skill {wanted}, by id or by name: create it, or name another one"
+        raise not_applicable("skill", message, "skill_not_found")
+
+    def _found_skills(self, wanted: str) -> list[Entity]:
+        if SKILL_ID.fullmatch(wanted):
+            try:
+                skill = self.client.get(f"/api/v2/routing/skills/{wanted}")
+            except GenesysRefused as error:
+                if not not_found(error):
+                    raise
+            else:
+                return [skill] if isinstance(skill, dict) and skill.get("state", "active") == "active" else []
+        listing = self.client.get("/api/v2/routing/skills", pageSize=PAGE_SIZE, name=wanted)
+        found = children(listing if isinstance(listing, dict) else {}, "entities")
+        return [skill for skill in found if skill.get("name") == wanted]
+
+    # ---- what a plan comes to ---------------------------------------------------------------------------------------
+
+    def target(self, plan: Plan, before: Queue) -> Target:
+        if self.actuation.actuator.name == "score":
+            message = "contract platform has no score: name ring, proficiency or joined, or take another strategy"
+            raise not_applicable("actuator", message, "actuator_unavailable")
+        settings = self._required(before)
+        if plan.wrap_up_timeout_s is not None:
+            settings["wrap_up_timeout_s"] = plan.wrap_up_timeout_s
+        if self.actuation.overflow_groups:
+            reason = QueueDocument(before.native["raw"], self.actuation).no_room_for_overflow()
+            if reason:
+                message = f"{reason}: change that in the admin console, or leave the groups out"
+                raise not_applicable("overflow_groups", message, "overflow_unavailable")
+            settings["overflow_threshold"] = plan.overflow_threshold
+        target = self.actuation.target(plan, settings)
+        self._require_own_rings(before, target)
+        return target
+
+    def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
+        groups = bool(self.actuation.overflow_groups)
+        overflow = "conditional_group_routing" if groups else "gate"
+        return statement(plan, target, self.actuation, overflow=overflow, notes=self._notes(target, before))
+
+    def _required(self, before: Queue) -> dict[str, Setting]:
+        """What the strategy requires and the queue does not have, to be written; PlanNotApplicable where it may not."""
+        strategy, missing = self.actuation.strategy, dict[str, Setting]()
+        wanted, held = strategy.skill_evaluation_method, before.settings["bullseye_rings"]
+        if wanted and wanted != before.settings["skill_evaluation_method"]:
+            missing["skill_evaluation_method"] = wanted
+        rings = len(strategy.bullseye_timeouts_s) + 1
+        if strategy.bullseye_timeouts_s and isinstance(held, int | float) and held < rings:
+            missing["bullseye_rings"] = rings
+        if missing and strategy.if_different == "verify":
+            advice = "set it in the admin console, or take a strategy that sets it"
+        elif missing.get("bullseye_rings") and held:
+            missing = {"bullseye_rings": rings}
+            advice = "somebody has configured its rings, which are not replaced: add the missing ones in the console"
+        else:
+            return missing
+        problems = [
+            problem(
+                "strategy_reference",
+                f"the strategy requires {name} {value}, the queue has {before.settings[name]}: {advice}",
+                "queue_not_ready",
+            )
+            for name, value in missing.items()
+        ]
+        message = "; ".join(found["message"] for found in problems)
+        raise PlanNotApplicable(f"{message}. Nothing was written.", errors=problems)
+
+    def _require_own_rings(self, before: Queue, target: Target) -> None:
+        """A member who is in the queue through a group gets its ring from the group."""
+        if self.actuation.actuator.name != "ring":
+            return
+        advice = "a member through a group: its ring is the group's. Take it out of the plan, or add the user itself"
+        owned = [
+            member.user_id
+            for member in before.members
+            if member.native["by_group"]
+            and member.user_id in target.values
+            and not same(member.value, target.values[member.user_id])
+        ]
+        if owned:
+            raise PlanNotApplicable(
+                f"{len(owned)} members of queue {before.queue_id} cannot be given a ring, {owned[0]} first: {advice}. "
+                "Nothing was written.",
+                errors=[
+                    problem(f"member_weights.{member}", advice, "member_by_group")
+                    for member in owned[:MAX_PROBLEMS_LISTED]
+                ],
+                error_count=len(owned),
+            )
+
+    def _notes(self, target: Target, before: Queue) -> list[str]:
+        """What the reader of a dry run has to know: where a value will have no effect."""
+        will = {**before.settings, **target.settings}
+        name, notes = self.actuation.actuator.name, []
+        rings, last = will["bullseye_rings"], max(target.values.values())
+        if name == "ring" and isinstance(rings, int | float) and last > max(rings, 1):
+            notes.append(
+                f"The queue has {rings:g} bullseye rings and the plan uses ring {last}: a ring that the queue does not "
+                "have ranks nobody, and Genesys may refuse it. Configure the rings, or take strategy ring-by-weight."
+            )
+        if name == "proficiency" and will["skill_evaluation_method"] != "BEST":
+            notes.append(
+                f"The queue evaluates skills by {will['skill_evaluation_method']}: only BEST looks at proficiencies. "
+                "Change it, or take strategy proficiency-by-weight."
+            )
+        return notes + QueueDocument(before.native["raw"], self.actuation).notes(target.settings)
+
+    # ---- writing ----------------------------------------------------------------------------------------------------
+
+    def write_queue(self, before: Queue, settings: Mapping[str, Setting], key: str) -> None:  # noqa: ARG002 - absolute
+        """PUT the queue as it is at that moment, with nothing changed but `settings`."""
+        path, target = queue_path(before.queue_id), Target({}, {}, settings)
+
+        def body() -> Entity:
+            fresh = get_queue(self.client, before.queue_id)
+            document = QueueDocument(fresh, self.actuation)
+            missing = settings_to_write(target, Queue(before.queue_id, document.settings(), ()))
+            if not missing:
+                raise _Held
+            document.require_unchanged(before.native["raw"], missing)
+            return document.merged(missing)
+
+        try:
+            self._insist(lambda: self.client.write("PUT", path, body), held=lambda: False)
+        except _Held:
+            return
+
+    def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None:  # noqa: ARG002 - absolute
+        def send() -> None:
+            if self.actuation.actuator.name == "joined":
+                body = [{"id": m.user_id, "joined": target.values[m.user_id]} for m in members]
+                self.client.write("PATCH", f"{queue_path(before.queue_id)}/members", body)
+                return
+            (member,) = members
+            value = target.values[member.user_id]
+            if self.actuation.actuator.name == "ring":
+                path = f"{queue_path(before.queue_id)}/members/{member.user_id}"
+                self.client.write("PATCH", path, {"id": member.user_id, "ringNumber": value})
+            else:
+                self._put_proficiency(member, before.native["skill_id"], value)
+
+        def held() -> bool:
+            ids = {member.user_id for member in members}
+            now = {m.user_id: m.value for m in self.read_again(before, ids).members}
+            return all(same(now.get(user), target.values[user]) for user in ids)
+
+        self._insist(send, held=held)
+
+    def _put_proficiency(self, member: Member, skill_id: str, value: float) -> None:
+        path = f"/api/v2/users/{member.user_id}/routingskills"
+        assigned = member.value is not None
+        if assigned or not self._assigns:
+            try:
+                self.client.write("PUT", f"{path}/{skill_id}", {"id": skill_id, "proficiency": value})
+            except GenesysRefused as error:
+                if assigned or not not_found(error):
+                    raise
+                self._assigns = True
+            else:
+                return
+        self.client.write("POST", path, {"id": skill_id, "proficiency": value})
+
+    def _insist(self, send: Callable[[], None], *, held: Callable[[], bool]) -> None:
+        """Send again after a conflict of versions, unless a fresh reading shows that it is done."""
+        for attempt in range(1, CONFLICT_TRIES + 1):
+            try:
+                return send()
+            except GenesysRefused as error:
+                if attempt == CONFLICT_TRIES or not _is_conflict(error):
+                    raise
+            self.client.transport.sleep(CONFLICT_PAUSE_S * 2**attempt)
+            if held():
+                return None
+        return None
+
+
+class _Held(Exception):
+    """There is nothing to write: the queue holds it already, from a try whose answer was lost, or from somebody."""
+
+
+def _is_conflict(error: GenesysRefused) -> bool:
+    """409, or the 400 that the platform gives for an old version."""
+    said = str(error.details.get("genesys_message", ""))
+    return error.details.get("http_status") == 409 or "does not match the current version" in said  # noqa: PLR2004

@@ -1,0 +1,148 @@
+"""A queue of the platform as raw JSON: what of it a plan can reach, and how it is merged for the PUT.
+
+The PUT replaces the whole queue, so everything else goes back as it was read, fields that nobody here knows included.
+No HTTP.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from routing_weights.actuation import Actuation
+from routing_weights.distribution import Setting
+from routing_weights.errors import GenesysAnswerInvalid, QueueChanged
+from routing_weights.genesys.contracts.reading import Entity, number
+
+MAX_OVERFLOW_RULES = 5
+FIELDS = {
+    "wrap_up_timeout_s": "acwSettings",
+    "skill_evaluation_method": "skillEvaluationMethod",
+    "bullseye_rings": "bullseye",
+    "overflow_threshold": "conditionalGroupRouting",
+}
+"""Which field of the queue carries each of our settings."""
+TIMED_PROMPTS = ("AGENT_REQUESTED", "MANDATORY_TIMEOUT", "MANDATORY_FORCED_TIMEOUT")
+READ_ONLY = {"dateModified", "modifiedBy", "memberCount", "userMemberCount", "joinedMemberCount", "version"}
+"""What Genesys changes on its own whenever something of a queue changes."""
+
+
+@dataclass(frozen=True)
+class QueueDocument:
+    """The raw queue, seen with the overflow groups and the strategy of one plan."""
+
+    raw: Entity
+    actuation: Actuation
+
+    def settings(self) -> dict[str, Setting]:
+        """`overflow_threshold` is among them only where there are overflow groups to carry it."""
+        wrap_up = number(child(self.raw, "acwSettings"), "timeoutMs")
+        method = self.raw.get("skillEvaluationMethod")
+        settings: dict[str, Setting] = {
+            "wrap_up_timeout_s": None if wrap_up is None else wrap_up / 1000,
+            "skill_evaluation_method": method if isinstance(method, str) else None,
+            "bullseye_rings": len(children(child(self.raw, "bullseye"), "rings")),
+        }
+        if self.actuation.overflow_groups:
+            rule = next(filter(self._is_ours, self._rules), {})
+            settings["overflow_threshold"] = number(rule, "conditionValue")
+        return settings
+
+    def no_room_for_overflow(self) -> str | None:
+        """Why the queue cannot have the rule that carries the overflow threshold; None where it can."""
+        if child(self.raw, "conditionalGroupActivation"):
+            return "the queue uses conditional group activation, which excludes conditional group routing"
+        if not any(map(self._is_ours, self._rules)) and len(self._rules) >= MAX_OVERFLOW_RULES:
+            return f"the queue has {len(self._rules)} conditional group routing rules, and Genesys takes no more"
+        return None
+
+    def notes(self, settings: Mapping[str, Setting]) -> list[str]:
+        """What the reader of a dry run has to know of the settings that a plan sets."""
+        groups = {group.id for group in self.actuation.overflow_groups}
+        foreign = sorted(groups - {str(group.get("id")) for group in children(self.raw, "memberGroups")})
+        prompt = child(self.raw, "acwSettings").get("wrapupPrompt")
+        rings = settings.get("bullseye_rings") or child(self.raw, "bullseye")
+        found = {
+            "No overflow groups are named: overflow_threshold is a gate of this system only.": not groups,
+            f"Not member groups of the queue: {', '.join(foreign)}. Genesys calls in only groups that are.": foreign,
+            "Genesys offers bullseye and conditional group routing as alternatives: see which one the queue uses.": (
+                groups and rings
+            ),
+            f"The wrap-up prompt is {prompt}: Genesys takes a time-out only with {', '.join(TIMED_PROMPTS)}.": (
+                "wrap_up_timeout_s" in settings and prompt not in TIMED_PROMPTS
+            ),
+        }
+        return [note for note, applies in found.items() if applies]
+
+    def merged(self, settings: Mapping[str, Setting]) -> Entity:
+        """The whole queue with nothing changed but `settings`."""
+        return self.raw | {FIELDS[name]: self._field(name, value) for name, value in settings.items()}
+
+    def require_unchanged(self, read: Entity, settings: Collection[str]) -> None:
+        """Raise QueueChanged where somebody else wrote the queue since it was `read`, or what `settings` would touch.
+
+        Genesys has no version and no ETag of a queue: the date of the last change is all there is to compare.
+        """
+        known = (read.keys() | self.raw.keys()) - READ_ONLY
+        differs = sorted(name for name in known if read.get(name) != self.raw.get(name))
+        touched = {FIELDS[name] for name in settings}
+        if self.raw.get("dateModified") == read.get("dateModified") and not touched & set(differs):
+            return
+        who = str(self.raw.get("modifiedBy") or "somebody")
+        when = str(self.raw.get("dateModified") or "an unknown time")
+        raise QueueChanged(
+            f"Queue {self.raw.get('id')} was changed by {who} at {when}, after this run had read it "
+            f"({', '.join(differs) or 'no field that a reading shows'}). Nothing was overwritten: look at the change, "
+            "then send the plan again.",
+            modified_by=who,
+            date_modified=when,
+            fields=differs,
+        )
+
+    @property
+    def _rules(self) -> list[Entity]:
+        return children(child(self.raw, "conditionalGroupRouting"), "rules")
+
+    def _field(self, name: str, value: Setting) -> Any:
+        held = self.raw.get(FIELDS[name]) or {}
+        if name == "wrap_up_timeout_s":
+            return {**held, "timeoutMs": round(1000 * float(value or 0))}
+        if name == "bullseye_rings":
+            timeouts = self.actuation.strategy.bullseye_timeouts_s
+            rings = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": t}]} for t in timeouts]
+            return {**held, "rings": [*rings, {"expansionCriteria": []}]}
+        if name == "overflow_threshold":
+            return {**held, "rules": self._rules_with(value)}
+        return value
+
+    def _rules_with(self, threshold: Setting) -> list[Entity]:
+        if any(map(self._is_ours, self._rules)):
+            return [{**rule, "conditionValue": threshold} if self._is_ours(rule) else rule for rule in self._rules]
+        groups = [{"id": group.id, "type": group.type} for group in self.actuation.overflow_groups]
+        ours = {"metric": "ServiceLevel", "operator": "LessThan", "conditionValue": threshold, "groups": groups}
+        return [*self._rules, ours]
+
+    def _is_ours(self, rule: Entity) -> bool:
+        """A service-level rule about this queue for just these groups: there is no name to know it by."""
+        return (
+            rule.get("metric") == "ServiceLevel"
+            and rule.get("operator") == "LessThan"
+            and child(rule, "queue").get("id") in {None, self.raw.get("id")}
+            and {group.get("id") for group in children(rule, "groups")}
+            == {group.id for group in self.actuation.overflow_groups}
+        )
+
+
+def child(holder: Entity, key: str) -> Entity:
+    """The object at `key`, empty where there is none."""
+    value = holder.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise GenesysAnswerInvalid(f"Genesys holds {key} as something that is not an object.")
+    return value or {}
+
+
+def children(holder: Entity, key: str) -> list[Entity]:
+    """The objects in the list at `key`, none where there is no list."""
+    value = holder.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise GenesysAnswerInvalid(f"Genesys holds {key} as something that is not a list of objects.")
+    return value

@@ -1,0 +1,282 @@
+"""`python -m local.doctor`: what a Genesys Cloud organisation lacks before a deployment, and what to do about it.
+
+It speaks through the layer's own client, so what it is refused is what the functions would be refused.
+"""
+
+import argparse
+import logging
+import os
+import re
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import requests
+from pydantic import Field, ValidationError
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "layers" / "core"))
+
+from routing_weights.actuation import Actuation, Actuator, Joined, Proficiency
+from routing_weights.distribution import Member
+from routing_weights.errors import Forbidden, GenesysRefused, RoutingWeightsError
+from routing_weights.fields import GenesysId, Line
+from routing_weights.genesys.client import GenesysClient
+from routing_weights.genesys.contracts import platform
+from routing_weights.genesys.contracts.queue_document import QueueDocument, child, children
+from routing_weights.genesys.contracts.reading import get_queue, queue_path
+from routing_weights.genesys.token import StoredTokens, TokenIssuer
+from routing_weights.genesys.transport import Deadline, Transport
+from routing_weights.settings import GenesysLogin
+from routing_weights.strategies import Strategy
+
+NOBODY = "00000000-0000-0000-0000-000000000000"
+LONGEST_RUN_S = 300.0
+_PAST_THE_PERMISSION = {requests.codes.bad_request, requests.codes.not_found}
+_ANY_STRATEGY = Strategy(description="Requires nothing.")
+_EDITED = "Only plans with wrap_up_timeout_s or overflow groups, and strategies that set something, need it."
+_HERE = {
+    r"then send the plan again": "then run this again",
+    r"in CredentialsSecret": "(GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET)",
+    r"that the client is active": "that the client is active and of this region",
+    r"Check queue_id": "Check the id, and the divisions of the client's role",
+    r"^The OAuth client may not do .*?: it needs": "It needs",
+    r"^skill: |(?<=\.) Nothing was written\.": "",
+}
+"""The layer's sentences speak to who sends a plan to a deployment."""
+_HELP = """
+variables, the first ones as in python -m local.stack; an empty one counts as
+unset:
+  GENESYS_CLIENT_ID      the OAuth client, of grant type Client Credentials
+  GENESYS_CLIENT_SECRET  its secret: from here only, and never shown
+  GENESYS_REGION         the AWS region of the organisation: eu-central-1
+  GENESYS_CONTRACT       platform, the only one that this is for
+  GENESYS_BASE_URL, GENESYS_LOGIN_URL
+                         only a Genesys on this machine
+  QUEUE_ID, SKILL, ACTUATOR
+                         for the flags that are not given
+
+It changes nothing. Whether the client may write is tried on what does not
+exist: the user, skill and queue whose id is all zeros. 403 says that the
+permission is missing; 404 or 400, that the request came past it. This has two
+limits. Genesys could look for the id first, and a missing permission would pass
+as granted. And a permission holds in divisions: members are tried in your
+queue, but editing a queue and assigning a skill are tried in no division.
+
+exit code: 0 all is well, 1 something is missing, 2 wrong usage
+
+example:
+  export GENESYS_REGION=eu-central-1 GENESYS_CLIENT_ID=6f1d...
+  read -rs GENESYS_CLIENT_SECRET && export GENESYS_CLIENT_SECRET
+  python -m local.doctor --queue 9c2e... --actuator proficiency --skill "Sales"
+"""
+
+
+class Input(GenesysLogin):
+    """The environment, with the flags over it; the layer's own rules say where credentials may go."""
+
+    genesys_contract: Literal["platform"] = "platform"
+    genesys_client_id: str
+    genesys_client_secret: str = Field(repr=False)
+    queue_id: GenesysId | None = None
+    skill: Line | None = None
+    actuator: Literal["ring", "proficiency", "joined"] = "ring"
+    max_retry_after_s: float = 60.0
+    token_secret: str = ""
+
+
+@dataclass
+class _Memory:
+    """Keeps the token for this run only."""
+
+    value: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def read(self) -> dict[str, Any]:
+        return self.value
+
+    def write(self, value: dict[str, Any]) -> None:
+        self.value = value
+
+
+class _Skipped(Exception):
+    """A check that cannot be made, and why."""
+
+
+class Doctor:
+    """Each check returns a sentence, or raises the layer's error."""
+
+    def __init__(self, given: Input, session: requests.Session) -> None:
+        self._given, self._secret, self._queue_id = given, _Memory(), ""
+        transport = Transport(session, Deadline(time.monotonic() + LONGEST_RUN_S), given.max_retry_after_s)
+        pair = (given.genesys_client_id, given.genesys_client_secret)
+        self._issuer = TokenIssuer(
+            self._secret,
+            transport,
+            lambda: platform.token_request(given.login_url, *pair),
+            revoke_url="",
+            revoke_refused=False,
+        )
+        tokens = StoredTokens(self._secret, self._renew)
+        self._client = GenesysClient(given.api_url, tokens, transport, platform.needs)
+
+    def findings(self) -> Iterator[tuple[str, str, str]]:
+        """`ok`, `missing` or `skipped`; the check; a sentence."""
+        for name, check in self._checks():
+            try:
+                if not self._secret.value and name not in {"hosts", "token"}:
+                    raise _Skipped("There is no token.")  # noqa: TRY301
+                yield "ok", name, check()
+            except _Skipped as reason:
+                yield "skipped", name, str(reason)
+            except RoutingWeightsError as error:
+                yield "missing", name, _said_here(error.message)
+
+    def _checks(self) -> Iterator[tuple[str, Callable[[], str]]]:
+        """One after another: what a check has found is there when the next one is made."""
+        yield "hosts", self._hosts
+        yield "token", self._token
+        yield "organisation", self._organisation
+        yield "queue", self._find_queue
+        yield "members", self._count_members
+        members, user_skill = f"{queue_path(self._queue_id or NOBODY)}/members", f"/api/v2/users/{NOBODY}/routingskills"
+        match self._given.actuator:
+            case "ring":
+                yield "set rings", self._try("PATCH", f"{members}/{NOBODY}", {"id": NOBODY, "ringNumber": 1})
+            case "joined":
+                yield "join", self._try("PATCH", members, [{"id": NOBODY, "joined": False}])
+            case "proficiency":
+                yield "read skills", self._read_skills
+                yield "skill", self._find_skill
+                yield "assign skill", self._try("PUT", f"{user_skill}/{NOBODY}", {"id": NOBODY, "proficiency": 0})
+        yield "edit queue", self._try("PUT", queue_path(NOBODY), {"name": "Nobody's queue"}, _EDITED)
+
+    def _hosts(self) -> str:
+        region = f"{self._given.genesys_region}: " if self._given.genesys_region else ""
+        return f"{region}API {self._given.api_url}, tokens {self._given.login_url}."
+
+    def _token(self) -> str:
+        self._issuer.refresh("")
+        return f"Issued, and good for {(self._secret.value['expires_at'] - time.time()) / 60:.0f} minutes."
+
+    def _renew(self, refused: str) -> None:
+        self._issuer.refresh(refused)
+
+    def _organisation(self) -> str:
+        answer = self._client.get("/api/v2/tokens/me")
+        told = child(answer if isinstance(answer, dict) else {}, "organization")
+        return f"The client belongs to {told.get('name') or 'an organisation'}, id {told.get('id')}."
+
+    def _find_queue(self) -> str:
+        if not self._given.queue_id:
+            raise _Skipped("Name a queue with --queue.")
+        queue = get_queue(self._client, self._given.queue_id)
+        self._queue_id = self._given.queue_id
+        document = QueueDocument(queue, _actuation(Joined(1.0)))
+        rules, held = children(child(queue, "conditionalGroupRouting"), "rules"), document.settings()
+        overflow, advice = document.no_room_for_overflow(), ""
+        if self._given.actuator == "ring" and not held["bullseye_rings"]:
+            advice = (
+                " Rings carry weights only where the queue has them: take strategy ring-by-weight, which makes six."
+            )
+        elif self._given.actuator == "proficiency" and held["skill_evaluation_method"] != "BEST":
+            advice = " Only BEST looks at proficiencies: take strategy proficiency-by-weight, which sets it."
+        return (
+            f"{queue.get('name')} is visible. skillEvaluationMethod {held['skill_evaluation_method']}, "
+            f"{held['bullseye_rings']} bullseye rings, {len(rules)} rules of conditional group routing, conditional "
+            f"group activation {'on' if child(queue, 'conditionalGroupActivation') else 'off'}. Overflow groups "
+            f"{f'have no room: {overflow}' if overflow else 'have room'}.{advice}"
+        )
+
+    def _count_members(self) -> str:
+        members = self._members(Joined(1.0))
+        joined, by_group = sum(m.value is True for m in members), sum(m.native["by_group"] for m in members)
+        told = f"{len(members)}, of whom {joined} are joined, {by_group} through a group."
+        return told + " Their group sets their ring." * (by_group > 0 and self._given.actuator == "ring")
+
+    def _read_skills(self) -> str:
+        self._client.get("/api/v2/routing/skills", pageSize=1)
+        return _allowed("GET", "/api/v2/routing/skills")
+
+    def _find_skill(self) -> str:
+        if not self._given.skill:
+            raise _Skipped("Name a skill with --skill.")
+        holders = sum(member.value is not None for member in self._members(Proficiency(1.0), self._given.skill))
+        return f"{self._given.skill} exists. {holders} of the members hold it."
+
+    def _members(self, actuator: Actuator, skill: str | None = None) -> Sequence[Member]:
+        if not self._queue_id:
+            raise _Skipped("There is no queue to look into.")
+        return platform.PlatformContract(self._client, _actuation(actuator, skill)).read_queue(self._queue_id).members
+
+    def _try(self, method: str, path: str, body: Any, note: str = "") -> Callable[[], str]:
+        """A write that has nothing to change: whether Genesys refuses it for lack of a permission."""
+
+        def check() -> str:
+            try:
+                self._client.write(method, path, body)
+            except Forbidden as error:
+                raise Forbidden(f"{error.message} {note}".rstrip()) from error
+            except GenesysRefused as error:
+                if error.details["http_status"] not in _PAST_THE_PERMISSION:
+                    raise
+            return _allowed(method, path)
+
+        return check
+
+
+def _said_here(message: str) -> str:
+    for theirs, ours in _HERE.items():
+        message = re.sub(theirs, ours, message)
+    return message
+
+
+def _actuation(actuator: Actuator, skill: str | None = None) -> Actuation:
+    return Actuation(actuator, _ANY_STRATEGY, skill, ())
+
+
+def _allowed(method: str, path: str) -> str:
+    return f"Allowed ({platform.needs(method, path).split(',')[0].removeprefix('the permission ')})."
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """The exit code; wrong usage ends in SystemExit 2, as argparse does it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local.doctor",
+        description="Checks a Genesys Cloud organisation before a deployment: what is missing?",
+        epilog=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--queue", dest="queue_id", metavar="ID", help="the id of a queue that plans will be about")
+    parser.add_argument("--skill", help="proficiency: the skill dedicated to that queue, by id or name")
+    parser.add_argument("--actuator", help="ring, proficiency or joined: what will carry the weights (ring)")
+    flags = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
+    try:
+        given = Input.model_validate({name.lower(): value for name, value in environ.items() if value} | flags)
+    except ValidationError as error:
+        parser.error("; ".join(_wrong(problem) for problem in error.errors(include_input=False)))
+    counts = {"ok": 0, "missing": 0, "skipped": 0}
+    with requests.Session() as session:
+        session.trust_env = False  # a .netrc would replace the token
+        for state, name, sentence in Doctor(given, session).findings():
+            counts[state] += 1
+            text = "".join(c for c in sentence if c.isprintable())
+            print(
+                textwrap.fill(text, 80, initial_indent=f"{state:<9}{name:<14}", subsequent_indent=" " * 23), flush=True
+            )
+    print(", ".join(f"{count} {state}" for state, count in counts.items()))
+    return 1 if counts["missing"] else 0
+
+
+def _wrong(problem: Mapping[str, Any]) -> str:
+    said = str(problem["msg"]).removeprefix("Value error, ")
+    said = said.replace("GenesysRegion", "GENESYS_REGION").replace("GenesysBaseUrl", "GENESYS_BASE_URL")
+    return f"{str(problem['loc'][0]).upper()}: {said}" if problem["loc"] else said
+
+
+if __name__ == "__main__":
+    logging.getLogger().addHandler(logging.NullHandler())  # the layer's log lines are for functions
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -1,0 +1,151 @@
+"""Contract `platform`: the public API v2 of Genesys Cloud, as publicapi.json describes it.
+
+Where the real answer is not on record, the stricter one was taken, and the code says that it is our choice.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+from local.genesys import platform_queues as queues
+from local.genesys import platform_skills as skills
+from local.genesys import publicapi
+from local.genesys.wire import ApiError, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.genesys.platform_organisation import PlatformOrganisation
+    from local.genesys.wire import Request
+
+ORGANISATION = {"id": "organisation-001", "name": "The simulated organisation"}
+
+
+def handle(organisation: PlatformOrganisation, request: Request) -> Reply:
+    """Answer a request; a refusal is raised as ApiError."""
+    if request.segments == ["oauth", "token"]:
+        return _issue_token(organisation, request)
+    if request.segments[:2] != ["api", "v2"]:
+        raise _no_such_path(request)
+    settings, tokens = organisation.settings, organisation.tokens
+    token = tokens.valid(request.bearer)
+    try:
+        tokens.admit(token, settings)
+        reply = _answer(organisation, request)
+    except ApiError as refusal:
+        refusal.headers = {**refusal.headers, **tokens.usage(token, settings)}
+        raise
+    return replace(reply, headers={**reply.headers, **tokens.usage(token, settings)})
+
+
+def _answer(organisation: PlatformOrganisation, request: Request) -> Reply:
+    match = publicapi.find(request.path)
+    if match is None:
+        raise _no_such_path(request)
+    methods = publicapi.methods(request.path)
+    if request.method not in methods:
+        allow = ", ".join(methods)
+        message = f"{request.method} is not allowed here; only {allow}."
+        raise ApiError(405, "method.not.allowed", message, headers={"Allow": allow})
+    if (request.method, match.template) not in OPERATIONS:
+        raise ApiError(501, "not.simulated", f"{request.method} {match.template} is real, and not simulated.")
+    _permit(organisation, publicapi.operation(request.method, match.template))
+    # Our choice: a content type that is not JSON is refused, though the real one may be more lenient.
+    if request.body and request.content_type != "application/json":
+        raise ApiError(415, "unsupported.media.type", "The body must be application/json.")
+    return OPERATIONS[request.method, match.template](organisation, request, *match.values)
+
+
+def _permit(organisation: PlatformOrganisation, operation: publicapi.Operation) -> None:
+    """Refuse what the client's role does not allow, before anyone learns whether the entity exists."""
+    held = set(organisation.settings.permissions.split())
+    missing = [name for name in operation.permissions if name not in held]
+    if operation.needs_all and missing:
+        message = f"You are missing the following permission(s): {', '.join(missing)}."
+        raise ApiError(403, "missing.permissions", f"Unable to perform the requested action. {message}")
+    if missing and len(missing) == len(operation.permissions):
+        message = f"You must have at least one of the following permissions: {', '.join(missing)}."
+        raise ApiError(403, "missing.any.permissions", f"Unable to perform the requested action. {message}")
+
+
+class _TokenRefused(ApiError):
+    """A refusal of the login host, which speaks OAuth's own error shape."""
+
+    def __init__(self, status: int, error: str, description: str) -> None:
+        super().__init__(status, error, description)
+
+    def reply(self, context_id: str) -> Reply:  # noqa: ARG002 - the id is in the header alone
+        return Reply(self.status, {"error": self.code, "description": str(self), "error_description": str(self)})
+
+
+def _issue_token(organisation: PlatformOrganisation, request: Request) -> Reply:
+    settings = organisation.settings
+    if request.method != "POST":
+        raise ApiError(405, "method.not.allowed", "Only POST is allowed here.", headers={"Allow": "POST"})
+    if _client(request) != (settings.client_id, settings.client_secret):
+        raise _TokenRefused(401, "invalid_client", "The client id and secret are wrong, or not in HTTP Basic.")
+    if request.content_type != publicapi.FORM:
+        raise _TokenRefused(400, "invalid_request", f"The body must be {publicapi.FORM}.")
+    form = parse_qs(request.body.decode(errors="replace"))
+    if form.get("grant_type") != ["client_credentials"]:
+        raise _TokenRefused(400, "unsupported_grant_type", "grant_type must be client_credentials.")
+    if "scope" in form:  # our choice; a role decides what such a client may do, so the real host may ignore it
+        raise _TokenRefused(400, "invalid_scope", "Scopes do not apply to client credentials.")
+    if form.keys() & {"client_id", "client_secret"}:  # our choice, after RFC 6749, 2.3
+        raise _TokenRefused(400, "invalid_request", "The client is authenticated by HTTP Basic alone.")
+    bearer = organisation.tokens.issue(frozenset(), settings.expires_in)
+    return Reply(body={"access_token": bearer, "token_type": "bearer", "expires_in": settings.expires_in})
+
+
+def _client(request: Request) -> tuple[str, str] | None:
+    try:
+        text = base64.b64decode(request.basic or "", validate=True).decode()
+    except (binascii.Error, ValueError):
+        return None
+    client_id, colon, secret = text.partition(":")
+    return (client_id, secret) if colon else None
+
+
+def _token_info(organisation: PlatformOrganisation, request: Request) -> Reply:  # noqa: ARG001
+    client_id = organisation.settings.client_id
+    client = {"id": client_id, "name": client_id, "authorizedGrantType": "CLIENT-CREDENTIALS"}
+    return Reply(body={"organization": ORGANISATION, "homeOrganization": ORGANISATION, "OAuthClient": client})
+
+
+def _verify_token(organisation: PlatformOrganisation, request: Request) -> Reply:  # noqa: ARG001
+    return Reply()
+
+
+def _delete_token(organisation: PlatformOrganisation, request: Request) -> Reply:
+    organisation.tokens.valid(request.bearer).revoked = True
+    return Reply()
+
+
+def _no_such_path(request: Request) -> ApiError:
+    return ApiError(404, "not.found", f"There is nothing at {request.path}.")
+
+
+_QUEUES, _USERS = "/api/v2/routing/queues", "/api/v2/users/{userId}/routingskills"
+_SKILLS, _TOKEN = "/api/v2/routing/skills", "/api/v2/tokens/me"
+OPERATIONS: dict[tuple[str, str], Callable[..., Reply]] = {
+    ("GET", _TOKEN): _token_info,
+    ("HEAD", _TOKEN): _verify_token,
+    ("DELETE", _TOKEN): _delete_token,
+    ("GET", _QUEUES): queues.list_queues,
+    ("GET", f"{_QUEUES}/{{queueId}}"): queues.get_queue,
+    ("PUT", f"{_QUEUES}/{{queueId}}"): queues.put_queue,
+    ("GET", f"{_QUEUES}/{{queueId}}/members"): queues.list_members,
+    ("PATCH", f"{_QUEUES}/{{queueId}}/members"): queues.patch_members,
+    ("PATCH", f"{_QUEUES}/{{queueId}}/members/{{memberId}}"): queues.patch_member,
+    ("GET", _SKILLS): skills.list_skills,
+    ("GET", f"{_SKILLS}/{{skillId}}"): skills.get_skill,
+    ("GET", _USERS): skills.list_user_skills,
+    ("POST", _USERS): skills.post_user_skill,
+    ("PUT", f"{_USERS}/{{skillId}}"): skills.put_user_skill,
+    ("DELETE", f"{_USERS}/{{skillId}}"): skills.delete_user_skill,
+    ("PATCH", f"{_USERS}/bulk"): skills.patch_user_skills,
+}

@@ -1,0 +1,153 @@
+"""Contract `platform`: queues and their members."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from local.genesys import publicapi
+from local.genesys.platform_listing import Query, bad_request, body_of, check_distinct
+from local.genesys.wire import Change, Reply
+
+if TYPE_CHECKING:
+    from local.genesys.organisation import Document
+    from local.genesys.platform_organisation import PlatformOrganisation
+    from local.genesys.wire import Request
+
+_QUEUE = "/api/v2/routing/queues/{queueId}"
+_MEMBERS = f"{_QUEUE}/members"
+_MEMBER = f"{_MEMBERS}/{{memberId}}"
+_EXPAND: dict[str, Any] = dict(publicapi.operation("GET", _MEMBERS).query["expand"]["items"])
+_TIMED_PROMPTS = ("AGENT_REQUESTED", "MANDATORY_TIMEOUT", "MANDATORY_FORCED_TIMEOUT")
+
+
+def list_queues(organisation: PlatformOrganisation, request: Request) -> Reply:
+    query = Query(request)
+    query.refuse("divisionId", "peerId", "hasPeer", "cannedResponseLibraryId")
+    queues = sorted(map(organisation.queue, organisation.queues), key=lambda queue: (queue["name"], queue["id"]))
+    if (name := query.one("name")) is not None:
+        queues = [queue for queue in queues if _has_name(queue["name"], name)]
+    if ids := query.many("id"):
+        queues = [queue for queue in queues if queue["id"] in ids]
+    if query.one("sortOrder", "asc", "desc") == "desc":
+        queues.reverse()
+    return Reply(body=query.page(queues, counted=True))
+
+
+def get_queue(organisation: PlatformOrganisation, request: Request, queue_id: str) -> Reply:  # noqa: ARG001
+    return Reply(body=organisation.queue(queue_id))
+
+
+def put_queue(organisation: PlatformOrganisation, request: Request, queue_id: str) -> Reply:
+    """Replace a queue whole: what the body leaves out is gone (assumed; no one has it on record).
+
+    Fields that the queue holds and publicapi.json does not know are newer than it, and may be put back.
+    """
+    now = organisation.queue(queue_id)
+    body = body_of(request, _QUEUE, publicapi.held(now))
+    if body.get("id", queue_id) != queue_id:  # our choice
+        raise bad_request("id must be the one in the path.")
+    if not body["name"].strip():  # our choice
+        raise bad_request("name must not be empty.")
+    if "conditionalGroupRouting" in body and "conditionalGroupActivation" in body:
+        raise bad_request("conditionalGroupRouting and conditionalGroupActivation exclude each other.")
+    acw = body.get("acwSettings", {})
+    if "timeoutMs" in acw and acw.get("wrapupPrompt") not in _TIMED_PROMPTS:
+        raise bad_request(f"acwSettings.timeoutMs can only be used with {', '.join(_TIMED_PROMPTS)}.")
+    change = Change(queue_id, None, body, replaces=True)
+    return Reply(body=organisation.replaced(change), changes=(change,))
+
+
+def list_members(organisation: PlatformOrganisation, request: Request, queue_id: str) -> Reply:
+    """List members by name: a real listing, so without a total and without a number of pages."""
+    query = Query(request)
+    query.refuse("profileSkills", "skills", "languages", "routingStatus", "presence")
+    joined, by = query.one("joined", "true", "false"), query.one("memberBy", "user", "group")
+    part, expand = query.one("name"), query.many("expand")
+    if unknown := [name for name in expand if name not in _EXPAND["enum"]]:  # our choice
+        raise bad_request(f"expand does not know {', '.join(unknown)}.")
+    names = [(organisation.users[user_id]["name"], user_id) for user_id in organisation.members(queue_id)]
+    wanted: Document = {} if joined is None else {"joined": joined.lower() == "true"}
+    wanted |= {} if by is None else {"memberBy": by.lower()}
+    found = [
+        user_id
+        for name, user_id in sorted(names)
+        if (part is None or part.casefold() in name.casefold())
+        and wanted.items() <= organisation.member(queue_id, user_id).items()
+    ]
+    if query.one("sortOrder", "asc", "desc") == "desc":
+        found.reverse()
+    page = query.page(found, counted=False)
+    shown = [organisation.member_document(queue_id, user_id) for user_id in page["entities"]]
+    return Reply(body=page | {"entities": [_listed(queue_id, member, expand) for member in shown]})
+
+
+def patch_member(organisation: PlatformOrganisation, request: Request, queue_id: str, member_id: str) -> Reply:
+    """Accept a ring number or joining; the answer says accepted, not applied."""
+    member = organisation.member(queue_id, member_id)
+    body = body_of(request, _MEMBER)
+    if body.get("id", member_id) != member_id:
+        raise bad_request("id must be the one in the path.")
+    fields = {name: value for name, value in body.items() if name != "id"}
+    if len(fields) != 1 or not fields.keys() <= {"ringNumber", "joined"}:
+        raise bad_request("The body takes id, and either ringNumber or joined.")
+    # Our choice: such a member's ring is that of the group, which this operation does not move.
+    if "ringNumber" in fields and member["memberBy"] == "group":
+        raise bad_request(f"{member_id} is a member by a group, whose ring is set in bullseye.rings.")
+    return Reply(202, changes=(Change(queue_id, member_id, fields),))
+
+
+def patch_members(organisation: PlatformOrganisation, request: Request, queue_id: str) -> Reply:
+    """Join or unjoin members; users who are none are disregarded, and the answer may show the state before."""
+    held = organisation.members(queue_id)
+    body = body_of(request, _MEMBERS)
+    if not body or any(item.keys() != {"id", "joined"} for item in body):
+        raise bad_request("The body is a list of id and joined, at least one; ring numbers are not set in bulk.")
+    check_distinct(item["id"] for item in body)
+    wanted = {item["id"]: {"joined": item["joined"]} for item in body if item["id"] in held}
+    shown = [
+        organisation.member_document(queue_id, user_id) | ({} if organisation.settings.apply_delay_s else fields)
+        for user_id, fields in wanted.items()
+    ]
+    uri = f"/api/v2/routing/queues/{quote(queue_id, safe='')}/members"
+    page = {
+        "entities": [_listed(queue_id, member, []) for member in shown],
+        "pageSize": len(shown),
+        "pageNumber": 1,
+        "selfUri": uri,
+        "firstUri": uri,
+    }
+    return Reply(body=page, changes=tuple(Change(queue_id, user_id, fields) for user_id, fields in wanted.items()))
+
+
+def _listed(queue_id: str, member: Document, expand: list[str]) -> Document:
+    """Return a member as a listing shows it: what was not asked for is not there."""
+    user = {**member["user"], "selfUri": f"/api/v2/users/{quote(member['id'], safe='')}"}
+    if "skills" in expand:
+        user["skills"] = member["skills"]
+    if "routingStatus" in expand:
+        user["routingStatus"] = member["routingStatus"]
+    uri = f"/api/v2/routing/queues/{quote(queue_id, safe='')}/members/{quote(member['id'], safe='')}"
+    kept = (
+        "id",
+        "name",
+        "ringNumber",
+        "joined",
+        "memberBy",
+        *(("routingStatus",) if "routingStatus" in expand else ()),
+    )
+    return {**{name: member[name] for name in kept}, "user": user, "selfUri": uri}
+
+
+def _has_name(name: str, pattern: str) -> bool:
+    """Match a name whole, ignoring case, with asterisks allowed at the ends."""
+    name, text = name.casefold(), pattern.casefold()
+    core = text.strip("*")
+    match text.startswith("*"), text.endswith("*"):
+        case True, True:
+            return core in name
+        case True, False:
+            return name.endswith(core)
+        case False, True:
+            return name.startswith(core)
+    return name == core

@@ -1,0 +1,143 @@
+"""What an organisation holds under contract `score`: a score per member, versions of queues, idempotency keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from local.genesys.organisation import (
+    MEDIA_SETTINGS,
+    SKILLS,
+    Document,
+    Organisation,
+    check_fields,
+    check_keys,
+    is_status,
+    members_of,
+)
+from local.genesys.settings import Settings
+from local.genesys.wire import Change, Reply, Request, SkillChange, is_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.genesys.tokens import Clock
+
+ROUTING_TYPES = ("Automatic", "Manual")
+_MEMBER_FIELDS: dict[str, Callable[[Any], bool]] = {
+    "score": lambda value: is_number(value) and 0 <= value <= 1,
+    "routingType": lambda value: value in ROUTING_TYPES,
+    "joined": lambda value: isinstance(value, bool),
+    "routingStatus": is_status,
+    "skills": lambda value: isinstance(value, list) and all(isinstance(skill, dict) for skill in value),
+}
+
+
+class ScoreOrganisation(Organisation):
+    mix = (*Organisation.mix, "initial_score")
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        super().__init__(settings, clock)
+        self._outcomes: dict[tuple[str, str], Reply] = {}
+
+    def put_queue(self, queue_id: str, spec: Document) -> None:
+        """Create or replace a queue; writes on their way to an earlier one of that id are forgotten."""
+        check_keys(spec, {*self.mix, "members", "queue"})
+        queue = spec.get("queue", {})
+        if not isinstance(queue, dict) or "id" in queue or not isinstance(queue.get("version", 1), int):
+            raise ValueError("queue must be an object of fields, without an id")
+        members = self._members_of(spec)
+        self._forget_writes_to(queue_id)
+        self._members[queue_id] = {member["user"]["id"]: member for member in members}
+        self.queues[queue_id] = {
+            "id": queue_id,
+            "name": f"Queue {queue_id}",
+            "description": "Kept by people in the admin console",
+            "version": 1,
+            "dateModified": self._stamp(),
+            "utilizationThreshold": 0.8,
+            "wrapUpTimeout": 30,
+            "division": {"id": "division-home", "name": "Home"},
+            "mediaSettings": MEDIA_SETTINGS,
+            "skillEvaluationMethod": "ALL",
+            "memberCount": len(members),
+            **queue,
+        }
+
+    def check_edit(self, fields: Document) -> None:
+        if {"id", "version", "dateModified"} & fields.keys():
+            raise ValueError("id, version and dateModified are not edited by people")
+
+    def edit_queue(self, queue_id: str, fields: Document) -> None:
+        self.check_edit(fields)
+        self.apply(Change(queue_id, None, fields))
+
+    def edit_member(self, queue_id: str, user_id: str, fields: Document) -> None:
+        self.apply(Change(queue_id, user_id, check_fields(fields, _MEMBER_FIELDS)))
+
+    def edit_skill(self, user_id: str, skill_id: str, proficiency: float | None) -> NoReturn:  # noqa: ARG002
+        raise ValueError("users have skills of their own under contract platform only")
+
+    def state(self) -> Document:
+        queues = {
+            queue_id: {"queue": queue, "members": list(self.members(queue_id).values())}
+            for queue_id, queue in self.queues.items()
+        }
+        return {"queues": queues, "replays": self.replays, "tokens_issued": len(self.tokens)}
+
+    def scores_after(self, change: Change) -> list[float]:
+        """Return all scores of the queue once every accepted write, and this one, is applied."""
+        scores = {user_id: member["score"] for user_id, member in self.members(change.queue_id).items()}
+        for accepted in [*(item for _, item in self._pending), change]:
+            if isinstance(accepted, Change) and accepted.queue_id == change.queue_id and accepted.user_id:
+                scores[accepted.user_id] = accepted.fields["score"]
+        return list(scores.values())
+
+    def merged(self, change: Change) -> Document:
+        """Return the document as this change will leave it."""
+        if change.user_id:
+            return {**self.member(change.queue_id, change.user_id), **change.fields}
+        queue = self.queue(change.queue_id)
+        stamp = {"version": queue["version"] + 1, "dateModified": self._next_stamp()}
+        return {**queue, **stamp, **change.fields}
+
+    def apply(self, change: Change | SkillChange) -> None:
+        if isinstance(change, SkillChange):
+            raise TypeError("this contract has no skills to change")
+        if change.user_id:
+            self._members[change.queue_id][change.user_id] = self.merged(change)
+        else:
+            self.queues[change.queue_id] = self.merged(change)
+            self._stamp()
+
+    def accepted(self, request: Request, reply: Reply, *, later: bool) -> Reply:
+        """Answer 202 when the write is yet to be applied, and keep the outcome for its idempotency key."""
+        reply = Reply(202) if later else super().accepted(request, reply, later=later)
+        if request.idempotency_key:
+            self._outcomes[request.path, request.idempotency_key] = reply
+        return reply
+
+    def replay(self, path: str, idempotency_key: str | None) -> Reply | None:
+        """Return the outcome stored for this key, and count the replay."""
+        reply = self._outcomes.get((path, idempotency_key or ""))
+        self.replays += reply is not None
+        return reply
+
+    def _members_of(self, spec: Document) -> list[Document]:
+        members = members_of(spec, self.mix)
+        listed = "members" in spec
+        score = Settings(**{name: spec[name] for name in ("initial_score",) if name in spec}).initial_score
+        return [_member(member, score, SKILLS[0 if listed else number % 2]) for number, member in enumerate(members)]
+
+
+def _member(given: Document, score: float, skill: Document) -> Document:
+    """Complete a member of which at least `user.id` is given; ValueError names a bad field."""
+    user = given["user"]
+    usual = {
+        "score": score,
+        "routingType": "Automatic",
+        "joined": True,
+        "routingStatus": {"status": "IDLE"},
+        "skills": [skill],
+    }
+    edited = check_fields({name: value for name, value in given.items() if name != "user"}, _MEMBER_FIELDS)
+    return {"user": {"name": user["id"], **user}, **usual, **edited}

@@ -1,0 +1,87 @@
+"""With the official SDK alone: does one thing after the other against the url given, and prints what came of each.
+
+It runs in a virtual environment of its own (`make .venv/sdk`): the SDK and the embedded stack want different versions
+of a library, and importing it takes seconds and starts threads that watch a file under the home directory.
+"""
+
+import json
+import sys
+
+import PureCloudPlatformClientV2 as sdk  # noqa: N813
+
+CLIENT = ("demo-client", "demo-client-secret")
+QUEUE = "queue-001"
+
+
+def drive(url):
+    """Do with the SDK what a tool for routing weights does; return what each step gave."""
+    sdk.configuration.host = url  # the SDK's login host is this too, since it does not start with "api."
+    client = sdk.api_client.ApiClient().get_client_credentials_token(*CLIENT)
+    routing, users, tokens = sdk.RoutingApi(client), sdk.UsersApi(client), sdk.TokensApi(client)
+
+    def refusal(call, *arguments, **options):
+        try:
+            call(*arguments, **options)
+        except sdk.rest.ApiException as error:
+            return {"status": error.status, "code": json.loads(error.body)["code"], "said": json.loads(error.body)}
+        return None
+
+    def filled(model, **fields):
+        for name, value in fields.items():
+            setattr(model, name, value)
+        return model
+
+    results = {"client": tokens.get_tokens_me().o_auth_client.id}
+
+    ring = filled(sdk.QueueMember(), id="agent-002", ring_number=4)
+    results["ring"] = routing.patch_routing_queue_member(QUEUE, "agent-002", ring)
+    members = [
+        filled(sdk.QueueMember(), id="agent-003", joined=False),
+        filled(sdk.QueueMember(), id="stranger", joined=True),
+    ]
+    results["bulk"] = [
+        [member.id, member.joined] for member in routing.patch_routing_queue_members(QUEUE, members).entities
+    ]
+    skill = filled(sdk.UserRoutingSkill(), id="skill-support", proficiency=2.5)
+    results["proficiency"] = users.put_user_routingskill("agent-001", "skill-support", skill).proficiency
+    post = filled(sdk.UserRoutingSkillPost(), id="skill-billing", proficiency=1.5)
+    assigned = users.patch_user_routingskills_bulk("agent-001", [post])
+    results["assigned"] = [assigned.total, {skill.id: skill.proficiency for skill in assigned.entities}]
+    results["skills"] = [skill.name for skill in routing.get_routing_skills(name="S").entities]
+
+    pages = []
+    while page := routing.get_routing_queue_members(
+        QUEUE, page_size=2, page_number=len(pages) + 1, expand=["skills", "routingStatus"], joined=True
+    ).entities:
+        pages.append(page)
+    results["members"] = [
+        [
+            [
+                member.id,
+                member.ring_number,
+                member.member_by,
+                member.user.routing_status.status,
+                [skill.proficiency for skill in member.user.skills],
+            ]
+            for member in page
+        ]
+        for page in pages
+    ]
+
+    queue = routing.get_routing_queue(QUEUE)
+    request = sdk.QueueRequest()
+    request = filled(request, **{name: getattr(queue, name) for name in request.swagger_types})
+    request.skill_evaluation_method = "BEST"
+    put = routing.put_routing_queue(QUEUE, request)
+    results["queue"] = [put.name, put.skill_evaluation_method, put.modified_by, put.date_modified > queue.date_modified]
+    results["listed"] = [[queue.id, queue.member_count] for queue in routing.get_routing_queues(name="queue*").entities]
+
+    results["refused"] = refusal(routing.patch_routing_queue_member, QUEUE, "agent-001", {"score": 0.4})
+    results["unknown"] = refusal(routing.get_routing_queue, "other")
+    tokens.delete_tokens_me()
+    results["revoked"] = refusal(routing.get_routing_queue, QUEUE)
+    return results
+
+
+if __name__ == "__main__":
+    print(json.dumps(drive(sys.argv[1])))

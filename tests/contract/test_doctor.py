@@ -1,0 +1,352 @@
+"""The doctor against the simulated public API on a loopback port; what docs/genesys-setup.md says is run."""
+
+import itertools
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import requests
+
+from local import doctor
+from local.genesys import GenesysSimulator
+from routing_weights.actuation import Joined, Proficiency, Ring, Score
+from routing_weights.genesys.contracts import platform
+from routing_weights.genesys.contracts.reading import PAGE_SIZE
+from routing_weights.genesys.regions import DOMAINS, api_url, login_url
+from routing_weights.plan import parse_plan
+from routing_weights.strategies import Strategy, strategies
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "genesys-setup.md").read_text()
+CLIENT_ID, CLIENT_SECRET = "client-001", "s3cret-of-the-client"
+QUEUE, SKILL = "queue-001", "Weight"
+PERMISSIONS = {
+    "routing:queue:view",
+    "routing:queueMember:manage",
+    "routing:skill:view",
+    "routing:skill:assign",
+    "routing:queue:edit",
+}
+ACTUATORS = ("ring", "proficiency", "joined")
+
+
+@pytest.fixture
+def genesys():
+    with GenesysSimulator(
+        contract="platform",
+        client_id=CLIENT_ID,
+        client_secret=CLIENT_SECRET,
+        queue_id=QUEUE,
+        permissions=" ".join(PERMISSIONS),
+    ) as simulator:
+        members = [
+            {"user": {"id": "user-1"}, "skills": [{"id": "skill-1", "name": SKILL, "proficiency": 3}]},
+            {"user": {"id": "user-2"}, "joined": False},
+            {"user": {"id": "user-3"}, "memberBy": "group"},
+        ]
+        simulator.put_queue(QUEUE, members=members)
+        yield simulator
+
+
+@pytest.fixture
+def examine(genesys, capsys):
+    """Run the doctor in this process: its exit code, and state and sentence by check."""
+
+    def run(*argv, **environ):
+        given = {"GENESYS_BASE_URL": genesys.url, "GENESYS_CLIENT_ID": CLIENT_ID}
+        code = doctor.main(argv, given | {"GENESYS_CLIENT_SECRET": CLIENT_SECRET} | environ)
+        out, err = capsys.readouterr()
+        assert CLIENT_SECRET not in out + err
+        assert max(map(len, out.splitlines())) <= 80
+        found = re.findall(r"^(ok|missing|skipped) +(\w+(?: \w+)*)  +(.*(?:\n {23}.*)*)", out, re.MULTILINE)
+        return code, {name: (state, re.sub(r"\n +", " ", sentence)) for state, name, sentence in found}
+
+    return run
+
+
+def states(findings):
+    return {name: state for name, (state, _) in findings.items()}
+
+
+@pytest.mark.parametrize("actuator", ACTUATORS)
+def test_all_is_well(examine, genesys, actuator):
+    code, findings = examine("--queue", QUEUE, "--actuator", actuator, "--skill", SKILL)
+    assert (code, set(states(findings).values())) == (0, {"ok"})
+    assert genesys.url in findings["hosts"][1]
+    assert "1440 minutes" in findings["token"][1]
+    assert "organisation-001" in findings["organisation"][1]
+    assert f"Queue {QUEUE} is visible" in findings["queue"][1]
+    assert "skillEvaluationMethod ALL, 0 bullseye rings, 0 rules" in findings["queue"][1]
+    assert "3, of whom 2 are joined, 1 through a group." in findings["members"][1]
+
+
+def test_a_region_has_its_own_hosts():
+    given = doctor.Input(genesys_region="eu-central-1", genesys_client_id=CLIENT_ID, genesys_client_secret="-")
+    with requests.Session() as session:
+        checks = dict(itertools.islice(doctor.Doctor(given, session)._checks(), 2))
+    said = "eu-central-1: API https://api.mypurecloud.de, tokens https://login.mypurecloud.de."
+    assert checks["hosts"]() == said
+
+
+def test_the_skill_is_found_by_id_and_by_name(examine):
+    for skill in ("skill-1", SKILL):
+        _, findings = examine(QUEUE_ID=QUEUE, ACTUATOR="proficiency", SKILL=skill)
+        assert findings["skill"] == ("ok", f"{skill} exists. 1 of the members hold it.")
+
+
+@pytest.mark.parametrize(
+    ("actuator", "advice"), [("ring", "ring-by-weight"), ("proficiency", "proficiency-by-weight"), ("joined", None)]
+)
+def test_what_the_actuator_needs_of_the_queue_is_named(examine, genesys, actuator, advice):
+    _, findings = examine("--queue", QUEUE, "--actuator", actuator)
+    assert [name for name in strategies() if f"strategy {name}" in findings["queue"][1]] == [advice] * bool(advice)
+    rings = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 5}]}] * 2
+    genesys.edit_queue(QUEUE, bullseye={"rings": rings}, skillEvaluationMethod="BEST")
+    _, findings = examine("--queue", QUEUE, "--actuator", actuator)
+    assert "strategy" not in findings["queue"][1]
+
+
+@pytest.mark.parametrize("actuator", ACTUATORS)
+def test_a_full_run_changes_nothing(examine, genesys, actuator):
+    before = genesys.state()
+    examine("--queue", QUEUE, "--actuator", actuator, "--skill", SKILL)
+    after = genesys.state()
+    assert after.pop("tokens_issued") == before.pop("tokens_issued") + 1
+    assert after == before
+    writes = [entry for entry in genesys.requests() if entry["method"] not in {"GET", "POST"}]
+    assert all(doctor.NOBODY in json.dumps([entry["path"], entry["body"]]) for entry in writes)
+    assert len(writes) == 2
+    assert [entry["path"] for entry in genesys.requests() if entry["method"] == "POST"] == ["/oauth/token"]
+
+
+@pytest.mark.parametrize(
+    ("permission", "actuator", "check"),
+    [
+        ("routing:queue:view", "ring", "queue"),
+        ("routing:queueMember:manage", "ring", "set rings"),
+        ("routing:queueMember:manage", "joined", "join"),
+        ("routing:skill:view", "proficiency", "read skills"),
+        ("routing:skill:assign", "proficiency", "assign skill"),
+        ("routing:queue:edit", "ring", "edit queue"),
+        ("routing:queue:edit", "proficiency", "edit queue"),
+        ("routing:queue:edit", "joined", "edit queue"),
+    ],
+)
+def test_a_missing_permission_is_named(examine, genesys, permission, actuator, check):
+    lost = {permission, "routing:queue:edit"} if permission == "routing:queueMember:manage" else {permission}
+    genesys.change_settings(permissions=" ".join(PERMISSIONS - lost))
+    code, findings = examine("--queue", QUEUE, "--actuator", actuator, "--skill", SKILL)
+    state, sentence = findings[check]
+    assert (code, state) == (1, "missing")
+    assert sentence.startswith(f"It needs the permission {permission},")
+    assert "Grant it in the Genesys admin console, then run this again." in sentence
+    missing = {name for name, state in states(findings).items() if state == "missing"}
+    assert missing == {check} | ({"edit queue"} if "routing:queue:edit" in lost else set())
+
+
+def test_only_what_the_actuator_needs_is_asked(examine, genesys):
+    genesys.change_settings(permissions=" ".join(PERMISSIONS - {"routing:skill:view", "routing:skill:assign"}))
+    assert examine("--queue", QUEUE, "--actuator", "joined")[0] == 0
+    genesys.change_settings(permissions=" ".join(PERMISSIONS - {"routing:queueMember:manage"}))
+    assert examine("--queue", QUEUE, "--actuator", "proficiency", "--skill", SKILL)[0] == 0
+
+
+def test_a_wrong_secret(examine, genesys):
+    code, findings = examine("--queue", QUEUE, GENESYS_CLIENT_SECRET="another-secret")
+    assert code == 1
+    assert findings["token"][0] == "missing"
+    assert "GENESYS_CLIENT_SECRET" in findings["token"][1]
+    assert "another-secret" not in findings["token"][1]
+    assert {state for name, state in states(findings).items() if name not in {"hosts", "token"}} == {"skipped"}
+    assert [entry["path"] for entry in genesys.requests()] == ["/oauth/token"]
+
+
+def test_an_unknown_queue(examine, genesys):
+    code, findings = examine("--queue", "queue-999", "--actuator", "proficiency", "--skill", SKILL)
+    assert code == 1
+    assert findings["queue"][0] == "missing"
+    assert "knows no queue queue-999" in findings["queue"][1]
+    assert states(findings)["members"] == states(findings)["skill"] == "skipped"
+    assert states(findings)["assign skill"] == "ok"
+    assert "queue-999/members" not in str(genesys.requests())
+
+
+def test_an_unknown_skill(examine):
+    code, findings = examine("--queue", QUEUE, "--actuator", "proficiency", "--skill", "Juggling")
+    assert code == 1
+    assert findings["skill"] == (
+        "missing",
+        "Genesys knows no skill Juggling, by id or by name: create it, or name another one.",
+    )
+
+
+def test_what_is_not_named_is_skipped(examine):
+    code, findings = examine("--actuator", "proficiency")
+    assert code == 0
+    assert {name for name, state in states(findings).items() if state == "skipped"} == {"queue", "members", "skill"}
+    assert "--queue" in findings["queue"][1]
+
+
+@pytest.mark.parametrize("status", [405, 409])
+def test_an_answer_that_says_nothing_of_the_permission_is_not_taken_as_granted(examine, genesys, status):
+    genesys.add_faults({"action": "status", "method": "PUT", "status": status})
+    code, findings = examine("--queue", QUEUE)
+    assert (code, findings["edit queue"][0]) == (1, "missing")
+
+
+def test_names_from_genesys_cannot_write_to_the_terminal(examine, genesys):
+    genesys.edit_queue(QUEUE, name="Sup\x1b[2Jport")
+    assert "Sup[2Jport is visible" in examine("--queue", QUEUE)[1]["queue"][1]
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "named"),
+    [
+        ([], {"GENESYS_BASE_URL": "https://api.mypurecloud.de.example.com"}, "set GENESYS_REGION"),
+        ([], {"GENESYS_LOGIN_URL": "https://example.com"}, "set GENESYS_REGION"),
+        ([], {"GENESYS_BASE_URL": ""}, "set GENESYS_REGION"),
+        ([], {"GENESYS_REGION": "eu-north-9"}, "GENESYS_REGION"),
+        ([], {"GENESYS_CLIENT_SECRET": ""}, "GENESYS_CLIENT_SECRET"),
+        ([], {"GENESYS_CONTRACT": "score"}, "GENESYS_CONTRACT"),
+        ([], {"QUEUE_ID": "../users"}, "QUEUE_ID"),
+        (["--actuator", "score"], {}, "ACTUATOR"),
+        (["--secret", CLIENT_SECRET], {}, "--secret"),
+    ],
+)
+def test_wrong_usage_sends_nothing(genesys, capsys, monkeypatch, argv, environ, named):
+    monkeypatch.setattr("requests.Session.send", lambda *_, **__: pytest.fail("something was sent"))
+    given = {"GENESYS_BASE_URL": genesys.url, "GENESYS_CLIENT_ID": CLIENT_ID, "GENESYS_CLIENT_SECRET": CLIENT_SECRET}
+    with pytest.raises(SystemExit) as ended:
+        doctor.main(argv, given | environ)
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2
+    assert named in err
+    assert not out
+    assert argv or CLIENT_SECRET not in err
+
+
+def test_help_fits_a_terminal_and_names_every_variable(capsys):
+    with pytest.raises(SystemExit) as ended:
+        doctor.main(["--help"], {})
+    text = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert max(map(len, text.splitlines())) <= 80
+    inputs = {name.upper() for name in doctor.Input.model_fields} - {"MAX_RETRY_AFTER_S", "TOKEN_SECRET"}
+    assert [name for name in inputs if name not in text] == []
+    assert all(actuator in text for actuator in ACTUATORS)
+
+
+# ---- docs/genesys-setup.md -------------------------------------------------------------------------------------------
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+
+
+def rows(cells, first):
+    """Rows of the tables with this many cells whose first one matches."""
+    split = ([cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line[:1] == "|")
+    return [row for row in split if len(row) == cells and re.match(first, row[0])]
+
+
+def test_every_permission_is_what_the_layer_says_that_its_requests_need():
+    table = rows(3, "`routing:")
+    assert {row[0].strip("`") for row in table} == PERMISSIONS
+    for permission, listed, _ in table:
+        pairs = re.findall(r"`([A-Z]+) (/\S+)`", listed)
+        assert pairs
+        for method, path in pairs:
+            assert platform.needs(method, path).startswith(f"the permission {permission.strip('`')},")
+
+
+def test_the_table_of_regions_is_the_layers():
+    table = {re.findall(r"`(.*?)`", row[0])[0]: tuple(row[1:]) for row in rows(3, r"`[a-z]+-[a-z-]+\d`")}
+    assert table == {r: tuple(url(r).removeprefix("https://") for url in (api_url, login_url)) for r in DOMAINS}
+
+
+def test_every_plan_is_valid():
+    plans = [parse_plan(text) for text in blocks("json")]
+    assert [plan.dry_run for plan in plans] == [True, False]
+    assert plans[1].overflow_groups
+
+
+def test_the_example_of_weights_is_what_the_actuators_make_of_them():
+    table = rows(5, r"[\d.]+$")
+    weights = [float(row[0]) for row in table]
+    positive = [weight for weight in weights if weight > 0]
+    largest = max(weights)
+    actuators = (Score(), Ring(largest), Proficiency(largest), Joined(sum(positive) / len(positive)))
+    for weight, (_, *cells) in zip(weights, table, strict=True):
+        for actuator, cell in zip(actuators, cells, strict=True):
+            value = actuator.value(weight)
+            shown = str(value).lower() if isinstance(value, bool) else f"{value:g}"
+            assert cell == f"{shown} ({round(actuator.weight(value), 4):g})"
+
+
+def test_the_strategy_and_those_that_are_named_exist():
+    for text in blocks("toml"):
+        for entry in tomllib.loads(text).values():
+            Strategy.model_validate(entry)
+    named = set(re.findall(r"[Ss]trategy `([\w-]+)`", PAGE))
+    assert named
+    assert named <= strategies().keys()
+
+
+def test_the_requests_for_a_thousand_members_are_counted_right(examine, genesys):
+    genesys.put_queue(QUEUE, agents=2 * PAGE_SIZE)
+    genesys.clear_requests()
+    examine("--queue", QUEUE)
+    listed = sum(entry["method"] == "GET" and entry["path"].endswith("/members") for entry in genesys.requests())
+    assert listed == 2 + 1  # only an empty page says that the full one before was the last
+    reads = 2 * (1 + 1000 // PAGE_SIZE + 1)
+    assert f"twice, {reads // 2} requests" in " ".join(PAGE.split())
+    assert f"{1000 + reads:,} requests" in PAGE
+    assert f"`joined` needs {1000 // platform.MAX_BULK + reads}" in PAGE
+
+
+def test_the_commands_of_the_doctor_are_understood(examine):
+    (script,) = blocks("bash")
+    commands = [shlex.split(line)[2:] for line in script.splitlines() if line.startswith("make doctor ")]
+    variables = [dict(word.split("=") for word in words) for words in commands]
+    assert [given["ACTUATOR"] for given in variables] == ["ring", "proficiency"]
+    for given in variables:
+        code, findings = examine(**given)  # as make hands them on
+        assert (code, findings["queue"][0]) == (1, "missing")
+        assert given["QUEUE_ID"] in findings["queue"][1]
+
+
+@pytest.mark.skipif(not shutil.which("python3"), reason="the page's command is python3's")
+def test_the_commands_for_aws_hand_over_the_pair_and_free_a_skill(tmp_path):
+    template = (ROOT / "template.yaml").read_text()
+    fake = tmp_path / "aws"
+    fake.write_text(
+        "#!/bin/sh\n"
+        'case "$1 $2" in\n'
+        '  "cloudformation describe-stack-resource") echo "name-of-$6";;\n'
+        '  "secretsmanager put-secret-value") echo "$@" >> told; cat "${6#file://}" > secret;;\n'
+        '  *) echo "$@" >> told;;\n'
+        "esac\n"
+    )
+    fake.chmod(0o755)
+    environ = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "GENESYS_CLIENT_ID": CLIENT_ID,
+        "GENESYS_CLIENT_SECRET": 'with "quotes" and $signs',
+    }
+    for script in blocks("sh"):
+        subprocess.run(["sh", "-e", "-c", script], cwd=tmp_path, env=environ, check=True)
+    pair = json.loads((tmp_path / "secret").read_text())
+    assert pair == {"client_id": CLIENT_ID, "client_secret": 'with "quotes" and $signs'}
+    told = (tmp_path / "told").read_text()
+    assert "quotes" not in told
+    assert "--secret-id name-of-CredentialsSecret --secret-string file:///dev/stdin" in told
+    assert "dynamodb delete-item --table-name name-of-SkillsTable" in told
+    key = json.loads(re.search(r"--key (.*)", told)[1])
+    assert [f"AttributeName: {name}, KeyType: HASH" in template for name in key] == [True]
+    assert all(f"\n  {name}:\n" in template for name in ("CredentialsSecret", "SkillsTable"))

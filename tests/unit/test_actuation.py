@@ -1,0 +1,339 @@
+"""How a weight is carried: values on the wire, the weights they stand for, and what a plan resolves to."""
+
+import itertools
+import json
+import math
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routing_weights.actuation import Joined, Proficiency, Ring, Score, not_applicable, resolve, statement
+from routing_weights.errors import PlanNotApplicable
+from routing_weights.strategies import OverflowGroup, strategies
+from tests.unit.fakes import plan
+
+SKILL = {"skill": "Queue 1"}
+ids = st.sampled_from([f"m{i}" for i in range(12)])
+
+
+@st.composite
+def weight_sets(draw):
+    """Weights that a plan may have: most of them round, some tiny, some nothing at all."""
+    parts = st.integers(0, 100).map(lambda n: n / 1200) | st.floats(0, 1e-300) | st.floats(0, 0.08)
+    weights = draw(st.dictionaries(ids, parts, min_size=1))
+    return draw(st.sampled_from([weights, dict.fromkeys(weights, 0.0)]))
+
+
+def carried(weights, actuator, **changes):
+    """(values, represented weights) of a plan."""
+    wanted = plan(member_weights=weights, actuator=actuator, **SKILL, **changes)
+    target = resolve(wanted, deployed="ring").target(wanted, {})
+    return target.values, target.weights
+
+
+def exact_ring(weight, largest):
+    """The formula over the rationals; every weight 0 is the last ring."""
+    return 1 + min(5, math.floor(6 * (1 - (weight / largest if largest else Fraction(0)))))
+
+
+# ---- the mappings ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("share", "ring"),
+    [(1.0, 1), (0.99, 1), (0.84, 1), (0.8, 2), (0.7, 2), (0.6, 3), (0.5, 4), (0.4, 4), (0.3, 5), (0.2, 5), (0.1, 6)],
+)
+def test_a_ring_is_a_sixth_of_the_largest_weight(share, ring):
+    values, _ = carried({"top": 0.5, "other": share / 2}, "ring")
+    assert values == {"top": 1, "other": ring}
+
+
+@given(weight_sets())
+def test_a_ring_is_the_documented_formula(weights):
+    values, _ = carried(weights, "ring")
+    largest = Fraction(max(weights.values()))
+    for member, weight in weights.items():
+        share = Fraction(weight) / largest if largest else Fraction(0)
+        near_an_edge = 0 < share < 1 and abs(6 * share - round(6 * share)) < Fraction(1, 10**12)
+        if not near_an_edge:
+            assert values[member] == exact_ring(Fraction(weight), largest)
+
+
+@pytest.mark.xfail(strict=True, reason="1 - w / max w is rounded before it is multiplied: 2/3 gives ring 2, not 3")
+@pytest.mark.parametrize("weights", [{"a": 0.6, "b": 0.4}, {"a": 0.3, "b": 0.2}, {"a": 0.48, "b": 0.4}], ids=str)
+def test_a_ring_is_the_documented_formula_at_its_edges_too(weights):
+    values, _ = carried(weights, "ring")
+    written = {member: Fraction(str(weight)) for member, weight in weights.items()}
+    assert values == {member: exact_ring(weight, max(written.values())) for member, weight in written.items()}
+
+
+@given(weight_sets())
+def test_a_proficiency_is_the_documented_formula(weights):
+    values, _ = carried(weights, "proficiency")
+    largest = Fraction(max(weights.values()))
+    for member, weight in weights.items():
+        wanted = 5 * Fraction(weight) / largest if largest else Fraction(0)
+        assert abs(Fraction(values[member]) - wanted) <= Fraction(5_000_001, 10**13)
+        assert round(values[member], 6) == values[member]
+
+
+@pytest.mark.parametrize(("weight", "proficiency"), [(0.4, 5.0), (0.35, 4.375), (0.25, 3.125), (0.13, 1.625), (0, 0)])
+def test_the_largest_weight_is_a_proficiency_of_five(weight, proficiency):
+    values, _ = carried({"top": 0.4, "other": weight}, "proficiency")
+    assert values == {"top": 5.0, "other": proficiency}
+
+
+@pytest.mark.parametrize(("digits", "proficiency"), [(6, 1.666667), (2, 1.67), (1, 1.7), (0, 2.0)])
+def test_a_strategy_may_ask_for_fewer_digits(digits, proficiency):
+    carrier = Proficiency(0.3, digits)
+    assert (carrier.value(0.1), carrier.value(0.3)) == (proficiency, 5.0)
+    assert carrier.weight(proficiency) == pytest.approx(0.3 * proficiency / 5)
+
+
+@given(weight_sets())
+def test_joined_is_a_weight_above_nothing(weights):
+    values, represented = carried(weights, "joined")
+    assert values == {member: weight > 0 for member, weight in weights.items()}
+    assert all((represented[member] > 0) is joined for member, joined in values.items())
+
+
+def test_those_who_are_joined_stand_for_the_mean_of_the_weights_above_nothing():
+    _, represented = carried({"a": 0.6, "b": 0.2, "c": 0.0}, "joined")
+    assert represented == {"a": 0.4, "b": 0.4, "c": 0.0}
+
+
+@given(weight_sets())
+def test_a_score_is_the_weight_itself(weights):
+    assert carried(weights, "score") == (weights, weights)
+
+
+# ---- for every mapping -----------------------------------------------------------------------------------------------
+
+
+@given(weight_sets())
+def test_rings_keep_the_order_and_are_six_at_most(weights):
+    values, represented = carried(weights, "ring")
+    ranked = sorted(weights, key=weights.__getitem__)
+    assert all(values[low] >= values[high] for low, high in itertools.pairwise(ranked))
+    assert all(represented[low] <= represented[high] for low, high in itertools.pairwise(ranked))
+    assert all(type(ring) is int and 1 <= ring <= 6 for ring in values.values())
+
+
+@given(weight_sets())
+def test_proficiencies_keep_the_order_and_are_between_nothing_and_five(weights):
+    values, represented = carried(weights, "proficiency")
+    ranked = sorted(weights, key=weights.__getitem__)
+    assert all(values[low] <= values[high] for low, high in itertools.pairwise(ranked))
+    assert all(represented[low] <= represented[high] for low, high in itertools.pairwise(ranked))
+    assert all(0 <= proficiency <= 5 for proficiency in values.values())
+
+
+@given(weight_sets())
+def test_a_ring_stands_for_a_weight_within_a_sixth_of_the_largest(weights):
+    _, represented = carried(weights, "ring")
+    largest = max(weights.values())
+    assert all(abs(represented[member] - weight) <= largest / 6 + 1e-15 for member, weight in weights.items())
+
+
+@given(weight_sets())
+def test_a_proficiency_stands_for_a_weight_within_a_ten_millionth_of_the_largest(weights):
+    _, represented = carried(weights, "proficiency")
+    largest = max(weights.values())
+    assert all(abs(represented[member] - weight) <= 1.1e-7 * largest + 1e-15 for member, weight in weights.items())
+
+
+@given(weight_sets(), st.sampled_from(["ring", "proficiency", "joined", "score"]))
+def test_what_is_read_back_of_a_value_is_the_weight_that_was_foretold(weights, actuator):
+    wanted = plan(member_weights=weights, actuator=actuator, **SKILL)
+    found = resolve(wanted, deployed="ring")
+    target = found.target(wanted, {})
+    for member, value in json.loads(json.dumps(target.values)).items():
+        assert found.actuator.weight(value) == target.weights[member]
+        assert 0 <= target.weights[member] <= 1
+
+
+@given(st.floats(-10, 20))
+def test_whatever_ring_genesys_holds_stands_for_no_negative_weight(ring):
+    assert Ring(0.4).weight(ring) >= 0
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_plan_that_gives_nobody_anything_is_carried_all_the_same(count):
+    weights = {f"m{i}": 0.0 for i in range(count)}
+    assert carried(weights, "ring") == (dict.fromkeys(weights, 6), weights)
+    assert carried(weights, "proficiency") == (dict.fromkeys(weights, 0.0), weights)
+    assert carried(weights, "joined") == (dict.fromkeys(weights, False), weights)
+
+
+@pytest.mark.parametrize("weight", [5e-324, 2.3e-308, 1e-12])
+def test_the_smallest_weight_there_is_counts_beside_nothing(weight):
+    weights = {"a": weight, "b": 0.0}
+    assert carried(weights, "ring")[0] == {"a": 1, "b": 6}
+    assert carried(weights, "proficiency")[0] == {"a": 5.0, "b": 0.0}
+    assert carried(weights, "joined")[0] == {"a": True, "b": False}
+
+
+def test_a_tiny_weight_beside_a_large_one_is_in_the_last_ring_and_still_joined():
+    weights = {"a": 1.0, "b": 5e-324}
+    assert carried(weights, "ring")[0]["b"] == 6
+    assert carried(weights, "proficiency")[0]["b"] == 0.0
+    assert carried(weights, "joined")[0]["b"] is True
+
+
+def test_equal_weights_are_in_the_first_ring_whatever_they_are():
+    assert carried(dict.fromkeys("abc", 0.1), "ring")[0] == dict.fromkeys("abc", 1)
+
+
+def test_only_joined_says_who_will_be_joined():
+    for actuator in ("score", "ring", "proficiency", "joined"):
+        wanted = plan(actuator=actuator, **SKILL)
+        assert resolve(wanted, deployed="ring").target(wanted, {}).joins is (actuator == "joined")
+
+
+def test_a_target_has_the_settings_it_is_given():
+    wanted = plan()
+    settings = {"wrap_up_timeout_s": 20, "skill_evaluation_method": "BEST"}
+    assert resolve(wanted, deployed="ring").target(wanted, settings).settings == settings
+
+
+def test_normalized_weights_are_the_ones_that_are_carried():
+    assert carried({"a": 1.0, "b": 1.0}, "score", normalize=True)[0] == {"a": 0.5, "b": 0.5}
+
+
+# ---- what a plan resolves to -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("deployed", ["score", "ring", "proficiency", "joined"])
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, None),
+        ({"actuator": "joined"}, "joined"),
+        ({"strategy_reference": "ring-by-weight"}, "ring"),
+        ({"strategy_reference": "ring-by-weight", "actuator": "ring"}, "ring"),
+        ({"strategy_reference": "score-by-weight"}, "score"),
+        ({"strategy_reference": "join-by-weight"}, "joined"),
+        ({"strategy_reference": "proficiency-by-weight"}, "proficiency"),
+    ],
+)
+def test_the_plans_actuator_goes_before_its_strategys_and_that_before_the_deployments(deployed, changes, name):
+    found = resolve(plan(**SKILL, **changes), deployed=deployed)
+    assert found.actuator.name == (name or deployed)
+    assert found.strategy is strategies()[changes.get("strategy_reference", "longest-available-agent")]
+
+
+@pytest.mark.parametrize(("actuator", "skill"), [("proficiency", "Queue 1"), ("ring", None), ("joined", None)])
+def test_only_proficiencies_have_a_skill(actuator, skill):
+    assert resolve(plan(actuator=actuator, **SKILL), deployed="ring").skill == skill
+
+
+def test_a_deployment_for_proficiencies_needs_a_skill_of_each_plan():
+    with pytest.raises(PlanNotApplicable) as caught:
+        resolve(plan(), deployed="proficiency")
+    (found,) = caught.value.details["errors"]
+    assert (found["path"], found["type"]) == ("skill", "skill_missing")
+    assert caught.value.message == f"skill: {found['message']}. Nothing was written."
+
+
+def test_a_strategy_that_is_no_longer_there_is_named():
+    known_before = plan().model_copy(update={"strategy_reference": "was-here"})
+    with pytest.raises(PlanNotApplicable, match="no longer known: was-here") as caught:
+        resolve(known_before, deployed="ring")
+    assert [(p["path"], p["type"]) for p in caught.value.details["errors"]] == [
+        ("strategy_reference", "strategy_unknown")
+    ]
+
+
+@pytest.fixture
+def own_strategy(monkeypatch):
+    """A strategy of one's own, among the shipped ones."""
+
+    def add(**fields):
+        entry = strategies()["longest-available-agent"].model_copy(update=fields)
+        monkeypatch.setitem(strategies(), "own", entry)
+        return entry
+
+    return add
+
+
+def test_a_strategy_may_name_skill_and_digits(own_strategy):
+    own_strategy(actuator="proficiency", skill="Queue 7", proficiency_digits=1)
+    found = resolve(plan(strategy_reference="own"), deployed="ring")
+    assert (found.skill, found.actuator) == ("Queue 7", Proficiency(0.4, 1))
+
+
+def test_the_plans_skill_goes_before_its_strategys(own_strategy):
+    own_strategy(actuator="proficiency", skill="Queue 7")
+    assert resolve(plan(strategy_reference="own", **SKILL), deployed="ring").skill == "Queue 1"
+
+
+def test_the_plans_overflow_groups_go_before_its_strategys(own_strategy):
+    own_strategy(overflow_groups=(OverflowGroup(id="theirs"),))
+    assert resolve(plan(strategy_reference="own"), deployed="ring").overflow_groups == (OverflowGroup(id="theirs"),)
+    ours = plan(strategy_reference="own", overflow_groups=[{"id": "ours", "type": "TEAM"}])
+    assert resolve(ours, deployed="ring").overflow_groups == (OverflowGroup(id="ours", type="TEAM"),)
+
+
+def test_each_actuator_is_made_for_the_plans_weights():
+    wanted = {"member_weights": {"a": 0.5, "b": 0.1, "c": 0.0}, **SKILL}
+    made = [
+        resolve(plan(actuator=n, **wanted), deployed="ring").actuator
+        for n in ("score", "ring", "proficiency", "joined")
+    ]
+    assert made == [Score(), Ring(0.5), Proficiency(0.5, 6), Joined(0.3)]
+
+
+def test_a_refusal_with_one_problem_says_it_twice():
+    error = not_applicable("skill", "no such skill", "skill_not_found")
+    assert error.message == "skill: no such skill. Nothing was written."
+    assert error.details == {"errors": [{"path": "skill", "message": "no such skill", "type": "skill_not_found"}]}
+
+
+# ---- the statement ---------------------------------------------------------------------------------------------------
+
+
+def stated(weights, actuator, *, overflow="gate", notes=(), **changes):
+    wanted = plan(member_weights=weights, actuator=actuator, **SKILL, **changes)
+    found = resolve(wanted, deployed="ring")
+    return statement(wanted, found.target(wanted, {}), found, overflow=overflow, notes=list(notes))
+
+
+def test_a_statement_says_member_by_member_what_a_value_stands_for():
+    assert stated({"a": 0.5, "b": 0.2}, "ring", notes=["A note."]) == {
+        "actuator": "ring",
+        "strategy": "longest-available-agent",
+        "skill": None,
+        "overflow": "gate",
+        "largest_error": 0.05,
+        "mean_error": 0.025,
+        "members": {
+            "a": {"requested": 0.5, "value": 1, "represented": 0.5, "error": 0.0},
+            "b": {"requested": 0.2, "value": 4, "represented": 0.25, "error": 0.05},
+        },
+        "notes": ["A note."],
+    }
+
+
+def test_a_statement_names_skill_and_overflow():
+    found = stated({"a": 0.5}, "proficiency", overflow="conditional_group_routing")
+    assert (found["skill"], found["overflow"]) == ("Queue 1", "conditional_group_routing")
+
+
+@given(weight_sets(), st.sampled_from(["ring", "proficiency", "joined", "score"]))
+def test_errors_are_the_distances_and_largest_and_mean_are_theirs(weights, actuator):
+    found = stated(weights, actuator)
+    errors = [entry["error"] for entry in found["members"].values()]
+    for entry in found["members"].values():
+        assert entry["error"] == pytest.approx(abs(entry["requested"] - entry["represented"]), abs=1e-12)
+    assert found["largest_error"] == max(errors)
+    assert found["mean_error"] == pytest.approx(sum(errors) / len(errors), abs=2e-12)
+    assert {member: entry["requested"] for member, entry in found["members"].items()} == weights
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+@given(weight_sets())
+def test_a_score_has_no_error(weights):
+    found = stated(weights, "score")
+    assert (found["largest_error"], found["mean_error"]) == (0, 0)

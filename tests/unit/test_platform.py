@@ -1,0 +1,899 @@
+"""Contract `platform`: what it reads, what it refuses before the first write, and what it writes, once and no more."""
+
+import copy
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routing_weights.actuation import resolve
+from routing_weights.distribution import Queue, members_to_write, settings_to_write, unsettled
+from routing_weights.errors import (
+    Forbidden,
+    GenesysAnswerInvalid,
+    GenesysRefused,
+    GenesysUnavailable,
+    PlanNotApplicable,
+    QueueChanged,
+    QueueNotFound,
+)
+from routing_weights.genesys.client import GenesysClient
+from routing_weights.genesys.contracts import platform
+from routing_weights.genesys.contracts.platform import CONFLICT_TRIES, PlatformContract
+from routing_weights.genesys.contracts.queue_document import FIELDS, QueueDocument
+from routing_weights.genesys.transport import Deadline, Transport
+from routing_weights.strategies import strategies
+from tests.unit.fakes import FakePlatform, FakeTime, answer, plan
+
+QUEUE = "/routing/queues/queue-001"
+SKILL = {"id": "skill-1", "name": "Queue 1"}
+GROUPS = [{"id": "g-1", "type": "GROUP"}]
+VERSION = {"message": "The version 3 does not match the current version 4."}
+RING = {"strategy_reference": "ring-by-weight"}
+PROFICIENCY = {"strategy_reference": "proficiency-by-weight", "skill": "Queue 1"}
+JOINED = {"actuator": "joined"}
+
+
+def raw_queue(**fields):
+    return {
+        "id": "queue-001",
+        "name": "Support",
+        "dateModified": "2026-01-31T08:00:00Z",
+        "modifiedBy": "ada",
+        "acwSettings": {"wrapupPrompt": "OPTIONAL", "timeoutMs": 30_000},
+        "skillEvaluationMethod": "ALL",
+        "somethingNew": {"deep": [1, None]},
+    } | fields
+
+
+def entity(user_id, *, skills=(), status="IDLE", **fields):
+    told = {"id": user_id, "user": {"id": user_id, "skills": list(skills)}, "routingStatus": {"status": status}}
+    return told | {"joined": True, "memberBy": "user"} | fields
+
+
+def agents(*users, **fields):
+    return [entity(user, **copy.deepcopy(fields)) for user in users or ("agent-1", "agent-2", "agent-3")]
+
+
+class FakeTokens:
+    def current(self):
+        return "token"
+
+    def replace(self, refused):
+        raise AssertionError(f"{refused} was refused")
+
+
+class Genesys:
+    """A platform in memory, and the contract that speaks to it for one plan."""
+
+    def __init__(self, members=None, raw=None, skills=(), *, granted=100, **changes):
+        members = agents() if members is None else members
+        self.session = FakePlatform(raw or raw_queue(), members, skills, granted=granted)
+        self.time = FakeTime()
+        self.plan = plan(**changes)
+        transport = Transport(
+            self.session,
+            Deadline(at=self.time.now + 100),
+            5.0,
+            clock=self.time.clock,
+            wall_clock=self.time.wall_clock,
+            sleep=self.time.sleep,
+            jitter=lambda: 0.5,
+        )
+        client = GenesysClient("https://genesys.example.com", FakeTokens(), transport, platform.needs)
+        self.contract = PlatformContract(client, resolve(self.plan, deployed="ring"))
+
+    def read(self):
+        """As the before-image keeps it."""
+        return Queue.from_json(json.loads(json.dumps(self.contract.read_queue("queue-001").to_json())))
+
+    def prepare(self):
+        """(before, target), with nothing sent so far."""
+        before = self.read()
+        target = self.contract.target(self.plan, before)
+        self.session.sent.clear()
+        return before, target
+
+    def refuse(self):
+        """The problems for which the plan is refused."""
+        with pytest.raises(PlanNotApplicable) as caught:
+            self.contract.target(self.plan, self.read())
+        assert caught.value.message.endswith("Nothing was written.")
+        assert self.session.written() == []
+        return caught.value.details["errors"]
+
+    def write_queue(self, before, target):
+        self.contract.write_queue(before, settings_to_write(target, before), key="d-1:queue")
+
+    def write_members(self, before, target):
+        """As the function does it."""
+        changes = members_to_write(target, before, raise_first=self.contract.raise_first)
+        for first in range(0, len(changes), self.contract.per_write):
+            self.contract.write_members(before, changes[first : first + self.contract.per_write], target, key="d-1:x")
+
+    def held(self, key):
+        return {member["id"]: member.get(key) for member in self.session.members}
+
+    def proficiencies(self):
+        held = {member["id"]: member["user"]["skills"] for member in self.session.members}
+        return {user: [s["proficiency"] for s in skills if s["id"] == "skill-1"] for user, skills in held.items()}
+
+
+def weights(count):
+    return {f"agent-{i}": 0.0001 * (i % 7) for i in range(count)}
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 12), st.integers(1, 5))
+def test_pages_are_read_until_one_is_short_or_empty(count, granted):
+    genesys = Genesys(agents(*(f"m{i}" for i in range(count))) if count else [], granted=granted)
+    queue = genesys.contract.read_queue("queue-001")
+    assert [member.user_id for member in queue.members] == [f"m{i}" for i in range(count)]
+    assert genesys.session.count("GET", "/members") == count // granted + 1
+    assert [member.native["page"] for member in queue.members] == [1 + i // granted for i in range(count)]
+
+
+def test_a_queue_of_250_members_is_read_with_four_requests():
+    genesys = Genesys(agents(*(f"m{i}" for i in range(250))))
+    assert len(genesys.contract.read_queue("queue-001").members) == 250
+    assert genesys.session.sent == [
+        ("GET", QUEUE, {}),
+        *(
+            ("GET", f"{QUEUE}/members", {"pageSize": 100, "pageNumber": page, "expand": "skills,routingStatus"})
+            for page in (1, 2, 3)
+        ),
+    ]
+
+
+@pytest.mark.parametrize("size", [None, "25", 0, 1000])
+def test_a_page_size_that_says_nothing_is_taken_as_the_one_that_was_asked_for(size):
+    genesys = Genesys()
+    listing = {"entities": agents("a", "b")} | ({} if size is None else {"pageSize": size})
+    genesys.session.scripted["GET"] = [None, answer(200, listing), answer(200, {"entities": []})]
+    assert len(genesys.contract.read_queue("queue-001").members) == 2
+
+
+def test_a_page_that_repeats_a_member_is_not_counted_twice():
+    genesys = Genesys(agents("a", "b", "a"), granted=2)
+    with pytest.raises(GenesysAnswerInvalid, match="lists member a of queue queue-001 again on page 2"):
+        genesys.contract.read_queue("queue-001")
+
+
+def test_a_queue_that_genesys_does_not_know_is_named():
+    genesys = Genesys()
+    genesys.session.scripted["GET"] = [answer(404, {"code": "not.found"})]
+    with pytest.raises(QueueNotFound, match="Genesys knows no queue queue-001"):
+        genesys.contract.read_queue("queue-001")
+
+
+def member_of(genesys):
+    return genesys.contract.read_queue("queue-001").members[0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "value", "weight"),
+    [({}, 1.0, 0.4), ({"ringNumber": 1}, 1.0, 0.4), ({"ringNumber": 4}, 4.0, 0.2), ({"ringNumber": None}, None, None)],
+)
+def test_a_member_holds_its_ring_and_the_first_where_none_is_told(fields, value, weight):
+    member = member_of(Genesys([entity("a", **fields)], actuator="ring"))
+    assert (member.value, member.weight) == (value, None if weight is None else pytest.approx(weight))
+
+
+@pytest.mark.parametrize(("fields", "value"), [({}, True), ({"joined": False}, False), ({"joined": None}, True)])
+def test_a_member_holds_whether_it_is_joined(fields, value):
+    member = member_of(Genesys([entity("a", **fields)], actuator="joined"))
+    assert member.value is value
+    assert member.weight == (pytest.approx(1 / 3) if value else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("skills", "value"),
+    [
+        ([SKILL | {"proficiency": 2.5}, {"id": "x", "name": "y"}], 2.5),
+        ([{"id": "x", "proficiency": 1}], None),
+        ([], None),
+    ],
+)
+def test_a_member_holds_its_proficiency_and_none_where_the_skill_is_not_assigned(skills, value):
+    other = entity("b", skills=[SKILL | {"proficiency": 0}])
+    member = member_of(Genesys([entity("a", skills=skills), other], **PROFICIENCY))
+    assert (member.value, member.weight) == (value, None if value is None else pytest.approx(0.2))
+
+
+@pytest.mark.parametrize(
+    ("fields", "active", "on_queue"),
+    [
+        ({}, True, True),
+        ({"status": "INTERACTING"}, True, True),
+        ({"status": "OFF_QUEUE"}, False, False),
+        ({"joined": False}, False, True),
+        ({"joined": False, "status": "OFF_QUEUE"}, False, False),
+        ({"routingStatus": None, "user": {"id": "a", "routingStatus": {"status": "OFF_QUEUE"}}}, False, False),
+        ({"routingStatus": None}, True, True),
+    ],
+)
+def test_a_member_is_active_where_it_is_joined_and_on_queue(fields, active, on_queue):
+    member = member_of(Genesys([entity("a", **fields)]))
+    assert (member.active, member.native["on_queue"]) == (active, on_queue)
+
+
+def test_a_member_has_its_skills_by_id_and_by_name():
+    assert member_of(Genesys([entity("a", skills=[SKILL])])).skills == ("skill-1", "Queue 1")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"ringNumber": "1"}, {"ringNumber": True}, {"user": "a"}, {"user": {}, "id": ""}, {"user": {}, "id": 7}],
+    ids=repr,
+)
+def test_a_member_of_another_shape_is_an_invalid_answer(fields):
+    with pytest.raises(GenesysAnswerInvalid):
+        member_of(Genesys([entity("a") | fields]))
+
+
+def test_the_before_image_comes_back_from_json_as_it_went():
+    genesys = Genesys(agents(skills=[SKILL | {"proficiency": 1}]), **PROFICIENCY)
+    assert genesys.read() == genesys.contract.read_queue("queue-001")
+    assert genesys.read().skill_id == "skill-1"
+
+
+def test_only_the_pages_that_hold_the_members_are_read_again():
+    genesys = Genesys(agents(*(f"m{i}" for i in range(6))), granted=2, actuator="ring")
+    before = genesys.read()
+    genesys.session.sent.clear()
+    for member in genesys.session.members:
+        member["ringNumber"] = 6
+    again = genesys.contract.read_again(before, ["m3", "m2", "m5"])
+    assert [params["pageNumber"] for _, _, params in genesys.session.sent] == [2, 3]
+    assert [member.value for member in again.members] == [1, 1, 6, 6, 6, 6]
+    assert (again.settings, again.native) == (before.settings, before.native)
+
+
+@pytest.mark.parametrize("asked", [["m4"], ["stranger"]])
+def test_where_the_pages_have_shifted_everything_is_read_again(asked):
+    genesys = Genesys(agents(*(f"m{i}" for i in range(6))), granted=2)
+    before = genesys.read()
+    del genesys.session.members[0]
+    again = genesys.contract.read_again(before, asked)
+    assert [member.user_id for member in again.members] == ["m1", "m2", "m3", "m4", "m5"]
+
+
+# ---- the skill -------------------------------------------------------------------------------------------------------
+
+
+def skill_id(genesys):
+    return genesys.read().skill_id
+
+
+def asked_for_skills(genesys):
+    return [(path, params) for method, path, params in genesys.session.sent if "/skills" in path]
+
+
+@pytest.mark.parametrize("wanted", ["skill-1", "Queue 1"])
+def test_a_skill_that_a_member_holds_is_not_asked_for(wanted):
+    members = [entity("a"), entity("b", skills=[SKILL | {"proficiency": 1}])]
+    genesys = Genesys(members, **PROFICIENCY | {"skill": wanted})
+    assert (skill_id(genesys), asked_for_skills(genesys)) == ("skill-1", [])
+
+
+def test_an_id_goes_before_another_skill_of_that_name():
+    held = [{"id": "other", "name": "skill-1", "proficiency": 1}, SKILL | {"proficiency": 1}]
+    assert skill_id(Genesys([entity("a", skills=held)], **PROFICIENCY | {"skill": "skill-1"})) == "skill-1"
+
+
+def test_a_skill_that_nobody_holds_is_found_by_its_id():
+    genesys = Genesys(skills=[SKILL], **PROFICIENCY | {"skill": "skill-1"})
+    assert skill_id(genesys) == "skill-1"
+    assert asked_for_skills(genesys) == [("/routing/skills/skill-1", {})]
+
+
+@pytest.mark.parametrize("name", ["Billing", "Queue 1", "Año/ñ?&"])
+def test_a_skill_that_nobody_holds_is_found_by_its_whole_name(name):
+    skills = [{"id": "s-0", "name": f"{name} and more"}, {"id": "s-1", "name": name}]
+    genesys = Genesys(skills=skills, **PROFICIENCY | {"skill": name})
+    assert skill_id(genesys) == "s-1"
+    assert asked_for_skills(genesys)[-1] == ("/routing/skills", {"pageSize": 100, "name": name})
+
+
+def test_a_name_that_is_not_safe_in_a_path_is_never_put_into_one():
+    genesys = Genesys(skills=[{"id": "s-1", "name": "a/../b"}], **PROFICIENCY | {"skill": "a/../b"})
+    assert skill_id(genesys) == "s-1"
+    assert [path for path, _ in asked_for_skills(genesys)] == ["/routing/skills"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "skills"),
+    [
+        ("nothing", []),
+        ("Queue 1", [{"id": "s-1", "name": "Queue 10"}]),
+        ("skill-1", [SKILL | {"state": "deleted"}]),
+        ("Queue 1", [{"id": "a/b", "name": "Queue 1"}]),
+    ],
+)
+def test_a_skill_that_genesys_does_not_have_is_refused(wanted, skills):
+    genesys = Genesys(skills=skills, **PROFICIENCY | {"skill": wanted})
+    with pytest.raises(PlanNotApplicable) as caught:
+        genesys.read()
+    (found,) = caught.value.details["errors"]
+    assert (found["path"], found["type"]) == ("skill", "skill_not_found")
+    assert wanted in found["message"]
+
+
+@pytest.mark.xfail(strict=True, reason="the state is looked at where the skill is asked for by id, not where by name")
+def test_a_deleted_skill_is_refused_by_its_name_too():
+    genesys = Genesys(skills=[SKILL | {"state": "deleted"}], **PROFICIENCY)
+    with pytest.raises(PlanNotApplicable):
+        genesys.read()
+
+
+def test_a_refusal_to_show_skills_is_not_taken_for_an_unknown_skill():
+    genesys = Genesys([], **PROFICIENCY | {"skill": "skill-1"})
+    genesys.session.scripted["GET"] = [None, None, answer(403, {"code": "missing.permissions"})]
+    with pytest.raises(Forbidden, match="routing:skill:view"):
+        genesys.read()
+
+
+@pytest.mark.parametrize("changes", [{}, RING, JOINED, {"skill": "Queue 1"}])
+def test_without_proficiencies_there_is_no_skill(changes):
+    genesys = Genesys(**changes)
+    assert (skill_id(genesys), asked_for_skills(genesys)) == (None, [])
+
+
+# ---- what a plan comes to --------------------------------------------------------------------------------------------
+
+
+def test_a_plan_that_requires_nothing_changes_nothing_of_the_queue():
+    _, target = Genesys().prepare()
+    assert target.settings == {}
+    assert target.values == {"agent-1": 1, "agent-2": 1, "agent-3": 3}
+
+
+def test_the_settings_of_a_plan_are_what_it_and_its_strategy_name():
+    genesys = Genesys(wrap_up_timeout_s=20, overflow_groups=GROUPS, **RING)
+    _, target = genesys.prepare()
+    assert target.settings == {"bullseye_rings": 6, "wrap_up_timeout_s": 20, "overflow_threshold": 0.85}
+
+
+@pytest.mark.parametrize("changes", [{"actuator": "score"}, {"strategy_reference": "score-by-weight"}])
+def test_a_score_is_refused(changes):
+    (found,) = Genesys(**changes).refuse()
+    assert (found["path"], found["type"]) == ("actuator", "actuator_unavailable")
+
+
+# Under `ring-by-weight` nobody's ring of 1 changes for a weight within a sixth of the largest.
+@pytest.mark.parametrize("ring", [None, 2])
+def test_a_member_through_a_group_is_refused_only_where_its_ring_would_change(ring):
+    rings = {} if ring is None else {"ringNumber": ring}
+    members = [entity("agent-1", memberBy="group"), entity("agent-2", memberBy="group", **rings), entity("agent-3")]
+    genesys = Genesys(members, member_weights={"agent-1": 0.4, "agent-2": 0.4, "agent-3": 0.1}, actuator="ring")
+    if ring is None:
+        assert genesys.prepare()[1].values == {"agent-1": 1, "agent-2": 1, "agent-3": 5}
+    else:
+        assert [found["path"] for found in genesys.refuse()] == ["member_weights.agent-2"]
+
+
+def test_each_member_through_a_group_is_a_problem_and_at_most_a_hundred_are_listed():
+    names = [f"m{i:03}" for i in range(150)]
+    genesys = Genesys(agents(*names, memberBy="group"), member_weights=dict.fromkeys(names, 0.0), actuator="ring")
+    with pytest.raises(PlanNotApplicable) as caught:
+        genesys.contract.target(genesys.plan, genesys.read())
+    assert caught.value.details["error_count"] == 150
+    assert [(p["path"], p["type"]) for p in caught.value.details["errors"]] == [
+        (f"member_weights.{name}", "member_by_group") for name in names[:100]
+    ]
+    assert caught.value.message.startswith("150 members of queue queue-001 cannot be given a ring, m000 first: ")
+
+
+@pytest.mark.parametrize("changes", [JOINED, PROFICIENCY])
+def test_a_member_through_a_group_may_be_joined_and_have_a_proficiency(changes):
+    genesys = Genesys(agents(memberBy="group", ringNumber=3), skills=[SKILL], **changes)
+    assert genesys.prepare()
+
+
+def test_a_member_through_a_group_whom_the_plan_does_not_name_does_not_matter():
+    genesys = Genesys([*agents(), entity("other", memberBy="group", ringNumber=5)], actuator="ring")
+    assert genesys.prepare()
+
+
+# ---- what a strategy requires ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_strategy(monkeypatch):
+    def add(**fields):
+        entry = strategies()["longest-available-agent"].model_copy(update=fields)
+        monkeypatch.setitem(strategies(), "own", entry)
+        return {"strategy_reference": "own"}
+
+    return add
+
+
+@pytest.mark.parametrize("held", [None, "ALL", "NONE"])
+def test_a_strategy_that_sets_has_what_the_queue_lacks_written(held):
+    genesys = Genesys(raw=raw_queue(skillEvaluationMethod=held), skills=[SKILL], **PROFICIENCY)
+    assert genesys.prepare()[1].settings == {"skill_evaluation_method": "BEST"}
+
+
+def test_what_the_queue_has_already_is_not_written():
+    genesys = Genesys(raw=raw_queue(skillEvaluationMethod="BEST"), skills=[SKILL], **PROFICIENCY)
+    assert genesys.prepare()[1].settings == {}
+
+
+@pytest.mark.parametrize(("held", "settings"), [(0, {"bullseye_rings": 6}), (6, {}), (7, {})])
+def test_rings_are_written_where_there_are_none_and_left_alone_where_there_are_enough(held, settings):
+    genesys = Genesys(raw=raw_queue(bullseye={"rings": [{}] * held}), **RING)
+    assert genesys.prepare()[1].settings == settings
+
+
+@pytest.mark.parametrize("held", [1, 2, 5])
+def test_rings_that_somebody_configured_are_not_replaced(held):
+    (found,) = Genesys(raw=raw_queue(bullseye={"rings": [{}] * held}), **RING).refuse()
+    assert (found["path"], found["type"]) == ("strategy_reference", "queue_not_ready")
+    assert f"requires bullseye_rings 6, the queue has {held}: somebody has configured its rings" in found["message"]
+
+
+def test_a_strategy_that_verifies_refuses_what_the_queue_lacks_with_a_problem_for_each(own_strategy):
+    own = own_strategy(skill_evaluation_method="BEST", bullseye_timeouts_s=(10, 10), if_different="verify")
+    problems = Genesys(**own).refuse()
+    assert {found["type"] for found in problems} == {"queue_not_ready"}
+    assert [found["message"].split(":")[0] for found in problems] == [
+        "the strategy requires skill_evaluation_method BEST, the queue has ALL",
+        "the strategy requires bullseye_rings 3, the queue has 0",
+    ]
+
+
+def test_a_strategy_that_verifies_accepts_a_queue_that_is_ready(own_strategy):
+    own = own_strategy(skill_evaluation_method="BEST", bullseye_timeouts_s=(10, 10), if_different="verify")
+    ready = raw_queue(skillEvaluationMethod="BEST", bullseye={"rings": [{}] * 3})
+    assert Genesys(raw=ready, **own).prepare()[1].settings == {}
+
+
+# ---- overflow --------------------------------------------------------------------------------------------------------
+
+
+def test_with_groups_the_threshold_is_the_queues_and_without_a_gate():
+    with_groups, without = Genesys(overflow_groups=GROUPS), Genesys()
+    for genesys, overflow in ((with_groups, "conditional_group_routing"), (without, "gate")):
+        before, target = genesys.prepare()
+        assert genesys.contract.statement(genesys.plan, target, before)["overflow"] == overflow
+        assert ("overflow_threshold" in target.settings) is (overflow != "gate")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"conditionalGroupActivation": {"rules": [{}]}}, {"conditionalGroupRouting": {"rules": [{"metric": "x"}] * 5}}],
+    ids=["activation", "five rules"],
+)
+def test_a_queue_without_room_for_the_rule_refuses_groups_and_nothing_else(fields):
+    (found,) = Genesys(raw=raw_queue(**fields), overflow_groups=GROUPS).refuse()
+    assert (found["path"], found["type"]) == ("overflow_groups", "overflow_unavailable")
+    assert Genesys(raw=raw_queue(**fields)).prepare()
+
+
+# ---- notes -----------------------------------------------------------------------------------------------------------
+
+
+def notes(genesys):
+    before, target = genesys.prepare()
+    return genesys.contract.statement(genesys.plan, target, before)["notes"]
+
+
+GATE = "No overflow groups are named: overflow_threshold is a gate of this system only."
+
+
+def test_a_ring_that_the_queue_does_not_have_is_noted():
+    missing = (
+        "The queue has 0 bullseye rings and the plan uses ring 6: a ring that the queue does not have ranks nobody, "
+        "and Genesys may refuse it. Configure the rings, or take strategy ring-by-weight."
+    )
+    genesys = Genesys(member_weights={"agent-1": 0.4, "agent-2": 0.0}, actuator="ring")
+    assert notes(genesys) == [missing, GATE]
+
+
+@pytest.mark.parametrize(
+    ("held", "least", "noted"), [(0, 0.4, False), (2, 0.3, False), (2, 0.2, True), (6, 0.0, False)]
+)
+def test_rings_are_noted_only_where_the_plan_uses_one_too_many(held, least, noted):
+    genesys = Genesys(
+        raw=raw_queue(bullseye={"rings": [{}] * held}),
+        member_weights={"agent-1": 0.4, "agent-2": least},
+        actuator="ring",
+    )
+    assert any("bullseye" in note for note in notes(genesys)) is noted
+
+
+def test_rings_that_will_be_written_are_not_missed():
+    assert notes(Genesys(member_weights={"agent-1": 0.4, "agent-2": 0.0}, **RING)) == [GATE]
+
+
+def test_what_the_queue_itself_has_to_say_of_the_settings_follows():
+    genesys = Genesys(overflow_groups=GROUPS, wrap_up_timeout_s=20, **RING)
+    assert notes(genesys) == QueueDocument(genesys.session.raw, genesys.contract.actuation).notes(
+        {"bullseye_rings": 6, "wrap_up_timeout_s": 20}
+    )
+    assert len(notes(genesys)) == 3
+
+
+@pytest.mark.parametrize(("held", "noted"), [("ALL", True), ("NONE", True), (None, True), ("BEST", False)])
+def test_a_queue_that_does_not_look_at_proficiencies_is_noted(held, noted):
+    genesys = Genesys(
+        raw=raw_queue(skillEvaluationMethod=held), skills=[SKILL], actuator="proficiency", skill="Queue 1"
+    )
+    assert any("only BEST looks at proficiencies" in note for note in notes(genesys)) is noted
+
+
+def test_an_evaluation_that_will_be_written_is_not_missed():
+    assert notes(Genesys(skills=[SKILL], **PROFICIENCY)) == [GATE]
+
+
+# ---- writing the queue -----------------------------------------------------------------------------------------------
+
+
+def test_the_queue_is_put_as_it_is_at_that_moment_with_nothing_changed_but_the_settings():
+    genesys = Genesys(wrap_up_timeout_s=20)
+    before, target = genesys.prepare()
+    genesys.session.raw = raw_queue(memberCount=8, somethingNew={"deep": [2]})
+    genesys.write_queue(before, target)
+    expected = raw_queue(
+        memberCount=8, somethingNew={"deep": [2]}, acwSettings={"wrapupPrompt": "OPTIONAL", "timeoutMs": 20_000}
+    )
+    assert genesys.session.sent == [("GET", QUEUE, {}), ("PUT", QUEUE, expected)]
+    assert genesys.read().settings["wrap_up_timeout_s"] == 20
+
+
+KNOWN = {"id", *FIELDS.values(), "conditionalGroupActivation"}
+unknown_fields = st.dictionaries(
+    st.text(max_size=10).filter(lambda name: name not in KNOWN),
+    st.none() | st.integers() | st.lists(st.text(max_size=3), max_size=2) | st.just({"a": {"b": [None]}}),
+)
+
+
+@given(unknown_fields)
+def test_fields_that_nobody_here_knows_go_back_as_they_came(unknown):
+    genesys = Genesys(raw=raw_queue(**unknown), wrap_up_timeout_s=20, **RING)
+    genesys.write_queue(*genesys.prepare())
+    (_, _, body) = genesys.session.written()[0]
+    assert {name: body[name] for name in unknown} == unknown
+    assert body.keys() == {*raw_queue(**unknown), "bullseye"}
+
+
+def test_nothing_is_sent_where_the_queue_holds_it_by_now():
+    genesys = Genesys(wrap_up_timeout_s=20)
+    before, target = genesys.prepare()
+    genesys.session.raw = raw_queue(acwSettings={"timeoutMs": 20_000}, dateModified="2026-01-31T09:00:00Z")
+    genesys.write_queue(before, target)
+    assert genesys.session.written() == []
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"dateModified": "2026-01-31T09:00:00Z", "modifiedBy": "bob"},
+        {"dateModified": "2026-01-31T09:00:00Z", "modifiedBy": "bob", "name": "Sales"},
+        {"acwSettings": {"timeoutMs": 60_000}, "modifiedBy": "bob"},
+    ],
+    ids=["date", "date and name", "touched field"],
+)
+def test_a_queue_that_somebody_else_changed_is_not_overwritten(edit):
+    genesys = Genesys(wrap_up_timeout_s=20)
+    before, target = genesys.prepare()
+    genesys.session.raw = raw_queue(**edit)
+    with pytest.raises(QueueChanged, match="changed by bob"):
+        genesys.write_queue(before, target)
+    assert genesys.session.written() == []
+    assert genesys.session.raw == raw_queue(**edit)
+
+
+@pytest.mark.parametrize("failure", [answer(503), answer(500), answer(429, Retry_After="1"), answer(409)], ids=repr)
+def test_a_change_between_two_attempts_of_the_same_put_is_not_overwritten(failure):
+    genesys = Genesys(wrap_up_timeout_s=20)
+    before, target = genesys.prepare()
+    edited = raw_queue(dateModified="2026-01-31T09:00:00Z", modifiedBy="bob", name="Sales")
+
+    def fail():
+        genesys.session.raw = edited
+        return failure
+
+    genesys.session.scripted["PUT"] = [fail]
+    with pytest.raises(QueueChanged, match="changed by bob"):
+        genesys.write_queue(before, target)
+    assert genesys.session.count("PUT") == 1
+    assert genesys.session.raw == edited
+
+
+def test_a_put_whose_answer_was_lost_is_not_sent_again():
+    genesys = Genesys(wrap_up_timeout_s=20)
+    before, target = genesys.prepare()
+
+    def apply_and_lose():
+        _, _, body = genesys.session.sent[-1]
+        genesys.session.raw = body | {"dateModified": "2026-01-31T08:30:00Z"}
+        return answer(503)
+
+    genesys.session.scripted["PUT"] = [apply_and_lose]
+    genesys.write_queue(before, target)
+    assert genesys.session.count("PUT") == 1
+
+
+@pytest.mark.parametrize("conflict", [answer(409), answer(400, VERSION)], ids=["409", "400"])
+def test_a_conflict_of_versions_is_tried_again_with_a_fresh_reading(conflict):
+    genesys = Genesys(wrap_up_timeout_s=20)
+    before, target = genesys.prepare()
+    genesys.session.scripted["PUT"] = [conflict, conflict]
+    genesys.write_queue(before, target)
+    assert [method for method, _, _ in genesys.session.sent] == ["GET", "PUT"] * 3
+    assert genesys.session.raw["acwSettings"]["timeoutMs"] == 20_000
+    assert genesys.time.slept == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("conflict", [answer(409), answer(400, VERSION)], ids=["409", "400"])
+def test_a_conflict_of_versions_is_not_tried_for_ever(conflict):
+    genesys = Genesys(wrap_up_timeout_s=20)
+    before, target = genesys.prepare()
+    genesys.session.scripted["PUT"] = [conflict] * 50
+    with pytest.raises(GenesysRefused):
+        genesys.write_queue(before, target)
+    assert genesys.session.count("PUT") == CONFLICT_TRIES
+    assert sum(genesys.time.slept) < 10
+
+
+@pytest.mark.parametrize("refusal", [answer(400), answer(400, {"message": "No."}), answer(404), answer(422)], ids=repr)
+def test_any_other_refusal_of_the_queue_is_not_repeated(refusal):
+    genesys = Genesys(wrap_up_timeout_s=20)
+    before, target = genesys.prepare()
+    genesys.session.scripted["PUT"] = [refusal]
+    with pytest.raises(GenesysRefused):
+        genesys.write_queue(before, target)
+    assert (genesys.session.count("PUT"), genesys.time.slept) == (1, [])
+
+
+def test_a_queue_that_vanished_before_the_write_is_named():
+    genesys = Genesys(wrap_up_timeout_s=20)
+    before, target = genesys.prepare()
+    genesys.session.scripted["GET"] = [answer(404)]
+    with pytest.raises(QueueNotFound):
+        genesys.write_queue(before, target)
+
+
+def test_every_kind_of_setting_is_held_after_the_write():
+    genesys = Genesys(wrap_up_timeout_s=20, overflow_groups=GROUPS, **RING)
+    before, target = genesys.prepare()
+    genesys.write_queue(before, target)
+    assert settings_to_write(target, genesys.read()) == {}
+    assert genesys.session.count("PUT") == 1
+
+
+# ---- writing members -------------------------------------------------------------------------------------------------
+
+
+def test_a_ring_is_one_request_for_each_member_that_differs():
+    genesys = Genesys([entity("agent-1"), entity("agent-2", ringNumber=3), entity("agent-3", ringNumber=3)], **RING)
+    before, target = genesys.prepare()
+    genesys.write_members(before, target)
+    assert genesys.session.sent == [("PATCH", f"{QUEUE}/members/agent-2", {"id": "agent-2", "ringNumber": 1})]
+    assert genesys.held("ringNumber") == {"agent-1": None, "agent-2": 1, "agent-3": 3}
+    assert unsettled(target, genesys.read()) == []
+
+
+def test_raising_goes_first():
+    genesys = Genesys(
+        [entity("low"), entity("high", ringNumber=6)], member_weights={"low": 0.0, "high": 0.5}, actuator="ring"
+    )
+    genesys.write_members(*genesys.prepare())
+    assert [path.rpartition("/")[2] for _, path, _ in genesys.session.sent] == ["high", "low"]
+
+
+@pytest.mark.parametrize(("count", "requests"), [(1, 1), (100, 1), (101, 2), (250, 3)])
+def test_a_hundred_members_are_joined_with_one_request(count, requests):
+    wanted = {name: weight + 0.0001 for name, weight in weights(count).items()}
+    genesys = Genesys(agents(*wanted, joined=False), member_weights=wanted, **JOINED)
+    before, target = genesys.prepare()
+    genesys.write_members(before, target)
+    assert genesys.contract.per_write == 100
+    assert [path for _, path, _ in genesys.session.sent] == [f"{QUEUE}/members"] * requests
+    assert set(genesys.held("joined").values()) == {True}
+    assert unsettled(target, genesys.read()) == []
+
+
+def test_the_body_of_a_bulk_request_says_of_each_whether_it_is_joined():
+    genesys = Genesys(
+        [entity("out"), entity("in", joined=False), entity("stays")],
+        member_weights={"out": 0.0, "in": 0.4, "stays": 0.2},
+        **JOINED,
+    )
+    genesys.write_members(*genesys.prepare())
+    body = [{"id": "in", "joined": True}, {"id": "out", "joined": False}]
+    assert genesys.session.sent == [("PATCH", f"{QUEUE}/members", body)]
+
+
+def test_a_proficiency_of_an_assigned_skill_is_put():
+    held = [SKILL | {"proficiency": 1.0}]
+    genesys = Genesys(agents("agent-1", skills=held), member_weights={"agent-1": 0.4}, **PROFICIENCY)
+    before, target = genesys.prepare()
+    genesys.write_members(before, target)
+    assert genesys.session.sent == [
+        ("PUT", "/users/agent-1/routingskills/skill-1", {"id": "skill-1", "proficiency": 5.0})
+    ]
+    assert unsettled(target, genesys.read()) == []
+
+
+def test_where_a_skill_can_only_be_put_once_it_is_assigned_it_is_posted_and_the_next_at_once():
+    genesys = Genesys(skills=[SKILL], **PROFICIENCY)
+    before, target = genesys.prepare()
+    genesys.write_members(before, target)
+    assert [(method, path) for method, path, _ in genesys.session.sent] == [
+        ("PUT", "/users/agent-1/routingskills/skill-1"),
+        ("POST", "/users/agent-1/routingskills"),
+        ("POST", "/users/agent-2/routingskills"),
+        ("POST", "/users/agent-3/routingskills"),
+    ]
+    assert genesys.session.sent[1][2] == {"id": "skill-1", "proficiency": 5.0}
+    assert genesys.proficiencies() == {"agent-1": [5.0], "agent-2": [4.375], "agent-3": [3.125]}
+    assert unsettled(target, genesys.read()) == []
+
+
+def test_once_it_is_known_that_a_skill_must_be_assigned_an_assigned_one_is_still_put():
+    genesys = Genesys([entity("agent-1"), *agents("agent-2", skills=[SKILL | {"proficiency": 1}]), entity("agent-3")],
+                      **PROFICIENCY)  # fmt: skip
+    genesys.write_members(*genesys.prepare())
+    assert [method for method, _, _ in genesys.session.sent] == ["PUT", "POST", "PUT", "POST"]
+
+
+def test_where_genesys_assigns_with_a_put_nothing_is_posted():
+    genesys = Genesys(skills=[SKILL], **PROFICIENCY)
+    before, target = genesys.prepare()
+    genesys.session.scripted["PUT"] = [answer(200)] * 3
+    genesys.write_members(before, target)
+    assert [method for method, _, _ in genesys.session.sent] == ["PUT"] * 3
+
+
+def test_a_404_for_a_skill_that_was_assigned_is_not_taken_for_an_unassigned_one():
+    genesys = Genesys(agents(skills=[SKILL | {"proficiency": 1}]), **PROFICIENCY)
+    before, target = genesys.prepare()
+    genesys.session.scripted["PUT"] = [answer(404)]
+    with pytest.raises(GenesysRefused):
+        genesys.write_members(before, target)
+    assert genesys.session.count("POST") == 0
+
+
+CONFLICTING = [
+    ("PATCH", RING | {"member_weights": {"agent-1": 0.0, "agent-2": 0.5}}, {}),
+    ("PATCH", JOINED | {"member_weights": {"agent-1": 0.0, "agent-2": 0.5}}, {}),
+    ("PUT", PROFICIENCY | {"member_weights": {"agent-1": 0.4}}, {"skills": [SKILL | {"proficiency": 1}]}),
+    ("POST", PROFICIENCY | {"member_weights": {"agent-1": 0.4}}, {}),
+]
+
+
+@pytest.fixture(params=CONFLICTING, ids=["ring", "joined", "proficiency", "unassigned proficiency"])
+def conflicting(request):
+    """A method, and a platform where a plan needs just one write of it."""
+    method, changes, fields = request.param
+    return method, Genesys(agents("agent-1", "agent-2", **fields), skills=[SKILL], **changes)
+
+
+@pytest.mark.parametrize("conflict", [answer(409), answer(400, VERSION)], ids=["409", "400"])
+def test_a_members_conflict_of_versions_is_tried_again_after_a_fresh_reading(conflicting, conflict):
+    method, genesys = conflicting
+    before, target = genesys.prepare()
+    genesys.session.scripted[method] = [conflict]
+    genesys.write_members(before, target)
+    methods = [sent for sent, _, _ in genesys.session.sent if sent in {method, "GET"}]
+    assert methods == [method, "GET", method]
+    assert unsettled(target, genesys.read()) == []
+
+
+def test_a_member_that_holds_its_value_after_a_conflict_is_not_written_again(conflicting):
+    method, genesys = conflicting
+    before, target = genesys.prepare()
+
+    def apply_and_refuse():
+        sent, path, body = genesys.session.sent[-1]
+        genesys.session.answer(sent, path, {}, copy.deepcopy(body))
+        return answer(409)
+
+    genesys.session.scripted[method] = [apply_and_refuse]
+    genesys.write_members(before, target)
+    assert genesys.session.count(method) == 1
+    assert unsettled(target, genesys.read()) == []
+
+
+def test_a_members_conflict_is_not_tried_for_ever(conflicting):
+    method, genesys = conflicting
+    before, target = genesys.prepare()
+    genesys.session.scripted[method] = [answer(409)] * 50
+    with pytest.raises(GenesysRefused):
+        genesys.write_members(before, target)
+    assert genesys.session.count(method) == CONFLICT_TRIES
+
+
+@pytest.mark.parametrize("refusal", [answer(400), answer(422)], ids=repr)
+def test_any_other_refusal_of_a_member_is_not_repeated(conflicting, refusal):
+    method, genesys = conflicting
+    before, target = genesys.prepare()
+    genesys.session.scripted[method] = [refusal] * 5
+    with pytest.raises(GenesysRefused):
+        genesys.write_members(before, target)
+    assert genesys.session.count(method) == 1
+
+
+def test_pauses_between_conflicts_end_with_the_deadline(conflicting):
+    method, genesys = conflicting
+    before, target = genesys.prepare()
+    genesys.session.scripted[method] = [answer(409)] * 5
+    genesys.contract.client.transport.deadline = Deadline(at=genesys.time.now + 0.4)
+    with pytest.raises(GenesysUnavailable, match="no time left"):
+        genesys.write_members(before, target)
+
+
+@given(st.data(), st.sampled_from(["ring", "proficiency", "joined"]), st.integers(1, 12))
+def test_a_distribution_writes_each_member_once_and_the_next_one_nothing(data, actuator, count):
+    names = [f"m{i}" for i in range(count)]
+    wanted = {name: data.draw(st.integers(0, 20)) / 240 for name in names}
+    members = [
+        entity(
+            name,
+            ringNumber=data.draw(st.integers(1, 6)),
+            joined=data.draw(st.booleans()),
+            skills=data.draw(st.sampled_from([[], [SKILL | {"proficiency": 2.5}]])),
+        )
+        for name in names
+    ]
+    genesys = Genesys(members, skills=[SKILL], member_weights=wanted, actuator=actuator, skill="Queue 1")
+    before, target = genesys.prepare()
+    changes = members_to_write(target, before, raise_first=True)
+    genesys.write_members(before, target)
+    after_404 = int(actuator == "proficiency" and any(member.value is None for member in changes))
+    assert len(genesys.session.written()) == math.ceil(len(changes) / genesys.contract.per_write) + after_404
+    assert unsettled(target, genesys.read()) == []
+    genesys.session.sent.clear()
+    genesys.write_members(genesys.read(), target)
+    assert genesys.session.written() == []
+
+
+# ---- permissions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "permission"),
+    [
+        ("GET", QUEUE, "routing:queue:view"),
+        ("GET", f"{QUEUE}/members", "routing:queue:view"),
+        ("PUT", QUEUE, "routing:queue:edit"),
+        ("PATCH", f"{QUEUE}/members", "routing:queueMember:manage"),
+        ("PATCH", f"{QUEUE}/members/agent-1", "routing:queueMember:manage"),
+        ("GET", "/routing/skills", "routing:skill:view"),
+        ("GET", "/routing/skills/skill-1", "routing:skill:view"),
+        ("PUT", "/users/agent-1/routingskills/skill-1", "routing:skill:assign"),
+        ("POST", "/users/agent-1/routingskills", "routing:skill:assign"),
+    ],
+)
+def test_a_request_needs_a_permission_and_a_division(method, path, permission):
+    needed = platform.needs(method, f"/api/v2{path}")
+    assert needed == f"the permission {permission}, in a role of the client and in the division of what it is about"
+
+
+def test_every_request_of_a_distribution_needs_a_permission_that_the_role_of_the_documents_has():
+    genesys = Genesys(skills=[SKILL], wrap_up_timeout_s=20, **PROFICIENCY)
+    before = genesys.read()
+    target = genesys.contract.target(genesys.plan, before)
+    genesys.write_queue(before, target)
+    genesys.write_members(before, target)
+    needed = {platform.needs(method, f"/api/v2{path}") for method, path, _ in genesys.session.sent}
+    assert {sentence.split()[2].strip(",") for sentence in needed} == {
+        "routing:queue:view",
+        "routing:queue:edit",
+        "routing:skill:view",
+        "routing:skill:assign",
+    }
+
+
+def test_a_403_names_the_permission():
+    genesys = Genesys(wrap_up_timeout_s=20)
+    before, target = genesys.prepare()
+    genesys.session.scripted["PUT"] = [answer(403, {"code": "missing.permissions"})]
+    with pytest.raises(Forbidden, match="it needs the permission routing:queue:edit, in a role of the client"):
+        genesys.write_queue(before, target)
