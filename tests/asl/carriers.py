@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from tests.asl.runner import World, a_plan, skill_of
@@ -48,7 +49,7 @@ class Carrier:
         largest = max(weights.values()) or 1.0
         of = {
             "score": lambda w: w,
-            "ring": lambda w: 1 + min(5, math.floor(6 * (1 - w / largest))),
+            "ring": lambda w: 1 + min(5, math.floor(6 * (1 - Fraction(repr(w)) / Fraction(repr(largest))))),
             "proficiency": lambda w: round(5 * w / largest, 6),
             "joined": lambda w: w > 0,
         }[self.actuator]

@@ -1,5 +1,7 @@
 """The deployed state machine under contract `platform`: conflicts, refusals before any write, and what is on record."""
 
+import json
+
 import pytest
 
 from tests.asl.carriers import CARRIERS, Carrier
@@ -189,3 +191,23 @@ def test_the_deployments_actuator_is_what_a_plan_without_one_gets(ring):
     run = ring.world.run(a_plan(queue, ring.weights(3))).ends("completed")
     assert run.record["actuation"]["actuator"] == "ring"
     assert ring.held(queue) == ring.expected(ring.weights(3))
+
+
+def test_when_the_deployment_goes_its_token_is_revoked(ring):
+    world = ring.world
+    world.run(ring.plan(ring.queue(), ring.weights(3), dry_run=True)).ends("dry_run")
+    event = {
+        "RequestType": "Delete",
+        "ResponseURL": f"{world.ready['aws_endpoint_url']}/{world.ready['documents_bucket']}/answer",
+        **dict.fromkeys(("StackId", "RequestId", "LogicalResourceId"), "x"),
+    }
+    payload = json.dumps(event).encode()
+    answer = world.client("lambda").invoke(FunctionName="TokenFunction", Payload=payload)["Payload"].read()
+    assert json.loads(answer) == {"answered": True}
+    told = world.client("s3").get_object(Bucket=world.ready["documents_bucket"], Key="answer")["Body"].read()
+    assert (json.loads(told)["Status"], json.loads(told)["Reason"]) == ("SUCCESS", "")
+    last = world.sim.requests()[-1]
+    assert (last["method"], last["path"], last["status"]) == ("DELETE", "/api/v2/tokens/me", 200)
+    held = world.client("secretsmanager").get_secret_value(SecretId=world.ready["token_secret"])["SecretString"]
+    assert json.loads(held) == {}
+    world.run(ring.plan(ring.queue(), ring.weights(3), dry_run=True)).ends("dry_run")

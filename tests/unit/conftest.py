@@ -10,6 +10,7 @@ from moto import mock_aws
 
 from routing_weights.store.aws import client
 from routing_weights.store.documents import Documents
+from routing_weights.strategies import strategies
 from tests.unit.fakes import FakeTime
 
 settings.register_profile("unit", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
@@ -28,6 +29,18 @@ def _no_sockets(monkeypatch):
 @pytest.fixture
 def fake_time():
     return FakeTime()
+
+
+@pytest.fixture
+def own_strategy(monkeypatch):
+    """Add a strategy `own` to the shipped ones, like the one that requires nothing but for `fields`."""
+
+    def add(**fields):
+        entry = strategies()["longest-available-agent"].model_copy(update=fields)
+        monkeypatch.setitem(strategies(), "own", entry)
+        return {"strategy_reference": "own"}
+
+    return add
 
 
 @pytest.fixture

@@ -15,14 +15,13 @@ from routing_weights.strategies import OverflowGroup, strategies
 from tests.unit.fakes import plan
 
 SKILL = {"skill": "Queue 1"}
-ids = st.sampled_from([f"m{i}" for i in range(12)])
 
 
 @st.composite
 def weight_sets(draw):
     """Weights that a plan may have: most of them round, some tiny, some nothing at all."""
     parts = st.integers(0, 100).map(lambda n: n / 1200) | st.floats(0, 1e-300) | st.floats(0, 0.08)
-    weights = draw(st.dictionaries(ids, parts, min_size=1))
+    weights = {f"m{i}": weight for i, weight in enumerate(draw(st.lists(parts, min_size=1, max_size=8)))}
     return draw(st.sampled_from([weights, dict.fromkeys(weights, 0.0)]))
 
 
@@ -61,7 +60,6 @@ def test_a_ring_is_the_documented_formula(weights):
             assert values[member] == exact_ring(Fraction(weight), largest)
 
 
-@pytest.mark.xfail(strict=True, reason="1 - w / max w is rounded before it is multiplied: 2/3 gives ring 2, not 3")
 @pytest.mark.parametrize("weights", [{"a": 0.6, "b": 0.4}, {"a": 0.3, "b": 0.2}, {"a": 0.48, "b": 0.4}], ids=str)
 def test_a_ring_is_the_documented_formula_at_its_edges_too(weights):
     values, _ = carried(weights, "ring")
@@ -244,18 +242,6 @@ def test_a_strategy_that_is_no_longer_there_is_named():
     assert [(p["path"], p["type"]) for p in caught.value.details["errors"]] == [
         ("strategy_reference", "strategy_unknown")
     ]
-
-
-@pytest.fixture
-def own_strategy(monkeypatch):
-    """A strategy of one's own, among the shipped ones."""
-
-    def add(**fields):
-        entry = strategies()["longest-available-agent"].model_copy(update=fields)
-        monkeypatch.setitem(strategies(), "own", entry)
-        return entry
-
-    return add
 
 
 def test_a_strategy_may_name_skill_and_digits(own_strategy):

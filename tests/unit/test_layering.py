@@ -214,14 +214,7 @@ def makers():
     }
 
 
-UNNAMED = pytest.mark.xfail(strict=True, reason="_owned is annotated to return Exception, not PlanNotApplicable")
-
-
-@pytest.mark.parametrize(
-    "path",
-    [pytest.param(path, marks=UNNAMED) if path.match("store/skills.py") else path for path in sources()],
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_everything_raised_is_defined_in_errors_or_a_builtin(path):
     tree = parsed(path)
     assert set(raised(tree)) <= OURS | BUILTIN | makers() | signals(tree)

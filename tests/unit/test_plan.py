@@ -162,14 +162,10 @@ def test_normalized_weights_never_sum_to_more_than_one(weights):
 
 
 @given(big_sums)
-def test_scaled_weights_do_not_even_sum_to_more_than_one_before_rounding(weights):
-    assert sum(exact(weight) for weight in normalized(weights).values()) <= 1
-
-
-@given(big_sums)
-def test_normalized_weights_keep_their_share_of_the_sum(weights):
-    total = sum(exact(weight) for weight in weights.values())
-    for member, weight in normalized(weights).items():
+def test_scaled_weights_keep_their_share_of_the_sum_and_sum_to_one_at_most_even_unrounded(weights):
+    total, scaled = sum(exact(weight) for weight in weights.values()), normalized(weights)
+    assert sum(exact(weight) for weight in scaled.values()) <= 1
+    for member, weight in scaled.items():
         assert abs(exact(weight) - exact(weights[member]) / total) < Fraction(1, 10**12)
 
 

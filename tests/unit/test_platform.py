@@ -24,7 +24,6 @@ from routing_weights.genesys.contracts import platform
 from routing_weights.genesys.contracts.platform import CONFLICT_TRIES, PlatformContract
 from routing_weights.genesys.contracts.queue_document import FIELDS, QueueDocument
 from routing_weights.genesys.transport import Deadline, Transport
-from routing_weights.strategies import strategies
 from tests.unit.fakes import FakePlatform, FakeTime, answer, plan
 
 QUEUE = "/routing/queues/queue-001"
@@ -323,7 +322,6 @@ def test_a_skill_that_genesys_does_not_have_is_refused(wanted, skills):
     assert wanted in found["message"]
 
 
-@pytest.mark.xfail(strict=True, reason="the state is looked at where the skill is asked for by id, not where by name")
 def test_a_deleted_skill_is_refused_by_its_name_too():
     genesys = Genesys(skills=[SKILL | {"state": "deleted"}], **PROFICIENCY)
     with pytest.raises(PlanNotApplicable):
@@ -364,7 +362,6 @@ def test_a_score_is_refused(changes):
     assert (found["path"], found["type"]) == ("actuator", "actuator_unavailable")
 
 
-# Under `ring-by-weight` nobody's ring of 1 changes for a weight within a sixth of the largest.
 @pytest.mark.parametrize("ring", [None, 2])
 def test_a_member_through_a_group_is_refused_only_where_its_ring_would_change(ring):
     rings = {} if ring is None else {"ringNumber": ring}
@@ -400,16 +397,6 @@ def test_a_member_through_a_group_whom_the_plan_does_not_name_does_not_matter():
 
 
 # ---- what a strategy requires ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def own_strategy(monkeypatch):
-    def add(**fields):
-        entry = strategies()["longest-available-agent"].model_copy(update=fields)
-        monkeypatch.setitem(strategies(), "own", entry)
-        return {"strategy_reference": "own"}
-
-    return add
 
 
 @pytest.mark.parametrize("held", [None, "ALL", "NONE"])

@@ -204,11 +204,9 @@ def closing_record(status="completed", **known):
     return closed(RUN, Outcome(status=status), at=after(seconds=4), **{"after": None} | known)
 
 
-def change(user, before, *, requested, after, values=None):
+def change(user, before, *, requested, after, **values):
     """A member's change; without values the weights carry themselves."""
-    old, new = values or (before, after)
-    told = {"member": user, "before": before, "requested": requested, "after": after}
-    return told | {"value_before": old, "value_after": new}
+    return {"member": user, "before": before, "requested": requested, "after": after} | values
 
 
 def test_a_completed_record_says_what_is_really_held():
@@ -248,21 +246,31 @@ def test_a_change_has_the_weights_and_what_carried_them():
     )
     held = queue(member("agent-1", 0.4, value=1), member("agent-2", 0.4, value=1), member("agent-3", 0.4, value=1))
     assert closing_record(before=before, after=held)["changes"] == [
-        change("agent-1", 0.2, requested=0.4, after=0.4, values=(4, 1)),
-        change("agent-2", None, requested=0.35, after=0.4, values=(None, 1)),
+        change("agent-1", 0.2, requested=0.4, after=0.4, value_before=4, value_after=1),
+        change("agent-2", None, requested=0.35, after=0.4, value_before=None, value_after=1),
     ]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="weights are compared, and where all are 0 every ring and proficiency stands for 0"
-)
 @pytest.mark.parametrize(("actuator", "old", "new"), [("ring", 1, 6), ("proficiency", 5.0, 0.0)])
 def test_a_change_is_recorded_where_every_weight_is_nothing_too(actuator, old, new):
-    wanted = plan(member_weights={"agent-1": 0.0}, actuator=actuator, skill="Queue 1")
+    (found,) = changes_of(0.0, actuator, old, new)
+    assert (found["value_before"], found["value_after"]) == (old, new)
+
+
+@pytest.mark.parametrize(
+    ("actuator", "old", "new"), [("ring", 4, 1), ("proficiency", 0.0, 5.0), ("joined", False, True)]
+)
+def test_a_value_is_recorded_where_it_happens_to_equal_its_weight(actuator, old, new):
+    (found,) = changes_of(1.0, actuator, old, new)
+    assert (found.get("value_before"), found.get("value_after")) == (old, new)
+
+
+def changes_of(requested, actuator, old, new):
+    """What is recorded of one member whose value was `old` and is `new`."""
+    wanted = plan(member_weights={"agent-1": requested}, actuator=actuator, skill="Queue 1")
     weight = resolve(wanted, deployed="ring").actuator.weight
     before, held = (queue(member("agent-1", weight(value), value=value)) for value in (old, new))
-    (found,) = closing_record(plan=wanted, before=before, after=held)["changes"]
-    assert (found["value_before"], found["value_after"]) == (old, new)
+    return closing_record(plan=wanted, before=before, after=held)["changes"]
 
 
 def test_a_setting_that_came_with_the_plan_is_a_change_from_nothing():

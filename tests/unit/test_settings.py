@@ -199,7 +199,7 @@ REGIONS = {
     "ap-southeast-1": "apse1.pure.cloud",
     "ap-southeast-2": "mypurecloud.com.au",
 }
-LOOPBACK = ["http://127.0.0.1:8080", "http://localhost:8080", "https://localhost", "http://[::1]:8080"]
+LOOPBACK = ["http://127.0.0.1:8080", "http://localhost:8080", "https://localhost"]
 ELSEWHERE = [
     "https://s3cret.example.com",
     "https://api.mypurecloud.de.s3cret.example.com",
@@ -208,8 +208,6 @@ ELSEWHERE = [
     "http://s3cret.localhost",
     "http://10.0.0.1/s3cret",
     "http://0.0.0.0/s3cret",
-    "http://127.0.0.1%2f.s3cret.example.com",
-    "http://127.0.0.1\\.s3cret.example.com",
     "https://s3cret.example.com/127.0.0.1",
 ]
 
@@ -247,11 +245,24 @@ def test_under_platform_a_url_that_leads_elsewhere_is_refused_and_not_shown(load
     assert "s3cret" not in repr(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="the standard library's sentence about a bad address quotes the address")
 @pytest.mark.parametrize("contract", ["platform", "score"])
-def test_a_url_that_cannot_be_taken_apart_is_refused_and_not_shown(load, contract):
-    with pytest.raises(ConfigurationInvalid) as caught:
-        load(TokenSettings, **PLATFORM | {"GENESYS_CONTRACT": contract, "GENESYS_BASE_URL": "http://[s3cret]"})
+@pytest.mark.parametrize("name", ["GENESYS_BASE_URL", "GENESYS_LOGIN_URL"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[s3cret]",
+        "http://[::1]:8080/s3cret",
+        "http://127.0.0.1%2f.s3cret.example.com",
+        "http://127.0.0.1\\.s3cret.example.com",
+        "http://s3cret.example.com:port",
+        "http://:8080/s3cret",
+        "http:///s3cret",
+        "http://127.0.0.1/s3cret\nx",
+    ],
+)
+def test_a_url_that_names_no_host_plainly_is_refused_and_not_shown(load, contract, name, url):
+    with pytest.raises(ConfigurationInvalid, match=rf"{name} \(") as caught:
+        load(TokenSettings, **PLATFORM | {"GENESYS_CONTRACT": contract, name: url})
     assert "s3cret" not in repr(caught.value)
 
 

@@ -7,6 +7,7 @@ many levels as its actuator has (DESIGN section 5).
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal, Protocol
 
 from routing_weights.distribution import Setting, Target, Value
@@ -49,13 +50,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Ring:
-    """Six levels: `1 + min(5, floor(6 (1 - w / max w)))`. A ring stands for the largest weight that falls into it."""
+    """Six levels: `1 + min(5, floor(6 (1 - w / max w)))`. A ring stands for the largest weight that falls into it.
+
+    Exact for weights as they are written: 0.4 of 0.6 is two thirds and ring 3, where binary fractions would say 2.
+    """
 
     largest: float
     name: Literal["ring"] = "ring"
 
     def value(self, weight: float) -> int:
-        return 1 + min(RINGS - 1, math.floor(RINGS * (1 - _share(weight, self.largest))))
+        share = Fraction(repr(weight)) / Fraction(repr(self.largest)) if self.largest else 0
+        return 1 + min(RINGS - 1, math.floor(RINGS * (1 - share)))
 
     def weight(self, value: float) -> float:
         return max(0.0, self.largest * (1 - (value - 1) / RINGS))

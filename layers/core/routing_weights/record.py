@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from routing_weights.distribution import Queue, Status, balance_accuracy, same
+from routing_weights.distribution import Member, Queue, Status, balance_accuracy, same
 from routing_weights.plan import Plan
 from routing_weights.run import Outcome, Run
 from routing_weights.strict_json import Problem
@@ -113,15 +113,22 @@ def _changes(plan: Plan, before: Queue, after: Queue) -> list[dict[str, Any]]:
         for name in {**before.settings, **after.settings}
         if before.settings.get(name) != after.settings.get(name)
     ]
-    old, new = before.weights(), after.weights()
-    members = [
-        {"member": member, "before": old.get(member), "requested": weight, "after": new.get(member)}
-        for member, weight in plan.weights.items()
-        if old.get(member) != new.get(member) and not same(old.get(member), new.get(member))
-    ]
-    values = [{m.user_id: m.value for m in queue.members if m.value != m.weight} for queue in (before, after)]
-    for change in members:  # what is on the wire, where that is not the weight itself
-        for name, held in zip(("value_before", "value_after"), values, strict=True):
-            if change["member"] in held:
-                change[name] = held[change["member"]]
-    return settings + members
+    old, new = ({member.user_id: member for member in queue.members} for queue in (before, after))
+    changes = [_change(member, weight, old.get(member), new.get(member)) for member, weight in plan.weights.items()]
+    return settings + [change for change in changes if change]
+
+
+def _change(member: str, requested: float, old: Member | None, new: Member | None) -> dict[str, Any]:
+    """One member's change; empty where it holds what it held."""
+    was, now = old.value if old else None, new.value if new else None
+    if was == now or same(was, now):
+        return {}
+    change: dict[str, Any] = {
+        "member": member,
+        "before": old.weight if old else None,
+        "requested": requested,
+        "after": new.weight if new else None,
+    }
+    if any(held and "value" in held.native for held in (old, new)):  # on the wire, where that is not the weight itself
+        change |= {"value_before": was, "value_after": now}
+    return change

@@ -16,7 +16,11 @@ OptionalErlangs = Annotated[
     Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(lambda value: value or None)
 ]
 """A number, or None for an empty variable (CloudFormation has no absent parameters)."""
-BaseUrl = Annotated[str, BeforeValidator(lambda value: str(value).rstrip("/")), Field(pattern=r"^https?://[^\s@?#]+$")]
+BaseUrl = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value).rstrip("/")),
+    Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s@?#]*)?$"),
+]
 
 
 class Settings(BaseModel):
@@ -126,4 +130,4 @@ class TokenSettings(GenesysLogin):
 
 
 def _is_loopback(url: str) -> bool:
-    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost"}

@@ -44,6 +44,15 @@ class Strategy(BaseModel):
 def strategies(file: Path = FILE) -> dict[str, Strategy]:
     """The entries by name; raises ConfigurationInvalid that names each wrong one."""
     try:
-        return {name: Strategy.model_validate(entry) for name, entry in tomllib.loads(file.read_text()).items()}
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        entries = tomllib.loads(file.read_text())
+    except tomllib.TOMLDecodeError as error:
         raise ConfigurationInvalid(f"{file.name} is wrong: {error}") from None
+    found, wrong = {}, []
+    for name, entry in entries.items():
+        try:
+            found[name] = Strategy.model_validate(entry)
+        except ValidationError as error:
+            wrong += [f"{'.'.join(map(str, (name, *e['loc'])))}: {e['msg']}" for e in error.errors()]
+    if wrong:
+        raise ConfigurationInvalid(f"{file.name} is wrong: {'; '.join(wrong)}")
+    return found

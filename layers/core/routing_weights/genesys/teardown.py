@@ -9,7 +9,6 @@ from typing import Any
 import requests
 from aws_lambda_powertools import Logger
 
-from routing_weights.errors import RoutingWeightsError
 from routing_weights.genesys.transport import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 
 logger = Logger(child=True)
@@ -21,9 +20,9 @@ def answer(event: dict[str, Any], revoke: Callable[[], None]) -> bool:
     if event["RequestType"] == "Delete":
         try:
             revoke()
-        except RoutingWeightsError as error:
-            reason = f"The token was not revoked, and ends by itself: {error.message}"
-            logger.warning("The token was not revoked", reason=error.message)
+        except Exception as error:
+            reason = f"The token was not revoked, and ends by itself: {type(error).__name__}"
+            logger.warning("The token was not revoked", exc_info=error)
     body = {
         "Status": "SUCCESS",
         "Reason": reason,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from routing_weights.actuation import not_applicable
+from routing_weights.errors import PlanNotApplicable
 from routing_weights.store.aws import client, reported
 
 
@@ -36,7 +37,7 @@ class SkillOwners:
             self.require(skill_id, queue_id)
 
 
-def _owned(skill_id: str, owner: str) -> Exception:
+def _owned(skill_id: str, owner: str) -> PlanNotApplicable:
     message = (
         f"skill {skill_id} carries the weights of queue {owner}: name another one, or free it by deleting its item in "
         "SkillsTable"

@@ -151,10 +151,10 @@ class PlatformContract:
                 if not not_found(error):
                     raise
             else:
-                return [skill] if isinstance(skill, dict) and skill.get("state", "active") == "active" else []
+                return [skill] if isinstance(skill, dict) and _is_active(skill) else []
         listing = self.client.get("/api/v2/routing/skills", pageSize=PAGE_SIZE, name=wanted)
         found = children(listing if isinstance(listing, dict) else {}, "entities")
-        return [skill for skill in found if skill.get("name") == wanted]
+        return [skill for skill in found if skill.get("name") == wanted and _is_active(skill)]
 
     # ---- what a plan comes to ---------------------------------------------------------------------------------------
 
@@ -318,6 +318,10 @@ class PlatformContract:
 
 class _Held(Exception):
     """There is nothing to write: the queue holds it already, from a try whose answer was lost, or from somebody."""
+
+
+def _is_active(skill: Entity) -> bool:
+    return bool(skill.get("state", "active") == "active")
 
 
 def _is_conflict(error: GenesysRefused) -> bool:

@@ -123,12 +123,15 @@ class QueueDocument:
 
     def _is_ours(self, rule: Entity) -> bool:
         """A service-level rule about this queue for just these groups: there is no name to know it by."""
+        groups = [group.get("id") for group in children(rule, "groups")]
+        ours = {group.id for group in self.actuation.overflow_groups}
         return (
             rule.get("metric") == "ServiceLevel"
             and rule.get("operator") == "LessThan"
-            and child(rule, "queue").get("id") in {None, self.raw.get("id")}
-            and {group.get("id") for group in children(rule, "groups")}
-            == {group.id for group in self.actuation.overflow_groups}
+            and child(rule, "queue").get("id") in (None, self.raw.get("id"))
+            and all(group in ours for group in groups if isinstance(group, str))
+            and ours == {group for group in groups if isinstance(group, str)}
+            and len(groups) == len(ours)
         )
 
 
