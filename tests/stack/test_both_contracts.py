@@ -44,7 +44,7 @@ def test_a_plan_is_applied_exactly_within_the_budget_of_requests(carrier, member
     assert carrier.held(queue) == expected
     assert len(carrier.of_members(run.writes)) == carrier.writes(before, expected)
     assert len(run.writes) == carrier.writes(before, expected) + 1
-    assert len(run.requests) <= most_requests(len(run.writes), members)
+    assert len(run.admitted) <= most_requests(len(run.writes), members)
 
     record = carrier.world.distribution(run.distribution_id)
     assert record["requested_weights"] == weights
@@ -184,7 +184,7 @@ def test_a_small_change_of_a_large_queue_is_a_small_number_of_requests(carrier):
     run = carrier.world.run(carrier.plan(queue, changed)).ends("completed")
     assert carrier.held(queue) == carrier.expected(changed)
     assert len(run.writes) == (1 if carrier.actuator == "joined" else 2)
-    assert len(run.requests) <= most_requests(2, 300)
+    assert len(run.admitted) <= most_requests(2, 300)
 
 
 def test_two_plans_for_one_queue_do_not_mix(carrier):

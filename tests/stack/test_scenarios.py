@@ -32,7 +32,7 @@ def test_a_large_plan_is_carried_out_and_its_record_comes_back_whole(world):
     weights = weights_for(LARGE)
     run = world.run(a_plan(queue, weights)).start("api").ends("completed")
     assert run.held["scores"] == weights
-    assert len(run.requests) <= most_requests(LARGE, LARGE)
+    assert len(run.admitted) <= most_requests(LARGE, LARGE)
     record = world.distribution(run.distribution_id)
     assert record["requested_weights"] == record["applied_weights"] == weights
     assert len(record["changes"]) == LARGE + 1
