@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 SOURCES := functions layers local tests bench
 
-.PHONY: help demo up doctor test pr lint types template build drift openapi lock bench clean
+.PHONY: faults help demo up doctor test pr lint types template build drift openapi lock bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -24,7 +24,10 @@ doctor: .venv/ready ## what a Genesys organisation lacks (python -m local.doctor
 	@$(BIN)/python -m local.doctor
 
 test: .venv/ready .venv/sdk ## all tests
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
+
+faults: .venv/ready ## the fault matrix, apart from `make test`: it takes minutes, and a quiet machine
+	@$(BIN)/python -m pytest -q tests/faults
 
 pr: lint types template build test drift ## what CI runs
 

@@ -37,3 +37,12 @@ def queue(world):
 @pytest.fixture
 def run(world):
     return world.run
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The size of the fault matrix: a matrix that shrinks should be seen."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    cases = [report for report in reports if "test_fault_matrix.py" in report.nodeid and report.when == "call"]
+    if cases:
+        green = sum(report.passed for report in cases)
+        terminalreporter.write_line(f"fault matrix: {len(cases)} cases, {green} green")

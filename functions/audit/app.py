@@ -36,6 +36,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         before=Queue.from_json(before) if before else None,
         projection=documents.find(run.distribution_id, "projection"),
         actuation=documents.find(run.distribution_id, "actuation"),
+        restore=documents.find(run.distribution_id, "restore"),
         after=Queue.from_json(after) if after else None,
         at=datetime.now(UTC),
     )
@@ -46,4 +47,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         metrics.add_metric("DistributionLatency", MetricUnit.Milliseconds, record["latency_ms"])
         if record.get("balance_accuracy") is not None:
             metrics.add_metric("BalanceAccuracy", MetricUnit.Percent, record["balance_accuracy"])
+        if record.get("restore"):
+            outcome_of_restore = record["restore"]["outcome"].title().replace("_", "")
+            metrics.add_metric(f"Restore{outcome_of_restore}", MetricUnit.Count, 1)
     return {"status": outcome.status.value, "message": outcome.message()}

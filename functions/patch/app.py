@@ -1,16 +1,19 @@
 """Patch: writes what differs from the before-image, the queue's setting or the members'."""
 
+import json
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from routing_weights.distribution import Queue, members_to_write, settings_to_write
-from routing_weights.errors import GenesysUnavailable, RateLimited
+from routing_weights.errors import GenesysUnavailable, RateLimited, RoutingWeightsError
 from routing_weights.genesys.connect import contract, has_time
 from routing_weights.plan import Plan
+from routing_weights.putting_back import target_of
 from routing_weights.run import Run
 from routing_weights.settings import PatchSettings
 from routing_weights.store.documents import Documents
+from routing_weights.store.locks import fence
 from routing_weights.store.skills import SkillOwners
 
 logger = Logger()
@@ -28,8 +31,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     documents = Documents(settings.documents_bucket)
     plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
     before = Queue.from_json(documents.get(run.distribution_id, "before"))
-    genesys = contract(settings, context, run, plan)
-    target = genesys.target(plan, before)
+    guard = fence(settings.locks_table, plan.queue_id, run.execution_arn)
+    genesys = contract(settings, context, run, plan, guard)
+    target = target_of(genesys, plan, before, documents.find)
 
     if event["target"] == "queue":
         if before.skill_id:
@@ -40,7 +44,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"written": bool(differing)}
 
     changes, position = members_to_write(target, before, raise_first=genesys.raise_first), event["next"]
-    tick = {"total": len(changes), "pause_s": 0}
+    tick: dict[str, Any] = {"total": len(changes), "pause_s": 0}
     try:
         while position < len(changes) and has_time(context):
             chunk = changes[position : position + genesys.per_write]
@@ -51,4 +55,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except GenesysUnavailable:
         if position == event["next"]:
             raise
+    except RoutingWeightsError as error:  # told, not raised: what was accepted until then is known
+        cause = {"errorType": type(error).__name__, "errorMessage": str(error)}
+        tick["failure"] = {"Error": type(error).__name__, "Cause": json.dumps(cause)}
     return {"next": position, **tick}

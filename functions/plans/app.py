@@ -1,6 +1,7 @@
-"""Plans: the operators' door. POST /plans, GET /distributions/{id}, GET /queues/{queue_id}/distributions."""
+"""Plans: the operators' door. Plans come in, distributions and baselines are shown, and states are put back."""
 
 import base64
+import json
 import uuid
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -10,26 +11,39 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path, Query
 from pydantic import BaseModel
 
 from routing_weights.api import (
     Accepted,
+    Baseline,
+    Baselines,
     Distribution,
     DistributionPage,
+    NewBaseline,
     ProblemDetails,
+    RestoreOptions,
     distribution,
     moment,
     problem_of,
     summary,
 )
 from routing_weights.distribution import Status
-from routing_weights.errors import DistributionNotFound, RequestInvalid, RouteNotFound, RoutingWeightsError
-from routing_weights.fields import GenesysId
+from routing_weights.errors import (
+    BaselineNotFound,
+    DistributionNotFound,
+    NotRestorable,
+    RequestInvalid,
+    RouteNotFound,
+    RoutingWeightsError,
+)
+from routing_weights.fields import DISTRIBUTION_ID, GenesysId
 from routing_weights.intake import accept, open_distribution
+from routing_weights.record import CLOSED, timestamp
 from routing_weights.run import Origin, Run
 from routing_weights.settings import PlansSettings
 from routing_weights.store.audit import AuditTrail
+from routing_weights.store.baselines import BaselineStore
 from routing_weights.store.documents import Documents
 from routing_weights.store.executions import Executions
 from routing_weights.strict_json import problem
@@ -39,7 +53,9 @@ app = APIGatewayHttpResolver(
     enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
 )
 
-DistributionId = Annotated[str, Path(pattern=r"^[^\s/]{1,80}$", description="An execution's name.")]
+DistributionId = Annotated[str, Path(pattern=DISTRIBUTION_ID, description="An execution's name.")]
+BaselineName = Annotated[GenesysId, Path(description="The baseline's name.")]
+Options = Annotated[RestoreOptions | None, Body(description="May be left out.")]
 QueueId = Annotated[GenesysId, Path(description="The queue's id.")]
 IdempotencyKey = Annotated[
     str | None,
@@ -53,8 +69,8 @@ IdempotencyKey = Annotated[
 
 
 MEANINGS = {
-    HTTPStatus.NOT_FOUND: "No distribution has this id",
-    HTTPStatus.CONFLICT: "The Idempotency-Key has started another plan",
+    HTTPStatus.NOT_FOUND: "No distribution has this id, or no baseline this name",
+    HTTPStatus.CONFLICT: "The Idempotency-Key has started another plan, or there is no state to put back",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The plan or a parameter breaks a rule; `errors` has each one with its path",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A defect of this system",
     HTTPStatus.SERVICE_UNAVAILABLE: "An AWS service did not answer; send the request again",
@@ -78,14 +94,20 @@ def _answers(code: HTTPStatus, model: type[BaseModel], *problems: HTTPStatus) ->
     responses=_answers(HTTPStatus.ACCEPTED, Accepted, HTTPStatus.CONFLICT),
 )
 def submit_plan(idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
+    event = app.current_event
+    body = event.body or ""
+    return _submit(base64.b64decode(body) if event.is_base64_encoded else body, idempotency_key)
+
+
+def _submit(text: str | bytes, idempotency_key: str | None) -> Response[Accepted]:
+    """Accept a plan and start its distribution; a refusal is on record too."""
     settings, event = PlansSettings.load(), app.current_event
     documents, trail = _trail(settings)
     identity = event.request_context.authorizer.get("iam") or {}
     origin = Origin(door="api", caller=str(identity.get("userArn") or ""))
     # A refused plan has no execution, so the id of its record is made here.
     run = Run(distribution_id=str(uuid.uuid4()), execution_arn="", started_at=datetime.now(UTC), origin=origin)
-    body = event.body or ""
-    run, plan = accept(run, base64.b64decode(body) if event.is_base64_encoded else body, trail)
+    run, plan = accept(run, text, trail)
 
     started = Executions(settings.state_machine_arn).start(
         documents.keep_plan(plan), origin.model_dump(), idempotency_key
@@ -96,11 +118,111 @@ def submit_plan(idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
         distribution_id=run.distribution_id,
         status=Status.INITIATED,
         execution_arn=run.execution_arn,
-        requested_weights=plan.weights,
+        requested_weights={} if plan.restores else plan.weights,
         submitted_weights=plan.member_weights if plan.weights != plan.member_weights else None,
     )
     headers = {"Location": f"/distributions/{run.distribution_id}"}
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, accepted, headers)
+
+
+@app.post(
+    "/distributions/<distribution_id>/restore",
+    status_code=HTTPStatus.ACCEPTED,
+    summary="Put back what the queue held before a distribution",
+    description="Starts a distribution like any other: projected, locked, read back and audited.",
+    responses=_answers(HTTPStatus.ACCEPTED, Accepted, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+def restore_distribution(
+    distribution_id: DistributionId, options: Options = None, idempotency_key: IdempotencyKey = None
+) -> Response[Accepted]:
+    return _restore(distribution_id, "before", options, idempotency_key)
+
+
+@app.put(
+    "/queues/<queue_id>/baselines/<name>",
+    summary="Name what a queue holds after a completed distribution",
+    description="Replaces an earlier baseline of that name.",
+    responses=_answers(HTTPStatus.OK, Baseline, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+def set_baseline(queue_id: QueueId, name: BaselineName, new: Annotated[NewBaseline | None, Body()] = None) -> Baseline:
+    settings = PlansSettings.load()
+    _, trail = _trail(settings)
+    distribution_id = (new.distribution_id if new else None) or _newest_completed(queue_id, trail)
+    record = trail.find(distribution_id).get(CLOSED)
+    if record is None or record.get("queue_id") != queue_id or record["status"] != Status.COMPLETED:
+        raise NotRestorable(
+            f"Distribution {distribution_id} is not a completed one of queue {queue_id}. "
+            f"Look it up with GET /queues/{queue_id}/distributions."
+        )
+    identity = app.current_event.request_context.authorizer.get("iam") or {}
+    baseline = Baseline(
+        queue_id=queue_id,
+        name=name,
+        distribution_id=distribution_id,
+        set_at=timestamp(datetime.now(UTC)),
+        set_by=identity.get("userArn"),
+    )
+    BaselineStore(settings.baselines_table).put(baseline.model_dump())
+    return baseline
+
+
+@app.get(
+    "/queues/<queue_id>/baselines",
+    summary="The baselines of a queue",
+    responses=_answers(HTTPStatus.OK, Baselines),
+)
+def list_baselines(queue_id: QueueId) -> Baselines:
+    found = BaselineStore(PlansSettings.load().baselines_table).of_queue(queue_id)
+    return Baselines(items=[Baseline.model_validate(item) for item in found])
+
+
+@app.post(
+    "/queues/<queue_id>/baselines/<name>/restore",
+    status_code=HTTPStatus.ACCEPTED,
+    summary="Put a baseline back",
+    description="Starts a distribution like any other: projected, locked, read back and audited.",
+    responses=_answers(HTTPStatus.ACCEPTED, Accepted, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+def restore_baseline(
+    queue_id: QueueId, name: BaselineName, options: Options = None, idempotency_key: IdempotencyKey = None
+) -> Response[Accepted]:
+    baseline = BaselineStore(PlansSettings.load().baselines_table).find(queue_id, name)
+    if baseline is None:
+        raise BaselineNotFound(
+            f"Queue {queue_id} has no baseline {name}. Set it with PUT /queues/{queue_id}/baselines/{name}."
+        )
+    return _restore(baseline["distribution_id"], "after", options, idempotency_key)
+
+
+def _restore(
+    distribution_id: str, image: str, options: RestoreOptions | None, idempotency_key: str | None
+) -> Response[Accepted]:
+    """Submit a distribution's plan again, as one that puts back the image before or after it."""
+    documents, trail = _trail(PlansSettings.load())
+    if not trail.find(distribution_id):
+        raise _no_such_distribution(distribution_id)
+    plan = documents.find(distribution_id, "plan")
+    if plan is None or documents.find(distribution_id, image) is None:
+        raise NotRestorable(f"Distribution {distribution_id} read nothing of its queue, so it has no state {image} it.")
+    said = (options or RestoreOptions()).model_dump(exclude_defaults=True)
+    kept = {name: value for name, value in plan.items() if name not in RestoreOptions.model_fields}
+    return _submit(
+        json.dumps(kept | said | {"restores": {"distribution_id": distribution_id, "image": image}}), idempotency_key
+    )
+
+
+def _newest_completed(queue_id: str, trail: AuditTrail) -> str:
+    records, _ = trail.of_queue(queue_id, since="0000", until="9999", limit=50, after=None)
+    for record in records:
+        if record["status"] == Status.COMPLETED:
+            return str(record["distribution_id"])
+    raise NotRestorable(f"None of the newest 50 distributions of queue {queue_id} is completed. Name one.")
+
+
+def _no_such_distribution(distribution_id: str) -> DistributionNotFound:
+    return DistributionNotFound(
+        f"No distribution has the id {distribution_id}. Look it up with GET /queues/{{queue_id}}/distributions."
+    )
 
 
 @app.get(
@@ -113,9 +235,7 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
     _, trail = _trail(PlansSettings.load())
     records = trail.find(distribution_id)
     if not records:
-        raise DistributionNotFound(
-            f"No distribution has the id {distribution_id}. Look it up with GET /queues/{{queue_id}}/distributions."
-        )
+        raise _no_such_distribution(distribution_id)
     return distribution(records)
 
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import as_targeted, members_to_write, require_members
+from routing_weights.distribution import as_targeted, members_to_write, require_members, tightens
 from routing_weights.genesys.connect import contract
 from routing_weights.plan import Plan
 from routing_weights.projection import Forecast, project
+from routing_weights.putting_back import target_of
 from routing_weights.run import Run
 from routing_weights.settings import ProjectSettings
 from routing_weights.store.documents import Documents
@@ -27,8 +28,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     genesys = contract(settings, context, run, plan)
     queue = genesys.read_queue(plan.queue_id)
     documents.put(run.distribution_id, "before", queue.to_json())
-    require_members(plan.weights, queue)
-    target = genesys.target(plan, queue)
+    if plan.restores is None:
+        require_members(plan.weights, queue)
+    target = target_of(genesys, plan, queue, documents.find)
     if queue.skill_id:
         SkillOwners(settings.skills_table).require(queue.skill_id, plan.queue_id)
     statement = genesys.statement(plan, target, queue)
@@ -48,4 +50,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     documents.put(run.distribution_id, "projection", projection.to_json())
     projection.raise_if_blocked()
     changes = members_to_write(target, queue, raise_first=genesys.raise_first)
-    return {"writes": len(changes), "saturation_ratio": projection.saturation_ratio}
+    return {"writes": len(changes), "queue_last": tightens(target, queue)}

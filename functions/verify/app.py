@@ -1,4 +1,4 @@
-"""Verify: what is claimed was read back. Also reads back after a failure, then without asking for a match."""
+"""Verify: what is claimed was read back."""
 
 import time
 from typing import Any
@@ -9,35 +9,33 @@ from routing_weights.distribution import Queue, named
 from routing_weights.errors import VerificationFailed
 from routing_weights.genesys.connect import contract
 from routing_weights.plan import Plan
+from routing_weights.putting_back import target_of
 from routing_weights.run import Run
 from routing_weights.settings import VerifySettings
 from routing_weights.store.documents import Documents
-from routing_weights.verification import after_failure, settle, unverified
+from routing_weights.verification import settle, unverified
 
 logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{settle: true}` polls until the read-back equals the target; else it reads once, a little later."""
+    """Polls until the read-back equals the target."""
     settings, run = VerifySettings.load(), Run.model_validate(event)
     logger.append_keys(distribution_id=run.distribution_id)
     documents = Documents(settings.documents_bucket)
     plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
     before = Queue.from_json(documents.get(run.distribution_id, "before"))
     genesys, timeout_s = contract(settings, context, run, plan), settings.verify_timeout_s
-    target = genesys.target(plan, before)
-    if event["settle"]:
-        after = settle(genesys, plan.queue_id, target, timeout_s=timeout_s, clock=time.monotonic, sleep=time.sleep)
-    else:
-        after = after_failure(genesys, plan.queue_id, timeout_s=timeout_s, sleep=time.sleep)
+    target = target_of(genesys, plan, before, documents.find)
+    after = settle(genesys, plan.queue_id, target, timeout_s=timeout_s, clock=time.monotonic, sleep=time.sleep)
     documents.put(run.distribution_id, "after", after.to_json())
     differing = unverified(target, after)
-    if event["settle"] and differing:
+    if differing:
         raise VerificationFailed(
             f"Genesys accepted the writes, and {timeout_s:g} s later still holds something else for "
             f"{named(differing)}. "
-            "Compare requested and applied weights in the record, then send the plan again.",
+            "See in the record what was put back, then send the plan again.",
             members=differing[:100],
         )
-    return {"differing": len(differing)}
+    return {"verified": len(target.values)}

@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,10 +16,10 @@ from botocore.exceptions import ClientError
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.test import Client
 
-from local.stack import moto_seam
+from local.stack import events, moto_seam
 from local.stack.errors import StackError
 from local.stack.lambdas import CREDENTIALS
-from local.stack.template import BUCKET, SECRET, STATE_MACHINE, TABLE, Function, Resource, Template, definition
+from local.stack.template import ACCOUNT, BUCKET, SECRET, STATE_MACHINE, TABLE, Function, Resource, Template, definition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,10 @@ class Aws:
         self._session = boto3.Session(
             CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"], region_name=region
         )
-        moto_seam.install(served.port, invoke)
+        self._rules: list[events.Rule] = []
+        self._closing = threading.Event()
+        self._tellers = ThreadPoolExecutor(2, "events")
+        moto_seam.install(served.port, invoke, self._ended)
         self._app = DomainDispatcherApplication(create_backend_app)
         self._reset()
         served.start(self._app, MotoRequestHandler)
@@ -62,6 +66,7 @@ class Aws:
 
     def create(self, template: Template, path: Path, secrets: dict[str, str]) -> None:
         """Create functions, tables, buckets, secrets and state machines; `ids` then has their names in snake case."""
+        self._rules = events.rules(template.resources)
         role = self._role()
         for function in template.functions:
             self._create_function(function, role)
@@ -81,11 +86,22 @@ class Aws:
             self.ids[re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", resource.logical_id).lower()] = name
 
     def close(self) -> None:
+        self._closing.set()
         moto_seam.abort_all()
+        self._tellers.shutdown(cancel_futures=True)
         for client in self._clients.values():
             client.close()
         self._served.close()
         self._reset()
+
+    def _ended(self, arn: str, machine_arn: str, status: str) -> None:
+        """Tell the rules of an execution that is over: from a thread of ours, since moto's is in the middle of it."""
+        if not self._closing.is_set():
+            event = events.execution_ended(arn, machine_arn, status, self.region, ACCOUNT)
+            self._tellers.submit(events.deliver, event, self._rules, self._start)
+
+    def _start(self, machine_arn: str, execution_input: str) -> None:
+        self.client("stepfunctions").start_execution(stateMachineArn=machine_arn, input=execution_input)
 
     def _reset(self) -> None:
         """Forget what an earlier stack of this process left in moto."""

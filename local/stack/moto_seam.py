@@ -20,6 +20,7 @@ from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.config import default_user_config
 from moto.core.exceptions import JsonRESTError
+from moto.dynamodb.responses import DynamoHandler
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, ExecutionStatus, HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
@@ -47,17 +48,20 @@ if TYPE_CHECKING:
 _BEGUN = 2  # events: the execution has started, its first state was entered
 _MAX_INPUT = 262_144  # StartExecution, in bytes of UTF-8
 _starting = threading.Lock()
+_writing = threading.Lock()
 _invoke: Callable[[str, bytes], Outcome] | None = None
+_ended: Callable[[str, str, str], None] | None = None
 _make_client = boto_client.boto_client_for
 
 
-def install(port: int, invoke: Callable[[str, bytes], Outcome]) -> None:
+def install(port: int, invoke: Callable[[str, bytes], Outcome], ended: Callable[[str, str, str], None]) -> None:
     """Make moto interpret state machines over `port` and run functions through `invoke`.
 
-    `invoke` raises KeyError for a function that does not exist.
+    `invoke` raises KeyError for a function that does not exist. `ended` is told of every execution that is over: its
+    arn, its state machine's, and its status.
     """
-    global _invoke  # noqa: PLW0603  moto makes its backends itself: there is nowhere else to leave it
-    _invoke = invoke
+    global _invoke, _ended
+    _invoke, _ended = invoke, ended
     # The interpreter calls other services back over HTTP, at this port of `localhost`, past any proxy.
     os.environ["MOTO_PORT"] = str(port)
     bypassed = {*(os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "").split(","), "localhost", "127.0.0.1"}
@@ -67,6 +71,7 @@ def install(port: int, invoke: Callable[[str, bytes], Outcome]) -> None:
     logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)  # logs each caught error, with its payload
     for owner, name, ours in [
         (LambdaSimpleBackend, "invoke", _invoke_function),
+        *((DynamoHandler, name, _one_at_a_time(name)) for name in ("put_item", "update_item", "delete_item")),
         (Preprocessor, "_inner_string_of", staticmethod(_text_of)),
         (StringJSONata, "_eval_body", _evaluate),
         (StepFunctionsParserBackend, "start_execution", _start_execution),
@@ -120,6 +125,20 @@ def _invoke_function(
         response_headers["x-amz-function-error"] = "Unhandled"
     response_headers["x-amz-executed-version"] = "$LATEST"
     return outcome.payload
+
+
+# ---- DynamoDB ---------------------------------------------------------------------------------------------------
+
+
+@cache
+def _one_at_a_time(name: str) -> Callable[[Any], Any]:
+    """Check the condition of a write and write it in one: moto lets two threads check before either has written."""
+
+    def write(self: Any) -> Any:
+        with _writing:
+            return _originals[DynamoHandler, name](self)
+
+    return write
 
 
 # ---- the definition ---------------------------------------------------------------------------------------------
@@ -225,6 +244,7 @@ def _stop_execution(self: Any, execution_arn: str) -> Any:
         environment.set_stop(stop_date=now, error=None, cause=None)
         if isinstance(environment.program_state(), ProgramStopped):  # else it has just ended by itself
             execution.exec_status, execution.stop_date = ExecutionStatus.ABORTED, now
+            _tell(execution)
         clock.wait(0.002)
     return execution
 
@@ -232,6 +252,12 @@ def _stop_execution(self: Any, execution_arn: str) -> Any:
 def _reflect_execution_status(self: Any) -> None:
     if self.execution.exec_status != ExecutionStatus.ABORTED:
         _originals[BaseExecutionWorkerCommunication, "_reflect_execution_status"](self)
+        _tell(self.execution)
+
+
+def _tell(execution: Any) -> None:
+    assert _ended is not None  # noqa: S101  `install` came first
+    _ended(execution.exec_arn, execution.state_machine.arn, execution.exec_status.value)
 
 
 def _set_error(self: Any, error: Any) -> None:

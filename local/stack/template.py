@@ -39,6 +39,7 @@ _CREATED = {BUCKET, SECRET, STATE_MACHINE, TABLE}
 _WITHOUT_EFFECT = {
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
+    "AWS::IAM::Policy",
     "AWS::Logs::LogGroup",
     "AWS::Serverless::HttpApi",
     "AWS::Serverless::LayerVersion",

@@ -131,12 +131,12 @@ class World:
 
     def requests_about(self, queue_id: str, since: float = 0.0) -> list[dict[str, Any]]:
         """What was asked about the queue, its members, or the skill that `skill_of` names after it."""
+        return self.about(queue_id, [entry for entry in self.sim.requests() if entry["monotonic"] >= since])
+
+    def about(self, queue_id: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those of the log's `entries` that `requests_about` gives."""
         about = re.compile(f"/queues/{queue_id}(/|$)|/{skill_of(queue_id)}$")
-        return [
-            entry
-            for entry in self.sim.requests()
-            if entry["monotonic"] >= since and (about.search(entry["path"]) or skill_of(queue_id) in str(entry["body"]))
-        ]
+        return [entry for entry in entries if about.search(entry["path"]) or skill_of(queue_id) in str(entry["body"])]
 
     def token_requests(self) -> int:
         return sum(entry["path"] == "/oauth/token" for entry in self.sim.requests())
@@ -218,6 +218,15 @@ class Run:
         return self
 
     # ---- after ------------------------------------------------------------------------------------------------------
+
+    @property
+    def arn(self) -> str:
+        """The execution; empty before the start."""
+        return self._arn
+
+    def abort(self) -> Self:
+        self.world.client("stepfunctions").stop_execution(executionArn=self._arn)
+        return self
 
     def wait(self) -> Self:
         if not self._arn:
@@ -334,8 +343,11 @@ def early(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def served_stack(folder: Path, genesys_url: str, contract: str):
-    """`python -m local.stack` against `genesys_url`; gives what it says when it is ready."""
+def served_stack(folder: Path, genesys_url: str, contract: str, **settings: str):
+    """`python -m local.stack` against `genesys_url`; gives what it says when it is ready.
+
+    Nothing is paced unless `settings` say so: one test's 429 would slow all those that come after it.
+    """
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
@@ -347,7 +359,9 @@ def served_stack(folder: Path, genesys_url: str, contract: str):
         "GENESYS_CLIENT_SECRET": CLIENT_SECRET,
         "MAX_RETRY_AFTER_S": str(MAX_RETRY_AFTER_S),
         "VERIFY_TIMEOUT_S": str(VERIFY_TIMEOUT_S),
+        "REQUESTS_PER_MINUTE": "0",
         "LOG_LEVEL": "DEBUG",
+        **settings,
     }
     said = folder / "stack.err"
     with said.open("wb") as stderr:

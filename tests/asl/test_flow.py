@@ -6,12 +6,13 @@ from email.utils import formatdate
 
 import pytest
 
-from tests.asl.runner import WEIGHTS, Run, a_plan, assert_is_a_sentence
+from tests.asl.runner import WEIGHTS, Run, a_plan, assert_is_a_sentence, until
 
 STRAIGHT_ON = [
-    "Validate", "Lock", "Project", "Dry run?", "Patch queue", "Patch members", "Members left?", "Verify", "Audit",
-    "Unlock", "Completed?", "Completed",
+    "Validate", "Lock", "Project", "Dry run?", "What is left?", "Patch queue", "What is left?", "Patch members",
+    "What is left?", "Verify", "Audit", "Unlock", "Completed?", "Completed",
 ]  # fmt: skip
+NOTHING_TO_WRITE = [*STRAIGHT_ON[:7], *STRAIGHT_ON[9:]]
 REFUSED_BY_PROJECT = ["Validate", "Lock", "Project", "Audit", "Unlock", "Completed?", "Failed"]
 
 PLACES = {
@@ -122,20 +123,31 @@ def planned(*arguments, agents=3, **changes):
 UNDER_WAY = {
     "the listing fails for ever": spoilt("status", method="GET", path="/members", status=503, times=None),
     "the queue's setting fails for ever": spoilt("status", method="PATCH", path="$", status=500, times=None),
-    "the second member fails for ever": spoilt("status", path="/members/", skip=1, status=500, times=None),
+    "the second member fails for ever": spoilt("status", path="/members/agent-002", status=500, times=None),
     **{pause: paused_everywhere(pause) for pause in PAUSES},
     **{name: failing_everywhere(fault) for name, fault in PASSING_FAULTS.items()},
     **{name: spoilt(**{"method": "GET", "path": "$"} | fault) for name, (fault, _) in UNREADABLE.items()},
     **{name: blocked(members, changes) for name, (members, changes, _) in BLOCKED.items()},
     **{name: lambda world, document=document: world.run(document) for name, (document, _) in BAD_INPUTS.items()},
     "the queue's setting is forbidden": spoilt("status", method="PATCH", path="$", status=403, times=None),
-    "the second member is forbidden": spoilt("status", path="/members/", skip=1, status=403, times=None),
+    "the second member is forbidden": spoilt("status", path="/members/agent-002", status=403, times=None),
     "no read-back after a failure": lambda world: spoilt("status", path="/members/", status=403)(world).with_fault(
         "status", method="GET", path="/members$", skip=1, status=403
     ),
-    "a pause while reading back": lambda world: spoilt("status", method="PATCH", path="$", status=403)(
+    "a write that cannot be put back": lambda world: spoilt("status", path="/members/agent-002", status=403)(
         world
-    ).with_fault("status", method="GET", path="$", skip=1, status=429, headers={"Retry-After": "2"}),
+    ).with_fault("status", path="/members/agent-001", skip=1, status=403, times=None),
+    "nothing can be put back": lambda world: (
+        spoilt("status", path="/members/agent-002", status=403)(world)
+        .with_fault("status", path="/members/agent-001", skip=1, status=403, times=None)
+        .with_fault("status", method="PATCH", path="$", skip=1, status=403, times=None)
+    ),
+    "an outage while restoring": lambda world: spoilt("status", path="/members/agent-003", status=403)(
+        world
+    ).with_fault("status", method="GET", path="$", skip=1, status=503, times=7),
+    "a pause while restoring": lambda world: spoilt("status", method="PATCH", path="$", status=403)(world).with_fault(
+        "status", method="GET", path="$", skip=1, status=429, headers={"Retry-After": "2"}
+    ),
     "two writes are dropped": spoilt("drop", path="/members/agent-00[23]", times=2),
     "the queue's setting is dropped": spoilt("drop", method="PATCH", path="$"),
     "the read-back fails": spoilt("status", path="/members$", skip=1, status=403, times=None),
@@ -174,7 +186,7 @@ def test_a_pause_of_a_second_is_slept_in_the_function_wherever_genesys_asks_for_
 def test_a_longer_pause_is_waited_for_in_the_state_machine_wherever_genesys_asks_for_it(under_way):
     run = completed(under_way["a pause of two seconds"])
     waits = [(place, "Wait for Genesys", "Resume", place) for place in PLACES if place != "Patch members"]
-    waits.insert(2, ("Patch members", "Members left?", "Wait for Genesys", "Resume", "Patch members"))
+    waits.insert(2, ("Patch members", "What is left?", "Wait for Genesys", "Resume", "Patch members"))
     run.reaches(*(state for wait in waits for state in wait))
     assert run.states.count("Wait for Genesys") == len(PLACES)
     assert_paused_at_each_place(run)
@@ -212,14 +224,16 @@ def test_a_listing_that_never_answers_fails_the_projection(under_way):
 
 def test_a_setting_that_never_answers_fails_the_queue_update(under_way):
     run = under_way["the queue's setting fails for ever"].ends("queue_update_failed")
-    run.reaches("Patch queue", "Read back", "Audit", "Unlock", "Failed").avoids("Patch members", "Verify")
+    run.reaches("Patch queue", "Restore", "Restored?", "Audit", "Unlock", "Failed").avoids("Patch members", "Verify")
     assert run.record["changes"] == []
+    assert run.record["restore"]["outcome"] == "not_needed"
     assert set(run.held["scores"].values()) == {0.0}
 
 
 def test_a_forbidden_setting_fails_the_queue_update_and_names_the_scope(under_way):
     run = under_way["the queue's setting is forbidden"].ends("queue_update_failed")
-    run.reaches("Patch queue", "Read back", "Audit").avoids("Patch members")
+    run.reaches("Patch queue", "Restore", "Audit").avoids("Patch members")
+    assert run.record["restore"]["outcome"] == "not_needed"
     assert "routing:queue:write" in run.cause
     assert run.record["applied_weights"] == dict.fromkeys(WEIGHTS, 0.0)
     assert run.record["applied_overflow_threshold"] == 0.8
@@ -227,45 +241,73 @@ def test_a_forbidden_setting_fails_the_queue_update_and_names_the_scope(under_wa
 
 
 @pytest.mark.parametrize("name", ["the second member fails for ever", "the second member is forbidden"])
-def test_a_failure_in_the_middle_is_recorded_member_by_member_as_read_back(under_way, name):
+def test_a_failure_in_the_middle_is_put_back(under_way, name):
     run = under_way[name].ends("member_update_failed")
-    run.reaches("Patch members", "Read back", "Audit", "Unlock", "Failed").avoids("Verify")
-    assert run.held["scores"] == {"agent-001": 0.5, "agent-002": 0.0, "agent-003": 0.0}
+    run.reaches("Patch members", "Restore", "Restored?", "Audit", "Unlock", "Failed").avoids("Verify")
+    assert run.held["scores"] == dict.fromkeys(WEIGHTS, 0.0)
+    assert run.held["queue"]["utilizationThreshold"] == 0.8
     assert run.record["applied_weights"] == run.held["scores"]
     assert run.record["requested_weights"] == WEIGHTS
-    assert run.record["changes"] == [
-        {"setting": "overflow_threshold", "before": 0.8, "after": 0.85},
-        {"member": "agent-001", "before": 0.0, "requested": 0.5, "after": 0.5},
-    ]
-    assert run.record["balance_accuracy"] == pytest.approx(100 * (1 - 0.5 / 3))
+    assert run.record["changes"] == []
+    assert run.record["restore"] == {"outcome": "restored", "restored": 2, "unrestored": [], "edited": []}
     assert "agent-002" in run.cause
+
+
+def test_what_cannot_be_put_back_is_named_as_it_is_read_back(under_way):
+    run = under_way["a write that cannot be put back"].ends("member_update_failed")
+    assert run.held["scores"] == {"agent-001": 0.5, "agent-002": 0.0, "agent-003": 0.0}
+    assert run.record["applied_weights"] == run.held["scores"]
+    assert run.record["changes"] == [{"member": "agent-001", "before": 0.0, "requested": 0.5, "after": 0.5}]
+    assert run.record["restore"] == {"outcome": "partial", "restored": 1, "unrestored": ["agent-001"], "edited": []}
+    assert run.record["balance_accuracy"] == pytest.approx(100 * (1 - 0.5 / 3))
+
+
+def test_a_restoration_that_fails_is_on_record_as_failed(under_way):
+    run = under_way["nothing can be put back"].ends("member_update_failed")
+    left = {"outcome": "failed", "restored": 0, "unrestored": ["agent-001", "overflow_threshold"], "edited": []}
+    assert run.record["restore"] == run.world.distribution(run.distribution_id)["restore"] == left
+    assert run.held["queue"]["utilizationThreshold"] == run.record["applied_overflow_threshold"] == 0.85
+
+
+def test_an_outage_during_a_restoration_is_tried_again(under_way):
+    run = under_way["an outage while restoring"].ends("member_update_failed")
+    assert run.record["restore"] == {"outcome": "restored", "restored": 3, "unrestored": [], "edited": []}
+    assert run.held["scores"] == dict.fromkeys(WEIGHTS, 0.0)
+
+
+@pytest.mark.parametrize("name", ["no read-back after a failure", "the read-back fails"])
+def test_a_restoration_that_could_not_even_read_is_on_record_as_failed(under_way, name):
+    if name == "the read-back fails":
+        assert under_way[name].held["scores"] == WEIGHTS
+    assert under_way[name].record["restore"]["outcome"] == "failed"
 
 
 def test_without_a_read_back_nothing_is_claimed(under_way):
     run = under_way["no read-back after a failure"].ends("member_update_failed")
-    run.reaches("Patch members", "Read back", "Audit", "Failed")
+    run.reaches("Patch members", "Restore", "Audit", "Failed")
     assert not {"applied_weights", "balance_accuracy", "changes"} & run.record.keys()
 
 
-def test_a_read_back_after_a_failure_waits_for_genesys_too(under_way):
-    run = under_way["a pause while reading back"].ends("queue_update_failed")
-    run.reaches("Patch queue", "Read back", "Wait for Genesys", "Resume", "Read back", "Audit", "Failed")
+def test_a_restore_waits_for_genesys_too(under_way):
+    run = under_way["a pause while restoring"].ends("queue_update_failed")
+    run.reaches("Patch queue", "Restore", "Wait for Genesys", "Resume", "Restore", "Audit", "Failed")
     assert run.record["applied_weights"] == dict.fromkeys(WEIGHTS, 0.0)
 
 
 def test_writes_that_were_accepted_and_never_applied_are_named(under_way):
     run = under_way["two writes are dropped"].ends("verification_failed")
-    run.reaches("Verify", "Audit", "Unlock", "Failed").avoids("Read back")
+    run.reaches("Verify", "Restore", "Audit", "Unlock", "Failed")
     assert "agent-002, agent-003" in run.cause
     assert run.record["errors"][0]["members"] == ["agent-002", "agent-003"]
-    assert run.record["applied_weights"] == run.held["scores"] == WEIGHTS | {"agent-002": 0.0, "agent-003": 0.0}
+    assert run.record["applied_weights"] == run.held["scores"] == dict.fromkeys(WEIGHTS, 0.0)
+    assert run.record["restore"]["outcome"] == "restored"
 
 
 def test_a_setting_that_was_accepted_and_never_applied_is_named(under_way):
     run = under_way["the queue's setting is dropped"].ends("verification_failed")
     assert "the queue's own overflow_threshold" in run.cause
     assert run.record["applied_overflow_threshold"] == 0.8
-    assert run.record["balance_accuracy"] == 100
+    assert run.record["applied_weights"] == dict.fromkeys(WEIGHTS, 0.0)
 
 
 def test_what_could_not_be_read_back_is_not_claimed_to_be_applied(under_way):
@@ -385,7 +427,7 @@ def test_the_before_image_is_kept(in_a_row, world):
 
 
 def test_the_same_plan_again_writes_nothing(in_a_row):
-    assert in_a_row["again"].states == STRAIGHT_ON
+    assert in_a_row["again"].states == NOTHING_TO_WRITE
     assert in_a_row["again"].writes == []
     assert in_a_row["again"].record["changes"] == []
 
@@ -431,24 +473,60 @@ def test_a_plan_without_a_load_uses_the_queues_forecast_and_says_how_old_it_is(w
 
 
 def test_a_queue_with_another_distribution_is_left_alone(world, queue):
-    table, key = world.ready["locks_table"], {"queue_id": {"S": queue}}
-    until = {"N": str(int(time.time()) + 600)}
-    world.client("dynamodb").put_item(TableName=table, Item=key | {"holder": {"S": "another"}, "expires_at": until})
-    busy = world.run(a_plan(queue)).ends("queue_busy")
-    assert busy.states == ["Validate", "Lock", "Audit", "Unlock", "Completed?", "Failed"]
-    assert busy.requests == []
+    first = world.run(a_plan(queue)).with_fault("delay", method="GET", path="$", delay_s=1.5).start()
+    until(lambda: queue in world.locks())
+    busy = world.run(a_plan(queue, {"agent-001": 0.1})).ends("queue_busy")
+    assert busy.states == ["Validate", "Lock", "Recover", "Audit", "Unlock", "Completed?", "Failed"]
+    assert busy.writes == []
     assert "send the plan again" in busy.cause
     assert busy.record["errors"] == [{"type": "QueueBusy", "message": busy.cause}]
-    assert world.locks() == {queue: "another"}
-    world.client("dynamodb").delete_item(TableName=table, Key=key)
+    completed(first)
 
 
-def test_a_lock_that_has_expired_is_taken_over(world, queue):
-    table, key = world.ready["locks_table"], {"queue_id": {"S": queue}}
-    past = {"N": str(int(time.time()) - 1)}
-    world.client("dynamodb").put_item(TableName=table, Item=key | {"holder": {"S": "dead"}, "expires_at": past})
-    completed(world.run(a_plan(queue)))
+def test_a_plan_that_waits_for_the_lock_goes_when_the_other_has_gone(world, queue):
+    first = world.run(a_plan(queue)).with_fault("delay", method="GET", path="$", delay_s=1.0).start()
+    until(lambda: queue in world.locks())
+    second = world.run(a_plan(queue, WEIGHTS | {"agent-001": 0.1}, wait_for_lock_s=30))
+    second.reaches("Lock", "Recover", "Wait for the lock", "Lock", "Project").ends("completed")
+    first.ends("completed")
+    assert second.held["scores"] == WEIGHTS | {"agent-001": 0.1}
+
+
+def test_a_plan_waits_for_the_lock_no_longer_than_it_says(world, queue):
+    first = world.run(a_plan(queue)).with_fault("delay", method="GET", path="$", delay_s=3.0).start()
+    until(lambda: queue in world.locks())
+    busy = world.run(a_plan(queue, {"agent-001": 0.1}, wait_for_lock_s=1)).ends("queue_busy")
+    busy.reaches("Lock", "Recover", "Wait for the lock", "Lock", "Recover", "Audit")
+    assert busy.writes == []
+    completed(first)
+
+
+def test_a_lock_whose_owner_is_over_is_taken_over_and_waited_for_by_any_plan(world, queue):
+    over = world.run(a_plan(queue, dry_run=True)).ends("dry_run")  # no event tells of an execution that succeeds
+    item = {"queue_id": {"S": queue}, "holder": {"S": over.arn}, "taken_at": {"N": "1"}}
+    world.client("dynamodb").put_item(TableName=world.ready["locks_table"], Item=item)
+    completed(world.run(a_plan(queue)).reaches("Lock", "Recover", "Wait for the lock", "Lock", "Project"))
     assert queue not in world.locks()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def aborted(world):
+    """A run that was aborted while its second member was being written: what follows takes a while."""
+    run = world.run(a_plan(world.queue())).with_fault("delay", path="/members/agent-002", delay_s=1.5).start()
+    until(lambda: world.held(run.queue_id)["scores"]["agent-001"] == 0.5)
+    return run.abort()
+
+
+def test_an_aborted_run_is_put_back_and_its_record_is_closed(aborted, world):
+    record = until(lambda: world.records(aborted.distribution_id).get("9-closed"))
+    assert (record["status"], record["restore"]["outcome"], record["changes"]) == ("interrupted", "restored", [])
+    assert aborted.held["scores"] == dict.fromkeys(WEIGHTS, 0.0)
+    assert aborted.held["queue"]["utilizationThreshold"] == 0.8
+    (error,) = record["errors"]
+    assert error["type"] == "Interrupted"
+    assert_is_a_sentence(error["message"])
+    until(lambda: aborted.queue_id not in world.locks())
+    completed(world.run(aborted.plan))
 
 
 def test_two_plans_at_once_on_one_queue_are_one_distribution_and_one_that_says_busy(world, queue):

@@ -1,9 +1,11 @@
 """What concerns the whole organisation, so that only one run may be under way: tokens, limits, slow writes."""
 
+import time
+
 import pytest
 
 from local.genesys import Settings
-from tests.asl.runner import WEIGHTS, a_plan, early
+from tests.asl.runner import WEIGHTS, a_plan, early, until
 
 USUAL = Settings()
 
@@ -77,18 +79,21 @@ def test_a_client_that_genesys_refuses_fails_the_projection_and_says_what_to_che
 
 
 @pytest.mark.parametrize(
-    ("window_s", "as_date"),
-    [pytest.param(1.0, False, id="a second, slept in the function"), pytest.param(2.5, True, id="a date, waited for")],
+    ("limit", "window_s", "as_date"),
+    [
+        pytest.param(8, 1.0, False, id="a second, slept in the function"),
+        pytest.param(14, 2.5, True, id="a date, waited for"),
+    ],
 )
-def test_a_rate_limit_is_kept_to_the_request(world, organisation, window_s, as_date):
+def test_a_rate_limit_is_kept_to_the_request(world, organisation, limit, window_s, as_date):
     members = {f"agent-{n:03}": 0.05 for n in range(1, 15)}
     queue = world.queue(len(members))
-    organisation(rate_limit=14, rate_window_s=window_s, retry_after_date=as_date)
+    organisation(rate_limit=limit, rate_window_s=window_s, retry_after_date=as_date)
     run = world.run(a_plan(queue, members)).ends("completed")
     assert early(run.requests) == []
     assert ("Wait for Genesys" in run.states) == as_date
     refused = [entry for entry in run.requests if entry["status"] == 429]
-    assert 1 <= len(refused) <= 2
+    assert 1 <= len(refused) <= (4 + 1 + len(members)) // limit + 1
     assert [entry["status"] for entry in run.writes].count(200) == 1 + len(members)
 
 
@@ -99,8 +104,24 @@ def test_writes_that_become_readable_a_second_later_are_waited_for(world, queue,
     assert [entry["status"] for entry in run.writes].count(202) == 1 + len(WEIGHTS)
 
 
-def test_a_write_that_is_late_is_in_the_record_of_a_run_that_failed(world, queue, organisation):
-    organisation(apply_delay_s=0.5)
+def test_a_write_that_is_late_is_put_back_when_the_run_fails(world, queue, organisation):
+    organisation(apply_delay_s=1.2)
     run = world.run(a_plan(queue)).with_fault("status", method="PATCH", path="/members/agent-002", status=403)
     run.ends("member_update_failed")
-    assert run.record["applied_weights"] == run.held["scores"] == WEIGHTS | {"agent-002": 0.0, "agent-003": 0.0}
+    assert run.record["restore"]["outcome"] == "restored"
+    assert run.record["applied_weights"] == run.held["scores"] == dict.fromkeys(WEIGHTS, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        pytest.param({"method": "PATCH", "path": "/members/agent-001"}, "member_update_failed", id="the setting alone"),
+        pytest.param({"method": "GET", "path": "/members$", "skip": 1}, "verification_failed", id="everything"),
+    ],
+)
+def test_a_write_that_is_late_is_put_back_whatever_failed_after_it(world, queue, organisation, fault, status):
+    organisation(apply_delay_s=1.2)
+    run = world.run(a_plan(queue)).with_fault("status", status=403, **fault).ends(status)
+    until(lambda: time.monotonic() > run.writes[-1]["monotonic"] + 1.5)
+    assert run.held["scores"] == dict.fromkeys(WEIGHTS, 0.0)
+    assert run.held["queue"]["utilizationThreshold"] == 0.8

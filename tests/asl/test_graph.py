@@ -1,4 +1,4 @@
-"""The state machine as a graph: what can be said of it without running it."""
+"""The state machines as graphs: what can be said of them without running them."""
 
 import ast
 import re
@@ -11,18 +11,56 @@ from samcli.yamlhelper import yaml_parse
 from routing_weights import errors
 from routing_weights.distribution import Status
 from routing_weights.genesys import connect, transport
+from routing_weights.plan import Plan
 from routing_weights.store import aws
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "statemachine/distribute.asl.yaml").read_text(encoding="utf-8")
-MACHINE = yaml.safe_load(TEXT)
-STATES = MACHINE["States"]
-TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
-FUNCTIONS = {
-    name: state["Arguments"]["FunctionName"].strip("${}")
-    for name, state in TASKS.items()
-    if state["Resource"].endswith(":lambda:invoke")
-}
+
+
+class Machine:
+    """One definition: its states, those that do something, and the functions that they call."""
+
+    def __init__(self, name):
+        self.name = name
+        self.text = (ROOT / f"statemachine/{name}.asl.yaml").read_text(encoding="utf-8")
+        self.definition = yaml.safe_load(self.text)
+        self.states = self.definition["States"]
+        self.tasks = {state: item for state, item in self.states.items() if item["Type"] == "Task"}
+        self.functions = {
+            state: item["Arguments"]["FunctionName"].strip("${}")
+            for state, item in self.tasks.items()
+            if item["Resource"].endswith(":lambda:invoke")
+        }
+
+    def catches(self, state):
+        return self.states[state].get("Catch", [])
+
+    def edges(self, state):
+        """Where a state can go: the next state, and what leads there (a rule, a Catch or nothing)."""
+        definition = self.states[state]
+        yield from ((rule["Next"], rule) for rule in definition.get("Choices", []) + definition.get("Catch", []))
+        yield from ((definition[key], {}) for key in ("Next", "Default") if key in definition)
+
+    def reachable(self, start, without=(), unless=lambda _rule: False):
+        found, open_ends = set(), [start]
+        while open_ends:
+            state = open_ends.pop()
+            if state in found or state in without:
+                continue
+            found.add(state)
+            open_ends += [target for target, rule in self.edges(state) if not unless(rule)]
+        return found
+
+
+DISTRIBUTE, RECOVER = Machine("distribute"), Machine("recover")
+MACHINES = [DISTRIBUTE, RECOVER]
+STATES, TASKS = DISTRIBUTE.states, DISTRIBUTE.tasks
+catches, edges, reachable = DISTRIBUTE.catches, DISTRIBUTE.edges, DISTRIBUTE.reachable
+every_machine = pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
+every_task = pytest.mark.parametrize(
+    ("machine", "state"),
+    [pytest.param(machine, state, id=f"{machine.name}: {state}") for machine in MACHINES for state in machine.tasks],
+)
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
 DEFAULT_TIMEOUT_S = TEMPLATE["Globals"]["Function"]["Timeout"]
 LAMBDA_TIMEOUTS_S = {
@@ -40,6 +78,7 @@ FALLS_TO_ITS_STATE = {
     "Verify": "verification_failed",
     "Validate": "validation_failed",
     "Lock": "interrupted",
+    "Recover": "interrupted",
 }
 """What `States.ALL` may say: the status that is the state's own."""
 HAS_ITS_STATES_STATUS = {
@@ -48,34 +87,13 @@ HAS_ITS_STATES_STATUS = {
     "ForecastMissing",
     "GenesysAnswerInvalid",
     "GenesysRefused",
+    "Interrupted",
     "QueueChanged",
     "QueueNotFound",
     "Unauthorized",
     "VerificationFailed",
 }
 """Errors that need no name in the state machine, since where they happen says how the run ends."""
-
-
-def catches(state):
-    return STATES[state].get("Catch", [])
-
-
-def edges(state):
-    """Where a state can go: the next state, and what leads there (a rule, a Catch or nothing)."""
-    definition = STATES[state]
-    yield from ((rule["Next"], rule) for rule in definition.get("Choices", []) + definition.get("Catch", []))
-    yield from ((definition[key], {}) for key in ("Next", "Default") if key in definition)
-
-
-def reachable(start, without=(), unless=lambda _rule: False):
-    found, open_ends = set(), [start]
-    while open_ends:
-        state = open_ends.pop()
-        if state in found or state in without:
-            continue
-        found.add(state)
-        open_ends += [target for target, rule in edges(state) if not unless(rule)]
-    return found
 
 
 def nodes(value):
@@ -87,22 +105,29 @@ def nodes(value):
 
 
 def named_errors():
-    return {name for node in nodes(STATES) for name in node.get("ErrorEquals", [])}
+    return {name for machine in MACHINES for node in nodes(machine.states) for name in node.get("ErrorEquals", [])}
+
+
+def writes_the_record_only(rule):
+    """What leads on where the record could not be written."""
+    return rule.get("Assign", {}).get("outcome", {}).get("status") == "audit_not_written"
 
 
 # ---- the shape ------------------------------------------------------------------------------------------------------
 
 
-def test_every_target_exists_and_every_state_is_reached():
-    targets = {target for state in STATES for target, _ in edges(state)}
-    assert targets <= STATES.keys()
-    assert reachable(MACHINE["StartAt"]) == STATES.keys()
+@every_machine
+def test_every_target_exists_and_every_state_is_reached(machine):
+    targets = {target for state in machine.states for target, _ in machine.edges(state)}
+    assert targets <= machine.states.keys()
+    assert machine.reachable(machine.definition["StartAt"]) == machine.states.keys()
 
 
-def test_every_state_leads_to_an_end_and_the_only_ends_are_completed_and_failed():
-    ends = {name for name, state in STATES.items() if state["Type"] in {"Succeed", "Fail"} or state.get("End")}
-    assert ends == {"Completed", "Failed"}
-    assert all(reachable(state) & ends for state in STATES)
+@pytest.mark.parametrize(("machine", "known"), [(DISTRIBUTE, {"Completed", "Failed"}), (RECOVER, {"Done"})])
+def test_every_state_leads_to_an_end_and_there_are_no_other_ends(machine, known):
+    ends = {name for name, state in machine.states.items() if state["Type"] in {"Succeed", "Fail"} or state.get("End")}
+    assert ends == known
+    assert all(machine.reachable(state) & ends for state in machine.states)
 
 
 def test_completed_is_reached_through_the_check_of_the_status_only():
@@ -121,28 +146,99 @@ def test_no_way_leads_to_an_end_past_audit_but_that_of_a_plan_that_validate_refu
     assert [state for state in STATES for _, rule in edges(state) if refused(rule)] == ["Validate"]
 
 
-def test_every_run_that_took_the_lock_gives_it_back():
-    assert not {"Completed", "Failed"} & reachable("Lock", without={"Unlock"})
+def test_every_run_that_took_the_lock_gives_it_back_unless_its_record_is_still_to_be_written():
+    assert not {"Completed", "Failed"} & reachable("Lock", without={"Unlock"}, unless=writes_the_record_only)
+    assert [(s, target) for s in STATES for target, rule in edges(s) if writes_the_record_only(rule)] == [
+        ("Audit", "Failed")
+    ]
 
 
-def test_the_stub_functions_of_the_embedded_stack_are_not_used():
-    assert not re.search(r"\$(uuid|hash)\b", TEXT)
+def test_a_lock_does_not_expire():
+    """It is given back by its owner or taken over by a recovery, never by the clock alone."""
+    assert TASKS["Lock"]["Arguments"]["Item"].keys() == {"queue_id", "holder", "taken_at"}
+    condition = TASKS["Lock"]["Arguments"]["ConditionExpression"]
+    assert condition == "attribute_not_exists(queue_id) OR holder = :me"
+
+
+@every_machine
+def test_a_lock_is_given_back_by_its_owner_only(machine):
+    assert machine.tasks["Unlock"]["Arguments"]["ConditionExpression"] == "holder = :me"
+
+
+WRITING = {"Patch queue", "Patch members", "What is left?"}
+
+
+def test_whatever_fails_once_something_may_be_written_goes_through_restore():
+    for state in WRITING | {"Verify"}:
+        for rule in [
+            *catches(state),
+            *(r for r in STATES[state].get("Choices", []) if "outcome" in r.get("Assign", {})),
+        ]:
+            assert rule["Next"] in {"Restore", "Wait for Genesys"}, (state, rule)
+    succeeded = lambda rule: rule == {}  # noqa: E731 - a name for an edge
+    assert [s for s in STATES for target, rule in edges(s) if target == "Audit" and succeeded(rule)] == [
+        "Verify",
+        "Restored?",
+    ]
+    assert not {"Audit", "Failed"} & reachable("What is left?", without={"Restore", "Verify", "Project"})
+
+
+def test_nothing_is_restored_that_was_not_written():
+    assert "Restore" not in reachable("Validate", without=WRITING | {"Resume"})
+    leads_to = {state for state in STATES for target, _ in edges(state) if target == "Restore"}
+    assert leads_to == WRITING | {"Verify", "Resume", "Restored?"}
+
+
+def test_who_goes_to_restore_says_how_the_run_ends_and_how_far_it_got():
+    rules = [(s, rule) for s in WRITING | {"Verify"} for target, rule in edges(s) if target == "Restore"]
+    assert len(rules) == 4
+    for state, rule in rules:
+        assert rule["Assign"].keys() == {"outcome", "restore"}, state
+        assert rule["Assign"]["restore"].keys() == {"accepted", "settings_accepted", "error"}, state
+
+
+def test_restoring_has_the_last_word_of_a_failed_run_whether_it_succeeds_or_not():
+    assert {target for target, _ in edges("Restore")} == {"Restored?", "Wait for Genesys", "Audit"}
+    assert not any("outcome" in rule.get("Assign", {}) for _, rule in edges("Restore"))
+    assert {target for target, _ in edges("Restored?")} == {"Restore", "Audit"}
+
+
+def test_a_recovery_restores_before_it_closes_the_record_and_unlocks_last():
+    assert not {"Audit", "Unlock", "Done"} & RECOVER.reachable("Wait for the last write", without={"Restore"})
+    assert not {"Unlock", "Done"} & RECOVER.reachable("Restore", without={"Audit"})
+    assert "Done" not in RECOVER.reachable("Audit", without={"Unlock"})
+
+
+def test_a_recovery_that_cannot_write_the_record_keeps_the_lock_and_fails():
+    assert RECOVER.catches("Begin") == RECOVER.catches("Audit") == []
+    (rule,) = RECOVER.catches("Unlock")
+    assert rule["ErrorEquals"] == ["DynamoDB.ConditionalCheckFailedException"]
+    assert [rule["ErrorEquals"] for rule in RECOVER.catches("Restore")] == [["RateLimited"], ["States.ALL"]]
+
+
+@every_machine
+def test_the_stub_functions_of_the_embedded_stack_are_not_used(machine):
+    assert not re.search(r"\$(uuid|hash)\b", machine.text)
 
 
 # ---- time -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("state", TASKS)
-def test_every_task_has_a_time_out_of_its_own(state):
-    assert 0 < TASKS[state]["TimeoutSeconds"] < MACHINE["TimeoutSeconds"]
+@every_task
+def test_every_task_has_a_time_out_of_its_own(machine, state):
+    assert 0 < machine.tasks[state]["TimeoutSeconds"] < machine.definition["TimeoutSeconds"]
 
 
-@pytest.mark.parametrize("state", FUNCTIONS)
-def test_a_function_ends_before_its_state_gives_it_up(state):
-    assert LAMBDA_TIMEOUTS_S[FUNCTIONS[state]] < TASKS[state]["TimeoutSeconds"]
+@every_task
+def test_a_function_ends_before_its_state_gives_it_up(machine, state):
+    if state in machine.functions:
+        assert LAMBDA_TIMEOUTS_S[machine.functions[state]] < machine.tasks[state]["TimeoutSeconds"]
 
 
-@pytest.mark.parametrize("function", ["ProjectFunction", "PatchFunction", "VerifyFunction", "TokenFunction"])
+ASKING_GENESYS = ["ProjectFunction", "PatchFunction", "VerifyFunction", "RestoreFunction"]
+
+
+@pytest.mark.parametrize("function", [*ASKING_GENESYS, "TokenFunction"])
 def test_an_http_request_ends_before_its_function(function):
     request_s = transport.CONNECT_TIMEOUT_S + transport.READ_TIMEOUT_S
     assert request_s < LAMBDA_TIMEOUTS_S[function]
@@ -156,21 +252,28 @@ def test_a_request_to_aws_ends_before_its_function(function, monkeypatch):
     assert config.connect_timeout + config.read_timeout < LAMBDA_TIMEOUTS_S[function]
 
 
-@pytest.mark.parametrize("function", ["ProjectFunction", "PatchFunction", "VerifyFunction"])
+@pytest.mark.parametrize("function", ASKING_GENESYS)
 def test_who_waits_for_the_token_function_waits_as_long_as_it_may_take(function, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     patience = aws.client.__wrapped__("lambda").meta.config.read_timeout
     assert LAMBDA_TIMEOUTS_S["TokenFunction"] <= patience < LAMBDA_TIMEOUTS_S[function]
 
 
-def test_a_lock_outlives_the_longest_execution():
-    expiry = int(re.search(r"\+ (\d+)", TASKS["Lock"]["Arguments"]["Item"]["expires_at"]["N"])[1])
-    assert MACHINE["TimeoutSeconds"] < expiry
-
-
 def test_a_run_gives_up_waiting_for_genesys_before_the_machine_times_out():
-    last_ticks = sum(TASKS[name]["TimeoutSeconds"] for name in ("Patch members", "Read back", "Audit", "Unlock"))
-    assert connect.MAX_RUN_S + last_ticks < MACHINE["TimeoutSeconds"]
+    last = ("Patch members", "Verify", "Restore", "Audit", "Unlock")
+    last_ticks = sum(TASKS[name]["TimeoutSeconds"] for name in last)
+    assert connect.MAX_RUN_S + last_ticks < DISTRIBUTE.definition["TimeoutSeconds"]
+
+
+def test_a_run_gives_up_waiting_for_the_lock_before_it_gives_up_waiting_for_genesys():
+    longest = Plan.model_json_schema()["properties"]["wait_for_lock_s"]["maximum"]
+    assert longest < connect.MAX_RUN_S
+
+
+def test_a_recovery_waits_until_the_last_write_of_a_dead_run_has_been_answered():
+    """The fence is asked right before each attempt: one request at most is under way when the lock has changed."""
+    answered_s = transport.FENCE_S + transport.CONNECT_TIMEOUT_S + transport.READ_TIMEOUT_S
+    assert answered_s < RECOVER.states["Wait for the last write"]["Seconds"]
 
 
 # ---- errors ---------------------------------------------------------------------------------------------------------
@@ -182,27 +285,36 @@ def test_every_task_catches_everything_and_last_of_all(state):
     assert ["States.ALL"] not in [rule["ErrorEquals"] for rule in catches(state)[:-1]]
 
 
-@pytest.mark.parametrize("state", TASKS)
-def test_every_retry_is_of_named_errors_bounded_and_jittered(state):
-    for retry in TASKS[state]["Retry"]:
+@every_task
+def test_every_retry_is_of_named_errors_bounded_and_jittered(machine, state):
+    for retry in machine.tasks[state]["Retry"]:
         assert not {"States.ALL", "States.TaskFailed"} & set(retry["ErrorEquals"])
         assert retry["JitterStrategy"] == "FULL"
         assert 0 < retry["IntervalSeconds"] <= retry["MaxDelaySeconds"]
         assert retry["MaxAttempts"] > 0
 
 
-@pytest.mark.parametrize("state", TASKS)
-def test_no_state_retries_what_it_catches_by_name(state):
-    retried = {name for retry in TASKS[state]["Retry"] for name in retry["ErrorEquals"]}
-    caught = {name for rule in catches(state) for name in rule["ErrorEquals"]}
+@every_task
+def test_no_state_retries_what_it_catches_by_name(machine, state):
+    retried = {name for retry in machine.tasks[state]["Retry"] for name in retry["ErrorEquals"]}
+    caught = {name for rule in machine.catches(state) for name in rule["ErrorEquals"]}
     assert not retried & caught
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
+def test_restoring_is_tried_again_whatever_passes(machine):
+    """A restoration begins with a fresh reading, so it may be repeated after a time-out too."""
+    (retry,) = machine.tasks["Restore"]["Retry"]
+    passing = {"GenesysUnavailable", "StoreUnavailable", "States.Timeout", "Sandbox.Timedout", "Lambda.Unknown"}
+    assert passing <= set(retry["ErrorEquals"])
+    assert retry["MaxAttempts"] >= 4
 
 
 def test_every_error_that_the_machine_names_is_one_of_ours_or_of_a_service():
     ours = {name for name in named_errors() if "." not in name}
     assert ours <= ERRORS.keys()
     services = {name.partition(".")[0] for name in named_errors() if "." in name}
-    assert services == {"States", "Lambda", "DynamoDB"}
+    assert services == {"States", "Lambda", "DynamoDB", "Sandbox"}
 
 
 def test_every_error_that_the_flow_can_raise_ends_as_someone_decided():
@@ -230,7 +342,7 @@ def test_what_states_all_says_is_the_states_own_status():
         "PlanNotApplicable": "validation_failed",
         "QueueSaturated": "saturation_blocked",
         "SkillNotCovered": "saturation_blocked",
-        "DynamoDB.ConditionalCheckFailedException": "queue_busy",
+        "QueueBusy": "queue_busy",
     }.items(),
 )
 def test_an_error_whose_status_is_not_its_states_own_is_caught_by_name(error, status):
@@ -243,17 +355,26 @@ def test_an_error_whose_status_is_not_its_states_own_is_caught_by_name(error, st
     assert said == [status]
 
 
+def test_a_locked_queue_is_for_recover_to_decide():
+    (rule,) = [rule for rule in catches("Lock") if rule["ErrorEquals"] != ["States.ALL"]]
+    assert (rule["ErrorEquals"], rule["Next"]) == (["DynamoDB.ConditionalCheckFailedException"], "Recover")
+    assert STATES[STATES["Recover"]["Next"]] == {
+        "Type": "Wait",
+        "Seconds": "{% $pause.seconds %}",
+        "Next": "Lock",
+    }
+
+
 def test_every_status_is_reached_and_no_other_is_said():
     said = {node["status"] for node in nodes(STATES) if isinstance(node.get("status"), str)}
     said = {status for status in said if not status.startswith("{%")}
     assert said == {status.value for status in Status if status.terminal} | {"audit_not_written"}
 
 
-def test_every_state_that_asks_genesys_can_be_told_to_wait():
-    asking = {
-        state for state, name in FUNCTIONS.items() if name in {"ProjectFunction", "PatchFunction", "VerifyFunction"}
-    }
-    catching = {state for state in TASKS for rule in catches(state) if "RateLimited" in rule["ErrorEquals"]}
+@every_machine
+def test_every_state_that_asks_genesys_can_be_told_to_wait(machine):
+    asking = {state for state, name in machine.functions.items() if name in ASKING_GENESYS}
+    catching = {s for s in machine.tasks for rule in machine.catches(s) if "RateLimited" in rule["ErrorEquals"]}
     assert catching == asking - {"Patch members"}  # its tick keeps its place: it answers with a pause instead
 
 
@@ -262,16 +383,20 @@ def test_a_wait_resumes_the_state_that_asked_for_it():
         (state, rule["Assign"]["pause"]["resume"], target)
         for state in STATES
         for target, rule in edges(state)
-        if "pause" in rule.get("Assign", {})
+        if "resume" in rule.get("Assign", {}).get("pause", {})
     ]
     assert {target for _, _, target in pauses} == {"Wait for Genesys"}
-    assert all(resume == state for state, resume, _ in pauses if state != "Members left?")
-    assert {resume for state, resume, _ in pauses if state == "Members left?"} == {"Patch members"}
+    assert all(resume == state for state, resume, _ in pauses if state != "What is left?")
+    assert {resume for state, resume, _ in pauses if state == "What is left?"} == {"Patch members"}
     rules = {re.search(r"'(.+)'", rule["Condition"])[1]: rule["Next"] for rule in STATES["Resume"]["Choices"]}
     assert all(name == target for name, target in rules.items())
     assert {resume for _, resume, _ in pauses} == rules.keys() | {STATES["Resume"]["Default"]}
     waiting = {state for state in TASKS for rule in catches(state) if "RateLimited" in rule["ErrorEquals"]}
     assert waiting <= {resume for _, resume, _ in pauses}
+
+
+def test_a_recovery_that_waits_goes_on_restoring():
+    assert RECOVER.states["Wait for Genesys"]["Next"] == "Restore"
 
 
 # ---- what the functions of the flow can raise -----------------------------------------------------------------------
@@ -299,8 +424,8 @@ def errors_raised_in_the_flow():
 
 
 def flow_folders():
-    called = {name.removesuffix("Function").lower() for name in FUNCTIONS.values()}
-    return called | {"token"}  # Project, Patch and Verify call it, and raise what it raised
+    called = {name.removesuffix("Function").lower() for machine in MACHINES for name in machine.functions.values()}
+    return called | {"token"}  # those that ask Genesys call it, and raise what it raised
 
 
 def imported_modules(tree):

@@ -74,4 +74,12 @@ def test_every_parameter_is_explained():
 
 def test_the_openapi_document_says_what_the_api_is():
     document = json.loads((ROOT / "docs" / "openapi.json").read_text())
-    assert set(document["paths"]) == {"/plans", "/distributions/{distribution_id}", "/queues/{queue_id}/distributions"}
+    assert set(document["paths"]) == {
+        "/plans",
+        "/distributions/{distribution_id}",
+        "/distributions/{distribution_id}/restore",
+        "/queues/{queue_id}/distributions",
+        "/queues/{queue_id}/baselines",
+        "/queues/{queue_id}/baselines/{name}",
+        "/queues/{queue_id}/baselines/{name}/restore",
+    }

@@ -27,16 +27,19 @@ LOG_DELIVERY = {
         *("PutResourcePolicy", "DescribeResourcePolicies", "DescribeLogGroups"),
     )
 }
+BUDGET = {"dynamodb:GetItem": {"BudgetTable"}, "dynamodb:UpdateItem": {"BudgetTable"}}
 TOKENS = {"secretsmanager:GetSecretValue": {"TokenSecret"}, "lambda:InvokeFunction": {"TokenFunction"}}
 ALLOWED = {
     "PlansFunction": {
         "states:StartExecution": {"DistributeStateMachine"},
         "states:DescribeExecution": {"executions of DistributeStateMachine"},
-        "dynamodb:PutItem": {"AuditTable"},
-        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue"},
+        "dynamodb:PutItem": {"AuditTable", "BaselinesTable"},
+        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue", "BaselinesTable"},
+        "dynamodb:GetItem": {"BaselinesTable"},
         "dynamodb:BatchGetItem": {"AuditTable"},
         "s3:PutObject": {PLANS, OF_RUNS},
         "s3:GetObject": {OF_RUNS},
+        "s3:ListBucket": {BEFORE},
     },
     "ValidateFunction": {
         "dynamodb:PutItem": {"AuditTable"},
@@ -45,10 +48,43 @@ ALLOWED = {
         "s3:ListBucket": {BEFORE},
     },
     "ProjectFunction": TOKENS
-    | {"dynamodb:GetItem": {"ForecastTable", "SkillsTable"}, "s3:GetObject": {OF_RUNS}, "s3:PutObject": {OF_RUNS}},
+    | BUDGET
+    | {
+        "dynamodb:GetItem": {"ForecastTable", "SkillsTable", "BudgetTable"},
+        "s3:GetObject": {OF_RUNS},
+        "s3:PutObject": {OF_RUNS},
+        "s3:ListBucket": {BEFORE},
+    },
     "PatchFunction": TOKENS
-    | {"dynamodb:GetItem": {"SkillsTable"}, "dynamodb:PutItem": {"SkillsTable"}, "s3:GetObject": {OF_RUNS}},
-    "VerifyFunction": TOKENS | {"s3:GetObject": {OF_RUNS}, "s3:PutObject": {OF_RUNS}},
+    | BUDGET
+    | {
+        "dynamodb:GetItem": {"SkillsTable", "BudgetTable", "LocksTable"},
+        "dynamodb:PutItem": {"SkillsTable"},
+        "s3:GetObject": {OF_RUNS},
+    },
+    "VerifyFunction": TOKENS | BUDGET | {"s3:GetObject": {OF_RUNS}, "s3:PutObject": {OF_RUNS}},
+    "RestoreFunction": TOKENS
+    | BUDGET
+    | {
+        "dynamodb:GetItem": {"BudgetTable", "LocksTable"},
+        "s3:GetObject": {OF_RUNS},
+        "s3:PutObject": {OF_RUNS},
+        "s3:ListBucket": {BEFORE},
+    },
+    "RecoverFunction": {
+        "dynamodb:Query": {"AuditTable"},
+        "dynamodb:GetItem": {"LocksTable"},
+        "dynamodb:UpdateItem": {"LocksTable"},
+        "s3:GetObject": {OF_RUNS},
+    },
+    "SweepFunction": {
+        "dynamodb:Query": {"AuditTable"},
+        "dynamodb:Scan": {"LocksTable"},
+        "s3:GetObject": {OF_RUNS},
+        "states:StartExecution": {"RecoverStateMachine"},
+        "states:ListExecutions": {"DistributeStateMachine"},
+        "states:DescribeExecution": {"executions of DistributeStateMachine", "executions of RecoverStateMachine"},
+    },
     "AuditFunction": {
         "dynamodb:PutItem": {"AuditTable"},
         "s3:GetObject": {OF_RUNS},
@@ -60,12 +96,20 @@ ALLOWED = {
         "secretsmanager:PutSecretValue": {"TokenSecret"},
     },
     "DistributeStateMachine": {
-        "lambda:InvokeFunction": {f"{name}Function" for name in ("Validate", "Project", "Patch", "Verify", "Audit")},
+        "lambda:InvokeFunction": {
+            f"{name}Function" for name in ("Validate", "Project", "Patch", "Verify", "Restore", "Recover", "Audit")
+        },
         "dynamodb:PutItem": {"LocksTable"},
         "dynamodb:DeleteItem": {"LocksTable"},
     }
     | {action: {"*"} for action in LOG_DELIVERY},
+    "RecoverStateMachine": {
+        "lambda:InvokeFunction": {f"{name}Function" for name in ("Recover", "Restore", "Audit")},
+        "dynamodb:DeleteItem": {"LocksTable"},
+    }
+    | {action: {"*"} for action in LOG_DELIVERY},
 }
+MACHINES = {"DistributeStateMachine": "distribute", "RecoverStateMachine": "recover"}
 
 
 def of_type(kind):
@@ -132,19 +176,26 @@ def test_every_folder_of_functions_is_a_function_of_its_name():
     }
 
 
-def test_every_state_that_invokes_a_function_is_called_after_it():
+def definition_of(machine):
+    return (ROOT / f"statemachine/{MACHINES[machine]}.asl.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_state_that_invokes_a_function_is_called_after_it(machine):
     called = {
         name: state["Arguments"]["FunctionName"].strip("${}")
-        for name, state in ASL["States"].items()
+        for name, state in yaml_parse(definition_of(machine))["States"].items()
         if "FunctionName" in state.get("Arguments", {})
     }
-    assert called.pop("Read back") == "VerifyFunction"  # the same reading, without asking for a match
+    if machine == "RecoverStateMachine":
+        assert called.pop("Begin") == "RecoverFunction"  # what the whole of it is called after
     assert called == {name: f"{name.split()[0]}Function" for name in called}
 
 
-def test_the_state_machine_gets_exactly_what_its_definition_asks_for():
-    text = (ROOT / "statemachine/distribute.asl.yaml").read_text(encoding="utf-8")
-    given = RESOURCES["DistributeStateMachine"]["Properties"]["DefinitionSubstitutions"]
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_state_machine_gets_exactly_what_its_definition_asks_for(machine):
+    text = definition_of(machine)
+    given = RESOURCES[machine]["Properties"]["DefinitionSubstitutions"]
     assert set(re.findall(r"\$\{(\w+)\}", text)) == set(given)
     assert all(name in set(names_in(value)) for name, value in given.items())
 
@@ -156,8 +207,11 @@ def test_nothing_has_a_name_that_two_stacks_could_fight_over():
         for key, value in item.get("Properties", {}).items()
         if key == "Name" or (key.endswith("Name") and key != "MetricName")
     }
-    assert named.keys() == {("DistributeLogGroup", "LogGroupName")}
-    assert "${AWS::StackName}" in named["DistributeLogGroup", "LogGroupName"]["Fn::Sub"]
+    # The name of an inline policy is its role's own.
+    assert named.pop(("RecoverFunctionPolicy", "PolicyName")) == "executions"
+    groups = {(f"{name}LogGroup", "LogGroupName") for name in ("Distribute", "RecoverStateMachine")}
+    assert named.keys() == groups
+    assert all("${AWS::StackName}" in value["Fn::Sub"] for value in named.values())
 
 
 @pytest.mark.parametrize("literal", [r"arn:aws:", r"\b[a-z]{2}-[a-z]+-\d\b", r"\b\d{12}\b", r"amazonaws\.com"])
@@ -188,14 +242,32 @@ def test_a_role_allows_what_its_function_does_and_nothing_else(name):
 
 def test_the_roles_above_are_all_there_are():
     assert {name for name, item in RESOURCES.items() if item.get("Properties", {}).get("Policies")} == ALLOWED.keys()
-    assert not of_type("AWS::IAM::Role") | of_type("AWS::IAM::Policy") | of_type("AWS::IAM::ManagedPolicy")
+    assert not of_type("AWS::IAM::Role") | of_type("AWS::IAM::ManagedPolicy")
+    assert of_type("AWS::IAM::Policy").keys() == {"RecoverFunctionPolicy"}
+
+
+def test_the_policy_that_would_go_in_a_circle_allows_executions_only():
+    properties = RESOURCES["RecoverFunctionPolicy"]["Properties"]
+    assert properties["Roles"] == [{"Ref": "RecoverFunctionRole"}]
+    allowed_to = {
+        (action, readable(resource))
+        for statement in properties["PolicyDocument"]["Statement"]
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+    assert allowed_to == {
+        ("states:StartExecution", "RecoverStateMachine"),
+        ("states:DescribeExecution", "executions of DistributeStateMachine"),
+        ("states:DescribeExecution", "executions of RecoverStateMachine"),
+    }
 
 
 def test_only_log_delivery_is_allowed_on_everything_and_says_why():
     stars = {action for name in ALLOWED for action, where in allowed(name).items() if "*" in where}
     assert stars == LOG_DELIVERY
-    (comment,) = re.findall(r"# (.*)\n\s+- Effect: Allow\n\s+Action:\n(?:\s+- logs:\w+\n)+\s+Resource: \"\*\"", TEXT)
-    assert "no resource-level permissions" in comment
+    comments = re.findall(r"# (.*)\n\s+- Effect: Allow\n\s+Action:\n(?:\s+- logs:\w+\n)+\s+Resource: \"\*\"", TEXT)
+    assert len(comments) == len(MACHINES)
+    assert all("no resource-level permissions" in comment for comment in comments)
 
 
 def test_only_the_token_function_knows_of_the_client_credentials():
@@ -211,9 +283,12 @@ def test_every_route_needs_a_signed_request():
     auth = RESOURCES["Api"]["Properties"]["Auth"]
     assert (auth["EnableIamAuthorizer"], auth["DefaultAuthorizer"]) == (True, "AWS_IAM")
     routes = [
-        event["Properties"] for item in FUNCTIONS.values() for event in item["Properties"].get("Events", {}).values()
+        event["Properties"]
+        for item in FUNCTIONS.values()
+        for event in item["Properties"].get("Events", {}).values()
+        if event["Type"] != "Schedule"
     ]
-    assert len(routes) == 3
+    assert len(routes) == 7
     assert all("Auth" not in route and list(names_in(route["ApiId"])) == ["Api"] for route in routes)
     assert not any("FunctionUrlConfig" in item["Properties"] for item in FUNCTIONS.values())
 
@@ -309,6 +384,10 @@ def test_the_longest_read_back_fits_into_the_time_of_verify():
     assert PARAMETERS["VerifyTimeoutS"]["MaxValue"] + 20 < FUNCTIONS["VerifyFunction"]["Properties"]["Timeout"]
 
 
+def test_the_longest_read_backs_before_and_after_fit_into_the_time_of_restore():
+    assert 2 * PARAMETERS["VerifyTimeoutS"]["MaxValue"] + 40 < FUNCTIONS["RestoreFunction"]["Properties"]["Timeout"]
+
+
 # ---- logs, alarms and data -------------------------------------------------------------------------------------------
 
 
@@ -324,8 +403,18 @@ def test_logs_are_not_kept_for_ever(name):
     assert name in set(names_in({key: item for key, item in RESOURCES.items() if key != name}))
 
 
-def test_the_state_machine_logs_no_plans():
-    assert RESOURCES["DistributeStateMachine"]["Properties"]["Logging"]["IncludeExecutionData"] is False
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_state_machine_logs_no_plans(machine):
+    assert RESOURCES[machine]["Properties"]["Logging"]["IncludeExecutionData"] is False
+
+
+def test_what_no_state_can_catch_starts_a_recovery_and_a_sweeper_finds_what_that_missed():
+    (rule,) = RESOURCES["RecoverStateMachine"]["Properties"]["Events"].values()
+    detail = rule["Properties"]["Pattern"]["detail"]
+    assert set(detail["status"]) == {"FAILED", "TIMED_OUT", "ABORTED"}
+    assert detail["stateMachineArn"] == [{"Ref": "DistributeStateMachine"}]
+    (schedule,) = FUNCTIONS["SweepFunction"]["Properties"]["Events"].values()
+    assert schedule["Properties"]["Schedule"] == "rate(15 minutes)"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -345,7 +434,10 @@ def test_an_alarm_says_what_happened_and_what_to_do(name):
 
 def test_every_way_to_fail_has_an_alarm():
     watched = set(re.findall(r"MetricName: (\w+)", TEXT))
-    assert {"ExecutionsFailed", "ExecutionsAborted", "ExecutionsTimedOut"} <= watched
+    # What is aborted or times out is recovered: the alarms are for what that cannot mend.
+    assert watched == {"ExecutionsFailed", "RestorePartial", "RestoreFailed"}
+    failures = [a for a in of_type("AWS::CloudWatch::Alarm").values() if "ExecutionsFailed" in str(a)]
+    assert {name for alarm in failures for name in names_in(alarm)} == MACHINES.keys()
 
 
 def test_the_audit_trail_outlives_the_stack():
@@ -360,7 +452,7 @@ def test_no_one_may_change_or_delete_an_audit_record():
     assert granted == {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:BatchGetItem"}
 
 
-@pytest.mark.parametrize("name", ["AuditTable", "ForecastTable", "DocumentsBucket"])
+@pytest.mark.parametrize("name", ["AuditTable", "ForecastTable", "SkillsTable", "BaselinesTable", "DocumentsBucket"])
 def test_what_is_a_persons_data_is_kept_when_the_stack_goes(name):
     assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
@@ -372,10 +464,10 @@ def test_documents_are_private_encrypted_and_versioned():
     assert "BucketEncryption" in bucket
 
 
-def test_a_lock_expires_by_the_attribute_that_the_state_machine_sets():
-    ttl = RESOURCES["LocksTable"]["Properties"]["TimeToLiveSpecification"]
-    assert ttl["Enabled"] is True
-    assert ttl["AttributeName"] in ASL["States"]["Lock"]["Arguments"]["Item"]
+def test_a_lock_does_not_expire():
+    """It is given back by its owner or taken over by a recovery: what an owner left half done is put back first."""
+    assert "TimeToLiveSpecification" not in RESOURCES["LocksTable"]["Properties"]
+    assert set(ASL["States"]["Lock"]["Arguments"]["Item"]) == {"queue_id", "holder", "taken_at"}
 
 
 # ---- the rest --------------------------------------------------------------------------------------------------------

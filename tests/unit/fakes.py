@@ -117,6 +117,11 @@ class FakePlatform:
                 return answer(200, body)
             case "PUT" | "POST", ["users", user, "routingskills", *skill]:
                 return self._assign(self.member(user)["user"]["skills"], skill, body)
+            case "DELETE", ["users", user, "routingskills", skill]:
+                held = self.member(user)["user"]["skills"]
+                assigned = [entry for entry in held if entry["id"] == skill]
+                held[:] = [entry for entry in held if entry["id"] != skill]
+                return answer(204, b"") if assigned else answer(404, {"code": "not.found"})
             case "PATCH", ["routing", "queues", _, "members", *user]:
                 for change in [body] if user else body:
                     self.member(change["id"]).update(change)

@@ -710,6 +710,9 @@ COMMON = {
     "token_secret": "token",
     "documents_bucket": "documents",
     "token_function": "function",
+    "budget_table": "budget",
+    "requests_per_minute": 300,
+    "reserved_for_others": 0,
 }
 SCORE = COMMON | {"genesys_contract": "score", "genesys_base_url": "https://genesys.example.com"}
 PLATFORM = COMMON | {"genesys_contract": "platform", "genesys_region": "eu-central-1"}

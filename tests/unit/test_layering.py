@@ -27,6 +27,7 @@ DOMAIN = [
     "plan",
     "projection",
     "record",
+    "restoration",
     "run",
     "strategies",
     "strict_json",
@@ -34,8 +35,12 @@ DOMAIN = [
 ]
 CLOUD = {"boto3", "botocore", "requests", "aws_lambda_powertools"}
 
-CEILINGS = {"audit": 290, "patch": 480, "plans": 430, "project": 480, "token": 480, "validate": 290, "verify": 480}
-"""Modules after `import app`. Measured: 274, 457, 408, 460, 456, 275, 457; what is much lower deserves a new number."""
+CEILINGS = {
+    **dict.fromkeys(["audit", "recover", "sweep", "validate"], 290),
+    "plans": 430,
+    **dict.fromkeys(["patch", "project", "restore", "token", "verify"], 480),
+}
+"""Modules after `import app`. Measured: 275, 409 and 457 to 462; what is much lower deserves a new number."""
 
 
 def sources():
@@ -163,7 +168,7 @@ def test_no_function_imports_boto3_at_import(loaded, function):
     assert "botocore.client" not in loaded[function]
 
 
-@pytest.mark.parametrize("function", ["validate", "audit", "plans"])
+@pytest.mark.parametrize("function", ["validate", "audit", "plans", "recover", "sweep"])
 def test_a_function_that_does_not_talk_to_genesys_imports_no_http_client(loaded, function):
     assert "requests" not in loaded[function]
 

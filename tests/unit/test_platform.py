@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights.actuation import resolve
-from routing_weights.distribution import Queue, members_to_write, settings_to_write, unsettled
+from routing_weights.distribution import Queue, image, members_to_write, settings_to_write, unsettled
 from routing_weights.errors import (
     Forbidden,
     GenesysAnswerInvalid,
@@ -175,11 +175,12 @@ def member_of(genesys):
 
 @pytest.mark.parametrize(
     ("fields", "value", "weight"),
-    [({}, 1.0, 0.4), ({"ringNumber": 1}, 1.0, 0.4), ({"ringNumber": 4}, 4.0, 0.2), ({"ringNumber": None}, None, None)],
+    [({}, 1, 0.4), ({"ringNumber": 1}, 1, 0.4), ({"ringNumber": 4}, 4, 0.2), ({"ringNumber": None}, 1, 0.4)],
 )
 def test_a_member_holds_its_ring_and_the_first_where_none_is_told(fields, value, weight):
     member = member_of(Genesys([entity("a", **fields)], actuator="ring"))
-    assert (member.value, member.weight) == (value, None if weight is None else pytest.approx(weight))
+    assert (member.value, member.weight) == (value, pytest.approx(weight))
+    assert type(member.value) is int, "it goes over the wire as it was read"
 
 
 @pytest.mark.parametrize(("fields", "value"), [({}, True), ({"joined": False}, False), ({"joined": None}, True)])
@@ -839,6 +840,138 @@ def test_a_distribution_writes_each_member_once_and_the_next_one_nothing(data, a
     genesys.session.sent.clear()
     genesys.write_members(genesys.read(), target)
     assert genesys.session.written() == []
+
+
+# ---- putting back ----------------------------------------------------------------------------------------------------
+
+
+class Applied:
+    """A plan as it was applied, and what the queue held before."""
+
+    def __init__(self, *arguments, **changes):
+        self.genesys = Genesys(*arguments, **changes)
+        self.session, self.contract = self.genesys.session, self.genesys.contract
+        self.raw = copy.deepcopy(self.session.raw)
+        self.entities = copy.deepcopy(self.session.members)
+        self.before, self.target = self.genesys.prepare()
+        self.genesys.write_queue(self.before, self.target)
+        self.genesys.write_members(self.before, self.target)
+        self.session.sent.clear()
+
+    def put_back_queue(self, *names):
+        self.contract.put_back_queue(self.before, self.target, names or list(self.target.settings), key="d-1:queue")
+
+    def put_back_members(self):
+        now, then = self.genesys.read(), image(self.before, self.target)
+        self.session.sent.clear()
+        changed = members_to_write(then, now, raise_first=self.contract.raise_first)
+        for first in range(0, len(changed), self.contract.per_write):
+            chunk = changed[first : first + self.contract.per_write]
+            self.contract.write_members(Queue("queue-001", {}, now.members, self.before.native), chunk, then, key="x")
+
+
+def test_a_queue_is_put_back_with_one_put_and_is_as_it_was():
+    applied = Applied(overflow_groups=GROUPS, wrap_up_timeout_s=20, **RING)
+    assert applied.session.raw != applied.raw
+    applied.put_back_queue()
+    assert applied.session.raw == applied.raw
+    assert [method for method, _, _ in applied.session.sent] == ["GET", "PUT"]
+    assert applied.genesys.read().settings == applied.before.settings
+
+
+def test_only_the_named_settings_are_put_back():
+    applied = Applied(wrap_up_timeout_s=20, **RING)
+    written = copy.deepcopy(applied.session.raw)
+    applied.put_back_queue("wrap_up_timeout_s")
+    assert applied.session.raw == written | {"acwSettings": applied.raw["acwSettings"]}
+
+
+@pytest.mark.parametrize("edit", [{"name": "Sales"}, {"acwSettings": {"timeoutMs": 60_000}}], ids=["other", "touched"])
+def test_what_somebody_else_changed_before_it_was_put_back_stays(edit):
+    applied = Applied(wrap_up_timeout_s=20, **RING)
+    theirs = edit | {"dateModified": "2026-01-31T09:00:00Z", "modifiedBy": "bob"}
+    applied.session.raw = applied.session.raw | theirs
+    applied.put_back_queue()
+    assert applied.session.raw == applied.raw | theirs
+
+
+def test_nothing_is_put_where_nothing_of_ours_is_left():
+    applied = Applied(wrap_up_timeout_s=20)
+    applied.session.raw = raw_queue(acwSettings={"timeoutMs": 60_000})
+    applied.put_back_queue()
+    assert applied.session.written() == []
+
+
+def test_a_put_back_whose_answer_was_lost_is_not_sent_again():
+    applied = Applied(wrap_up_timeout_s=20)
+
+    def apply_and_lose():
+        applied.session.raw = applied.raw
+        return answer(503)
+
+    applied.session.scripted["PUT"] = [apply_and_lose]
+    applied.put_back_queue()
+    assert applied.session.count("PUT") == 1
+
+
+@pytest.mark.parametrize("conflict", [answer(409), answer(400, VERSION)], ids=["409", "400"])
+def test_a_conflict_of_versions_while_putting_back_is_tried_again_with_a_fresh_reading(conflict):
+    applied = Applied(wrap_up_timeout_s=20)
+    applied.session.scripted["PUT"] = [conflict]
+    applied.put_back_queue()
+    assert [method for method, _, _ in applied.session.sent] == ["GET", "PUT", "GET", "PUT"]
+    assert applied.session.raw == applied.raw
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        (RING, {"ringNumber": 3}),
+        (RING, {}),
+        (JOINED | {"member_weights": {"agent-1": 0.0, "agent-2": 0.5}}, {}),
+        (PROFICIENCY, {"skills": [SKILL | {"proficiency": 1.0}, {"id": "skill-2", "proficiency": 2.0}]}),
+    ],
+    ids=["ring", "no ring", "joined", "proficiency"],
+)
+def test_members_are_put_back_as_they_were(changes, fields):
+    applied = Applied(agents(**fields), skills=[SKILL], **changes)
+    assert applied.genesys.read().members != applied.before.members
+    applied.put_back_members()
+    assert applied.genesys.read().members == applied.before.members
+    if fields:
+        assert applied.session.members == applied.entities
+
+
+def test_a_ring_goes_back_over_the_wire_as_the_integer_that_it_is():
+    applied = Applied(agents(ringNumber=4), **RING)
+    applied.put_back_members()
+    sent = [body["ringNumber"] for _, _, body in applied.session.written()]
+    assert sent
+    assert all(type(ring) is int for ring in sent)
+
+
+def test_a_skill_that_nobody_had_is_taken_away_again_and_no_other_is():
+    others = [{"id": "skill-2", "name": "Other", "proficiency": 2.0}]
+    applied = Applied(agents(skills=others), skills=[SKILL], **PROFICIENCY)
+    assert applied.genesys.proficiencies() == {"agent-1": [5.0], "agent-2": [4.375], "agent-3": [3.125]}
+    applied.put_back_members()
+    assert applied.session.members == applied.entities
+    deleted = [(method, path) for method, path, _ in applied.session.written()]
+    assert sorted(deleted) == [("DELETE", f"/users/agent-{n}/routingskills/skill-1") for n in (1, 2, 3)]
+
+
+def test_a_skill_that_is_gone_already_is_no_failure():
+    applied = Applied(skills=[SKILL], **PROFICIENCY)
+    applied.session.scripted["DELETE"] = [answer(404, {"code": "not.found"})]
+    applied.put_back_members()
+    assert applied.session.count("DELETE") == 3
+
+
+def test_any_other_refusal_to_take_a_skill_away_is_one():
+    applied = Applied(skills=[SKILL], **PROFICIENCY)
+    applied.session.scripted["DELETE"] = [answer(403)]
+    with pytest.raises(Forbidden):
+        applied.put_back_members()
 
 
 # ---- permissions -----------------------------------------------------------------------------------------------------

@@ -222,6 +222,71 @@ def test_merging_nothing_is_the_queue_as_it_was():
     assert document(raw).merged({}) == raw
 
 
+# ---- putting back ----------------------------------------------------------------------------------------------------
+
+
+def without_empty_fields(queue):
+    """A field that is null is a field that is not there, and no rules are none at all."""
+    nothing = (None, {}, {"rules": []})
+    return {k: v for k, v in queue.items() if k not in FIELDS.values() or v not in nothing}
+
+
+@given(raw_queues, settings)
+def test_putting_back_what_was_merged_gives_the_queue_as_it_was_before(raw, wanted):
+    before, merged = copy.deepcopy(raw), document(raw).merged(wanted)
+    written = copy.deepcopy(merged)
+    back = document(merged).put_back(raw, wanted)
+    assert without_empty_fields(back) == without_empty_fields(raw)
+    assert (raw, merged) == (before, written)
+
+
+@given(raw_queues, settings, st.data())
+def test_putting_one_setting_back_leaves_the_others_as_they_were_written(raw, wanted, data):
+    names = data.draw(st.lists(st.sampled_from(sorted(wanted)), unique=True)) if wanted else []
+    merged = document(raw).merged(wanted)
+    found = document(document(merged).put_back(raw, names)).settings()
+    then = document(raw).settings()
+    assert found == document(merged).settings() | {name: then[name] for name in names}
+
+
+@given(raw_queues, settings, unknown_fields)
+def test_what_somebody_else_has_changed_meanwhile_stays(raw, wanted, theirs):
+    """Everything that is not one of our fields, whoever wrote it and whenever."""
+    merged = document(raw).merged(wanted) | theirs
+    back = document(merged).put_back(raw, wanted)
+    assert {k: v for k, v in back.items() if k not in FIELDS.values()} == {
+        k: v for k, v in merged.items() if k not in FIELDS.values()
+    }
+
+
+def test_a_rule_that_somebody_else_has_added_meanwhile_stays():
+    raw = raw_queue(**rules(FOREIGN[0], OURS))
+    now = document(raw).merged({"overflow_threshold": 0.5})
+    now["conditionalGroupRouting"]["rules"].append(FOREIGN[1])
+    back = document(now).put_back(raw, ["overflow_threshold"])
+    assert back["conditionalGroupRouting"]["rules"] == [FOREIGN[0], OURS, FOREIGN[1]]
+    now = document(raw_queue()).merged({"overflow_threshold": 0.5})
+    now["conditionalGroupRouting"]["rules"].insert(0, FOREIGN[1])
+    back = document(now).put_back(raw_queue(), ["overflow_threshold"])
+    assert back["conditionalGroupRouting"]["rules"] == [FOREIGN[1]]
+
+
+def test_a_wrap_up_time_out_goes_back_and_the_prompt_that_somebody_set_meanwhile_stays():
+    raw = raw_queue(acwSettings={"wrapupPrompt": "OPTIONAL", "timeoutMs": 30_000})
+    now = document(raw).merged({"wrap_up_timeout_s": 45})
+    now["acwSettings"]["wrapupPrompt"] = "MANDATORY"
+    back = document(now).put_back(raw, ["wrap_up_timeout_s"])
+    assert back["acwSettings"] == {"wrapupPrompt": "MANDATORY", "timeoutMs": 30_000}
+
+
+def test_the_prompt_that_somebody_set_meanwhile_stays_where_there_was_no_time_out_before_too():
+    raw = raw_queue(acwSettings={"wrapupPrompt": "OPTIONAL"})
+    now = document(raw).merged({"wrap_up_timeout_s": 45})
+    now["acwSettings"]["wrapupPrompt"] = "MANDATORY"
+    back = document(now).put_back(raw, ["wrap_up_timeout_s"])
+    assert back["acwSettings"] == {"wrapupPrompt": "MANDATORY"}
+
+
 # ---- room for the overflow rule --------------------------------------------------------------------------------------
 
 

@@ -116,7 +116,7 @@ def test_a_bug_in_a_lambda_is_recorded_with_its_class_and_text():
         ("States.Timeout", "", "States.Timeout"),
         ("States.DataLimitExceeded", "The state is too big.", "States.DataLimitExceeded: The state is too big."),
         ("Lambda.TooManyRequestsException", "Rate exceeded", "Lambda.TooManyRequestsException: Rate exceeded"),
-        ("QueueBusy", "Queue queue-001 is busy.", "QueueBusy: Queue queue-001 is busy."),
+        ("QueueGone", "Queue queue-001 is gone.", "QueueGone: Queue queue-001 is gone."),
         ("States.TaskFailed", "[1]", "States.TaskFailed: [1]"),
         ("States.TaskFailed", '"text"', 'States.TaskFailed: "text"'),
         ("Sandbox.Timedout", '{"errorType": "Sandbox.Timedout", "errorMessage": "Task timed out after 20.00 seconds"}',
@@ -167,6 +167,7 @@ def test_the_opening_record_says_who_wants_what():
         "door": "api",
         "caller": "arn:user/ops",
         "requested_weights": SMALLEST_PLAN["member_weights"],
+        "restores": None,
         "submitted_weights": None,
         "overflow_threshold": 0.85,
         "utilization_target": 0.8,
@@ -201,7 +202,7 @@ BEFORE = queue(member("agent-1", 0.1), member("agent-2", 0.35), member("agent-3"
 
 def closing_record(status="completed", **known):
     known = {"plan": plan(), "before": BEFORE, "projection": {"verdict": "pass"}, "actuation": None} | known
-    return closed(RUN, Outcome(status=status), at=after(seconds=4), **{"after": None} | known)
+    return closed(RUN, Outcome(status=status), at=after(seconds=4), **{"after": None, "restore": None} | known)
 
 
 def change(user, before, *, requested, after, **values):
@@ -296,6 +297,38 @@ def test_a_difference_within_the_tolerance_is_no_change():
 def test_without_a_read_back_nothing_is_claimed_to_have_been_applied(missing):
     record = closing_record("member_update_failed", **{"after": BEFORE, missing: None})
     assert not {"applied_weights", "balance_accuracy", "changes", "applied_overflow_threshold"} & record.keys()
+
+
+FAILED_UNSAID = {"outcome": "failed", "restored": 0, "unrestored": [], "edited": []}
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "queue_update_failed",
+        "member_update_failed",
+        "verification_failed",
+        "interrupted",
+    ],
+)
+def test_a_restoration_that_never_said_what_it_came_to_has_failed(status):
+    assert closing_record(status)["restore"] == FAILED_UNSAID
+
+
+@pytest.mark.parametrize("status", ["completed", "dry_run", "saturation_blocked", "projection_failed", "queue_busy"])
+def test_where_there_was_nothing_to_put_back_there_is_no_restoration(status):
+    assert closing_record(status)["restore"] is None
+
+
+@pytest.mark.parametrize("status", ["member_update_failed", "interrupted"])
+def test_what_a_restoration_came_to_is_recorded_without_how_much_was_left_to_do(status):
+    said = FAILED_UNSAID | {"outcome": "partial", "restored": 2, "unrestored": ["agent-1"], "edited": ["agent-2"]}
+    assert closing_record(status, restore=said | {"left": 0})["restore"] == said
+
+
+@pytest.mark.parametrize("status", ["queue_update_failed", "interrupted"])
+def test_a_run_that_never_read_the_queue_has_nothing_to_put_back(status):
+    assert closing_record(status, before=None)["restore"] is None
 
 
 def test_a_run_that_never_read_the_queue_has_no_before_image():

@@ -10,13 +10,18 @@ from routing_weights.settings import (
     PatchSettings,
     PlansSettings,
     ProjectSettings,
+    RecoverSettings,
+    RestoreSettings,
     Settings,
+    SweepSettings,
     TokenSettings,
     VerifySettings,
 )
 
 ENVIRONMENT = {
     "AUDIT_TABLE": "audit",
+    "BASELINES_TABLE": "baselines",
+    "BUDGET_TABLE": "budget",
     "CREDENTIALS_SECRET": "credentials",
     "ACTUATOR": "ring",
     "DEFAULT_PROJECTED_LOAD": "1.5",
@@ -26,7 +31,11 @@ ENVIRONMENT = {
     "GENESYS_CONTRACT": "score",
     "GENESYS_LOGIN_URL": "",
     "GENESYS_REGION": "",
+    "LOCKS_TABLE": "locks",
     "MAX_RETRY_AFTER_S": "5",
+    "RECOVER_STATE_MACHINE_ARN": "arn:recover",
+    "REQUESTS_PER_MINUTE": "300",
+    "RESERVED_FOR_OTHERS": "0",
     "SATURATION_LIMIT": "0.95",
     "SKILLS_TABLE": "skills",
     "STATE_MACHINE_ARN": "arn:machine",
@@ -35,7 +44,10 @@ ENVIRONMENT = {
     "VERIFY_TIMEOUT_S": "15",
 }
 PLATFORM = {"GENESYS_CONTRACT": "platform", "GENESYS_BASE_URL": "", "GENESYS_REGION": "eu-central-1"}
-ALL = [Audited, PatchSettings, PlansSettings, ProjectSettings, TokenSettings, VerifySettings]
+ALL = [
+    *(Audited, PatchSettings, PlansSettings, ProjectSettings, TokenSettings, VerifySettings),
+    *(RestoreSettings, RecoverSettings, SweepSettings),
+]
 CALLERS = [model for model in ALL if issubclass(model, Genesys)]
 
 
@@ -102,6 +114,12 @@ def test_every_variable_that_is_missing_is_named(load, model):
         ("SKILLS_TABLE", None),
         ("MAX_RETRY_AFTER_S", "s3cret"),
         ("MAX_RETRY_AFTER_S", "-1"),
+        ("BUDGET_TABLE", None),
+        ("REQUESTS_PER_MINUTE", "s3cret"),
+        ("REQUESTS_PER_MINUTE", "-1"),
+        ("REQUESTS_PER_MINUTE", "inf"),
+        ("RESERVED_FOR_OTHERS", "-0.1"),
+        ("RESERVED_FOR_OTHERS", "0.91"),
         ("SATURATION_LIMIT", "0"),
         ("SATURATION_LIMIT", "1.01"),
         ("DEFAULT_PROJECTED_LOAD", "s3cret"),

@@ -28,7 +28,7 @@ TOKEN, SECRET = "token-3f9a", "secret-77c1"
 URL = "https://user:pass-word@genesys.example.com/api/v2/x?access=hidden"
 
 
-def transport(time, *answers, lasts_s=60.0, give_up_in_s=math.inf, max_retry_after_s=5.0, jitter=0.5):
+def transport(time, *answers, lasts_s=60.0, give_up_in_s=math.inf, max_retry_after_s=5.0, jitter=0.5, budget=None):
     return Transport(
         FakeSession(*answers),
         Deadline(at=time.now + lasts_s, give_up_at=time.wall_clock() + give_up_in_s),
@@ -37,6 +37,7 @@ def transport(time, *answers, lasts_s=60.0, give_up_in_s=math.inf, max_retry_aft
         wall_clock=time.wall_clock,
         sleep=time.sleep,
         jitter=lambda: jitter,
+        budget=budget,
     )
 
 
@@ -246,6 +247,143 @@ def test_any_other_answer_is_returned_at_once(fake_time, status):
     sender = transport(fake_time, answer(status))
     assert send(sender).status_code == status
     assert (len(sender.session.sent), fake_time.slept) == (1, [])
+
+
+# ---- the budget ------------------------------------------------------------------------------------------------------
+
+
+class FakeBudget:
+    """Gives these waits in turn, the last one for ever, a second apart where more slots than one are asked for."""
+
+    def __init__(self, *waits):
+        self.waits, self.asked, self.told = list(waits), [], []
+
+    def reserve(self, longest_wait_s, slots=1):
+        wait = self.waits.pop(0) if len(self.waits) > 1 else self.waits[0]
+        self.asked.append((longest_wait_s, slots))
+        if wait > longest_wait_s:
+            raise RateLimited("No room.", retry_after_s=math.ceil(wait))
+        return [wait + n for n in range(slots)]
+
+    def limited(self, retry_after_s):
+        self.told.append(retry_after_s)
+
+    def seen(self, headers):
+        self.told.append(dict(headers))
+
+
+def test_every_attempt_waits_for_its_slot(fake_time):
+    budget = FakeBudget(0.0, 1.5, 0.25)
+    send(transport(fake_time, answer(503), requests.ConnectionError("reset"), answer(), budget=budget))
+    assert [slots for _, slots in budget.asked] == [1, 1, 1]
+    assert fake_time.slept == [0.125, 1.5, 0.25, 0.25]
+
+
+def test_the_budget_is_told_of_every_answer(fake_time):
+    budget = FakeBudget(0.0)
+    answers = [answer(429, Retry_After="2", x="1"), answer(429), answer(503, x="2"), answer(404, x="3")]
+    send(transport(fake_time, *answers, budget=budget))
+    assert budget.told == [2.0, None, {"x": "2"}, {"x": "3"}]
+
+
+def test_a_slot_too_far_away_is_left_to_the_state_machine_in_whole_seconds(fake_time):
+    sender = transport(fake_time, answer(), budget=FakeBudget(5.2))
+    with pytest.raises(RateLimited) as caught:
+        send(sender)
+    assert caught.value.details == {"retry_after_s": 6}
+    assert caught.value.message == "The request budget asks to wait 6 s before GET /x."
+    assert (fake_time.slept, sender.session.sent) == ([], [])
+
+
+def test_who_has_sent_a_request_waits_twice_as_long_for_the_next(fake_time):
+    sender = transport(fake_time, answer(), budget=FakeBudget(4.0, 9.9, 10.1))
+    send(sender)
+    send(sender)
+    assert fake_time.slept == pytest.approx([4.0, 9.9])
+    with pytest.raises(RateLimited):
+        send(sender)
+
+
+def test_a_slot_that_the_deadline_does_not_leave_is_left_to_the_state_machine(fake_time):
+    with pytest.raises(RateLimited):
+        send(transport(fake_time, answer(), lasts_s=2, budget=FakeBudget(3.0)))
+    assert fake_time.slept == []
+
+
+def test_a_slot_later_than_a_run_may_take_fails_and_says_what_to_do(fake_time):
+    with pytest.raises(GenesysUnavailable, match="The request budget still asks to wait, 6 s before GET /x") as caught:
+        send(transport(fake_time, answer(), give_up_in_s=4, budget=FakeBudget(5.5)))
+    assert "Send the plan again when other integrations are quieter" in caught.value.message
+
+
+def test_after_the_deadline_no_slot_is_reserved(fake_time):
+    budget = FakeBudget(0.0)
+    with pytest.raises(GenesysUnavailable, match="no time left for GET /x"):
+        send(transport(fake_time, answer(), lasts_s=0, budget=budget))
+    assert budget.asked == []
+
+
+def test_the_fence_is_asked_shortly_before_the_slot_and_does_not_make_it_late(fake_time):
+    def fence():
+        asked_at.append(fake_time.now - 1000.0)
+        fake_time.now += 0.1  # what a store takes to answer
+
+    asked_at, sender = [], transport(fake_time, answer(), budget=FakeBudget(2.0))
+    sender.fence = fence
+    times = when_sent(sender, fake_time)
+    sender.send("PUT /x", "PUT", URL)
+    sender.send("GET /x", "GET", URL)
+    assert times == pytest.approx([2.0, 4.0])
+    assert asked_at == [1.75]
+
+
+def body_of(sender, *requests_before):
+    """A body that is made of what is read right before it is sent."""
+
+    def body():
+        for answered in requests_before:
+            sender.session.answers.insert(0, answered)
+            sender.send("GET /x", "GET", URL)
+        return {"made": "now"}
+
+    return body
+
+
+def when_sent(sender, time):
+    times, request = [], sender.session.request
+    sender.session.request = lambda *args, **options: times.append(time.now - 1000.0) or request(*args, **options)
+    return times
+
+
+def test_nobody_waits_between_what_is_read_for_a_body_and_its_sending(fake_time):
+    sender = transport(fake_time, answer(204), budget=FakeBudget(2.0, 4.0))
+    times = when_sent(sender, fake_time)
+    sender.send("PUT /x", "PUT", URL, json=body_of(sender, answer()))
+    assert times == [2.0, 3.0]
+    assert sender.budget.asked == [(5.0, 2)]
+
+
+def test_a_body_that_needs_more_requests_than_one_gets_slots_for_them(fake_time):
+    sender = transport(fake_time, answer(204), budget=FakeBudget(2.0, 4.0, 0.5))
+    times = when_sent(sender, fake_time)
+    sender.send("PUT /x", "PUT", URL, json=body_of(sender, answer(), answer(), answer()))
+    assert times == [2.0, 3.0, 7.0, 7.5]
+
+
+def test_a_body_that_is_not_sent_leaves_no_old_slot_to_anybody(fake_time):
+    class NothingToWrite(Exception):
+        pass
+
+    def body():
+        sender.send("GET /x", "GET", URL)
+        raise NothingToWrite
+
+    sender = transport(fake_time, answer(), budget=FakeBudget(1.0, 4.0))
+    times = when_sent(sender, fake_time)
+    with pytest.raises(NothingToWrite):
+        sender.send("PUT /x", "PUT", URL, json=body)
+    send(sender)
+    assert times == [1.0, 5.0]
 
 
 # ---- what is passed on -----------------------------------------------------------------------------------------------

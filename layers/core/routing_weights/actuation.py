@@ -144,14 +144,15 @@ def not_applicable(path: str, message: str, kind: str) -> PlanNotApplicable:
 
 def statement(plan: Plan, target: Target, actuation: Actuation, *, overflow: str, notes: list[str]) -> dict[str, Any]:
     """For the dry run and the audit: requested weight, value on the wire, weight that it stands for, and the error."""
-    errors = {member: abs(weight - target.weights[member]) for member, weight in plan.weights.items()}
+    requested = dict(target.weights) if plan.restores else plan.weights  # what is put back is exact
+    errors = {member: abs(weight - target.weights[member]) for member, weight in requested.items()}
     return {
         "actuator": actuation.actuator.name,
         "strategy": plan.strategy_reference,
         "skill": actuation.skill,
         "overflow": overflow,
-        "largest_error": round(max(errors.values()), 12),
-        "mean_error": round(math.fsum(errors.values()) / len(errors), 12),
+        "largest_error": round(max(errors.values(), default=0.0), 12),
+        "mean_error": round(math.fsum(errors.values()) / max(1, len(errors)), 12),
         "members": {
             member: {
                 "requested": weight,
@@ -159,7 +160,7 @@ def statement(plan: Plan, target: Target, actuation: Actuation, *, overflow: str
                 "represented": target.weights[member],
                 "error": round(errors[member], 12),
             }
-            for member, weight in plan.weights.items()
+            for member, weight in requested.items()
         },
         "notes": notes,
     }

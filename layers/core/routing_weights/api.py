@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from routing_weights.distribution import Status
 from routing_weights.errors import RequestInvalid, RoutingWeightsError
+from routing_weights.fields import DISTRIBUTION_ID, Line
 from routing_weights.record import CLOSED, OPENED, Record, timestamp
 from routing_weights.strict_json import problem
 
@@ -48,7 +49,7 @@ class MemberActuation(BaseModel):
     """One member's weight, as its actuator can carry it."""
 
     requested: float
-    value: int | float | bool = Field(
+    value: int | float | bool | None = Field(
         description="On the wire: a ring number, a proficiency, joined or not, or a score."
     )
     represented: float = Field(description="The weight that the value stands for, on the scale of the plan.")
@@ -69,6 +70,15 @@ class ActuationView(BaseModel):
     mean_error: float
     members: dict[str, MemberActuation]
     notes: list[str] = Field(default_factory=list, description="What the values will not do on this queue.")
+
+
+class RestoreView(BaseModel):
+    """What became of the before-image after a failure."""
+
+    outcome: str = Field(description="restored, partial, failed or not_needed (nothing of this run was applied)")
+    restored: int = Field(description="How many members and settings were put back.")
+    unrestored: list[str] = Field(description="Members and settings that still hold this run's value.")
+    edited: list[str] = Field(description="Those that somebody else has changed since: left as they are.")
 
 
 class DistributionSummary(BaseModel):
@@ -102,15 +112,54 @@ class Distribution(DistributionSummary):
         default_factory=dict, description="What was read back after the writes; empty when nothing was."
     )
     applied_overflow_threshold: float | None = None
+    restores: dict[str, str] | None = Field(
+        default=None, description="The distribution and the image, before or after it, that this one puts back."
+    )
     utilization_target: float | None = None
     strategy_reference: str | None = None
     wrap_up_timeout_s: int | None = None
     projection: ProjectionView | None = None
     actuation: ActuationView | None = None
+    restore: RestoreView | None = None
     changes: list[dict[str, Any]] = Field(
         default_factory=list, description="What differs from the before-image, as read back."
     )
     before_image: str | None = Field(default=None, description="The key of the before-image in DocumentsBucket.")
+
+
+class RestoreOptions(BaseModel):
+    """What may be said of a restore; all of it optional."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    dry_run: bool = False
+    wait_for_lock_s: Annotated[int, Field(ge=0, le=3600)] = 0
+    requested_by: Line | None = None
+    reason: Line | None = None
+
+
+class NewBaseline(BaseModel):
+    """Which state a baseline is to be."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    distribution_id: Annotated[str, Field(pattern=DISTRIBUTION_ID)] | None = Field(
+        default=None, description="A completed distribution of the queue; without it the newest one."
+    )
+
+
+class Baseline(BaseModel):
+    """A named state of a queue: what it held after a completed distribution."""
+
+    queue_id: str
+    name: str
+    distribution_id: str
+    set_at: str
+    set_by: str | None = None
+
+
+class Baselines(BaseModel):
+    items: list[Baseline]
 
 
 class DistributionPage(BaseModel):

@@ -108,8 +108,8 @@ class Target:
 
     weights: Mapping[str, float]
     """By user id, the weight that the value on the wire stands for: a plan's weight, as well as it can be said."""
-    values: Mapping[str, Value]
-    """By user id, the value on the wire."""
+    values: Mapping[str, Value | None]
+    """By user id, the value on the wire; None is to hold none."""
     settings: Mapping[str, Setting] = field(default_factory=dict)
     """The settings that the plan sets; every other one is left alone."""
     joins: bool = False
@@ -121,6 +121,11 @@ def same(a: Setting | Value, b: Setting | Value) -> bool:
     if isinstance(a, str) or isinstance(b, str):
         return a == b
     return a is not None and b is not None and math.isclose(a, b, rel_tol=0, abs_tol=WEIGHT_TOLERANCE)
+
+
+def holds(held: Setting | Value, wanted: Setting | Value) -> bool:
+    """Whether what is held is what is wanted, where holding nothing can be wanted too."""
+    return held == wanted or same(held, wanted)
 
 
 def as_targeted(queue: Queue, target: Target) -> Queue:
@@ -136,9 +141,30 @@ def as_targeted(queue: Queue, target: Target) -> Queue:
     return replace(queue, members=members)
 
 
+def image(before: Queue, target: Target) -> Target:
+    """The before-image as a target: what the queue holds once everything that `target` changes is put back.
+
+    A setting or value that Genesys did not hold is None.
+    """
+    held = {member.user_id: member for member in before.members}
+    known = [user_id for user_id in target.values if user_id in held]
+    return Target(
+        weights={user_id: held[user_id].weight or 0.0 for user_id in known},
+        values={user_id: held[user_id].value for user_id in known},
+        settings={name: before.settings.get(name) for name in target.settings},
+        joins=target.joins,
+    )
+
+
+def tightens(target: Target, before: Queue) -> bool:
+    """Whether the queue's own settings are to be written last: a lower overflow threshold narrows the queue."""
+    wanted, held = target.settings.get("overflow_threshold"), before.overflow_threshold
+    return isinstance(wanted, float | int) and held is not None and wanted < held and not same(wanted, held)
+
+
 def settings_to_write(target: Target, held: Queue) -> dict[str, Setting]:
-    """The queue's own settings that differ from the target."""
-    return {name: value for name, value in target.settings.items() if not same(held.settings.get(name), value)}
+    """The queue's own settings that differ from the target; None is to hold none."""
+    return {name: value for name, value in target.settings.items() if not holds(held.settings.get(name), value)}
 
 
 def require_members(requested: Mapping[str, float], queue: Queue) -> None:
@@ -170,7 +196,7 @@ def members_to_write(target: Target, before: Queue, *, raise_first: bool) -> lis
     changed = [
         member
         for member in before.members
-        if member.user_id in target.values and not same(member.value, target.values[member.user_id])
+        if member.user_id in target.values and not holds(member.value, target.values[member.user_id])
     ]
     return sorted(changed, key=lambda m: (target.weights[m.user_id] > (m.weight or 0.0)) != raise_first)
 
@@ -178,7 +204,7 @@ def members_to_write(target: Target, before: Queue, *, raise_first: bool) -> lis
 def unsettled(target: Target, held: Queue) -> list[str]:
     """The members whose value, as read back, is not the target's, sorted; one who left the queue is among them."""
     values = {member.user_id: member.value for member in held.members}
-    return sorted(member for member, value in target.values.items() if not same(values.get(member), value))
+    return sorted(user for user, value in target.values.items() if user not in values or not holds(values[user], value))
 
 
 def balance_accuracy(requested: Mapping[str, float], held: Mapping[str, float | None]) -> float:

@@ -77,6 +77,20 @@ class RouteNotFound(RoutingWeightsError):
     title = "No such route"
 
 
+class BaselineNotFound(RoutingWeightsError):
+    """The queue has no baseline of this name."""
+
+    http_status = 404
+    title = "No such baseline"
+
+
+class NotRestorable(RoutingWeightsError):
+    """The distribution has no state that could be put back: it never came so far, or it is another queue's."""
+
+    http_status = 409
+    title = "There is nothing to put back"
+
+
 class DistributionNotFound(RoutingWeightsError):
     """No distribution has this id."""
 
@@ -148,6 +162,14 @@ class QueueChanged(RoutingWeightsError):
 
 class VerificationFailed(RoutingWeightsError):
     """What was read back differs from the plan: `details["members"]`."""
+
+
+class QueueBusy(RoutingWeightsError):
+    """Another distribution is running on the queue, longer than the plan would wait."""
+
+
+class Interrupted(RoutingWeightsError):
+    """The execution was aborted, timed out, or broke off: Recover closes its record."""
 
 
 # ---- our own services ------------------------------------------------------------------------------------------------

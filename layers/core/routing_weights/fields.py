@@ -7,6 +7,9 @@ from pydantic import Field, StringConstraints
 GenesysId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$", strict=True)]
 """An id that is safe in a URL path: letters, digits, `-` and `_`, 1 to 64 of them."""
 
+DISTRIBUTION_ID = r"^[^\s/]{1,80}$"
+"""An execution's name."""
+
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
 """A finite number in [0, 1]; booleans and numbers in strings are refused."""
 

@@ -27,7 +27,8 @@ def accept(run: Run, text: str | bytes, trail: AuditTrail) -> tuple[Run, Plan]:
     except PlanInvalid as invalid:
         _record_refusal(run, _queue_id(text), invalid, trail)
         raise
-    return run.model_copy(update={"queue_id": plan.queue_id, "dry_run": plan.dry_run}), plan
+    known = {"queue_id": plan.queue_id, "dry_run": plan.dry_run, "wait_for_lock_s": plan.wait_for_lock_s}
+    return run.model_copy(update=known), plan
 
 
 def accept_input(run: Run, execution_input: Any, trail: AuditTrail, documents: Documents) -> tuple[Run, Plan]:

@@ -6,13 +6,13 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import ROUND_FLOOR, Context, Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from routing_weights import strict_json
 from routing_weights.errors import PlanInvalid
-from routing_weights.fields import LINE, GenesysId, Line, Share
+from routing_weights.fields import DISTRIBUTION_ID, LINE, GenesysId, Line, Share
 from routing_weights.strategies import ActuatorName, OverflowGroup, strategies
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 
@@ -26,6 +26,15 @@ PATTERNS = {
     "overflow_groups": "an id is 1 to 64 letters, digits, '-' and '_'",
 }
 """What a field's pattern says, in words."""
+
+
+class Restores(BaseModel):
+    """Which state a plan puts back, instead of applying its weights."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    distribution_id: Annotated[str, StringConstraints(pattern=DISTRIBUTION_ID, strict=True)]
+    image: Literal["before", "after"] = "before"
 
 
 class Plan(BaseModel):
@@ -73,6 +82,14 @@ class Plan(BaseModel):
         default=None, description="The queue's wrap-up time-out in seconds. Left alone when absent."
     )
     normalize: bool = Field(default=False, description="Scale weights proportionally when they sum to more than 1.")
+    restores: Restores | None = Field(
+        default=None,
+        description="Put back what the queue held before, or after, a distribution whose plan this is again: the "
+        "values of its members and the settings that it set. The API's restore routes write this.",
+    )
+    wait_for_lock_s: Annotated[int, Field(ge=0, le=3600, strict=True)] = Field(
+        default=0, description="How long to wait, in seconds, while another distribution is running on the queue."
+    )
     dry_run: bool = Field(default=False, description="Validate and project, write nothing to Genesys.")
     requested_by: Line | None = Field(default=None, description="Who wants this, for the audit record.")
     reason: Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=LINE, strict=True)] | None = Field(
@@ -82,7 +99,7 @@ class Plan(BaseModel):
     @model_validator(mode="after")
     def _sum_is_at_most_one(self) -> Self:
         total = weight_sum(self.member_weights)
-        if total > 1 and not self.normalize:
+        if total > 1 and not self.normalize and not self.restores:
             raise ValueError(f"the weights sum to {total:.12g}, more than 1: lower them, or set normalize to true")
         return self
 

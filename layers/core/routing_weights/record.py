@@ -1,5 +1,6 @@
 """What the audit records say. Pure: what was stored and read back goes in, the record comes out."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,13 @@ from routing_weights.run import Outcome, Run
 from routing_weights.strict_json import Problem
 
 OPENED, CLOSED = "0-opened", "9-closed"
+
+FAILED_WRITING = {
+    Status.QUEUE_UPDATE_FAILED,
+    Status.MEMBER_UPDATE_FAILED,
+    Status.VERIFICATION_FAILED,
+    Status.INTERRUPTED,
+}
 
 Record = dict[str, Any]
 
@@ -53,6 +61,7 @@ def closed(
     before: Queue | None,
     projection: dict[str, Any] | None,
     actuation: dict[str, Any] | None,
+    restore: dict[str, Any] | None,
     after: Queue | None,
     at: datetime,
 ) -> Record:
@@ -67,19 +76,40 @@ def closed(
         "errors": outcome.errors(),
         "projection": projection,
         "actuation": actuation,
+        "restore": _restore(outcome, before, restore),
         "before_image": f"distributions/{run.distribution_id}/before.json" if before else None,
         **_who(run),
         **(_asked(plan) if plan else {}),
     }
-    if plan and before and after:
+    named = _named(plan, actuation) if plan else {}
+    # Where an earlier state is put back, a member may have held nothing: there is no weight to ask for.
+    requested = {member: weight for member, weight in named.items() if weight is not None}
+    if requested:
+        record["requested_weights"] = requested
+    if named and before and after:
         held = after.weights()
         record |= {
-            "applied_weights": {member: held.get(member) for member in plan.weights},
+            "applied_weights": {member: held.get(member) for member in requested},
             "applied_overflow_threshold": after.overflow_threshold,
-            "balance_accuracy": round(balance_accuracy(plan.weights, held), 9),
-            "changes": _changes(plan, before, after),
+            "balance_accuracy": round(balance_accuracy(requested, held), 9) if requested else None,
+            "changes": _changes(named, before, after),
         }
     return record
+
+
+def _restore(outcome: Outcome, before: Queue | None, restore: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What a restoration came to; one that never said so has failed, where there was something to put back."""
+    if restore is None and before and outcome.status in FAILED_WRITING:
+        return {"outcome": "failed", "restored": 0, "unrestored": [], "edited": []}
+    return {name: value for name, value in restore.items() if name != "left"} if restore else None
+
+
+def _named(plan: Plan, actuation: dict[str, Any] | None) -> Mapping[str, float | None]:
+    """The weights that are asked for: the plan's, or those of the state that it puts back, None for no value at all."""
+    if plan.restores is None:
+        return plan.weights
+    members = (actuation or {"members": {}})["members"]
+    return {member: None if line["value"] is None else line["requested"] for member, line in members.items()}
 
 
 def _who(run: Run) -> Record:
@@ -94,7 +124,8 @@ def _who(run: Run) -> Record:
 def _asked(plan: Plan) -> Record:
     return {
         "queue_id": plan.queue_id,
-        "requested_weights": plan.weights,
+        "requested_weights": {} if plan.restores else plan.weights,
+        "restores": plan.restores.model_dump() if plan.restores else None,
         "submitted_weights": plan.member_weights if plan.weights != plan.member_weights else None,
         "overflow_threshold": plan.overflow_threshold,
         "utilization_target": plan.utilization_target,
@@ -106,7 +137,7 @@ def _asked(plan: Plan) -> Record:
     }
 
 
-def _changes(plan: Plan, before: Queue, after: Queue) -> list[dict[str, Any]]:
+def _changes(requested: Mapping[str, float | None], before: Queue, after: Queue) -> list[dict[str, Any]]:
     """What differs from the before-image, the queue's own settings first, then member by member."""
     settings = [
         {"setting": name, "before": before.settings.get(name), "after": after.settings.get(name)}
@@ -114,11 +145,11 @@ def _changes(plan: Plan, before: Queue, after: Queue) -> list[dict[str, Any]]:
         if before.settings.get(name) != after.settings.get(name)
     ]
     old, new = ({member.user_id: member for member in queue.members} for queue in (before, after))
-    changes = [_change(member, weight, old.get(member), new.get(member)) for member, weight in plan.weights.items()]
+    changes = [_change(member, weight, old.get(member), new.get(member)) for member, weight in requested.items()]
     return settings + [change for change in changes if change]
 
 
-def _change(member: str, requested: float, old: Member | None, new: Member | None) -> dict[str, Any]:
+def _change(member: str, requested: float | None, old: Member | None, new: Member | None) -> dict[str, Any]:
     """One member's change; empty where it holds what it held."""
     was, now = old.value if old else None, new.value if new else None
     if was == now or same(was, now):

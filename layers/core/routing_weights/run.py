@@ -30,6 +30,7 @@ class Run(BaseModel):
     started_at: datetime
     queue_id: str = ""
     dry_run: bool = False
+    wait_for_lock_s: int = 0
     origin: Origin = Origin()
 
     def latency_ms(self, now: datetime) -> int:

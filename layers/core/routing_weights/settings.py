@@ -80,6 +80,9 @@ class Genesys(Settings):
 
 class GenesysCaller(Documented, Genesys):
     token_function: str
+    budget_table: str
+    requests_per_minute: float = Field(ge=0, allow_inf_nan=False)
+    reserved_for_others: float = Field(ge=0, le=0.9)
     actuator: Literal["ring", "proficiency", "joined"] = "ring"
 
     @property
@@ -89,13 +92,32 @@ class GenesysCaller(Documented, Genesys):
 
 class PlansSettings(Audited):
     state_machine_arn: str
+    baselines_table: str
 
 
-class PatchSettings(GenesysCaller):
+class SkillSettings(GenesysCaller):
     skills_table: str
 
 
-class ProjectSettings(PatchSettings):
+class PatchSettings(SkillSettings):
+    locks_table: str
+
+
+class RestoreSettings(GenesysCaller):
+    locks_table: str
+    verify_timeout_s: float = Field(ge=0)
+
+
+class RecoverSettings(Audited):
+    locks_table: str
+
+
+class SweepSettings(RecoverSettings):
+    state_machine_arn: str
+    recover_state_machine_arn: str
+
+
+class ProjectSettings(SkillSettings):
     forecast_table: str
     saturation_limit: float = Field(gt=0, le=1)
     default_projected_load: OptionalErlangs = None

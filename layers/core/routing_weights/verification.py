@@ -1,19 +1,31 @@
 """Reading back: an accepted write may become readable a second or two later. No AWS, no HTTP."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from routing_weights.distribution import Queue, Target, settings_to_write, unsettled
+from routing_weights.distribution import Member, Queue, Target, settings_to_write, unsettled
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0
-SETTLING_S = 2.0
-"""How long accepted writes are given before the read-back that follows a failed one."""
 
 
 class Readable(Protocol):
     def read_queue(self, queue_id: str) -> Queue: ...
 
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue: ...
+
+
+class Writable(Readable, Protocol):
+    """What a restoration needs of a contract (genesys.contracts.Contract)."""
+
+    @property
+    def per_write(self) -> int: ...
+
+    @property
+    def raise_first(self) -> bool: ...
+
+    def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None: ...
+
+    def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None: ...
 
 
 def settle(
@@ -37,12 +49,6 @@ def settle(
         settled = not settings_to_write(target, queue)
         queue = genesys.read_again(queue, unsettled(target, queue)) if settled else genesys.read_queue(queue_id)
     return queue
-
-
-def after_failure(genesys: Readable, queue_id: str, *, timeout_s: float, sleep: Callable[[float], None]) -> Queue:
-    """Read the queue once, after a short time for what was accepted to become readable."""
-    sleep(min(SETTLING_S, timeout_s))
-    return genesys.read_queue(queue_id)
 
 
 def unverified(target: Target, queue: Queue) -> list[str]:

@@ -57,6 +57,14 @@ class GenesysClient:
         headers = {"X-Genesys-Idempotency-Key": idempotency_key} if idempotency_key else {}
         self._send(method, path, json=body, headers=headers)
 
+    def delete(self, path: str) -> None:
+        """Take away what is at `path`; that it is gone already is fine."""
+        try:
+            self._send("DELETE", path)
+        except GenesysRefused as error:
+            if error.details["http_status"] != requests.codes.not_found:
+                raise
+
     def _send(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, **parts: Any
     ) -> requests.Response:

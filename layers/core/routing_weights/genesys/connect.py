@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from routing_weights.genesys.transport import Deadline, Transport
 from routing_weights.plan import Plan
 from routing_weights.run import Run
 from routing_weights.settings import GenesysCaller, TokenSettings
+from routing_weights.store.budget import RequestBudget
 from routing_weights.store.secrets import JsonSecret, TokenFunction
 
 RESERVE_S = 12.0
@@ -36,6 +38,16 @@ def _tokens(settings: GenesysCaller) -> StoredTokens:
     return StoredTokens(JsonSecret(settings.token_secret), TokenFunction(settings.token_function).refresh)
 
 
+@cache
+def _budget(settings: GenesysCaller) -> RequestBudget | None:
+    """The token's secret names the OAuth client: a deployment has one of each."""
+    if not settings.requests_per_minute:
+        return None
+    return RequestBudget(
+        settings.budget_table, settings.token_secret, settings.requests_per_minute, settings.reserved_for_others
+    )
+
+
 def deadline(context: Any, run: Run | None = None) -> Deadline:
     left = context.get_remaining_time_in_millis() / 1000 - RESERVE_S
     give_up = run.started_at.timestamp() + MAX_RUN_S if run else math.inf
@@ -47,14 +59,20 @@ def has_time(context: Any) -> bool:
     return bool(context.get_remaining_time_in_millis() / 1000 > 2 * RESERVE_S)
 
 
-def contract(settings: GenesysCaller, context: Any, run: Run, plan: Plan) -> Contract:
+def contract(
+    settings: GenesysCaller, context: Any, run: Run, plan: Plan, fence: Callable[[], None] | None = None
+) -> Contract:
     """The deployment's contract for one plan, authorised, with the time that `context` leaves.
+
+    `fence` raises where the run may write no more: see Transport.
 
     Raises:
         PlanNotApplicable: the plan's actuator lacks something.
     """
     actuation = resolve(plan, deployed=settings.deployed_actuator)
-    transport = Transport(_session(), deadline(context, run), settings.max_retry_after_s)
+    transport = Transport(
+        _session(), deadline(context, run), settings.max_retry_after_s, budget=_budget(settings), fence=fence
+    )
     if settings.genesys_contract == "platform":
         client = GenesysClient(settings.api_url, _tokens(settings), transport, platform.needs)
         return platform.PlatformContract(client, actuation)

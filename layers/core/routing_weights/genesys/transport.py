@@ -3,10 +3,10 @@
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 import requests
 from aws_lambda_powertools import Logger
@@ -23,6 +23,8 @@ MAX_PAUSES = 20
 """For 429 answers that do say: pauses slept in a row for one request."""
 BACKOFF_BASE_S = 0.25
 BACKOFF_CAP_S = 5.0
+FENCE_S = 0.25
+"""How long before its slot a write asks its fence: that takes the store's time, and the slot must not be missed."""
 
 _HTTP_TOO_MANY, _HTTP_SERVER_ERROR = 429, 500
 
@@ -37,6 +39,18 @@ class Deadline:
     """On the wall clock. After it a pause is no longer worth waiting for: the run fails, and says so."""
 
 
+class Budget(Protocol):
+    """What all who use one OAuth client may send together (store.budget)."""
+
+    def reserve(self, longest_wait_s: float, slots: int = 1) -> Sequence[float]:
+        """Seconds from now to each of `slots` in a row, the first at most `longest_wait_s`; else RateLimited."""
+        ...
+
+    def limited(self, retry_after_s: float | None) -> None: ...
+
+    def seen(self, headers: Mapping[str, str]) -> None: ...
+
+
 @dataclass
 class Transport:
     """Sends one request at a time; clock, sleep and randomness are passed in, so tests neither wait nor guess."""
@@ -48,15 +62,24 @@ class Transport:
     wall_clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
+    budget: Budget | None = None
+    """Without one, nothing is paced."""
+    fence: Callable[[], None] | None = None
+    """Called right before every attempt that may change something; raises where the run may write no more."""
+    _slots: list[float] = field(default_factory=list, init=False)
+    """When the next requests may be sent, on the monotonic clock."""
+    _begun: bool = field(default=False, init=False)
 
     def send(self, what: str, method: str, url: str, **parts: Any) -> requests.Response:
         """The answer that no retry would change: anything but 429 and 5xx. `what` names the request in messages.
 
-        A `json` that can be called is called before every attempt: it says what to send at that moment.
+        A `json` that can be called is called before every attempt: it says what to send at that moment. It may send
+        a request itself, so it and the attempt get slots of the budget in a row, and nobody waits between the two.
 
         Raises:
             GenesysUnavailable: lost connections, 5xx or 429 until the attempts or the deadline ran out.
-            RateLimited: Genesys asks for a pause longer than `max_retry_after_s`, or than the deadline leaves.
+            RateLimited: Genesys or the budget asks for a pause longer than `max_retry_after_s` (twice as long once a
+                request was sent: who has begun goes before who has not), or than the deadline leaves.
         """
         failures = limited = 0
         while True:
@@ -69,7 +92,10 @@ class Transport:
             if response.status_code == _HTTP_TOO_MANY:
                 limited += 1
                 self._pause(what, response, limited)
-            elif response.status_code >= _HTTP_SERVER_ERROR:
+                continue
+            if self.budget:
+                self.budget.seen(response.headers)
+            if response.status_code >= _HTTP_SERVER_ERROR:
                 asked = retry_after_s(response.headers, now=self.wall_clock())
                 failures = self._back_off(what, failures, f"status {response.status_code}", at_least=asked or 0.0)
             else:
@@ -77,13 +103,48 @@ class Transport:
 
     def _once(self, what: str, method: str, url: str, parts: dict[str, Any]) -> requests.Response:
         if callable(parts.get("json")):
-            parts = {**parts, "json": parts["json"]()}
+            self._reserve(what, slots=2)
+            parts = {**parts, "json": self._asked(parts["json"])}
+        self._reserve(what)
+        if self.fence and method != "GET":
+            self._await_slot(early_s=FENCE_S)
+            self.fence()
+        self._await_slot()
+        self._slots = self._slots[1:]
+        timeout = (CONNECT_TIMEOUT_S, min(READ_TIMEOUT_S, max(self._time_left(what), 1.0)))
+        # A redirect would carry the token to another host.
+        return self.session.request(method, url, timeout=timeout, allow_redirects=False, **parts)
+
+    def _time_left(self, what: str) -> float:
         left = self.deadline.at - self.clock()
         if left <= 0:
             raise GenesysUnavailable(f"There was no time left for {what}.")
-        timeout = (CONNECT_TIMEOUT_S, min(READ_TIMEOUT_S, max(left, 1.0)))
-        # A redirect would carry the token to another host.
-        return self.session.request(method, url, timeout=timeout, allow_redirects=False, **parts)
+        return left
+
+    def _asked(self, body: Callable[[], Any]) -> Any:
+        try:
+            return body()
+        except BaseException:
+            self._slots.clear()  # a slot must not be used much later than its time
+            raise
+
+    def _reserve(self, what: str, slots: int = 1) -> None:
+        """Have a slot for the next request, and for those after it."""
+        if self.budget is None or self._slots:
+            return
+        patience = self.max_retry_after_s * (2 if self._begun else 1)
+        try:
+            waits = self.budget.reserve(min(patience, self._time_left(what)), slots)
+        except RateLimited as limited:
+            self._leave_waiting_to_the_state_machine(what, limited.details["retry_after_s"], who="The request budget")
+        now = self.clock()
+        self._slots = [now + wait for wait in waits]
+        self._begun = True
+
+    def _await_slot(self, early_s: float = 0.0) -> None:
+        wait = self._slots[0] - early_s - self.clock() if self._slots else 0.0
+        if wait > 0:
+            self.sleep(wait)
 
     def _back_off(self, what: str, failures: int, reason: str, *, at_least: float = 0.0) -> int:
         """Sleep exponentially longer with full jitter; returns the number of failures so far."""
@@ -109,6 +170,8 @@ class Transport:
     def _pause(self, what: str, response: requests.Response, limited: int) -> None:
         """Sleep for as long as Genesys asks, or raise RateLimited where that is for the state machine to wait."""
         asked = retry_after_s(response.headers, now=self.wall_clock())
+        if self.budget:
+            self.budget.limited(asked)
         if limited >= (MAX_ATTEMPTS if asked is None else MAX_PAUSES):
             raise GenesysUnavailable(
                 f"Genesys still limits the rate at attempt {limited} of {what}. "
@@ -123,14 +186,14 @@ class Transport:
         logger.info("Genesys limits the rate, sleeping", request=what, wait_s=round(wait, 3))
         self.sleep(wait)
 
-    def _leave_waiting_to_the_state_machine(self, what: str, wait: float) -> None:
+    def _leave_waiting_to_the_state_machine(self, what: str, wait: float, who: str = "Genesys") -> NoReturn:
         seconds = math.ceil(wait)
         if self.wall_clock() + seconds > self.deadline.give_up_at:
             raise GenesysUnavailable(
-                f"Genesys still asks to wait, {seconds} s before {what}, longer than a run may take. "
+                f"{who} still asks to wait, {seconds} s before {what}, longer than a run may take. "
                 "Send the plan again when other integrations are quieter, or ask Genesys for a higher limit."
             )
-        raise RateLimited(f"Genesys asks to wait {seconds} s before {what}.", retry_after_s=seconds)
+        raise RateLimited(f"{who} asks to wait {seconds} s before {what}.", retry_after_s=seconds)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:

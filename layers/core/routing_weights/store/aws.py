@@ -13,15 +13,20 @@ if TYPE_CHECKING:
 
 
 @cache
-def client(service: str) -> Any:
-    """One client per service and process, with time-outs below every function's own."""
+def client(service: str, *, hurried: bool = False) -> Any:
+    """One client per service and process, with time-outs below every function's own.
+
+    A `hurried` one gives up within seconds: for what is asked before every request, and can be done without.
+    """
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
     # The token function may take 30 s, and who gave up on it would ask it again; the others answer at once.
     patience_s = 35 if service == "lambda" else 10
-    retries: Any = {"mode": "standard", "total_max_attempts": 4}
-    return boto3.client(service, config=Config(connect_timeout=3, read_timeout=patience_s, retries=retries))  # type: ignore[call-overload]
+    connect_s, patience_s = (1, 2) if hurried else (3, patience_s)
+    retries: Any = {"mode": "standard", "total_max_attempts": 2 if hurried else 4}
+    config = Config(connect_timeout=connect_s, read_timeout=patience_s, retries=retries)
+    return boto3.client(service, config=config)  # type: ignore[call-overload]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from routing_weights.errors import StoreUnavailable
 from routing_weights.plan import Plan
 from routing_weights.store.aws import client, reported
 
-Name = Literal["plan", "before", "actuation", "projection", "after"]
+Name = Literal["plan", "before", "actuation", "projection", "after", "restore"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Documents:
     def get(self, distribution_id: str, name: Name) -> Any:
         return self.resolve(f"distributions/{distribution_id}/{name}.json")
 
-    def find(self, distribution_id: str, name: Name) -> Any | None:
+    def find(self, distribution_id: str, name: Name | str) -> Any | None:
         """Like `get`, None where the run never came so far."""
         text = self._find(f"distributions/{distribution_id}/{name}.json")
         return None if text is None else json.loads(text)

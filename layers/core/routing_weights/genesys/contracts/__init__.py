@@ -40,6 +40,10 @@ class Contract(Protocol):
         """Set what is given. Raises QueueChanged, and sends nothing, where somebody else changed the queue."""
         ...
 
+    def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None:
+        """Give the named settings what they held in the before-image, and change nothing else of the queue."""
+        ...
+
     def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None:
         """Give at most `per_write` members their values, and change nothing else of them.
 

@@ -113,7 +113,7 @@ class PlatformContract:
         on_queue = (status_of(entity) or status_of(user)) != "OFF_QUEUE"
         match self.actuation.actuator.name:
             case "ring":
-                value: float | bool | None = number({"ringNumber": 1} | entity, "ringNumber")
+                value: float | bool | None = int(number({"ringNumber": 1} | entity, "ringNumber") or 1)
             case "joined":
                 value = joined
             case _:
@@ -148,7 +148,8 @@ class PlatformContract:
             try:
                 skill = self.client.get(f"/api/v2/routing/skills/{wanted}")
             except GenesysRefused as error:
-                if not not_found(error):
+                # What is not shaped like an id of theirs may be refused instead of not found.
+                if error.details.get("http_status") not in {400, 404}:
                     raise
             else:
                 return [skill] if isinstance(skill, dict) and _is_active(skill) else []
@@ -234,7 +235,7 @@ class PlatformContract:
         """What the reader of a dry run has to know: where a value will have no effect."""
         will = {**before.settings, **target.settings}
         name, notes = self.actuation.actuator.name, []
-        rings, last = will["bullseye_rings"], max(target.values.values())
+        rings, last = will["bullseye_rings"], max(value or 0 for value in target.values.values())
         if name == "ring" and isinstance(rings, int | float) and last > max(rings, 1):
             notes.append(
                 f"The queue has {rings:g} bullseye rings and the plan uses ring {last}: a ring that the queue does not "
@@ -267,6 +268,22 @@ class PlatformContract:
         except _Held:
             return
 
+    def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None:  # noqa: ARG002 - absolute
+        """PUT the queue as it is at that moment, with what it held before where it still holds what we wrote."""
+
+        def body() -> Entity:
+            document = QueueDocument(get_queue(self.client, before.queue_id), self.actuation)
+            now = document.settings()
+            ours = [name for name in names if same(now.get(name), target.settings[name])]
+            if not ours:
+                raise _Held
+            return document.put_back(before.native["raw"], ours)
+
+        try:
+            self._insist(lambda: self.client.write("PUT", queue_path(before.queue_id), body), held=lambda: False)
+        except _Held:
+            return
+
     def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None:  # noqa: ARG002 - absolute
         def send() -> None:
             if self.actuation.actuator.name == "joined":
@@ -288,8 +305,11 @@ class PlatformContract:
 
         self._insist(send, held=held)
 
-    def _put_proficiency(self, member: Member, skill_id: str, value: float) -> None:
+    def _put_proficiency(self, member: Member, skill_id: str, value: float | None) -> None:
         path = f"/api/v2/users/{member.user_id}/routingskills"
+        if value is None:
+            self.client.delete(f"{path}/{skill_id}")
+            return
         assigned = member.value is not None
         if assigned or not self._assigns:
             try:

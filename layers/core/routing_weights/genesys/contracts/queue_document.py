@@ -75,7 +75,27 @@ class QueueDocument:
 
     def merged(self, settings: Mapping[str, Setting]) -> Entity:
         """The whole queue with nothing changed but `settings`."""
-        return self.raw | {FIELDS[name]: self._field(name, value) for name, value in settings.items()}
+        fields = {FIELDS[name]: self._field(name, value) for name, value in settings.items()}
+        return {name: value for name, value in (self.raw | fields).items() if name not in fields or value is not None}
+
+    def put_back(self, read: Entity, names: Collection[str]) -> Entity:
+        """The whole queue with the named settings as they were `read`; a field that was not there is taken out."""
+        body = dict(self.raw)
+        then = QueueDocument(read, self.actuation).settings()
+        for name in names:
+            held = then[name]
+            if name == "overflow_threshold" and held is None:
+                rules = [rule for rule in self._rules if not self._is_ours(rule)]
+                body[FIELDS[name]] = {**body[FIELDS[name]], "rules": rules}
+            elif name == "wrap_up_timeout_s" and held is None:
+                body[FIELDS[name]] = {k: v for k, v in (body.get(FIELDS[name]) or {}).items() if k != "timeoutMs"}
+            elif name in {"overflow_threshold", "wrap_up_timeout_s"} and held is not None:
+                body[FIELDS[name]] = self._field(name, held)
+            else:
+                body[FIELDS[name]] = read.get(FIELDS[name])
+            if body[FIELDS[name]] is None or (FIELDS[name] not in read and body[FIELDS[name]] in ({}, {"rules": []})):
+                del body[FIELDS[name]]
+        return body
 
     def require_unchanged(self, read: Entity, settings: Collection[str]) -> None:
         """Raise QueueChanged where somebody else wrote the queue since it was `read`, or what `settings` would touch.
@@ -106,15 +126,20 @@ class QueueDocument:
         held = self.raw.get(FIELDS[name]) or {}
         if name == "wrap_up_timeout_s":
             return {**held, "timeoutMs": round(1000 * float(value or 0))}
+        if name == "bullseye_rings" and not value:
+            return None
         if name == "bullseye_rings":
             timeouts = self.actuation.strategy.bullseye_timeouts_s
             rings = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": t}]} for t in timeouts]
             return {**held, "rings": [*rings, {"expansionCriteria": []}]}
         if name == "overflow_threshold":
-            return {**held, "rules": self._rules_with(value)}
+            rules = self._rules_with(value)
+            return {**held, "rules": rules} if rules or held.keys() - {"rules"} else None
         return value
 
     def _rules_with(self, threshold: Setting) -> list[Entity]:
+        if threshold is None:
+            return [rule for rule in self._rules if not self._is_ours(rule)]
         if any(map(self._is_ours, self._rules)):
             return [{**rule, "conditionValue": threshold} if self._is_ours(rule) else rule for rule in self._rules]
         groups = [{"id": group.id, "type": group.type} for group in self.actuation.overflow_groups]

@@ -91,14 +91,21 @@ class ScoreContract:
 
     def write_queue(self, before: Queue, settings: Mapping[str, Setting], key: str) -> None:
         body = {FIELDS[name]: value for name, value in settings.items()}
+        if isinstance(timeout := body.get("wrapUpTimeout"), float) and timeout.is_integer():
+            body["wrapUpTimeout"] = int(timeout)  # whole seconds, as they were read
         self.client.write("PATCH", queue_path(before.queue_id), body, idempotency_key=key)
+
+    def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None:  # noqa: ARG002
+        held = {name: before.settings[name] for name in names if before.settings[name] is not None}
+        if held:
+            self.write_queue(before, held, key)
 
     def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None:
         (member,) = members
         body = {
             "user_id": member.user_id,
             "routing_type": member.native["routing_type"],
-            "score": target.values[member.user_id],
+            "score": target.values[member.user_id] or 0.0,  # a score cannot be taken away
         }
         path = f"{queue_path(before.queue_id)}/members/{member.user_id}"
         self.client.write("PATCH", path, body, idempotency_key=key)

@@ -1,0 +1,57 @@
+"""A plan that puts an earlier state back: its target is what a distribution's image held. No AWS, no HTTP."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Protocol
+
+from routing_weights.actuation import not_applicable
+from routing_weights.distribution import Queue, Target, image
+from routing_weights.plan import Plan
+
+Find = Callable[[str, str], Any]
+"""Distribution id and name of a document -> the document, None where there is none."""
+
+
+class Targeting(Protocol):
+    def target(self, plan: Plan, before: Queue) -> Target: ...
+
+
+def target_of(genesys: Targeting, plan: Plan, queue: Queue, find: Find) -> Target:
+    """What `queue` will hold once `plan` is applied: its weights, or the state that it puts back.
+
+    Raises:
+        PlanNotApplicable: the state to put back is not on record, or another queue's.
+    """
+    if plan.restores is None:
+        return genesys.target(plan, queue)
+    wanted = _held_then(genesys, plan, find)
+    present = {member.user_id for member in queue.members}
+    settings = {name: value for name, value in wanted.settings.items() if _can_be_set(name, value)}
+    return replace(
+        wanted,
+        weights=_of(wanted.weights, present),
+        values=_of(wanted.values, present),
+        settings=settings,
+    )
+
+
+def _held_then(genesys: Targeting, plan: Plan, find: Find) -> Target:
+    assert plan.restores is not None  # noqa: S101  only asked then
+    run, which = plan.restores.distribution_id, plan.restores.image
+    documents = [find(run, name) for name in ("plan", "before", which)]
+    if None in documents or documents[1]["queue_id"] != plan.queue_id:
+        message = f"no state {which} distribution {run} is on record for queue {plan.queue_id}"
+        raise not_applicable("restores", message, "image_unknown")
+    earlier = Plan.model_validate(documents[0])
+    before, then = map(Queue.from_json, documents[1:])
+    # Which members and settings: those that the distribution was to change.
+    return image(then, target_of(genesys, earlier, before, find))
+
+
+def _of(values: Mapping[str, Any], members: set[str]) -> dict[str, Any]:
+    return {member: value for member, value in values.items() if member in members}
+
+
+def _can_be_set(name: str, value: Any) -> bool:
+    """A time-out that Genesys did not hold cannot be taken away; a rule or rings can."""
+    return value is not None or name == "overflow_threshold"

@@ -1,0 +1,198 @@
+"""What executions left behind: locks whose owner is over, and records that nobody closed."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from routing_weights.distribution import Status
+from routing_weights.errors import QueueBusy
+from routing_weights.record import CLOSED, OPENED
+from routing_weights.run import Origin, Run
+from routing_weights.store.audit import AuditTrail
+from routing_weights.store.aws import client, reported
+
+RECOVERY_S = 60
+"""How long a plan waits for the recovery of the run before it, whatever it says about waiting."""
+LOOK_BACK = timedelta(days=1)
+LISTED = 100
+MAY_HAVE_WRITTEN = {
+    Status.INTERRUPTED,
+    Status.QUEUE_UPDATE_FAILED,
+    Status.MEMBER_UPDATE_FAILED,
+    Status.VERIFICATION_FAILED,
+}
+OVER = ("FAILED", "TIMED_OUT", "ABORTED")
+_UNRECORDED = re.compile(r"The outcome (\w+) could not be recorded")
+
+
+@dataclass(frozen=True)
+class Recovery:
+    locks_table: str
+    trail: AuditTrail
+    recover_state_machine_arn: str
+
+    def unblock(self, run: Run, now: datetime) -> int:
+        """How many seconds to wait before `run` tries to lock its queue again; a dead holder's recovery is started.
+
+        Raises:
+            QueueBusy: the plan does not want to wait (any longer).
+        """
+        holder = self._holder(run.queue_id)
+        if holder is None:
+            return 1
+        waited = (now - run.started_at).total_seconds()
+        running, recovering = _execution(holder)["status"] == "RUNNING", self._is_recovery(holder)
+        if not running:
+            self.start(holder, run.queue_id)
+        patience = max(run.wait_for_lock_s, RECOVERY_S) if recovering or not running else run.wait_for_lock_s
+        if waited >= patience:
+            raise QueueBusy(
+                f"Another distribution, {holder.rpartition(':')[2]}, is running on queue {run.queue_id}. Nothing was "
+                "written; send the plan again when it has ended, or let it wait with wait_for_lock_s."
+            )
+        return max(1, min(2, int(patience - waited)))
+
+    def begin(self, execution_arn: str, me: str, queue_id: str = "") -> dict[str, Any]:
+        """What is left to do for an execution that is over, with its lock taken over by `me`.
+
+        `queue_id` is the queue of the lock that led here: an execution that nobody knows any more cannot say it.
+
+        `{restore, open, locked, run, outcome}`: whether to put something back, whether its record is open, whether its
+        lock is now ours.
+        """
+        dead, execution_arn = execution_arn, self._origin_of(execution_arn)
+        execution = _execution(execution_arn)
+        nothing = {"restore": False, "open": False, "locked": False}
+        if execution["status"] not in (*OVER, "SUCCEEDED") or (
+            dead != execution_arn and _execution(dead)["status"] == "RUNNING"
+        ):
+            return nothing
+        name = execution_arn.rpartition(":")[2]
+        records = self.trail.find(name)
+        opening = records.get(OPENED, {})
+        run = Run(
+            distribution_id=name,
+            execution_arn=execution_arn,
+            started_at=execution.get("startDate") or opening.get("started_at") or datetime.now(UTC),
+            queue_id=opening.get("queue_id") or queue_id,
+            origin=Origin(door=opening.get("door") or "execution", caller=opening.get("caller") or ""),
+        )
+        outcome = _outcome(execution)
+        locked = bool(run.queue_id) and self._take_over(run.queue_id, {dead, execution_arn, me}, me)
+        holder = None if locked or not run.queue_id else self._holder(run.queue_id)
+        if holder and self._is_recovery(holder):  # the record is its to close; what it leaves open, the sweeper finds
+            return nothing
+        is_open = CLOSED not in records
+        return {
+            # Writes happen under the lock only, and a run that had verified them or came to none is not put back.
+            "restore": locked and is_open and outcome["status"] in MAY_HAVE_WRITTEN,
+            "open": is_open,
+            "locked": locked,
+            "run": run.model_dump(mode="json"),
+            "outcome": outcome,
+        }
+
+    def start(self, execution_arn: str, queue_id: str = "") -> None:
+        """Start the recovery of an execution; a second one for the same finds the lock taken, or nothing to do."""
+        with reported("start a recovery"):
+            client("stepfunctions").start_execution(
+                stateMachineArn=self.recover_state_machine_arn,
+                input=json.dumps({"executionArn": execution_arn, "queue_id": queue_id}),
+            )
+
+    def sweep(self, state_machine_arn: str, now: datetime) -> int:
+        """Start the recovery of whatever was left behind; how many there were."""
+        left = {holder: queue for holder, queue in self._holders() if _execution(holder)["status"] != "RUNNING"}
+        for arn in _over(state_machine_arn, now - LOOK_BACK):
+            if CLOSED not in self.trail.find(arn.rpartition(":")[2]):
+                left.setdefault(arn, "")
+        for arn, queue_id in left.items():
+            self.start(arn, queue_id)
+        return len(left)
+
+    def _is_recovery(self, execution_arn: str) -> bool:
+        return execution_arn.rpartition(":")[0] == self.recover_state_machine_arn.replace(
+            ":stateMachine:", ":execution:"
+        )
+
+    def _origin_of(self, execution_arn: str) -> str:
+        """The distribution that a recovery, itself over, was to recover; any other execution is its own."""
+        while self._is_recovery(execution_arn):
+            given = json.loads(_execution(execution_arn).get("input") or "{}")
+            if "executionArn" not in given:
+                break
+            execution_arn = given["executionArn"]
+        return execution_arn
+
+    def _holder(self, queue_id: str) -> str | None:
+        with reported("read the lock of the queue"):
+            answer = client("dynamodb").get_item(
+                TableName=self.locks_table, Key={"queue_id": {"S": queue_id}}, ConsistentRead=True
+            )
+        return answer["Item"]["holder"]["S"] if "Item" in answer else None
+
+    def _holders(self) -> Iterator[tuple[str, str]]:
+        """Each lock's holder and queue."""
+        start: dict[str, Any] = {}
+        while True:
+            with reported("read the locks"):
+                page = client("dynamodb").scan(TableName=self.locks_table, ConsistentRead=True, **start)
+            yield from ((item["holder"]["S"], item["queue_id"]["S"]) for item in page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def _take_over(self, queue_id: str, owners: set[str], me: str) -> bool:
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        names = {f":o{number}": {"S": owner} for number, owner in enumerate(sorted(owners))}
+        try:
+            with reported("take over the lock", expected=("ConditionalCheckFailedException",)):
+                client("dynamodb").update_item(
+                    TableName=self.locks_table,
+                    Key={"queue_id": {"S": queue_id}},
+                    UpdateExpression="SET holder = :me",
+                    ConditionExpression=f"holder IN ({', '.join(names)})",
+                    ExpressionAttributeValues={":me": {"S": me}, **names},
+                )
+        except ClientError:
+            return False
+        return True
+
+
+def _execution(arn: str) -> dict[str, Any]:
+    """The execution; one that Step Functions does not know (any more) is as good as aborted."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    try:
+        with reported("read the execution", expected=("ExecutionDoesNotExist", "InvalidArn")):
+            found: dict[str, Any] = dict(client("stepfunctions").describe_execution(executionArn=arn))
+    except ClientError:
+        return {"status": "ABORTED"}
+    return found
+
+
+def _over(state_machine_arn: str, since: datetime) -> Iterator[str]:
+    """The newest executions that failed or were ended, back to `since`."""
+    for status in OVER:
+        with reported("list the executions"):
+            page = client("stepfunctions").list_executions(
+                stateMachineArn=state_machine_arn, statusFilter=status, maxResults=LISTED
+            )
+        yield from (item["executionArn"] for item in page["executions"] if item["startDate"] >= since)
+
+
+def _outcome(execution: dict[str, Any]) -> dict[str, Any]:
+    """How the run is recorded: as it ended, where only its record is missing, else as interrupted."""
+    cause = str(execution.get("cause") or "")
+    unrecorded = _UNRECORDED.search(cause)
+    if unrecorded and unrecorded[1] in set(Status):
+        return {"status": unrecorded[1], "error": {"Error": "Interrupted", "Cause": cause}}
+    ended = {"ABORTED": "was aborted", "TIMED_OUT": "ran out of time"}.get(execution["status"], "broke off")
+    reason = f": {execution['error']} {cause}".rstrip() if execution.get("error") else ""
+    stopped = execution.get("stopDate") or datetime.now(UTC)
+    sentence = f"The execution {ended} at {stopped:%Y-%m-%dT%H:%M:%SZ}{reason}. See in the record what was put back."
+    return {"status": Status.INTERRUPTED.value, "error": {"Error": "Interrupted", "Cause": sentence}}

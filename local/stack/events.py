@@ -1,0 +1,72 @@
+"""EventBridge: what Step Functions tells when an execution ends, to the state machines whose rules want to know.
+
+moto sends no such event, and starts no target of a rule. Rules come from the template: `Events` of a state machine.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from moto.events.models import EventPattern
+
+from local.stack.errors import StackError
+from local.stack.template import STATE_MACHINE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from local.stack.template import Resource
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule and the state machine that it starts, with the part of the event that `input_path` names."""
+
+    machine_arn: str
+    pattern: Any
+    input_path: str
+
+    def input_for(self, event: dict[str, Any]) -> Any:
+        """What the machine is started with, None where the rule does not match."""
+        if not self.pattern.matches_event(event):
+            return None
+        return event if not self.input_path else event[self.input_path.removeprefix("$.")]
+
+
+def rules(resources: Iterable[Resource]) -> list[Rule]:
+    """Raises StackError for a kind of rule that the embedded stack does not know."""
+    found = []
+    for resource in resources:
+        if resource.type != STATE_MACHINE:
+            continue
+        for name, event in resource.properties.get("Events", {}).items():
+            properties = event["Properties"]
+            path = properties.get("InputPath", "")
+            if event["Type"] != "EventBridgeRule" or path.count(".") > 1:
+                raise StackError(f"{resource.logical_id}: the embedded stack does not know the event {name}")
+            found.append(Rule(resource.name, EventPattern.load(json.dumps(properties["Pattern"])), path))
+    return found
+
+
+def execution_ended(arn: str, machine_arn: str, status: str, region: str, account: str) -> dict[str, Any]:
+    """The event, with the members that rules and targets look at."""
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Step Functions Execution Status Change",
+        "source": "aws.states",
+        "account": account,
+        "region": region,
+        "resources": [arn],
+        "detail": {"executionArn": arn, "stateMachineArn": machine_arn, "status": status},
+    }
+
+
+def deliver(event: dict[str, Any], known: Iterable[Rule], start: Callable[[str, str], None]) -> None:
+    for rule in known:
+        given = rule.input_for(event)
+        if given is not None:
+            start(rule.machine_arn, json.dumps(given))

@@ -1,0 +1,251 @@
+"""One queue under one actuator: what it holds, what a plan makes of it, and in which order that is written.
+
+All that is expected is stated here, by the README's formulas: nothing is asked of the system under test.
+"""
+
+import re
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from math import floor
+from typing import Any
+
+from tests.asl.runner import Run, World, a_plan, skill_of
+
+VOLATILE = {"version", "dateModified", "modifiedBy", "joinedMemberCount"}
+"""What Genesys changes on its own."""
+CARRIERS = ("score", "ring", "proficiency", "joined")
+GROUP = {"id": "group-that-helps-out", "type": "GROUP"}
+_RULE = {"metric": "ServiceLevel", "operator": "LessThan", "groups": [GROUP]}
+
+FEW = 4
+WEIGHTS = {
+    "score": (0.1, 0.4, 0.2, 0.3),
+    "ring": (0.1, 0.4, 0.2, 0.3),
+    "proficiency": (0.1, 0.4, 0.2, 0.3),
+    "joined": (0.0, 0.4, 0.0, 0.3),
+}
+HELD = {
+    # Some go up and some go down, so that the order of the writes is not the order of the listing.
+    "score": (0.35, 0.05, 0.3, 0.1),
+    "ring": (2, 6, 1, 3),
+    "proficiency": (4.0, 1.0, 3.0, 2.0),
+    "joined": (True, False, True, False),
+}
+WANTED = {
+    "score": WEIGHTS["score"],
+    "ring": (5, 1, 4, 2),
+    "proficiency": (1.25, 5.0, 2.5, 3.75),
+    "joined": (False, True, False, True),
+}
+FIELD = {"score": "score", "ring": "ringNumber", "joined": "joined"}
+
+
+@dataclass
+class Scene:
+    """A queue of four members, or of `size`, each of whom holds another value than the plan gives it."""
+
+    world: World
+    actuator: str
+    narrows: bool = False
+    """Whether the plan lowers the queue's overflow threshold, which is then written last."""
+    size: int = FEW
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Of the plan."""
+
+    def __post_init__(self) -> None:
+        self.queue_id = self.world.queue(1)
+        # Users of this queue alone: under the platform, skills belong to the user and not to the queue.
+        self.users = [f"{self.queue_id}-agent-{number:02}" for number in range(1, self.size + 1)]
+        self._tables = (HELD, WANTED, WEIGHTS) if self.size == FEW else many(self.size)
+        held = self._tables[0][self.actuator]
+        self.old = dict(zip(self.users, held, strict=True))
+        self.settings_old: dict[str, float] = {"wrap_up_timeout_s": 300.0}
+        self.settings_new: dict[str, float] = {"wrap_up_timeout_s": 45.0}
+        spec: dict[str, Any] = {}
+        if self.actuator == "proficiency":
+            spec["skills"] = [{"id": self.skill, "name": "Dedicated"}]
+        if self.actuator == "score":
+            spec["queue"] = {"utilizationThreshold": 0.8, "wrapUpTimeout": 300}
+            self.settings_old["overflow_threshold"] = 0.8
+            self.settings_new["overflow_threshold"] = self.threshold
+        elif self.narrows:
+            spec["queue"] = {"conditionalGroupRouting": {"rules": [_RULE | {"conditionValue": 0.8}]}}
+            self.settings_old["overflow_threshold"] = 0.8
+            self.settings_new["overflow_threshold"] = self.threshold
+        self.world.sim.put_queue(self.queue_id, members=[self._member(u, v) for u, v in self.old.items()], **spec)
+        self.before = self.snapshot()
+        self.edits: dict[str, Any] = {}
+        """What somebody else gave a member or a setting during the run: that stays."""
+        self.edited_fields: dict[str, Any] = {}
+        """Fields of the queue that somebody else changed, and that no plan reaches."""
+
+    @property
+    def skill(self) -> str:
+        return skill_of(self.queue_id)
+
+    @property
+    def threshold(self) -> float:
+        return 0.5 if self.narrows else 0.85
+
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        return dict(zip(self.users, self._tables[2][self.actuator], strict=True))
+
+    @cached_property
+    def new(self) -> dict[str, Any]:
+        return dict(zip(self.users, self._tables[1][self.actuator], strict=True))
+
+    @cached_property
+    def order(self) -> list[str]:
+        """The members as they are written: where a sum is limited those who go down first, else those who go up."""
+        goes_up = {user: self.weight(self.new[user]) > self.weight(self.old[user]) for user in self.users}
+        return sorted(self.users, key=lambda user: goes_up[user] == (self.actuator == "score"))
+
+    def weight(self, value: Any) -> float:
+        """The weight that a value on the wire stands for."""
+        largest = max(self.weights.values())
+        positive = [weight for weight in self.weights.values() if weight > 0]
+        match self.actuator:
+            case "ring":
+                return max(0.0, largest * (1 - (value - 1) / 6))
+            case "proficiency":
+                return largest * value / 5
+            case "joined":
+                return sum(positive) / len(positive) if value else 0.0
+        return value
+
+    def plan(self, **changes: Any) -> dict[str, Any]:
+        carried: dict[str, Any] = {} if self.actuator == "score" else {"actuator": self.actuator}
+        if self.actuator == "proficiency":
+            carried["skill"] = self.skill
+        if self.narrows and self.actuator != "score":
+            carried["overflow_groups"] = [GROUP]
+        carried |= {"overflow_threshold": self.threshold, "wrap_up_timeout_s": 45}
+        return a_plan(self.queue_id, self.weights, **carried | self.changes | changes)
+
+    def run(self, **changes: Any) -> Run:
+        return self.world.run(self.plan(**changes))
+
+    # ---- the requests, for faults -----------------------------------------------------------------------------------
+
+    def writes_of(self, user: str) -> dict[str, Any]:
+        """A member's write; under `joined` one write is all members'."""
+        match self.actuator:
+            case "joined":
+                return {"method": "PATCH", "path": f"/queues/{self.queue_id}/members$"}
+            case "proficiency":
+                return {"method": "PUT|POST", "path": f"/users/{user}/routingskills"}
+        return {"method": "PATCH", "path": f"/members/{user}$"}
+
+    @property
+    def writes(self) -> dict[str, Any]:
+        """Every member's write, each once in a run."""
+        paths = sorted({self.writes_of(user)["path"] for user in self.users})
+        return {"method": self.writes_of(self.users[0])["method"], "path": "|".join(paths)}
+
+    @property
+    def settings_write(self) -> dict[str, Any]:
+        return {"method": "PATCH" if self.actuator == "score" else "PUT", "path": f"/queues/{self.queue_id}$"}
+
+    @property
+    def listing(self) -> dict[str, Any]:
+        """Project's is the first, Verify's or else Restore's the second."""
+        return {"method": "GET", "path": f"/queues/{self.queue_id}/members$"}
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """The queue itself; under the platform it is also read right before each PUT of it."""
+        return {"method": "GET", "path": f"/queues/{self.queue_id}$"}
+
+    # ---- what Genesys holds -----------------------------------------------------------------------------------------
+
+    def snapshot(self, state: dict[str, Any] | None = None) -> dict[str, Any]:
+        """`{queue, members}` as they are now, or in an earlier state of the whole organisation."""
+        found = (state or self.world.sim.state())["queues"][self.queue_id]
+        return {"queue": found["queue"], "members": {member["user"]["id"]: member for member in found["members"]}}
+
+    def values(self, snapshot: dict[str, Any]) -> dict[str, Any]:
+        return {user: self._value(snapshot["members"][user]) for user in self.users if user in snapshot["members"]}
+
+    def settings(self, snapshot: dict[str, Any]) -> dict[str, float]:
+        queue = snapshot["queue"]
+        if self.actuator == "score":
+            return {"wrap_up_timeout_s": queue["wrapUpTimeout"], "overflow_threshold": queue["utilizationThreshold"]}
+        held = {"wrap_up_timeout_s": queue["acwSettings"]["timeoutMs"] / 1000}
+        if self.narrows:
+            held["overflow_threshold"] = queue["conditionalGroupRouting"]["rules"][0]["conditionValue"]
+        return held
+
+    def others(self, snapshot: dict[str, Any]) -> dict[str, Any]:
+        """All that no run may change: the rest of the queue and of its members."""
+        queue = {name: value for name, value in snapshot["queue"].items() if name not in VOLATILE}
+        for name in ("wrapUpTimeout", "utilizationThreshold"):
+            queue.pop(name, None)
+        if "acwSettings" in queue:
+            queue["acwSettings"] = {k: v for k, v in queue["acwSettings"].items() if k != "timeoutMs"}
+        if self.narrows and "conditionalGroupRouting" in queue:
+            rules = queue["conditionalGroupRouting"]["rules"]
+            queue["conditionalGroupRouting"] = [{**rule, "conditionValue": None} for rule in rules]
+        return {"queue": queue, "members": {user: self._rest(m) for user, m in snapshot["members"].items()}}
+
+    def edit(self, user: str, value: Any) -> None:
+        """Give a member a value as people do."""
+        self.edits[user] = value
+        if self.actuator == "proficiency":
+            self.world.sim.edit_skill(user, self.skill, value)
+        else:
+            self.world.sim.edit_member(self.queue_id, user, **{FIELD[self.actuator]: value})
+
+    def edit_wrap_up(self, seconds: int) -> None:
+        self.edits["wrap_up_timeout_s"] = seconds
+        if self.actuator == "score":
+            self.world.sim.edit_queue(self.queue_id, wrapUpTimeout=seconds)
+        else:
+            acw = self.snapshot()["queue"]["acwSettings"] | {"timeoutMs": 1000 * seconds}
+            self.world.sim.edit_queue(self.queue_id, acwSettings=acw)
+
+    def edit_description(self, text: str) -> None:
+        self.edited_fields["description"] = text
+        self.world.sim.edit_queue(self.queue_id, description=text)
+
+    def _member(self, user: str, value: Any) -> dict[str, Any]:
+        member: dict[str, Any] = {"user": {"id": user}, "routingStatus": {"status": "IDLE"}}
+        if self.actuator == "proficiency":
+            return member | {"skills": [{"id": self.skill, "proficiency": value}]}
+        return member | {FIELD[self.actuator]: value}
+
+    def _value(self, member: dict[str, Any]) -> Any:
+        if self.actuator == "proficiency":
+            return next((skill["proficiency"] for skill in member["skills"] if skill["id"] == self.skill), None)
+        return member[FIELD[self.actuator]]
+
+    def _rest(self, member: dict[str, Any]) -> dict[str, Any]:
+        if self.actuator == "proficiency":
+            return member | {"skills": [skill for skill in member["skills"] if skill["id"] != self.skill]}
+        return {name: value for name, value in member.items() if name != FIELD[self.actuator]}
+
+
+def many(size: int) -> tuple[dict[str, Any], ...]:
+    """For a queue of another size: what is held, what is wanted, and the weights. Every member changes."""
+    weights = tuple(round(0.9 * (number + 1) / (size * (size + 1) / 2), 6) for number in range(size))
+    largest = max(weights)
+    rings = tuple(1 + min(5, floor(6 * (1 - Fraction(repr(w)) / Fraction(repr(largest))))) for w in weights)
+    held = {
+        "score": tuple(0.0 if number % 2 else round(0.9 / size, 6) for number in range(size)),
+        "ring": tuple(6 if ring < 4 else 1 for ring in rings),
+        "proficiency": tuple(0.5 if number % 2 else 4.9 for number in range(size)),
+        "joined": tuple(bool(number % 2) for number in range(size)),
+    }
+    wanted = {
+        "score": weights,
+        "ring": rings,
+        "proficiency": tuple(round(5 * weight / largest, 6) for weight in weights),
+        "joined": (True,) * size,
+    }
+    return held, wanted, dict.fromkeys(held, weights)
+
+
+def matches(rule: dict[str, Any], entry: dict[str, Any]) -> bool:
+    """Whether a request of the simulator's log is one that `rule` would spoil."""
+    return bool(re.fullmatch(rule.get("method", ".*"), entry["method"]) and re.search(rule["path"], entry["path"]))

@@ -1,0 +1,231 @@
+"""The fault matrix: every write and every state, under both contracts and each actuator, hit by every kind of fault.
+
+After each run Genesys holds the old state or the new one, never something between, but for what could not be put back,
+and the record names exactly that.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from tests.asl.runner import Run, World, until
+from tests.faults import processes
+from tests.faults.cases import CASES, HELD_UP_S, LATE_S, Case
+from tests.faults.oracle import assert_manners, judge
+from tests.faults.scenes import Scene, matches
+from tests.faults.waves import Job, Tick, carry_out, closed, ended, recoveries_are_over
+
+AUDITED_AND_RESTORED = "an abort while Audit is under way: the queue is put back, and the record says completed"
+RETRIED_AND_LATE = "a write that timed out is applied after its retry, and after the restoration that followed"
+NOT_READ_AGAIN = "one answer that is not JSON ends the restoration before it has begun"
+NOT_READABLE = "a restoration that may not read: the record says failed, and of what remains nothing"
+NOT_READ_BACK = "a restoration that could not be read back counts as not done"
+LATER_THAN_VERIFY = "a write that is applied after Verify gave up is not waited for, and never put back"
+DEFECTS = {
+    **{f"{actuator}-abort in Audit": AUDITED_AND_RESTORED for actuator in ("score", "ring", "joined")},
+    "ring-the first member-time-out of the answer, and the next one refused": RETRIED_AND_LATE,
+    **{f"{actuator}-restoration-malformed answer when it reads": NOT_READ_AGAIN for actuator in ("score", "ring")},
+    **{f"{actuator}-restoration-reading refused": NOT_READABLE for actuator in ("score", "ring")},
+    "score-restoration-read-back refused": NOT_READ_BACK,
+    **{f"{actuator}-every write-applied later than Verify waits": LATER_THAN_VERIFY for actuator in ("score", "ring")},
+}
+"""Cells in which the system does not do what it promises, by id."""
+TOO_LATE_S = 3.0
+LEAST = 150
+"""A matrix that shrinks should be seen."""
+
+
+@dataclass
+class Cell:
+    """A run, and the cases that it is."""
+
+    cases: list[Case]
+    scene: Scene
+    run: Run
+    held: dict[str, Any] | None = None
+    """What Genesys holds when all is over."""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    """What Genesys was asked about the queue."""
+    locked: bool = False
+    other: Run | None = None
+    """The distribution that has the queue's lock meanwhile."""
+
+    @property
+    def case(self) -> Case:
+        return self.cases[0]
+
+    @property
+    def world(self) -> World:
+        return self.scene.world
+
+    @property
+    def rules(self) -> list[dict[str, Any]]:
+        return [rule for case in self.cases for rule in case.rules(self.scene)]
+
+
+@pytest.fixture(scope="module")
+def cells(request, world, platform_world):
+    """The runs of the tests that were selected, all over, by name."""
+    assert len({case.id for case in CASES}) == len(CASES) >= LEAST
+    worlds = [world, platform_world]
+    for each in worlds:
+        each.sim.clear_faults()
+        each.sim.clear_requests()
+        for service in ("stepfunctions", "dynamodb"):
+            each.client(service)
+    made: dict[str, Cell] = {}
+    for name in dict.fromkeys(chosen(request.session.items)):
+        cases = [case for case in CASES if case.run == name]
+        scene = cases[0].scene(world if cases[0].actuator == "score" else platform_world)
+        made[name] = Cell(cases, scene, scene.run())
+    waves: dict[str, list[Cell]] = {}
+    for cell in made.values():
+        waves.setdefault(cell.case.wave, []).append(cell)
+    tick = Tick()
+
+    def run(wave: str, also: Iterable[tuple[World, Job]] = (), at_once: int = 14) -> None:
+        to_run = [cell for cell in waves.get(wave, []) if not cell.run.arn]
+        carry_out([*also, *((cell.world, under_way(cell, tick)) for cell in to_run)], tick, at_once=at_once)
+
+    aborted = [cell for cell in waves.get("all at once", []) if cell.case.abort_in]
+    with_held_functions(worlds, aborted)
+    carry_out([(cell.world, until_aborted(cell, tick)) for cell in aborted if not cell.run.arn], tick, at_once=6)
+    run("all at once", also=[(cell.world, recovered(cell, tick)) for cell in aborted])
+    run("one by one", at_once=1)
+    look(worlds, made)
+    for wave, delay_s in (("late", LATE_S), ("too late", TOO_LATE_S)):
+        for each in worlds:
+            each.sim.change_settings(apply_delay_s=delay_s)
+        try:
+            run(wave)
+        finally:
+            for each in worlds:
+                each.sim.change_settings(apply_delay_s=0)
+    look(worlds, made)
+    for each in worlds:
+        each.sim.clear_faults()
+    return made
+
+
+def chosen(items: Iterable[pytest.Item]) -> Iterator[str]:
+    for item in items:
+        case = item.callspec.params.get("case") if hasattr(item, "callspec") else None
+        if isinstance(case, Case):
+            yield case.run
+
+
+def look(worlds, made) -> None:
+    """Take a snapshot once nothing is on its way any more."""
+    until(lambda: all(map(recoveries_are_over, worlds)), pause_s=0.25)
+    states = {each: (each.sim.state(), each.sim.requests()) for each in worlds}
+    locks = {each: each.locks() for each in worlds}
+    for cell in made.values():
+        state, requests = states[cell.world]
+        cell.held = cell.scene.snapshot(state)
+        cell.requests = cell.world.about(cell.scene.queue_id, requests)
+        cell.locked = cell.scene.queue_id in locks[cell.world]
+
+
+def with_held_functions(worlds, cells: list[Cell]) -> None:
+    """Abort in a state whose function asks Genesys nothing: the function itself is held up."""
+    for state, function in (("Validate", "validate"), ("Audit", "audit")):
+        concerned = [cell for cell in cells if cell.case.abort_in == state]
+        if not concerned:
+            continue
+        with processes.held(worlds, function) as hold:
+            for cell in concerned:
+                begin(cell)
+            left = list(concerned)
+
+            def all_aborted(left=left, hold=hold, state=state):
+                hold()
+                for cell in list(left):
+                    if is_in(cell.run, state):
+                        cell.run.abort()
+                        left.remove(cell)
+                return not left
+
+            until(all_aborted, pause_s=0.1)
+            if state == "Audit":  # a recovery has looked before the function goes on
+                until(lambda cells=concerned: all(map(held_by_another, cells)), pause_s=0.1)
+
+
+def held_by_another(cell: Cell) -> bool:
+    return cell.world.locks().get(cell.scene.queue_id) not in {None, cell.run.arn}
+
+
+def begin(cell: Cell) -> None:
+    if cell.rules:
+        cell.world.sim.add_faults(*cell.rules)
+    if cell.case.abort_in == "Wait for the lock":
+        cell.other = cell.scene.run(wait_for_lock_s=0)
+        cell.world.sim.add_faults({"action": "delay", "delay_s": HELD_UP_S} | cell.scene.listing)
+        cell.other.start()
+        until(lambda: cell.scene.queue_id in cell.world.locks())
+    cell.run.start()
+
+
+def until_aborted(cell: Cell, tick: Tick) -> Job:
+    begin(cell)
+    yield False
+    while not to_be_aborted(cell, tick):
+        yield False
+    cell.run.abort()
+
+
+def recovered(cell: Cell, tick: Tick) -> Job:
+    yield from closed(cell.run, tick)
+    if cell.other:
+        yield from ended(cell.other, tick)
+
+
+def under_way(cell: Cell, tick: Tick) -> Job:
+    begin(cell)
+    yield False
+    yield from ended(cell.run, tick)
+
+
+def to_be_aborted(cell: Cell, tick: Tick) -> bool:
+    world = cell.world
+    if cell.case.abort_in == "Lock":
+        return world.locks().get(cell.scene.queue_id) == cell.run.arn
+    if cell.case.abort_in == "Wait for the lock":
+        return is_in(cell.run, "Wait for the lock")
+    rule = cell.case.rules(cell.scene)[0]
+    return any(
+        entry["fault"] == "delay" and entry["answered"] is None and matches(rule, entry)
+        for entry in tick.requests(world)
+    )
+
+
+def is_in(run: Run, state: str) -> bool:
+    history = run.world.client("stepfunctions").get_execution_history(executionArn=run.arn)["events"]
+    entered = [e["stateEnteredEventDetails"]["name"] for e in history if e["type"].endswith("StateEntered")]
+    return bool(entered) and entered[-1] == state
+
+
+def known(case: Case) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.xfail(strict=True, reason=DEFECTS[case.id])] if case.id in DEFECTS else []
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, id=case.id, marks=known(case)) for case in CASES],
+)
+def test_the_queue_is_as_before_or_as_planned_and_the_record_is_true(cells, case):
+    cell = cells[case.run]
+    scene, records = cell.scene, cell.world.records(cell.run.distribution_id)
+    for rule in case.rules(scene):
+        hit = [entry for entry in cell.requests if entry["fault"] == rule["action"] and matches(rule, entry)]
+        assert hit, f"no request met this fault: {rule}"
+    if cell.other:  # its plan is the same, and it completes
+        others = cell.world.records(cell.other.distribution_id)
+        judge(scene, others, cell.held, statuses=("completed",), outcomes=(None,))
+        assert records["9-closed"]["status"] in case.statuses
+    else:
+        stuck = tuple(case.stuck(scene))
+        judge(scene, records, cell.held, statuses=case.statuses, outcomes=case.outcomes, stuck=stuck)
+    assert not cell.locked, "the lock is not free"
+    assert_manners(cell.requests)

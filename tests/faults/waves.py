@@ -1,0 +1,88 @@
+"""Many distributions under way at once, on one thread: each is a generator that is asked again and again to go on.
+
+A run that fails spends most of its time waiting, so all of them together take little longer than the longest one.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Generator, Iterable
+from typing import Any
+
+from tests.asl.runner import Run, World, until
+
+PAUSE_S = 0.5
+AT_A_TIME = 2
+DEADLINE_S = 300.0
+LONGEST_S = 90.0
+"""After this a job is left alone: what its case then finds is its failure, and not that of all the others."""
+Job = Generator[bool]
+"""Yields while it waits: True where it only waits for a recovery, which costs nothing, so another one may begin."""
+
+
+class Tick:
+    """What was read of each world since the last time that all were asked, once for all."""
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[str, int], Any] = {}
+
+    def clear(self) -> None:
+        self._read.clear()
+
+    def requests(self, world: World) -> list[dict[str, Any]]:
+        return self._once("requests", world, world.sim.requests)
+
+    def running(self, world: World) -> set[str]:
+        """The distributions that are not over."""
+        return self._once("running", world, lambda: executions(world, "RUNNING"))
+
+    def locks(self, world: World) -> dict[str, str]:
+        return self._once("locks", world, world.locks)
+
+    def _once(self, name: str, world: World, read: Any) -> Any:
+        if (name, id(world)) not in self._read:
+            self._read[name, id(world)] = read()
+        return self._read[name, id(world)]
+
+
+def carry_out(jobs: Iterable[tuple[World, Job]], tick: Tick, *, at_once: int = 14) -> None:
+    """Run all jobs to their end, at most `at_once` of one world's being busy."""
+    waiting: dict[World, list[Job]] = defaultdict(list)
+    for world, job in jobs:
+        waiting[world].append(job)
+    under_way: list[tuple[World, Job, float, bool]] = []
+
+    def all_done() -> bool:
+        nonlocal under_way
+        tick.clear()
+        now = time.monotonic()
+        asked = [(*job, next(job[1], None)) for job in under_way if now - job[2] < LONGEST_S]
+        under_way = [(world, job, began, idle) for world, job, began, _, idle in asked if idle is not None]
+        for world, queue in waiting.items():
+            busy = sum(w is world and not idle for w, _, _, idle in under_way)
+            # A few at a time: a burst would have every function started four times.
+            begun = [queue.pop(0) for _ in range(min(AT_A_TIME, at_once - busy, len(queue)))]
+            under_way += [(world, job, now, False) for job in begun]
+        return not under_way and not any(waiting.values())
+
+    until(all_done, DEADLINE_S, PAUSE_S)
+
+
+def ended(run: Run, tick: Tick) -> Job:
+    """Wait for the end of an execution."""
+    while run.arn in tick.running(run.world):
+        yield False
+
+
+def closed(run: Run, tick: Tick) -> Job:
+    """Wait until the record is closed and the lock is given back, by whomever."""
+    while run.queue_id in tick.locks(run.world) or "9-closed" not in run.world.records(run.distribution_id):
+        yield True
+
+
+def executions(world: World, status: str, machine: str = "distribute_state_machine") -> set[str]:
+    client, query = world.client("stepfunctions"), {"stateMachineArn": world.ready[machine], "statusFilter": status}
+    return {execution["executionArn"] for execution in client.list_executions(**query)["executions"]}
+
+
+def recoveries_are_over(world: World) -> bool:
+    return not executions(world, "RUNNING", "recover_state_machine")

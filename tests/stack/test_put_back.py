@@ -1,0 +1,139 @@
+"""What an earlier distribution changed is put back on request, and baselines bring a queue back in one call."""
+
+import pytest
+
+from tests.asl.carriers import CARRIERS, Carrier
+from tests.asl.runner import until
+
+
+@pytest.fixture(params=CARRIERS)
+def carrier(request):
+    world = request.getfixturevalue("world" if request.param == "score" else "platform_world")
+    world.sim.clear_faults()
+    return Carrier(request.param, world, **CARRIERS[request.param])
+
+
+def new_queue(carrier):
+    """For `joined` one in which everybody has joined: without agents, no state passes the projection."""
+    return carrier.world.queue(3, off_queue=0, unjoined=0) if carrier.actuator == "joined" else carrier.queue()
+
+
+def held(carrier, queue):
+    """Values and settings, without what Genesys writes by itself."""
+    queue_held = carrier.world.held(queue)["queue"]
+    facts = {"dateModified", "modifiedBy", "version", "joinedMemberCount"}
+    return carrier.held(queue), {name: value for name, value in queue_held.items() if name not in facts}
+
+
+def call(world, method, path, body=None):
+    return world.http.request(method, f"{world.api_url}{path}", json=body, timeout=60)
+
+
+def ended(world, answer, status="completed"):
+    assert answer.status_code == 202, answer.text
+    path = answer.headers["Location"]
+    record = until(lambda: (found := world.get(path).json())["terminal"] and found)
+    assert record["status"] == status, record["errors"]
+    return record
+
+
+def applied(carrier, queue, **changes):
+    weights = carrier.weights(3)
+    return carrier.world.run(carrier.plan(queue, weights, **changes)).start("api").ends("completed").distribution_id
+
+
+def test_a_distribution_is_put_back_and_that_too_can_be_put_back(carrier):
+    queue = new_queue(carrier)
+    before = held(carrier, queue)
+    first = applied(carrier, queue)
+    after = held(carrier, queue)
+    assert before != after
+
+    asked = call(carrier.world, "POST", f"/distributions/{first}/restore", {"reason": "enough", "requested_by": "me"})
+    back = ended(carrier.world, asked)
+    assert held(carrier, queue) == before
+    assert back["restores"] == {"distribution_id": first, "image": "before"}
+    assert (back["reason"], back["requested_by"], back["balance_accuracy"]) == ("enough", "me", 100)
+    assert back["requested_weights"] == back["applied_weights"]
+    assert back["projection"]["verdict"] == "pass"
+
+    ended(carrier.world, call(carrier.world, "POST", f"/distributions/{back['distribution_id']}/restore"))
+    assert held(carrier, queue) == after
+
+
+def test_a_baseline_brings_a_queue_back_in_one_call(carrier):
+    queue = new_queue(carrier)
+    first = applied(carrier, queue)
+    normal = held(carrier, queue)
+    named = call(carrier.world, "PUT", f"/queues/{queue}/baselines/normal")
+    assert (named.status_code, named.json()["distribution_id"]) == (200, first)
+    backwards = dict(zip(carrier.weights(3), reversed(carrier.weights(3).values()), strict=True))
+    carrier.world.run(carrier.plan(queue, backwards, wrap_up_timeout_s=60)).ends("completed")
+    assert held(carrier, queue) != normal
+
+    ended(carrier.world, call(carrier.world, "POST", f"/queues/{queue}/baselines/normal/restore"))
+    assert held(carrier, queue) == normal
+    listed = call(carrier.world, "GET", f"/queues/{queue}/baselines").json()["items"]
+    assert [(item["name"], item["distribution_id"]) for item in listed] == [("normal", first)]
+
+
+def test_a_dry_run_of_a_restore_writes_nothing_and_says_what_it_would(carrier):
+    queue = new_queue(carrier)
+    first = applied(carrier, queue)
+    before = held(carrier, queue)
+    record = ended(
+        carrier.world, call(carrier.world, "POST", f"/distributions/{first}/restore", {"dry_run": True}), "dry_run"
+    )
+    assert held(carrier, queue) == before
+    assert record["actuation"]["members"].keys() == carrier.weights(3).keys()
+
+
+def test_a_skill_that_was_not_assigned_before_is_taken_away_again(platform_world):
+    carrier = Carrier("proficiency", platform_world, **CARRIERS["proficiency"])
+    queue = platform_world.queue(skills=[{"id": "to-be-taken", "name": "To be taken"}])
+    before = platform_world.held(queue)["members"]
+    plan = carrier.plan(queue, carrier.weights(3), skill="to-be-taken")
+    first = platform_world.run(plan).start("api").ends("completed").distribution_id
+    back = ended(platform_world, call(platform_world, "POST", f"/distributions/{first}/restore"))
+    assert platform_world.held(queue)["members"] == before
+    assert {change["member"] for change in back["changes"] if "member" in change} == set(carrier.weights(3))
+
+
+def test_rings_and_rules_that_were_not_there_are_taken_out_again(platform_world):
+    carrier = Carrier("ring", platform_world, **CARRIERS["ring"])
+    queue = carrier.queue()
+    before = held(carrier, queue)
+    extras = {"strategy_reference": "ring-by-weight", "overflow_groups": [{"id": "night-shift", "type": "GROUP"}]}
+    first = applied(carrier, queue, **extras)
+    ended(platform_world, call(platform_world, "POST", f"/distributions/{first}/restore"))
+    assert held(carrier, queue) == before
+
+
+def test_what_cannot_be_put_back_is_refused_with_a_reason(world):
+    queue, other = world.queue(), world.queue()
+    carrier = Carrier("score", world, **CARRIERS["score"])
+    first = applied(carrier, queue)
+    saturated = world.run(carrier.plan(queue, {"nobody": 0.1})).start("api").ends("validation_failed").distribution_id
+    refusals = {
+        ("POST", "/distributions/nowhere/restore"): (404, "distribution-not-found"),
+        ("POST", f"/queues/{queue}/baselines/none/restore"): (404, "baseline-not-found"),
+        ("PUT", f"/queues/{other}/baselines/normal"): (409, "not-restorable"),
+        ("POST", f"/queues/{queue}/baselines/a.b/restore"): (422, "request-invalid"),
+    }
+    for (method, path), (status, kind) in refusals.items():
+        answer = call(world, method, path)
+        assert (answer.status_code, answer.json()["type"]) == (status, f"/problems/{kind}"), path
+    for body in ({"distribution_id": saturated}, {"distribution_id": "nowhere"}):
+        assert call(world, "PUT", f"/queues/{queue}/baselines/normal", body).status_code == 409
+    assert call(world, "PUT", f"/queues/{other}/baselines/normal", {"distribution_id": first}).status_code == 409
+    assert call(world, "POST", f"/distributions/{first}/restore", {"colour": "red"}).status_code == 422
+
+
+def test_a_plan_cannot_put_back_another_queues_state(world):
+    carrier = Carrier("score", world, **CARRIERS["score"])
+    first = applied(carrier, carrier.queue())
+    for restores in ({"distribution_id": first}, {"distribution_id": "nowhere", "image": "after"}):
+        plan = carrier.plan(carrier.queue(), carrier.weights(3), restores=restores)
+        run = world.run(plan).ends("validation_failed")
+        assert [error["path"] for error in run.record["errors"]] == ["restores"]
+        assert run.writes == []

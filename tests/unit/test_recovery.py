@@ -1,0 +1,498 @@
+"""What executions left behind: who may take a lock over, what is still to do, and how long a blocked plan waits."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from botocore.exceptions import ClientError
+
+from routing_weights.errors import Interrupted, QueueBusy, StoreUnavailable
+from routing_weights.record import CLOSED, OPENED, opened
+from routing_weights.run import Origin, Outcome, Run
+from routing_weights.store.audit import AuditTrail
+from routing_weights.store.locks import fence
+from routing_weights.store.recovery import LOOK_BACK, RECOVERY_S, Recovery
+from tests.unit.fakes import plan
+
+MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:distribute"
+RECOVER = "arn:aws:states:eu-central-1:123456789012:stateMachine:recover"
+START = datetime(2026, 1, 31, 8, tzinfo=UTC)
+QUEUE = "queue-001"
+
+
+def execution(name, machine=MACHINE):
+    return f"{machine.replace(':stateMachine:', ':execution:')}:{name}"
+
+
+DEAD, ME, OTHER = execution("d-1"), execution("r-1", RECOVER), execution("r-2", RECOVER)
+
+
+class Executions:
+    """Step Functions in memory: what it describes, and the inputs of what was started."""
+
+    def __init__(self):
+        self.known, self.started, self.queues, self.failure = {}, [], {}, ""
+
+    def put(self, arn, status, **more):
+        self.known[arn] = {"executionArn": arn, "status": status, "startDate": START, "input": "{}"} | more
+
+    def answer(self, operation, request):
+        if self.failure:
+            raise ClientError({"Error": {"Code": self.failure}}, operation)
+        match operation:
+            case "DescribeExecution":
+                if request["executionArn"] not in self.known:
+                    raise ClientError({"Error": {"Code": "ExecutionDoesNotExist"}}, operation)
+                return self.known[request["executionArn"]]
+            case "StartExecution":
+                assert request["stateMachineArn"] == RECOVER
+                assert "name" not in request
+                given = json.loads(request["input"])
+                self.started.append(given["executionArn"])
+                self.queues[given["executionArn"]] = given["queue_id"]
+                return {}
+            case "ListExecutions":
+                assert request["stateMachineArn"] == MACHINE
+                found = [e for e in self.known.values() if e["status"] == request["statusFilter"]]
+                return {"executions": [e for e in found if e["executionArn"].startswith(execution(""))]}
+        raise AssertionError(operation)
+
+
+@pytest.fixture
+def executions(aws):
+    fake, events = Executions(), aws("stepfunctions").meta.events
+
+    def hook(model, params, **_):
+        request = json.loads(params["body"])
+        return SimpleNamespace(status_code=200), fake.answer(model.name, request)
+
+    events.register("before-call.stepfunctions", hook)
+    yield fake
+    events.unregister("before-call.stepfunctions", hook)
+
+
+@pytest.fixture
+def trail(aws, documents):
+    keys = ["distribution_id", "record"]
+    aws("dynamodb").create_table(
+        TableName="audit",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        KeySchema=[{"AttributeName": k, "KeyType": t} for k, t in zip(keys, ["HASH", "RANGE"], strict=True)],
+    )
+    return AuditTrail("audit", documents)
+
+
+class Locks:
+    def __init__(self, dynamodb):
+        self.dynamodb = dynamodb
+
+    def put(self, holder, queue_id=QUEUE):
+        item = {"queue_id": {"S": queue_id}, "holder": {"S": holder}, "taken_at": {"N": "1"}}
+        self.dynamodb.put_item(TableName="locks", Item=item)
+
+    def holder(self, queue_id=QUEUE):
+        item = self.dynamodb.get_item(TableName="locks", Key={"queue_id": {"S": queue_id}}).get("Item")
+        return item and item["holder"]["S"]
+
+
+@pytest.fixture
+def locks(aws):
+    aws("dynamodb").create_table(
+        TableName="locks",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "queue_id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "queue_id", "KeyType": "HASH"}],
+    )
+    return Locks(aws("dynamodb"))
+
+
+@pytest.fixture
+def recovery(executions, trail, locks):
+    assert executions.started == []
+    assert locks.holder() is None
+    return Recovery("locks", trail, RECOVER)
+
+
+RUN = Run(
+    distribution_id="d-1",
+    execution_arn=DEAD,
+    started_at=START,
+    queue_id=QUEUE,
+    origin=Origin(door="api", caller="arn:user/ops"),
+)
+
+
+def open_record(trail, run=RUN):
+    trail.append(opened(run, plan(queue_id=run.queue_id), START))
+
+
+def close_record(trail, name="d-1"):
+    trail.append({"distribution_id": name, "record": CLOSED, "status": "member_update_failed"})
+
+
+@pytest.fixture
+def left_behind(recovery, executions, trail, locks):
+    """d-1 was aborted in the middle: its record is open, its lock is there."""
+    executions.put(DEAD, "ABORTED", stopDate=START + timedelta(seconds=9))
+    executions.put(ME, "RUNNING")
+    open_record(trail)
+    locks.put(DEAD)
+    return recovery
+
+
+def what_is_left(begun):
+    return {name for name in ("restore", "open", "locked") if begun[name]}
+
+
+# ---- the recovery's beginning ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_an_aborted_run_is_restored_closed_and_unlocked_by_who_has_its_lock_now(recovery, locks):
+    begun = recovery.begin(DEAD, ME)
+    assert what_is_left(begun) == {"restore", "open", "locked"}
+    assert locks.holder() == ME
+    assert Run.model_validate(begun["run"]) == RUN
+    assert begun["outcome"]["status"] == "interrupted"
+    (error,) = Outcome.model_validate(begun["outcome"]).errors()
+    assert error == {
+        "type": "Interrupted",
+        "message": "The execution was aborted at 2026-01-31T08:00:09Z. See in the record what was put back.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("ended", "sentence"),
+    [
+        ({"status": "TIMED_OUT"}, "The execution ran out of time at 2026-01-31T08:00:09Z. See"),
+        (
+            {"status": "FAILED", "error": "States.Runtime", "cause": "An error occurred."},
+            "The execution broke off at 2026-01-31T08:00:09Z: States.Runtime An error occurred.. See",
+        ),
+        ({"status": "FAILED", "error": "States.Runtime"}, "The execution broke off at 2026-01-31T08:00:09Z: States."),
+    ],
+)
+@pytest.mark.usefixtures("left_behind")
+def test_how_an_execution_ended_is_on_record(recovery, executions, ended, sentence):
+    executions.put(DEAD, **ended, stopDate=START + timedelta(seconds=9))
+    begun = recovery.begin(DEAD, ME)
+    assert what_is_left(begun) == {"restore", "open", "locked"}
+    assert Outcome.model_validate(begun["outcome"]).message().startswith(sentence)
+
+
+def unrecorded(executions, status):
+    cause = f"The outcome {status} could not be recorded: StoreUnavailable. The queue stays locked until it is."
+    executions.put(DEAD, "FAILED", error="audit_not_written", cause=cause)
+    return cause
+
+
+@pytest.mark.parametrize(("status", "restores"), [("completed", False), ("member_update_failed", True)])
+@pytest.mark.usefixtures("left_behind")
+def test_an_outcome_that_could_not_be_recorded_is_recorded_now_and_what_completed_stays(
+    recovery, executions, status, restores
+):
+    cause = unrecorded(executions, status)
+    begun = recovery.begin(DEAD, ME)
+    assert (begun["restore"], begun["open"], begun["locked"]) == (restores, True, True)
+    assert begun["outcome"]["status"] == status
+    assert begun["outcome"]["error"]["Cause"] == cause
+
+
+@pytest.mark.parametrize("status", ["dry_run", "saturation_blocked", "validation_failed", "projection_failed"])
+@pytest.mark.usefixtures("left_behind")
+def test_what_ended_before_its_first_write_is_not_put_back(recovery, executions, status):
+    unrecorded(executions, status)
+    assert recovery.begin(DEAD, ME)["restore"] is False
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_a_status_that_there_is_not_is_not_believed(recovery, executions):
+    unrecorded(executions, "splendid")
+    assert recovery.begin(DEAD, ME)["outcome"]["status"] == "interrupted"
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_a_run_whose_record_is_closed_is_only_unlocked(recovery, trail, locks):
+    close_record(trail)
+    assert what_is_left(recovery.begin(DEAD, ME)) == {"locked"}
+    assert locks.holder() == ME
+
+
+def test_a_run_that_ended_as_it_should_leaves_nothing_to_do(recovery, executions, trail):
+    executions.put(DEAD, "FAILED", error="member_update_failed", cause="No.")
+    open_record(trail)
+    close_record(trail)
+    assert what_is_left(recovery.begin(DEAD, ME)) == set()
+
+
+def test_a_run_without_a_lock_wrote_nothing_and_is_only_closed(recovery, executions, trail):
+    executions.put(DEAD, "ABORTED")
+    open_record(trail)
+    assert what_is_left(recovery.begin(DEAD, ME)) == {"open"}
+
+
+def test_a_run_that_was_aborted_before_it_had_a_record_is_closed_under_its_name(recovery, executions):
+    executions.put(DEAD, "ABORTED")
+    begun = recovery.begin(DEAD, ME)
+    assert what_is_left(begun) == {"open"}
+    run = Run.model_validate(begun["run"])
+    assert (run.distribution_id, run.queue_id, run.origin) == ("d-1", "", Origin())
+
+
+def test_a_lock_that_is_anothers_is_not_touched(recovery, executions, trail, locks):
+    executions.put(DEAD, "ABORTED")
+    open_record(trail)
+    locks.put(execution("d-2"))
+    assert what_is_left(recovery.begin(DEAD, ME)) == {"open"}
+    assert locks.holder() == execution("d-2")
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "PENDING_REDRIVE"])
+@pytest.mark.usefixtures("left_behind")
+def test_a_run_that_is_not_over_is_left_alone(recovery, executions, locks, status):
+    executions.put(DEAD, status)
+    assert what_is_left(recovery.begin(DEAD, ME)) == set()
+    assert locks.holder() == DEAD
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_the_lock_of_a_run_that_succeeded_and_could_not_unlock_is_given_back(recovery, executions, trail, locks):
+    executions.put(DEAD, "SUCCEEDED")
+    close_record(trail)
+    assert recovery.sweep(MACHINE, START) == 1
+    assert what_is_left(recovery.begin(DEAD, ME)) == {"locked"}
+    assert locks.holder() == ME
+
+
+# ---- two recoveries, and recoveries of recoveries --------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_only_one_recovery_has_the_lock(recovery, executions, locks):
+    executions.put(OTHER, "RUNNING")
+    assert recovery.begin(DEAD, ME)["locked"]
+    second = recovery.begin(DEAD, OTHER)
+    assert (second["restore"], second["locked"]) == (False, False)
+    assert locks.holder() == ME
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_a_second_recovery_leaves_the_record_to_the_first(recovery, executions):
+    executions.put(OTHER, "RUNNING")
+    recovery.begin(DEAD, ME)
+    assert what_is_left(recovery.begin(DEAD, OTHER)) == set()
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_an_attempt_repeated_by_its_own_state_machine_finds_the_same(recovery):
+    assert recovery.begin(DEAD, ME) == recovery.begin(DEAD, ME)
+
+
+@pytest.fixture
+def recovery_is_over(left_behind, executions):
+    """r-1 has taken the lock of d-1 over, and is over itself."""
+    left_behind.begin(DEAD, ME)
+    executions.put(ME, "TIMED_OUT", input=json.dumps({"executionArn": DEAD}))
+    executions.put(OTHER, "RUNNING", input=json.dumps({"executionArn": ME}))
+
+
+@pytest.mark.usefixtures("recovery_is_over")
+def test_a_recovery_that_is_over_is_recovered_for_the_run_that_it_was_to_recover(recovery, executions, locks):
+    begun = recovery.begin(ME, OTHER)
+    assert what_is_left(begun) == {"restore", "open", "locked"}
+    assert Run.model_validate(begun["run"]) == RUN
+    assert "The execution was aborted" in begun["outcome"]["error"]["Cause"]
+    assert locks.holder() == OTHER
+    executions.put(OTHER, "FAILED", input=json.dumps({"executionArn": ME}))
+    third = execution("r-3", RECOVER)
+    assert what_is_left(recovery.begin(OTHER, third)) == {"restore", "open", "locked"}
+    assert locks.holder() == third
+
+
+@pytest.mark.usefixtures("recovery_is_over")
+def test_a_recovery_that_is_still_under_way_is_not_recovered(recovery, executions, locks):
+    executions.put(ME, "RUNNING", input=json.dumps({"executionArn": DEAD}))
+    assert what_is_left(recovery.begin(ME, OTHER)) == set()
+    assert locks.holder() == ME
+
+
+# ---- a plan whose queue is locked ------------------------------------------------------------------------------------
+
+
+def blocked(**changes):
+    return RUN.model_copy(update={"distribution_id": "d-2", "execution_arn": execution("d-2")} | changes)
+
+
+def after(seconds):
+    return START + timedelta(seconds=seconds)
+
+
+def test_a_lock_that_is_gone_is_tried_for_again_at_once(recovery):
+    assert recovery.unblock(blocked(), after(500)) == 1
+
+
+def test_a_plan_that_does_not_want_to_wait_is_told_who_is_in_its_way(recovery, executions, locks):
+    executions.put(DEAD, "RUNNING")
+    locks.put(DEAD)
+    with pytest.raises(QueueBusy, match=f"Another distribution, d-1, is running on queue {QUEUE}.*wait_for_lock_s"):
+        recovery.unblock(blocked(), after(0))
+    assert executions.started == []
+
+
+@pytest.mark.parametrize(("waited", "pause"), [(0, 2), (7.5, 2), (8.5, 1), (9.9, 1)])
+def test_a_plan_waits_two_seconds_at_a_time_for_as_long_as_it_says(recovery, executions, locks, waited, pause):
+    executions.put(DEAD, "RUNNING")
+    locks.put(DEAD)
+    assert recovery.unblock(blocked(wait_for_lock_s=10), after(waited)) == pause
+    with pytest.raises(QueueBusy):
+        recovery.unblock(blocked(wait_for_lock_s=10), after(10))
+
+
+@pytest.mark.parametrize("status", ["FAILED", "ABORTED", "TIMED_OUT", "SUCCEEDED"])
+def test_a_dead_holder_is_recovered_and_waited_for_even_by_a_plan_that_does_not_want_to(
+    recovery, executions, locks, status
+):
+    executions.put(DEAD, status)
+    locks.put(DEAD)
+    assert recovery.unblock(blocked(), after(RECOVERY_S - 1)) == 1
+    assert executions.started == [DEAD]
+    with pytest.raises(QueueBusy):
+        recovery.unblock(blocked(), after(RECOVERY_S))
+
+
+def test_a_recovery_under_way_is_waited_for_and_not_started_again(recovery, executions, locks):
+    executions.put(ME, "RUNNING", input=json.dumps({"executionArn": DEAD}))
+    locks.put(ME)
+    assert recovery.unblock(blocked(), after(3)) == 2
+    assert recovery.unblock(blocked(wait_for_lock_s=600), after(300)) == 2
+    with pytest.raises(QueueBusy):
+        recovery.unblock(blocked(wait_for_lock_s=1), after(RECOVERY_S))
+    assert executions.started == []
+
+
+def test_a_recovery_that_is_over_is_recovered_when_somebody_wants_its_queue(recovery, executions, locks):
+    executions.put(ME, "TIMED_OUT", input=json.dumps({"executionArn": DEAD}))
+    locks.put(ME)
+    assert recovery.unblock(blocked(), after(3)) == 2
+    assert executions.started == [ME]
+
+
+def test_the_longest_wait_fits_into_the_history_of_an_execution(recovery, executions, locks):
+    """Step Functions ends an execution at 25,000 events; a turn of Lock, Recover and the pause makes 12."""
+    longest = plan(wait_for_lock_s=3600).wait_for_lock_s
+    executions.put(DEAD, "RUNNING")
+    locks.put(DEAD)
+    pause = recovery.unblock(blocked(wait_for_lock_s=longest), after(0))
+    assert longest / pause * 12 < 24_000
+
+
+# ---- the sweeper -----------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_finds_locks_of_the_dead_and_open_records_once_each(recovery, executions, trail, locks):
+    runs = {name: execution(name) for name in ("alive", "closed", "open", "locked", "both", "old")}
+    executions.put(runs["alive"], "RUNNING")
+    for name in ("closed", "open", "both"):
+        executions.put(runs[name], "ABORTED" if name == "both" else "TIMED_OUT")
+    executions.put(runs["locked"], "FAILED")
+    executions.put(runs["old"], "FAILED", startDate=START - LOOK_BACK - timedelta(seconds=1))
+    for number, name in enumerate(("alive", "locked", "both")):
+        locks.put(runs[name], f"queue-{number}")
+    for name in ("closed", "locked"):
+        close_record(trail, name)
+    assert recovery.sweep(MACHINE, START) == 3
+    assert sorted(executions.started) == sorted(runs[name] for name in ("open", "locked", "both"))
+
+
+def test_a_sweep_with_nothing_to_find_starts_nothing(recovery, executions):
+    assert recovery.sweep(MACHINE, START) == 0
+    assert executions.started == []
+
+
+def test_a_sweep_reads_every_page_of_the_locks(recovery, executions, locks, monkeypatch):
+    executions.put(DEAD, "FAILED")
+    executions.put(ME, "FAILED")
+    locks.put(DEAD, "queue-1")
+    locks.put(ME, "queue-2")
+    scan = locks.dynamodb.scan
+    monkeypatch.setattr(locks.dynamodb, "scan", lambda **query: scan(**query, Limit=1))
+    assert recovery.sweep(MACHINE, START) == 2
+    assert sorted(executions.started) == sorted([DEAD, ME])
+
+
+def test_a_run_that_step_functions_has_forgotten_is_as_good_as_aborted(recovery, executions, trail, locks):
+    executions.put(ME, "RUNNING")
+    open_record(trail)
+    locks.put(DEAD)
+    assert recovery.sweep(MACHINE, START) == 1
+    assert executions.started == [DEAD]
+    begun = recovery.begin(DEAD, ME)
+    assert what_is_left(begun) == {"restore", "open", "locked"}
+    assert Run.model_validate(begun["run"]).started_at == START
+
+
+def test_a_lock_that_no_record_explains_is_given_back_all_the_same(recovery, executions, locks):
+    executions.put(ME, "RUNNING")
+    locks.put(DEAD)
+    recovery.sweep(MACHINE, START)
+    assert executions.queues == {DEAD: QUEUE}
+    begun = recovery.begin(DEAD, ME, QUEUE)
+    assert begun["locked"]
+    assert begun["run"]["queue_id"] == QUEUE
+    assert locks.holder() == ME
+
+
+# ---- what does not answer --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_a_service_that_does_not_answer_is_named_as_ours(recovery, aws_answers):
+    aws_answers("dynamodb", "UpdateItem", "InternalServerError")
+    with pytest.raises(StoreUnavailable, match="take over the lock"):
+        recovery.begin(DEAD, ME)
+
+
+def test_an_execution_that_cannot_be_described_is_not_taken_for_dead(recovery, executions, locks):
+    executions.failure = "InternalServerError"
+    locks.put(DEAD)
+    with pytest.raises(StoreUnavailable, match="read the execution"):
+        recovery.unblock(blocked(), after(0))
+    assert (locks.holder(), executions.started) == (DEAD, [])
+
+
+# ---- the fence -------------------------------------------------------------------------------------------------------
+
+
+def test_the_owner_of_the_lock_may_write(locks):
+    locks.put(DEAD)
+    fence("locks", QUEUE, DEAD)()
+
+
+@pytest.mark.parametrize("holder", [None, ME, DEAD + "0"])
+def test_nobody_else_may_write(locks, holder):
+    if holder:
+        locks.put(holder)
+    with pytest.raises(Interrupted, match="no longer this run's"):
+        fence("locks", QUEUE, DEAD)()
+
+
+def test_a_fence_looks_each_time_and_consistently(aws_answers):
+    check = fence("locks", QUEUE, DEAD)
+    requests = aws_answers("dynamodb", "GetItem", {"Item": {"holder": {"S": DEAD}}})
+    check()
+    check()
+    assert [json.loads(request["body"])["ConsistentRead"] for request in requests] == [True, True]
+
+
+def test_a_lock_that_cannot_be_read_lets_nobody_write(locks, aws_answers):
+    locks.put(DEAD)
+    aws_answers("dynamodb", "GetItem", "InternalServerError")
+    with pytest.raises(StoreUnavailable):
+        fence("locks", QUEUE, DEAD)()
+
+
+def test_the_opening_record_is_where_a_recovery_learns_of_the_run(trail):
+    open_record(trail)
+    assert trail.find("d-1")[OPENED]["queue_id"] == QUEUE

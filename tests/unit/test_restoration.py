@@ -1,0 +1,589 @@
+"""A failed run is put back: only what it changed, newest first, and nobody else's edit is overwritten."""
+
+import dataclasses
+import importlib.util
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from routing_weights import errors
+from routing_weights.distribution import Member, Queue, holds, image, members_to_write, tightens
+from routing_weights.errors import (
+    Forbidden,
+    GenesysRefused,
+    GenesysUnavailable,
+    Interrupted,
+    QueueChanged,
+    RateLimited,
+    StoreUnavailable,
+)
+from routing_weights.genesys import connect
+from routing_weights.restoration import DEFINITE, SETTLING_S, Restoration, Restorer
+from routing_weights.run import Run
+from routing_weights.settings import RestoreSettings
+from tests.unit.fakes import FakeSession, FakeTime, answer, member, plan, queue, target
+
+TIMEOUT_S = 15.0
+SETTING = "overflow_threshold"
+EDITED = 7.75
+"""What a person writes: neither a value of a before-image nor one of a plan."""
+
+
+class FakeGenesys:
+    """A queue in memory, as a contract shows it. A write is readable `delay_s` after it was accepted.
+
+    `refusals` has the error that each write of a member, or of a setting, is answered with. `troubles` has, by the
+    number of the request, an error and whether it comes after the request had its effect.
+    """
+
+    def __init__(self, held, *, per_write=1, raise_first=False, delay_s=0.0, time=None):
+        self.time = time or FakeTime()
+        self.per_write, self.raise_first, self.delay_s = per_write, raise_first, delay_s
+        self.members = {m.user_id: m for m in held.members}
+        self.settings, self.queue_id = dict(held.settings), held.queue_id
+        self.under_way, self.writes, self.reads, self.requests = [], [], 0, 0
+        self.refusals, self.troubles, self.before_writes = {}, {}, []
+
+    # ---- the contract -----------------------------------------------------------------------------------------------
+
+    def read_queue(self, queue_id):
+        assert queue_id == self.queue_id
+        self.reads += 1
+        return self._request(self.shown)
+
+    def read_again(self, queue, user_ids):
+        """Only what was asked for is new, as with every contract."""
+        assert set(user_ids) <= {m.user_id for m in queue.members}
+        fresh = {m.user_id: m for m in self.read_queue(queue.queue_id).members if m.user_id in user_ids}
+        return dataclasses.replace(queue, members=tuple(fresh.get(m.user_id, m) for m in queue.members))
+
+    def put_back_queue(self, before, target, names, key):
+        assert key.endswith(":queue")
+        assert all(name in target.settings for name in names)
+        then = {name: before.settings.get(name) for name in names}
+        self._write(sorted(names), lambda: self.settings.update(then))
+
+    def write_members(self, before, members, target, key):
+        assert 1 <= len(members) <= self.per_write
+        assert key.endswith(f":member:{members[0].user_id}")
+        assert all(m.native is before_native(before, m.user_id) for m in members), "written as it was just read"
+        values = {m.user_id: target.values[m.user_id] for m in members}
+        self._write(list(values), lambda: self.give(values))
+
+    # ---- everybody else ---------------------------------------------------------------------------------------------
+
+    def give(self, values):
+        for user, value in values.items():
+            if user == SETTING:
+                self.settings[user] = value
+            elif user in self.members:
+                self.members[user] = dataclasses.replace(self.members[user], weight=value)
+
+    def accept(self, values):
+        """A write of the run, accepted right now."""
+        self.under_way.append((self.time.now + self.delay_s, lambda: self.give(values)))
+
+    def shown(self):
+        for due, change in list(self.under_way):
+            if due <= self.time.now:
+                change()
+                self.under_way.remove((due, change))
+        return Queue(self.queue_id, dict(self.settings), tuple(self.members.values()))
+
+    def at_last(self):
+        """What is held once every accepted write has been applied."""
+        self.time.now += 1000
+        shown = self.shown()
+        return {m.user_id: m.weight for m in shown.members} | {SETTING: shown.settings[SETTING]}
+
+    def _write(self, names, change):
+        if self.before_writes:
+            self.before_writes.pop(0)()
+        for name in names:
+            if name in self.refusals:
+                raise self.refusals[name]
+
+        def apply():
+            self.writes.append(names)
+            self.under_way.append((self.time.now + self.delay_s, change))
+
+        self._request(apply)
+
+    def _request(self, answer):
+        self.requests += 1
+        error, applied = self.troubles.get(self.requests, (None, True))
+        answered = answer() if applied else None
+        if error:
+            raise error
+        return answered
+
+
+def before_native(held, user_id):
+    return next(m.native for m in held.members if m.user_id == user_id)
+
+
+@dataclasses.dataclass
+class Scene:
+    """A before-image, a target, and how many of the run's writes were accepted."""
+
+    before: Queue
+    target: object
+    applied: int
+    raise_first: bool = False
+    per_write: int = 1
+
+    def genesys(self, **options):
+        """Genesys after those writes."""
+        genesys = FakeGenesys(self.before, per_write=self.per_write, raise_first=self.raise_first, **options)
+        for name in self.changed:
+            genesys.accept({name: self.wanted(name)})
+        return genesys
+
+    @property
+    def order(self):
+        """Members and setting in the order in which the run writes them."""
+        order = members_to_write(self.target, self.before, raise_first=self.raise_first)
+        members = [m.user_id for m in order]
+        wanted = self.target.settings.get(SETTING)
+        if SETTING not in self.target.settings or holds(self.before.settings[SETTING], wanted):
+            return members
+        return [*members, SETTING] if tightens(self.target, self.before) else [SETTING, *members]
+
+    @property
+    def changed(self):
+        return self.order[: self.applied]
+
+    @property
+    def accepted(self):
+        return len([name for name in self.changed if name != SETTING])
+
+    @property
+    def old(self):
+        return {m.user_id: m.weight for m in self.before.members} | {SETTING: self.before.settings[SETTING]}
+
+    def wanted(self, name):
+        return self.target.settings[name] if name == SETTING else self.target.values[name]
+
+    def restorer(self, genesys, *, earlier=None, has_time=lambda: True):
+        known = {"earlier": earlier} if earlier else {}
+        return Restorer(
+            genesys, self.before, self.target, "d-1:restore", has_time, genesys.time.clock, genesys.time.sleep, **known
+        )
+
+    def restore(self, genesys, *, uncertain=False, timeout_s=TIMEOUT_S, accepted=None, **options):
+        accepted = self.accepted if accepted is None else accepted
+        restorer = self.restorer(genesys, **options)
+        settings = SETTING in self.changed
+        return restorer.run(accepted=accepted, uncertain=uncertain, timeout_s=timeout_s, settings_accepted=settings)[0]
+
+    def attempt(self, genesys, *, uncertain=False, **options):
+        """As the function does it: what is known is kept when an attempt breaks off. (restoration, whether it did)"""
+        restorer = self.restorer(genesys, **options)
+        try:
+            run = restorer.run(accepted=self.accepted, uncertain=uncertain, timeout_s=TIMEOUT_S)
+        except (RateLimited, GenesysUnavailable):
+            return restorer.interrupted(), True
+        return run[0], False
+
+
+VALUES = (0.0, 0.125, 0.25, 0.5)
+weights = st.sampled_from(VALUES)
+
+
+@st.composite
+def scenes(draw, least=0, per_write=1):
+    count = draw(st.integers(1, 6))
+    users = [f"agent-{n}" for n in range(count)]
+    held = [member(user, draw(weights | st.none()), page=1) for user in users]
+    named = draw(st.lists(st.sampled_from(users), min_size=1, unique=True))
+    before = queue(*held, overflow_threshold=draw(st.sampled_from([0.7, 0.8, 0.9, None])))
+    threshold = draw(st.sampled_from([{}, {SETTING: 0.8}]))
+    wanted = target({user: draw(weights) for user in named}, **threshold)
+    scene = Scene(before, wanted, 0, draw(st.booleans()), per_write)
+    assume(len(scene.order) >= least)
+    scene.applied = draw(st.integers(least, len(scene.order)))
+    return scene
+
+
+def some_of(names):
+    return st.lists(st.sampled_from(names), unique=True) if names else st.just([])
+
+
+# ---- what comes of it ------------------------------------------------------------------------------------------------
+
+
+@given(scenes(), st.booleans())
+def test_whatever_was_written_is_put_back_and_nothing_else_is_written(scene, uncertain):
+    genesys = scene.genesys()
+    restoration = scene.restore(genesys, uncertain=uncertain)
+    assert genesys.at_last() == scene.old
+    assert genesys.writes == [[name] for name in reversed(scene.changed)], "newest first, each once"
+    outcome = "restored" if scene.changed else "not_needed"
+    assert restoration == Restoration(outcome, len(scene.changed))
+
+
+@given(scenes(least=1), st.sampled_from([0.5, 1.0, 1.9]))
+def test_a_write_whose_answer_was_lost_is_put_back_when_it_becomes_readable(scene, delay_s):
+    genesys = scene.genesys(delay_s=delay_s)
+    last = scene.changed[-1]
+    restoration = scene.restore(genesys, uncertain=True, accepted=scene.accepted - (last != SETTING))
+    assert genesys.at_last() == scene.old
+    assert restoration == Restoration("restored", len(scene.changed))
+
+
+@given(scenes(least=1), st.sampled_from([0.5, 3.0, 9.0]))
+def test_an_accepted_member_that_is_not_readable_yet_is_waited_for(scene, delay_s):
+    assume(scene.changed != [SETTING])  # see below
+    genesys = scene.genesys(delay_s=delay_s)
+    restoration = scene.restore(genesys)
+    assert genesys.at_last() == scene.old
+    assert restoration == Restoration("restored", len(scene.changed))
+
+
+def test_an_accepted_setting_that_is_not_readable_yet_is_waited_for():
+    scene = Scene(queue(member("agent-1", 0.0), overflow_threshold=0.7), target({"agent-1": 0.5}, **{SETTING: 0.8}), 1)
+    assert scene.changed == [SETTING]
+    genesys = scene.genesys(delay_s=1.0)
+    scene.restore(genesys)  # the first member was refused: nothing is uncertain
+    assert genesys.at_last() == scene.old
+
+
+@given(st.data(), scenes())
+def test_what_somebody_else_wrote_survives_and_is_named(data, scene):
+    genesys = scene.genesys()
+    genesys.shown()
+    edited = data.draw(some_of([*scene.old]))
+    genesys.give(dict.fromkeys(edited, EDITED))
+    restoration = scene.restore(genesys, accepted=0)
+    assert genesys.at_last() == scene.old | dict.fromkeys(edited, EDITED)
+    ours = [name for name in scene.changed if name not in edited]
+    assert genesys.writes == [[name] for name in reversed(ours)]
+    assert restoration.restored == len(ours)
+    assert restoration.outcome == ("restored" if ours else "not_needed")
+    members, settings = set(edited) & set(scene.target.values), set(edited) & set(scene.target.settings)
+    assert set(restoration.edited) >= (members | settings) & set(scene.order)
+    assert set(restoration.edited) <= members | settings
+
+
+@given(st.data(), scenes())
+def test_who_left_the_queue_is_named_and_not_written(data, scene):
+    genesys = scene.genesys()
+    genesys.shown()
+    gone = data.draw(some_of([m.user_id for m in scene.before.members]))
+    for user in gone:
+        del genesys.members[user]
+    restoration = scene.restore(genesys)
+    assert not {name for names in genesys.writes for name in names} & set(gone)
+    assert restoration.edited == sorted(set(gone) & set(scene.order))
+    assert restoration.restored == len(set(scene.changed) - set(gone))
+
+
+@given(st.data(), scenes(), st.sampled_from([Forbidden, GenesysRefused, QueueChanged]))
+def test_a_refusal_keeps_nothing_else_from_being_put_back(data, scene, error):
+    genesys = scene.genesys()
+    genesys.shown()
+    refused = data.draw(some_of([*scene.old]))
+    genesys.refusals = dict.fromkeys(refused, error("No."))
+    restoration = scene.restore(genesys)
+    kept = {name: scene.wanted(name) for name in scene.changed if name in refused}
+    assert genesys.at_last() == scene.old | kept
+    assert restoration.unrestored == sorted(set(kept) - {SETTING}) + [SETTING] * (SETTING in kept)
+    assert restoration.restored == len(scene.changed) - len(kept)
+    expected = {(True, True): "partial", (True, False): "failed", (False, True): "restored"}
+    assert restoration.outcome == expected.get((bool(kept), restoration.restored > 0), "not_needed")
+    assert restoration.left == 0, "a refusal is not tried again"
+
+
+def test_a_put_back_that_is_accepted_and_never_applied_is_not_called_restored():
+    scene = Scene(queue(member("agent-1", 0.0), member("agent-2", 0.0)), target({"agent-1": 0.5, "agent-2": 0.25}), 2)
+    genesys = scene.genesys()
+    lost = []
+    genesys._write = lambda names, _change: lost.append(names)
+    restoration = scene.restore(genesys)
+    assert (restoration.outcome, restoration.unrestored) == ("failed", ["agent-1", "agent-2"])
+    assert lost == [["agent-2"], ["agent-1"]]
+    assert sum(genesys.time.slept) <= TIMEOUT_S
+
+
+# ---- attempts that break off -----------------------------------------------------------------------------------------
+
+TROUBLES = [RateLimited("Wait.", retry_after_s=7), GenesysUnavailable("Gone.")]
+troubles = st.dictionaries(st.integers(1, 12), st.tuples(st.sampled_from(TROUBLES), st.booleans()), max_size=4)
+
+
+@given(scenes(least=1), troubles)
+def test_an_attempt_that_broke_off_is_made_again_until_all_is_put_back(scene, happening):
+    genesys = scene.genesys()
+    genesys.troubles = happening
+    earlier, again, attempts = None, True, 0
+    while again:
+        earlier, again = scene.attempt(genesys, earlier=earlier)
+        attempts += 1
+    assert attempts <= 1 + len(happening)
+    assert genesys.at_last() == scene.old
+    assert earlier == Restoration("restored", len(scene.changed))
+
+
+@given(scenes(), st.data())
+def test_another_attempt_after_a_whole_one_writes_nothing_and_counts_the_same(scene, data):
+    genesys = scene.genesys()
+    genesys.shown()
+    genesys.refusals = dict.fromkeys(data.draw(some_of([*scene.old])), Forbidden("No."))
+    first = scene.restore(genesys)
+    written = len(genesys.writes)
+    assert scene.restore(genesys, earlier=first) == first
+    assert len(genesys.writes) == written
+
+
+@given(scenes(least=1), st.integers(0, 4), st.sampled_from([0.0, 0.5]))
+def test_an_attempt_without_time_says_what_is_left_and_the_next_one_goes_on(scene, most, delay_s):
+    genesys = scene.genesys()
+    genesys.shown()
+    genesys.delay_s = delay_s
+    earlier, attempts = None, 0
+    while earlier is None or earlier.left:
+        start = len(genesys.writes)
+        earlier = scene.restore(
+            genesys, earlier=earlier, has_time=lambda start=start: len(genesys.writes) < start + most
+        )
+        attempts += 1
+        genesys.time.now += 300  # an invocation's time is over when it has none left
+        if most == 0 and attempts == 3:
+            assert genesys.writes == []
+            assert earlier == Restoration("failed", 0, earlier.unrestored, [], len(scene.changed))
+            return
+    assert genesys.at_last() == scene.old
+    assert earlier == Restoration("restored", len(scene.changed))
+
+
+def test_what_is_known_of_an_attempt_that_broke_off_is_that_nothing_is_certain():
+    scene = Scene(queue(member("agent-1", 0.0), member("agent-2", 0.0)), target({"agent-1": 0.5, "agent-2": 0.25}), 2)
+    genesys = scene.genesys()
+    genesys.troubles = {3: (TROUBLES[0], True)}
+    found, broke_off = scene.attempt(genesys, earlier=Restoration("partial", 4, ["agent-9"]))
+    assert broke_off
+    assert found == Restoration("failed", 4, ["agent-1", "agent-2", "agent-9"])
+
+
+def test_what_somebody_edits_between_two_attempts_is_not_counted_as_put_back():
+    scene = Scene(queue(member("agent-1", 0.0)), target({"agent-1": 0.5}), 1)
+    genesys = scene.genesys()
+    genesys.troubles = {2: (TROUBLES[0], False)}
+    earlier, _ = scene.attempt(genesys)
+    genesys.give({"agent-1": EDITED})
+    restoration, _ = scene.attempt(genesys, earlier=earlier)
+    assert restoration == Restoration("not_needed", 0, [], ["agent-1"])
+
+
+def test_an_outage_of_our_own_store_is_tried_again():
+    scene = Scene(queue(member("agent-1", 0.0)), target({"agent-1": 0.5}), 1)
+    genesys = scene.genesys()
+    genesys.refusals = {"agent-1": StoreUnavailable("The lock could not be read.")}
+    with pytest.raises(StoreUnavailable):
+        scene.restore(genesys)
+
+
+def test_who_has_lost_the_lock_stops_and_claims_nothing():
+    scene = Scene(queue(member("agent-1", 0.0)), target({"agent-1": 0.5}), 1)
+    genesys = scene.genesys()
+    genesys.refusals = {"agent-1": Interrupted("The lock is another's.")}
+    with pytest.raises(Interrupted):
+        scene.restore(genesys)
+
+
+# ---- time ------------------------------------------------------------------------------------------------------------
+
+ONE = Scene(queue(member("agent-1", 0.0)), target({"agent-1": 0.5}), 1)
+
+
+def test_nothing_is_waited_for_when_everything_is_known_and_readable():
+    genesys = ONE.genesys()
+    ONE.restore(genesys)
+    assert (genesys.time.slept, genesys.reads) == ([], 2)
+
+
+@pytest.mark.parametrize(("timeout_s", "slept"), [(TIMEOUT_S, SETTLING_S), (0.5, 0.5), (0.0, 0.0)])
+def test_writes_whose_fate_is_unknown_get_two_seconds_or_what_the_deployment_grants(timeout_s, slept):
+    genesys = ONE.genesys()
+    ONE.restore(genesys, uncertain=True, timeout_s=timeout_s)
+    assert genesys.time.slept == [slept]
+
+
+def test_an_accepted_write_is_waited_for_with_doubling_pauses():
+    genesys = ONE.genesys(delay_s=3.0)
+    ONE.restore(genesys)
+    assert genesys.time.slept[:4] == [0.25, 0.5, 1.0, 2.0]
+
+
+def test_an_accepted_write_that_never_shows_is_waited_for_no_longer_than_granted():
+    genesys = ONE.genesys(delay_s=100.0)
+    restoration = ONE.restore(genesys)
+    assert restoration.outcome == "not_needed"
+    assert sum(genesys.time.slept) <= TIMEOUT_S
+
+
+def test_what_was_put_back_is_waited_for_until_it_is_readable():
+    genesys = ONE.genesys()
+    genesys.shown()
+    genesys.delay_s = 3.0
+    assert ONE.restore(genesys).outcome == "restored"
+    assert genesys.time.slept == [0.25, 0.5, 1.0, 2.0]
+
+
+def test_what_was_refused_is_not_waited_for():
+    genesys = ONE.genesys()
+    genesys.refusals = {"agent-1": Forbidden("No.")}
+    assert ONE.restore(genesys).outcome == "failed"
+    assert genesys.time.slept == []
+
+
+# ---- the order -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("held", "first"), [(0.9, True), (0.7, False)])
+def test_a_setting_that_was_written_last_is_put_back_first(held, first):
+    scene = Scene(queue(member("agent-1", 0.0), overflow_threshold=held), target({"agent-1": 0.5}, **{SETTING: 0.8}), 2)
+    genesys = scene.genesys()
+    scene.restore(genesys)
+    assert genesys.writes == ([[SETTING], ["agent-1"]] if first else [["agent-1"], [SETTING]])
+
+
+def test_no_moment_of_a_restoration_holds_more_than_the_whole_where_that_is_refused():
+    before = queue(member("a", 0.6), member("b", 0.3), member("c", 0.1))
+    scene = Scene(before, target({"a": 0.1, "b": 0.2, "c": 0.7}), 3)
+    genesys = scene.genesys()
+    sums = []
+    genesys.before_writes = [lambda: sums.append(sum(m.weight for m in genesys.shown().members))] * 3
+    scene.restore(genesys)
+    assert len(sums) == 3
+    assert max(sums) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(3, [3]), (4, [3, 1]), (7, [3, 3, 1])])
+def test_members_go_back_in_writes_of_as_many_as_one_takes(count, sizes):
+    users = [f"agent-{n}" for n in range(count)]
+    before = queue(*(Member(user, 0.0, active=True) for user in users))
+    scene = Scene(before, target(dict.fromkeys(users, 0.5)), count, per_write=3)
+    genesys = scene.genesys()
+    assert scene.restore(genesys) == Restoration("restored", count)
+    assert [len(names) for names in genesys.writes] == sizes
+    assert [name for names in genesys.writes for name in names] == users[::-1]
+    assert genesys.at_last() == scene.old
+
+
+# ---- what a before-image asks for, and what is certain ---------------------------------------------------------------
+
+
+def test_the_image_is_what_the_target_would_change_as_it_was():
+    before = queue(member("a", 0.5), member("b", None), member("c", 0.25), wrap_up_timeout_s=None)
+    wanted = target({"b": 0.5, "a": 0.0, "gone": 0.1}, joins=True, wrap_up_timeout_s=45, skill_evaluation_method="BEST")
+    then = image(before, wanted)
+    assert then.values == {"b": None, "a": 0.5}
+    assert then.weights == {"b": 0.0, "a": 0.5}
+    assert then.settings == {"wrap_up_timeout_s": None, "skill_evaluation_method": None}
+    assert then.joins
+
+
+@given(scenes())
+def test_the_image_of_a_target_is_what_brings_everything_back(scene):
+    then = image(scene.before, scene.target)
+    assert members_to_write(then, scene.before, raise_first=scene.raise_first) == []
+    assert all(holds(scene.before.settings[name], value) for name, value in then.settings.items())
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "expected"),
+    [
+        (0.8, 0.7, True),
+        (0.8, 0.8 - 1e-12, False),
+        (0.8, 0.8, False),
+        (0.7, 0.8, False),
+        (None, 0.7, False),
+        (0.8, None, False),
+        (1, 0.9, True),
+    ],
+)
+def test_a_lower_threshold_narrows_the_queue(held, wanted, expected):
+    assert tightens(target({"a": 0.5}, **{SETTING: wanted}), queue(member("a"), overflow_threshold=held)) is expected
+
+
+def test_a_plan_without_a_threshold_narrows_nothing():
+    assert not tightens(target({"a": 0.5}, wrap_up_timeout_s=1), queue(member("a")))
+
+
+def test_what_is_certain_is_said_of_errors_that_there_are():
+    known = {cls.__name__ for cls in errors.RoutingWeightsError.__subclasses__()}
+    assert known >= DEFINITE
+    unknown_fate = {"GenesysUnavailable", "RateLimited", "GenesysAnswerInvalid", "StoreUnavailable", "Interrupted"}
+    assert not unknown_fate & DEFINITE
+
+
+def test_a_restoration_comes_back_from_its_document_as_it_went():
+    kept = Restoration("partial", 2, ["a"], ["b"], 1)
+    assert Restoration(**kept.to_json()) == kept
+
+
+# ---- the function ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def restore(documents, monkeypatch):
+    """The handler of Restore for a run that has written, and a Genesys that answers as it is told."""
+    path = Path(__file__).parents[2] / "functions/restore/app.py"
+    spec = importlib.util.spec_from_file_location("restore_app", path)
+    app = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(app)
+    settings = RestoreSettings(
+        documents_bucket="documents-bucket",
+        locks_table="locks",
+        verify_timeout_s=0.0,
+        genesys_contract="score",
+        genesys_base_url="https://genesys.example.com",
+        max_retry_after_s=5.0,
+        token_function="token",
+        token_secret="token",
+        budget_table="budget",
+        requests_per_minute=0.0,
+        reserved_for_others=0.0,
+    )
+    monkeypatch.setattr(app.RestoreSettings, "load", lambda: settings)
+    documents.put("d-1", "plan", plan().model_dump(mode="json"))
+    documents.put("d-1", "before", queue(member("agent-1", 0.0)).to_json())
+
+    def call(*answers, started_ago):
+        tokens = SimpleNamespace(current=lambda: "token", replace=lambda _refused: "token")
+        monkeypatch.setattr(connect, "_session", lambda: FakeSession(*answers))
+        monkeypatch.setattr(connect, "_tokens", lambda _settings: tokens)
+        run = Run(distribution_id="d-1", execution_arn="arn", started_at=datetime.now(UTC) - started_ago)
+        context = SimpleNamespace(
+            get_remaining_time_in_millis=lambda: 300_000,
+            function_name="restore",
+            memory_limit_in_mb=256,
+            invoked_function_arn="arn:restore",
+            aws_request_id="request",
+        )
+        return app.handler(run.model_dump(mode="json") | {"accepted": 0, "error": "Forbidden"}, context)
+
+    return call
+
+
+def test_a_restoration_leaves_a_long_pause_to_the_state_machine(restore, documents):
+    with pytest.raises(RateLimited):
+        restore(answer(429, {}, Retry_After="30"), started_ago=timedelta(minutes=5))
+    assert documents.get("d-1", "restore") == Restoration("failed").to_json(), "which is so as long as nothing follows"
+
+
+@pytest.mark.parametrize("minutes", [91, 121])
+def test_a_restoration_may_wait_for_genesys_even_where_the_run_has_waited_long_enough(restore, minutes):
+    with pytest.raises(RateLimited):
+        restore(answer(429, {}, Retry_After="30"), started_ago=timedelta(minutes=minutes))
+
+
+def test_a_restoration_that_may_not_read_is_on_record_as_failed(restore, documents):
+    with pytest.raises(Forbidden):
+        restore(answer(403, {}), started_ago=timedelta(minutes=5))
+    assert documents.get("d-1", "restore") == Restoration("failed").to_json()
