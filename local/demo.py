@@ -178,7 +178,7 @@ def main() -> int:
 
 def demonstrate(platform: Side, score: Side) -> int:
     listed = scenes(sorted(platform.members()))
-    print(f"\nQueue {QUEUE}, {AGENTS} agents. Each plan goes to both; the states are those of platform.")
+    print(f"\nQueue {QUEUE}, {AGENTS} agents. Each plan goes to both; the states shown are platform's.")
     for number, scene in enumerate(listed, 1):
         print(f"\n{number}. {scene.title}\n   POST /plans  {summary(scene.plan)}")
         records = platform.play(scene.plan, show=True), score.play(scene.plan, show=False)

@@ -16,47 +16,22 @@ from local.genesys import GenesysSimulator, publicapi
 from local.genesys.platform import OPERATIONS
 from local.genesys.settings import DEFAULT_PERMISSIONS
 from local.genesys.wire import ApiError
+from tests.contract.loopback import FakeTime, LoopbackClient, assert_error, starting
 
 QUEUES = "/api/v2/routing/queues"
 QUEUE = f"{QUEUES}/queue-001"
 MEMBERS = f"{QUEUE}/members"
 SKILLS = "/api/v2/routing/skills"
 TOKEN = "/api/v2/tokens/me"
-ERROR_KEYS = {"message", "code", "status", "contextId", "details", "errors"}
 GRANT = {"grant_type": "client_credentials"}
 CLIENT = ("demo-client", "demo-client-secret")
 FACTS = ("id", "dateCreated", "createdBy", "memberCount", "userMemberCount", "joinedMemberCount", "selfUri")
 WRITTEN = ("dateModified", "modifiedBy")
 
 
-class FakeTime:
-    def __init__(self):
-        self.now = 1000.25
-        self.slept = []
-
-    def clock(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.slept.append(seconds)
-        self.now += seconds
-
-
-class Client(requests.Session):
-    """A session with a base address and, once asked for, a token."""
-
-    def __init__(self, url):
-        super().__init__()
-        self.url = url
-        self.trust_env = False
-
-    def request(self, method, path, **options):
-        return super().request(method, self.url + path, timeout=5, **options)
-
+class Client(LoopbackClient):
     def login(self, **options):
-        answer = self.post("/oauth/token", **{"data": GRANT, "auth": CLIENT, **options})
-        self.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        return answer.json()
+        return self.keep_token(self.post("/oauth/token", **{"data": GRANT, "auth": CLIENT, **options}))
 
     def ring(self, user_id, number):
         return self.patch(f"{MEMBERS}/{user_id}", json={"id": user_id, "ringNumber": number})
@@ -72,21 +47,8 @@ def fake_time():
 
 @pytest.fixture
 def start(fake_time):
-    """Start a simulator and a client that holds a token; both end with the test."""
-    running = []
-
-    def start(**options):
-        options = {"contract": "platform", **options}
-        simulator = GenesysSimulator(clock=fake_time.clock, sleep=fake_time.sleep, **options).start()
-        client = Client(simulator.url)
-        running.extend((client, simulator))
-        client.login()
-        simulator.clear_requests()
-        return simulator, client
-
-    yield start
-    for item in running:
-        item.close()
+    with starting(Client, fake_time, contract="platform") as start:
+        yield start
 
 
 def user_skills(user_id):
@@ -119,13 +81,6 @@ def ids(answer):
 
 def named(*names):
     return [{"user": {"id": name.lower(), "name": name}} for name in names]
-
-
-def assert_error(answer, status, code, said=""):
-    assert (answer.status_code, answer.json()["code"], answer.json()["status"]) == (status, code, status), answer.text
-    assert answer.json().keys() >= ERROR_KEYS
-    assert answer.headers["ININ-Correlation-Id"] == answer.json()["contextId"]
-    assert said in answer.json()["message"]
 
 
 # Tokens

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.genesys import GenesysSimulator
+from tests.contract.loopback import FakeTime, LoopbackClient, assert_error, starting
 
 QUEUE = "/api/v2/routing/queues/queue-001"
 MEMBERS = f"{QUEUE}/members"
-ERROR_KEYS = {"message", "code", "status", "contextId", "details", "errors"}
 CREDENTIALS = {
     "grant_type": "client_credentials",
     "client_id": "demo-client",
@@ -28,33 +28,9 @@ CREDENTIALS = {
 }
 
 
-class FakeTime:
-    def __init__(self):
-        self.now = 1000.25
-        self.slept = []
-
-    def clock(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.slept.append(seconds)
-        self.now += seconds
-
-
-class Client(requests.Session):
-    """A session with a base address and, once asked for, a token."""
-
-    def __init__(self, url):
-        super().__init__()
-        self.url = url
-
-    def request(self, method, path, **options):
-        return super().request(method, self.url + path, timeout=5, **options)
-
+class Client(LoopbackClient):
     def login(self, **body):
-        answer = self.post("/oauth/token", json=CREDENTIALS | body)
-        self.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        return answer.json()
+        return self.keep_token(self.post("/oauth/token", json=CREDENTIALS | body))
 
     def set_score(self, user_id, score, key=None, **body):
         headers = {"X-Genesys-Idempotency-Key": key} if key else {}
@@ -69,31 +45,13 @@ def fake_time():
 
 @pytest.fixture
 def start(fake_time):
-    """Start a simulator and a client that holds a token; both end with the test."""
-    running = []
-
-    def start(**options):
-        simulator = GenesysSimulator(contract="score", clock=fake_time.clock, sleep=fake_time.sleep, **options).start()
-        client = Client(simulator.url)
-        running.extend((client, simulator))
-        client.login()
-        simulator.clear_requests()
-        return simulator, client
-
-    yield start
-    for item in running:
-        item.close()
+    with starting(Client, fake_time, contract="score") as start:
+        yield start
 
 
 def scores(simulator):
     members = simulator.state()["queues"]["queue-001"]["members"]
     return {member["user"]["id"]: member["score"] for member in members}
-
-
-def assert_error(answer, status, code):
-    assert (answer.status_code, answer.json()["code"], answer.json()["status"]) == (status, code, status)
-    assert answer.json().keys() >= ERROR_KEYS
-    assert answer.headers["ININ-Correlation-Id"] == answer.json()["contextId"]
 
 
 # Tokens

@@ -7,8 +7,8 @@ and an answer says that a write was accepted, not that it was applied.
 
 import base64
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from routing_weights.actuation import Actuation, not_applicable, statement
@@ -29,6 +29,7 @@ from routing_weights.genesys.contracts.reading import (
     skill_names,
     status_of,
     user_id,
+    with_pages_anew,
 )
 from routing_weights.genesys.token import TokenRequest
 from routing_weights.plan import Plan
@@ -87,16 +88,11 @@ class PlatformContract:
         )
 
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
-        pages = sorted({member.native["page"] for member in queue.members if member.user_id in user_ids})
-        skill_id = queue.native["skill_id"]
-        fresh = {
-            member.user_id: member
-            for page in pages
-            for member in (self._member(entity, page, skill_id) for entity in self._page(queue.queue_id, page)[0])
-        }
-        if not set(user_ids) <= fresh.keys():  # the pages have shifted: somebody joined or left
-            return self.read_queue(queue.queue_id)
-        return replace(queue, members=tuple(fresh.get(member.user_id, member) for member in queue.members))
+        def page(number: int) -> Iterator[Member]:
+            listed = self._page(queue.queue_id, number)[0]
+            return (self._member(entity, number, queue.skill_id) for entity in listed)
+
+        return with_pages_anew(queue, user_ids, page) or self.read_queue(queue.queue_id)
 
     def _page(self, queue_id: str, page: int) -> Page:
         """The listing has neither a total nor a number of pages: a short page is the last one."""

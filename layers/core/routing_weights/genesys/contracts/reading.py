@@ -1,8 +1,10 @@
 """What every dialect has to do when it reads: page, and trust no answer's shape."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
+from routing_weights.distribution import Member, Queue
 from routing_weights.errors import GenesysAnswerInvalid, GenesysRefused, QueueNotFound
 from routing_weights.genesys.client import GenesysClient
 
@@ -71,6 +73,15 @@ def all_pages(queue_id: str, page: Callable[[int], Page]) -> Iterator[tuple[int,
         yield from ((number, entity) for entity in listed)
         more = more and bool(listed)
         number += 1
+
+
+def with_pages_anew(queue: Queue, user_ids: Collection[str], page: Callable[[int], Iterable[Member]]) -> Queue | None:
+    """`queue` with the pages that hold the given members read anew; None where the pages have shifted since."""
+    numbers = sorted({member.native["page"] for member in queue.members if member.user_id in user_ids})
+    fresh = {member.user_id: member for number in numbers for member in page(number)}
+    if not set(user_ids) <= fresh.keys():  # somebody joined or left
+        return None
+    return replace(queue, members=tuple(fresh.get(member.user_id, member) for member in queue.members))
 
 
 def user_id(entity: Any) -> str:

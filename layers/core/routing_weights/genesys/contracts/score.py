@@ -1,7 +1,7 @@
 """Contract `score`: the dialect of the source document. The real platform does not speak it (README)."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from routing_weights.actuation import Actuation, not_applicable, statement
@@ -20,6 +20,7 @@ from routing_weights.genesys.contracts.reading import (
     skill_names,
     status_of,
     user_id,
+    with_pages_anew,
 )
 from routing_weights.genesys.token import TokenRequest
 from routing_weights.plan import Plan
@@ -63,15 +64,10 @@ class ScoreContract:
         )
 
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
-        pages = sorted({member.native["page"] for member in queue.members if member.user_id in user_ids})
-        fresh = {
-            member.user_id: member
-            for page in pages
-            for member in (_member(entity, page) for entity in self._page(queue.queue_id, page)[0])
-        }
-        if not set(user_ids) <= fresh.keys():  # the pages have shifted: somebody joined or left
-            return self.read_queue(queue.queue_id)
-        return replace(queue, members=tuple(fresh.get(member.user_id, member) for member in queue.members))
+        def page(number: int) -> Iterator[Member]:
+            return (_member(entity, number) for entity in self._page(queue.queue_id, number)[0])
+
+        return with_pages_anew(queue, user_ids, page) or self.read_queue(queue.queue_id)
 
     def target(self, plan: Plan, before: Queue) -> Target:  # noqa: ARG002 - the same for every queue
         if self.actuation.actuator.name != "score":

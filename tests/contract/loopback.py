@@ -1,0 +1,67 @@
+"""What the tests of both contracts share: a clock that only sleeping moves, a client, and the shape of an error."""
+
+from contextlib import contextmanager
+
+import requests
+
+from local.genesys import GenesysSimulator
+
+ERROR_KEYS = {"message", "code", "status", "contextId", "details", "errors"}
+
+
+class FakeTime:
+    """For a simulator: it never waits, and a fraction of a second shows what is rounded."""
+
+    def __init__(self):
+        self.now = 1000.25
+        self.slept = []
+
+    def clock(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+class LoopbackClient(requests.Session):
+    """A session with a base address and, once asked for, a token."""
+
+    def __init__(self, url):
+        super().__init__()
+        self.url = url
+        self.trust_env = False
+
+    def request(self, method, path, **options):
+        return super().request(method, self.url + path, timeout=5, **options)
+
+    def keep_token(self, answer):
+        self.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        return answer.json()
+
+
+@contextmanager
+def starting(client_of, fake_time, **usual):
+    """Gives what starts a simulator and a client that holds a token; both end with the `with`."""
+    running = []
+
+    def start(**options):
+        simulator = GenesysSimulator(clock=fake_time.clock, sleep=fake_time.sleep, **usual | options).start()
+        client = client_of(simulator.url)
+        running.extend((client, simulator))
+        client.login()
+        simulator.clear_requests()
+        return simulator, client
+
+    try:
+        yield start
+    finally:
+        for item in running:
+            item.close()
+
+
+def assert_error(answer, status, code, said=""):
+    assert (answer.status_code, answer.json()["code"], answer.json()["status"]) == (status, code, status), answer.text
+    assert answer.json().keys() >= ERROR_KEYS
+    assert answer.headers["ININ-Correlation-Id"] == answer.json()["contextId"]
+    assert said in answer.json()["message"]
