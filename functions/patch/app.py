@@ -34,6 +34,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     guard = fence(settings.locks_table, plan.queue_id, run.execution_arn)
     genesys = contract(settings, context, run, plan, guard)
     target = target_of(genesys, plan, before, documents.find)
+    documents.put(run.distribution_id, "writing", {})  # from here on a restoration has something to look for
 
     if event["target"] == "queue":
         if before.skill_id:

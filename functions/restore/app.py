@@ -11,7 +11,7 @@ from routing_weights.errors import Interrupted, RoutingWeightsError
 from routing_weights.genesys.connect import contract, has_time
 from routing_weights.plan import Plan
 from routing_weights.putting_back import target_of
-from routing_weights.restoration import DEFINITE, Restoration, Restorer
+from routing_weights.restoration import Restoration, Restorer
 from routing_weights.run import Run
 from routing_weights.settings import RestoreSettings
 from routing_weights.store.documents import Documents
@@ -22,16 +22,16 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{accepted, settings_accepted, error}`: which writes were accepted for certain, and what ended the run.
+    """`{accepted, settings_accepted}`: which writes were accepted for certain; `holder` has the lock, if not the run.
 
-    `holder` is who has the lock, where that is not the run itself.
     Each attempt begins with a fresh reading, so it may be repeated any time; `left` is what there was no time for.
     """
     settings, run = RestoreSettings.load(), Run.model_validate(event)
     logger.append_keys(distribution_id=run.distribution_id)
     documents = Documents(settings.documents_bucket)
-    image, earlier = (documents.find(run.distribution_id, name) for name in ("before", "restore"))
-    if image is None:  # without a before-image nothing was written
+    image, earlier, writing = (documents.find(run.distribution_id, name) for name in ("before", "restore", "writing"))
+    if image is None or writing is None:  # nothing was written
+        documents.put(run.distribution_id, "restore", Restoration("not_needed").to_json())
         return {"outcome": "not_needed", "left": 0}
     plan, before = Plan.model_validate(documents.get(run.distribution_id, "plan")), Queue.from_json(image)
     guard = fence(settings.locks_table, plan.queue_id, event.get("holder") or run.execution_arn)
@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         genesys,
         before,
         target_of(genesys, plan, before, documents.find),
-        key=f"{run.distribution_id}:restore",
+        key=f"{run.distribution_id}:restore:{context.aws_request_id}",
         has_time=lambda: has_time(context),
         clock=time.monotonic,
         sleep=time.sleep,
@@ -50,14 +50,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         restoration, after = restorer.run(
             accepted=event["accepted"],
-            uncertain=event["error"] not in DEFINITE,
             settings_accepted=event.get("settings_accepted", False),
-            timeout_s=settings.verify_timeout_s,
+            watch_s=settings.verify_timeout_s,
         )
     except Interrupted:  # what is on record is the new owner's to write
         raise
     except RoutingWeightsError:
         documents.put(run.distribution_id, "restore", restorer.interrupted().to_json())
+        documents.put(run.distribution_id, "after", None)  # what was read before is no longer what Genesys holds
         raise
     documents.put(run.distribution_id, "restore", restoration.to_json())
     documents.put(run.distribution_id, "after", after.to_json())

@@ -8,6 +8,7 @@ import re
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -52,6 +53,8 @@ class Aws:
         self._tellers = ThreadPoolExecutor(2, "events")
         moto_seam.install(served.port, invoke, self._ended)
         self._app = DomainDispatcherApplication(create_backend_app)
+        # It compares each request with the addresses of some hundred services: a third of the stack's processor time.
+        self._app.get_backend_for_host = cache(self._app.get_backend_for_host)
         self._reset()
         served.start(self._app, MotoRequestHandler)
 

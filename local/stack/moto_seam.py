@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 _BEGUN = 2  # events: the execution has started, its first state was entered
 _MAX_INPUT = 262_144  # StartExecution, in bytes of UTF-8
+_WRITES = ("put_item", "update_item", "delete_item", "transact_write_items")
 _starting = threading.Lock()
 _writing = threading.Lock()
 _invoke: Callable[[str, bytes], Outcome] | None = None
@@ -71,7 +72,7 @@ def install(port: int, invoke: Callable[[str, bytes], Outcome], ended: Callable[
     logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)  # logs each caught error, with its payload
     for owner, name, ours in [
         (LambdaSimpleBackend, "invoke", _invoke_function),
-        *((DynamoHandler, name, _one_at_a_time(name)) for name in ("put_item", "update_item", "delete_item")),
+        *((DynamoHandler, name, _one_at_a_time(name)) for name in _WRITES),
         (Preprocessor, "_inner_string_of", staticmethod(_text_of)),
         (StringJSONata, "_eval_body", _evaluate),
         (StepFunctionsParserBackend, "start_execution", _start_execution),

@@ -85,7 +85,6 @@ HAS_ITS_STATES_STATUS = {
     "ConfigurationInvalid",
     "Forbidden",
     "ForecastMissing",
-    "GenesysAnswerInvalid",
     "GenesysRefused",
     "Interrupted",
     "QueueChanged",
@@ -194,7 +193,7 @@ def test_who_goes_to_restore_says_how_the_run_ends_and_how_far_it_got():
     assert len(rules) == 4
     for state, rule in rules:
         assert rule["Assign"].keys() == {"outcome", "restore"}, state
-        assert rule["Assign"]["restore"].keys() == {"accepted", "settings_accepted", "error"}, state
+        assert rule["Assign"]["restore"].keys() == {"accepted", "settings_accepted"}, state
 
 
 def test_restoring_has_the_last_word_of_a_failed_run_whether_it_succeeds_or_not():
@@ -314,7 +313,7 @@ def test_every_error_that_the_machine_names_is_one_of_ours_or_of_a_service():
     ours = {name for name in named_errors() if "." not in name}
     assert ours <= ERRORS.keys()
     services = {name.partition(".")[0] for name in named_errors() if "." in name}
-    assert services == {"States", "Lambda", "DynamoDB", "Sandbox"}
+    assert services == {"States", "Lambda", "DynamoDB", "Runtime", "Sandbox"}
 
 
 def test_every_error_that_the_flow_can_raise_ends_as_someone_decided():

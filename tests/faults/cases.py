@@ -149,28 +149,22 @@ def dropped_write(actuator: str, place: str, *, narrows: bool = False) -> Case:
 
 
 def of_lost_answers() -> Iterator[Case]:
-    """Applied, and never answered; or answered after the read time-out."""
+    """Applied, and never answered; or answered after the read time-out. A reading shows what has been applied."""
     lost = {"action": "reset_after", "times": None}
     for actuator in CARRIERS:
-        place = places(actuator)[-1] if actuator == "joined" else "the middle member"
-        yield Case(
-            f"{actuator}-{place}-connection lost after, for ever",
-            actuator,
-            lambda scene, place=place: [lost | at(scene, place)],
-            ("member_update_failed",),
-            ("restored",),
-        )
-    yield Case(
-        "score-the queue's setting-connection lost after, for ever",
-        "score",
-        lambda scene: [lost | scene.settings_write],
-        ("queue_update_failed",),
-        ("restored",),
-    )
-    # A fresh reading before each attempt shows that the one before has been applied.
-    yield Case(
-        "ring-the queue's setting-connection lost after, for ever", "ring", lambda scene: [lost | scene.settings_write]
-    )
+        for place in ("the queue's setting", places(actuator)[-1] if actuator == "joined" else "the middle member"):
+            yield Case(
+                f"{actuator}-{place}-connection lost after, for ever",
+                actuator,
+                lambda scene, place=place: [lost | at(scene, place)],
+            )
+            yield Case(
+                f"{actuator}-{place}-connection lost before, for ever",
+                actuator,
+                lambda scene, place=place: [{"action": "reset_before", "times": None} | at(scene, place)],
+                (failed_in(place),),
+                ("not_needed" if place == places(actuator)[0] else "restored",),
+            )
     for actuator in ("score", "ring"):
         yield Case(
             f"{actuator}-the middle member-time-out of the answer",
@@ -247,7 +241,6 @@ def in_one_write(scene: Scene, user: str) -> list[str]:
 
 
 def dropped_and_its_consequence(scene: Scene) -> list[str]:
-    """Where a sum is limited, one that stays up leaves no room for the oldest, who has to go up."""
     dropped = in_one_write(scene, scene.order[-1 if scene.actuator == "joined" else -2])
     return [*dropped, *([scene.order[0]] if scene.actuator == "score" else [])]
 
@@ -273,8 +266,10 @@ RESTORATIONS: dict[str, tuple[Rules, str, Names]] = {
     "429, two seconds, when it reads": (hit(status(429, **{"Retry-After": "2"}), listing), "restored", lambda _: []),
     "malformed answer when it reads": (hit({"action": "malformed"}, listing), "restored", lambda _: []),
     "one write refused": (hit(status(403, None), oldest), "partial", lambda s: in_one_write(s, s.order[0])),
-    "one write dropped": (
-        hit({"action": "drop"}, first_back),
+    # Where a sum is limited, one that stays up leaves no room for the oldest, who has to go up: both go a second time.
+    "one write dropped": (hit({"action": "drop"}, first_back), "restored", lambda _: []),
+    "one write dropped twice": (
+        hit({"action": "drop", "times": None}, first_back),
         "partial",
         dropped_and_its_consequence,
     ),

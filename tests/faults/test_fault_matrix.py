@@ -17,21 +17,6 @@ from tests.faults.oracle import assert_manners, judge
 from tests.faults.scenes import Scene, matches
 from tests.faults.waves import Job, Tick, carry_out, closed, ended, recoveries_are_over
 
-AUDITED_AND_RESTORED = "an abort while Audit is under way: the queue is put back, and the record says completed"
-RETRIED_AND_LATE = "a write that timed out is applied after its retry, and after the restoration that followed"
-NOT_READ_AGAIN = "one answer that is not JSON ends the restoration before it has begun"
-NOT_READABLE = "a restoration that may not read: the record says failed, and of what remains nothing"
-NOT_READ_BACK = "a restoration that could not be read back counts as not done"
-LATER_THAN_VERIFY = "a write that is applied after Verify gave up is not waited for, and never put back"
-DEFECTS = {
-    **{f"{actuator}-abort in Audit": AUDITED_AND_RESTORED for actuator in ("score", "ring", "joined")},
-    "ring-the first member-time-out of the answer, and the next one refused": RETRIED_AND_LATE,
-    **{f"{actuator}-restoration-malformed answer when it reads": NOT_READ_AGAIN for actuator in ("score", "ring")},
-    **{f"{actuator}-restoration-reading refused": NOT_READABLE for actuator in ("score", "ring")},
-    "score-restoration-read-back refused": NOT_READ_BACK,
-    **{f"{actuator}-every write-applied later than Verify waits": LATER_THAN_VERIFY for actuator in ("score", "ring")},
-}
-"""Cells in which the system does not do what it promises, by id."""
 TOO_LATE_S = 3.0
 LEAST = 150
 """A matrix that shrinks should be seen."""
@@ -130,7 +115,7 @@ def look(worlds, made) -> None:
 
 def with_held_functions(worlds, cells: list[Cell]) -> None:
     """Abort in a state whose function asks Genesys nothing: the function itself is held up."""
-    for state, function in (("Validate", "validate"), ("Audit", "audit")):
+    for state, function in (("Validate", "validate"), ("Lock", "project"), ("Audit", "audit")):
         concerned = [cell for cell in cells if cell.case.abort_in == state]
         if not concerned:
             continue
@@ -142,7 +127,7 @@ def with_held_functions(worlds, cells: list[Cell]) -> None:
             def all_aborted(left=left, hold=hold, state=state):
                 hold()
                 for cell in list(left):
-                    if is_in(cell.run, state):
+                    if to_be_aborted(cell, Tick()) if state == "Lock" else is_in(cell.run, state):
                         cell.run.abort()
                         left.remove(cell)
                 return not left
@@ -206,14 +191,7 @@ def is_in(run: Run, state: str) -> bool:
     return bool(entered) and entered[-1] == state
 
 
-def known(case: Case) -> list[pytest.MarkDecorator]:
-    return [pytest.mark.xfail(strict=True, reason=DEFECTS[case.id])] if case.id in DEFECTS else []
-
-
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, id=case.id, marks=known(case)) for case in CASES],
-)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_the_queue_is_as_before_or_as_planned_and_the_record_is_true(cells, case):
     cell = cells[case.run]
     scene, records = cell.scene, cell.world.records(cell.run.distribution_id)

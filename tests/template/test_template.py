@@ -87,6 +87,7 @@ ALLOWED = {
     },
     "AuditFunction": {
         "dynamodb:PutItem": {"AuditTable"},
+        "dynamodb:ConditionCheckItem": {"LocksTable"},
         "s3:GetObject": {OF_RUNS},
         "s3:PutObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},

@@ -11,9 +11,9 @@ from routing_weights.errors import Interrupted, QueueBusy, StoreUnavailable
 from routing_weights.record import CLOSED, OPENED, opened
 from routing_weights.run import Origin, Outcome, Run
 from routing_weights.store.audit import AuditTrail
-from routing_weights.store.locks import fence
+from routing_weights.store.locks import fence, held_by
 from routing_weights.store.recovery import LOOK_BACK, RECOVERY_S, Recovery
-from tests.unit.fakes import plan
+from tests.unit.fakes import FakeTime, plan
 
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:distribute"
 RECOVER = "arn:aws:states:eu-central-1:123456789012:stateMachine:recover"
@@ -197,7 +197,8 @@ def test_an_outcome_that_could_not_be_recorded_is_recorded_now_and_what_complete
     begun = recovery.begin(DEAD, ME)
     assert (begun["restore"], begun["open"], begun["locked"]) == (restores, True, True)
     assert begun["outcome"]["status"] == status
-    assert begun["outcome"]["error"]["Cause"] == cause
+    # What completed has no error to tell.
+    assert begun["outcome"]["error"] == ({} if status == "completed" else {"Error": "Interrupted", "Cause": cause})
 
 
 @pytest.mark.parametrize("status", ["dry_run", "saturation_blocked", "validation_failed", "projection_failed"])
@@ -478,12 +479,52 @@ def test_nobody_else_may_write(locks, holder):
         fence("locks", QUEUE, DEAD)()
 
 
-def test_a_fence_looks_each_time_and_consistently(aws_answers):
-    check = fence("locks", QUEUE, DEAD)
+def test_a_fence_looks_once_a_second_and_consistently(aws_answers):
+    time = FakeTime()
+    check = fence("locks", QUEUE, DEAD, clock=time.clock)
     requests = aws_answers("dynamodb", "GetItem", {"Item": {"holder": {"S": DEAD}}})
-    check()
-    check()
+    for seconds in (0, 0.9, 0.2, 0.5):
+        time.sleep(seconds)
+        check()
     assert [json.loads(request["body"])["ConsistentRead"] for request in requests] == [True, True]
+
+
+def test_a_fence_that_was_passed_is_closed_once_the_lock_is_gone(locks):
+    time = FakeTime()
+    locks.put(DEAD)
+    check = fence("locks", QUEUE, DEAD, clock=time.clock)
+    check()
+    locks.put(ME)
+    time.sleep(1)
+    for _ in range(2):
+        with pytest.raises(Interrupted):
+            check()
+
+
+def test_a_record_of_what_was_written_is_written_under_the_lock_only(trail, locks):
+    record = {"distribution_id": "d-2", "record": CLOSED}
+    with pytest.raises(Interrupted):
+        trail.append(record, held_by("locks", QUEUE, DEAD))
+    locks.put(ME)
+    with pytest.raises(Interrupted):
+        trail.append(record, held_by("locks", QUEUE, DEAD))
+    assert trail.find("d-2") == {}
+    assert trail.append(record, held_by("locks", QUEUE, ME))
+    assert not trail.append(record, held_by("locks", QUEUE, ME)), "it was written before"
+    assert not trail.append(record, held_by("locks", QUEUE, DEAD)), "and stays, whoever asks"
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_a_record_that_is_closed_while_the_lock_is_taken_over_is_seen(recovery, trail, monkeypatch):
+    """The run aborted while its Audit was at work: it came first, so what it completed stays."""
+    take_over = Recovery._take_over
+
+    def late(self, *arguments):
+        trail.append({"distribution_id": DEAD.rpartition(":")[2], "record": CLOSED}, held_by("locks", QUEUE, DEAD))
+        return take_over(self, *arguments)
+
+    monkeypatch.setattr(Recovery, "_take_over", late)
+    assert what_is_left(recovery.begin(DEAD, ME)) == {"locked"}
 
 
 def test_a_lock_that_cannot_be_read_lets_nobody_write(locks, aws_answers):

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from routing_weights import errors
 from routing_weights.distribution import Member, Queue, holds, image, members_to_write, tightens
 from routing_weights.errors import (
     Forbidden,
@@ -22,12 +21,12 @@ from routing_weights.errors import (
     StoreUnavailable,
 )
 from routing_weights.genesys import connect
-from routing_weights.restoration import DEFINITE, SETTLING_S, Restoration, Restorer
+from routing_weights.restoration import Restoration, Restorer
 from routing_weights.run import Run
 from routing_weights.settings import RestoreSettings
 from tests.unit.fakes import FakeSession, FakeTime, answer, member, plan, queue, target
 
-TIMEOUT_S = 15.0
+WATCH_S = 15.0
 SETTING = "overflow_threshold"
 EDITED = 7.75
 """What a person writes: neither a value of a before-image nor one of a plan."""
@@ -174,18 +173,18 @@ class Scene:
             genesys, self.before, self.target, "d-1:restore", has_time, genesys.time.clock, genesys.time.sleep, **known
         )
 
-    def restore(self, genesys, *, uncertain=False, timeout_s=TIMEOUT_S, accepted=None, **options):
+    def restore(self, genesys, *, watch_s=WATCH_S, accepted=None, **options):
         accepted = self.accepted if accepted is None else accepted
         restorer = self.restorer(genesys, **options)
-        settings = SETTING in self.changed
-        return restorer.run(accepted=accepted, uncertain=uncertain, timeout_s=timeout_s, settings_accepted=settings)[0]
+        return restorer.run(accepted=accepted, watch_s=watch_s, settings_accepted=SETTING in self.changed)[0]
 
-    def attempt(self, genesys, *, uncertain=False, **options):
+    def attempt(self, genesys, **options):
         """As the function does it: what is known is kept when an attempt breaks off. (restoration, whether it did)"""
         restorer = self.restorer(genesys, **options)
+        settings = SETTING in self.changed
         try:
-            run = restorer.run(accepted=self.accepted, uncertain=uncertain, timeout_s=TIMEOUT_S)
-        except (RateLimited, GenesysUnavailable):
+            run = restorer.run(accepted=self.accepted, watch_s=WATCH_S, settings_accepted=settings)
+        except (RateLimited, GenesysUnavailable, Forbidden):
             return restorer.interrupted(), True
         return run[0], False
 
@@ -216,40 +215,40 @@ def some_of(names):
 # ---- what comes of it ------------------------------------------------------------------------------------------------
 
 
-@given(scenes(), st.booleans())
-def test_whatever_was_written_is_put_back_and_nothing_else_is_written(scene, uncertain):
+@given(scenes())
+def test_whatever_was_written_is_put_back_and_nothing_else_is_written(scene):
     genesys = scene.genesys()
-    restoration = scene.restore(genesys, uncertain=uncertain)
+    restoration = scene.restore(genesys)
     assert genesys.at_last() == scene.old
     assert genesys.writes == [[name] for name in reversed(scene.changed)], "newest first, each once"
     outcome = "restored" if scene.changed else "not_needed"
     assert restoration == Restoration(outcome, len(scene.changed))
 
 
-@given(scenes(least=1), st.sampled_from([0.5, 1.0, 1.9]))
-def test_a_write_whose_answer_was_lost_is_put_back_when_it_becomes_readable(scene, delay_s):
+@given(scenes(least=1), st.sampled_from([0.5, 3.0, 7.0, 14.0]), st.booleans())
+def test_a_write_that_becomes_readable_late_is_put_back_whether_its_answer_came_or_not(scene, delay_s, answered):
     genesys = scene.genesys(delay_s=delay_s)
-    last = scene.changed[-1]
-    restoration = scene.restore(genesys, uncertain=True, accepted=scene.accepted - (last != SETTING))
+    restoration = scene.restore(genesys, accepted=None if answered else 0)
     assert genesys.at_last() == scene.old
     assert restoration == Restoration("restored", len(scene.changed))
 
 
-@given(scenes(least=1), st.sampled_from([0.5, 3.0, 9.0]))
-def test_an_accepted_member_that_is_not_readable_yet_is_waited_for(scene, delay_s):
-    assume(scene.changed != [SETTING])  # see below
-    genesys = scene.genesys(delay_s=delay_s)
-    restoration = scene.restore(genesys)
-    assert genesys.at_last() == scene.old
-    assert restoration == Restoration("restored", len(scene.changed))
+def test_what_is_readable_is_put_back_before_anything_is_waited_for():
+    genesys = ONE.genesys()
+    before_the_first_write = []
+    genesys.before_writes = [lambda: before_the_first_write.extend(genesys.time.slept)]
+    ONE.restore(genesys)
+    assert genesys.writes == [["agent-1"]]
+    assert before_the_first_write == []
 
 
-def test_an_accepted_setting_that_is_not_readable_yet_is_waited_for():
-    scene = Scene(queue(member("agent-1", 0.0), overflow_threshold=0.7), target({"agent-1": 0.5}, **{SETTING: 0.8}), 1)
-    assert scene.changed == [SETTING]
-    genesys = scene.genesys(delay_s=1.0)
-    scene.restore(genesys)  # the first member was refused: nothing is uncertain
-    assert genesys.at_last() == scene.old
+def test_a_write_that_lands_after_it_was_put_back_is_put_back_again():
+    """The first attempt of a write timed out and is applied late, after its retry was put back."""
+    genesys = ONE.genesys()
+    genesys.under_way.append((genesys.time.now + 6.0, lambda: genesys.give({"agent-1": 0.5})))
+    restoration = ONE.restore(genesys)
+    assert genesys.at_last() == ONE.old
+    assert (genesys.writes, restoration) == ([["agent-1"]] * 2, Restoration("restored", 1))
 
 
 @given(st.data(), scenes())
@@ -295,18 +294,37 @@ def test_a_refusal_keeps_nothing_else_from_being_put_back(data, scene, error):
     assert restoration.restored == len(scene.changed) - len(kept)
     expected = {(True, True): "partial", (True, False): "failed", (False, True): "restored"}
     assert restoration.outcome == expected.get((bool(kept), restoration.restored > 0), "not_needed")
-    assert restoration.left == 0, "a refusal is not tried again"
+    assert restoration.left == 0, "a refusal is tried twice, and then no more"
 
 
-def test_a_put_back_that_is_accepted_and_never_applied_is_not_called_restored():
+def test_a_put_back_that_is_accepted_and_never_applied_is_sent_twice_and_not_called_restored():
     scene = Scene(queue(member("agent-1", 0.0), member("agent-2", 0.0)), target({"agent-1": 0.5, "agent-2": 0.25}), 2)
     genesys = scene.genesys()
     lost = []
     genesys._write = lambda names, _change: lost.append(names)
     restoration = scene.restore(genesys)
     assert (restoration.outcome, restoration.unrestored) == ("failed", ["agent-1", "agent-2"])
-    assert lost == [["agent-2"], ["agent-1"]]
-    assert sum(genesys.time.slept) <= TIMEOUT_S
+    assert lost == [["agent-2"], ["agent-1"]] * 2
+    assert sum(genesys.time.slept) <= 2 * WATCH_S
+
+
+def test_a_put_back_that_was_dropped_or_refused_once_is_made_up_for():
+    scene = Scene(queue(member("agent-1", 0.0), member("agent-2", 0.0)), target({"agent-1": 0.5, "agent-2": 0.25}), 2)
+    genesys = scene.genesys()
+    genesys.refusals = {"agent-1": Forbidden("Not now.")}
+    real, dropped = genesys._write, []
+
+    def write(names, change):
+        if genesys.time.slept:
+            genesys.refusals = {}
+        if names == ["agent-2"] and not dropped:
+            dropped.append(names)
+        else:
+            real(names, change)
+
+    genesys._write = write
+    assert scene.restore(genesys) == Restoration("restored", 2)
+    assert genesys.at_last() == scene.old
 
 
 # ---- attempts that break off -----------------------------------------------------------------------------------------
@@ -354,19 +372,35 @@ def test_an_attempt_without_time_says_what_is_left_and_the_next_one_goes_on(scen
         genesys.time.now += 300  # an invocation's time is over when it has none left
         if most == 0 and attempts == 3:
             assert genesys.writes == []
-            assert earlier == Restoration("failed", 0, earlier.unrestored, [], len(scene.changed))
+            assert earlier == Restoration("failed", 0, earlier.unrestored, left=len(scene.changed))
             return
     assert genesys.at_last() == scene.old
     assert earlier == Restoration("restored", len(scene.changed))
 
 
-def test_what_is_known_of_an_attempt_that_broke_off_is_that_nothing_is_certain():
+def test_what_was_accepted_and_could_not_be_read_again_is_unconfirmed():
+    scene = Scene(queue(member("agent-1", 0.0), member("agent-2", 0.0)), target({"agent-1": 0.5, "agent-2": 0.25}), 2)
+    genesys = scene.genesys()
+    genesys.troubles = {4: (Forbidden("No."), True)}  # after a reading and two writes
+    found, broke_off = scene.attempt(genesys, earlier=Restoration("partial", 4, ["agent-1"]))
+    assert broke_off
+    assert found == Restoration("partial", 4, [], ["agent-1", "agent-2"])
+    assert scene.attempt(genesys, earlier=found) == (Restoration("restored", 6), False)
+
+
+def test_what_was_not_written_when_an_attempt_broke_off_is_unrestored():
     scene = Scene(queue(member("agent-1", 0.0), member("agent-2", 0.0)), target({"agent-1": 0.5, "agent-2": 0.25}), 2)
     genesys = scene.genesys()
     genesys.troubles = {3: (TROUBLES[0], True)}
-    found, broke_off = scene.attempt(genesys, earlier=Restoration("partial", 4, ["agent-9"]))
-    assert broke_off
-    assert found == Restoration("failed", 4, ["agent-1", "agent-2", "agent-9"])
+    assert scene.attempt(genesys) == (Restoration("partial", 0, ["agent-1"], ["agent-2"]), True)
+
+
+def test_where_no_reading_was_possible_what_was_accepted_is_unrestored():
+    before = queue(member("agent-1", 0.0), member("agent-2", 0.0), overflow_threshold=0.7)
+    scene = Scene(before, target({"agent-1": 0.5, "agent-2": 0.25}, **{SETTING: 0.8}), 2)
+    genesys = scene.genesys()
+    genesys.troubles = {1: (Forbidden("No."), True)}
+    assert scene.attempt(genesys) == (Restoration("failed", 0, ["agent-1", SETTING]), True)
 
 
 def test_what_somebody_edits_between_two_attempts_is_not_counted_as_put_back():
@@ -376,7 +410,7 @@ def test_what_somebody_edits_between_two_attempts_is_not_counted_as_put_back():
     earlier, _ = scene.attempt(genesys)
     genesys.give({"agent-1": EDITED})
     restoration, _ = scene.attempt(genesys, earlier=earlier)
-    assert restoration == Restoration("not_needed", 0, [], ["agent-1"])
+    assert restoration == Restoration("not_needed", edited=["agent-1"])
 
 
 def test_an_outage_of_our_own_store_is_tried_again():
@@ -400,30 +434,24 @@ def test_who_has_lost_the_lock_stops_and_claims_nothing():
 ONE = Scene(queue(member("agent-1", 0.0)), target({"agent-1": 0.5}), 1)
 
 
-def test_nothing_is_waited_for_when_everything_is_known_and_readable():
+def test_the_queue_is_watched_for_as_long_as_a_write_may_take():
     genesys = ONE.genesys()
     ONE.restore(genesys)
-    assert (genesys.time.slept, genesys.reads) == ([], 2)
+    assert (genesys.time.slept, genesys.reads) == ([3.75, 7.5, 3.75], 4)
 
 
-@pytest.mark.parametrize(("timeout_s", "slept"), [(TIMEOUT_S, SETTLING_S), (0.5, 0.5), (0.0, 0.0)])
-def test_writes_whose_fate_is_unknown_get_two_seconds_or_what_the_deployment_grants(timeout_s, slept):
+@pytest.mark.parametrize("watch_s", [0.0, 0.5, WATCH_S])
+def test_it_is_watched_no_longer_than_granted_and_always_read_after_a_write(watch_s):
     genesys = ONE.genesys()
-    ONE.restore(genesys, uncertain=True, timeout_s=timeout_s)
-    assert genesys.time.slept == [slept]
+    genesys.shown()
+    assert ONE.restore(genesys, watch_s=watch_s) == Restoration("restored", 1)
+    assert sum(genesys.time.slept) == watch_s
 
 
-def test_an_accepted_write_is_waited_for_with_doubling_pauses():
-    genesys = ONE.genesys(delay_s=3.0)
-    ONE.restore(genesys)
-    assert genesys.time.slept[:4] == [0.25, 0.5, 1.0, 2.0]
-
-
-def test_an_accepted_write_that_never_shows_is_waited_for_no_longer_than_granted():
+def test_a_write_that_comes_later_than_granted_is_not_seen():
     genesys = ONE.genesys(delay_s=100.0)
-    restoration = ONE.restore(genesys)
-    assert restoration.outcome == "not_needed"
-    assert sum(genesys.time.slept) <= TIMEOUT_S
+    assert ONE.restore(genesys).outcome == "not_needed"
+    assert sum(genesys.time.slept) == WATCH_S
 
 
 def test_what_was_put_back_is_waited_for_until_it_is_readable():
@@ -431,14 +459,7 @@ def test_what_was_put_back_is_waited_for_until_it_is_readable():
     genesys.shown()
     genesys.delay_s = 3.0
     assert ONE.restore(genesys).outcome == "restored"
-    assert genesys.time.slept == [0.25, 0.5, 1.0, 2.0]
-
-
-def test_what_was_refused_is_not_waited_for():
-    genesys = ONE.genesys()
-    genesys.refusals = {"agent-1": Forbidden("No.")}
-    assert ONE.restore(genesys).outcome == "failed"
-    assert genesys.time.slept == []
+    assert genesys.writes == [["agent-1"]]
 
 
 # ---- the order -------------------------------------------------------------------------------------------------------
@@ -515,15 +536,8 @@ def test_a_plan_without_a_threshold_narrows_nothing():
     assert not tightens(target({"a": 0.5}, wrap_up_timeout_s=1), queue(member("a")))
 
 
-def test_what_is_certain_is_said_of_errors_that_there_are():
-    known = {cls.__name__ for cls in errors.RoutingWeightsError.__subclasses__()}
-    assert known >= DEFINITE
-    unknown_fate = {"GenesysUnavailable", "RateLimited", "GenesysAnswerInvalid", "StoreUnavailable", "Interrupted"}
-    assert not unknown_fate & DEFINITE
-
-
 def test_a_restoration_comes_back_from_its_document_as_it_went():
-    kept = Restoration("partial", 2, ["a"], ["b"], 1)
+    kept = Restoration("partial", 2, ["a"], ["b"], ["c"], 1)
     assert Restoration(**kept.to_json()) == kept
 
 
@@ -553,6 +567,7 @@ def restore(documents, monkeypatch):
     monkeypatch.setattr(app.RestoreSettings, "load", lambda: settings)
     documents.put("d-1", "plan", plan().model_dump(mode="json"))
     documents.put("d-1", "before", queue(member("agent-1", 0.0)).to_json())
+    documents.put("d-1", "writing", {})
 
     def call(*answers, started_ago):
         tokens = SimpleNamespace(current=lambda: "token", replace=lambda _refused: "token")
@@ -566,7 +581,7 @@ def restore(documents, monkeypatch):
             invoked_function_arn="arn:restore",
             aws_request_id="request",
         )
-        return app.handler(run.model_dump(mode="json") | {"accepted": 0, "error": "Forbidden"}, context)
+        return app.handler(run.model_dump(mode="json") | {"accepted": 0}, context)
 
     return call
 

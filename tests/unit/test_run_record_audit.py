@@ -29,10 +29,11 @@ from routing_weights.intake import accept, accept_input, open_distribution
 from routing_weights.record import CLOSED, OPENED, closed, opened, refused, timestamp
 from routing_weights.run import Origin, Outcome, Run
 from routing_weights.store.audit import AuditTrail, _start_key
-from routing_weights.store.aws import reported
+from routing_weights.store.aws import client, reported
 from routing_weights.store.documents import Documents
 from routing_weights.store.executions import Executions
 from routing_weights.store.forecasts import Forecasts
+from routing_weights.store.locks import held_by
 from routing_weights.store.secrets import JsonSecret, TokenFunction
 from routing_weights.store.skills import SkillOwners
 from routing_weights.strict_json import problem
@@ -299,7 +300,7 @@ def test_without_a_read_back_nothing_is_claimed_to_have_been_applied(missing):
     assert not {"applied_weights", "balance_accuracy", "changes", "applied_overflow_threshold"} & record.keys()
 
 
-FAILED_UNSAID = {"outcome": "failed", "restored": 0, "unrestored": [], "edited": []}
+FAILED_UNSAID = {"outcome": "failed", "restored": 0, "unrestored": [], "unconfirmed": [], "edited": []}
 
 
 @pytest.mark.parametrize(
@@ -804,7 +805,7 @@ def test_a_token_function_that_dies_is_an_error_that_says_so(aws_answers, payloa
 @pytest.mark.parametrize(
     ("service", "operation", "act"),
     [
-        ("dynamodb", "PutItem", lambda: AuditTrail("audit", Documents("b")).append({"distribution_id": "d-1"})),
+        ("dynamodb", "TransactWriteItems", lambda: AuditTrail("audit", Documents("b")).append({"record": "0-opened"})),
         ("dynamodb", "Query", lambda: AuditTrail("audit", Documents("b")).find("d-1")),
         ("dynamodb", "Query", lambda: listing(AuditTrail("audit", Documents("b")))),
         ("dynamodb", "GetItem", lambda: Forecasts("forecasts", 1.0).forecast_for("queue-001")),
@@ -828,9 +829,21 @@ def test_what_aws_refuses_is_reported_and_never_taken_for_an_answer(aws_answers,
 
 
 def test_an_audit_record_that_was_not_written_is_not_taken_for_a_second_writer(trail, aws_answers):
-    aws_answers("dynamodb", "PutItem", "ThrottlingException")
+    aws_answers("dynamodb", "TransactWriteItems", "ThrottlingException")
     with pytest.raises(StoreUnavailable):
         trail.append(opened(RUN, plan(), START))
+
+
+def test_a_transaction_that_met_another_one_is_tried_again_and_not_taken_for_an_answer(trail, monkeypatch):
+    reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+    conflict = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+
+    def refused(**_arguments):
+        raise ClientError(conflict, "TransactWriteItems")
+
+    monkeypatch.setattr(client("dynamodb"), "transact_write_items", refused)
+    with pytest.raises(StoreUnavailable):
+        trail.append(opened(RUN, plan(), START), held_by("locks", "queue-001", "me"))
 
 
 def test_a_connection_that_fails_is_reported_by_its_class():

@@ -78,6 +78,10 @@ class RestoreView(BaseModel):
     outcome: str = Field(description="restored, partial, failed or not_needed (nothing of this run was applied)")
     restored: int = Field(description="How many members and settings were put back.")
     unrestored: list[str] = Field(description="Members and settings that still hold this run's value.")
+    unconfirmed: list[str] = Field(
+        default_factory=list,
+        description="Members and settings that were put back, which could not be read back.",
+    )
     edited: list[str] = Field(description="Those that somebody else has changed since: left as they are.")
 
 

@@ -100,7 +100,7 @@ def closed(
 def _restore(outcome: Outcome, before: Queue | None, restore: dict[str, Any] | None) -> dict[str, Any] | None:
     """What a restoration came to; one that never said so has failed, where there was something to put back."""
     if restore is None and before and outcome.status in FAILED_WRITING:
-        return {"outcome": "failed", "restored": 0, "unrestored": [], "edited": []}
+        return {"outcome": "failed", "restored": 0, "unrestored": [], "unconfirmed": [], "edited": []}
     return {name: value for name, value in restore.items() if name != "left"} if restore else None
 
 

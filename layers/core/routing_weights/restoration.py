@@ -1,10 +1,12 @@
 """Putting the before-image back: newest first, only what a run changed, and only where it still holds the run's value.
 
 What somebody else wrote in the meantime wins, and is named. Every step is decided by a fresh reading, so a restoration
-that was interrupted is simply done again. No AWS, no HTTP.
+that was interrupted is simply done again. What can be put back is put back at once; then the queue is watched for as
+long as an accepted write may take to become readable, since one of the run's may still land. No AWS, no HTTP.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -16,17 +18,14 @@ from routing_weights.errors import (
     RoutingWeightsError,
     StoreUnavailable,
 )
-from routing_weights.verification import FIRST_PAUSE_S, LONGEST_PAUSE_S, Writable
+from routing_weights.verification import Writable
 
-DEFINITE = {
-    *("Forbidden", "GenesysRefused", "PlanNotApplicable", "QueueChanged", "QueueNotFound", "Unauthorized"),
-    "VerificationFailed",
-}
-"""Errors after which no write is under way any more whose fate is unknown."""
 AGAIN = (RateLimited, GenesysUnavailable, StoreUnavailable, Interrupted)
 """Errors that end an attempt; any other one is of the member or the setting that it befell."""
-SETTLING_S = 2.0
-"""How long writes whose fate is unknown are given to become readable."""
+TRIES = 2
+"""How often one attempt writes the same member or setting, where the first write is refused, dropped or overtaken."""
+FIRST_LOOK = 4
+"""The first pause of the watch, as a part of it; the pauses double."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +34,11 @@ class Restoration:
 
     outcome: Literal["restored", "partial", "failed", "not_needed"]
     restored: int = 0
-    """How many members and settings were put back, by this attempt or an earlier one."""
+    """How many members and settings were put back, by this attempt or an earlier one, and read back."""
     unrestored: list[str] = field(default_factory=list)
-    """Members by id and settings by name that still hold the run's value."""
+    """Members by id and settings by name that still hold the run's value, or may where no reading was possible."""
+    unconfirmed: list[str] = field(default_factory=list)
+    """Those whose put-back Genesys accepted, and which could not be read again."""
     edited: list[str] = field(default_factory=list)
     """Those that hold neither the run's value nor the one before: somebody else's, which stays."""
     left: int = 0
@@ -55,137 +56,139 @@ class Restorer:
     before: Queue
     target: Target
     key: str
+    """Unique per attempt: what an earlier one has written may have to be written again."""
     has_time: Callable[[], bool]
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     earlier: Restoration = Restoration("not_needed")
     """What the attempt before this one came to."""
-    _failed: set[str] = field(default_factory=set)
-    _touched: set[str] = field(default_factory=set)
+    _touched: set[str] = field(default_factory=set, init=False)
+    """What was seen to hold the run's value, now or by an earlier attempt."""
+    _ours: list[str] = field(default_factory=list, init=False)
+    """What holds the run's value, by the last reading, or is thought to before the first one."""
+    _accepted: set[str] = field(default_factory=set, init=False)
+    """What Genesys accepted the put-back of, and what has not been read again."""
+    _sent: dict[str, float] = field(default_factory=dict, init=False)
+    """When each was last written, refused or not."""
+    _tried: Counter[str] = field(default_factory=Counter, init=False)
+    _read_last: Queue | None = field(default=None, init=False)
 
-    def run(
-        self, *, accepted: int, uncertain: bool, timeout_s: float, settings_accepted: bool = False
-    ) -> tuple[Restoration, Queue]:
+    def run(self, *, accepted: int, watch_s: float, settings_accepted: bool = False) -> tuple[Restoration, Queue]:
         """Put back what there is time for, and say what Genesys holds then.
 
         Args:
-            accepted: how many member writes, in their order, Genesys has accepted for certain.
-            uncertain: whether there may be others, whose fate is unknown.
-            timeout_s: how long accepted writes may take to become readable.
+            accepted: how many member writes, in their order, Genesys has accepted for certain; there may be more.
+            watch_s: how long an accepted write may take to become readable, in seconds.
             settings_accepted: whether Genesys has accepted the write of the queue's own settings.
 
         Raises:
             RateLimited, GenesysUnavailable, StoreUnavailable: try again later; what was done stays done.
             Interrupted: the lock is another's, and so is the rest.
         """
-        self._touched = set(self.earlier.unrestored)
-        certain = [member.user_id for member in self._order()[:accepted]]
-        if settings_accepted:
-            certain += [
-                name for name, value in self.target.settings.items() if not holds(self.before.settings.get(name), value)
-            ]
-        queue = self._settled(certain, timeout_s, uncertain=uncertain)
-        ours, settings = self._ours(queue)
-        self._touched |= {member.user_id for member in ours} | set(settings)
-        last = tightens(self.target, self.before)
-        if last:  # the newest write of all
-            self._put_settings(settings)
-        self._put_members(queue, ours)
-        if not last:
-            self._put_settings(settings)
-        return self._outcome(queue, timeout_s, wrote=bool(ours or settings))
+        self._touched = {*self.earlier.unrestored, *self.earlier.unconfirmed}
+        changed = [n for n, value in self.target.settings.items() if not holds(self.before.settings.get(n), value)]
+        certain = [member.user_id for member in self._order()[:accepted]] + changed * settings_accepted
+        self._ours = sorted(self._touched) or ([] if self.earlier.restored else certain)
+        until, pause = self.clock() + watch_s, watch_s / FIRST_LOOK
+        while True:
+            queue = self._read()
+            now = self.clock()
+            wrote = self._put_back(queue, [n for n in self._ours if self._is_due(n, now - watch_s / 2)])
+            if wrote:
+                until = max(until, self.clock() + watch_s)
+            left = until - self.clock()
+            if not wrote and (left <= 0 or not self.has_time()):
+                return self._outcome(queue), queue
+            self.sleep(min(pause, max(left, 0.0)))
+            pause *= 2
 
     def interrupted(self) -> Restoration:
-        """What is known when `run` could not end: all that it found to do counts as not done."""
-        return Restoration("failed", self.earlier.restored, sorted(self._touched))
+        """What is known when `run` could not end: what was not read again is not claimed to be put back."""
+        edited = self._edited(self._read_last) if self._read_last else []
+        confirmed = self._touched - {*self._ours, *edited}
+        restored = self.earlier.restored + len(confirmed)
+        return Restoration(
+            "partial" if restored or self._accepted else "failed",
+            restored,
+            unrestored=sorted(set(self._ours) - self._accepted),
+            unconfirmed=sorted(self._accepted),
+            edited=edited,
+        )
 
-    def _settled(self, certain: Sequence[str], timeout_s: float, *, uncertain: bool) -> Queue:
-        """The queue, once what was accepted is readable or `timeout_s` is over."""
-        if uncertain:
-            self.sleep(min(SETTLING_S, timeout_s))
-        until, pause = self.clock() + timeout_s, FIRST_PAUSE_S
-        queue = self.genesys.read_queue(self.before.queue_id)
-        while self._unchanged(queue, certain) and self.clock() + pause <= until:
-            self.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_S)
-            queue = self.genesys.read_queue(self.before.queue_id)
+    def _read(self) -> Queue:
+        queue = self._read_last = self.genesys.read_queue(self.before.queue_id)
+        self._ours = self._holding(queue)
+        self._touched |= set(self._ours)
+        self._accepted &= set(self._ours)
         return queue
+
+    def _is_due(self, name: str, last: float) -> bool:
+        """Whether to write it (again): what was sent after `last` may only not be readable yet.
+
+        One that was refused waits as long: where a sum is limited, another one may have to go first.
+        """
+        return self._tried[name] < TRIES and self._sent.get(name, last) <= last
 
     def _order(self) -> list[Member]:
         return members_to_write(self.target, self.before, raise_first=self.genesys.raise_first)
 
-    def _unchanged(self, queue: Queue, names: Sequence[str]) -> bool:
-        """Whether one of these members and settings still is as before."""
-        then = image(self.before, self.target)
-        held: dict[str, Setting] = {member.user_id: member.value for member in queue.members}
-        return any(
-            holds(queue.settings.get(name), then.settings[name])
-            if name in then.settings
-            else name in held and holds(held[name], then.values[name])
-            for name in names
-        )
-
-    def _ours(self, queue: Queue) -> tuple[list[Member], list[str]]:
-        """The members, newest write first, and the settings that hold the run's value and held another one before."""
-        now = {member.user_id: member for member in queue.members}
+    def _holding(self, queue: Queue) -> list[str]:
+        """What holds the run's value and held another one before, the newest write first."""
+        now = {member.user_id: member.value for member in queue.members}
         members = [
-            now[member.user_id]
+            member.user_id
             for member in reversed(self._order())
-            if member.user_id in now and holds(now[member.user_id].value, self.target.values[member.user_id])
+            if member.user_id in now and holds(now[member.user_id], self.target.values[member.user_id])
         ]
         settings = [
             name
             for name, value in self.target.settings.items()
             if holds(queue.settings.get(name), value) and not holds(self.before.settings.get(name), value)
         ]
-        return members, settings
+        return settings + members if tightens(self.target, self.before) else members + settings
 
-    def _put_settings(self, names: list[str]) -> None:
-        if not names or not self.has_time():
-            return
-        try:
-            self.genesys.put_back_queue(self.before, self.target, names, key=f"{self.key}:queue")
-        except AGAIN:
-            raise
-        except RoutingWeightsError:
-            self._failed |= set(names)
-
-    def _put_members(self, queue: Queue, members: list[Member]) -> None:
+    def _put_back(self, queue: Queue, names: list[str]) -> bool:
+        """Write what there is time for; whether anything was written, refused or not."""
+        members = {member.user_id: member for member in queue.members}
         then, size = image(self.before, self.target), self.genesys.per_write
         current = Queue(queue.queue_id, queue.settings, queue.members, self.before.native)
-        for start in range(0, len(members), size):
+        settings = [name for name in names if name in self.target.settings]
+        users = [name for name in names if name not in self.target.settings]
+        chunks = [users[start : start + size] for start in range(0, len(users), size)]
+        order = [settings, *chunks] if names[:1] == settings[:1] else [*chunks, settings]
+        wrote = False
+        for chunk in filter(None, order):
             if not self.has_time():
-                return
-            chunk = members[start : start + size]
+                break
+            wrote = True
+            self._tried.update(chunk)
+            key = f"{self.key}:{self._tried[chunk[0]]}"
             try:
-                self.genesys.write_members(current, chunk, then, key=f"{self.key}:member:{chunk[0].user_id}")
+                if chunk is settings:
+                    self.genesys.put_back_queue(self.before, self.target, settings, key=f"{key}:queue")
+                else:
+                    key = f"{key}:member:{chunk[0]}"
+                    self.genesys.write_members(current, [members[user] for user in chunk], then, key=key)
             except AGAIN:
                 raise
             except RoutingWeightsError:
-                self._failed |= {member.user_id for member in chunk}
+                self._accepted -= set(chunk)
+            else:
+                self._accepted |= set(chunk)
+            self._sent |= dict.fromkeys(chunk, self.clock())
+        return wrote
 
-    def _outcome(self, queue: Queue, timeout_s: float, *, wrote: bool) -> tuple[Restoration, Queue]:
-        """Read back until what was put back is readable; what still holds the run's value is not restored."""
-        until, pause = self.clock() + timeout_s, FIRST_PAUSE_S
-        if wrote:
-            queue = self.genesys.read_queue(self.before.queue_id)
-            while set(self._left(queue)) - self._failed and self.has_time() and self.clock() + pause <= until:
-                self.sleep(pause)
-                pause = min(2 * pause, LONGEST_PAUSE_S)
-                queue = self.genesys.read_queue(self.before.queue_id)
-        left, edited = self._left(queue), self._edited(queue)
+    def _outcome(self, queue: Queue) -> Restoration:
+        """What still holds the run's value is not restored, whatever was accepted."""
+        left, edited = sorted(self._ours, key=lambda name: (name in self.target.settings, name)), self._edited(queue)
         restored = self.earlier.restored + len(self._touched - set(left) - set(edited))
         outcome: Literal["restored", "partial", "failed", "not_needed"] = "restored"
         if left:
             outcome = "partial" if restored else "failed"
         elif not restored:
             outcome = "not_needed"
-        unfinished = 0 if self.has_time() else len(set(left) - self._failed)
-        return Restoration(outcome, restored, left, edited, unfinished), queue
-
-    def _left(self, queue: Queue) -> list[str]:
-        members, settings = self._ours(queue)
-        return sorted(member.user_id for member in members) + sorted(settings)
+        again = 0 if self.has_time() else sum(self._tried[name] < TRIES for name in left)
+        return Restoration(outcome, restored, left, [], edited, again)
 
     def _edited(self, queue: Queue) -> list[str]:
         """What holds neither of the two values, or is no longer in the queue."""

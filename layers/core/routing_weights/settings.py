@@ -108,6 +108,10 @@ class RestoreSettings(GenesysCaller):
     verify_timeout_s: float = Field(ge=0)
 
 
+class AuditSettings(Audited):
+    locks_table: str
+
+
 class RecoverSettings(Audited):
     locks_table: str
 

@@ -49,13 +49,21 @@ class GenesysClient:
         except requests.JSONDecodeError as error:
             raise GenesysAnswerInvalid(f"Genesys answered GET {path} with something that is not JSON.") from error
 
-    def write(self, method: str, path: str, body: Any, *, idempotency_key: str | None = None) -> None:
+    def write(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        *,
+        idempotency_key: str | None = None,
+        applied: Callable[[], bool] | None = None,
+    ) -> None:
         """Send `body`, or what it returns when it is called, right before each attempt.
 
-        That it was accepted does not mean that it was applied: read it back.
+        That it was accepted does not mean that it was applied: read it back. `applied` does so where no answer came.
         """
         headers = {"X-Genesys-Idempotency-Key": idempotency_key} if idempotency_key else {}
-        self._send(method, path, json=body, headers=headers)
+        self._send(method, path, json=body, headers=headers, applied=applied)
 
     def delete(self, path: str) -> None:
         """Take away what is at `path`; that it is gone already is fine."""

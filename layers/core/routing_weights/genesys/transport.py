@@ -27,6 +27,8 @@ FENCE_S = 0.25
 """How long before its slot a write asks its fence: that takes the store's time, and the slot must not be missed."""
 
 _HTTP_TOO_MANY, _HTTP_SERVER_ERROR = 429, 500
+_ANSWER_LOST = {502, 504}
+"""What a gateway says when it has no answer: the write may have been applied."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,12 @@ class Transport:
     """When the next requests may be sent, on the monotonic clock."""
     _begun: bool = field(default=False, init=False)
 
-    def send(self, what: str, method: str, url: str, **parts: Any) -> requests.Response:
+    def send(
+        self, what: str, method: str, url: str, *, applied: Callable[[], bool] | None = None, **parts: Any
+    ) -> requests.Response:
         """The answer that no retry would change: anything but 429 and 5xx. `what` names the request in messages.
 
+        `applied` says, by reading, whether a write whose answer was lost has been done: then it is not sent again.
         A `json` that can be called is called before every attempt: it says what to send at that moment. It may send
         a request itself, so it and the attempt get slots of the budget in a row, and nobody waits between the two.
 
@@ -88,6 +93,8 @@ class Transport:
             except requests.RequestException as error:
                 # The class only: a requests message holds the URL.
                 failures = self._back_off(what, failures, type(error).__name__)
+                if applied and applied():
+                    return _done()
                 continue
             if response.status_code == _HTTP_TOO_MANY:
                 limited += 1
@@ -98,6 +105,8 @@ class Transport:
             if response.status_code >= _HTTP_SERVER_ERROR:
                 asked = retry_after_s(response.headers, now=self.wall_clock())
                 failures = self._back_off(what, failures, f"status {response.status_code}", at_least=asked or 0.0)
+                if applied and response.status_code in _ANSWER_LOST and applied():
+                    return _done()
             else:
                 return response
 
@@ -194,6 +203,13 @@ class Transport:
                 "Send the plan again when other integrations are quieter, or ask Genesys for a higher limit."
             )
         raise RateLimited(f"{who} asks to wait {seconds} s before {what}.", retry_after_s=seconds)
+
+
+def _done() -> requests.Response:
+    """What a write is answered with that was found to be applied."""
+    response = requests.Response()
+    response.status_code = requests.codes.no_content
+    return response
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from routing_weights.errors import RequestInvalid
+from routing_weights.errors import Interrupted, RequestInvalid, StoreUnavailable
 from routing_weights.record import CLOSED, OPENED, Record
 from routing_weights.store.aws import client, reported
 from routing_weights.store.documents import Documents
@@ -19,6 +19,7 @@ from routing_weights.strict_json import problem
 
 MAX_INLINE_BYTES = 200_000
 """A DynamoDB item holds 400 KB, a log event 256 KB: above this, the largest fields of a record move to S3."""
+_FAILED = "ConditionalCheckFailed"
 SUMMARY = (
     "distribution_id", "queue_id", "status", "timestamp", "started_at", "latency_ms", "balance_accuracy",
     "overflow_threshold", "requested_by", "reason", "door", "errors",
@@ -30,18 +31,31 @@ class AuditTrail:
     table: str
     documents: Documents
 
-    def append(self, record: Record) -> bool:
-        """Write a record with the keys `distribution_id` and `record`. False when it was written before."""
+    def append(self, record: Record, lock: dict[str, Any] | None = None) -> bool:
+        """Write a record with the keys `distribution_id` and `record`. False when it was written before.
+
+        `lock` is a condition that the queue's lock has to meet at that moment (store.locks.held_by).
+
+        Raises:
+            Interrupted: it does not: somebody else has taken over, and what is recorded is theirs to say.
+        """
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
-        item = _to_item(self._moved_to_s3(record))
+        new = {"TableName": self.table, "ConditionExpression": "attribute_not_exists(distribution_id)"}
+        put = {"Put": {**new, "Item": _to_item(self._moved_to_s3(record))}}
+        items: Any = [put, *([{"ConditionCheck": lock}] if lock else [])]
         try:
-            with reported("write the audit record", expected=("ConditionalCheckFailedException",)):
-                client("dynamodb").put_item(
-                    TableName=self.table, Item=item, ConditionExpression="attribute_not_exists(distribution_id)"
-                )
-        except ClientError:
-            return False
+            with reported("write the audit record", expected=("TransactionCanceledException",)):
+                client("dynamodb").transact_write_items(TransactItems=items)
+        except ClientError as error:
+            reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
+            if reasons[:1] == [_FAILED]:
+                return False
+            if reasons[1:] == [_FAILED]:
+                raise Interrupted(
+                    "The lock of the queue is no longer this run's: a recovery has taken over, and closes the record."
+                ) from error
+            raise StoreUnavailable(f"Could not write the audit record: {reasons}.") from error
         return True
 
     def find(self, distribution_id: str) -> dict[str, Record]:

@@ -71,8 +71,7 @@ class Recovery:
         ):
             return nothing
         name = execution_arn.rpartition(":")[2]
-        records = self.trail.find(name)
-        opening = records.get(OPENED, {})
+        opening = self.trail.find(name).get(OPENED, {})
         run = Run(
             distribution_id=name,
             execution_arn=execution_arn,
@@ -85,7 +84,8 @@ class Recovery:
         holder = None if locked or not run.queue_id else self._holder(run.queue_id)
         if holder and self._is_recovery(holder):  # the record is its to close; what it leaves open, the sweeper finds
             return nothing
-        is_open = CLOSED not in records
+        # Read after the lock was taken: from then on nobody else closes a record of what was written.
+        is_open = CLOSED not in self.trail.find(name)
         return {
             # Writes happen under the lock only, and a run that had verified them or came to none is not put back.
             "restore": locked and is_open and outcome["status"] in MAY_HAVE_WRITTEN,
@@ -190,7 +190,8 @@ def _outcome(execution: dict[str, Any]) -> dict[str, Any]:
     cause = str(execution.get("cause") or "")
     unrecorded = _UNRECORDED.search(cause)
     if unrecorded and unrecorded[1] in set(Status):
-        return {"status": unrecorded[1], "error": {"Error": "Interrupted", "Cause": cause}}
+        succeeded = unrecorded[1] in {Status.COMPLETED, Status.DRY_RUN}
+        return {"status": unrecorded[1], "error": {} if succeeded else {"Error": "Interrupted", "Cause": cause}}
     ended = {"ABORTED": "was aborted", "TIMED_OUT": "ran out of time"}.get(execution["status"], "broke off")
     reason = f": {execution['error']} {cause}".rstrip() if execution.get("error") else ""
     stopped = execution.get("stopDate") or datetime.now(UTC)

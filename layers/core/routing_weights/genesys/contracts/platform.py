@@ -23,6 +23,7 @@ from routing_weights.genesys.contracts.reading import (
     all_pages,
     entities,
     get_queue,
+    members_hold,
     not_found,
     number,
     queue_path,
@@ -284,24 +285,22 @@ class PlatformContract:
         def send() -> None:
             if self.actuation.actuator.name == "joined":
                 body = [{"id": m.user_id, "joined": target.values[m.user_id]} for m in members]
-                self.client.write("PATCH", f"{queue_path(before.queue_id)}/members", body)
+                self.client.write("PATCH", f"{queue_path(before.queue_id)}/members", body, applied=held)
                 return
             (member,) = members
             value = target.values[member.user_id]
             if self.actuation.actuator.name == "ring":
                 path = f"{queue_path(before.queue_id)}/members/{member.user_id}"
-                self.client.write("PATCH", path, {"id": member.user_id, "ringNumber": value})
+                self.client.write("PATCH", path, {"id": member.user_id, "ringNumber": value}, applied=held)
             else:
-                self._put_proficiency(member, before.native["skill_id"], value)
+                self._put_proficiency(member, before.native["skill_id"], value, held)
 
         def held() -> bool:
-            ids = {member.user_id for member in members}
-            now = {m.user_id: m.value for m in self.read_again(before, ids).members}
-            return all(same(now.get(user), target.values[user]) for user in ids)
+            return members_hold(self.read_again(before, {member.user_id for member in members}), members, target)
 
         self._insist(send, held=held)
 
-    def _put_proficiency(self, member: Member, skill_id: str, value: float | None) -> None:
+    def _put_proficiency(self, member: Member, skill_id: str, value: float | None, held: Callable[[], bool]) -> None:
         path = f"/api/v2/users/{member.user_id}/routingskills"
         if value is None:
             self.client.delete(f"{path}/{skill_id}")
@@ -309,14 +308,14 @@ class PlatformContract:
         assigned = member.value is not None
         if assigned or not self._assigns:
             try:
-                self.client.write("PUT", f"{path}/{skill_id}", {"id": skill_id, "proficiency": value})
+                self.client.write("PUT", f"{path}/{skill_id}", {"id": skill_id, "proficiency": value}, applied=held)
             except GenesysRefused as error:
                 if assigned or not not_found(error):
                     raise
                 self._assigns = True
             else:
                 return
-        self.client.write("POST", path, {"id": skill_id, "proficiency": value})
+        self.client.write("POST", path, {"id": skill_id, "proficiency": value}, applied=held)
 
     def _insist(self, send: Callable[[], None], *, held: Callable[[], bool]) -> None:
         """Send again after a conflict of versions, unless a fresh reading shows that it is done."""

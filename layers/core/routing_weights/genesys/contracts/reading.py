@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from routing_weights.distribution import Member, Queue
+from routing_weights.distribution import Member, Queue, Target, same
 from routing_weights.errors import GenesysAnswerInvalid, GenesysRefused, QueueNotFound
 from routing_weights.genesys.client import GenesysClient
 
@@ -82,6 +82,12 @@ def with_pages_anew(queue: Queue, user_ids: Collection[str], page: Callable[[int
     if not set(user_ids) <= fresh.keys():  # somebody joined or left
         return None
     return replace(queue, members=tuple(fresh.get(member.user_id, member) for member in queue.members))
+
+
+def members_hold(now: Queue, members: Iterable[Member], target: Target) -> bool:
+    """Whether each of these members holds what `target` gives it."""
+    held = {member.user_id: member.value for member in now.members}
+    return all(same(held.get(member.user_id), target.values[member.user_id]) for member in members)
 
 
 def user_id(entity: Any) -> str:

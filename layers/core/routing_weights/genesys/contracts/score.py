@@ -15,6 +15,7 @@ from routing_weights.genesys.contracts.reading import (
     all_pages,
     entities,
     get_queue,
+    members_hold,
     number,
     queue_path,
     skill_names,
@@ -89,7 +90,12 @@ class ScoreContract:
         body = {FIELDS[name]: value for name, value in settings.items()}
         if isinstance(timeout := body.get("wrapUpTimeout"), float) and timeout.is_integer():
             body["wrapUpTimeout"] = int(timeout)  # whole seconds, as they were read
-        self.client.write("PATCH", queue_path(before.queue_id), body, idempotency_key=key)
+
+        def applied() -> bool:
+            now = get_queue(self.client, before.queue_id)
+            return all(number(now, name) == value for name, value in body.items())
+
+        self.client.write("PATCH", queue_path(before.queue_id), body, idempotency_key=key, applied=applied)
 
     def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None:  # noqa: ARG002
         held = {name: before.settings[name] for name in names if before.settings[name] is not None}
@@ -104,7 +110,11 @@ class ScoreContract:
             "score": target.values[member.user_id] or 0.0,  # a score cannot be taken away
         }
         path = f"{queue_path(before.queue_id)}/members/{member.user_id}"
-        self.client.write("PATCH", path, body, idempotency_key=key)
+
+        def applied() -> bool:
+            return members_hold(self.read_again(before, {member.user_id}), members, target)
+
+        self.client.write("PATCH", path, body, idempotency_key=key, applied=applied)
 
     def _page(self, queue_id: str, page: int) -> Page:
         path = f"{queue_path(queue_id)}/members"
