@@ -335,13 +335,21 @@ def test_a_member_whose_page_has_shifted_is_found_again(genesys):
 # ---- when things go wrong --------------------------------------------------------------------------------------------
 
 
-def test_a_write_whose_answer_was_lost_is_repeated_with_its_key_and_counts_once(genesys):
+@pytest.mark.parametrize(
+    ("fault", "sent"),
+    [
+        ({"action": "reset_after"}, ["d-1:member:agent-001", "d-1:member:agent-002"]),
+        ({"action": "reset_before"}, ["d-1:member:agent-001", "d-1:member:agent-001", "d-1:member:agent-002"]),
+        ({"action": "status", "status": 504}, ["d-1:member:agent-001", "d-1:member:agent-001", "d-1:member:agent-002"]),
+    ],
+    ids=["applied", "not applied", "a gateway's, not applied"],
+)
+def test_a_lost_answer_is_looked_for_by_reading_and_the_write_repeated_only_if_it_was_not_applied(genesys, fault, sent):
     one = genesys(agents=2)
-    one.simulator.add_faults({"action": "reset_after", "method": "PATCH"})
+    one.simulator.add_faults(fault | {"method": "PATCH"})
     one.distribute({"agent-001": 0.4, "agent-002": 0.6})
-    keys = [entry["idempotency_key"] for entry in one.sent("PATCH")]
-    assert keys == ["d-1:member:agent-001", "d-1:member:agent-001", "d-1:member:agent-002"]
-    assert (one.scores(), one.simulator.state()["replays"]) == ({"agent-001": 0.4, "agent-002": 0.6}, 1)
+    assert [entry["idempotency_key"] for entry in one.sent("PATCH")] == sent
+    assert (one.scores(), one.simulator.state()["replays"]) == ({"agent-001": 0.4, "agent-002": 0.6}, 0)
 
 
 @pytest.mark.parametrize("fault", [{"action": "status", "status": 503}, {"action": "reset_before"}])

@@ -140,7 +140,7 @@ def test_a_refused_write_fails_and_everything_is_put_back(carrier):
     assert own_settings(carrier, queue) == settings
     written = 2 if skip else 1
     own = 2 if carrier.actuator == "score" else 1  # the threshold too
-    restored = {"outcome": "restored", "restored": own + written - 1, "unrestored": [], "edited": []}
+    restored = {"outcome": "restored", "restored": own + written - 1, "unrestored": [], "unconfirmed": [], "edited": []}
     assert run.record["restore"] == restored
     assert run.record["changes"] == []
 

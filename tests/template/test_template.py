@@ -421,7 +421,7 @@ def test_what_no_state_can_catch_starts_a_recovery_and_a_sweeper_finds_what_that
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_invoked_by_its_alias(name):
     assert TEMPLATE["Globals"]["Function"]["AutoPublishAlias"] == "live"
-    references = re.findall(rf"!Ref {name}(?!\.Alias)\b", TEXT)
+    references = re.findall(rf"(?<!FunctionName, Value: )!Ref {name}(?!\.Alias)\b", TEXT)  # an alarm names it
     assert not references, "a reference to $LATEST"
 
 
@@ -436,7 +436,8 @@ def test_an_alarm_says_what_happened_and_what_to_do(name):
 def test_every_way_to_fail_has_an_alarm():
     watched = set(re.findall(r"MetricName: (\w+)", TEXT))
     # What is aborted or times out is recovered: the alarms are for what that cannot mend.
-    assert watched == {"ExecutionsFailed", "RestorePartial", "RestoreFailed"}
+    assert watched == {"ExecutionsFailed", "RestorePartial", "RestoreFailed", "Errors"}
+    assert "SweepFunction" in str(RESOURCES["SweepFailsAlarm"]["Properties"]["Dimensions"])
     failures = [a for a in of_type("AWS::CloudWatch::Alarm").values() if "ExecutionsFailed" in str(a)]
     assert {name for alarm in failures for name in names_in(alarm)} == MACHINES.keys()
 

@@ -1,0 +1,102 @@
+"""kill -9 of a function's emulator in the middle of its work: the queue is old or new, and the record is true."""
+
+import pytest
+
+from tests.asl.runner import until
+from tests.faults import processes
+from tests.faults.cases import failing, first_back, held_up, status
+from tests.faults.oracle import judge
+from tests.faults.scenes import Scene, matches
+from tests.faults.waves import recoveries_are_over
+
+UNDER_WAY_S = 1.5
+"""How long the request takes that the killed function waits for: Genesys answers it when nobody listens any more."""
+FUNCTIONS = ("validate", "project", "patch", "verify", "restore", "recover", "audit", "token")
+
+
+def under_way(rule, skip=0):
+    return held_up(rule, skip) | {"delay_s": UNDER_WAY_S}
+
+
+KILLED = {
+    "project": (lambda s: [under_way(s.listing)], "projection_failed", None),
+    "patch, the queue's setting": (lambda s: [under_way(s.settings_write)], "queue_update_failed", "restored"),
+    "patch, a member": (lambda s: [under_way(s.writes_of(s.order[1]))], "member_update_failed", "restored"),
+    "verify": (lambda s: [under_way(s.listing, 1)], "verification_failed", "restored"),
+    "restore, which reads": (lambda s: [under_way(s.listing, 1), *failing(s)], "member_update_failed", "restored"),
+    "restore, which writes": (lambda s: [under_way(first_back(s), 1), *failing(s)], "member_update_failed", "restored"),
+    "everything": (lambda s: [under_way(s.writes_of(s.order[-1]))], "member_update_failed", "restored"),
+}
+
+
+@pytest.fixture(params=["score", "ring"])
+def scene(request, world, platform_world):
+    each = world if request.param == "score" else platform_world
+    each.sim.clear_faults()
+    yield Scene(each, request.param)
+    each.sim.clear_faults()
+
+
+@pytest.mark.parametrize("what", KILLED)
+def test_a_killed_function_leaves_the_queue_as_it_was(scene, what):
+    rules, outcome, restoration = KILLED[what]
+    scene.world.sim.add_faults(*rules(scene))
+    run = scene.run().start()
+    rule = rules(scene)[0]
+    until(lambda: any(e["fault"] == "delay" and matches(rule, e) for e in scene.world.sim.requests()))
+    for function in FUNCTIONS if what == "everything" else [what.partition(",")[0]]:
+        processes.kill(processes.emulators(scene.world, function))
+    closed(scene, run, (outcome,), (restoration,))
+
+
+def test_a_run_whose_audit_is_killed_has_completed(scene):
+    run = scene.run()
+    with processes.held([scene.world], "audit") as hold:
+        run.start()
+
+        def audits():
+            hold()
+            return "Audit" in states_of(run)
+
+        until(audits)
+        processes.kill(processes.emulators(scene.world, "audit"))
+    closed(scene, run, ("completed",), (None,))
+
+
+def test_a_run_that_is_stopped_while_its_function_is_killed_is_put_back(scene):
+    rule = under_way(scene.writes_of(scene.order[1]))
+    scene.world.sim.add_faults(rule)
+    run = scene.run().start()
+    until(lambda: any(e["fault"] == "delay" and matches(rule, e) for e in scene.world.sim.requests()))
+    run.abort()
+    processes.kill(processes.emulators(scene.world, "patch"))
+    closed(scene, run, ("interrupted",), ("restored",))
+
+
+@pytest.mark.parametrize("where", ["before the restoration", "after it"])
+def test_what_no_event_has_told_of_is_found_by_the_sweep(scene, where):
+    """The lock of a run that is over, and whose record was never closed: its event was lost, or its recovery died."""
+    scene.world.sim.add_faults(*([status(403, None) | scene.writes_of(scene.order[1])] if "after" in where else []))
+    over = scene.run(dry_run="before" in where).ends("dry_run" if "before" in where else "member_update_failed")
+    world, db = scene.world, scene.world.client("dynamodb")
+    db.delete_item(
+        TableName=world.ready["audit_table"],
+        Key={"distribution_id": {"S": over.distribution_id}, "record": {"S": "9-closed"}},
+    )
+    item = {"queue_id": {"S": scene.queue_id}, "holder": {"S": over.arn}, "taken_at": {"N": "1"}}
+    db.put_item(TableName=world.ready["locks_table"], Item=item)
+    world.client("lambda").invoke(FunctionName="SweepFunction", Payload=b"{}")
+    until(lambda: "9-closed" in world.records(over.distribution_id) and scene.queue_id not in world.locks())
+    assert scene.values(scene.snapshot()) == scene.old
+
+
+def closed(scene, run, statuses, outcomes):
+    world = scene.world
+    until(lambda: "9-closed" in world.records(run.distribution_id) and scene.queue_id not in world.locks())
+    until(lambda: recoveries_are_over(world))
+    judge(scene, world.records(run.distribution_id), scene.snapshot(), statuses=statuses, outcomes=outcomes)
+
+
+def states_of(run):
+    history = run.world.client("stepfunctions").get_execution_history(executionArn=run.arn)["events"]
+    return [e["stateEnteredEventDetails"]["name"] for e in history if e["type"].endswith("StateEntered")]

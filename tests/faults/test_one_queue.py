@@ -1,0 +1,85 @@
+"""Several hands on one queue: plans at the same moment, and people who edit it while a plan fails."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.asl.runner import until
+from tests.faults.cases import held_up, status
+from tests.faults.oracle import judge
+from tests.faults.scenes import Scene, matches
+
+PLANS = 10
+
+
+@pytest.fixture(params=["score", "ring"])
+def scene(request, world, platform_world):
+    each = world if request.param == "score" else platform_world
+    each.sim.clear_faults()
+    yield Scene(each, request.param)
+    each.sim.clear_faults()
+
+
+def plans(scene, **changes):
+    """Ten plans that differ in whom they prefer."""
+    weights = list(scene.weights.values())
+    for number in range(PLANS):
+        turned = weights[number % 4 :] + weights[: number % 4]
+        largest = max(turned)
+        lowered = [round(weight * (1 - 0.05 * (number // 4)), 6) if weight == largest else weight for weight in turned]
+        yield scene.plan(member_weights=dict(zip(scene.users, lowered, strict=True)), reason=str(number), **changes)
+
+
+def started_at_once(scene, **changes):
+    runs = [scene.world.run(plan) for plan in plans(scene, **changes)]
+    with ThreadPoolExecutor(PLANS) as callers:
+        list(callers.map(lambda run: run.start(through="api"), runs))
+    for run in runs:
+        run.wait()
+    return runs, [run.record["status"] for run in runs]
+
+
+def values_of(scene, run):
+    """What the run's plan makes of the queue, by its record's read-back, which has to be what is held."""
+    assert run.record["applied_weights"] == pytest.approx(
+        {user: scene.weight(value) for user, value in scene.values(scene.snapshot()).items()}, abs=1e-6
+    )
+    return run.record["applied_weights"]
+
+
+def test_of_ten_plans_at_once_one_runs_and_nine_are_refused(scene):
+    scene.world.sim.add_faults({"action": "delay", "delay_s": 3.0} | scene.listing)  # the one that runs takes its time
+    runs, statuses = started_at_once(scene)
+    assert sorted(statuses) == ["completed"] + ["queue_busy"] * (PLANS - 1)
+    (one,) = [run for run in runs if run.record["status"] == "completed"]
+    values_of(scene, one)
+    assert len(one.writes) <= len(scene.users) + 1, "only one run writes"
+    assert scene.queue_id not in scene.world.locks()
+
+
+def test_ten_plans_that_wait_run_one_after_the_other_and_the_last_ones_plan_holds_whole(scene):
+    runs, statuses = started_at_once(scene, wait_for_lock_s=120)
+    assert statuses == ["completed"] * PLANS
+    last = max(runs, key=lambda run: run.record["timestamp"])
+    values_of(scene, last)
+    begun = sorted((run.record["timestamp"], run.distribution_id) for run in runs)
+    assert len({moment for moment, _ in begun}) == PLANS
+    assert scene.queue_id not in scene.world.locks()
+
+
+@pytest.mark.parametrize("edited", ["a member", "the queue"])
+def test_a_supervisors_edit_during_a_failing_run_survives_and_is_named(scene, edited):
+    """The edit comes while the run's last write, which is refused, is under way: all others have been made."""
+    refused = held_up(scene.writes_of(scene.order[-1])) | {"delay_s": 1.0}
+    scene.world.sim.add_faults(refused | status(403, None))
+    run = scene.run().start()
+    until(lambda: any(e["fault"] and matches(refused, e) for e in scene.world.sim.requests()))
+    if edited == "a member":
+        scene.edit(scene.order[0], 0.01 if scene.actuator == "score" else 3)
+    else:
+        scene.edit_wrap_up(123)
+        scene.edit_description("Edited while a plan was failing.")
+    run.ends("member_update_failed")
+    records = run.world.records(run.distribution_id)
+    judge(scene, records, scene.snapshot(), statuses=("member_update_failed",), outcomes=("restored",))
+    assert run.record["restore"]["edited"] == list(scene.edits)
