@@ -73,6 +73,7 @@ def test_a_run_that_is_stopped_while_its_function_is_killed_is_put_back(scene):
     closed(scene, run, ("interrupted",), ("restored",))
 
 
+@pytest.mark.parametrize("scene", ["score"], indirect=True)
 @pytest.mark.parametrize("where", ["before the restoration", "after it"])
 def test_what_no_event_has_told_of_is_found_by_the_sweep(scene, where):
     """The lock of a run that is over, and whose record was never closed: its event was lost, or its recovery died."""

@@ -12,7 +12,7 @@ from tests.faults.oracle import assert_manners
 from tests.faults.scenes import Scene
 from tests.faults.waves import recoveries_are_over
 
-SEQUENCES = 5
+SEQUENCES = 3
 SERIOUS = {
     "refused": status(403, None),
     "fails for ever": status(500, None),
@@ -57,7 +57,7 @@ steps = st.builds(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(sequence=st.lists(steps, min_size=2, max_size=4))
+@given(sequence=st.lists(steps, min_size=2, max_size=3))
 def test_each_plan_of_a_sequence_is_applied_whole_or_not_at_all(world, platform_world, actuator, sequence):
     each = world if actuator == "score" else platform_world
     scene = Scene(each, actuator)
