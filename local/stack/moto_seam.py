@@ -5,6 +5,7 @@ moto's state is global to a process, and so is this: one stack per process at a 
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.config import default_user_config
 from moto.core.exceptions import JsonRESTError
+from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, ExecutionStatus, HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
@@ -84,6 +86,7 @@ def install(port: int, invoke: Callable[[str, bytes], Outcome], ended: Callable[
         (state_task_service_dynamodb, "boto_client_for", _client),
     ]:
         _replace(owner, name, ours)
+    Table.__deepcopy__ = _snapshot
 
 
 def abort_all() -> None:
@@ -140,6 +143,16 @@ def _one_at_a_time(name: str) -> Callable[[Any], Any]:
             return _originals[DynamoHandler, name](self)
 
     return write
+
+
+def _snapshot(table: Any, _memo: Any) -> Any:
+    """Copy a table for a transaction that may be undone: moto copies each item, and the audit table only grows.
+
+    Items are shared, so this is enough for Put and ConditionCheck, which replace them, and not for Update.
+    """
+    same = copy.copy(table)
+    same.items = type(table.items)(table.items.default_factory, {k: copy.copy(v) for k, v in table.items.items()})
+    return same
 
 
 # ---- the definition ---------------------------------------------------------------------------------------------

@@ -42,8 +42,8 @@ class AuditTrail:
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         new = {"TableName": self.table, "ConditionExpression": "attribute_not_exists(distribution_id)"}
-        put = {"Put": {**new, "Item": _to_item(self._moved_to_s3(record))}}
-        items: Any = [put, *([{"ConditionCheck": lock}] if lock else [])]
+        items: Any = [{"Put": {**new, "Item": _to_item(self._moved_to_s3(record))}}]
+        items += [{"ConditionCheck": lock}] if lock else []
         try:
             with reported("write the audit record", expected=("TransactionCanceledException",)):
                 client("dynamodb").transact_write_items(TransactItems=items)
