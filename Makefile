@@ -24,9 +24,9 @@ doctor: .venv/ready ## what a Genesys organisation lacks (python -m local.doctor
 	@$(BIN)/python -m local.doctor
 
 test: .venv/ready .venv/sdk ## all tests
-	@$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile
 
-faults: .venv/ready ## the fault matrix, apart from `make test`: it takes minutes, and a quiet machine
+faults: .venv/ready ## the part of `make test` that breaks things: faults, aborts, killed functions
 	@$(BIN)/python -m pytest -q tests/faults
 
 pr: lint types template build test drift ## what CI runs
