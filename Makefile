@@ -67,8 +67,9 @@ lock: .venv/ready ## compile the pinned requirements from pyproject.toml
 		if [ -z "$(CHECK)" ]; then cp $$new $$file; \
 		else diff -q $$file $$new || { echo "$$file is old: make lock"; exit 1; }; fi; done
 
-bench: .venv/ready ## measure: writes, requests, import times
+bench: .venv/ready ## measure: writes, requests, import times, projections
 	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.projection
 
 clean:
 	rm -rf .venv .aws-sam .hypothesis .pytest_cache .mypy_cache .ruff_cache

@@ -126,7 +126,8 @@ class Side:
 
     def _writes(self) -> int:
         entries = self.genesys("GET", "requests")
-        return sum(e["method"] in {"PATCH", "PUT", "POST"} and e["path"] != "/oauth/token" for e in entries)
+        asked = ("/oauth/token", "/api/v2/analytics/")  # POST, and change nothing
+        return sum(e["method"] != "GET" and not e["path"].startswith(asked) for e in entries)
 
     def _states(self, arn: str) -> Iterator[str]:
         """The states as the execution enters them, until it ends."""
@@ -236,7 +237,7 @@ def accuracy(record: dict[str, Any]) -> str:
 
 
 def scenes(members: list[str]) -> list[Scene]:
-    """A dry run, the plan itself, its repetition, a plan that breaks rules, one that the queue cannot carry."""
+    """A dry run, the plan itself, its repetition, plans that break rules, overload the queue, or rest on guesses."""
     ranks = range(len(members), 0, -1)
     weights = {member: round(rank / sum(ranks), 6) for member, rank in zip(members, ranks, strict=True)}
     # The last one takes what rounding left, so that the sum is 1 and not 1.000001.
@@ -252,18 +253,22 @@ def scenes(members: list[str]) -> list[Scene]:
         "reason": "seniority first",
     }
     wrong = plan | {"member_weights": {members[0]: 0.7, members[1]: 0.7}, "overflow_threshold": 1.2, "colour": "red"}
+    guess = {name: value for name, value in plan.items() if name != "projected_load"}
+    guess |= {"forecast": {"offered": 60, "aht_s": 180}, "reason": "how patient callers are, nobody has said"}
     return [
         Scene("Dry run", "dry_run", plan | {"dry_run": True, "reason": "look first"}),
         Scene("60 agents, by seniority", "completed", plan),
         Scene("The same plan again", "completed", plan | {"reason": "again: nothing to write"}),
         Scene("A plan that breaks rules", "validation_failed", wrong),
         Scene("More load than capacity", "saturation_blocked", plan | {"projected_load": 45.0, "reason": "peak hour"}),
+        Scene("A forecast with a guess", "approval_required", guess),
     ]
 
 
 def summary(plan: dict[str, Any]) -> str:
-    load, threshold, target = (plan[k] for k in ("projected_load", "overflow_threshold", "utilization_target"))
-    return f"{len(plan['member_weights'])} weights, load {load:g}, overflow at {threshold:g}, target {target:g}"
+    threshold, target = plan["overflow_threshold"], plan["utilization_target"]
+    load = f"load {plan['projected_load']:g}" if "projected_load" in plan else f"{plan['forecast']['offered']} contacts"
+    return f"{len(plan['member_weights'])} weights, {load}, overflow at {threshold:g}, target {target:g}"
 
 
 def wrapped(text: str, width: int = 74) -> str:

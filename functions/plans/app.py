@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 import uuid
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -18,13 +19,18 @@ from routing_weights.api import (
     Accepted,
     Baseline,
     Baselines,
+    CalibrationPage,
     Distribution,
     DistributionPage,
+    ForecastView,
     NewBaseline,
     ProblemDetails,
     RestoreOptions,
+    calibration_page,
     distribution,
+    forecast_view,
     moment,
+    new_forecast,
     problem_of,
     summary,
 )
@@ -32,6 +38,7 @@ from routing_weights.distribution import Status
 from routing_weights.errors import (
     BaselineNotFound,
     DistributionNotFound,
+    ForecastNotFound,
     NotRestorable,
     RequestInvalid,
     RouteNotFound,
@@ -39,13 +46,14 @@ from routing_weights.errors import (
 )
 from routing_weights.fields import DISTRIBUTION_ID, GenesysId
 from routing_weights.intake import accept, open_distribution
-from routing_weights.record import CLOSED, timestamp
+from routing_weights.record import CLOSED, REALISED, REALISED_FIELDS, Record, timestamp
 from routing_weights.run import Origin, Run
 from routing_weights.settings import PlansSettings
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.baselines import BaselineStore
 from routing_weights.store.documents import Documents
 from routing_weights.store.executions import Executions
+from routing_weights.store.forecasts import Forecasts
 from routing_weights.strict_json import problem
 
 logger = Logger()
@@ -57,6 +65,10 @@ DistributionId = Annotated[str, Path(pattern=DISTRIBUTION_ID, description="An ex
 BaselineName = Annotated[GenesysId, Path(description="The baseline's name.")]
 Options = Annotated[RestoreOptions | None, Body(description="May be left out.")]
 QueueId = Annotated[GenesysId, Path(description="The queue's id.")]
+Since = Annotated[str, Query(alias="from", max_length=40, description="RFC 3339; UTC without an offset.")]
+Until = Annotated[str, Query(alias="to", max_length=40, description="RFC 3339; UTC without an offset.")]
+Limit = Annotated[int, Query(ge=1, le=50)]
+After = Annotated[str, Query(alias="next", max_length=2000, description="The `next` of the previous page.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -69,7 +81,7 @@ IdempotencyKey = Annotated[
 
 
 MEANINGS = {
-    HTTPStatus.NOT_FOUND: "No distribution has this id, or no baseline this name",
+    HTTPStatus.NOT_FOUND: "No distribution has this id, no baseline this name, or the queue no stored forecast",
     HTTPStatus.CONFLICT: "The Idempotency-Key has started another plan, or there is no state to put back",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The plan or a parameter breaks a rule; `errors` has each one with its path",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A defect of this system",
@@ -77,11 +89,12 @@ MEANINGS = {
 }
 
 
-def _answers(code: HTTPStatus, model: type[BaseModel], *problems: HTTPStatus) -> dict[int, Any]:
+def _answers(code: HTTPStatus, model: type[BaseModel] | None, *problems: HTTPStatus) -> dict[int, Any]:
     """For openapi.json: the good answer, the problems of this route, and those that every route has."""
     every = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
     problem_content = {"application/problem+json": {"model": ProblemDetails}}
-    return {code.value: {"description": code.phrase, "content": {"application/json": {"model": model}}}} | {
+    content = {"content": {"application/json": {"model": model}}} if model else {}
+    return {code.value: {"description": code.phrase, **content}} | {
         code.value: {"description": MEANINGS[code], "content": problem_content} for code in (*problems, *every)
     }
 
@@ -94,17 +107,14 @@ def _answers(code: HTTPStatus, model: type[BaseModel], *problems: HTTPStatus) ->
     responses=_answers(HTTPStatus.ACCEPTED, Accepted, HTTPStatus.CONFLICT),
 )
 def submit_plan(idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
-    event = app.current_event
-    body = event.body or ""
-    return _submit(base64.b64decode(body) if event.is_base64_encoded else body, idempotency_key)
+    return _submit(_body(), idempotency_key)
 
 
 def _submit(text: str | bytes, idempotency_key: str | None) -> Response[Accepted]:
     """Accept a plan and start its distribution; a refusal is on record too."""
-    settings, event = PlansSettings.load(), app.current_event
+    settings = PlansSettings.load()
     documents, trail = _trail(settings)
-    identity = event.request_context.authorizer.get("iam") or {}
-    origin = Origin(door="api", caller=str(identity.get("userArn") or ""))
+    origin = Origin(door="api", caller=_caller())
     # A refused plan has no execution, so the id of its record is made here.
     run = Run(distribution_id=str(uuid.uuid4()), execution_arn="", started_at=datetime.now(UTC), origin=origin)
     run, plan = accept(run, text, trail)
@@ -154,13 +164,12 @@ def set_baseline(queue_id: QueueId, name: BaselineName, new: Annotated[NewBaseli
             f"Distribution {distribution_id} is not a completed one of queue {queue_id}. "
             f"Look it up with GET /queues/{queue_id}/distributions."
         )
-    identity = app.current_event.request_context.authorizer.get("iam") or {}
     baseline = Baseline(
         queue_id=queue_id,
         name=name,
         distribution_id=distribution_id,
         set_at=timestamp(datetime.now(UTC)),
-        set_by=identity.get("userArn"),
+        set_by=_caller() or None,
     )
     BaselineStore(settings.baselines_table).put(baseline.model_dump())
     return baseline
@@ -225,6 +234,47 @@ def _no_such_distribution(distribution_id: str) -> DistributionNotFound:
     )
 
 
+@app.put(
+    "/queues/<queue_id>/forecast",
+    summary="Push a queue's forecast",
+    description="Replaces an earlier one. Plans without a load of their own are projected with it until it expires.",
+    responses=_answers(HTTPStatus.OK, ForecastView),
+)
+def push_forecast(queue_id: QueueId) -> ForecastView:
+    now = time.time()
+    stored = new_forecast(_body(), _caller() or None, now)
+    Forecasts(PlansSettings.load().forecast_table).put(queue_id, stored)
+    return forecast_view(queue_id, stored, now)
+
+
+@app.get(
+    "/queues/<queue_id>/forecast",
+    summary="What is stored about a queue's load",
+    responses=_answers(HTTPStatus.OK, ForecastView, HTTPStatus.NOT_FOUND),
+)
+def get_forecast(queue_id: QueueId) -> ForecastView:
+    stored = Forecasts(PlansSettings.load().forecast_table).find(queue_id)
+    if stored is None:
+        raise _no_forecast(queue_id)
+    return forecast_view(queue_id, stored, time.time())
+
+
+@app.delete(
+    "/queues/<queue_id>/forecast",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Forget a queue's forecast",
+    responses=_answers(HTTPStatus.NO_CONTENT, None, HTTPStatus.NOT_FOUND),
+)
+def delete_forecast(queue_id: QueueId) -> Response[None]:
+    if not Forecasts(PlansSettings.load().forecast_table).delete(queue_id):
+        raise _no_forecast(queue_id)
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+def _no_forecast(queue_id: str) -> ForecastNotFound:
+    return ForecastNotFound(f"Queue {queue_id} has no stored forecast. Push one with PUT /queues/{queue_id}/forecast.")
+
+
 @app.get(
     "/distributions/<distribution_id>",
     summary="One distribution",
@@ -240,6 +290,25 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
 
 
 @app.get(
+    "/distributions/<distribution_id>/projection.svg",
+    summary="The chart of a projection",
+    description="Service level, abandonment and occupancy per agent, before and after, as a picture (SVG).",
+    responses=_answers(HTTPStatus.OK, Distribution, HTTPStatus.NOT_FOUND)
+    | {HTTPStatus.OK.value: {"description": "OK", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
+)
+def show_chart(distribution_id: DistributionId) -> Response[str]:
+    from routing_weights.projection.chart import chart  # noqa: PLC0415 - every other route does without
+
+    _, trail = _trail(PlansSettings.load())
+    record = trail.find(distribution_id).get(CLOSED, {})
+    if not record.get("projection"):
+        raise DistributionNotFound(
+            f"There is no projection of distribution {distribution_id}: it is not over yet, or never came so far."
+        )
+    return Response(HTTPStatus.OK, "image/svg+xml", chart(record["projection"], queue_id=str(record["queue_id"])))
+
+
+@app.get(
     "/queues/<queue_id>/distributions",
     summary="The audit trail of a queue",
     description="Newest first. `from` and `to` are inclusive.",
@@ -247,18 +316,48 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
 )
 def list_distributions(
     queue_id: QueueId,
-    since: Annotated[str, Query(alias="from", max_length=40, description="RFC 3339; UTC without an offset.")] = "",
-    until: Annotated[str, Query(alias="to", max_length=40, description="RFC 3339; UTC without an offset.")] = "",
-    limit: Annotated[int, Query(ge=1, le=50)] = 20,
-    after: Annotated[str, Query(alias="next", max_length=2000, description="The `next` of the previous page.")] = "",
+    since: Since = "",
+    until: Until = "",
+    limit: Limit = 20,
+    after: After = "",
 ) -> DistributionPage:
     _, trail = _trail(PlansSettings.load())
+    records, token = _listed(trail, queue_id, since, until, limit, after)
+    return DistributionPage(items=[summary(record) for record in records], next=token)
+
+
+@app.get(
+    "/queues/<queue_id>/calibration",
+    summary="What was projected for a queue, and what then happened",
+    description="For its completed distributions, newest first; `from` and `to` are inclusive, and of their opening. "
+    "`summary` and `sentence` are of this page.",
+    responses=_answers(HTTPStatus.OK, CalibrationPage),
+)
+def get_calibration(
+    queue_id: QueueId,
+    since: Since = "",
+    until: Until = "",
+    limit: Limit = 20,
+    after: After = "",
+) -> CalibrationPage:
+    settings = PlansSettings.load()
+    _, trail = _trail(settings)
+    records, token = _listed(trail, queue_id, since, until, limit, after)
+    completed = [record for record in records if record["status"] == Status.COMPLETED]
+    realised = trail.read([record["distribution_id"] for record in completed], (REALISED,), REALISED_FIELDS)
+    can_tell = settings.genesys_contract == "platform"
+    return calibration_page(queue_id, completed, realised, token, datetime.now(UTC), can_tell=can_tell)
+
+
+def _listed(
+    trail: AuditTrail, queue_id: str, since: str, until: str, limit: int, after: str
+) -> tuple[list[Record], str | None]:
     begin, end = moment("from", since, "0000"), moment("to", until, "9999")
     if begin > end:
         message = "later than `to`: swap the two"
         raise RequestInvalid(f"from: {message}", errors=[problem("from", message, "range_invalid")])
     records, token = trail.of_queue(queue_id, since=begin, until=end, limit=limit, after=after or None)
-    return DistributionPage(items=[summary(record) for record in records], next=token)
+    return records, token
 
 
 # Powertools does not type this decorator.
@@ -291,6 +390,17 @@ def _answer(error: RoutingWeightsError) -> Response[str]:
         logger.error("Request failed", error_type=type(error).__name__, reason=error.message)
     answer = problem_of(error)
     return Response(answer.status, "application/problem+json", answer.model_dump_json(exclude_none=True))
+
+
+def _body() -> str | bytes:
+    """As it was sent: nothing is dropped silently on the way to the code that judges it."""
+    event = app.current_event
+    return base64.b64decode(event.body or "") if event.is_base64_encoded else event.body or ""
+
+
+def _caller() -> str:
+    identity = app.current_event.request_context.authorizer.get("iam") or {}
+    return str(identity.get("userArn") or "")
 
 
 def _trail(settings: PlansSettings) -> tuple[Documents, AuditTrail]:

@@ -4,15 +4,14 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import as_targeted, members_to_write, require_members, tightens
+from routing_weights.distribution import members_to_write, require_members, tightens
 from routing_weights.genesys.connect import contract
 from routing_weights.plan import Plan
-from routing_weights.projection import Forecast, project
+from routing_weights.planning import Planner
 from routing_weights.putting_back import target_of
 from routing_weights.run import Run
 from routing_weights.settings import ProjectSettings
 from routing_weights.store.documents import Documents
-from routing_weights.store.forecasts import Forecasts
 from routing_weights.store.skills import SkillOwners
 
 logger = Logger()
@@ -36,18 +35,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     statement = genesys.statement(plan, target, queue)
     documents.put(run.distribution_id, "actuation", statement)
 
-    if plan.projected_load is None:
-        forecast = Forecasts(settings.forecast_table, settings.default_projected_load).forecast_for(plan.queue_id)
-    else:
-        forecast = Forecast(plan.projected_load, "plan")
-    projection = project(
-        plan,
-        as_targeted(queue, target),
-        forecast,
-        limit=settings.saturation_limit,
-        overflow_gate=statement["overflow"] == "gate",
-    )
-    documents.put(run.distribution_id, "projection", projection.to_json())
-    projection.raise_if_blocked()
+    planner = Planner(settings, context, run)
+    found = planner.project(plan, queue, target, planner.forecast_for(plan), genesys, statement)
+    documents.put(run.distribution_id, "projection", found.document)
+    found.raise_unless_passed()
     changes = members_to_write(target, queue, raise_first=genesys.raise_first)
     return {"writes": len(changes), "queue_last": tightens(target, queue)}

@@ -1,5 +1,6 @@
 """Prints the operators' API as OpenAPI, from the code: `python -m local.checks.openapi > docs/openapi.json`."""
 
+import copy
 import importlib.util
 import json
 import sys
@@ -11,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 
 def main() -> None:
     sys.path.insert(0, str(ROOT / "layers" / "core"))
-    from routing_weights.plan import Plan  # noqa: PLC0415 - only now on the path
+    from routing_weights.api import Draft, NewForecast, Suggestion  # noqa: PLC0415 - only now on the path
+    from routing_weights.plan import Plan  # noqa: PLC0415
 
     spec = importlib.util.spec_from_file_location("plans_app", ROOT / "functions" / "plans" / "app.py")
     assert spec and spec.loader  # noqa: S101, PT018
@@ -24,13 +26,21 @@ def main() -> None:
             description="Every route needs a request signed for execute-api (IAM).",
         )
     )
-    # The body is read by the code that every door shares, from its raw bytes, so Powertools does not know its model.
-    document["paths"]["/plans"]["post"]["requestBody"] = {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Plan"}}},
-    }
+    # These bodies are read from their raw bytes, so that nothing is dropped, and Powertools does not know their models.
     schemas = document["components"]["schemas"]
-    schemas["Plan"] = Plan.model_json_schema()
+    for path, method, model in (
+        ("/plans", "post", Plan),
+        ("/queues/{queue_id}/forecast", "put", NewForecast),
+    ):
+        document["paths"][path][method]["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}},
+        }
+        schemas[model.__name__] = model.model_json_schema()
+    document["paths"]["/plans/suggest"] = {"post": _suggest(document["paths"]["/plans"]["post"]["responses"])}
+    for own in (Draft, Suggestion):
+        schema = own.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {}) | {own.__name__: schema}
     for operation in (operation for path in document["paths"].values() for operation in path.values()):
         operation["responses"]["500"]["content"].pop("application/json", None)
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
@@ -41,6 +51,22 @@ def main() -> None:
     document["security"] = [{"iam": []}]
     json.dump(document, sys.stdout, indent=2, sort_keys=True)
     print()
+
+
+def _suggest(answers: dict[str, Any]) -> dict[str, Any]:
+    """The route of another function: its refusals are those of a plan, and the simplest of them are not repeated."""
+    good = {"application/json": {"schema": {"$ref": "#/components/schemas/Suggestion"}}}
+    return {
+        "summary": "Propose weights that pass the gate",
+        "description": "Takes a plan, with or without `member_weights`, and an `objective`. Writes nothing.",
+        "operationId": "suggest_plan_plans_suggest_post",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Draft"}}},
+        },
+        "responses": {"200": {"description": "OK", "content": good}}
+        | {code: answer for code, answer in copy.deepcopy(answers).items() if code in {"422", "500", "503"}},
+    }
 
 
 if __name__ == "__main__":

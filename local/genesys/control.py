@@ -18,7 +18,7 @@ def handle(simulator: GenesysSimulator, request: Request) -> Reply:
         raise ApiError(400, "bad.request", str(error)) from error
 
 
-def _answer(simulator: GenesysSimulator, request: Request) -> Any:  # noqa: C901 - a table of routes
+def _answer(simulator: GenesysSimulator, request: Request) -> Any:  # noqa: C901, PLR0912 - a table of routes
     match [request.method, *request.segments[1:]]:
         case ["GET", "state"]:
             return simulator.state()
@@ -31,6 +31,8 @@ def _answer(simulator: GenesysSimulator, request: Request) -> Any:  # noqa: C901
             simulator.edit_member(queue_id, user_id, **request.json_object())
         case ["PATCH", "users", user_id, "skills", skill_id]:
             simulator.edit_skill(user_id, skill_id, **request.json_object())
+        case ["PUT", "analytics"]:
+            simulator.put_analytics(**request.json_object())
         case ["GET", "requests"]:
             return simulator.requests()
         case ["DELETE", "requests"]:

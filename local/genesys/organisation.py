@@ -34,6 +34,8 @@ Document = dict[str, Any]
 
 class Organisation(ABC):
     mix: ClassVar[tuple[str, ...]] = ("agents", "off_queue", "unjoined")
+    url = ""
+    """Where it is served."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings, self.clock, self.tokens = settings, clock, Tokens(clock)
@@ -65,6 +67,10 @@ class Organisation(ABC):
 
     @abstractmethod
     def apply(self, change: Change | SkillChange) -> None: ...
+
+    def put_analytics(self, spec: Document) -> None:  # noqa: ARG002 - for a dialect to use
+        """Replace what is known of loads; ValueError where it is wrong, or the contract has nothing of the kind."""
+        raise ValueError("this contract has no analytics")
 
     def accepted(self, request: Request, reply: Reply, *, later: bool) -> Reply:  # noqa: ARG002 - for a dialect to use
         """Return the answer to a write whose changes are taken care of."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
+from local.genesys import platform_analytics as analytics
 from local.genesys import platform_queues as queues
 from local.genesys import platform_skills as skills
 from local.genesys import publicapi
@@ -29,6 +30,8 @@ def handle(organisation: PlatformOrganisation, request: Request) -> Reply:
     """Answer a request; a refusal is raised as ApiError."""
     if request.segments == ["oauth", "token"]:
         return _issue_token(organisation, request)
+    if request.segments[0] == analytics.DOWNLOADS:
+        return analytics.download(organisation, request)
     if request.segments[:2] != ["api", "v2"]:
         raise _no_such_path(request)
     settings, tokens = organisation.settings, organisation.tokens
@@ -148,4 +151,9 @@ OPERATIONS: dict[tuple[str, str], Callable[..., Reply]] = {
     ("PUT", f"{_USERS}/{{skillId}}"): skills.put_user_skill,
     ("DELETE", f"{_USERS}/{{skillId}}"): skills.delete_user_skill,
     ("PATCH", f"{_USERS}/bulk"): skills.patch_user_skills,
+    ("POST", analytics.OBSERVATIONS): analytics.query_observations,
+    ("POST", analytics.AGGREGATES): analytics.query_aggregates,
+    ("GET", analytics.FORECASTS): analytics.list_forecasts,
+    ("GET", f"{analytics.FORECASTS}/{{forecastId}}/data"): analytics.get_forecast_data,
+    ("GET", f"{analytics.FORECASTS}/{{forecastId}}/planninggroups"): analytics.list_planning_groups,
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from local.genesys import platform_analytics
 from local.genesys.organisation import (
     MEDIA_SETTINGS,
     SKILLS,
@@ -47,6 +48,7 @@ class PlatformOrganisation(Organisation):
         self.skills: dict[str, Document] = {}
         self.users: dict[str, Document] = {}
         self._proficiencies: dict[str, dict[str, float]] = {}
+        self.analytics = platform_analytics.checked({})
 
     def put_queue(self, queue_id: str, spec: Document) -> None:
         """Create or replace a queue; writes on their way to an earlier one of that id are forgotten.
@@ -106,6 +108,23 @@ class PlatformOrganisation(Organisation):
         self.user(user_id)
         self.skill(skill_id)
         self._assign(user_id, skill_id, proficiency)
+
+    def put_analytics(self, spec: Document) -> None:
+        self.analytics = platform_analytics.checked(spec)
+
+    def forecasts(self, unit: str) -> list[Document]:
+        """Return the forecasts of a business unit."""
+        known: list[Document] = self.analytics["forecasts"]
+        found = [forecast for forecast in known if forecast["businessUnitId"] == unit]
+        if not found:  # our choice: a unit is known by its forecasts
+            raise ApiError(404, "not.found", f"There is no business unit {unit!r}.")
+        return found
+
+    def forecast(self, unit: str, week: str, forecast_id: str) -> Document:
+        for forecast in self.forecasts(unit):
+            if (forecast["weekDate"], forecast["id"]) == (week, forecast_id):
+                return forecast
+        raise ApiError(404, "not.found", f"There is no forecast {forecast_id!r} of week {week}.")
 
     def state(self) -> Document:
         return {

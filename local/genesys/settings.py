@@ -9,8 +9,10 @@ from typing import Any, get_type_hints
 CONTRACTS = ("platform", "score")
 DEFAULT_SCOPE = "routing:queue:read routing:queue:write webhooks:write analytics:queue:read"
 DEFAULT_PERMISSIONS = (
+    "analytics:conversationAggregate:view analytics:queueObservation:view "
     "routing:queue:edit routing:queue:readonly routing:queue:view routing:queueMember:manage "
-    "routing:skill:assign routing:skill:view"
+    "routing:skill:assign routing:skill:view "
+    "wfm:publishedSchedule:view wfm:schedule:generate wfm:schedule:view wfm:shortTermForecast:view"
 )
 
 

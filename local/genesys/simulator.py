@@ -85,6 +85,7 @@ class GenesysSimulator:
         self._faults: list[Fault] = []
         self.put_queue(settings.queue_id, **{name: getattr(settings, name) for name in held.mix})
         self._server = Server(settings.host, settings.port, self)
+        self._organisation.url = self.url
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="genesys")
 
     @property
@@ -169,6 +170,11 @@ class GenesysSimulator:
         with self._lock:
             self._organisation.settle()
             self._organisation.edit_skill(user_id, skill_id, proficiency)
+
+    def put_analytics(self, **spec: Any) -> None:
+        """Replace what is known of loads, under contract platform: see platform_analytics. Raises ValueError."""
+        with self._lock:
+            self._organisation.put_analytics(copy.deepcopy(spec))
 
     def requests(self) -> list[dict[str, Any]]:
         """Return the log, oldest first, as dictionaries shaped like LogEntry."""

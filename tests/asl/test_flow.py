@@ -53,7 +53,7 @@ UNREADABLE = {
     ),
 }
 BLOCKED = {
-    "more load than 0.95 of the capacity": ({}, {"projected_load": 2.3}, "lower the load, add agents"),
+    "more load than 0.95 of the capacity": ({}, {"projected_load": 2.3}, "lower the load to 2.28 erlangs"),
     "everyone is off queue": ({"off_queue": 3}, {}, "no active agents"),
     "no one has joined": ({"unjoined": 3}, {}, "no active agents"),
     "a utilization target of 0": ({}, {"utilization_target": 0}, "Raise utilization_target"),

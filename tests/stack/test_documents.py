@@ -76,9 +76,13 @@ def test_the_openapi_document_says_what_the_api_is():
     document = json.loads((ROOT / "docs" / "openapi.json").read_text())
     assert set(document["paths"]) == {
         "/plans",
+        "/plans/suggest",
+        "/distributions/{distribution_id}/projection.svg",
         "/distributions/{distribution_id}",
         "/distributions/{distribution_id}/restore",
         "/queues/{queue_id}/distributions",
+        "/queues/{queue_id}/calibration",
+        "/queues/{queue_id}/forecast",
         "/queues/{queue_id}/baselines",
         "/queues/{queue_id}/baselines/{name}",
         "/queues/{queue_id}/baselines/{name}/restore",

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
@@ -405,6 +406,33 @@ def test_a_page_token_of_another_queue_is_refused(world, trail):
     problem_of(world.get(f"/queues/{trail[0]}/distributions", next=token), 422)
 
 
+# ---- /queues/{queue_id}/forecast -------------------------------------------------------------------------------------
+
+
+def test_a_pushed_forecast_is_what_a_plan_without_a_load_is_projected_with(world):
+    queue = world.queue(agents=30)
+    address = f"{world.api_url}/queues/{queue}/forecast"
+    sample = (Path(ROOT) / "events" / "forecast.json").read_bytes()
+    shown = world.http.put(address, data=sample, headers={"Content-Type": "application/json"})
+    assert (shown.status_code, shown.json()["state"], shown.json()["load"]) == (200, "valid", 10.0)
+    known = world.run(a_plan(queue, projected_load=None, accept_uncertain=True)).ends("completed").record["projection"]
+    assert (known["source"], known["projected_load"]) == ("pushed", 10.0)
+    assert known["source_age_s"] < 600
+    assert problem_of(world.http.put(address, json={"offered": -1}), 422)["errors"]
+    assert world.http.delete(address).status_code == 204
+    assert problem_of(world.http.get(address), 404)["type"] == "/problems/forecast-not-found"
+
+
+def test_the_commands_of_the_page_on_forecasts_do_what_it_says(world):
+    page = (Path(ROOT) / "docs" / "forecasts.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    script = script.replace("http://127.0.0.1:3000", world.api_url)
+    done = subprocess.run(["sh", "-e", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    pushed, shown = (json.loads(line) for line in done.stdout.splitlines()[:2])
+    assert (pushed["load"], shown["load"], shown["state"]) == (10.0, 10.0, "valid")
+    assert done.stdout.splitlines()[2:] == ["204"]
+
+
 # ---- two doors, one system -------------------------------------------------------------------------------------------
 
 
@@ -434,7 +462,10 @@ def test_the_console_and_the_api_refuse_with_the_same_errors(world):
 
 
 def test_every_sample_is_known():
-    assert {path.name for path in (ROOT / "events").iterdir()} == EVENTS.keys() | OF_PLATFORM.keys()
+    others = {"forecast.json", "suggest.json"}
+    assert {
+        path.name for path in (ROOT / "events").iterdir()
+    } == EVENTS.keys() | OF_PLATFORM.keys() | VERDICTS.keys() | others
 
 
 OF_PLATFORM = {
@@ -458,6 +489,83 @@ def test_a_sample_for_the_public_api_is_applied(platform_world, name):
         {skill["name"]: skill["proficiency"] for skill in member["skills"]}.get("Support") for member in held
     ]
     assert (proficiency if field == "proficiency" else [member[field] for member in held]) == expected
+
+
+VERDICTS = {
+    "plan-forecast.json": ("completed", "pass", "Projected: a service level of"),
+    "plan-short-staffed.json": ("saturation_blocked", "blocked", "agents in one pool reach the target"),
+    "plan-too-close.json": ("projection_inconclusive", "inconclusive", "Too close to call"),
+    "plan-unvouched.json": ("approval_required", "needs_approval", "patience 120 s is assumed"),
+}
+"""By sample: how its distribution ends, its verdict, and what its sentence says."""
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_every_verdict_is_reached_by_a_sample_and_says_why(platform_world, name):
+    status, verdict, said = VERDICTS[name]
+    platform_world.sim.put_queue("queue-001", agents=12)
+    before = platform_world.held("queue-001")["members"]
+    answer = platform_world.post((Path(ROOT) / "events" / name).read_text(encoding="utf-8"))
+    found = ended(platform_world, answer.json()["distribution_id"])
+    assert (found["status"], found["projection"]["verdict"]) == (status, verdict)
+    assert said in found["projection"]["reason"]
+    if status == "completed":
+        assert found["errors"] == []
+    else:
+        assert [error["message"] for error in found["errors"]] == [found["projection"]["reason"]]
+        assert platform_world.held("queue-001")["members"] == before, "and nothing was written"
+    checks = {check["name"]: check for check in found["projection"]["checks"]}
+    assert checks["service_level"]["sample_size"] > 1000
+    assert checks["service_level"]["source"] == "plan"
+
+
+def test_the_chart_of_a_projection_is_a_picture_that_says_its_inputs(platform_world):
+    platform_world.sim.put_queue("queue-001", agents=12)
+    plan = json.loads((Path(ROOT) / "events" / "plan-forecast.json").read_text(encoding="utf-8"))
+    found = ended(platform_world, platform_world.post(plan | {"dry_run": True}).json()["distribution_id"])
+    assert found["projection"]["effort"]["requests"] >= 4
+    observed = found["projection"]["observed"]
+    assert observed["source"] == "observations"
+    assert sum(observed["on_queue"].values()) == found["projection"]["active_agents"]
+    chart = platform_world.get(f"/distributions/{found['distribution_id']}/projection.svg")
+    assert (chart.status_code, chart.headers["Content-Type"]) == (200, "image/svg+xml")
+    for said in ("queue-001", "Pass", "60", "AHT 180 s", "patience 120 s", "source: plan"):
+        assert said in chart.text, said
+    problem_of(platform_world.get("/distributions/nobody/projection.svg"), 404)
+
+
+def test_a_suggested_plan_passes_when_it_is_posted_as_it_is(platform_world):
+    platform_world.sim.put_queue("queue-001", agents=12)
+    asked = (Path(ROOT) / "events" / "suggest.json").read_bytes()
+    answer = platform_world.http.post(f"{platform_world.api_url}/plans/suggest", data=asked)
+    assert answer.status_code == 200, answer.text
+    suggestion = answer.json()
+    assert suggestion["passes"]
+    assert suggestion["projection"]["models"]["simulation"]["before"]["service_level"]
+    assert (
+        ended(platform_world, platform_world.post(suggestion["plan"]).json()["distribution_id"])["status"]
+        == "completed"
+    )
+    assert platform_world.locks() == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"objective": "fairness"}, "objective"),
+        ({"queue_id": "q"}, "overflow_threshold"),
+        ([], ""),
+    ],
+)
+def test_a_bad_request_for_a_suggestion_is_refused_and_explained(platform_world, body, path):
+    answer = platform_world.http.post(f"{platform_world.api_url}/plans/suggest", json=body)
+    assert path in {error["path"] for error in problem_of(answer, 422)["errors"]}
+
+
+def test_a_suggestion_for_a_queue_that_there_is_not_is_not_found(platform_world):
+    asked = json.loads((Path(ROOT) / "events" / "suggest.json").read_text(encoding="utf-8"))
+    answer = platform_world.http.post(f"{platform_world.api_url}/plans/suggest", json=asked | {"queue_id": "no-such"})
+    assert problem_of(answer, 404)["type"] == "/problems/queue-not-found"
 
 
 @pytest.mark.parametrize(("name", "status"), EVENTS.items())

@@ -74,7 +74,7 @@ def handler(event, context):
     if do == "raise": raise Refused(json.dumps({"message": 'a "quoted" word', "retry_after_s": 1}))
     if do == "exit": os._exit(3)
     if do == "hang": time.sleep(60)
-    if do == "wait": time.sleep(event["s"])
+    if do == "wait": time.sleep(event["s"]); return os.getpid() if event.get("pid") else None
     if do == "pid": return os.getpid()
     if do == "environment": return dict(os.environ)
     if do == "context": return [context.function_name, context.memory_limit_in_mb, greeting.WORD]
@@ -291,7 +291,8 @@ def test_an_invocation_ends_at_the_functions_timeout_and_the_next_one_works(stac
     assert (failed, report["errorType"]) == (True, "Sandbox.Timedout")
     assert "Task timed out after 1.00 seconds" in report["errorMessage"]
     assert time.monotonic() - began < 5
-    assert invoke(stack, {"a": 1}) == ({"a": 1}, False)
+    # A busy machine may take longer than a second to start the runtime again, which counts.
+    assert until(lambda: invoke(stack, {"a": 1}) == ({"a": 1}, False))
 
 
 def test_a_runtime_that_exits_or_is_killed_fails_its_invocation_only(stack):
@@ -315,10 +316,13 @@ def test_reserved_concurrency_is_kept_and_other_functions_grow(stack):
             return {pid for pid, _ in callers.map(lambda _: invoke(stack, {"do": "pid"}, name), range(12))}
 
     assert len(pids("OneFunction")) == 1
-    with ThreadPoolExecutor(2) as callers:
-        began = time.monotonic()
-        list(callers.map(lambda _: invoke(stack, {"do": "wait", "s": 0.6}), range(2)))
-        assert time.monotonic() - began < 1.1
+
+    def two_at_once():
+        with ThreadPoolExecutor(2) as callers:
+            answers = list(callers.map(lambda _: invoke(stack, {"do": "wait", "s": 0.5, "pid": True}), range(2)))
+        return [failed for _, failed in answers] == [False, False] and len({pid for pid, _ in answers}) == 2
+
+    assert until(two_at_once), "one runtime each, so neither waits for the other"
 
 
 # ---- API Gateway ------------------------------------------------------------------------------------------------

@@ -33,14 +33,16 @@ ALLOWED = {
     "PlansFunction": {
         "states:StartExecution": {"DistributeStateMachine"},
         "states:DescribeExecution": {"executions of DistributeStateMachine"},
-        "dynamodb:PutItem": {"AuditTable", "BaselinesTable"},
+        "dynamodb:PutItem": {"AuditTable", "BaselinesTable", "ForecastTable"},
         "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue", "BaselinesTable"},
-        "dynamodb:GetItem": {"BaselinesTable"},
+        "dynamodb:GetItem": {"BaselinesTable", "ForecastTable"},
+        "dynamodb:DeleteItem": {"ForecastTable"},
         "dynamodb:BatchGetItem": {"AuditTable"},
         "s3:PutObject": {PLANS, OF_RUNS},
         "s3:GetObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
     },
+    "SuggestFunction": TOKENS | BUDGET | {"dynamodb:GetItem": {"ForecastTable", "BudgetTable"}},
     "ValidateFunction": {
         "dynamodb:PutItem": {"AuditTable"},
         "s3:GetObject": {PLANS},
@@ -61,6 +63,7 @@ ALLOWED = {
         "dynamodb:GetItem": {"SkillsTable", "BudgetTable", "LocksTable"},
         "dynamodb:PutItem": {"SkillsTable"},
         "s3:GetObject": {OF_RUNS},
+        "s3:PutObject": {OF_RUNS},
     },
     "VerifyFunction": TOKENS | BUDGET | {"s3:GetObject": {OF_RUNS}, "s3:PutObject": {OF_RUNS}},
     "RestoreFunction": TOKENS
@@ -84,6 +87,15 @@ ALLOWED = {
         "states:StartExecution": {"RecoverStateMachine"},
         "states:ListExecutions": {"DistributeStateMachine"},
         "states:DescribeExecution": {"executions of DistributeStateMachine", "executions of RecoverStateMachine"},
+    },
+    "CalibrateFunction": TOKENS
+    | BUDGET
+    | {
+        "dynamodb:PutItem": {"AuditTable"},
+        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue"},
+        "dynamodb:BatchGetItem": {"AuditTable"},
+        "s3:GetObject": {OF_RUNS},
+        "states:ListExecutions": {"DistributeStateMachine"},
     },
     "AuditFunction": {
         "dynamodb:PutItem": {"AuditTable"},
@@ -289,7 +301,7 @@ def test_every_route_needs_a_signed_request():
         for event in item["Properties"].get("Events", {}).values()
         if event["Type"] != "Schedule"
     ]
-    assert len(routes) == 7
+    assert len(routes) == 13
     assert all("Auth" not in route and list(names_in(route["ApiId"])) == ["Api"] for route in routes)
     assert not any("FunctionUrlConfig" in item["Properties"] for item in FUNCTIONS.values())
 
@@ -418,6 +430,11 @@ def test_what_no_state_can_catch_starts_a_recovery_and_a_sweeper_finds_what_that
     assert schedule["Properties"]["Schedule"] == "rate(15 minutes)"
 
 
+def test_what_happened_after_a_distribution_is_measured_on_a_schedule():
+    (schedule,) = FUNCTIONS["CalibrateFunction"]["Properties"]["Events"].values()
+    assert (schedule["Type"], schedule["Properties"]["Schedule"]) == ("Schedule", "rate(30 minutes)")
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_invoked_by_its_alias(name):
     assert TEMPLATE["Globals"]["Function"]["AutoPublishAlias"] == "live"
@@ -470,6 +487,23 @@ def test_a_lock_does_not_expire():
     """It is given back by its owner or taken over by a recovery: what an owner left half done is put back first."""
     assert "TimeToLiveSpecification" not in RESOURCES["LocksTable"]["Properties"]
     assert set(ASL["States"]["Lock"]["Arguments"]["Item"]) == {"queue_id", "holder", "taken_at"}
+
+
+def test_a_forecast_expires_by_the_attribute_that_the_store_writes():
+    ttl = RESOURCES["ForecastTable"]["Properties"]["TimeToLiveSpecification"]
+    assert ttl == {"AttributeName": "expires_at", "Enabled": True}
+
+
+@pytest.mark.parametrize(
+    "sources", ["plan", "plan,default", "genesys_wfm,plan", "plan,pushed,genesys_wfm,history,default"]
+)
+def test_sources_that_the_settings_take_are_taken_by_the_parameter(sources):
+    assert re.fullmatch(PARAMETERS["ForecastSources"]["AllowedPattern"], sources)
+
+
+@pytest.mark.parametrize("sources", ["", "plan,", "plan, default", "plan;default", "wfm", "Plan"])
+def test_what_names_no_sources_is_refused_at_the_parameter(sources):
+    assert not re.fullmatch(PARAMETERS["ForecastSources"]["AllowedPattern"], sources)
 
 
 # ---- the rest --------------------------------------------------------------------------------------------------------

@@ -211,7 +211,7 @@ def test_erlang_a_of_any_queue_has_sane_figures(calls, aht_s, agents, patience_s
 @given(calls=st.floats(1, 300), aht_s=st.floats(30, 400), agents=st.integers(1, 60), patience_s=st.floats(10, 1000))
 def test_occupancy_is_below_one_and_what_is_lost_is_what_is_not_carried(calls, aht_s, agents, patience_s):
     found = a(calls, aht_s, agents, patience_s)
-    assume(found.load < 3 * agents)
+    assume(found.load < 2 * agents)  # beyond that a double cannot tell it from 1
     assert found.occupancy < 1
     assert found.abandonment == pytest.approx(found.mean_wait_s / patience_s)
     assert found.abandonment == pytest.approx(1 - found.occupancy * agents / found.load, abs=1e-9)  # its own integral

@@ -93,6 +93,102 @@ def test_text_and_its_bytes_are_the_same_plan():
     assert parse_plan(document(reason="née")) == parse_plan(document(reason="née").encode())
 
 
+# ---- the load --------------------------------------------------------------------------------------------------------
+
+VOLUME = {"offered": 100, "aht_s": 180}
+
+
+def test_a_forecast_has_the_documented_defaults():
+    accepted = plan(forecast=VOLUME)
+    assert accepted.forecast.model_dump() == {
+        "offered": 100.0,
+        "interval_s": 1800,
+        "aht_s": 180.0,
+        "patience_s": None,
+        "service_level_target": None,
+        "answer_within_s": None,
+    }
+    assert accepted.accept_uncertain is False
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"offered": 0},
+        {"offered": 1e6, "aht_s": 1},
+        {"interval_s": 60},
+        {"interval_s": 86_400},
+        {"aht_s": 0.001},
+        {"patience_s": 86_400},
+        {"service_level_target": 0, "answer_within_s": 20},
+        {"service_level_target": 1.0},
+        {"patience_s": None},
+    ],
+)
+def test_a_forecast_on_the_edge_is_accepted(fields):
+    accepted = plan(forecast=VOLUME | fields).forecast
+    assert accepted.model_dump().items() >= fields.items()
+
+
+@pytest.mark.parametrize(
+    ("field", "raw"),
+    [
+        *(("offered", raw) for raw in ("-1", "1000001", '"100"', "true", "NaN", "Infinity", "null")),
+        *(("interval_s", raw) for raw in ("59", "86401", "1800.5", "true", '"1800"', "null")),
+        *(("aht_s", raw) for raw in ("0", "-1", "86401", "false", "null", "[]")),
+        *(("patience_s", raw) for raw in ("0", "-1", '"long"', "Infinity")),
+        *(("service_level_target", raw) for raw in ("-0.1", "1.1", "80", '"80 %"')),
+        *(("answer_within_s", raw) for raw in ("0", "-20", "true")),
+        ("colour", '"red"'),
+    ],
+)
+def test_a_wrong_value_of_a_forecast_is_named_with_its_path(field, raw):
+    text = document(forecast=VOLUME | {field: "@"}).replace('"@"', raw)
+    assert {path for path, _ in problems(text)} == {f"forecast.{field}"}
+
+
+@pytest.mark.parametrize("missing", VOLUME)
+def test_a_forecast_needs_contacts_and_their_handle_time(missing):
+    raw = document(forecast={name: value for name, value in VOLUME.items() if name != missing})
+    assert problems(raw) == {(f"forecast.{missing}", "missing")}
+
+
+@pytest.mark.parametrize("forecast", ["100", 100, True, [VOLUME]])
+def test_a_forecast_is_an_object(forecast):
+    assert problems(document(forecast=forecast)) == {("forecast", "model_type")}
+
+
+def test_a_forecast_of_impossible_load_is_refused_with_the_load():
+    said = refusal(document(forecast={"offered": 1e6, "aht_s": 3600})).details["errors"]
+    assert [(p["path"], "2e+06 erlangs" in p["message"]) for p in said] == [("forecast", True)]
+
+
+@pytest.mark.parametrize("load", [0, 6.5])
+def test_two_loads_in_one_plan_are_refused_since_they_could_contradict(load):
+    said = refusal(document(forecast=VOLUME, projected_load=load)).details["errors"]
+    assert [p["path"] for p in said] == ["forecast"]
+    assert said[0]["message"] == "the plan has projected_load too, which could contradict it: send one of them"
+    assert plan(forecast=None, projected_load=load)
+    assert plan(forecast=VOLUME, projected_load=None)
+
+
+def test_two_loads_are_refused_together_with_everything_else():
+    found = problems(document(forecast=VOLUME, projected_load=1, colour="red", overflow_threshold=2))
+    assert {path for path, _ in found} == {"forecast", "colour", "overflow_threshold"}
+
+
+@pytest.mark.parametrize("raw", ["1", '"true"', "null"])
+def test_uncertainty_is_accepted_by_a_boolean_alone(raw):
+    assert {path for path, _ in problems(text("accept_uncertain", raw))} == {"accept_uncertain"}
+
+
+def test_a_plan_with_a_forecast_survives_being_stored():
+    kept = plan(forecast=VOLUME | {"patience_s": 90}, accept_uncertain=True)
+    assert parse_plan(kept.canonical()) == kept
+    assert parse_plan(kept.canonical()).fingerprint() == kept.fingerprint()
+    assert kept.fingerprint() != plan(forecast=VOLUME, accept_uncertain=True).fingerprint()
+
+
 # ---- the sum ---------------------------------------------------------------------------------------------------------
 
 

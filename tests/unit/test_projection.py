@@ -95,7 +95,7 @@ def test_a_saturated_queue_is_explained_with_its_figures_and_three_ways_out():
     assert found.reason == (
         "Queue queue-001 has 3 active agents x 0.85 = 2.55 erlangs of capacity; the projected load is 45 "
         "(forecast_table), a saturation ratio of 17.647, above 0.95: "
-        "lower the load, add agents, or raise utilization_target."
+        "lower the load to 2.422 erlangs, have 56 agents on queue, or raise utilization_target."
     )
 
 

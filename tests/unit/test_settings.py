@@ -6,6 +6,7 @@ from routing_weights.errors import ConfigurationInvalid
 from routing_weights.genesys.regions import DOMAINS
 from routing_weights.settings import (
     Audited,
+    CalibrateSettings,
     Genesys,
     PatchSettings,
     PlansSettings,
@@ -26,15 +27,19 @@ ENVIRONMENT = {
     "ACTUATOR": "ring",
     "DEFAULT_PROJECTED_LOAD": "1.5",
     "DOCUMENTS_BUCKET": "documents",
+    "FORECAST_MAX_AGE_S": "3600",
+    "FORECAST_SOURCES": "plan,pushed,default",
     "FORECAST_TABLE": "forecasts",
     "GENESYS_BASE_URL": "https://genesys.example.com/",
     "GENESYS_CONTRACT": "score",
     "GENESYS_LOGIN_URL": "",
     "GENESYS_REGION": "",
     "LOCKS_TABLE": "locks",
+    "MAX_ABANDONMENT": "0.1",
     "MAX_RETRY_AFTER_S": "5",
     "RECOVER_STATE_MACHINE_ARN": "arn:recover",
     "REQUESTS_PER_MINUTE": "300",
+    "REQUIRED_GATES": "service_level,occupancy",
     "RESERVED_FOR_OTHERS": "0",
     "SATURATION_LIMIT": "0.95",
     "SKILLS_TABLE": "skills",
@@ -42,11 +47,12 @@ ENVIRONMENT = {
     "TOKEN_FUNCTION": "token-function",
     "TOKEN_SECRET": "token",
     "VERIFY_TIMEOUT_S": "15",
+    "WFM_BUSINESS_UNIT": "unit-1",
 }
 PLATFORM = {"GENESYS_CONTRACT": "platform", "GENESYS_BASE_URL": "", "GENESYS_REGION": "eu-central-1"}
 ALL = [
     *(Audited, PatchSettings, PlansSettings, ProjectSettings, TokenSettings, VerifySettings),
-    *(RestoreSettings, RecoverSettings, SweepSettings),
+    *(CalibrateSettings, RestoreSettings, RecoverSettings, SweepSettings),
 ]
 CALLERS = [model for model in ALL if issubclass(model, Genesys)]
 
@@ -92,6 +98,27 @@ def test_a_default_load_of_zero_is_a_load(load):
     assert load(ProjectSettings, DEFAULT_PROJECTED_LOAD="0").default_projected_load == 0.0
 
 
+def test_forecast_sources_are_read_in_their_order(load):
+    assert load(ProjectSettings, FORECAST_SOURCES="genesys_wfm,plan").forecast_sources == ("genesys_wfm", "plan")
+    assert load(ProjectSettings, FORECAST_SOURCES=None).forecast_sources[0] == "plan"
+
+
+@pytest.mark.parametrize(
+    ("sources", "why"),
+    [
+        ("plan,s3cret", "Input should be"),
+        ("", "Input should be"),
+        ("plan, default", "Input should be"),
+        ("plan,pushed,plan", "named twice"),
+        ("pushed,default", "plan must be among the sources"),
+    ],
+)
+def test_forecast_sources_that_are_none_are_refused_and_not_shown(load, sources, why):
+    with pytest.raises(ConfigurationInvalid, match=rf"FORECAST_SOURCES \(.*{why}") as caught:
+        load(ProjectSettings, FORECAST_SOURCES=sources)
+    assert "s3cret" not in repr(caught.value)
+
+
 @pytest.mark.parametrize("model", ALL)
 def test_every_variable_that_is_missing_is_named(load, model):
     required = {name.upper() for name, field in model.model_fields.items() if field.is_required()}
@@ -123,6 +150,9 @@ def test_every_variable_that_is_missing_is_named(load, model):
         ("SATURATION_LIMIT", "0"),
         ("SATURATION_LIMIT", "1.01"),
         ("DEFAULT_PROJECTED_LOAD", "s3cret"),
+        ("FORECAST_MAX_AGE_S", "59"),
+        ("FORECAST_MAX_AGE_S", "s3cret"),
+        ("WFM_BUSINESS_UNIT", "s3cret/../x"),
     ],
 )
 def test_a_variable_that_is_wrong_is_named_without_its_value(load, name, value):

@@ -20,6 +20,15 @@ RINGS = 6
 MAX_PROFICIENCY = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How a queue chooses among its agents."""
+
+    rule: ActuatorName
+    ring_timeouts_s: tuple[float, ...] = ()
+    """Seconds that a contact stays in each ring but the last."""
+
+
 class Actuator(Protocol):
     """Made for one plan: values and weights are on the scale of its weights."""
 

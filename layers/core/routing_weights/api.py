@@ -1,15 +1,55 @@
 """What the operators' API answers: models for the answers and for openapi.json, and how records become answers."""
 
+import math
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
 
+from routing_weights import strict_json
 from routing_weights.distribution import Status
 from routing_weights.errors import RequestInvalid, RoutingWeightsError
 from routing_weights.fields import DISTRIBUTION_ID, Line
+from routing_weights.plan import Plan, VolumeForecast
+from routing_weights.projection import Volume
+from routing_weights.projection.calibration import (
+    LOOK_BACK,
+    SPAN,
+    Blame,
+    Comparison,
+    Figure,
+    Realised,
+    Summary,
+    compare,
+    sentence,
+    summarise,
+)
 from routing_weights.record import CLOSED, OPENED, Record, timestamp
-from routing_weights.strict_json import problem
+from routing_weights.store.forecasts import StoredForecast
+from routing_weights.strict_json import Problem, problem
+
+
+def _dated(value: Any) -> Any:
+    if isinstance(value, datetime) or (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value)):
+        return value
+    raise ValueError("not an RFC 3339 date and time such as 2026-01-31T08:00:00Z")
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_dated)]
+NOT_ALONE = "Another distribution was at work on the queue before the interval was over: its figures are of both."
+CANNOT_TELL = "Contract score has no figures of what happens in a queue, so nothing can be compared."
+DEFAULT_TTL_S, MAX_TTL_S = 86_400, 31 * 86_400
 
 
 class Accepted(BaseModel):
@@ -24,16 +64,64 @@ class Accepted(BaseModel):
     )
 
 
+class CheckView(BaseModel):
+    """One check of a projection."""
+
+    name: str = Field(description="saturation, stability, service_level, abandonment or occupancy")
+    verdict: str = Field(description="pass, blocked, needs_approval or inconclusive")
+    required: bool = Field(description="Whether it decides; else it is shown only.")
+    sentence: str
+    value: float | None
+    threshold: float | None
+    low: float | None = Field(default=None, description="The 95 % interval of a simulated value.")
+    high: float | None = None
+    sample_size: int | None = Field(default=None, description="Simulated contacts; null for a closed form.")
+    source: str = Field(description="Where the load comes from.")
+    remedy: dict[str, float] = Field(
+        default_factory=dict,
+        description="What would make it pass: agents in one pool, contacts offered per interval, overflow_threshold.",
+    )
+
+
+class SkillView(BaseModel):
+    """How a required skill is covered by the active agents."""
+
+    agents: float = Field(description="The share of agents who have it.")
+    weight: float = Field(description="The share of their weight.")
+    weight_without_skill: list[str] = Field(description="Members with a weight and without the skill.")
+
+
+class ObservedView(BaseModel):
+    """The queue at the moment of the projection: a dry run under `platform` asks Genesys, else it is the members."""
+
+    on_queue: dict[str, int] = Field(description="Agents by routing status; ON_QUEUE where it is not known.")
+    waiting: int | None = Field(description="Contacts; null where the source cannot tell.")
+    interacting: int | None
+    at: float = Field(description="Epoch seconds.")
+    source: str = Field(description="observations or members")
+
+
+class EffortView(BaseModel):
+    """What the distribution asks of Genesys and of AWS, estimated before the first write."""
+
+    requests: int
+    reads: int
+    writes: int
+    seconds: float = Field(description="Unpaced.")
+    seconds_at_the_budget: float = Field(description="At the granted rate, once Genesys shows a limit.")
+    dollars: float
+
+
 class ProjectionView(BaseModel):
     """What the plan will do, with the figures that decided."""
 
-    verdict: str = Field(description="pass or blocked")
+    verdict: str = Field(description="pass, blocked, needs_approval or inconclusive")
     reason: str
     active_agents: int
     members_read: int
     capacity: float = Field(description="Erlangs: active agents x utilization target.")
     projected_load: float = Field(description="Erlangs.")
-    source: str = Field(description="Where the load comes from: plan, forecast_table or default_parameter.")
+    source: str = Field(description="Where the load comes from: docs/forecasts.md has the sources.")
     source_age_s: float | None = None
     source_detail: str = ""
     saturation_ratio: float | None = Field(description="Load / capacity; null without capacity.")
@@ -43,6 +131,44 @@ class ProjectionView(BaseModel):
         description="Load / (active agents x the queue's own threshold). Reported, gates nothing.",
     )
     skill_coverage: dict[str, float] = Field(description="By required skill, the share of active agents who have it.")
+
+    checks: list[CheckView] = Field(default_factory=list, description="What decided, and what is shown only.")
+    models: dict[str, Any] | None = Field(
+        default=None,
+        description="Service level, abandonment, wait and occupancy before and after, by Erlang C, Erlang A and a "
+        "simulation of the ranking, with its inputs. Indicative where only a load is known.",
+    )
+    skills: dict[str, SkillView] = Field(default_factory=dict)
+    effort: EffortView | None = None
+    observed: ObservedView | None = None
+    notes: list[str] = Field(default_factory=list, description="Which forecast sources were asked in vain, and why.")
+
+
+class Tried(BaseModel):
+    """Weights that were projected for a suggestion."""
+
+    weights: str
+    verdict: str
+    reason: str
+
+
+class Draft(Plan):
+    """A plan whose weights are to be proposed."""
+
+    member_weights: dict[str, float] = Field(  # for openapi.json: planning.draft_of reads it
+        default_factory=dict, description="May be left out; with `proportional` their ratios are kept."
+    )
+    objective: Literal["proportional", "skill_coverage", "equal_occupancy"] = "equal_occupancy"
+
+
+class Suggestion(BaseModel):
+    """Weights that were found, as a plan that can be posted as it is."""
+
+    objective: str = Field(description="proportional, skill_coverage or equal_occupancy")
+    passes: bool = Field(description="Whether the plan passes the gate; else it is the best that was tried.")
+    plan: dict[str, Any]
+    projection: ProjectionView = Field(description="Of that plan: before and after, and the checks.")
+    tried: list[Tried]
 
 
 class MemberActuation(BaseModel):
@@ -166,10 +292,85 @@ class Baselines(BaseModel):
     items: list[Baseline]
 
 
+class NewForecast(VolumeForecast):
+    """What a WFM system pushes for a queue."""
+
+    source: Line | None = Field(default=None, description="Who made it, such as the WFM system's name.")
+    valid_from: Moment | None = Field(default=None, description="RFC 3339 with an offset; at once when absent.")
+    expires_at: Moment | None = Field(default=None, description="RFC 3339 with an offset. Send it or ttl_s.")
+    ttl_s: Annotated[int, Field(ge=60, le=MAX_TTL_S)] | None = Field(
+        default=None,
+        description="Seconds from valid_from, or from now. A day when neither this nor expires_at is sent.",
+    )
+
+    @field_validator("ttl_s")
+    @classmethod
+    def _is_the_only_end(cls, ttl_s: int | None, info: ValidationInfo) -> int | None:
+        if ttl_s is not None and info.data.get("expires_at") is not None:
+            raise ValueError("the forecast has expires_at too: send one of them")
+        return ttl_s
+
+
+class ForecastView(BaseModel):
+    """What is stored about a queue's load."""
+
+    queue_id: str
+    state: str = Field(description="valid, not_yet_valid or expired: only a valid one is projected with.")
+    load: float = Field(description="Erlangs.")
+    forecast: VolumeForecast | None = Field(
+        default=None, description="Null for an item that was put into ForecastTable with projected_load alone."
+    )
+    source: str | None = None
+    pushed_at: str | None = None
+    pushed_by: str | None = Field(default=None, description="The caller's ARN.")
+    age_s: float | None = None
+    valid_from: str | None = None
+    expires_at: str | None = None
+
+
 class DistributionPage(BaseModel):
     """The audit trail of a queue, newest first."""
 
     items: list[DistributionSummary]
+    next: str | None = Field(default=None, description="Send it as `next` to read on; null on the last page.")
+
+
+class MeasurementView(BaseModel):
+    """What was projected for one completed distribution, and what then happened."""
+
+    distribution_id: str
+    state: str = Field(
+        description="measured; not_alone (another distribution was at work meanwhile, so it does not count); "
+        "not_comparable, pending or missed (no figures); cannot_tell (contract score)"
+    )
+    why: str | None = Field(default=None, description="A sentence for every state but measured.")
+    completed_at: str
+    start: str | None = Field(default=None, description="The interval that was measured.")
+    end: str | None = None
+    others: list[str] = Field(default_factory=list, description="The other distributions.")
+    source: str | None = Field(default=None, description="Where the forecast came from.")
+    media: list[str] = Field(default_factory=list)
+    figures: dict[str, Figure] = Field(
+        default_factory=dict,
+        description="offered (per interval of the forecast), aht_s, service_level, abandonment and mean_wait_s. error "
+        "is realised - predicted, low to high the projected 95 % interval of the mean; within_chance is inside, with "
+        "the interval widened by what as many independent contacts scatter by.",
+    )
+    blame: Blame | None = Field(
+        default=None,
+        description="The error of the service level in two parts: by_forecast is the difference that Erlang A makes "
+        "between the forecast and the volume that came, by_model is the rest.",
+    )
+
+
+class CalibrationPage(BaseModel):
+    """Predicted against realised, for the completed distributions of a queue, newest first."""
+
+    queue_id: str
+    measured: int = Field(description="How many of the items are in `summary` and `sentence`.")
+    sentence: str
+    summary: dict[str, Summary] = Field(description="By figure; mean_error is the bias, inside a share of count.")
+    items: list[MeasurementView]
     next: str | None = Field(default=None, description="Send it as `next` to read on; null on the last page.")
 
 
@@ -207,6 +408,114 @@ def distribution(records: dict[str, Record]) -> Distribution:
             "closed_at": closing.get("timestamp"),
         }
     )
+
+
+def calibration_page(
+    queue_id: str, completed: list[Record], realised: list[Record], token: str | None, now: datetime, *, can_tell: bool
+) -> CalibrationPage:
+    """From the summaries of completed distributions, and the records of what happened after them.
+
+    `can_tell` is whether the deployment's contract knows what happens in a queue.
+    """
+    found = {record["distribution_id"]: record for record in realised}
+    items, counted = [], list[Comparison]()
+    for record in completed:
+        item = {"distribution_id": record["distribution_id"], "completed_at": record["timestamp"]}
+        after = found.get(record["distribution_id"])
+        if after is None or "why" in after:
+            items.append(MeasurementView(**item, **_not_measured(after, record["timestamp"], now, can_tell=can_tell)))
+            continue
+        came = Realised.of(after["realised"])
+        compared = compare(after["predicted"], came, SPAN.total_seconds())
+        if after["alone"]:
+            counted.append(compared)
+        items.append(
+            MeasurementView(
+                **item,
+                state="measured" if after["alone"] else "not_alone",
+                why=None if after["alone"] else NOT_ALONE,
+                **{name: after[name] for name in ("start", "end", "others")},
+                source=after["predicted"]["source"],
+                media=list(came.media),
+                figures=compared.figures,
+                blame=compared.blame,
+            )
+        )
+    return CalibrationPage(
+        queue_id=queue_id,
+        measured=len(counted),
+        sentence=sentence(counted) if can_tell or counted else CANNOT_TELL,
+        summary=summarise(counted),
+        items=items,
+        next=token,
+    )
+
+
+def _not_measured(after: Record | None, completed: str, now: datetime, *, can_tell: bool) -> dict[str, str]:
+    if after:
+        return {"state": "not_comparable", "why": after["why"]}
+    if not can_tell:
+        return {"state": "cannot_tell", "why": CANNOT_TELL}
+    if completed < timestamp(now - LOOK_BACK):
+        return {"state": "missed", "why": "It was not measured within a day: see the log group of CalibrateFunction."}
+    return {"state": "pending", "why": "The two whole half-hours after it are not over, or have not been read yet."}
+
+
+def new_forecast(raw: str | bytes, pushed_by: str | None, now: float) -> StoredForecast:
+    """Read a pushed forecast from JSON text; `now` in epoch seconds. Raises RequestInvalid with every problem."""
+    document, problems = strict_json.load(raw)
+    new = None
+    if document is not None or not problems:
+        try:
+            new = NewForecast.model_validate(document)
+        except ValidationError as error:
+            problems += [_field_problem(entry) for entry in error.errors(include_url=False, include_input=False)]
+    if new is not None:
+        begins = max(now, new.valid_from.timestamp()) if new.valid_from else now
+        expires = new.expires_at.timestamp() if new.expires_at else begins + (new.ttl_s or DEFAULT_TTL_S)
+        if new.valid_from and begins > now + MAX_TTL_S:
+            problems.append(problem("valid_from", "must be within 31 days from now", "time_invalid"))
+        elif not begins < expires <= begins + MAX_TTL_S:
+            message = "must be after now and after valid_from, by at most 31 days"
+            problems.append(problem("expires_at", message, "time_invalid"))
+    if problems or new is None:
+        raise RequestInvalid("; ".join(f"{p['path'] or 'body'}: {p['message']}" for p in problems[:3]), errors=problems)
+    volume = VolumeForecast.model_validate(new.model_dump(include=set(VolumeForecast.model_fields)))
+    return StoredForecast(
+        Volume.of(volume).load,
+        volume,
+        detail=new.source or "",
+        updated_at=now,
+        pushed_by=pushed_by,
+        valid_from=new.valid_from.timestamp() if new.valid_from else None,
+        expires_at=math.ceil(expires),
+    )
+
+
+def forecast_view(queue_id: str, stored: StoredForecast, now: float) -> ForecastView:
+    return ForecastView(
+        queue_id=queue_id,
+        state=stored.state(now),
+        load=stored.load,
+        forecast=stored.volume,
+        source=stored.detail or None,
+        pushed_at=_shown(stored.updated_at),
+        pushed_by=stored.pushed_by,
+        age_s=stored.age_s(now),
+        valid_from=_shown(stored.valid_from),
+        expires_at=_shown(stored.expires_at),
+    )
+
+
+def _shown(at: float | None) -> str | None:
+    return None if at is None else timestamp(datetime.fromtimestamp(at, UTC))
+
+
+def _field_problem(entry: ErrorDetails) -> Problem:
+    message = (
+        "this field is unknown" if entry["type"] == "extra_forbidden" else entry["msg"].removeprefix("Value error, ")
+    )
+    return problem(".".join(str(part)[:80] for part in entry["loc"]), message, entry["type"])
 
 
 def problem_of(error: RoutingWeightsError) -> ProblemDetails:

@@ -23,6 +23,8 @@ class Status(StrEnum):
     VALIDATION_FAILED = "validation_failed"
     PROJECTION_FAILED = "projection_failed"
     SATURATION_BLOCKED = "saturation_blocked"
+    APPROVAL_REQUIRED = "approval_required"
+    PROJECTION_INCONCLUSIVE = "projection_inconclusive"
     QUEUE_UPDATE_FAILED = "queue_update_failed"
     MEMBER_UPDATE_FAILED = "member_update_failed"
     COMPLETED = "completed"

@@ -84,6 +84,13 @@ class BaselineNotFound(RoutingWeightsError):
     title = "No such baseline"
 
 
+class ForecastNotFound(RoutingWeightsError):
+    """Nobody has stored a forecast for the queue, or it has been deleted."""
+
+    http_status = 404
+    title = "No such forecast"
+
+
 class NotRestorable(RoutingWeightsError):
     """The distribution has no state that could be put back: it never came so far, or it is another queue's."""
 
@@ -104,9 +111,15 @@ class DistributionNotFound(RoutingWeightsError):
 class MemberNotInQueue(RoutingWeightsError):
     """The plan gives weight to someone who is not a member of the queue."""
 
+    http_status = 422
+    title = "A member is not in the queue"
+
 
 class PlanNotApplicable(RoutingWeightsError):
     """The plan is valid, and cannot be carried out on this queue as it is. `details["errors"]` has each reason."""
+
+    http_status = 422
+    title = "The plan does not fit the queue"
 
 
 class QueueSaturated(RoutingWeightsError):
@@ -117,8 +130,23 @@ class SkillNotCovered(RoutingWeightsError):
     """No active agent has a skill that the plan requires."""
 
 
+class ServiceLevelAtRisk(RoutingWeightsError):
+    """The models say that the plan misses the queue's target, or that its agents cannot carry the load at all."""
+
+
+class ApprovalRequired(RoutingWeightsError):
+    """The projection passes on input that is stale or assumed, or overloads agents: somebody has to accept that."""
+
+
+class ProjectionInconclusive(RoutingWeightsError):
+    """The projected figure is too close to its limit to say on which side it is."""
+
+
 class ForecastMissing(RoutingWeightsError):
     """No source knows the queue's load."""
+
+    http_status = 422
+    title = "Nobody knows the load"
 
 
 # ---- Genesys ---------------------------------------------------------------------------------------------------------
@@ -127,33 +155,52 @@ class ForecastMissing(RoutingWeightsError):
 class QueueNotFound(RoutingWeightsError):
     """Genesys knows no such queue, or does not show it to this OAuth client."""
 
+    http_status = 404
+    title = "No such queue"
+
 
 class Unauthorized(RoutingWeightsError):
     """Genesys refuses the token even after a refresh, or refuses the client credentials."""
 
+    http_status = 502
+    title = "Genesys refuses the OAuth client"
+
 
 class Forbidden(RoutingWeightsError):
     """The OAuth client lacks a permission, or, under contract `score`, a scope."""
+
+    http_status = 502
+    title = "The OAuth client lacks a permission"
 
 
 class RateLimited(RoutingWeightsError):
     """Genesys asks for a pause too long to sleep in a function: `details["retry_after_s"]`, whole seconds."""
 
     retryable = True
+    http_status = 503
+    title = "Genesys asks to wait"
 
 
 class GenesysUnavailable(RoutingWeightsError):
     """Genesys did not answer, or answered 5xx, for as long as the request's deadline allowed."""
 
     retryable = True
+    http_status = 503
+    title = "Genesys did not answer"
 
 
 class GenesysRefused(RoutingWeightsError):
     """Genesys answered a 4xx that no retry can mend."""
 
+    http_status = 502
+    title = "Genesys refused"
+
 
 class GenesysAnswerInvalid(RoutingWeightsError):
     """Genesys answered something that the contract does not allow."""
+
+    http_status = 502
+    title = "Genesys answered something unexpected"
 
 
 class QueueChanged(RoutingWeightsError):

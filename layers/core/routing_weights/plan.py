@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from routing_weights import strict_json
 from routing_weights.errors import PlanInvalid
@@ -17,6 +26,8 @@ from routing_weights.strategies import ActuatorName, OverflowGroup, strategies
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 
 MAX_MEMBERS = 5_000
+MAX_LOAD = 1e6
+"""Erlangs."""
 STRATEGY_NAME = r"^[A-Za-z0-9._-]{1,64}$"
 NO_SKILL = "actuator proficiency writes a skill that is dedicated to the queue: name it, by id or name"
 
@@ -35,6 +46,50 @@ class Restores(BaseModel):
 
     distribution_id: Annotated[str, StringConstraints(pattern=DISTRIBUTION_ID, strict=True)]
     image: Literal["before", "after"] = "before"
+
+
+Seconds = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False, strict=True)]
+
+
+class VolumeForecast(BaseModel):
+    """What a queue expects in one interval."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    offered: Annotated[float, Field(ge=0, le=MAX_LOAD, allow_inf_nan=False, strict=True)] = Field(
+        description="Contacts offered per interval."
+    )
+    interval_s: Annotated[int, Field(ge=60, le=86_400, strict=True)] = Field(
+        default=1800, description="The interval's length in seconds."
+    )
+    aht_s: Seconds = Field(description="Average handle time in seconds, talk, hold and after-call work together.")
+    patience_s: Seconds | None = Field(
+        default=None,
+        description="Mean time in seconds after which a contact gives up waiting: total wait / abandons. When absent "
+        "the queue's history says, else it is assumed.",
+    )
+    service_level_target: Share | None = Field(
+        default=None, description="The share of offered contacts to answer in time. When absent, the queue's own."
+    )
+    answer_within_s: Seconds | None = Field(
+        default=None, description="What in time means, in seconds. When absent, the queue's own."
+    )
+
+    @model_validator(mode="after")
+    def _load_is_bounded(self) -> Self:
+        load = self.offered * self.aht_s / self.interval_s
+        if load > MAX_LOAD:
+            raise ValueError(f"offered x aht_s / interval_s is {load:.6g} erlangs, more than 1000000: check the units")
+        return self
+
+
+class SharedQueue(BaseModel):
+    """Another queue that some of the agents serve, too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    queue_id: GenesysId
+    forecast: VolumeForecast | None = Field(default=None, description="When absent, what was pushed for that queue.")
 
 
 class Plan(BaseModel):
@@ -69,9 +124,23 @@ class Plan(BaseModel):
         description="Who Genesys calls in while the queue's service level is below overflow_threshold. Without any, "
         "here or in the strategy, the threshold is a gate of this system; under contract score it is the queue's own.",
     )
-    projected_load: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)] | None = Field(
+    projected_load: Annotated[float, Field(ge=0, le=MAX_LOAD, allow_inf_nan=False, strict=True)] | None = Field(
         default=None,
-        description="The load to project with, in erlangs. Without it the forecast source is asked.",
+        description="The load to project with, in erlangs. Without it, and without forecast, the sources are asked.",
+    )
+    forecast: VolumeForecast | None = Field(
+        default=None,
+        description="What to project with, instead of projected_load: it says service level and abandonment too.",
+    )
+    accept_uncertain: bool = Field(
+        default=False,
+        description="Accepts knowingly that the forecast is stale or assumed, or that the projection is not sure.",
+    )
+    shared_with: list[SharedQueue] = Field(
+        default_factory=list,
+        max_length=3,
+        description="Other queues that take time of the same agents: they are projected together with this one, as "
+        "they are. It decides only where this queue's offered volume and handle time are known.",
     )
     required_skills: list[Line] = Field(
         default_factory=list,
@@ -95,6 +164,13 @@ class Plan(BaseModel):
     reason: Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=LINE, strict=True)] | None = Field(
         default=None, description="Why, for the audit record."
     )
+
+    @field_validator("forecast")
+    @classmethod
+    def _is_the_only_load(cls, forecast: VolumeForecast | None, info: ValidationInfo) -> VolumeForecast | None:
+        if forecast is not None and info.data.get("projected_load") is not None:
+            raise ValueError("the plan has projected_load too, which could contradict it: send one of them")
+        return forecast
 
     @model_validator(mode="after")
     def _sum_is_at_most_one(self) -> Self:

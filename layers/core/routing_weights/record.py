@@ -9,7 +9,8 @@ from routing_weights.plan import Plan
 from routing_weights.run import Outcome, Run
 from routing_weights.strict_json import Problem
 
-OPENED, CLOSED = "0-opened", "9-closed"
+OPENED, REALISED, CLOSED = "0-opened", "5-realised", "9-closed"
+REALISED_FIELDS = ("why", "start", "end", "predicted", "realised", "others", "alone")
 
 FAILED_WRITING = {
     Status.QUEUE_UPDATE_FAILED,

@@ -5,7 +5,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from routing_weights.errors import ConfigurationInvalid
 from routing_weights.genesys import regions
@@ -16,6 +16,27 @@ OptionalErlangs = Annotated[
     Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(lambda value: value or None)
 ]
 """A number, or None for an empty variable (CloudFormation has no absent parameters)."""
+Gates = Annotated[
+    frozenset[Literal["service_level", "abandonment", "occupancy"]],
+    BeforeValidator(lambda value: frozenset(filter(None, value.split(","))) if isinstance(value, str) else value),
+]
+"""Which checks decide where volume and handle time are known; comma-separated, and empty for none."""
+ForecastSource = Literal["plan", "pushed", "genesys_wfm", "history", "default"]
+
+
+def _each_once(sources: tuple[ForecastSource, ...]) -> tuple[ForecastSource, ...]:
+    if len(set(sources)) < len(sources):
+        raise ValueError("a source is named twice")
+    if "plan" not in sources:
+        raise ValueError("plan must be among the sources: what a plan says would be ignored")
+    return sources
+
+
+ForecastSources = Annotated[
+    tuple[ForecastSource, ...],
+    BeforeValidator(lambda value: tuple(value.split(",")) if isinstance(value, str) else value),
+    AfterValidator(_each_once),
+]
 BaseUrl = Annotated[
     str,
     BeforeValidator(lambda value: str(value).rstrip("/")),
@@ -78,7 +99,7 @@ class Genesys(Settings):
         return (self.genesys_base_url,)
 
 
-class GenesysCaller(Documented, Genesys):
+class GenesysCaller(Genesys):
     token_function: str
     budget_table: str
     requests_per_minute: float = Field(ge=0, allow_inf_nan=False)
@@ -91,11 +112,13 @@ class GenesysCaller(Documented, Genesys):
 
 
 class PlansSettings(Audited):
+    genesys_contract: Literal["platform", "score"]
     state_machine_arn: str
     baselines_table: str
+    forecast_table: str
 
 
-class SkillSettings(GenesysCaller):
+class SkillSettings(Documented, GenesysCaller):
     skills_table: str
 
 
@@ -103,7 +126,7 @@ class PatchSettings(SkillSettings):
     locks_table: str
 
 
-class RestoreSettings(GenesysCaller):
+class RestoreSettings(Documented, GenesysCaller):
     locks_table: str
     verify_timeout_s: float = Field(ge=0)
 
@@ -116,18 +139,31 @@ class RecoverSettings(Audited):
     locks_table: str
 
 
+class CalibrateSettings(Audited, GenesysCaller):
+    state_machine_arn: str
+
+
 class SweepSettings(RecoverSettings):
     state_machine_arn: str
     recover_state_machine_arn: str
 
 
-class ProjectSettings(SkillSettings):
+class ProjectionSettings(GenesysCaller):
     forecast_table: str
     saturation_limit: float = Field(gt=0, le=1)
     default_projected_load: OptionalErlangs = None
+    max_abandonment: float = Field(gt=0, le=1)
+    required_gates: Gates
+    forecast_sources: ForecastSources = ("plan", "pushed", "genesys_wfm", "history", "default")
+    forecast_max_age_s: float = Field(default=604_800, ge=60, allow_inf_nan=False)
+    wfm_business_unit: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{0,64}$")] = ""
 
 
-class VerifySettings(GenesysCaller):
+class ProjectSettings(ProjectionSettings, SkillSettings):
+    pass
+
+
+class VerifySettings(Documented, GenesysCaller):
     verify_timeout_s: float = Field(ge=0)
 
 

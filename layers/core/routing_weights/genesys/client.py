@@ -1,8 +1,10 @@
 """The Genesys API for every contract: bearer token, one refresh after a 401, refusals explained."""
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import requests
 from aws_lambda_powertools import Logger
@@ -11,6 +13,7 @@ from routing_weights.errors import (
     Forbidden,
     GenesysAnswerInvalid,
     GenesysRefused,
+    GenesysUnavailable,
     RoutingWeightsError,
     Unauthorized,
 )
@@ -43,11 +46,44 @@ class GenesysClient:
 
     def get(self, path: str, **query: str | int) -> Any:
         """The JSON document at `path`."""
-        response = self._send("GET", path, params=query)
+        return _document(f"GET {path}", self._send("GET", path, params=query))
+
+    def query(self, path: str, body: Any) -> Any:
+        """The JSON document that answers a question too long for a URL. It changes nothing."""
+        return _document(f"POST {path}", self._send("POST", path, json=body))
+
+    def download(self, url: str, largest: int) -> Any:
+        """The JSON document of at most `largest` bytes at a URL that Genesys gave.
+
+        Its host is a third party's, so it gets no token, is reached by https alone (but for a Genesys on this
+        machine), and its headers say nothing about our rate limit. Errors do not hold the URL: it is signed.
+        """
+        what, here = "GET of a download", _host(self.base_url)
+        plain = url.startswith("http://") and here in {"127.0.0.1", "localhost"} and _host(url) == here
+        if not (_host(url) and (plain or url.startswith("https://"))):
+            raise GenesysAnswerInvalid("Genesys gave a download URL that is not https: it was not followed.")
+        transport = replace(self.transport, budget=None)
+        headers = {"Accept": "application/json"}
+        with transport.send(what, "GET", url, headers=headers, stream=True) as response:
+            if response.status_code != requests.codes.ok:
+                raise GenesysRefused(
+                    f"The download that Genesys gave was refused with status {response.status_code}.",
+                    http_status=response.status_code,
+                )
+            text = bytearray()
+            try:
+                for chunk in response.iter_content(65_536):
+                    text += chunk
+                    if len(text) > largest:
+                        raise GenesysAnswerInvalid(f"The download that Genesys gave has more than {largest} bytes.")
+                    if transport.clock() > transport.deadline.at:
+                        raise GenesysUnavailable("There was no time left for the download that Genesys gave.")
+            except requests.RequestException as error:
+                raise GenesysUnavailable(f"The download broke off: {type(error).__name__}.") from None
         try:
-            return response.json()
-        except requests.JSONDecodeError as error:
-            raise GenesysAnswerInvalid(f"Genesys answered GET {path} with something that is not JSON.") from error
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise GenesysAnswerInvalid("The download that Genesys gave is not JSON.") from None
 
     def write(
         self,
@@ -113,3 +149,17 @@ class GenesysClient:
         if response.status_code < requests.codes.bad_request:
             return GenesysAnswerInvalid(f"Genesys answered {what} with status {response.status_code}.", **details)
         return GenesysRefused(f"Genesys refuses {what} with status {response.status_code}.{quote}", **details)
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _document(what: str, response: requests.Response) -> Any:
+    try:
+        return response.json()
+    except requests.JSONDecodeError as error:
+        raise GenesysAnswerInvalid(f"Genesys answered {what} with something that is not JSON.") from error

@@ -3,12 +3,14 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import requests
 
 from routing_weights.actuation import resolve
+from routing_weights.genesys.analytics import Analytics
 from routing_weights.genesys.client import GenesysClient
 from routing_weights.genesys.contracts import Contract, platform, score
 from routing_weights.genesys.token import StoredTokens, TokenIssuer, TokenRequest
@@ -21,6 +23,8 @@ from routing_weights.store.secrets import JsonSecret, TokenFunction
 
 RESERVE_S = 12.0
 """What a function keeps of its time for one more answer (read time-out 10 s) and its own last words."""
+ANALYTICS_S = 30.0
+"""For all that is asked about a queue's load, retries included."""
 MAX_RUN_S = 5400.0
 """A run is not kept waiting longer than this, well before the state machine's own time-out of 7200 s."""
 
@@ -78,6 +82,19 @@ def contract(
         return platform.PlatformContract(client, actuation)
     client = GenesysClient(settings.api_url, _tokens(settings), transport, score.needs)
     return score.ScoreContract(client, actuation)
+
+
+def analytics(settings: GenesysCaller, context: Any, run: Run | None = None) -> Analytics | None:
+    """What Genesys knows of a queue's load; None under contract `score`, which has nothing of the kind.
+
+    It is worth some seconds and no more: a projection goes on without.
+    """
+    if settings.genesys_contract != "platform":
+        return None
+    until = deadline(context, run)
+    until = replace(until, at=min(until.at, time.monotonic() + ANALYTICS_S))
+    transport = Transport(_session(), until, settings.max_retry_after_s, budget=_budget(settings))
+    return Analytics(GenesysClient(settings.api_url, _tokens(settings), transport, platform.needs))
 
 
 def issuer(settings: TokenSettings, context: Any) -> TokenIssuer:

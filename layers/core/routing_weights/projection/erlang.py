@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+NO_LOAD = 1e-9
+"""Erlangs. With less, nobody waits, and the wait's density has no peak that a double could hold."""
 MOST_AGENTS = 5_000
 """Where the search for agents ends unless told otherwise."""
 _NEGLIGIBLE = 40.0
@@ -143,7 +145,7 @@ def erlang_a(
     load = _load(offered_per_s, aht_s, agents, target_s)
     if not patience_s > 0:
         raise ValueError(f"patience_s is {patience_s:g} and has to be above 0")
-    if math.isinf(patience_s) or load == 0:
+    if math.isinf(patience_s) or load < NO_LOAD:
         return erlang_c(offered_per_s, aht_s=aht_s, agents=agents, target_s=target_s)
     if agents == 0:
         return Performance(load, agents, 1.0, 0.0, 1.0, patience_s, offered_per_s * patience_s, 0.0)

@@ -8,6 +8,7 @@ that an accepted plan would block its own repetition; that figure is reported as
 nothing (ADR 4).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -15,23 +16,12 @@ from typing import Any, Literal
 from routing_weights.distribution import Queue
 from routing_weights.errors import QueueSaturated, SkillNotCovered
 from routing_weights.plan import Plan
+from routing_weights.projection.inputs import Forecast
 
 RATIO_TOLERANCE = 1e-9
 """45.6 erlangs on 48 is 0.95, not 0.9500000000000001."""
 MIN_CAPACITY = 1e-9
 """Erlangs. Less is no capacity at all: a ratio would be a number without a meaning."""
-
-
-@dataclass(frozen=True, slots=True)
-class Forecast:
-    """A load with its provenance."""
-
-    load: float
-    """Erlangs, >= 0."""
-    source: Literal["plan", "forecast_table", "default_parameter"]
-    age_s: float | None = None
-    """Seconds since it was stored; None where that has no meaning (the plan) or is unknown."""
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +96,11 @@ def project(plan: Plan, queue: Queue, forecast: Forecast, *, limit: float, overf
     )
 
 
+def agents_needed(load: float, utilization_target: float, limit: float) -> int:
+    """The fewest active agents at which the ratio is at most `limit`; `utilization_target` is above 0."""
+    return math.ceil(load / (utilization_target * limit) - RATIO_TOLERANCE)
+
+
 def _ratio(load: float, capacity: float) -> float | None:
     return load / capacity if capacity >= MIN_CAPACITY else None
 
@@ -137,8 +132,10 @@ def _blocks(
         reasons.append(
             f"{where} has {active_agents} active agents x {plan.utilization_target:g} = "
             f"{active_agents * plan.utilization_target:g} erlangs of capacity; the projected load is {forecast.load:g} "
-            f"({forecast.source}), a saturation ratio of {ratio:.3f}, above {limit:g}: "
-            "lower the load, add agents, or raise utilization_target."
+            f"({forecast.source}), a saturation ratio of {ratio:.3f}, above {limit:g}: lower the load to "
+            f"{limit * active_agents * plan.utilization_target:.4g} erlangs, have "
+            f"{agents_needed(forecast.load, plan.utilization_target, limit)} agents on queue, or raise "
+            "utilization_target."
         )
     uncovered = [skill for skill, share in coverage.items() if share == 0]
     if uncovered and active_agents:

@@ -1,12 +1,14 @@
 """The audit trail: append-only records in DynamoDB, by distribution, and by queue and time.
 
-A distribution has two records: `0-opened` when a door accepted or refused it, and `9-closed` with its outcome. Neither
-is ever changed: a second writer of the same record loses, silently, since a retry of the same step is the usual reason.
+A distribution has two records: `0-opened` when a door accepted or refused it, and `9-closed` with its outcome. What
+happened in the queue after a completed one is a third, `5-realised`. None is ever changed: a second writer of the same
+record loses, silently, since a retry of the same step is the usual reason.
 """
 
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,6 +21,8 @@ from routing_weights.strict_json import problem
 
 MAX_INLINE_BYTES = 200_000
 """A DynamoDB item holds 400 KB, a log event 256 KB: above this, the largest fields of a record move to S3."""
+MOST_KEYS = 100
+"""Of a BatchGetItem."""
 _FAILED = "ConditionalCheckFailed"
 SUMMARY = (
     "distribution_id", "queue_id", "status", "timestamp", "started_at", "latency_ms", "balance_accuracy",
@@ -99,25 +103,31 @@ class AuditTrail:
 
     def _summaries(self, ids: list[str]) -> dict[str, Record]:
         """By id: the opening record, overlaid with the closing one where there is one."""
-        names = {f"#f{i}": field for i, field in enumerate(("record", *SUMMARY))}
-        wanted: dict[str, Any] = {
-            self.table: {
-                "Keys": [{"distribution_id": {"S": i}, "record": {"S": r}} for i in ids for r in (OPENED, CLOSED)],
-                "ProjectionExpression": ",".join(names),
-                "ExpressionAttributeNames": names,
-                "ConsistentRead": True,
-            }
-        }
-        records: list[Record] = []
-        while ids and wanted:
-            with reported("read the audit records of the queue"):
-                answer = client("dynamodb").batch_get_item(RequestItems=wanted)
-            records += map(_from_item, answer["Responses"].get(self.table, []))
-            wanted = answer.get("UnprocessedKeys", {})
         found: dict[str, Record] = {}
-        for record in sorted(records, key=lambda r: str(r["record"])):
+        for record in self.read(ids, (OPENED, CLOSED), SUMMARY):
             found.setdefault(record["distribution_id"], {}).update(record)
         return found
+
+    def read(self, ids: Sequence[str], names: Sequence[str], fields: Sequence[str]) -> list[Record]:
+        """Some fields of those records, sorted by name, of many distributions; what is not there is left out."""
+        aliases = {f"#f{i}": field for i, field in enumerate(dict.fromkeys(("distribution_id", "record", *fields)))}
+        keys = [{"distribution_id": {"S": i}, "record": {"S": r}} for i in ids for r in names]
+        records: list[Record] = []
+        for first in range(0, len(keys), MOST_KEYS):
+            wanted: dict[str, Any] = {
+                self.table: {
+                    "Keys": keys[first : first + MOST_KEYS],
+                    "ProjectionExpression": ",".join(aliases),
+                    "ExpressionAttributeNames": aliases,
+                    "ConsistentRead": True,
+                }
+            }
+            while wanted:
+                with reported("read the audit records"):
+                    answer = client("dynamodb").batch_get_item(RequestItems=wanted)
+                records += map(_from_item, answer["Responses"].get(self.table, []))
+                wanted = answer.get("UnprocessedKeys", {})
+        return sorted(records, key=lambda record: str(record["record"]))
 
     def _moved_to_s3(self, record: Record) -> Record:
         """The record with its largest fields replaced by `{"document": reference}` until it fits an item."""

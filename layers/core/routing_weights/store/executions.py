@@ -3,12 +3,16 @@
 import hashlib
 import json
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from routing_weights.errors import IdempotencyConflict
 from routing_weights.store.aws import client, reported
+
+MOST_PAGES = 10
+"""Of a listing, 100 executions each."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,20 @@ class Executions:
         except ClientError:
             return self._found(name, plan_ref)
         return Started(name, answer["executionArn"], answer["startDate"])
+
+    def succeeded(self, since: datetime) -> Iterator[str]:
+        """The ids of the runs that succeeded, newest first, back to those that started at `since`."""
+        query = {"stateMachineArn": self.state_machine_arn, "statusFilter": "SUCCEEDED", "maxResults": 100}
+        for _ in range(MOST_PAGES):
+            with reported("list the executions"):
+                page = client("stepfunctions").list_executions(**query)
+            for execution in page["executions"]:
+                if execution["startDate"] < since:
+                    return
+                yield execution["name"]
+            if not page.get("nextToken"):
+                return
+            query["nextToken"] = page["nextToken"]
 
     def _found(self, name: str, plan_ref: str) -> Started:
         arn = f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
+from routing_weights.actuation import Ranking
 from routing_weights.distribution import Member, Queue, Setting, Target
 from routing_weights.plan import Plan
 
@@ -34,6 +35,14 @@ class Contract(Protocol):
 
     def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
         """What the actuator can represent of the plan, and what it does not do: see `actuation.statement`."""
+        ...
+
+    def rankings(self, before: Queue, target: Target) -> tuple[Ranking, Ranking]:
+        """How the queue chooses among its agents, before and once `target` is applied."""
+        ...
+
+    def service_target(self, queue: Queue) -> tuple[float, float] | None:
+        """The queue's own target: the share of contacts to answer within so many seconds; None where it has none."""
         ...
 
     def write_queue(self, before: Queue, settings: Mapping[str, Setting], key: str) -> None:

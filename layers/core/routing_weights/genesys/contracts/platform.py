@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from routing_weights.actuation import Actuation, not_applicable, statement
+from routing_weights.actuation import Actuation, Ranking, not_applicable, statement
 from routing_weights.distribution import Member, Queue, Setting, Target, same, settings_to_write
 from routing_weights.errors import GenesysRefused, PlanNotApplicable
 from routing_weights.genesys.client import GenesysClient
@@ -50,7 +50,11 @@ def token_request(login_url: str, client_id: str, client_secret: str) -> TokenRe
 
 def needs(method: str, path: str) -> str:
     """What a request needs, for the answer 403."""
-    if "/routingskills" in path:
+    if path.startswith("/api/v2/workforcemanagement"):
+        permission = "wfm:shortTermForecast:view"
+    elif path.startswith("/api/v2/analytics"):
+        permission = f"analytics:{'queueObservation' if '/observations/' in path else 'conversationAggregate'}:view"
+    elif "/routingskills" in path:
         permission = "routing:skill:assign"
     elif path.startswith("/api/v2/routing/skills"):
         permission = "routing:skill:view"
@@ -245,6 +249,29 @@ class PlatformContract:
             )
         return notes + QueueDocument(before.native["raw"], self.actuation).notes(target.settings)
 
+    def rankings(self, before: Queue, target: Target) -> tuple[Ranking, Ranking]:
+        now = QueueDocument(before.native["raw"], self.actuation)
+        will = {**before.settings, **target.settings}
+        match self.actuation.actuator.name:
+            case "ring":
+                timeouts = now.ring_timeouts_s
+                then = timeouts
+                if "bullseye_rings" in target.settings and will["bullseye_rings"] != before.settings["bullseye_rings"]:
+                    then = self.actuation.strategy.bullseye_timeouts_s
+                return _rings(timeouts), _rings(then)
+            case "proficiency":
+                sides = (before.settings["skill_evaluation_method"], will["skill_evaluation_method"])
+                first, second = ("proficiency" if method == "BEST" else "joined" for method in sides)
+                return Ranking(first), Ranking(second)  # type: ignore[arg-type]  # mypy widens what a generator gives
+        return Ranking("joined"), Ranking("joined")
+
+    def service_target(self, queue: Queue) -> tuple[float, float] | None:
+        """That of calls. A queue that has one for other media only is projected against the assumed target."""
+        call = child(child(queue.native["raw"], "mediaSettings"), "call")
+        level = child(call, "serviceLevel")
+        share, duration = number(level, "percentage"), number(level, "durationMs")
+        return None if share is None or not duration else (share, duration / 1000)
+
     # ---- writing ----------------------------------------------------------------------------------------------------
 
     def write_queue(self, before: Queue, settings: Mapping[str, Setting], key: str) -> None:  # noqa: ARG002 - absolute
@@ -333,6 +360,11 @@ class PlatformContract:
 
 class _Held(Exception):
     """There is nothing to write: the queue holds it already, from a try whose answer was lost, or from somebody."""
+
+
+def _rings(timeouts_s: tuple[float, ...]) -> Ranking:
+    """Without rings, who is longest idle takes the call, whatever ring numbers there are."""
+    return Ranking("ring", timeouts_s) if timeouts_s else Ranking("joined")
 
 
 def _is_active(skill: Entity) -> bool:

@@ -47,6 +47,16 @@ class QueueDocument:
             settings["overflow_threshold"] = number(rule, "conditionValue")
         return settings
 
+    @property
+    def ring_timeouts_s(self) -> tuple[float, ...]:
+        """Seconds that a call stays in each ring but the last, as far as the rings say so."""
+        rings = children(child(self.raw, "bullseye"), "rings")
+        found = []
+        for ring in rings[:-1]:
+            timeouts = [c for c in children(ring, "expansionCriteria") if c.get("type") == "TIMEOUT_SECONDS"]
+            found.append(number(timeouts[0], "threshold") if timeouts else None)
+        return tuple(seconds or 0.0 for seconds in found)
+
     def no_room_for_overflow(self) -> str | None:
         """Why the queue cannot have the rule that carries the overflow threshold; None where it can."""
         if child(self.raw, "conditionalGroupActivation"):

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from routing_weights.actuation import Actuation, not_applicable, statement
+from routing_weights.actuation import Actuation, Ranking, not_applicable, statement
 from routing_weights.distribution import Member, Queue, Setting, Target
 from routing_weights.errors import GenesysAnswerInvalid
 from routing_weights.genesys.client import GenesysClient
@@ -85,6 +85,12 @@ class ScoreContract:
 
     def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:  # noqa: ARG002 - as above
         return statement(plan, target, self.actuation, overflow="utilization_threshold", notes=[])
+
+    def rankings(self, before: Queue, target: Target) -> tuple[Ranking, Ranking]:  # noqa: ARG002 - the same always
+        return Ranking("score"), Ranking("score")
+
+    def service_target(self, queue: Queue) -> tuple[float, float] | None:  # noqa: ARG002 - the document knows none
+        return None
 
     def write_queue(self, before: Queue, settings: Mapping[str, Setting], key: str) -> None:
         body = {FIELDS[name]: value for name, value in settings.items()}

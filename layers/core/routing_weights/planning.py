@@ -1,0 +1,163 @@
+"""Projects a plan on a queue as Genesys holds it now, and proposes another one."""
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from routing_weights import strict_json
+from routing_weights.actuation import not_applicable
+from routing_weights.distribution import Queue, Target, members_to_write, settings_to_write
+from routing_weights.errors import RequestInvalid, RoutingWeightsError
+from routing_weights.forecasting import Forecasting
+from routing_weights.genesys.connect import analytics, contract
+from routing_weights.genesys.contracts import Contract
+from routing_weights.plan import Plan, parse_plan
+from routing_weights.projection.effort import effort
+from routing_weights.projection.inputs import Forecast, Observed, Volume
+from routing_weights.projection.outlook import Other
+from routing_weights.projection.report import Limits, Report, report
+from routing_weights.projection.suggestion import OBJECTIVES, Objective, candidates
+from routing_weights.run import Run
+from routing_weights.settings import ProjectionSettings
+from routing_weights.store.forecasts import Forecasts
+from routing_weights.strict_json import problem
+
+logger = Logger(child=True)
+
+PLACEHOLDER = "anybody"
+"""Stands for the weights of a draft that names none, while the queue is read."""
+
+
+def draft_of(text: str | bytes) -> tuple[Plan, Objective]:
+    """A plan that may lack `member_weights`, and what to optimise (`equal_occupancy` where the text does not say).
+
+    Raises:
+        PlanInvalid: as for a plan.
+        RequestInvalid: no such objective.
+    """
+    document, problems = strict_json.load(text)
+    if problems or not isinstance(document, dict):
+        return parse_plan(text), OBJECTIVES[-1]  # which says what is wrong
+    objective = document.pop("objective", "equal_occupancy")
+    if objective not in OBJECTIVES:
+        message = f"objective is one of {', '.join(OBJECTIVES)}"
+        raise RequestInvalid(f"objective: {message}", errors=[problem("objective", message, "objective_unknown")])
+    if not document.get("member_weights"):
+        document["member_weights"] = {PLACEHOLDER: 0.0}
+    document.setdefault("normalize", True)
+    return parse_plan(json.dumps(document)), objective
+
+
+@dataclass(frozen=True)
+class Planner:
+    settings: ProjectionSettings
+    context: Any
+    run: Run
+
+    def forecast_for(self, plan: Plan) -> Forecast:
+        settings = self.settings
+        stored = Forecasts(settings.forecast_table, settings.default_projected_load)
+        genesys = analytics(settings, self.context, self.run)
+        sources, unit, age_s = settings.forecast_sources, settings.wfm_business_unit, settings.forecast_max_age_s
+        return Forecasting(sources, stored, genesys, unit, age_s).forecast_for(plan)
+
+    def observed(self, plan: Plan, queue: Queue) -> Observed:
+        """The queue at this moment. It takes one more request, so a dry run alone gets more than the members."""
+        genesys = analytics(self.settings, self.context, self.run) if plan.dry_run else None
+        if genesys:
+            try:
+                return genesys.observe(plan.queue_id)
+            except RoutingWeightsError as error:
+                logger.warning("The queue could not be observed", reason=error.message)
+        return Observed.of_members(queue, time.time())
+
+    def others(self, plan: Plan, genesys: Contract) -> list[Other]:
+        """The queues that share agents with the plan's, as they are."""
+        stored = Forecasts(self.settings.forecast_table)
+        found = []
+        for number, shared in enumerate(plan.shared_with):
+            volume = Volume.of(shared.forecast) if shared.forecast else None
+            pushed = None if volume else stored.find(shared.queue_id)
+            if pushed and pushed.state(time.time()) == "valid":
+                volume = pushed.forecast(time.time()).volume
+            if volume is None:
+                message = f"nothing says what queue {shared.queue_id} expects: give its forecast, or push one"
+                raise not_applicable(f"shared_with.{number}.forecast", message, "forecast_missing")
+            queue = genesys.read_queue(shared.queue_id)
+            preferred = self.settings.deployed_actuator == "score"  # no other actuator says which queue goes first
+            weights = {m.user_id: (m.weight or 0.0) if preferred else 0.0 for m in queue.members if m.active}
+            found.append(Other(shared.queue_id, volume, weights))
+        return found
+
+    def project(
+        self,
+        plan: Plan,
+        queue: Queue,
+        target: Target,
+        forecast: Forecast,
+        genesys: Contract,
+        statement: Mapping[str, Any],
+    ) -> Report:
+        """What `plan` does to `queue`, with the effort that it takes."""
+        limits = Limits(self.settings.saturation_limit, self.settings.max_abandonment, self.settings.required_gates)
+        found = report(
+            plan,
+            queue,
+            target,
+            forecast,
+            rankings=genesys.rankings(queue, target),
+            own_target=genesys.service_target(queue),
+            limits=limits,
+            overflow_gate=statement["overflow"] == "gate",
+            others=self.others(plan, genesys),
+        )
+        found.document["observed"] = asdict(self.observed(plan, queue))
+        changes = members_to_write(target, queue, raise_first=genesys.raise_first)
+        found.document["effort"] = effort(
+            members=len(queue.members),
+            writes=math.ceil(len(changes) / genesys.per_write),
+            sets_queue=bool(settings_to_write(target, queue)),
+            requests_per_minute=self.settings.requests_per_minute * (1 - self.settings.reserved_for_others),
+        )
+        return found
+
+    def suggest(self, draft: Plan, objective: Objective) -> dict[str, Any]:
+        """The first candidate that passes; else the first one that could be projected, with what speaks against it."""
+        genesys = contract(self.settings, self.context, self.run, draft)
+        queue = genesys.read_queue(draft.queue_id)
+        forecast = self.forecast_for(draft)
+        tried, best = [], None
+        given = {m: w for m, w in draft.member_weights.items() if m != PLACEHOLDER}
+        base = draft.model_copy(update={"member_weights": given, "normalize": False, "dry_run": True})
+        for what, weights in candidates(base, queue, objective):
+            plan = base.model_copy(update={"member_weights": weights})
+            one = contract(self.settings, self.context, self.run, plan)
+            try:
+                target = one.target(plan, queue)
+                found = self.project(plan, queue, target, forecast, one, one.statement(plan, target, queue))
+            except RoutingWeightsError as error:
+                tried.append({"weights": what, "verdict": "blocked", "reason": error.message})
+                continue
+            verdict = found.document
+            tried.append({"weights": what, "verdict": verdict["verdict"], "reason": verdict["reason"]})
+            if best is None or verdict["verdict"] == "pass":
+                best = (plan, verdict)
+            if verdict["verdict"] == "pass":
+                break
+        if best is None:
+            message = "no active member could be given a weight: bring agents on queue, or loosen required_skills"
+            raise RequestInvalid(f"queue_id: {message}", errors=[problem("queue_id", message, "nobody_to_suggest")])
+        plan, document = best
+        ready = plan.model_copy(update={"dry_run": draft.dry_run})
+        return {
+            "objective": objective,
+            "passes": document["verdict"] == "pass",
+            "plan": ready.model_dump(mode="json", exclude_defaults=True),
+            "projection": document,
+            "tried": tried,
+        }

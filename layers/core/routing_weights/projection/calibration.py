@@ -1,0 +1,262 @@
+"""What a projection said of a queue, against what then happened: figure by figure, and over many projections.
+
+A projected interval is that of a mean. One hour of a queue scatters around its mean even where the model is perfect, so
+beside `inside`, the projected interval itself, there is `within_chance`: the interval, widened by what as many
+independent contacts scatter by. Waiting contacts are not independent, which makes it a lower bound of chance.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from routing_weights.projection.erlang import Performance, erlang_a
+
+FIGURES = ("offered", "aht_s", "service_level", "abandonment", "mean_wait_s")
+INTERVAL = timedelta(minutes=30)
+SPAN = 2 * INTERVAL
+"""What is measured: the two whole half-hours (UTC) that follow the completion."""
+LOOK_BACK = timedelta(days=1)
+"""How long a measurement that fails is tried again."""
+FEW = 10
+"""With fewer projections than this, one odd hour decides."""
+SAME = 0.005
+"""A difference that would be shown as 0 %."""
+_Z = 1.96
+
+
+@dataclass(frozen=True, slots=True)
+class Realised:
+    """What happened in a queue in a span of time, all media together, as sums and counts."""
+
+    offered: float = 0.0
+    answered: float = 0.0
+    abandoned: float = 0.0
+    handled: float = 0.0
+    handle_s: float = 0.0
+    waited: float = 0.0
+    """Contacts whose wait has ended: answered, abandoned, or gone elsewhere."""
+    wait_s: float = 0.0
+    in_time: float = 0.0
+    """Of `counted`, those within the service level, both as Genesys counts them by the queue's own setting."""
+    counted: float = 0.0
+    media: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """As it was recorded."""
+        return cls(**{**document, "media": tuple(document["media"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One figure; null where there is nothing to take it from, such as a service level without contacts."""
+
+    predicted: float | None
+    realised: float | None
+    error: float | None
+    """Realised less predicted."""
+    low: float | None = None
+    high: float | None = None
+    """The projected 95 % interval of the mean; None for what was an input."""
+    inside: bool | None = None
+    within_chance: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """The error of the service level, in two parts: by a wrong forecast, and by everything else."""
+
+    erlang_a_forecast: float
+    erlang_a_realised: float
+    """For the volume and the handle time that came, with the agents and the patience that were projected."""
+    by_forecast: float
+    """What Erlang A makes of the difference between the two volumes."""
+    by_model: float
+    """The rest: the model, agents who came or left, and another definition of the service level."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    figures: dict[str, Figure]
+    blame: Blame | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One figure over many projections."""
+
+    count: int
+    mean_error: float
+    mean_absolute_error: float
+    relative: float | None
+    """Sum of realised / sum of predicted - 1."""
+    inside: float | None
+    """The share of them."""
+    within_chance: float | None
+
+
+def window_after(completed: str) -> datetime:
+    """When the first whole half-hour begins that follows the timestamp of a record."""
+    seconds = INTERVAL.total_seconds()
+    return datetime.fromtimestamp(-(-datetime.fromisoformat(completed).timestamp() // seconds) * seconds, UTC)
+
+
+def predicted(projection: Mapping[str, Any] | None) -> dict[str, Any] | str:
+    """What a recorded projection says of the queue after the plan; else why there is nothing to compare."""
+    models = (projection or {}).get("models")
+    if projection is None or not models:
+        return "The plan was projected with a load alone, so no model said what would happen."
+    if models["indicative"]:
+        return "Offered volume and handle time were not known: what the models said was indicative."
+    after = (models["simulation"] or {}).get("after", {})
+    forecast, pooled = models["forecast"], models["erlang_a"]["after"] or {}
+    return {
+        **{name: forecast[name] for name in ("offered", "interval_s", "aht_s", "patience_s", "source")},
+        **{name: after.get(name) for name in ("service_level", "abandonment", "mean_wait_s")},
+        "answer_within_s": models["target"]["answer_within_s"],
+        "agents": projection["active_agents"],
+        "erlang_a": pooled.get("service_level"),
+    }
+
+
+def compare(said: Mapping[str, Any], came: Realised, span_s: float) -> Comparison:
+    """What `predicted` gave, against what came in `span_s` seconds. Volumes are per interval of the forecast."""
+    intervals = span_s / said["interval_s"]
+    offered, aht_s = said["offered"], said["aht_s"]
+    levels = {name: said[name] for name in ("service_level", "abandonment", "mean_wait_s")}
+    figures = {
+        # Contacts come by Poisson and are handled for an exponential time, as the models have it.
+        "offered": _figure(offered, came.offered / intervals, math.sqrt(offered * intervals) / intervals),
+        "aht_s": _figure(aht_s, _ratio(came.handle_s, came.handled), aht_s / math.sqrt(came.handled or 1)),
+        "service_level": _share(levels["service_level"], came.in_time, came.counted),
+        "abandonment": _share(levels["abandonment"], came.abandoned, came.offered),
+        "mean_wait_s": _figure(levels["mean_wait_s"], _ratio(came.wait_s, came.waited), None),
+    }
+    return Comparison(figures, _blame(said, came, span_s, figures))
+
+
+def summarise(found: Sequence[Comparison]) -> dict[str, Summary]:
+    """By figure; one that was never both predicted and realised is left out."""
+    summaries = {}
+    for name in FIGURES:
+        figures = [c.figures[name] for c in found if c.figures[name].error is not None]
+        if figures:
+            errors = [figure.error or 0.0 for figure in figures]
+            total = math.fsum(figure.predicted or 0.0 for figure in figures)
+            summaries[name] = Summary(
+                count=len(figures),
+                mean_error=math.fsum(errors) / len(errors),
+                mean_absolute_error=math.fsum(map(abs, errors)) / len(errors),
+                relative=math.fsum(errors) / total if total else None,
+                inside=_share_of([figure.inside for figure in figures]),
+                within_chance=_share_of([figure.within_chance for figure in figures]),
+            )
+    return summaries
+
+
+def sentence(found: Sequence[Comparison]) -> str:
+    """What it all means, in plain words."""
+    if not found:
+        return "Nothing has been compared yet."
+    summaries, parts = summarise(found), []
+    volumes = [
+        f"{what} was {_relative(summaries[name])} forecast"
+        for name, what in (("offered", "offered"), ("aht_s", "handle time"))
+        if name in summaries
+    ]
+    if level := summaries.get("service_level"):
+        well = round((level.within_chance or 0.0) * level.count)
+        parts.append(
+            f"Of {_projections(level.count)}, {well} had a service level that was within what chance allows; "
+            f"on average it was {_points(level.mean_error)}."
+        )
+    else:
+        parts.append(f"Of {_projections(len(found))}, none had contacts that a service level could be taken from.")
+    blames = [c.blame for c in found if c.blame]
+    if blames:
+        forecast = math.fsum(blame.by_forecast for blame in blames) / len(blames)
+        model = math.fsum(blame.by_model for blame in blames) / len(blames)
+        parts.append(
+            f"Of that, {100 * forecast:+.1f} points are a wrong forecast's, and {100 * model:+.1f} points everything "
+            "else's: the model, agents who came or left, how Genesys counts."
+        )
+    said = ", and ".join(volumes)
+    parts.append(f"{said[:1].upper()}{said[1:]}.")
+    if len(found) < FEW:
+        parts.append("These are few: one odd hour weighs much.")
+    return " ".join(parts)
+
+
+def _blame(said: Mapping[str, Any], came: Realised, span_s: float, figures: Mapping[str, Figure]) -> Blame | None:
+    error, aht_s = figures["service_level"].error, figures["aht_s"].realised or said["aht_s"]
+    if error is None or said["erlang_a"] is None or not said["agents"]:
+        return None
+    found = erlang_a(
+        came.offered / span_s,
+        aht_s=aht_s,
+        agents=said["agents"],
+        patience_s=said["patience_s"],
+        target_s=said["answer_within_s"],
+    )
+    if not isinstance(found, Performance):
+        return None
+    by_forecast = found.service_level - said["erlang_a"]
+    return Blame(said["erlang_a"], found.service_level, by_forecast, error - by_forecast)
+
+
+def _share(bounds: Mapping[str, float] | None, part: float, whole: float) -> Figure:
+    """A share of `whole` contacts. Its scatter is taken two contacts away from 0 and 1, where it would be none."""
+    noise = None
+    if bounds and whole:
+        p = (min(1.0, max(0.0, bounds["mean"])) * whole + 2) / (whole + 4)
+        noise = math.sqrt(p * (1 - p) / whole)
+    return _figure(bounds, _ratio(part, whole), noise)
+
+
+def _figure(expected: float | Mapping[str, float] | None, came: float | None, noise: float | None) -> Figure:
+    """`noise` is the standard deviation by chance of what came; None where it is not known."""
+    bounds = expected if isinstance(expected, Mapping) else None
+    mean = bounds["mean"] if bounds else expected if isinstance(expected, int | float) else None
+    low, high = (bounds["low"], bounds["high"]) if bounds else (None, None)
+    if mean is None or came is None:
+        return Figure(mean, came, None, low, high)
+    least, most = (mean if low is None else low), (mean if high is None else high)
+    room = None if noise is None else _Z * noise
+    return Figure(
+        predicted=mean,
+        realised=came,
+        error=came - mean,
+        low=low,
+        high=high,
+        inside=None if bounds is None else least <= came <= most,
+        within_chance=None if room is None else least - room <= came <= most + room,
+    )
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def _share_of(marks: Sequence[bool | None]) -> float | None:
+    known = [mark for mark in marks if mark is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _projections(count: int) -> str:
+    return "1 projection" if count == 1 else f"{count} projections"
+
+
+def _relative(summary: Summary) -> str:
+    value = summary.relative
+    if value is None:
+        return "more than" if summary.mean_error else "as"
+    return "as" if abs(value) < SAME else f"{abs(value):.0%} {'more' if value > 0 else 'less'} than"
+
+
+def _points(value: float) -> str:
+    """0.0312 -> "3.1 points above what was projected"."""
+    if abs(value) < SAME / 10:
+        return "what was projected"
+    return f"{abs(value) * 100:.1f} points {'above' if value > 0 else 'below'} what was projected"

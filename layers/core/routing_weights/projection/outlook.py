@@ -1,0 +1,288 @@
+"""What the models say of a queue before and after a plan: closed forms of the pool, a simulation of the ranking.
+
+The closed forms (projection.erlang) see a pool of equal agents; only the simulation (projection.simulation) sees rings
+that open late, proficiencies, skills, and agents who serve other queues too. Both are reported side by side.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from routing_weights.actuation import Ranking
+from routing_weights.distribution import Queue, Value
+from routing_weights.projection.erlang import Performance, Unstable, erlang_a, erlang_c
+from routing_weights.projection.inputs import ASSUMED_PATIENCE_S, Volume
+from routing_weights.projection.simulation import (
+    ASSUMPTIONS,
+    REPLICATIONS,
+    SHARED_AGENTS,
+    Compared,
+    Demand,
+    Interval,
+    Place,
+    QueueOutcome,
+    Rule,
+    Scenario,
+    Seat,
+    Simulated,
+    compare,
+)
+from routing_weights.projection.stability import stability
+
+SEED = 1
+"""Always the same: the same plan on the same queue has the same projection."""
+CONTACTS = 30_000
+"""What one side simulates in all its replications; more only where the first answer does not decide."""
+SHORTEST_S, LONGEST_S = 900.0, 4 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A queue as it is, or as a plan makes it."""
+
+    ranking: Ranking
+    queue: Queue
+    """With those active who are, or will be."""
+    values: Mapping[str, Value | None]
+    """By user id, what the actuator's value on the wire is."""
+
+    def seats(self) -> dict[str, Place]:
+        """By active agent; who cannot get a contact has no place."""
+        rings = len(self.ranking.ring_timeouts_s) + 1
+        places = {}
+        for member in self.queue.members:
+            if not member.active:
+                continue
+            value = self.values.get(member.user_id, member.value)
+            match self.ranking.rule:
+                case "ring":  # a ring that the queue does not have is taken as its last one
+                    places[member.user_id] = Place(min(float(value or 1), rings))
+                case "joined":
+                    places[member.user_id] = Place(1.0)
+                case "score":
+                    places[member.user_id] = Place(float(value or 0.0), weight=float(value or 0.0))
+                case _:
+                    places[member.user_id] = Place(float(value or 0.0))
+        return places
+
+    def skills(self) -> dict[str, frozenset[str]]:
+        return {member.user_id: frozenset(member.skills) for member in self.queue.members if member.active}
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another queue that some of the agents serve, too: it stays as it is."""
+
+    queue_id: str
+    volume: Volume
+    agents: Mapping[str, float]
+    """By user id, those on queue there, with how they prefer it to their other queues; all 0: no preference."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTarget:
+    """What the queue is to reach."""
+
+    service_level: float
+    """The share of offered contacts to answer within `answer_within_s`."""
+    answer_within_s: float
+    max_abandonment: float
+    source: str
+    """plan, queue, or assumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Before and after, by every model. Figures of the queue itself; agents by user id."""
+
+    volume: Volume
+    target: ServiceTarget
+    patience_s: float
+    required_skills: tuple[str, ...]
+    agents: tuple[int, int]
+    """Active before and after."""
+    pooled_c: tuple[Performance | Unstable, Performance | Unstable]
+    pooled_a: tuple[Performance | Unstable | None, Performance | Unstable | None]
+    """Erlang A; None without agents."""
+    shortfall: float
+    """Erlangs that no assignment of the agents can carry, after; 0 where there is one."""
+    compared: Compared | None
+    """None where nobody is left to simulate, or nothing is offered."""
+    queue_id: str
+    rule: Rule
+    shared: int
+    """How many of the agents serve another queue, too."""
+
+    @property
+    def ranked(self) -> bool:
+        """Whether some contacts cannot reach some agents, or not at once: else the agents are one pool."""
+        return self.rule == "ring" or bool(self.required_skills) or bool(self.shared)
+
+    @property
+    def after(self) -> QueueOutcome | None:
+        return self.compared.after.queues[self.queue_id] if self.compared else None
+
+    def to_json(self, weights: tuple[Mapping[str, float | None], Mapping[str, float | None]]) -> dict[str, Any]:
+        """For the record and the chart; `weights` by user id, before and after."""
+        return {
+            "target": asdict(self.target),
+            "patience_s": self.patience_s,
+            "stable": self.shortfall == 0,
+            "shortfall": self.shortfall,
+            "erlang_c": _pair(self.pooled_c),
+            "erlang_a": _pair(self.pooled_a),
+            "simulation": self._simulation(weights) if self.compared else None,
+        }
+
+    def _simulation(self, weights: tuple[Mapping[str, float | None], Mapping[str, float | None]]) -> dict[str, Any]:
+        assert self.compared is not None  # noqa: S101  only asked then
+        found, queue_id = self.compared, self.queue_id
+        sides = (found.before, found.after)
+        return {
+            "rule": self.rule,
+            "assumption": ASSUMPTIONS[self.rule] + (f" {SHARED_AGENTS}" if self.shared else ""),
+            "replications": found.after.replications,
+            "horizon_s": found.after.horizon_s,
+            "contacts": found.after.queues[queue_id].contacts,
+            "seed": found.after.seed,
+            "before": _figures(found.before.queues[queue_id]),
+            "after": _figures(found.after.queues[queue_id]),
+            "difference": _figures(found.queues[queue_id]),
+            "agents": [
+                {
+                    "member": agent,
+                    "weight_before": weights[0].get(agent),
+                    "weight_after": weights[1].get(agent),
+                    **{
+                        f"{name}_{when}": figure(side, agent)
+                        for when, side in zip(("before", "after"), sides, strict=True)
+                        for name, figure in (("occupancy", _occupancy), ("share", self._share))
+                    },
+                }
+                for agent in sorted({*found.before.agents, *found.after.agents})
+            ],
+        }
+
+    def _share(self, side: Simulated, agent: str) -> float | None:
+        share = side.queues[self.queue_id].shares.get(agent)
+        return share.mean if share else None
+
+
+def outlook(
+    volume: Volume,
+    before: State,
+    after: State,
+    target: ServiceTarget,
+    *,
+    required_skills: Sequence[str] = (),
+    others: Sequence[Other] = (),
+    effort: int = 1,
+) -> Outlook:
+    """Ask every model. `effort` is how many times as many contacts to simulate as at first."""
+    patience_s = volume.patience_s or ASSUMED_PATIENCE_S
+    queue_id = after.queue.queue_id
+    counts = (len(before.seats()), len(after.seats()))
+
+    def scenario(state: State) -> Scenario:
+        demand = Demand(
+            queue_id,
+            volume.rate,
+            volume.aht_s,
+            patience_s,
+            target.answer_within_s,
+            state.ranking.rule,
+            frozenset(required_skills),
+            state.ranking.ring_timeouts_s,
+        )
+        return Scenario((demand, *map(_demand, others)), tuple(_shared_seats(queue_id, state, others)))
+
+    sides = (scenario(before), scenario(after))
+    per_s = sum(demand.offered_per_s for demand in sides[1].demands)
+    replications = REPLICATIONS * effort
+    compared = None
+    if volume.rate > 0:
+        horizon_s = min(LONGEST_S, max(SHORTEST_S, CONTACTS / REPLICATIONS / per_s))
+        warm_up_s = min(1800.0, max(600.0, 4 * volume.aht_s))
+        compared = compare(*sides, seed=SEED, replications=replications, horizon_s=horizon_s, warm_up_s=warm_up_s)
+    return Outlook(
+        volume=volume,
+        target=target,
+        patience_s=patience_s,
+        required_skills=tuple(required_skills),
+        agents=counts,
+        pooled_c=(_pooled_c(volume, target, counts[0]), _pooled_c(volume, target, counts[1])),
+        pooled_a=(
+            _pooled_a(volume, target, patience_s, counts[0]),
+            _pooled_a(volume, target, patience_s, counts[1]),
+        ),
+        shortfall=_shortfall(volume, sides[1], others),
+        compared=compared,
+        queue_id=queue_id,
+        rule=after.ranking.rule,
+        shared=sum(len(seat.places) > 1 for seat in sides[1].seats),
+    )
+
+
+def _demand(other: Other) -> Demand:
+    within_s = other.volume.answer_within_s or 20.0
+    patience_s = other.volume.patience_s or ASSUMED_PATIENCE_S
+    return Demand(other.queue_id, other.volume.rate, other.volume.aht_s, patience_s, within_s)
+
+
+def _shared_seats(queue_id: str, state: State, others: Sequence[Other]) -> list[Seat]:
+    """Everybody who can take a contact of one of the queues."""
+    own, skills = state.seats(), state.skills()
+    everybody = sorted({*own, *(agent for other in others for agent in other.agents)})
+    return [
+        Seat(
+            agent,
+            ({queue_id: own[agent]} if agent in own else {})
+            | {other.queue_id: Place(weight=other.agents[agent]) for other in others if agent in other.agents},
+            skills.get(agent, frozenset()),
+        )
+        for agent in everybody
+    ]
+
+
+def _shortfall(volume: Volume, scenario: Scenario, others: Sequence[Other]) -> float:
+    """Erlangs too many for any assignment, in the part of the floor that this queue is in."""
+    own = scenario.demands[0]
+    loads = {own.queue_id: volume.load} | {other.queue_id: other.volume.load for other in others}
+    reachable = {
+        seat.agent_id: {q for q in seat.places if q != own.queue_id or own.skills <= seat.skills}
+        for seat in scenario.seats
+    }
+    # A load that is just what they can carry leaves a queue that grows without end, too.
+    found = stability(loads, reachable, margin=1 + 1e-9)
+    return math.fsum(c.shortfall for c in found if own.queue_id in c.deficient_queues)
+
+
+def _pooled_c(volume: Volume, target: ServiceTarget, agents: int) -> Performance | Unstable:
+    if agents == 0:
+        return Unstable(volume.load, 0)
+    return erlang_c(volume.rate, aht_s=volume.aht_s, agents=agents, target_s=target.answer_within_s)
+
+
+def _pooled_a(volume: Volume, target: ServiceTarget, patience_s: float, agents: int) -> Performance | Unstable | None:
+    if agents == 0:
+        return None
+    within_s = target.answer_within_s
+    return erlang_a(volume.rate, aht_s=volume.aht_s, agents=agents, patience_s=patience_s, target_s=within_s)
+
+
+def _pair(sides: tuple[Performance | Unstable | None, Performance | Unstable | None]) -> dict[str, Any]:
+    shown = [{"unstable": True} if isinstance(side, Unstable) else side and asdict(side) for side in sides]
+    return {"before": shown[0], "after": shown[1]}
+
+
+def _figures(of: Any) -> dict[str, Any]:
+    return {name: _bounds(getattr(of, name)) for name in ("service_level", "abandonment", "mean_wait_s", "occupancy")}
+
+
+def _bounds(interval: Interval | None) -> dict[str, float] | None:
+    return None if interval is None else {"mean": interval.mean, "low": interval.low, "high": interval.high}
+
+
+def _occupancy(side: Simulated, agent: str) -> float | None:
+    return side.agents[agent].occupancy.mean if agent in side.agents else None

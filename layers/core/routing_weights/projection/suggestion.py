@@ -1,0 +1,51 @@
+"""Weights to propose: what an objective asks for, and wider candidates where that does not pass the gate."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, get_args
+
+from routing_weights.distribution import Queue
+from routing_weights.plan import Plan, normalized
+
+Objective = Literal["proportional", "skill_coverage", "equal_occupancy"]
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+
+
+def candidates(plan: Plan, queue: Queue, objective: Objective) -> Iterator[tuple[str, dict[str, float]]]:
+    """Weights with what they are, the one that the objective asks for first, each one different.
+
+    `proportional` keeps the ratios of the plan's weights and makes them sum to 1; `skill_coverage` shares them among
+    the active members who have every required skill; `equal_occupancy` gives every active member the same, since what
+    ranks equal is used equally. What follows gives more members more, which lets contacts reach more agents sooner.
+    """
+    active = [member for member in queue.members if member.active or member.native.get("on_queue")]
+    skilled = [m.user_id for m in active if all(skill in m.skills for skill in plan.required_skills)]
+    everybody = [member.user_id for member in active]
+    named = {member: weight for member, weight in plan.member_weights.items() if member in set(everybody)}
+    of_objective = {
+        "proportional": ("the plan's weights, scaled to sum to 1", _scaled(named) if any(named.values()) else {}),
+        "skill_coverage": ("equal weights for the active members with every required skill", _equal(skilled)),
+        "equal_occupancy": ("equal weights for every active member", _equal(everybody)),
+    }
+    halfway = {m: (_scaled(named).get(m, 0.0) + _equal(skilled).get(m, 0.0)) / 2 for m in {*named, *skilled}}
+    offered = [
+        of_objective[objective],
+        ("halfway between the plan's weights and equal ones", halfway if any(named.values()) else {}),
+        of_objective["skill_coverage"],
+        of_objective["equal_occupancy"],
+    ]
+    seen: list[dict[str, float]] = []
+    for what, weights in offered:
+        rest = dict.fromkeys(set(plan.member_weights) - weights.keys(), 0.0)  # who gets nothing is said to
+        whole = normalized(dict(sorted((weights | rest).items())))
+        if weights and whole not in seen:
+            seen.append(whole)
+            yield what, whole
+
+
+def _equal(members: Sequence[str]) -> dict[str, float]:
+    return {member: round(1 / len(members), 6) for member in members}
+
+
+def _scaled(weights: dict[str, float]) -> dict[str, float]:
+    total = sum(weights.values())
+    return {member: round(weight / total, 6) for member, weight in weights.items()} if total else {}

@@ -1,0 +1,51 @@
+"""Prints the chart that the docs show, from the code: `python -m local.checks.chart > docs/projection.svg`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "layers" / "core"))
+
+from routing_weights.actuation import Ranking, resolve
+from routing_weights.distribution import Member, Queue
+from routing_weights.plan import Plan, VolumeForecast
+from routing_weights.projection.chart import chart
+from routing_weights.projection.gate import GATES
+from routing_weights.projection.inputs import Forecast, Volume
+from routing_weights.projection.report import Limits, report
+
+AGENTS = 12
+
+
+def example() -> str:
+    """Twelve agents of one pool are to be ranked in rings: whom it keeps busy, and what it costs the callers."""
+    users = [f"agent-{number:03}" for number in range(1, AGENTS + 1)]
+    weights = {user: round(0.14 - 0.01 * (number // 2), 2) for number, user in enumerate(users)}
+    forecast = VolumeForecast(offered=85.0, aht_s=180.0, patience_s=120.0)
+    plan = Plan(
+        queue_id="queue-001",
+        member_weights=weights,
+        overflow_threshold=0.95,
+        utilization_target=1.0,
+        strategy_reference="ring-by-weight",
+        actuator="ring",
+        normalize=True,
+        forecast=forecast,
+    )
+    members = tuple(Member(user, max(weights.values()), active=True, native={"value": 1}) for user in users)
+    before = Queue(plan.queue_id, {"overflow_threshold": None}, members)
+    volume = Volume.of(forecast)
+    found = report(
+        plan,
+        before,
+        resolve(plan, deployed="ring").target(plan, {}),
+        Forecast(volume.load, "plan", volume=volume),
+        rankings=(Ranking("joined"), Ranking("ring", (10.0,) * 5)),
+        own_target=(0.8, 20.0),
+        limits=Limits(0.95, 0.1, frozenset(GATES)),
+        overflow_gate=False,
+    )
+    return chart(found.document, queue_id=plan.queue_id)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(example())

@@ -1,0 +1,885 @@
+"""Where a load comes from: the sources in their order, what each of them knows, and what is stored for a queue."""
+
+import base64
+import importlib.util
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routing_weights.api import DEFAULT_TTL_S, MAX_TTL_S, forecast_view, new_forecast
+from routing_weights.errors import (
+    Forbidden,
+    ForecastMissing,
+    GenesysAnswerInvalid,
+    GenesysRefused,
+    GenesysUnavailable,
+    RateLimited,
+    RequestInvalid,
+    StoreUnavailable,
+)
+from routing_weights.forecasting import Forecasting
+from routing_weights.genesys import connect
+from routing_weights.genesys.analytics import Analytics, History, Predicted
+from routing_weights.genesys.client import GenesysClient
+from routing_weights.genesys.transport import Deadline, Transport
+from routing_weights.plan import VolumeForecast
+from routing_weights.projection import Forecast, Observed, Volume
+from routing_weights.run import Origin, Run
+from routing_weights.settings import GenesysCaller, Settings
+from routing_weights.store.forecasts import Forecasts, StoredForecast
+from tests.unit.fakes import FakeSession, FakeTime, answer, member, plan, queue
+
+ROOT = Path(__file__).parents[2]
+NOW = 1_800_000_000.0
+ALL = ("plan", "pushed", "genesys_wfm", "history", "default")
+VOLUME = VolumeForecast(offered=100, aht_s=180, patience_s=90)
+LEAVES = {"offered": 100.0, "aht_s": 180.0}
+
+volumes = st.builds(
+    VolumeForecast,
+    offered=st.floats(0, 1e5),
+    interval_s=st.integers(60, 86_400),
+    aht_s=st.floats(0.001, 600),
+    patience_s=st.none() | st.floats(0.001, 86_400),
+    service_level_target=st.none() | st.floats(0, 1),
+    answer_within_s=st.none() | st.floats(0.001, 86_400),
+)
+
+
+# ---- what a volume comes to ------------------------------------------------------------------------------------------
+
+
+def test_a_hundred_calls_of_three_minutes_in_half_an_hour_are_ten_erlangs():
+    volume = Volume(100, 1800, 180)
+    assert (volume.load, volume.rate) == (10.0, pytest.approx(100 / 1800))
+
+
+@given(volumes)
+def test_load_is_rate_times_handle_time_and_does_not_hang_on_the_interval(forecast):
+    volume = Volume.of(forecast)
+    assert volume.load == pytest.approx(volume.rate * volume.aht_s)
+    halved = replace(volume, offered=volume.offered / 2, interval_s=volume.interval_s / 2)
+    assert halved.load == pytest.approx(volume.load)
+
+
+def test_members_say_how_many_are_on_queue_and_nothing_of_contacts():
+    observed = Observed.of_members(queue(member("a"), member("b"), member("c", active=False)), NOW)
+    assert (observed.agents, observed.waiting, observed.interacting, observed.source) == (2, None, None, "members")
+
+
+# ---- the sources in their order --------------------------------------------------------------------------------------
+
+
+class Store:
+    """ForecastTable with one item, or none, or out of order."""
+
+    def __init__(self, stored=None, default=1.5):
+        self.stored, self.default_load, self.asked = stored, default, 0
+
+    def find(self, _queue_id):
+        self.asked += 1
+        if isinstance(self.stored, Exception):
+            raise self.stored
+        return self.stored
+
+    def default(self, queue_id):
+        return Forecasts("forecasts", self.default_load).default(queue_id)
+
+
+class Genesys:
+    """What Genesys knows, or an exception that it raises; counts who asks."""
+
+    def __init__(self, predicted="there is none", history=None):
+        self._predicted, self._history, self.asked = predicted, history, []
+
+    def predicted(self, business_unit, queue_id):
+        self.asked.append((business_unit, queue_id))
+        return self._give(self._predicted)
+
+    def history(self, queue_ids):
+        self.asked.append(tuple(queue_ids))
+        return dict.fromkeys(queue_ids, self._give(self._history))
+
+    @staticmethod
+    def _give(value):
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+
+HISTORY = History(offered=60.0, aht_s=240.0, patience_s=100.0, weeks=4)
+PREDICTED = Predicted(Volume(50, 900, 180), 3600.0, "forecast f-1", ())
+
+
+def ask(wanted=None, *, stored=None, genesys=None, default=1.5, sources=ALL, unit="unit-1", max_age_s=86_400):
+    store = stored if isinstance(stored, Store) else Store(stored, default)
+    forecasting = Forecasting(sources, store, genesys, unit, max_age_s, wall_clock=lambda: NOW)
+    return forecasting.forecast_for(wanted or plan())
+
+
+def test_a_plans_load_comes_first_and_nobody_else_is_asked():
+    store, genesys = Store(StoredForecast(7.0, None)), Genesys(PREDICTED, HISTORY)
+    found = ask(plan(projected_load=6.5), stored=store, genesys=genesys)
+    assert found == Forecast(6.5, "plan")
+    assert (store.asked, genesys.asked) == (0, [])
+
+
+def test_a_plans_forecast_is_its_volume():
+    found = ask(plan(forecast=LEAVES | {"patience_s": 60, "service_level_target": 0.8, "answer_within_s": 20}))
+    assert found == Forecast(10.0, "plan", volume=Volume(100, 1800, 180, 60, 0.8, 20))
+
+
+def test_what_was_pushed_comes_next_with_its_age():
+    stored = StoredForecast(10.0, VOLUME, detail="WFM", updated_at=NOW - 600, expires_at=NOW + 1)
+    found = ask(stored=stored, genesys=Genesys(PREDICTED))
+    assert (found.source, found.load, found.age_s, found.detail, found.stale) == ("pushed", 10.0, 600.0, "WFM", False)
+    assert (found.volume, found.assumed) == (Volume.of(VOLUME), ())
+    assert found.notes == ("plan: it has neither forecast nor projected_load.",)
+
+
+def test_an_item_with_a_load_alone_is_what_it_always_was():
+    found = ask(stored=StoredForecast(2.0, None, detail="Tuesday", updated_at=NOW - 5))
+    assert (found.source, found.load, found.age_s, found.detail) == ("forecast_table", 2.0, 5.0, "Tuesday")
+    assert (found.volume, found.assumed) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("stored", "why"),
+    [
+        (None, "nobody has pushed one"),
+        (StoredForecast(10.0, VOLUME, expires_at=NOW), "expired"),
+        (StoredForecast(2.0, None, expires_at=NOW - 1), "expired"),
+        (StoredForecast(10.0, VOLUME, valid_from=NOW + 1, expires_at=NOW + 2), "not yet valid"),
+    ],
+)
+def test_without_a_valid_push_the_next_source_is_asked_and_the_record_says_why(stored, why):
+    found = ask(stored=stored, genesys=Genesys(PREDICTED, HISTORY))
+    assert found.source == "genesys_wfm"
+    assert why in found.notes[1]
+
+
+@pytest.mark.parametrize(("age", "stale"), [(86_400, False), (86_401, True), (None, False)])
+def test_a_forecast_older_than_the_deployment_allows_is_stale(age, stale):
+    stored = StoredForecast(10.0, VOLUME, updated_at=None if age is None else NOW - age)
+    assert ask(stored=stored).stale is stale
+    assert ask(genesys=Genesys(PREDICTED._replace(age_s=age))).stale is stale
+
+
+def test_wfm_is_asked_for_the_deployments_unit_and_says_what_it_assumed():
+    genesys = Genesys(PREDICTED._replace(assumed=("equal shares",)))
+    found = ask(genesys=genesys)
+    assert (found.load, found.age_s, found.detail) == (10.0, 3600.0, "forecast f-1")
+    assert found.assumed[0] == "equal shares"
+    assert genesys.asked[0] == ("unit-1", "queue-001")
+
+
+def test_a_queues_history_is_the_next_source():
+    found = ask(genesys=Genesys("there is none", HISTORY))
+    assert (found.source, found.load, found.volume) == ("history", 8.0, Volume(60, 1800, 240, 100))
+    assert "4 weeks" in found.detail
+    assert found.assumed == ()
+
+
+@pytest.mark.parametrize("history", [None, replace(HISTORY, aht_s=None)])
+def test_a_queue_with_too_little_history_has_the_default_which_is_assumed(history):
+    found = ask(genesys=Genesys("there is none", history))
+    assert (found.source, found.load, found.assumed) == ("default_parameter", 1.5, ("load 1.5 erlangs",))
+    assert [note.split(":")[0] for note in found.notes] == ["plan", "pushed", "genesys_wfm", "history"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Forbidden("The OAuth client may not do it."),
+        GenesysUnavailable("There was no time left."),
+        GenesysRefused("Genesys refuses it.", http_status=400),
+        GenesysAnswerInvalid("Genesys answered nonsense."),
+        RateLimited("Genesys asks to wait.", retry_after_s=60),
+    ],
+)
+def test_a_source_of_genesys_that_fails_is_a_note_and_no_failure(error):
+    found = ask(genesys=Genesys(error, error))
+    assert found.source == "default_parameter"
+    assert [note for note in found.notes if error.message in note] == [
+        f"genesys_wfm: {error.message}",
+        f"history: {error.message}",
+    ]
+
+
+def test_a_table_that_cannot_be_read_is_a_failure_and_not_replaced_by_a_default():
+    with pytest.raises(StoreUnavailable):
+        ask(stored=StoreUnavailable("Could not read the forecast: AccessDeniedException."))
+
+
+def test_under_contract_score_the_sources_of_genesys_are_left_out_and_that_is_said():
+    found = ask(genesys=None)
+    assert found.source == "default_parameter"
+    assert found.notes[2:] == (
+        "genesys_wfm: contract score has no such source.",
+        "history: contract score has no such source.",
+    )
+
+
+def test_without_a_business_unit_wfm_is_not_asked():
+    genesys = Genesys(PREDICTED, HISTORY)
+    found = ask(genesys=genesys, unit="")
+    assert found.source == "history"
+    assert "WfmBusinessUnit" in found.notes[2]
+
+
+def test_a_load_that_nobody_can_mean_is_not_believed():
+    monstrous = PREDICTED._replace(volume=Volume(1e9, 900, 3600))
+    found = ask(genesys=Genesys(monstrous))
+    assert found.source == "default_parameter"
+    assert "not believable" in found.notes[2]
+
+
+@pytest.mark.parametrize("first", ["pushed", "genesys_wfm", "history", "default"])
+def test_the_order_is_the_deployments(first):
+    sources = (first, *(name for name in ALL if name != first))
+    found = ask(
+        plan(projected_load=6.5), stored=StoredForecast(2.0, None), genesys=Genesys(PREDICTED, HISTORY), sources=sources
+    )
+    wanted = {"pushed": "forecast_table", "default": "default_parameter"}
+    assert found.source == wanted.get(first, first)
+    assert found.notes == ()
+
+
+@pytest.mark.parametrize(("sources", "default"), [(ALL, None), (("plan",), 1.5)])
+def test_where_no_source_knows_the_error_says_what_was_tried_and_what_to_do(sources, default):
+    with pytest.raises(ForecastMissing) as caught:
+        ask(sources=sources, default=default, genesys=Genesys())
+    assert all(f"{source}: " in caught.value.message for source in sources)
+    assert "PUT /queues/queue-001/forecast" in caught.value.message
+    assert "ForecastSources" in caught.value.message
+
+
+# ---- patience --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", ["plan", "pushed", "genesys_wfm"])
+def test_patience_that_the_source_does_not_know_is_the_histories(source):
+    genesys = Genesys(PREDICTED, HISTORY)
+    stored = StoredForecast(10.0, VOLUME.model_copy(update={"patience_s": None})) if source == "pushed" else None
+    found = ask(plan(forecast=LEAVES) if source == "plan" else None, stored=stored, genesys=genesys)
+    assert (found.source, found.volume.patience_s, found.assumed) == (source, 100.0, ())
+    assert "patience from the queue's history" in found.detail
+
+
+@pytest.mark.parametrize("history", [None, replace(HISTORY, patience_s=None), Forbidden("Not allowed.")])
+def test_patience_that_nobody_knows_is_assumed_and_the_record_says_so(history):
+    found = ask(plan(forecast=LEAVES), genesys=Genesys(PREDICTED, history))
+    assert (found.volume.patience_s, found.assumed) == (None, ("patience 120 s",))
+    assert found.notes[-1].startswith("patience: ")
+
+
+@pytest.mark.parametrize(("genesys", "sources"), [(None, ALL), (Genesys(PREDICTED, HISTORY), ("plan", "default"))])
+def test_history_that_is_no_source_is_not_asked_for_patience_either(genesys, sources):
+    found = ask(plan(forecast=LEAVES), genesys=genesys, sources=sources)
+    assert found.assumed == ("patience 120 s",)
+    assert genesys is None or genesys.asked == []
+
+
+def test_a_load_without_a_volume_needs_no_patience():
+    genesys = Genesys(PREDICTED, HISTORY)
+    assert ask(plan(projected_load=1), genesys=genesys).assumed == ()
+    assert genesys.asked == []
+
+
+# ---- what is pushed --------------------------------------------------------------------------------------------------
+
+NEW = {"offered": 100, "aht_s": 180}
+
+
+def pushed(**fields):
+    return new_forecast(json.dumps(NEW | fields), "arn:wfm", NOW)
+
+
+def refused(raw):
+    with pytest.raises(RequestInvalid) as caught:
+        new_forecast(raw, None, NOW)
+    return {problem["path"] for problem in caught.value.details["errors"]}
+
+
+def rfc3339(at):
+    return datetime.fromtimestamp(at, UTC).isoformat()
+
+
+def test_the_sample_is_a_forecast_that_a_wfm_system_could_push():
+    stored = new_forecast((ROOT / "events/forecast.json").read_bytes(), None, NOW)
+    assert (stored.load, stored.expires_at) == (10.0, NOW + 1800)
+    assert Volume.of(stored.volume) == Volume(100, 1800, 180, 120, 0.8, 20)
+
+
+def test_a_forecast_without_an_end_lasts_a_day():
+    stored = pushed(source="Planners")
+    assert (stored.updated_at, stored.valid_from, stored.expires_at) == (NOW, None, NOW + DEFAULT_TTL_S)
+    assert (stored.detail, stored.pushed_by) == ("Planners", "arn:wfm")
+
+
+def test_a_time_to_live_counts_from_when_the_forecast_begins():
+    stored = pushed(valid_from=rfc3339(NOW + 3600), ttl_s=60)
+    assert (stored.state(NOW), stored.state(NOW + 3600), stored.state(NOW + 3660)) == (
+        "not_yet_valid",
+        "valid",
+        "expired",
+    )
+    assert pushed(valid_from=rfc3339(NOW - 3600), ttl_s=60).expires_at == NOW + 60
+
+
+def test_an_end_is_rounded_to_the_whole_second_after_it():
+    stored = pushed(expires_at="2027-01-15T09:00:00.250+01:00")
+    assert stored.expires_at == 1_800_000_001
+
+
+@pytest.mark.parametrize(
+    ("fields", "paths"),
+    [
+        ({"ttl_s": 60, "expires_at": rfc3339(NOW + 60)}, {"ttl_s"}),
+        ({"ttl_s": 59}, {"ttl_s"}),
+        ({"ttl_s": MAX_TTL_S + 1}, {"ttl_s"}),
+        ({"ttl_s": True}, {"ttl_s"}),
+        ({"expires_at": rfc3339(NOW)}, {"expires_at"}),
+        ({"expires_at": rfc3339(NOW + MAX_TTL_S + 1)}, {"expires_at"}),
+        ({"valid_from": rfc3339(NOW + 60), "expires_at": rfc3339(NOW + 60)}, {"expires_at"}),
+        ({"valid_from": rfc3339(NOW + MAX_TTL_S + 1)}, {"valid_from"}),
+        ({"expires_at": "2027-01-16T00:00:00"}, {"expires_at"}),
+        ({"expires_at": "2027-01-16"}, {"expires_at"}),
+        ({"expires_at": NOW + 60}, {"expires_at"}),
+        ({"expires_at": str(NOW + 60)}, {"expires_at"}),
+        ({"valid_from": "soon"}, {"valid_from"}),
+        ({"source": ""}, {"source"}),
+        ({"source": "a\nb"}, {"source"}),
+        ({"source": "x" * 201}, {"source"}),
+        ({"colour": "red"}, {"colour"}),
+        ({"projected_load": 3}, {"projected_load"}),
+        ({"aht_s": 0, "offered": -1}, {"aht_s", "offered"}),
+        ({"offered": 1e6, "interval_s": 60}, {""}),
+    ],
+)
+def test_a_push_that_is_wrong_is_refused_with_its_paths(fields, paths):
+    assert refused(json.dumps(NEW | fields)) == paths
+
+
+@pytest.mark.parametrize(
+    ("raw", "paths"),
+    [
+        ("", {""}),
+        ("[]", {""}),
+        ("null", {""}),
+        ("{", {""}),
+        (b"\xff", {""}),
+        ('{"offered": 1, "offered": 2, "aht_s": 1}', {"offered"}),
+        ('{"offered": NaN, "aht_s": 1}', {"offered"}),
+        (" " * 1_048_577, {""}),
+    ],
+)
+def test_a_body_that_is_no_plain_json_object_is_refused(raw, paths):
+    assert refused(raw) == paths
+
+
+# ---- what is stored --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def table(aws):
+    aws("dynamodb").create_table(
+        TableName="forecasts",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "queue_id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "queue_id", "KeyType": "HASH"}],
+    )
+    return Forecasts("forecasts", 1.0, wall_clock=lambda: NOW)
+
+
+def test_what_is_stored_is_found_again_replaced_and_deleted(table, aws):
+    first = pushed(source="Planners", patience_s=90, service_level_target=0.8, answer_within_s=20)
+    table.put("queue-001", first)
+    assert table.find("queue-001") == first
+    item = aws("dynamodb").get_item(TableName="forecasts", Key={"queue_id": {"S": "queue-001"}})["Item"]
+    assert item["expires_at"] == {"N": str(int(NOW) + DEFAULT_TTL_S)}, "what DynamoDB's TTL reads: whole seconds"
+    second = pushed(valid_from=rfc3339(NOW + 5))
+    table.put("queue-001", second)
+    assert table.find("queue-001") == second
+    assert table.find("queue-002") is None
+    assert (table.delete("queue-001"), table.delete("queue-001"), table.find("queue-001")) == (True, False, None)
+
+
+@given(volumes)
+def test_numbers_survive_the_table_to_nine_decimals(forecast):
+    from routing_weights.store.forecasts import _number, _stored  # noqa: PLC0415
+
+    numbers = {name: value for name, value in forecast.model_dump().items() if value is not None}
+    stored = _stored({name: {"N": _number(value)} for name, value in numbers.items()})
+    assert stored.volume.model_dump() == pytest.approx(forecast.model_dump(), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"offered": {"N": "100"}},
+        {"offered": {"N": "100"}, "aht_s": {"N": "0"}},
+        {"offered": {"N": "1000000"}, "aht_s": {"N": "3600"}},
+        {"offered": {"N": "100"}, "aht_s": {"N": "180"}, "expires_at": {"S": "tomorrow"}},
+        {"projected_load": {"N": "1000001"}},
+    ],
+)
+def test_an_item_that_is_no_forecast_is_an_error_that_says_what_to_do(table, aws, item):
+    aws("dynamodb").put_item(TableName="forecasts", Item={"queue_id": {"S": "queue-001"}} | item)
+    with pytest.raises(StoreUnavailable, match=r"queue-001 .* Put another one there, or delete it\."):
+        table.find("queue-001")
+
+
+def test_what_has_expired_is_not_used_though_dynamodb_has_not_deleted_it(table):
+    table.put("queue-001", replace(pushed(), expires_at=NOW))
+    assert table.forecast_for("queue-001").source == "default_parameter"
+    table.put("queue-001", replace(pushed(), expires_at=NOW + 1))
+    assert table.forecast_for("queue-001").source == "pushed"
+
+
+def test_an_expired_forecast_can_still_be_seen_and_says_that_it_is():
+    view = forecast_view("queue-001", replace(pushed(), updated_at=NOW - 90, expires_at=NOW), NOW)
+    assert (view.state, view.age_s, view.load) == ("expired", 90.0, 10.0)
+    assert view.expires_at == "2027-01-15T08:00:00.000Z"
+
+
+# ---- the routes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def call(table, monkeypatch):
+    """A request to the plans function, through its own handler."""
+    variables = ("AUDIT_TABLE", "BASELINES_TABLE", "DOCUMENTS_BUCKET", "STATE_MACHINE_ARN")
+    for name in variables:
+        monkeypatch.setenv(name, "unused")
+    monkeypatch.setenv("FORECAST_TABLE", table.table)
+    monkeypatch.setenv("GENESYS_CONTRACT", "platform")
+    Settings.load.__func__.cache_clear()
+    spec = importlib.util.spec_from_file_location("plans_app", ROOT / "functions/plans/app.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def request(method, body=None, path="/queues/queue-001/forecast", *, encoded=False):
+        text = json.dumps(body) if isinstance(body, dict) else body
+        event = {
+            "version": "2.0",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {},
+            "isBase64Encoded": encoded,
+            "requestContext": {
+                "http": {"method": method, "path": path},
+                "stage": "$default",
+                "authorizer": {"iam": {"userArn": "arn:wfm"}},
+            },
+        }
+        if text is not None:
+            event["body"] = base64.b64encode(text.encode()).decode() if encoded else text
+        reply = module.app.resolve(event, None)
+        return reply["statusCode"], json.loads(reply["body"]) if reply.get("body") else None
+
+    yield request
+    Settings.load.__func__.cache_clear()
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_forecast_is_pushed_shown_and_deleted(call, encoded):
+    status, shown = call("PUT", (ROOT / "events/forecast.json").read_text(), encoded=encoded)
+    assert (status, shown["state"], shown["load"], shown["pushed_by"]) == (200, "valid", 10.0, "arn:wfm")
+    status, again = call("GET")
+    assert status == 200
+    assert again.pop("age_s") < 60
+    assert again == {name: value for name, value in shown.items() if name != "age_s"}
+    assert call("DELETE") == (204, None)
+    for method in ("GET", "DELETE"):
+        status, problem = call(method)
+        assert (status, problem["type"]) == (404, "/problems/forecast-not-found")
+        assert "PUT /queues/queue-001/forecast" in problem["detail"]
+
+
+def test_a_push_that_is_wrong_is_a_problem_with_its_paths_and_replaces_nothing(call):
+    assert call("PUT", NEW)[0] == 200
+    status, problem = call("PUT", NEW | {"aht_s": 0, "colour": "red"})
+    assert (status, problem["type"]) == (422, "/problems/request-invalid")
+    assert {entry["path"] for entry in problem["errors"]} == {"aht_s", "colour"}
+    assert call("GET")[1]["load"] == 10.0
+    assert call("PUT", None)[0] == 422
+    assert call("PUT", NEW, path="/queues/not%20an%20id/forecast")[0] == 422
+
+
+def test_an_item_of_old_is_shown_too(call, aws):
+    item = {"queue_id": {"S": "queue-001"}, "projected_load": {"N": "2"}, "detail": {"S": "Tuesday"}}
+    aws("dynamodb").put_item(TableName="forecasts", Item=item)
+    status, shown = call("GET")
+    assert (status, shown["load"], shown["source"], shown["state"]) == (200, 2.0, "Tuesday", "valid")
+    assert shown.get("forecast") is None
+
+
+# ---- downloads -------------------------------------------------------------------------------------------------------
+
+
+class Stream:
+    """A response whose body comes in pieces."""
+
+    def __init__(self, *pieces, status=200):
+        self.status_code, self.headers, self.pieces, self.closed = status, {}, pieces, False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.closed = True
+
+    def iter_content(self, _size):
+        for piece in self.pieces:
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece() if callable(piece) else piece
+
+
+class NoTokens:
+    def current(self):
+        raise AssertionError("a download asked for the token")
+
+    replace = current
+
+
+def downloading(*answers, base="https://api.mypurecloud.de"):
+    time, session = FakeTime(), FakeSession(*answers)
+    transport = Transport(
+        session,
+        Deadline(time.now + 20),
+        5.0,
+        clock=time.clock,
+        wall_clock=time.wall_clock,
+        sleep=time.sleep,
+        jitter=lambda: 0.5,
+    )
+    return GenesysClient(base, NoTokens(), transport, lambda *_: ""), session, time
+
+
+def test_a_download_is_asked_for_without_the_token_and_without_following_redirects():
+    client, session, _ = downloading(Stream(b'{"weekNumber"', b": 1}"))
+    assert client.download("https://downloads.example.com/x?signature=y", 100) == {"weekNumber": 1}
+    (sent,) = session.sent
+    assert sent["headers"] == {"Accept": "application/json"}
+    assert (sent["allow_redirects"], sent["stream"]) == (False, True)
+
+
+class NoBudget:
+    def _touched(self, *_):
+        raise AssertionError("a third party's answer was taken for Genesys's rate limit")
+
+    reserve = limited = seen = _touched
+
+
+def test_a_download_says_nothing_about_the_rate_limit_of_genesys():
+    client, session, time = downloading(Stream(status=429), Stream(b"{}"))
+    client.transport.budget = NoBudget()
+    assert client.download("https://downloads.example.com/x", 100) == {}
+    assert (len(session.sent), len(time.slept)) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://downloads.example.com/x",
+        "ftp://downloads.example.com/x",
+        "file:///etc/passwd",
+        "//downloads.example.com/x",
+        "/x",
+        "",
+        "https://",
+        "http://127.0.0.1:9001/x",
+        "http://localhost/x",
+        "http://[x",
+        "https://[x",
+    ],
+)
+def test_a_download_that_is_not_https_is_not_followed_nor_shown(url):
+    client, session, _ = downloading(Stream(b"{}"))
+    with pytest.raises(GenesysAnswerInvalid, match="not https") as caught:
+        client.download(url, 100)
+    assert session.sent == []
+    assert not url or url not in str(caught.value)
+
+
+@pytest.mark.parametrize(("url", "followed"), [("http://127.0.0.1:1/x", True), ("http://localhost:1/x", False)])
+def test_a_genesys_on_this_machine_may_give_downloads_from_itself_without_https(url, followed):
+    client, session, _ = downloading(Stream(b"{}"), base="http://127.0.0.1:8080")
+    if followed:
+        assert client.download(url, 100) == {}
+    else:
+        with pytest.raises(GenesysAnswerInvalid):
+            client.download(url, 100)
+    assert len(session.sent) == followed
+
+
+def test_a_download_is_read_to_its_limit_and_no_further():
+    endless = Stream(b'"' + b"x" * 50 + b'"', b" " * 48, b" ", AssertionError("it was read further"))
+    client, _, _ = downloading(endless)
+    with pytest.raises(GenesysAnswerInvalid, match="more than 100 bytes"):
+        client.download("https://downloads.example.com/x", 100)
+    assert endless.closed
+    exact = Stream(b'"' + b"x" * 98 + b'"')
+    assert len(downloading(exact)[0].download("https://downloads.example.com/x", 100)) == 98
+
+
+def test_a_download_that_drips_ends_with_the_deadline():
+    client, _, time = downloading(None)
+    drip = Stream(b"[", lambda: time.sleep(21) or b"1", AssertionError("it was read further"))
+    client.transport.session.answers = [drip]
+    with pytest.raises(GenesysUnavailable, match="no time left"):
+        client.download("https://downloads.example.com/x", 100)
+
+
+@pytest.mark.parametrize(
+    ("stream", "error"),
+    [
+        (Stream(status=403), GenesysRefused),
+        (Stream(status=302), GenesysRefused),
+        (Stream(b"{"), GenesysAnswerInvalid),
+        (Stream(b"\xff"), GenesysAnswerInvalid),
+        (Stream(b"[" * 5000), GenesysAnswerInvalid),
+        (Stream(requests.exceptions.ChunkedEncodingError("https://signed")), GenesysUnavailable),
+    ],
+)
+def test_a_download_that_fails_says_so_without_its_signed_url(stream, error):
+    client, _, _ = downloading(stream)
+    with pytest.raises(error) as caught:
+        client.download("https://signed.example.com/x", 100_000)
+    assert "signed" not in str(caught.value)
+    assert stream.closed
+
+
+# ---- the time that it may take ---------------------------------------------------------------------------------------
+
+
+def caller(**changes):
+    usual = {
+        "genesys_contract": "platform",
+        "genesys_region": "eu-central-1",
+        "token_secret": "token",
+        "token_function": "token-function",
+        "documents_bucket": "documents",
+        "budget_table": "budget",
+        "max_retry_after_s": 5,
+        "requests_per_minute": 0,
+        "reserved_for_others": 0,
+    }
+    return GenesysCaller.model_validate(usual | changes)
+
+
+def run_of():
+    origin = Origin(door="api", caller="")
+    return Run(distribution_id="d-1", execution_arn="", started_at=datetime.fromtimestamp(NOW, UTC), origin=origin)
+
+
+@pytest.mark.parametrize(("left_ms", "seconds"), [(120_000, 30), (32_000, 20)])
+def test_what_is_asked_about_a_load_has_seconds_and_never_more_than_the_function(left_ms, seconds, monkeypatch):
+    context = SimpleNamespace(get_remaining_time_in_millis=lambda: left_ms)
+    monkeypatch.setattr(connect.time, "monotonic", lambda: 1000.0)
+    source = connect.analytics(caller(), context, run_of())
+    assert source.client.transport.deadline.at == 1000.0 + seconds
+    assert source.client.base_url == "https://api.mypurecloud.de"
+
+
+def test_under_contract_score_there_is_nothing_to_ask():
+    settings = caller(genesys_contract="score", genesys_base_url="https://genesys.example.com")
+    assert connect.analytics(settings, SimpleNamespace(), run_of()) is None
+
+
+# ---- answers of Genesys that nobody can trust ------------------------------------------------------------------------
+
+
+def analytics(*bodies):
+    time = FakeTime()
+    session = FakeSession(*(answer(200, body) for body in bodies))
+    transport = Transport(session, Deadline(time.now + 20), 5.0, clock=time.clock, sleep=time.sleep)
+
+    class Tokens:
+        def current(self):
+            return "token"
+
+    return Analytics(GenesysClient("https://api.mypurecloud.de", Tokens(), transport, lambda *_: ""), lambda: NOW)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        "text",
+        {"results": {}},
+        {"results": [{"data": [{"metric": "oWaiting", "stats": {"count": "3"}}]}]},
+        {"results": [{"data": [{"metric": "oWaiting", "stats": {"count": -1}}]}]},
+        {"results": [{"data": [{"metric": "oOnQueueUsers", "stats": []}]}]},
+        {"results": [{"data": "nothing"}]},
+    ],
+)
+def test_an_observation_of_another_shape_is_refused(body):
+    with pytest.raises(GenesysAnswerInvalid):
+        analytics(body).observe("queue-001")
+
+
+@pytest.mark.parametrize("body", [{}, {"results": []}, {"results": [{}]}, {"results": [{"group": {}, "data": []}]}])
+def test_a_queue_of_which_genesys_says_nothing_has_nobody(body):
+    observed = analytics(body).observe("queue-001")
+    assert (observed.agents, observed.waiting, observed.interacting, observed.at) == (0, 0, 0, NOW)
+
+
+DAY = "2027-01-11"  # a Monday, four days before NOW
+TRUE = {
+    "observations/query": {
+        "results": [
+            {
+                "group": {"queueId": "queue-001"},
+                "data": [{"metric": "oOnQueueUsers", "qualifier": "IDLE", "stats": {"count": 3}}],
+            },
+            {"group": {"queueId": "queue-001"}, "data": [{"metric": "oWaiting", "stats": {"count": 2}}]},
+        ]
+    },
+    "aggregates/query": {
+        "results": [
+            {
+                "group": {"queueId": "queue-001", "mediaType": "voice"},
+                "data": [
+                    {
+                        "metrics": [
+                            {"metric": "nOffered", "stats": {"count": 60}},
+                            {"metric": "tHandle", "stats": {"count": 50, "sum": 12_000_000}},
+                            {"metric": "tWait", "stats": {"count": 60, "sum": 1_000_000}},
+                            {"metric": "tAbandon", "stats": {"count": 10, "sum": 300_000}},
+                        ]
+                    }
+                ],
+            }
+        ]
+    },
+    "recent/shorttermforecasts": {
+        "entities": [
+            {
+                "id": "f-1",
+                "weekDate": DAY,
+                "weekCount": 1,
+                "canUseForScheduling": True,
+                "metadata": {"dateModified": f"{DAY}T00:00:00Z"},
+            }
+        ]
+    },
+    "/data": {
+        "result": {
+            "referenceStartDate": f"{DAY}T00:00:00Z",
+            "planningGroups": [
+                {
+                    "planningGroupId": "g-1",
+                    "offeredPerInterval": [50] * 672,
+                    "averageHandleTimeSecondsPerInterval": [180] * 672,
+                }
+            ],
+        }
+    },
+    "/planninggroups": {
+        "entities": [
+            {
+                "id": "g-1",
+                "name": "Support",
+                "routePaths": [{"queue": {"id": "queue-001"}}, {"queue": {"id": "queue-002"}}],
+                "serviceGoalTemplate": {"serviceLevel": {"percent": 80, "seconds": 20}},
+            }
+        ]
+    },
+}
+"""What Genesys answers at the path that ends so."""
+ACTS = {
+    "observe": lambda source: source.observe("queue-001"),
+    "history": lambda source: source.history(["queue-001"]),
+    "predicted": lambda source: source.predicted("unit-1", "queue-001"),
+}
+
+
+def answering(bodies):
+    source = analytics({})
+
+    def reply(_method, url, **_):
+        return answer(200, next(body for end, body in bodies.items() if url.endswith(end)))
+
+    source.client.transport.session.answers = [reply]
+    return source
+
+
+def places(node, path=()):
+    """Every place in a document, but for the intervals of a forecast: one of each is enough."""
+    yield path
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from places(value, (*path, key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node[:1] if len(node) > 99 else node):
+            yield from places(value, (*path, index))
+
+
+def with_place(node, path, value):
+    if not path:
+        return value
+    changed = dict(node) if isinstance(node, dict) else list(node)
+    changed[path[0]] = with_place(node[path[0]], path[1:], value)
+    return changed
+
+
+def test_the_answers_that_are_spoilt_below_are_good_ones():
+    source = answering(TRUE)
+    assert source.observe("queue-001").on_queue == {"IDLE": 3}
+    assert source.history(["queue-001"]) == {"queue-001": History(60.0, 240.0, 100.0, 4)}
+    found = source.predicted("unit-1", "queue-001")
+    # The other queue has no history, so no contacts.
+    assert (found.volume, found.assumed) == (
+        Volume(50.0, 900.0, 180.0, service_level_target=0.8, answer_within_s=20.0),
+        (),
+    )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        -1,
+        0,
+        1e30,
+        10**400,
+        float("nan"),
+        "",
+        "x",
+        "2027-01-11",
+        "9999-12-31T23:59:59Z",
+        "9999-12-31",
+        "0001-01-01",
+        [],
+        [[]],
+        {},
+        {"a": 1},
+    ],
+    ids=repr,
+)
+def test_an_answer_spoilt_in_any_one_place_is_understood_or_refused_with_an_error_of_ours(value):
+    refused, understood = 0, 0
+    for end, path in ((end, path) for end, body in TRUE.items() for path in places(body)):
+        for act in ACTS.values():
+            try:
+                found = act(answering(TRUE | {end: with_place(TRUE[end], path, value)}))
+            except GenesysAnswerInvalid:
+                refused += 1
+                continue
+            understood += 1
+            if isinstance(found, Predicted):
+                assert found.volume.load >= 0, (end, path)
+                assert found.volume.aht_s > 0, (end, path)
+    assert understood > 0
+    assert refused > 0 or value in (None, "", "2027-01-11", {}, [], "9999-12-31", "0001-01-01")

@@ -1,0 +1,414 @@
+"""The projection of a plan: verdicts and what decides them, shared agents, skills, suggestions, and the effort."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from routing_weights import planning
+from routing_weights.actuation import Ranking
+from routing_weights.distribution import Member
+from routing_weights.errors import (
+    ApprovalRequired,
+    GenesysUnavailable,
+    ProjectionInconclusive,
+    QueueSaturated,
+    RequestInvalid,
+    ServiceLevelAtRisk,
+)
+from routing_weights.planning import PLACEHOLDER, Planner, draft_of
+from routing_weights.projection.effort import effort
+from routing_weights.projection.gate import GATES, OVERLOADED, STARVED
+from routing_weights.projection.inputs import Forecast, Volume
+from routing_weights.projection.outlook import Other, ServiceTarget, State, outlook
+from routing_weights.projection.report import ASSUMED_TARGET, Limits, report, service_target
+from routing_weights.projection.saturation import agents_needed
+from routing_weights.projection.simulation import SHARED_AGENTS
+from routing_weights.projection.suggestion import OBJECTIVES, candidates
+from tests.unit.fakes import plan, queue, target
+
+POOL, OWN = Ranking("joined"), (0.8, 20.0)
+RINGS = Ranking("ring", (10.0,) * 5)
+LIMITS = Limits(0.95, 0.1, frozenset(GATES))
+AGENTS = [f"agent-{number:02}" for number in range(11)]
+
+
+def agent(user, weight=0.0, skills=(), active=True):
+    return Member(user, weight, active=active, skills=tuple(skills), native={"page": 1, "on_queue": active})
+
+
+def volume(offered, **changes):
+    return Volume(**{"offered": offered, "interval_s": 1800, "aht_s": 180.0, "patience_s": 120.0} | changes)
+
+
+def told(offered, **changes):
+    """A forecast that the plan gives, with everything said."""
+    forecast = {name: changes.pop(name) for name in ("stale", "assumed", "age_s", "source") if name in changes}
+    found = volume(offered, **changes)
+    return Forecast(found.load, **{"source": "plan"} | forecast, volume=found)
+
+
+def reported(
+    forecast, *, members=None, values=None, rankings=(POOL, POOL), own=OWN, limits=LIMITS, others=(), **changes
+):
+    members = [agent(user) for user in AGENTS] if members is None else members
+    weights = {m.user_id: round(0.9 / len(members), 4) for m in members} if values is None else values
+    of_plan = {"member_weights": {m: min(1.0, w / 10) if w > 1 else w for m, w in weights.items()}}
+    asked = plan(**{**of_plan, "utilization_target": 1.0, "normalize": True, **changes})
+    return report(
+        asked,
+        queue(*members),
+        target(weights),
+        forecast,
+        rankings=rankings,
+        own_target=own,
+        limits=limits,
+        overflow_gate=False,
+        others=others,
+    )
+
+
+def check(found, name):
+    (one,) = [each for each in found.document["checks"] if each["name"] == name]
+    return one
+
+
+# ---- the verdicts ----------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_whose_queue_reaches_its_target_passes_and_says_so():
+    found = reported(told(60))
+    assert found.document["verdict"] == "pass"
+    found.raise_unless_passed()
+    level = check(found, "service_level")
+    assert level["low"] <= level["value"] <= level["high"]
+    assert level["low"] > level["threshold"] == 0.8
+    assert level["sample_size"] > 2000
+    assert level["source"] == "plan"
+    assert "within 20 s (queue)" in level["sentence"]
+
+
+def test_a_plan_whose_queue_misses_its_target_is_blocked_and_told_what_would_help():
+    found = reported(told(100))
+    assert found.saturation.verdict == "pass", "the ratio alone would let it through"
+    assert found.document["verdict"] == "blocked"
+    with pytest.raises(ServiceLevelAtRisk, match="12 agents in one pool reach the target"):
+        found.raise_unless_passed()
+    remedy = check(found, "service_level")["remedy"]
+    assert remedy["agents"] == 12
+    more = [agent(f"agent-{number:02}") for number in range(12)]
+    assert reported(told(100), members=more).outlook.pooled_a[1].service_level >= 0.8
+    assert reported(told(remedy["offered"])).outlook.pooled_a[1].service_level >= 0.8
+    assert reported(told(remedy["offered"] + 0.2)).outlook.pooled_a[1].service_level < 0.8
+    assert remedy["overflow_threshold"] == pytest.approx(remedy["offered"] * 180 / 1800 / 11, abs=0.01)
+
+
+def test_what_two_checks_advise_is_said_once():
+    found = reported(told(104), limits=Limits(0.95, 0.08, frozenset(GATES)))
+    assert [check(found, name)["verdict"] for name in ("service_level", "abandonment")] == ["blocked"] * 2
+    assert found.document["reason"].count("agents in one pool reach the target") == 1
+    assert found.document["reason"].endswith("so overflow at a utilization of 0.84.")
+    assert "abandonment of" in found.document["reason"]
+
+
+def test_what_cannot_be_told_apart_is_inconclusive_until_it_is_accepted():
+    near = reported(told(100)).outlook.after.service_level.mean
+    found = reported(told(100, service_level_target=round(near, 3), answer_within_s=20.0), limits=only("service_level"))
+    assert found.document["verdict"] == "inconclusive"
+    with pytest.raises(ProjectionInconclusive, match="Too close to call"):
+        found.raise_unless_passed()
+    accepted = reported(
+        told(100, service_level_target=round(near, 3), answer_within_s=20.0),
+        limits=only("service_level"),
+        accept_uncertain=True,
+    )
+    assert accepted.document["verdict"] == "pass"
+    assert check(accepted, "service_level")["sentence"].startswith("Too close to call")
+
+
+def test_where_the_first_contacts_do_not_decide_more_are_simulated():
+    clear, close = reported(told(60)), reported(told(93))
+    assert close.outlook.compared.after.replications == 4 * clear.outlook.compared.after.replications
+
+
+@pytest.mark.parametrize(
+    ("forecast", "own", "said"),
+    [
+        (told(60, stale=True, age_s=90_000.0, source="pushed"), OWN, "the forecast is 25.0 h old"),
+        (told(60, patience_s=None, assumed=("patience 120 s",)), OWN, "patience 120 s is assumed"),
+        (told(60), None, "the target of 80% within 20 s is assumed"),
+    ],
+    ids=["stale", "assumed patience", "assumed target"],
+)
+def test_a_pass_on_input_that_nobody_vouches_for_needs_approval(forecast, own, said):
+    found = reported(forecast, own=own)
+    assert found.document["verdict"] == "needs_approval"
+    with pytest.raises(ApprovalRequired, match=said):
+        found.raise_unless_passed()
+    assert reported(forecast, own=own, accept_uncertain=True).document["verdict"] == "pass"
+
+
+def test_acceptance_does_not_open_a_gate_that_is_missed():
+    assert reported(told(100), accept_uncertain=True).document["verdict"] == "blocked"
+
+
+@pytest.mark.parametrize("offered", [110, 130, 1000])
+def test_overload_is_unstable_and_never_a_number(offered):
+    found = reported(told(offered), limits=Limits(1.0, 0.1, frozenset()), projected_load=None)
+    assert check(found, "stability")["verdict"] == "blocked"
+    assert check(found, "stability")["sentence"].startswith("Unstable")
+    assert found.document["models"]["erlang_c"]["after"] == {"unstable": True}
+
+
+def test_a_load_above_the_ratio_is_saturated_as_before_whatever_the_models_say():
+    with pytest.raises(QueueSaturated, match=r"lower the load to 10\.45 erlangs, have 12 agents on queue"):
+        reported(told(110)).raise_unless_passed()
+
+
+@given(st.floats(0.01, 500), st.floats(0.05, 1), st.floats(0.1, 1), st.integers(1, 200))
+def test_what_the_ratio_asks_for_is_just_enough(load, utilization_target, limit, agents):
+    needed = agents_needed(load, utilization_target, limit)
+    assert load <= needed * utilization_target * limit + 1e-6
+    assert load > (needed - 1) * utilization_target * limit - 1e-6
+    members = [agent(f"agent-{number}") for number in range(agents)]
+    found = reported(
+        Forecast(load, "plan"),
+        members=members,
+        limits=Limits(limit, 0.1, frozenset()),
+        utilization_target=utilization_target,
+        projected_load=load,
+    )
+    remedy = check(found, "saturation")["remedy"]
+    assert bool(remedy) is (found.saturation.verdict == "blocked")
+    if remedy:
+        assert remedy["agents"] == needed > agents
+        assert remedy["load"] < load
+
+
+def test_who_is_overloaded_or_starved_is_named_and_has_to_be_accepted():
+    proficient = Ranking("proficiency")
+    values = {user: 5.0 if number < 2 else 1.0 for number, user in enumerate(AGENTS)}
+    found = reported(told(80), values=values, rankings=(POOL, proficient), member_weights={AGENTS[0]: 1.0})
+    occupancy = check(found, "occupancy")
+    assert occupancy["verdict"] == "needs_approval"
+    busy = {row["member"]: row["occupancy_after"] for row in found.document["models"]["simulation"]["agents"]}
+    assert set(sorted(busy, key=busy.__getitem__)[-2:]) == set(AGENTS[:2]), "the best ones are asked first"
+    overloaded = {user for user, share in busy.items() if share > OVERLOADED}
+    assert overloaded
+    assert all((user in occupancy["sentence"]) is (user in overloaded) for user in AGENTS)
+    assert ("Starved" in occupancy["sentence"]) is (min(busy.values()) < STARVED)
+    assert reported(told(80), accept_uncertain=True).document["verdict"] == "pass"
+
+
+def test_in_a_quiet_hour_nobody_is_starved():
+    assert check(reported(told(5)), "occupancy")["verdict"] == "pass"
+
+
+def only(*gates):
+    return dataclasses.replace(LIMITS, required=frozenset(gates))
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_gate_that_is_not_required_is_shown_and_decides_nothing(gate):
+    limits = only(*({*GATES} - {gate, "abandonment", "service_level"}))
+    found = reported(told(104), limits=limits)
+    assert check(found, gate)["required"] is (gate in limits.required)
+    assert found.document["verdict"] == "pass"
+
+
+# ---- a load alone ----------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(0, 30), st.booleans())
+def test_a_plan_that_gives_only_a_load_passes_or_is_blocked_by_the_ratio_alone(load, dry_run):
+    found = reported(Forecast(load, "plan"), dry_run=dry_run, projected_load=load)
+    assert found.document["verdict"] == found.saturation.verdict
+    if found.saturation.verdict == "pass":
+        found.raise_unless_passed()
+    models = found.document["models"]
+    assert (models is not None) is dry_run
+    assert models is None or models["indicative"]
+    assert not any(check["required"] for check in found.document["checks"][1:])
+
+
+# ---- rankings --------------------------------------------------------------------------------------------------------
+
+
+def test_rings_that_open_late_cost_service_that_no_closed_form_sees():
+    values = {user: 1 + number % 6 for number, user in enumerate(AGENTS)}
+    found = reported(told(80), values=values, rankings=(POOL, RINGS), member_weights={AGENTS[0]: 1.0})
+    before, after = (found.document["models"]["simulation"][side]["service_level"] for side in ("before", "after"))
+    assert after["high"] < before["low"]
+    pooled = found.document["models"]["erlang_a"]
+    assert pooled["before"]["service_level"] == pytest.approx(pooled["after"]["service_level"])
+    difference = found.document["models"]["simulation"]["difference"]["service_level"]
+    assert difference["high"] < 0
+
+
+def test_a_ring_that_the_queue_does_not_have_is_taken_as_its_last_one():
+    two = Ranking("ring", (10.0,))
+    seats = State(two, queue(agent("a"), agent("b")), {"a": 1, "b": 6}).seats()
+    assert {user: place.value for user, place in seats.items()} == {"a": 1.0, "b": 2.0}
+
+
+def test_who_is_not_on_queue_has_no_seat():
+    assert State(POOL, queue(agent("a"), agent("b", active=False)), {}).seats().keys() == {"a"}
+
+
+# ---- agents who serve other queues too (projection reference, section 5) ---------------------------------------------
+
+
+POOLED = [f"agent-{number:02}" for number in range(18)]
+BOTH = [f"both-{number}" for number in range(8)]
+OF_A, OF_B = [f"a-{number:02}" for number in range(10)], [f"b-{number:02}" for number in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("of_a", "of_b", "weights", "levels"),
+    [
+        (POOLED, POOLED, (0.055, 0.045), (0.713, 0.727)),
+        (POOLED, POOLED, (0.09, 0.01), (0.774, 0.675)),
+        (OF_A, OF_B, (0.05, 0.05), (0.642, 0.637)),
+        ([*OF_A[:6], *BOTH], [*OF_B[:4], *BOTH], (0.05, 0.05), (0.692, 0.683)),
+    ],
+    ids=["one pool", "one pool, skewed", "dedicated", "eight shared"],
+)
+def test_queues_that_share_agents_are_projected_together(of_a, of_b, weights, levels):
+    """100 contacts of 180 s and 60 of 240 s per 30 minutes. The sum of weights would say .981 and .030 of a pool."""
+    members = [agent(user, weights[0]) for user in of_a]
+    b = Other("queue-b", volume(60, aht_s=240.0, answer_within_s=20.0), dict.fromkeys(of_b, weights[1]))
+    found = reported(
+        told(100),
+        members=members,
+        values=dict.fromkeys(of_a, weights[0]),
+        rankings=(Ranking("score"), Ranking("score")),
+        others=[b],
+    )
+    queues = found.outlook.compared.after.queues
+    projected = [queues[queue_id].service_level.mean for queue_id in ("queue-001", "queue-b")]
+    assert projected == pytest.approx(levels, abs=0.05)
+    assert (SHARED_AGENTS in found.document["models"]["simulation"]["assumption"]) is bool({*of_a} & {*of_b})
+
+
+def test_load_that_the_shared_agents_cannot_carry_together_is_unstable_though_each_queue_alone_is_not():
+    everybody = [f"agent-{number:02}" for number in range(18)]
+    members = [agent(user, 0.05) for user in everybody]
+    b = Other("queue-b", volume(100, aht_s=180.0), dict.fromkeys(everybody, 0.0))
+    assert reported(told(100), members=members).outlook.shortfall == 0
+    found = reported(told(100), members=members, others=[b])
+    assert found.outlook.shortfall == pytest.approx(2.0, abs=1e-3)
+    assert found.document["verdict"] == "blocked"
+
+
+# ---- skills ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_coverage_of_a_skill_counts_agents_and_weight_and_names_whom_weight_is_lost_on():
+    members = [agent("a", skills=["Billing"]), agent("b"), agent("c", skills=["Billing"]), agent("d", active=False)]
+    weights = {"a": 0.5, "b": 0.25, "c": 0.25, "d": 0.0}
+    found = reported(Forecast(1.0, "plan"), members=members, values=weights, required_skills=["Billing"])
+    assert found.document["skills"]["Billing"] == {
+        "agents": pytest.approx(2 / 3),
+        "weight": pytest.approx(0.75),
+        "weight_without_skill": ["b"],
+    }
+
+
+def test_a_required_skill_narrows_the_queue_in_the_simulation():
+    members = [agent(user, skills=["Billing"] if number < 5 else []) for number, user in enumerate(AGENTS)]
+    found = reported(told(60), members=members, required_skills=["Billing"])
+    assert found.outlook.shortfall == pytest.approx(1.0, abs=1e-3), "6 erlangs for five agents"
+    rows = found.document["models"]["simulation"]["agents"]
+    assert {row["member"] for row in rows if row["share_after"]} == set(AGENTS[:5])
+
+
+# ---- the target ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "own", "expected"),
+    [
+        ({"service_level_target": 0.9, "answer_within_s": 10.0}, OWN, (0.9, 10.0, "forecast")),
+        ({"service_level_target": 0.9}, OWN, (0.9, 20.0, "queue")),
+        ({}, (0.7, 30.0), (0.7, 30.0, "queue")),
+        ({}, None, (*ASSUMED_TARGET, "assumed")),
+        ({"answer_within_s": 10.0}, None, (0.8, 10.0, "assumed")),
+    ],
+)
+def test_the_target_is_the_forecasts_else_the_queues_else_assumed(said, own, expected):
+    assert service_target(volume(10, **said), own, 0.1) == ServiceTarget(expected[0], expected[1], 0.1, expected[2])
+
+
+def test_the_same_plan_on_the_same_queue_has_the_same_projection():
+    assert reported(told(80)).document == reported(told(80)).document
+
+
+def test_nothing_offered_and_nobody_there_are_no_errors():
+    target_ = ServiceTarget(0.8, 20.0, 0.1, "queue")
+    empty = State(POOL, queue(), {})
+    assert outlook(volume(0), empty, empty, target_).compared is None
+    assert outlook(volume(10), empty, empty, target_).shortfall > 0
+    assert reported(told(0)).document["verdict"] == "pass"
+
+
+# ---- suggestions -----------------------------------------------------------------------------------------------------
+
+
+def test_each_objective_comes_first_and_every_candidate_is_a_valid_plans_weights():
+    members = [agent("a", skills=["Billing"]), agent("b"), agent("c", skills=["Billing"]), agent("d", active=False)]
+    asked = plan(member_weights={"a": 0.6, "b": 0.2, "d": 0.2}, required_skills=["Billing"])
+    first = {objective: next(candidates(asked, queue(*members), objective))[1] for objective in OBJECTIVES}
+    assert first["proportional"] == {"a": 0.75, "b": 0.25, "d": 0.0}
+    assert first["skill_coverage"] == {"a": 0.5, "b": 0.0, "c": 0.5, "d": 0.0}
+    assert first["equal_occupancy"] == pytest.approx({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3, "d": 0.0}, abs=1e-6)
+
+
+@settings(max_examples=60)
+@given(
+    st.dictionaries(st.sampled_from("abcdefg"), st.floats(0, 1), min_size=1),
+    st.lists(st.sampled_from("abcdefg"), unique=True),
+    st.sampled_from(OBJECTIVES),
+)
+def test_no_candidate_is_proposed_twice_or_sums_to_more_than_one(weights, skilled, objective):
+    members = [agent(user, skills=["S"] if user in skilled else []) for user in "abcde"]
+    asked = plan(member_weights=weights, required_skills=["S"], normalize=True)
+    found = [weights for _, weights in candidates(asked, queue(*members), objective)]
+    assert all(sum(each.values()) <= 1 + 1e-9 and any(each.values()) for each in found)
+    assert all(found.count(each) == 1 for each in found)
+
+
+def test_a_draft_may_leave_its_weights_out_and_names_an_objective():
+    text = '{"queue_id": "q", "overflow_threshold": 0.8, "utilization_target": 0.8, '
+    text += '"strategy_reference": "longest-available-agent", "objective": "skill_coverage"}'
+    draft, objective = draft_of(text)
+    assert (draft.member_weights, objective) == ({PLACEHOLDER: 0.0}, "skill_coverage")
+    with pytest.raises(RequestInvalid, match="objective is one of proportional, skill_coverage, equal_occupancy"):
+        draft_of(text.replace("skill_coverage", "fairness"))
+
+
+# ---- the queue at this moment ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_queue_that_cannot_be_observed_is_seen_by_its_members(monkeypatch, dry_run):
+    def observe(_queue_id):
+        raise GenesysUnavailable("Gone.")
+
+    asked = []
+    monkeypatch.setattr(planning, "analytics", lambda *_: asked.append("analytics") or SimpleNamespace(observe=observe))
+    seen = Planner(None, None, None).observed(plan(dry_run=dry_run), queue(agent("a"), agent("b", active=False)))
+    assert (seen.on_queue, seen.waiting, seen.source) == ({"ON_QUEUE": 1}, None, "members")
+    assert asked == ["analytics"] * dry_run, "a distribution sends no more requests for it"
+
+
+# ---- the effort ------------------------------------------------------------------------------------------------------
+
+
+def test_the_effort_counts_what_a_distribution_asks():
+    paced = effort(members=250, writes=60, sets_queue=True, requests_per_minute=300)
+    assert (paced["reads"], paced["writes"], paced["requests"]) == (8, 61, 70)
+    assert paced["seconds_at_the_budget"] == 14.0
+    assert 0.0003 < paced["dollars"] < 0.002
+    assert effort(members=3, writes=0, sets_queue=False, requests_per_minute=0)["requests"] == 4
