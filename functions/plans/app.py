@@ -1,7 +1,6 @@
 """Plans: the operators' door. Plans come in, distributions and baselines are shown, and states are put back."""
 
 import base64
-import json
 import time
 import uuid
 from datetime import UTC, datetime
@@ -45,7 +44,7 @@ from routing_weights.errors import (
     RoutingWeightsError,
 )
 from routing_weights.fields import DISTRIBUTION_ID, GenesysId
-from routing_weights.intake import accept, open_distribution
+from routing_weights.intake import accept, open_distribution, restoring
 from routing_weights.record import CLOSED, REALISED, REALISED_FIELDS, Record, timestamp
 from routing_weights.run import Origin, Run
 from routing_weights.settings import PlansSettings
@@ -210,14 +209,8 @@ def _restore(
     documents, trail = _trail(PlansSettings.load())
     if not trail.find(distribution_id):
         raise _no_such_distribution(distribution_id)
-    plan = documents.find(distribution_id, "plan")
-    if plan is None or documents.find(distribution_id, image) is None:
-        raise NotRestorable(f"Distribution {distribution_id} read nothing of its queue, so it has no state {image} it.")
     said = (options or RestoreOptions()).model_dump(exclude_defaults=True)
-    kept = {name: value for name, value in plan.items() if name not in RestoreOptions.model_fields}
-    return _submit(
-        json.dumps(kept | said | {"restores": {"distribution_id": distribution_id, "image": image}}), idempotency_key
-    )
+    return _submit(restoring(distribution_id, image, said, documents), idempotency_key)
 
 
 def _newest_completed(queue_id: str, trail: AuditTrail) -> str:

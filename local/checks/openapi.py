@@ -14,29 +14,24 @@ def main() -> None:
     sys.path.insert(0, str(ROOT / "layers" / "core"))
     from routing_weights.api import Draft, NewForecast, Suggestion  # noqa: PLC0415 - only now on the path
     from routing_weights.plan import Plan  # noqa: PLC0415
+    from routing_weights.scheduling import Schedule  # noqa: PLC0415
 
-    spec = importlib.util.spec_from_file_location("plans_app", ROOT / "functions" / "plans" / "app.py")
-    assert spec and spec.loader  # noqa: S101, PT018
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    document: dict[str, Any] = json.loads(
-        module.app.get_openapi_json_schema(
-            title="Routing Weights for Genesys Cloud",
-            version="1",
-            description="Every route needs a request signed for execute-api (IAM).",
-        )
-    )
+    document, of_schedules = _documented("plans"), _documented("schedules")
+    document["paths"] |= of_schedules["paths"]
+    document["components"]["schemas"] |= of_schedules["components"]["schemas"]
     # These bodies are read from their raw bytes, so that nothing is dropped, and Powertools does not know their models.
     schemas = document["components"]["schemas"]
     for path, method, model in (
         ("/plans", "post", Plan),
         ("/queues/{queue_id}/forecast", "put", NewForecast),
+        ("/schedules/{name}", "put", Schedule),
     ):
         document["paths"][path][method]["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}},
         }
-        schemas[model.__name__] = model.model_json_schema()
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     document["paths"]["/plans/suggest"] = {"post": _suggest(document["paths"]["/plans"]["post"]["responses"])}
     for own in (Draft, Suggestion):
         schema = own.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -51,6 +46,22 @@ def main() -> None:
     document["security"] = [{"iam": []}]
     json.dump(document, sys.stdout, indent=2, sort_keys=True)
     print()
+
+
+def _documented(folder: str) -> dict[str, Any]:
+    """A function's own routes, as Powertools knows them."""
+    spec = importlib.util.spec_from_file_location(f"{folder}_app", ROOT / "functions" / folder / "app.py")
+    assert spec and spec.loader  # noqa: S101, PT018
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    document: dict[str, Any] = json.loads(
+        module.app.get_openapi_json_schema(
+            title="Routing Weights for Genesys Cloud",
+            version="1",
+            description="Every route needs a request signed for execute-api (IAM).",
+        )
+    )
+    return document
 
 
 def _suggest(answers: dict[str, Any]) -> dict[str, Any]:

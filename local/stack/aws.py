@@ -20,7 +20,19 @@ from werkzeug.test import Client
 from local.stack import events, moto_seam
 from local.stack.errors import StackError
 from local.stack.lambdas import CREDENTIALS
-from local.stack.template import ACCOUNT, BUCKET, SECRET, STATE_MACHINE, TABLE, Function, Resource, Template, definition
+from local.stack.template import (
+    ACCOUNT,
+    BUCKET,
+    SCHEDULE_GROUP,
+    SECRET,
+    STATE_MACHINE,
+    TABLE,
+    Function,
+    Resource,
+    Template,
+    definition,
+)
+from local.stack.ticker import Clock, Ticker, wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +48,11 @@ _TABLE_PROPERTIES = (
 
 
 class Aws:
-    """Serve every service at one url. `secrets` are the values of secrets that have none in the template."""
+    """Serve every service at one url. Schedules fall due by `clock`."""
 
-    def __init__(self, served: Served, region: str, invoke: Callable[[str, bytes], Outcome]) -> None:
+    def __init__(
+        self, served: Served, region: str, invoke: Callable[[str, bytes], Outcome], clock: Clock = wall_clock
+    ) -> None:
         self.url = served.url
         self.region = region
         self.ids: dict[str, str] = {}
@@ -51,6 +65,7 @@ class Aws:
         self._rules: list[events.Rule] = []
         self._closing = threading.Event()
         self._tellers = ThreadPoolExecutor(2, "events")
+        self._ticker = Ticker(moto_seam.schedules, self._start, clock)
         moto_seam.install(served.port, invoke, self._ended)
         self._app = DomainDispatcherApplication(create_backend_app)
         # It compares each request with the addresses of some hundred services: a third of the stack's processor time.
@@ -68,7 +83,10 @@ class Aws:
             return self._clients[service]
 
     def create(self, template: Template, path: Path, secrets: dict[str, str]) -> None:
-        """Create functions, tables, buckets, secrets and state machines; `ids` then has their names in snake case."""
+        """Create what the template declares; `ids` then has the names in snake case.
+
+        `secrets` are the values of secrets that have none in the template.
+        """
         self._rules = events.rules(template.resources)
         role = self._role()
         for function in template.functions:
@@ -84,12 +102,17 @@ class Aws:
                 self.client("secretsmanager").create_secret(
                     Name=name, **({} if value is None else {"SecretString": value})
                 )
+            elif resource.type == SCHEDULE_GROUP:
+                self.client("scheduler").create_schedule_group(Name=name)
             elif resource.type == STATE_MACHINE:
                 self._create_state_machine(resource, definition(resource, path), role)
             self.ids[re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", resource.logical_id).lower()] = name
+        if any(resource.type == SCHEDULE_GROUP for resource in template.resources):
+            self._ticker.begin()
 
     def close(self) -> None:
         self._closing.set()
+        self._ticker.close()
         moto_seam.abort_all()
         self._tellers.shutdown(cancel_futures=True)
         for client in self._clients.values():

@@ -23,6 +23,7 @@ from moto.core.config import default_user_config
 from moto.core.exceptions import JsonRESTError
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
+from moto.scheduler.models import scheduler_backends
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, ExecutionStatus, HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
@@ -97,6 +98,13 @@ def abort_all() -> None:
                 for execution in machine.executions:
                     if execution.exec_status == ExecutionStatus.RUNNING:
                         _stop_execution(backend, execution.exec_arn)
+
+
+def schedules() -> list[dict[str, Any]]:
+    """Every schedule of EventBridge Scheduler, as GetSchedule answers it but for its dates: epoch seconds."""
+    backends = [backend for by_region in scheduler_backends.values() for backend in list(by_region.values())]
+    groups = [group for backend in backends for group in list(backend.schedule_groups.values())]
+    return [schedule.to_dict() for group in groups for schedule in list(group.schedules.values())]
 
 
 _originals: dict[tuple[Any, str], Any] = {}

@@ -19,6 +19,7 @@ from local.stack import template as templates
 from local.stack.errors import StackError
 from local.stack.lambdas import CREDENTIALS, Lambdas, Outcome, check_platform
 from local.stack.serving import Served
+from local.stack.ticker import Clock, clock_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,8 +36,8 @@ class Stack:
 
     `environment` sets the template's parameters and the GENESYS_ variables (default: this process's). Port 0 is a
     free port. With neither GENESYS_BASE_URL nor GENESYS_REGION the simulator is started, and stopped, with the stack.
-    The functions' log goes to a temporary folder, or to `keep_logs`. Raises StackError for whatever its user can put
-    right.
+    Schedules fall due by `clock`, or by the one that SCHEDULE_CLOCK names. The functions' log goes to a temporary
+    folder, or to `keep_logs`. Raises StackError for whatever its user can put right.
     """
 
     api_url: str
@@ -55,6 +56,7 @@ class Stack:
         api_port: int = 0,
         aws_port: int = 0,
         keep_logs: Path | None = None,
+        clock: Clock | None = None,
         progress: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.path = template
@@ -62,6 +64,7 @@ class Stack:
         self.region = self.environment.get("AWS_REGION") or "us-east-1"
         self._ports = (api_port, aws_port)
         self._keep_logs = keep_logs
+        self._clock = clock or clock_of(self.environment.get("SCHEDULE_CLOCK", ""))
         self._progress = progress
         self._undo = ExitStack()
 
@@ -122,7 +125,7 @@ class Stack:
         self._progress("starting the functions' runtimes and the AWS services")
         with ThreadPoolExecutor(1) as beside:
             warm = beside.submit(self._lambdas.warm)
-            self._aws = Aws(aws, self.region, self._lambdas.invoke)
+            self._aws = Aws(aws, self.region, self._lambdas.invoke, self._clock)
             self._undo.callback(self._aws.close)
             self._aws.create(template, self.path, self._secrets(template))
             warm.result()

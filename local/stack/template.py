@@ -28,19 +28,22 @@ if TYPE_CHECKING:
 ACCOUNT = "123456789012"
 BUCKET = "AWS::S3::Bucket"
 FUNCTION = "AWS::Serverless::Function"
+SCHEDULE_GROUP = "AWS::Scheduler::ScheduleGroup"
 SECRET = "AWS::SecretsManager::Secret"  # noqa: S105  a type
 STATE_MACHINE = "AWS::Serverless::StateMachine"
 TABLE = "AWS::DynamoDB::Table"
 
 CUSTOM = "Custom::"
 
-_CREATED = {BUCKET, SECRET, STATE_MACHINE, TABLE}
+_CREATED = {BUCKET, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
 # Nothing on this machine depends on these. Any other type is reported as left out.
 _WITHOUT_EFFECT = {
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::IAM::Policy",
+    "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
+    "AWS::SQS::Queue",
     "AWS::Serverless::HttpApi",
     "AWS::Serverless::LayerVersion",
 }

@@ -86,4 +86,7 @@ def test_the_openapi_document_says_what_the_api_is():
         "/queues/{queue_id}/baselines",
         "/queues/{queue_id}/baselines/{name}",
         "/queues/{queue_id}/baselines/{name}/restore",
+        "/schedules",
+        "/schedules/{name}",
+        "/schedules/{name}/preview",
     }

@@ -42,6 +42,22 @@ ALLOWED = {
         "s3:GetObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
     },
+    "SchedulesFunction": {
+        **{
+            f"scheduler:{verb}Schedule": {"schedules of ScheduleGroup"}
+            for verb in ("Create", "Update", "Get", "Delete")
+        },
+        "scheduler:ListSchedules": {"*"},
+        "iam:PassRole": {"ScheduleRole"},
+        "dynamodb:GetItem": {"BaselinesTable"},
+        "s3:GetObject": {PLANS, OF_RUNS},
+        "s3:PutObject": {PLANS},
+        "s3:ListBucket": {BEFORE},
+    },
+    "ScheduleRole": {
+        "states:StartExecution": {"DistributeStateMachine"},
+        "sqs:SendMessage": {"ScheduleDeadLetters"},
+    },
     "SuggestFunction": TOKENS | BUDGET | {"dynamodb:GetItem": {"ForecastTable", "BudgetTable"}},
     "ValidateFunction": {
         "dynamodb:PutItem": {"AuditTable"},
@@ -156,12 +172,15 @@ def readable(resource):
     text = resource.get("Fn::Sub", "")
     if ":execution:" in text:
         return "executions of " + re.search(r":execution:\$\{(\w+)", text)[1]
+    if ":schedule/" in text:
+        return "schedules of " + re.fullmatch(r".*:schedule/\$\{(\w+)\}/\*", text)[1]
     (name,) = names_in(resource)
     return name + text.partition("}")[2]
 
 
 def statements(name):
-    for policy in RESOURCES[name]["Properties"].get("Policies", []):
+    for item in RESOURCES[name]["Properties"].get("Policies", []):
+        policy = item.get("PolicyDocument", item)  # of a role, or of a function
         assert policy["Version"] == "2012-10-17"
         yield from policy["Statement"]
 
@@ -233,7 +252,9 @@ def test_no_partition_region_or_account_is_written_down(literal):
         r"(?s)(  GenesysRegion:\n.*?AllowedValues:\n).*?(    Description:)", r"\1\2", TEXT
     )
     assert without_regions_of_genesys != TEXT
-    assert not re.search(literal, without_regions_of_genesys)
+    # A service principal has this name in every partition.
+    without_principals = without_regions_of_genesys.replace("Service: scheduler.amazonaws.com", "")
+    assert not re.search(literal, without_principals)
 
 
 def test_the_regions_are_those_whose_hosts_are_known():
@@ -255,7 +276,8 @@ def test_a_role_allows_what_its_function_does_and_nothing_else(name):
 
 def test_the_roles_above_are_all_there_are():
     assert {name for name, item in RESOURCES.items() if item.get("Properties", {}).get("Policies")} == ALLOWED.keys()
-    assert not of_type("AWS::IAM::Role") | of_type("AWS::IAM::ManagedPolicy")
+    assert of_type("AWS::IAM::Role").keys() == {"ScheduleRole"}
+    assert not of_type("AWS::IAM::ManagedPolicy")
     assert of_type("AWS::IAM::Policy").keys() == {"RecoverFunctionPolicy"}
 
 
@@ -275,9 +297,21 @@ def test_the_policy_that_would_go_in_a_circle_allows_executions_only():
     }
 
 
-def test_only_log_delivery_is_allowed_on_everything_and_says_why():
+def test_only_eventbridge_scheduler_may_take_the_role_of_the_schedules_and_only_for_their_group():
+    (trust,) = RESOURCES["ScheduleRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"] == {
+        "StringEquals": {
+            "aws:SourceAccount": {"Ref": "AWS::AccountId"},
+            "aws:SourceArn": {"Fn::GetAtt": ["ScheduleGroup", "Arn"]},
+        }
+    }
+
+
+def test_only_log_delivery_and_a_listing_are_allowed_on_everything_and_say_why():
     stars = {action for name in ALLOWED for action, where in allowed(name).items() if "*" in where}
-    assert stars == LOG_DELIVERY
+    assert stars == LOG_DELIVERY | {"scheduler:ListSchedules"}
+    assert re.search(r"# .* IAM cannot narrow it\.\n\s+- Effect: Allow\n\s+Action: scheduler:ListSchedules\n", TEXT)
     comments = re.findall(r"# (.*)\n\s+- Effect: Allow\n\s+Action:\n(?:\s+- logs:\w+\n)+\s+Resource: \"\*\"", TEXT)
     assert len(comments) == len(MACHINES)
     assert all("no resource-level permissions" in comment for comment in comments)
@@ -301,7 +335,7 @@ def test_every_route_needs_a_signed_request():
         for event in item["Properties"].get("Events", {}).values()
         if event["Type"] != "Schedule"
     ]
-    assert len(routes) == 13
+    assert len(routes) == 18
     assert all("Auth" not in route and list(names_in(route["ApiId"])) == ["Api"] for route in routes)
     assert not any("FunctionUrlConfig" in item["Properties"] for item in FUNCTIONS.values())
 
@@ -453,7 +487,10 @@ def test_an_alarm_says_what_happened_and_what_to_do(name):
 def test_every_way_to_fail_has_an_alarm():
     watched = set(re.findall(r"MetricName: (\w+)", TEXT))
     # What is aborted or times out is recovered: the alarms are for what that cannot mend.
-    assert watched == {"ExecutionsFailed", "RestorePartial", "RestoreFailed", "Errors"}
+    assert watched == {"ExecutionsFailed", "RestorePartial", "RestoreFailed", "Errors"} | {
+        "ApproximateNumberOfMessagesVisible"
+    }
+    assert "ScheduleDeadLetters" in set(names_in(RESOURCES["ScheduleDeadLettersAlarm"]))
     assert "SweepFunction" in str(RESOURCES["SweepFailsAlarm"]["Properties"]["Dimensions"])
     failures = [a for a in of_type("AWS::CloudWatch::Alarm").values() if "ExecutionsFailed" in str(a)]
     assert {name for alarm in failures for name in names_in(alarm)} == MACHINES.keys()

@@ -1,14 +1,11 @@
 """What the operators' API answers: models for the answers and for openapi.json, and how records become answers."""
 
 import math
-import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -20,7 +17,7 @@ from pydantic_core import ErrorDetails
 from routing_weights import strict_json
 from routing_weights.distribution import Status
 from routing_weights.errors import RequestInvalid, RoutingWeightsError
-from routing_weights.fields import DISTRIBUTION_ID, Line
+from routing_weights.fields import DISTRIBUTION_ID, Line, Moment
 from routing_weights.plan import Plan, VolumeForecast
 from routing_weights.projection import Volume
 from routing_weights.projection.calibration import (
@@ -39,14 +36,6 @@ from routing_weights.record import CLOSED, OPENED, Record, timestamp
 from routing_weights.store.forecasts import StoredForecast
 from routing_weights.strict_json import Problem, problem
 
-
-def _dated(value: Any) -> Any:
-    if isinstance(value, datetime) or (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value)):
-        return value
-    raise ValueError("not an RFC 3339 date and time such as 2026-01-31T08:00:00Z")
-
-
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_dated)]
 NOT_ALONE = "Another distribution was at work on the queue before the interval was over: its figures are of both."
 CANNOT_TELL = "Contract score has no figures of what happens in a queue, so nothing can be compared."
 DEFAULT_TTL_S, MAX_TTL_S = 86_400, 31 * 86_400

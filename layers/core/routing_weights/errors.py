@@ -91,6 +91,20 @@ class ForecastNotFound(RoutingWeightsError):
     title = "No such forecast"
 
 
+class ScheduleInvalid(RoutingWeightsError):
+    """The schedule, or its plan, breaks a rule. `details["errors"]` has each one: path, message, type."""
+
+    http_status = 422
+    title = "The schedule is not valid"
+
+
+class ScheduleNotFound(RoutingWeightsError):
+    """No schedule has this name."""
+
+    http_status = 404
+    title = "No such schedule"
+
+
 class NotRestorable(RoutingWeightsError):
     """The distribution has no state that could be put back: it never came so far, or it is another queue's."""
 

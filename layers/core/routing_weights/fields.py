@@ -1,8 +1,10 @@
 """Kinds of values that several models hold."""
 
-from typing import Annotated
+import re
+from datetime import datetime
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 GenesysId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$", strict=True)]
 """An id that is safe in a URL path: letters, digits, `-` and `_`, 1 to 64 of them."""
@@ -16,3 +18,13 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
 LINE = r"^[^\x00-\x1f\x7f]*$"
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=LINE, strict=True)]
 """Text without line breaks and control characters, 1 to 200 characters."""
+
+
+def _dated(value: Any) -> Any:
+    if isinstance(value, datetime) or (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value)):
+        return value
+    raise ValueError("not an RFC 3339 date and time such as 2026-01-31T08:00:00Z")
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_dated)]
+"""RFC 3339 with an offset; a number is no moment."""

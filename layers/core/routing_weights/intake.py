@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from routing_weights import strict_json
-from routing_weights.errors import PlanInvalid
+from routing_weights.errors import NotRestorable, PlanInvalid
 from routing_weights.plan import Plan, parse_plan, plan_invalid
 from routing_weights.record import opened, refused
 from routing_weights.run import Origin, Run
@@ -16,6 +16,8 @@ from routing_weights.store.audit import AuditTrail
 from routing_weights.store.documents import Documents
 from routing_weights.strict_json import problem
 
+OF_ONE_RUN = {"dry_run", "wait_for_lock_s", "requested_by", "reason"}
+"""Fields of a plan that are not about its queue: who restores says them anew."""
 _PLAN_REF = re.compile(r"plans/[0-9a-f]{64}\.json")
 _QUEUE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -41,6 +43,18 @@ def accept_input(run: Run, execution_input: Any, trail: AuditTrail, documents: D
         _record_refusal(run, None, invalid, trail)
         raise
     return accept(run.model_copy(update={"origin": origin}), text, trail)
+
+
+def restoring(distribution_id: str, image: str, said: dict[str, Any], documents: Documents) -> str:
+    """A distribution's plan again, as JSON text, as one that puts back the image before or after it.
+
+    `said` takes the place of what the plan says of its own run. Raises NotRestorable where there is no such image.
+    """
+    plan = documents.find(distribution_id, "plan")
+    if plan is None or documents.find(distribution_id, image) is None:
+        raise NotRestorable(f"Distribution {distribution_id} read nothing of its queue, so it has no state {image} it.")
+    kept = {name: value for name, value in plan.items() if name not in OF_ONE_RUN}
+    return json.dumps(kept | said | {"restores": {"distribution_id": distribution_id, "image": image}})
 
 
 def open_distribution(run: Run, plan: Plan, trail: AuditTrail) -> None:

@@ -118,6 +118,14 @@ class PlansSettings(Audited):
     forecast_table: str
 
 
+class SchedulesSettings(Documented):
+    baselines_table: str
+    state_machine_arn: str
+    schedule_group: str
+    schedule_role_arn: str
+    schedule_dead_letters_arn: str
+
+
 class SkillSettings(Documented, GenesysCaller):
     skills_table: str
 

@@ -1,0 +1,141 @@
+"""Schedules: plans, and returns to baselines, that EventBridge Scheduler submits at their times."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+
+from routing_weights.api import moment
+from routing_weights.door import answers, body_of, caller_of, new_app
+from routing_weights.errors import BaselineNotFound
+from routing_weights.fields import GenesysId
+from routing_weights.intake import restoring
+from routing_weights.plan import Plan, parse_plan
+from routing_weights.record import timestamp
+from routing_weights.schedule_views import PreviewView, SchedulePage, ScheduleSummary, ScheduleView, run_view
+from routing_weights.scheduling import BaselineName, never_runs, next_runs, parse_schedule
+from routing_weights.settings import SchedulesSettings
+from routing_weights.store.baselines import BaselineStore
+from routing_weights.store.documents import Documents
+from routing_weights.store.schedules import Schedules, Stored
+
+logger = Logger()
+app = new_app(logger)
+
+Name = Annotated[GenesysId, Path(description="The schedule's name.")]
+Count = Annotated[int, Query(ge=1, le=100, description="How many runs.")]
+Since = Annotated[str, Query(alias="from", max_length=40, description="RFC 3339, UTC without an offset; now if empty.")]
+Limit = Annotated[int, Query(ge=1, le=50)]
+After = Annotated[str, Query(alias="next", max_length=2048, description="The `next` of the previous page.")]
+
+MEANINGS = {
+    HTTPStatus.NOT_FOUND: "There is no schedule, or no baseline, of this name",
+    HTTPStatus.CONFLICT: "The baseline has no state to put back",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The schedule, its plan or a parameter breaks a rule; `errors` has each one",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "A defect of this system",
+    HTTPStatus.SERVICE_UNAVAILABLE: "An AWS service did not answer; send the request again",
+}
+
+
+@app.put(
+    "/schedules/<name>",
+    summary="Create a schedule, or replace it",
+    description="The plan is validated at once, and again at every run. A baseline is put back as it is now.",
+    responses=answers(HTTPStatus.OK, ScheduleView, MEANINGS, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+)
+def put_schedule(name: Name) -> ScheduleView:
+    settings, now = SchedulesSettings.load(), datetime.now(UTC)
+    schedule = parse_schedule(name, body_of(app))
+    if not next_runs(schedule, now, 1):
+        raise never_runs(schedule)
+    plan = schedule.plan or _restoring(schedule.baseline, settings)
+    reference = Documents(settings.documents_bucket).keep_plan(plan)
+    return _view(_schedules(settings).put(schedule, reference, caller_of(app), now), settings)
+
+
+@app.get(
+    "/schedules",
+    summary="The schedules of this deployment",
+    responses=answers(HTTPStatus.OK, SchedulePage, MEANINGS),
+)
+def list_schedules(limit: Limit = 20, after: After = "") -> SchedulePage:
+    schedules = _schedules(SchedulesSettings.load())
+    names, token = schedules.page(limit, after or None)
+    return SchedulePage(items=[ScheduleSummary(**_said(schedules.get(name))) for name in names], next=token)
+
+
+@app.get(
+    "/schedules/<name>",
+    summary="One schedule",
+    responses=answers(HTTPStatus.OK, ScheduleView, MEANINGS, HTTPStatus.NOT_FOUND),
+)
+def get_schedule(name: Name) -> ScheduleView:
+    settings = SchedulesSettings.load()
+    return _view(_schedules(settings).get(name), settings)
+
+
+@app.delete(
+    "/schedules/<name>",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Delete a schedule",
+    description="A distribution that it has started goes on.",
+    responses=answers(HTTPStatus.NO_CONTENT, None, MEANINGS, HTTPStatus.NOT_FOUND),
+)
+def delete_schedule(name: Name) -> Response[None]:
+    _schedules(SchedulesSettings.load()).delete(name)
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+@app.get(
+    "/schedules/<name>/preview",
+    summary="The next runs of a schedule",
+    description="In local time and UTC; says where a change of the clock moves a run, or makes one of several.",
+    responses=answers(HTTPStatus.OK, PreviewView, MEANINGS, HTTPStatus.NOT_FOUND),
+)
+def preview_schedule(name: Name, count: Count = 10, since: Since = "") -> PreviewView:
+    stored = _schedules(SchedulesSettings.load()).get(name)
+    after = datetime.fromisoformat(moment("from", since, timestamp(datetime.now(UTC))))
+    return PreviewView(
+        name=name,
+        **stored.timing.model_dump(include={"expression", "time_zone", "window_minutes"}),
+        runs=[run_view(run) for run in next_runs(stored.timing, after, count)],
+    )
+
+
+def _schedules(settings: SchedulesSettings) -> Schedules:
+    return Schedules(
+        settings.schedule_group,
+        settings.state_machine_arn,
+        settings.schedule_role_arn,
+        settings.schedule_dead_letters_arn,
+    )
+
+
+def _restoring(baseline: BaselineName | None, settings: SchedulesSettings) -> Plan:
+    """The plan that puts a baseline back."""
+    assert baseline is not None  # noqa: S101  a schedule has one or the other
+    found = BaselineStore(settings.baselines_table).find(baseline.queue_id, baseline.name)
+    if found is None:
+        raise BaselineNotFound(f"Queue {baseline.queue_id} has no baseline {baseline.name}. Set it first.")
+    return parse_plan(restoring(found["distribution_id"], "after", {}, Documents(settings.documents_bucket)))
+
+
+def _view(stored: Stored, settings: SchedulesSettings) -> ScheduleView:
+    text = Documents(settings.documents_bucket).kept_plan(stored.plan_ref) if stored.plan_ref else None
+    return ScheduleView(**_said(stored), plan=json.loads(text) if text else None)
+
+
+def _said(stored: Stored) -> dict[str, Any]:
+    said = asdict(stored) | stored.timing.model_dump(mode="json")
+    following = next_runs(stored.timing, datetime.now(UTC), 1)
+    return said | {"next_run": following[0].at.isoformat() if following else None}
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    return app.resolve(event, context)

@@ -1,0 +1,140 @@
+"""Schedules in Amazon EventBridge Scheduler, in the deployment's own group. Nothing of them is kept elsewhere.
+
+A schedule starts the state machine with `{plan_ref, origin, schedule}`. The state machine reads the first two;
+`schedule` is what was asked for, so that it can be shown again.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from routing_weights.errors import ScheduleNotFound
+from routing_weights.record import timestamp
+from routing_weights.scheduling import Schedule, Timing, next_runs
+from routing_weights.store.aws import client, reported
+
+MOST_LATE_S = 900
+"""A run that could not be started for so long is not started any more: its message goes to the dead letters."""
+MOST_ATTEMPTS = 10
+_MISSING, _THERE = "ResourceNotFoundException", "ConflictException"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A schedule as it is in the group."""
+
+    name: str
+    timing: Timing
+    plan_ref: str | None
+    baseline: dict[str, str] | None
+    set_at: str
+    set_by: str | None
+
+
+@dataclass(frozen=True)
+class Schedules:
+    group: str
+    state_machine_arn: str
+    role_arn: str
+    dead_letters_arn: str
+
+    def put(self, schedule: Schedule, plan_ref: str, set_by: str, now: datetime) -> Stored:
+        """Create a schedule, or replace the one of its name as a whole."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        request = self._request(schedule, plan_ref, set_by, now)
+        for operation, otherwise in (
+            ("update_schedule", _MISSING),
+            ("create_schedule", _THERE),
+            ("update_schedule", ""),  # somebody else has created it meanwhile
+        ):
+            try:
+                with reported("store the schedule", expected=(otherwise,)):
+                    getattr(client("scheduler"), operation)(**request)
+                break
+            except ClientError:
+                continue
+        return self.get(schedule.name)
+
+    def get(self, name: str) -> Stored:
+        """Raises ScheduleNotFound."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        try:
+            with reported("read the schedule", expected=(_MISSING,)):
+                found = client("scheduler").get_schedule(GroupName=self.group, Name=name)
+        except ClientError:
+            raise _no_such_schedule(name) from None
+        return _stored(found)
+
+    def delete(self, name: str) -> None:
+        """Raises ScheduleNotFound."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        try:
+            with reported("delete the schedule", expected=(_MISSING,)):
+                client("scheduler").delete_schedule(GroupName=self.group, Name=name)
+        except ClientError:
+            raise _no_such_schedule(name) from None
+
+    def page(self, limit: int, after: str | None) -> tuple[list[str], str | None]:
+        """Names of schedules, and what to send for those that follow."""
+        query = {"GroupName": self.group, "MaxResults": limit} | ({"NextToken": after} if after else {})
+        with reported("list the schedules"):
+            answer = client("scheduler").list_schedules(**query)
+        return [item["Name"] for item in answer["Schedules"]], answer.get("NextToken")
+
+    def _request(self, schedule: Schedule, plan_ref: str, set_by: str, now: datetime) -> dict[str, Any]:
+        asked = schedule.model_dump(mode="json", exclude={"name", "plan"}, exclude_none=True)
+        given = {
+            "plan_ref": plan_ref,
+            "origin": {"door": "schedule", "caller": schedule.name},
+            "schedule": asked | {"set_at": timestamp(now), "set_by": set_by},
+        }
+        window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": schedule.window_minutes}
+        return {
+            "GroupName": self.group,
+            "Name": schedule.name,
+            "ScheduleExpression": schedule.expression,
+            "ScheduleExpressionTimezone": schedule.time_zone,
+            "FlexibleTimeWindow": window if schedule.window_minutes else {"Mode": "OFF"},
+            "State": "ENABLED",
+            "Target": {
+                "Arn": self.state_machine_arn,
+                "RoleArn": self.role_arn,
+                "Input": json.dumps(given, sort_keys=True),
+                "DeadLetterConfig": {"Arn": self.dead_letters_arn},
+                "RetryPolicy": {"MaximumEventAgeInSeconds": MOST_LATE_S, "MaximumRetryAttempts": MOST_ATTEMPTS},
+            },
+            **_dates(schedule, now),
+        }
+
+
+def _dates(schedule: Schedule, now: datetime) -> dict[str, datetime]:
+    """Scheduler refuses a start that is over. A rate keeps its step by starting with its next run instead."""
+    dates = {"EndDate": schedule.end.astimezone(UTC)} if schedule.end else {}
+    if schedule.start and schedule.start > now:
+        dates["StartDate"] = schedule.start.astimezone(UTC)
+    elif schedule.expression.startswith("rate") and (runs := next_runs(schedule, now, 1)):
+        dates["StartDate"] = runs[0].at.astimezone(UTC)
+    return dates
+
+
+def _stored(found: dict[str, Any]) -> Stored:
+    given = json.loads(found["Target"].get("Input") or "{}")
+    asked = dict(given.get("schedule") or {})
+    set_at, set_by = asked.pop("set_at", ""), asked.pop("set_by", "")
+    baseline = asked.pop("baseline", None)
+    return Stored(
+        name=found["Name"],
+        timing=Timing.model_validate(asked),
+        plan_ref=given.get("plan_ref"),
+        baseline=baseline,
+        set_at=set_at,
+        set_by=set_by or None,
+    )
+
+
+def _no_such_schedule(name: str) -> ScheduleNotFound:
+    return ScheduleNotFound(f"There is no schedule {name}. Look it up with GET /schedules.")

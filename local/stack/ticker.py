@@ -1,0 +1,118 @@
+"""EventBridge Scheduler's clock: moto keeps schedules, and starts none of them.
+
+A schedule is started at the times that its preview gives, once for each, without the delay that a flexible window
+allows. A time that has passed before the stack was up, or before the schedule was there, is not made up for.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local.stack.errors import StackError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Clock = Callable[[], datetime]
+
+_LAYER = str(Path(__file__).resolve().parents[2] / "layers" / "core")
+_PAUSE_S = 0.2
+_MOST_AT_ONCE = 1_000
+
+
+def wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def clock_of(text: str) -> Clock:
+    """Read SCHEDULE_CLOCK: nothing is the wall clock, `x60` one that is 60 times as fast, else a file with the time.
+
+    The file holds an RFC 3339 time with its offset, and may be written anew at any time. Raises StackError.
+    """
+    if not text:
+        return wall_clock
+    begun = wall_clock()
+    if match := re.fullmatch(r"x([1-9][0-9]{0,4})", text):
+        factor = int(match[1])
+        return lambda: begun + factor * (wall_clock() - begun)
+    path = Path(text)
+
+    def written() -> datetime:
+        moment = datetime.fromisoformat(path.read_text(encoding="utf-8").strip())
+        if moment.tzinfo is None:
+            raise ValueError("no offset")
+        return moment.astimezone(UTC)
+
+    try:
+        written()
+    except (OSError, ValueError) as error:
+        raise StackError("SCHEDULE_CLOCK must be x and a factor, or a file with an RFC 3339 time") from error
+    return written
+
+
+class Ticker:
+    """Start the schedules that fall due.
+
+    `schedules` gives them as GetSchedule would, `start` takes a state machine and its input.
+    """
+
+    def __init__(
+        self, schedules: Callable[[], list[dict[str, Any]]], start: Callable[[str, str], None], clock: Clock
+    ) -> None:
+        if _LAYER not in sys.path:
+            sys.path.append(_LAYER)  # the rule is the one of the previews
+        self._schedules, self._start, self._clock = schedules, start, clock
+        self._reached = clock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def tick(self) -> None:
+        """Start what has fallen due since the last tick. A clock that goes back starts nothing twice."""
+        try:
+            now = self._clock()
+        except (OSError, ValueError):  # its file is being written
+            return
+        if now <= self._reached:
+            return
+        since, self._reached = self._reached, now
+        for schedule in self._schedules():
+            for _ in range(_due(schedule, since, now)):
+                self._start(schedule["Target"]["Arn"], schedule["Target"]["Input"])
+
+    def _run(self) -> None:
+        while not self._closing.wait(_PAUSE_S):
+            self.tick()
+
+
+def _due(schedule: Mapping[str, Any], since: datetime, now: datetime) -> int:
+    """How often a schedule is to be started for the time after `since`, up to `now`."""
+    from routing_weights.scheduling import Timing, next_runs  # noqa: PLC0415 - only now on the path
+
+    try:
+        timing = Timing(
+            expression=schedule["ScheduleExpression"],
+            time_zone=schedule["ScheduleExpressionTimezone"],
+            start=_moment(schedule["StartDate"]),
+            end=_moment(schedule["EndDate"]),
+        )
+    except ValueError:  # one that did not come through the API
+        return 0
+    return sum(run.at <= now for run in next_runs(timing, since, _MOST_AT_ONCE))
+
+
+def _moment(epoch_s: float | None) -> datetime | None:
+    return None if epoch_s is None else datetime.fromtimestamp(epoch_s, UTC)

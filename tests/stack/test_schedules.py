@@ -1,0 +1,264 @@
+"""The schedules' door: what is put there runs at its time, once, by a clock that the test holds."""
+
+import itertools
+import json
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from local.genesys import GenesysSimulator
+from local.stack import StackError
+from local.stack.ticker import Ticker, clock_of
+from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, ROOT, WEIGHTS, World, a_plan, served_stack, until
+
+BERLIN = ZoneInfo("Europe/Berlin")
+NOON = datetime(2030, 3, 28, 12, tzinfo=BERLIN)
+YEARS = itertools.count(2030)
+DAILY = "cron(30 2 * * ? *)"
+
+
+class Timed(World):
+    """A world whose schedules fall due by a file."""
+
+    def turn(self, moment):
+        """Set the clock; a reader never sees half of it."""
+        new = self.clock.with_suffix(".new")
+        new.write_text(moment.isoformat())
+        new.replace(self.clock)
+
+    def call(self, method, path, body=None, **query):
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        return self.http.request(method, f"{self.api_url}/schedules{path}", data=data, params=query, timeout=60)
+
+    def distributions(self, queue):
+        return self.get(f"/queues/{queue}/distributions").json()["items"]
+
+    def ended(self, queue, count):
+        """The queue's distributions, newest first, once there are so many and all are over."""
+
+        def over():
+            found = self.distributions(queue)
+            return found if len(found) >= count and all(item["terminal"] for item in found) else None
+
+        found = until(over)
+        assert len(found) == count
+        return found
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("timed")
+    clock = folder / "clock"
+    clock.write_text((NOON - timedelta(days=1)).isoformat())
+    with (
+        GenesysSimulator(contract="score", client_id=CLIENT_ID, client_secret=CLIENT_SECRET) as sim,
+        served_stack(folder, sim.url, "score", SCHEDULE_CLOCK=str(clock)) as ready,
+    ):
+        world = Timed(ready, sim)
+        world.clock = clock
+        yield world
+        world.close()
+
+
+def noon_before_a_change(year):
+    """Three days before clocks go forward in Berlin, on the last Sunday of March."""
+    end = datetime(year, 3, 31, 12, tzinfo=BERLIN)
+    return end - timedelta(days=end.isoweekday() % 7 + 3)
+
+
+@pytest.fixture
+def daily(timed):
+    """A queue, and a schedule of a plan for it at half past two in Berlin.
+
+    The clock is at `timed.noon`, in a year of the test's own, since it only goes on; a run shows that it is there.
+    """
+    timed.noon = noon_before_a_change(next(YEARS))
+    probe = timed.queue()
+    at = f"at({timed.noon - timedelta(minutes=1):%Y-%m-%dT%H:%M:%S})"
+    plan = a_plan(probe, dry_run=True)
+    answer = timed.call("PUT", "/probe", {"expression": at, "time_zone": "Europe/Berlin", "plan": plan})
+    assert answer.status_code == 200, answer.text
+    timed.turn(timed.noon)
+    assert timed.ended(probe, 1)[0]["status"] == "dry_run"
+    assert timed.call("DELETE", "/probe").status_code == 204
+    queue = timed.queue()
+    yield queue, {"expression": DAILY, "time_zone": "Europe/Berlin", "plan": a_plan(queue)}
+    for item in timed.call("GET", "").json()["items"]:
+        assert timed.call("DELETE", f"/{item['name']}").status_code == 204
+
+
+def refused(answer, status):
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    return {error["path"]: error["message"] for error in answer.json()["errors"]}
+
+
+def test_a_schedule_is_put_shown_previewed_and_run_once(timed, daily):
+    queue, body = daily
+    answer = timed.call("PUT", "/early", body | {"window_minutes": 5})
+    assert answer.status_code == 200, answer.text
+    shown = answer.json()
+    assert {name: shown[name] for name in ("name", "expression", "time_zone", "window_minutes")} == {
+        "name": "early", "expression": DAILY, "time_zone": "Europe/Berlin", "window_minutes": 5,
+    }  # fmt: skip
+    assert shown["plan"]["member_weights"] == WEIGHTS
+    assert shown["next_run"]
+    assert timed.call("GET", "/early").json() == shown
+    assert [item["name"] for item in timed.call("GET", "").json()["items"]] == ["early"]
+
+    days = [f"{timed.noon + timedelta(days=n):%Y-%m-%d}" for n in range(5)]
+    preview = timed.call("GET", "/early/preview", count=4, **{"from": timed.noon.isoformat()}).json()
+    assert [run["local"] for run in preview["runs"]] == [
+        f"{days[1]}T02:30:00+01:00",
+        f"{days[2]}T02:30:00+01:00",
+        f"{days[3]}T03:00:00+02:00",
+        f"{days[4]}T02:30:00+02:00",
+    ]
+    assert [run["moved_from"] for run in preview["runs"]] == [[], [], [f"{days[3]}T02:30:00"], []]
+    assert "skips 02:30" in preview["runs"][2]["clock_change"]
+
+    timed.turn(datetime.fromisoformat(f"{days[1]}T02:30:10+01:00"))
+    (run,) = timed.ended(queue, 1)
+    assert run["status"] == "completed"
+    assert (run["door"], timed.distribution(run["distribution_id"])["caller"]) == ("schedule", "early")
+    assert timed.held(queue)["scores"] == WEIGHTS
+    timed.turn(datetime.fromisoformat(f"{days[1]}T02:30:50+01:00"))
+    timed.turn(datetime.fromisoformat(f"{days[3]}T12:00:00+02:00"))  # two more, one of them moved out of the gap
+    assert {run["status"] for run in timed.ended(queue, 3)} == {"completed"}
+
+
+def test_a_second_put_replaces_and_a_delete_stops(timed, daily):
+    queue, body = daily
+    other, once = timed.queue(), f"at({timed.noon + timedelta(days=1):%Y-%m-%d}T02:30:00)"
+    assert timed.call("PUT", "/shift", body).status_code == 200
+    replaced = timed.call("PUT", "/shift", body | {"expression": once, "plan": a_plan(other)})
+    assert replaced.status_code == 200
+    assert replaced.json()["expression"] == once
+    assert timed.call("PUT", "/gone", body | {"plan": a_plan(queue)}).status_code == 200
+    assert timed.call("DELETE", "/gone").status_code == 204
+    timed.turn(timed.noon + timedelta(days=2))
+    assert len(timed.ended(other, 1)) == 1
+    assert timed.distributions(queue) == []
+    for method, path in (("GET", "/gone"), ("DELETE", "/gone"), ("GET", "/gone/preview")):
+        assert timed.call(method, path).json()["type"] == "/problems/schedule-not-found"
+
+
+def test_a_schedule_goes_to_a_target_with_retries_and_dead_letters(timed, daily):
+    _, body = daily
+    timed.call("PUT", "/early", body | {"end": "2131-01-01T00:00:00Z"})
+    kept = timed.client("scheduler").get_schedule(GroupName="ScheduleGroup", Name="early")
+    target = kept["Target"]
+    assert target["Arn"] == timed.ready["state_machine_arn"]
+    assert target["RoleArn"].endswith("ScheduleRole")
+    assert target["DeadLetterConfig"]["Arn"].endswith("ScheduleDeadLetters")
+    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 900, "MaximumRetryAttempts": 10}
+    assert kept["EndDate"].isoformat() == "2131-01-01T00:00:00+00:00"
+
+
+def test_a_rate_whose_start_is_over_goes_on_in_its_step(timed, daily):
+    queue, body = daily
+    hourly = body | {"expression": "rate(1 hour)", "start": "2026-01-01T00:20:00Z"}
+    shown = timed.call("PUT", "/hourly", hourly).json()
+    assert (shown["start"], shown["next_run"][14:16]) == ("2026-01-01T00:20:00Z", "20")
+    assert timed.call("PUT", "/hourly", hourly).status_code == 200
+    timed.turn(timed.noon + timedelta(minutes=30))
+    assert len(timed.ended(queue, 1)) == 1
+
+
+def test_a_baseline_is_put_back(timed, daily):
+    queue, body = daily
+    first = timed.run(a_plan(queue)).start("api").ends("completed").distribution_id
+    back = {"expression": DAILY, "baseline": {"queue_id": queue, "name": "normal"}}
+    missing = timed.call("PUT", "/back", back)
+    assert (missing.status_code, missing.json()["type"]) == (404, "/problems/baseline-not-found")
+    set_to = timed.http.put(f"{timed.api_url}/queues/{queue}/baselines/normal", json={}, timeout=60)
+    assert set_to.status_code == 200
+    shown = timed.call("PUT", "/back", back).json()
+    assert shown["baseline"] == back["baseline"]
+    assert shown["plan"]["restores"] == {"distribution_id": first, "image": "after"}
+    timed.run(body["plan"] | {"member_weights": {"agent-001": 0.1}}).start("api").ends("completed")
+    timed.turn(timed.noon + timedelta(days=1))
+    assert timed.ended(queue, 3)[0]["status"] == "completed"
+    assert timed.held(queue)["scores"] == WEIGHTS
+
+
+def test_a_schedule_is_refused_with_every_problem_and_nothing_is_stored(timed, daily):
+    _, body = daily
+    wrong = body | {"expression": "cron(60 25 * * * *)", "time_zone": "Europe/Atlantis", "until": "18:00"}
+    wrong["plan"] = body["plan"] | {"overflow_threshold": 2, "colour": "red"}
+    answer = timed.call("PUT", "/wrong", wrong)
+    assert answer.json()["error_count"] == 7
+    assert refused(answer, 422).keys() == {
+        *("expression", "time_zone", "until", "plan.overflow_threshold", "plan.colour"),
+    }
+    never = refused(timed.call("PUT", "/wrong", body | {"expression": "cron(0 0 31 2 ? *)"}), 422)
+    assert "no run from now on" in never["expression"]
+    assert refused(timed.call("PUT", "/a.b", body), 422).keys() == {"name"}
+    assert refused(timed.call("PUT", "/wrong", b"{"), 422).keys() == {""}
+    assert timed.call("GET", "").json() == {"items": [], "next": None}
+
+
+def test_a_preview_asks_for_a_number_of_runs_and_a_time(timed, daily):
+    _, body = daily
+    timed.call("PUT", "/early", body)
+    assert len(timed.call("GET", "/early/preview").json()["runs"]) == 10
+    assert refused(timed.call("GET", "/early/preview", count=101), 422).keys() == {"count"}
+    assert refused(timed.call("GET", "/early/preview", **{"from": "soon"}), 422).keys() == {"from"}
+
+
+def test_the_list_is_read_page_by_page(timed, daily):
+    _, body = daily
+    for name in ("a", "b", "c"):
+        timed.call("PUT", f"/{name}", body)
+    first = timed.call("GET", "", limit=2).json()
+    rest = timed.call("GET", "", limit=2, next=first["next"]).json()
+    assert (len(first["items"]), len(rest["items"]), rest["next"]) == (2, 1, None)
+    assert {item["name"] for item in first["items"] + rest["items"]} == {"a", "b", "c"}
+
+
+@pytest.mark.usefixtures("daily")
+@pytest.mark.parametrize("sample", ["schedule.json", "schedule-baseline.json"])
+def test_a_sample_is_a_schedule(timed, sample):
+    timed.sim.put_queue("queue-001", agents=12)
+    timed.run(a_plan("queue-001")).start("api").ends("completed")
+    timed.http.put(f"{timed.api_url}/queues/queue-001/baselines/normal", json={}, timeout=60)
+    answer = timed.call("PUT", "/sample", (ROOT / "events" / sample).read_bytes())
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["plan"]["queue_id"] == "queue-001"
+
+
+# ---- the clock -------------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_is_the_wall_a_factor_or_a_file(tmp_path):
+    file = tmp_path / "clock"
+    file.write_text("2030-03-28T12:00:00+01:00\n")
+    assert clock_of(str(file))() == NOON
+    fast, begun = clock_of("x1000"), clock_of("")()
+    until(lambda: fast() - begun > timedelta(seconds=20))
+    for wrong in ("x0", "60", str(tmp_path), str(tmp_path / "none")):
+        with pytest.raises(StackError, match="SCHEDULE_CLOCK"):
+            clock_of(wrong)
+    file.write_text("2030-03-28T12:00:00")
+    with pytest.raises(StackError, match="SCHEDULE_CLOCK"):
+        clock_of(str(file))
+
+
+def test_a_clock_that_goes_back_starts_nothing_twice():
+    schedule = {
+        "ScheduleExpression": "cron(* * * * ? *)", "ScheduleExpressionTimezone": "UTC", "StartDate": None,
+        "EndDate": None, "Target": {"Arn": "machine", "Input": "{}"},
+    }  # fmt: skip
+    times, started = iter([0, 1, 0, 1, 3]), []
+    ticker = Ticker(
+        lambda: [schedule, schedule | {"ScheduleExpression": "cron(nonsense)"}],
+        lambda arn, text: started.append((arn, text)),
+        lambda: NOON + timedelta(minutes=next(times)),
+    )
+    counts = []
+    for _ in range(4):
+        ticker.tick()
+        counts.append(len(started))
+    assert counts == [1, 1, 1, 3]
+    assert set(started) == {("machine", "{}")}
