@@ -1,6 +1,7 @@
 """Schedules: plans, and returns to baselines, that EventBridge Scheduler submits at their times."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -12,7 +13,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from routing_weights.api import moment
 from routing_weights.door import answers, body_of, caller_of, new_app
-from routing_weights.errors import BaselineNotFound
+from routing_weights.errors import BaselineNotFound, ScheduleNotFound
 from routing_weights.fields import GenesysId
 from routing_weights.intake import restoring
 from routing_weights.plan import Plan, parse_plan
@@ -66,7 +67,11 @@ def put_schedule(name: Name) -> ScheduleView:
 def list_schedules(limit: Limit = 20, after: After = "") -> SchedulePage:
     schedules = _schedules(SchedulesSettings.load())
     names, token = schedules.page(limit, after or None)
-    return SchedulePage(items=[ScheduleSummary(**_said(schedules.get(name))) for name in names], next=token)
+    items = []
+    for name in names:
+        with suppress(ScheduleNotFound):  # deleted meanwhile, or put by hand
+            items.append(ScheduleSummary(**_said(schedules.get(name))))
+    return SchedulePage(items=items, next=token)
 
 
 @app.get(
@@ -126,7 +131,7 @@ def _restoring(baseline: BaselineName | None, settings: SchedulesSettings) -> Pl
 
 
 def _view(stored: Stored, settings: SchedulesSettings) -> ScheduleView:
-    text = Documents(settings.documents_bucket).kept_plan(stored.plan_ref) if stored.plan_ref else None
+    text = Documents(settings.documents_bucket).kept_plan(stored.plan_ref)
     return ScheduleView(**_said(stored), plan=json.loads(text) if text else None)
 
 

@@ -26,7 +26,7 @@ class Stored:
 
     name: str
     timing: Timing
-    plan_ref: str | None
+    plan_ref: str
     baseline: dict[str, str] | None
     set_at: str
     set_by: str | None
@@ -58,7 +58,7 @@ class Schedules:
         return self.get(schedule.name)
 
     def get(self, name: str) -> Stored:
-        """Raises ScheduleNotFound."""
+        """Raises ScheduleNotFound, for one that did not come through this API too."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         try:
@@ -122,14 +122,18 @@ def _dates(schedule: Schedule, now: datetime) -> dict[str, datetime]:
 
 
 def _stored(found: dict[str, Any]) -> Stored:
-    given = json.loads(found["Target"].get("Input") or "{}")
-    asked = dict(given.get("schedule") or {})
-    set_at, set_by = asked.pop("set_at", ""), asked.pop("set_by", "")
-    baseline = asked.pop("baseline", None)
+    """A schedule that was put by hand, in the console, is not one that this API can show."""
+    try:
+        given = json.loads(found["Target"].get("Input") or "{}")
+        asked = dict(given["schedule"])
+        set_at, set_by, baseline = asked.pop("set_at"), asked.pop("set_by"), asked.pop("baseline", None)
+        timing = Timing.model_validate(asked)
+    except (ValueError, LookupError, TypeError):
+        raise _no_such_schedule(found["Name"]) from None
     return Stored(
         name=found["Name"],
-        timing=Timing.model_validate(asked),
-        plan_ref=given.get("plan_ref"),
+        timing=timing,
+        plan_ref=given["plan_ref"],
         baseline=baseline,
         set_at=set_at,
         set_by=set_by or None,

@@ -1,0 +1,109 @@
+"""Schedules in EventBridge Scheduler: what is sent there, and what happens when two hands are at work."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from routing_weights.api import RestoreOptions
+from routing_weights.errors import ScheduleNotFound, StoreUnavailable
+from routing_weights.intake import OF_ONE_RUN
+from routing_weights.scheduling import parse_schedule
+from routing_weights.store.schedules import Schedules
+from tests.unit.fakes import SMALLEST_PLAN
+
+NOW = datetime(2030, 5, 1, 8, 10, tzinfo=UTC)
+MACHINE, ROLE, LETTERS = (f"arn:aws:x:eu-central-1:123456789012:{name}" for name in ("machine", "role", "letters"))
+
+
+@pytest.fixture
+def schedules(aws):
+    aws("scheduler").create_schedule_group(Name="group")
+    return Schedules("group", MACHINE, ROLE, LETTERS)
+
+
+def schedule(**changes):
+    body = {"expression": "cron(0 8 * * ? *)", "time_zone": "Europe/Berlin", "plan": SMALLEST_PLAN, **changes}
+    return parse_schedule("early", json.dumps(body))
+
+
+def kept(aws):
+    return aws("scheduler").get_schedule(GroupName="group", Name="early")
+
+
+def test_what_was_asked_for_is_shown_again_and_the_state_machine_gets_a_reference(aws, schedules):
+    asked = schedule(start="2031-01-01T00:00:00+01:00", end="2032-01-01T00:00:00+01:00", window_minutes=15)
+    stored = schedules.put(asked, "plans/x.json", "arn:me", NOW)
+    assert stored == schedules.get("early")
+    assert stored.timing.model_dump() == asked.model_dump(exclude={"name", "plan", "baseline"})
+    assert (stored.plan_ref, stored.set_by, stored.set_at) == ("plans/x.json", "arn:me", "2030-05-01T08:10:00.000Z")
+    there = kept(aws)
+    given = json.loads(there["Target"]["Input"])
+    assert given["plan_ref"] == "plans/x.json"
+    assert given["origin"] == {"door": "schedule", "caller": "early"}
+    assert there["FlexibleTimeWindow"] == {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15}
+    assert (there["ScheduleExpressionTimezone"], there["State"]) == ("Europe/Berlin", "ENABLED")
+    assert there["StartDate"].astimezone(UTC) == asked.start
+    assert there["EndDate"].astimezone(UTC) == asked.end
+
+
+def test_a_start_that_is_over_is_not_sent_and_a_rate_goes_on_in_its_step(aws, schedules):
+    schedules.put(schedule(start="2030-01-01T00:00:00Z"), "plans/x.json", "", NOW)
+    assert kept(aws).get("StartDate") is None
+    schedules.put(schedule(expression="rate(2 hours)", start="2030-01-01T00:30:00Z"), "plans/x.json", "", NOW)
+    assert kept(aws)["StartDate"].astimezone(UTC) == datetime(2030, 5, 1, 8, 30, tzinfo=UTC)
+    assert schedules.get("early").timing.start == datetime(2030, 1, 1, 0, 30, tzinfo=UTC)
+
+
+def test_a_put_replaces_what_is_there_as_a_whole(aws, schedules):
+    schedules.put(schedule(end="2032-01-01T00:00:00Z", window_minutes=5), "plans/x.json", "", NOW)
+    schedules.put(schedule(expression="cron(0 9 * * ? *)"), "plans/y.json", "", NOW)
+    there = kept(aws)
+    assert there["ScheduleExpression"] == "cron(0 9 * * ? *)"
+    assert (there.get("EndDate"), there["FlexibleTimeWindow"]) == (None, {"Mode": "OFF"})
+    assert schedules.page(10, None) == (["early"], None)
+
+
+@pytest.mark.usefixtures("schedules")
+def test_one_that_somebody_else_creates_meanwhile_is_replaced(aws_answers):
+    schedules = Schedules("group", MACHINE, ROLE, LETTERS)
+    created = aws_answers("scheduler", "CreateSchedule", "ConflictException")
+    with pytest.raises(StoreUnavailable, match="ResourceNotFoundException"):  # and deleted again
+        schedules.put(schedule(), "plans/x.json", "", NOW)
+    assert len(created) == 1
+
+
+@pytest.mark.parametrize("operation", ["UpdateSchedule", "GetSchedule", "DeleteSchedule", "ListSchedules"])
+def test_a_service_that_does_not_do_it_is_named_as_such(schedules, aws_answers, operation):
+    aws_answers("scheduler", operation, "ThrottlingException")
+    calls = {
+        "UpdateSchedule": lambda: schedules.put(schedule(), "plans/x.json", "", NOW),
+        "GetSchedule": lambda: schedules.get("early"),
+        "DeleteSchedule": lambda: schedules.delete("early"),
+        "ListSchedules": lambda: schedules.page(10, None),
+    }
+    with pytest.raises(StoreUnavailable, match="ThrottlingException"):
+        calls[operation]()
+
+
+@pytest.mark.parametrize("text", ["", "5", "{}", "not JSON", '{"schedule": {"expression": "cron(x)"}}'])
+def test_one_that_did_not_come_through_the_api_is_not_shown(aws, schedules, text):
+    target = {"Arn": MACHINE, "RoleArn": ROLE} | ({"Input": text} if text else {})
+    aws("scheduler").create_schedule(
+        GroupName="group",
+        Name="early",
+        ScheduleExpression="rate(1 day)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target=target,
+    )
+    with pytest.raises(ScheduleNotFound):
+        schedules.get("early")
+    schedules.put(schedule(), "plans/x.json", "", NOW)
+    assert schedules.get("early").plan_ref == "plans/x.json"
+    schedules.delete("early")
+    with pytest.raises(ScheduleNotFound):
+        schedules.delete("early")
+
+
+def test_what_a_restore_says_anew_is_what_its_request_may_say():
+    assert RestoreOptions.model_fields.keys() == OF_ONE_RUN
