@@ -381,7 +381,7 @@ def served_stack(folder: Path, genesys_url: str, contract: str, **settings: str)
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(DEADLINE_S)
             finally:
                 process.kill()
                 process.communicate()

@@ -448,7 +448,9 @@ def test_the_console_and_the_api_leave_the_same_record(world, queue):
     }
     for name in ("opened", "record"):
         console, api = ({k: v for k, v in getattr(run, name).items() if k not in own} for run in runs)
+        moments = [(record.get("projection") or {}).get("observed", {}).pop("at", None) for record in (console, api)]
         assert console == api
+        assert (None in moments) is (name == "opened")
     assert [run.record["door"] for run in runs] == ["execution", "api"]
     assert runs[0].states == runs[1].states
 
@@ -524,6 +526,9 @@ def test_the_chart_of_a_projection_is_a_picture_that_says_its_inputs(platform_wo
     plan = json.loads((Path(ROOT) / "events" / "plan-forecast.json").read_text(encoding="utf-8"))
     found = ended(platform_world, platform_world.post(plan | {"dry_run": True}).json()["distribution_id"])
     assert found["projection"]["effort"]["requests"] >= 4
+    (change,) = found["projection"]["diff"]["members"]
+    assert (change["member"], change["value_before"], change["value_after"]) == ("agent-003", 1, 3)
+    assert (change["before"], change["after"]) == (0.4, pytest.approx(0.4 * 4 / 6))
     observed = found["projection"]["observed"]
     assert observed["source"] == "observations"
     assert sum(observed["on_queue"].values()) == found["projection"]["active_agents"]
@@ -532,6 +537,27 @@ def test_the_chart_of_a_projection_is_a_picture_that_says_its_inputs(platform_wo
     for said in ("queue-001", "Pass", "60", "AHT 180 s", "patience 120 s", "source: plan"):
         assert said in chart.text, said
     problem_of(platform_world.get("/distributions/nobody/projection.svg"), 404)
+
+
+def test_queues_that_share_agents_are_projected_together(platform_world):
+    for queue_id in ("queue-001", "queue-shared"):
+        platform_world.sim.put_queue(queue_id, agents=12)
+    plan = json.loads((Path(ROOT) / "events" / "plan-forecast.json").read_text(encoding="utf-8")) | {"dry_run": True}
+
+    def projected(**shared):
+        asked = plan | {"shared_with": [{"queue_id": "queue-shared", **shared}]}
+        return ended(platform_world, platform_world.post(asked).json()["distribution_id"])
+
+    alone = ended(platform_world, platform_world.post(plan).json()["distribution_id"])["projection"]
+    together = projected(forecast={"offered": 30, "aht_s": 180, "patience_s": 120, "answer_within_s": 20})["projection"]
+    levels = [one["models"]["simulation"]["after"]["service_level"] for one in (alone, together)]
+    assert levels[1]["high"] < levels[0]["low"]
+    assert "several queues" in together["models"]["simulation"]["assumption"]
+    too_much = projected(forecast={"offered": 80, "aht_s": 180})
+    assert too_much["status"] == "saturation_blocked"
+    assert "no assignment of them can carry it" in too_much["projection"]["reason"]
+    (error,) = projected()["errors"]
+    assert error["path"] == "shared_with.0.forecast"
 
 
 def test_a_suggested_plan_passes_when_it_is_posted_as_it_is(platform_world):

@@ -225,6 +225,7 @@ def test_a_gate_that_is_not_required_is_shown_and_decides_nothing(gate):
 def test_a_plan_that_gives_only_a_load_passes_or_is_blocked_by_the_ratio_alone(load, dry_run):
     found = reported(Forecast(load, "plan"), dry_run=dry_run, projected_load=load)
     assert found.document["verdict"] == found.saturation.verdict
+    assert found.document["reason"] == found.saturation.reason
     if found.saturation.verdict == "pass":
         found.raise_unless_passed()
     models = found.document["models"]

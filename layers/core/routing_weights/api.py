@@ -90,6 +90,29 @@ class ObservedView(BaseModel):
     source: str = Field(description="observations or members")
 
 
+class MemberDiff(BaseModel):
+    """What would be written for one member, in the order of the writes."""
+
+    member: str
+    before: float | None = Field(description="The weight that the value before stands for.")
+    after: float
+    value_before: int | float | bool | None = Field(description="On the wire.")
+    value_after: int | float | bool | None
+
+
+class SettingDiff(BaseModel):
+    setting: str
+    before: float | str | None
+    after: float | str | None
+
+
+class DiffView(BaseModel):
+    """What the plan changes, known before the first write; what was read back afterwards is in `changes`."""
+
+    settings: list[SettingDiff]
+    members: list[MemberDiff]
+
+
 class EffortView(BaseModel):
     """What the distribution asks of Genesys and of AWS, estimated before the first write."""
 
@@ -130,6 +153,7 @@ class ProjectionView(BaseModel):
     skills: dict[str, SkillView] = Field(default_factory=dict)
     effort: EffortView | None = None
     observed: ObservedView | None = None
+    diff: DiffView | None = None
     notes: list[str] = Field(default_factory=list, description="Which forecast sources were asked in vain, and why.")
 
 

@@ -118,10 +118,27 @@ class Planner:
         )
         found.document["observed"] = asdict(self.observed(plan, queue))
         changes = members_to_write(target, queue, raise_first=genesys.raise_first)
+        settings = settings_to_write(target, queue)
+        found.document["diff"] = {
+            "settings": [
+                {"setting": name, "before": queue.settings.get(name), "after": value}
+                for name, value in settings.items()
+            ],
+            "members": [
+                {
+                    "member": member.user_id,
+                    "before": member.weight,
+                    "after": target.weights[member.user_id],
+                    "value_before": member.value,
+                    "value_after": target.values[member.user_id],
+                }
+                for member in changes
+            ],
+        }
         found.document["effort"] = effort(
             members=len(queue.members),
             writes=math.ceil(len(changes) / genesys.per_write),
-            sets_queue=bool(settings_to_write(target, queue)),
+            sets_queue=bool(settings),
             requests_per_minute=self.settings.requests_per_minute * (1 - self.settings.reserved_for_others),
         )
         return found

@@ -113,8 +113,10 @@ def judge(
 
 def _once(reason: str, found: Outlook | None) -> str:
     """The reason with its advice at the end only, should several checks give the same."""
-    advice = _advice(found) if found else ""
-    return reason.replace(f" {advice}", "", reason.count(advice) - 1) if reason.count(advice) > 1 else reason
+    if found is None:
+        return reason
+    advice = f" {_advice(found)}"
+    return reason.replace(advice, "", max(0, reason.count(advice) - 1))
 
 
 def undecided(found: Outlook, required: AbstractSet[str]) -> bool:
