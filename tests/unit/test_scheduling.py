@@ -263,6 +263,15 @@ def test_runs_are_within_start_and_end():
     assert next_runs(timing("cron(0 8 * * ? *)", end=end), end, 10) == []
 
 
+@pytest.mark.parametrize("time_zone", ["Pacific/Apia", "America/New_York", "Etc/GMT-14", "Etc/GMT+12"])
+def test_the_ends_of_time_are_no_obstacle(time_zone):
+    daily = timing("cron(0 0 * * ? *)", time_zone)
+    for offset in ("+00:00", "+14:00", "-12:00"):
+        (run,) = next_runs(daily, datetime.fromisoformat(f"0001-01-01T00:00:00{offset}"), 1)
+        assert run.at.year in {1969, 1970}
+        assert next_runs(daily, datetime.fromisoformat(f"9999-12-31T23:59:00{offset}"), 1) == []
+
+
 def test_leap_days_are_found_and_a_count_is_kept():
     runs = next_runs(timing("cron(0 0 29 2 ? *)"), datetime(2026, 1, 1, tzinfo=UTC), 3)
     assert [run.at.year for run in runs] == [2028, 2032, 2036]
@@ -345,6 +354,7 @@ def test_a_name_that_is_no_time_zone_is_refused(name):
         ({"start": "2026-05-01"}, {"start"}),
         ({"start": "2026-05-01T00:00:00"}, {"start"}),
         ({"start": 5}, {"start"}),
+        ({"start": "0001-01-01T00:00:00+14:00", "end": "9999-12-31T23:59:59-12:00"}, {"start", "end"}),
         ({"start": "2026-05-02T00:00:00Z", "end": "2026-05-01T00:00:00Z"}, {"end"}),
         ({"expression": "rate(1 day)"}, {"start"}),
         ({"expression": "at(2026-05-01T00:00:00)", "end": "2026-05-01T00:00:00Z"}, {"end"}),

@@ -33,6 +33,8 @@ MONTHS = dict(
 DAYS = {name: number for number, name in enumerate(("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"), 1)}
 FIELDS = ("minutes", "hours", "day of month", "month", "day of week", "year")
 _UNITS = {"minute": MINUTE, "hour": timedelta(hours=1), "day": timedelta(days=1)}
+_FIRST, _LAST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 2, tzinfo=UTC)
+"""No expression has a run before or after."""
 _NOT_ZONES = re.compile(r"(posix|right)/|(posixrules|localtime|Factory)$")
 """Files beside the zones that are none, or count leap seconds."""
 UNTIL = "is not supported: add a second schedule that puts a baseline back at that time"
@@ -284,6 +286,8 @@ class Timing(BaseModel):
         if moment is None:
             if kind == "rate" and info.field_name == "start":
                 raise ValueError("a rate counts from start: send it")
+        elif not FIRST_YEAR < moment.year < LAST_YEAR:
+            raise ValueError(f"must be in the years {FIRST_YEAR + 1} to {LAST_YEAR - 1}")
         elif kind == "at":
             raise ValueError("at(...) is one time already: leave start and end out")
         elif info.field_name == "end" and (start := info.data.get("start")) and moment <= start:
@@ -411,6 +415,7 @@ def next_runs(schedule: Timing, after: datetime, count: int) -> list[NextRun]:
     there = zone(schedule.time_zone)
     assert parsed is not None  # noqa: S101  the model has checked both
     assert there is not None  # noqa: S101
+    after = min(max(after.replace(tzinfo=UTC) if after.year in {1, 9999} else after.astimezone(UTC), _FIRST), _LAST)
     if schedule.start is not None:
         after = max(after, schedule.start.astimezone(UTC) - timedelta(microseconds=1))
     if isinstance(parsed, Rate):
