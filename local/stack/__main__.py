@@ -21,6 +21,7 @@ variables of the stack:
   AWS_REGION             region (us-east-1)
   GENESYS_CLIENT_ID      the OAuth client (the simulator's demo client)
   GENESYS_CLIENT_SECRET  its secret
+  WEBHOOK_SECRET         what webhooks are signed with (none: all are refused)
   With neither GENESYS_BASE_URL nor GENESYS_REGION, the Genesys simulator is started and used. GENESYS_REGION with the
   client of your organisation runs the stack against the real one.
 
