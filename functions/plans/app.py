@@ -21,6 +21,8 @@ from routing_weights.api import (
     CalibrationPage,
     Distribution,
     DistributionPage,
+    DriftPage,
+    DriftView,
     ForecastView,
     NewBaseline,
     ProblemDetails,
@@ -51,6 +53,7 @@ from routing_weights.settings import PlansSettings
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.baselines import BaselineStore
 from routing_weights.store.documents import Documents
+from routing_weights.store.drift import DriftRecords
 from routing_weights.store.executions import Executions
 from routing_weights.store.forecasts import Forecasts
 from routing_weights.strict_json import problem
@@ -342,15 +345,41 @@ def get_calibration(
     return calibration_page(queue_id, completed, realised, token, datetime.now(UTC), can_tell=can_tell)
 
 
+@app.get(
+    "/queues/<queue_id>/drift",
+    summary="What others have changed in a queue since its last distribution",
+    description="Newest first; `from` and `to` are inclusive, and of the reading. An entry is a state of the queue, "
+    "which is recorded once for as long as it lasts. Nothing is repaired.",
+    responses=_answers(HTTPStatus.OK, DriftPage),
+)
+def list_drift(
+    queue_id: QueueId,
+    since: Since = "",
+    until: Until = "",
+    limit: Limit = 20,
+    after: After = "",
+) -> DriftPage:
+    begin, end = _range(since, until)
+    records, token = DriftRecords(PlansSettings.load().drift_table).of_queue(
+        queue_id, since=begin, until=end, limit=limit, after=after or None
+    )
+    return DriftPage(items=[DriftView.model_validate(record) for record in records], next=token)
+
+
 def _listed(
     trail: AuditTrail, queue_id: str, since: str, until: str, limit: int, after: str
 ) -> tuple[list[Record], str | None]:
+    begin, end = _range(since, until)
+    records, token = trail.of_queue(queue_id, since=begin, until=end, limit=limit, after=after or None)
+    return records, token
+
+
+def _range(since: str, until: str) -> tuple[str, str]:
     begin, end = moment("from", since, "0000"), moment("to", until, "9999")
     if begin > end:
         message = "later than `to`: swap the two"
         raise RequestInvalid(f"from: {message}", errors=[problem("from", message, "range_invalid")])
-    records, token = trail.of_queue(queue_id, since=begin, until=end, limit=limit, after=after or None)
-    return records, token
+    return begin, end
 
 
 # Powertools does not type this decorator.

@@ -23,6 +23,7 @@ variables of the stack:
   GENESYS_CLIENT_SECRET  its secret
   SCHEDULE_CLOCK         when schedules fall due: x60 for a clock 60 times as fast, or a file that holds the time
                          as RFC 3339 (the wall clock)
+  WEBHOOK_SECRET         what webhooks are signed with (none: all are refused)
   With neither GENESYS_BASE_URL nor GENESYS_REGION, the Genesys simulator is started and used. GENESYS_REGION with the
   client of your organisation runs the stack against the real one.
 

@@ -23,6 +23,7 @@ from local.stack.lambdas import CREDENTIALS
 from local.stack.template import (
     ACCOUNT,
     BUCKET,
+    QUEUE,
     SCHEDULE_GROUP,
     SECRET,
     STATE_MACHINE,
@@ -31,6 +32,7 @@ from local.stack.template import (
     Resource,
     Template,
     definition,
+    named_by,
 )
 from local.stack.ticker import Clock, Ticker, wall_clock
 
@@ -44,6 +46,10 @@ if TYPE_CHECKING:
 _TABLE_PROPERTIES = (
     *("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema"),
     *("LocalSecondaryIndexes", "ProvisionedThroughput"),
+)
+_QUEUE_PROPERTIES = (
+    *("DelaySeconds", "MaximumMessageSize", "MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds"),
+    *("SqsManagedSseEnabled", "VisibilityTimeout"),
 )
 
 
@@ -91,12 +97,15 @@ class Aws:
         role = self._role()
         for function in template.functions:
             self._create_function(function, role)
-        for resource in template.resources:
+        # A queue comes after the one that takes its dead letters.
+        for resource in sorted(template.resources, key=lambda item: "RedrivePolicy" in item.properties):
             name = resource.name
             if resource.type == TABLE:
                 self._create_table(resource)
             elif resource.type == BUCKET:
                 self._create_bucket(resource)
+            elif resource.type == QUEUE:
+                self._create_queue(resource)
             elif resource.type == SECRET:
                 value = secrets.get(resource.logical_id, resource.properties.get("SecretString"))
                 self.client("secretsmanager").create_secret(
@@ -168,6 +177,14 @@ class Aws:
         client.create_bucket(Bucket=bucket.name, **where)
         if versioning := bucket.properties.get("VersioningConfiguration"):
             client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration=versioning)
+
+    def _create_queue(self, queue: Resource) -> None:
+        attributes = {name: str(queue.properties[name]) for name in _QUEUE_PROPERTIES if name in queue.properties}
+        if redrive := queue.properties.get("RedrivePolicy"):
+            dead = named_by(redrive["deadLetterTargetArn"]).rpartition("/")[2]
+            arn = f"arn:aws:sqs:{self.region}:{ACCOUNT}:{dead}"
+            attributes["RedrivePolicy"] = json.dumps(redrive | {"deadLetterTargetArn": arn})
+        self.client("sqs").create_queue(QueueName=queue.logical_id, Attributes=attributes)
 
     def _create_state_machine(self, machine: Resource, text: str, role: str) -> None:
         client = self.client("stepfunctions")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 _SIMULATOR_S = 15.0
 _BASE_URL = "GenesysBaseUrl"
+_WEBHOOK_SECRET = "WebhookSecret"  # noqa: S105  a resource
 DEMO_CLIENT = {"client_id": "demo-client", "client_secret": "demo-client-secret"}
 """Known to everybody, so worth nothing: what the simulator expects unless it is told otherwise."""
 
@@ -115,6 +116,7 @@ class Stack:
         self._progress(f"reading {self.path.name}")
         from local.stack import gateway  # noqa: PLC0415  SAM CLI and moto take 2 s to import: a busy port is told before
         from local.stack.aws import Aws  # noqa: PLC0415
+        from local.stack.polling import Poller  # noqa: PLC0415
 
         template = templates.load(self.path, self.environment, self.region)
         for item in template.left_out:
@@ -129,6 +131,10 @@ class Stack:
             self._undo.callback(self._aws.close)
             self._aws.create(template, self.path, self._secrets(template))
             warm.result()
+        pollers = [Poller(self._aws.client("sqs"), one, self.region, self._lambdas.invoke) for one in template.mappings]
+        for poller in pollers:
+            self._undo.callback(poller.close)
+            poller.start()
         gateway.serve(template.api, api, self._lambdas.invoke)
         self.api_url, self.aws_endpoint_url = api.url, aws.url
         self.ids = self._aws.ids
@@ -153,21 +159,23 @@ class Stack:
         return folder
 
     def _secrets(self, template: templates.Template) -> dict[str, str]:
-        """Put the client credentials, which nobody commits, into the secret that has no value."""
+        """Put the client credentials, which nobody commits, into the secret that has no value; and WEBHOOK_SECRET."""
+        signed_with = self.environment.get("WEBHOOK_SECRET")
+        webhook = {_WEBHOOK_SECRET: json.dumps({"current": signed_with})} if signed_with else {}
         empty = [
             item.logical_id
             for item in template.resources
             if item.type == templates.SECRET and "SecretString" not in item.properties
         ]
         if not empty:
-            return {}
+            return webhook
         pair = {key: self.environment.get(f"GENESYS_{key.upper()}", "") for key in DEMO_CLIENT}
         if not all(pair.values()):
             self._progress(
                 "GENESYS_CLIENT_ID and GENESYS_CLIENT_SECRET are not both set: using the simulator's demo client"
             )
             pair = DEMO_CLIENT
-        return {name: json.dumps(pair) for name in empty}
+        return webhook | {name: json.dumps(pair) for name in empty}
 
     def _delete(self, custom: templates.Resource) -> None:
         """Do what CloudFormation does first when a deployment goes: have the function of a custom resource clean up."""

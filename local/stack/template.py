@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ACCOUNT = "123456789012"
 BUCKET = "AWS::S3::Bucket"
 FUNCTION = "AWS::Serverless::Function"
+MAPPING = "AWS::Lambda::EventSourceMapping"
+QUEUE = "AWS::SQS::Queue"
 SCHEDULE_GROUP = "AWS::Scheduler::ScheduleGroup"
 SECRET = "AWS::SecretsManager::Secret"  # noqa: S105  a type
 STATE_MACHINE = "AWS::Serverless::StateMachine"
@@ -35,7 +37,7 @@ TABLE = "AWS::DynamoDB::Table"
 
 CUSTOM = "Custom::"
 
-_CREATED = {BUCKET, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
+_CREATED = {BUCKET, QUEUE, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
 # Nothing on this machine depends on these. Any other type is reported as left out.
 _WITHOUT_EFFECT = {
     "AWS::CloudWatch::Alarm",
@@ -43,7 +45,6 @@ _WITHOUT_EFFECT = {
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
-    "AWS::SQS::Queue",
     "AWS::Serverless::HttpApi",
     "AWS::Serverless::LayerVersion",
 }
@@ -75,9 +76,20 @@ class Resource:
 
 
 @dataclass(frozen=True)
+class EventSource:
+    """A queue whose messages a function is given, in batches."""
+
+    queue: str
+    function: str
+    batch_size: int
+    reports_failures: bool
+
+
+@dataclass(frozen=True)
 class Template:
     functions: tuple[Function, ...]
     resources: tuple[Resource, ...]
+    mappings: tuple[EventSource, ...]
     custom: tuple[Resource, ...]
     left_out: tuple[str, ...]
     parameters: dict[str, str]
@@ -114,11 +126,12 @@ def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
     return Template(
         functions=tuple(_function(item, path.parent, reserved[item.name], region) for item in functions),
         resources=tuple(item for item in resources if item.type in _CREATED),
+        mappings=tuple(_event_source(item) for item in resources if item.type == MAPPING),
         custom=tuple(item for item in resources if item.type.startswith(CUSTOM)),
         left_out=tuple(
             f"{item.logical_id} ({item.type})"
             for item in resources
-            if item.type not in {FUNCTION, *_CREATED, *_WITHOUT_EFFECT} and not item.type.startswith(CUSTOM)
+            if item.type not in {FUNCTION, MAPPING, *_CREATED, *_WITHOUT_EFFECT} and not item.type.startswith(CUSTOM)
         ),
         parameters=parameters,
         api=api,
@@ -164,6 +177,8 @@ def _physical_ids(resources: dict[str, Any], region: str) -> dict[str, str]:
     for key, item in resources.items():
         if item["Type"] == BUCKET:
             names[key] = key.lower()
+        elif item["Type"] == QUEUE:
+            names[key] = f"https://sqs.{region}.amazonaws.com/{ACCOUNT}/{key}"
         elif item["Type"] == STATE_MACHINE:
             names[key] = f"arn:aws:states:{region}:{ACCOUNT}:stateMachine:{key}"
         elif item["Type"] == FUNCTION:
@@ -173,6 +188,21 @@ def _physical_ids(resources: dict[str, Any], region: str) -> dict[str, str]:
 
 def _function_arn(name: str, region: str) -> str:
     return f"arn:aws:lambda:{region}:{ACCOUNT}:function:{name}"
+
+
+def named_by(arn: str) -> str:
+    """The name in what SAM CLI makes of `!GetAtt X.Arn`: it takes everything for a function."""
+    return arn.partition(":function:")[2]
+
+
+def _event_source(mapping: Resource) -> EventSource:
+    properties = mapping.properties
+    return EventSource(
+        queue=named_by(properties["EventSourceArn"]),
+        function=named_by(properties["FunctionName"]).partition(":")[0],
+        batch_size=int(properties.get("BatchSize", 10)),
+        reports_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
+    )
 
 
 def _function(item: Any, folder: Path, reserved: int | None, region: str) -> Function:

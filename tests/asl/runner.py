@@ -30,6 +30,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
+WEBHOOK_SECRET = "a-secret-of-webhooks"
 CLIENT_ID, CLIENT_SECRET = "test-client", "a-secret-that-nobody-may-see"
 MAX_RETRY_AFTER_S, VERIFY_TIMEOUT_S = 1, 2
 SUCCESSFUL = {"completed", "dry_run"}
@@ -100,6 +101,7 @@ class World:
             "input": None,
             "target": "queue",
             "settle": True,
+            "Records": [],
         }
         client, payload = self.client("lambda"), json.dumps(event).encode()
         with ThreadPoolExecutor(len(FUNCTIONS)) as callers:
@@ -361,6 +363,7 @@ def served_stack(folder: Path, genesys_url: str, contract: str, **settings: str)
         "VERIFY_TIMEOUT_S": str(VERIFY_TIMEOUT_S),
         "REQUESTS_PER_MINUTE": "0",
         "LOG_LEVEL": "DEBUG",
+        "WEBHOOK_SECRET": WEBHOOK_SECRET,
         **settings,
     }
     said = folder / "stack.err"

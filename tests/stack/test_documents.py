@@ -82,6 +82,7 @@ def test_the_openapi_document_says_what_the_api_is():
         "/distributions/{distribution_id}/restore",
         "/queues/{queue_id}/distributions",
         "/queues/{queue_id}/calibration",
+        "/queues/{queue_id}/drift",
         "/queues/{queue_id}/forecast",
         "/queues/{queue_id}/baselines",
         "/queues/{queue_id}/baselines/{name}",

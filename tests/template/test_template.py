@@ -9,7 +9,9 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 from routing_weights import settings
+from routing_weights.genesys.connect import MAX_RUN_S
 from routing_weights.genesys.regions import DOMAINS
+from routing_weights.store.deliveries import FIRST_PAUSE_S, LONGEST_PAUSE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "template.yaml").read_text(encoding="utf-8")
@@ -34,7 +36,7 @@ ALLOWED = {
         "states:StartExecution": {"DistributeStateMachine"},
         "states:DescribeExecution": {"executions of DistributeStateMachine"},
         "dynamodb:PutItem": {"AuditTable", "BaselinesTable", "ForecastTable"},
-        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue", "BaselinesTable"},
+        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue", "BaselinesTable", "DriftTable"},
         "dynamodb:GetItem": {"BaselinesTable", "ForecastTable"},
         "dynamodb:DeleteItem": {"ForecastTable"},
         "dynamodb:BatchGetItem": {"AuditTable"},
@@ -59,6 +61,24 @@ ALLOWED = {
         "sqs:SendMessage": {"ScheduleDeadLetters"},
     },
     "SuggestFunction": TOKENS | BUDGET | {"dynamodb:GetItem": {"ForecastTable", "BudgetTable"}},
+    "WebhookFunction": {
+        "dynamodb:BatchGetItem": {"DeliveriesTable"},
+        "dynamodb:BatchWriteItem": {"DeliveriesTable"},
+        "sqs:SendMessage": {"WebhookQueue"},
+        "secretsmanager:GetSecretValue": {"WebhookSecret"},
+    },
+    "DriftFunction": TOKENS
+    | BUDGET
+    | {f"sqs:{action}": {"WebhookQueue"} for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")}
+    | {
+        "sqs:ChangeMessageVisibility": {"WebhookQueue"},
+        "dynamodb:PutItem": {"DriftTable"},
+        "dynamodb:BatchGetItem": {"AuditTable"},
+        "dynamodb:Query": {"AuditTable/index/by_queue"},
+        "dynamodb:GetItem": {"LocksTable", "BudgetTable"},
+        "s3:GetObject": {OF_RUNS},
+        "s3:ListBucket": {BEFORE},
+    },
     "ValidateFunction": {
         "dynamodb:PutItem": {"AuditTable"},
         "s3:GetObject": {PLANS},
@@ -237,7 +257,7 @@ def test_nothing_has_a_name_that_two_stacks_could_fight_over():
         (name, key): value
         for name, item in RESOURCES.items()
         for key, value in item.get("Properties", {}).items()
-        if key == "Name" or (key.endswith("Name") and key != "MetricName")
+        if key == "Name" or (key.endswith("Name") and key not in {"MetricName", "FunctionName"})
     }
     # The name of an inline policy is its role's own.
     assert named.pop(("RecoverFunctionPolicy", "PolicyName")) == "executions"
@@ -326,7 +346,7 @@ def test_two_refreshes_of_the_token_never_run_at_once():
     assert FUNCTIONS["TokenFunction"]["Properties"]["ReservedConcurrentExecutions"] == 1
 
 
-def test_every_route_needs_a_signed_request():
+def test_every_route_but_that_of_webhooks_needs_a_signed_request():
     auth = RESOURCES["Api"]["Properties"]["Auth"]
     assert (auth["EnableIamAuthorizer"], auth["DefaultAuthorizer"]) == (True, "AWS_IAM")
     routes = [
@@ -335,8 +355,14 @@ def test_every_route_needs_a_signed_request():
         for event in item["Properties"].get("Events", {}).values()
         if event["Type"] != "Schedule"
     ]
-    assert len(routes) == 18
-    assert all("Auth" not in route and list(names_in(route["ApiId"])) == ["Api"] for route in routes)
+    assert len(routes) == 20
+    assert all(list(names_in(route["ApiId"])) == ["Api"] for route in routes)
+    (public,) = (route for route in routes if "Auth" in route)
+    assert (public["Method"], public["Path"]) == ("POST", "/webhooks/genesys/callback")
+    assert public["Auth"] == {"Authorizer": "NONE"}
+    assert public in [event["Properties"] for event in FUNCTIONS["WebhookFunction"]["Properties"]["Events"].values()]
+    # What anybody may call has a throttle of its own, so that nobody can keep operators out with it.
+    assert RESOURCES["Api"]["Properties"]["RouteSettings"].keys() == {f"{public['Method']} {public['Path']}"}
     assert not any("FunctionUrlConfig" in item["Properties"] for item in FUNCTIONS.values())
 
 
@@ -479,7 +505,7 @@ def test_a_function_is_invoked_by_its_alias(name):
 @pytest.mark.parametrize("name", of_type("AWS::CloudWatch::Alarm"))
 def test_an_alarm_says_what_happened_and_what_to_do(name):
     what, _, then = RESOURCES[name]["Properties"]["AlarmDescription"].partition(". ")
-    assert what.startswith("A distribution ")
+    assert what.startswith(("A distribution ", "A webhook "))
     assert re.match(r"(Find|Read|Check|Compare|Send|Put|Look) ", then), then
     assert RESOURCES[name]["Properties"]["TreatMissingData"] == "notBreaching"
 
@@ -487,8 +513,9 @@ def test_an_alarm_says_what_happened_and_what_to_do(name):
 def test_every_way_to_fail_has_an_alarm():
     watched = set(re.findall(r"MetricName: (\w+)", TEXT))
     # What is aborted or times out is recovered: the alarms are for what that cannot mend.
-    assert watched == {"ExecutionsFailed", "RestorePartial", "RestoreFailed", "Errors"} | {
-        "ApproximateNumberOfMessagesVisible"
+    assert watched == {
+        *("ExecutionsFailed", "RestorePartial", "RestoreFailed", "Errors"),
+        "ApproximateNumberOfMessagesVisible",
     }
     assert "ScheduleDeadLetters" in set(names_in(RESOURCES["ScheduleDeadLettersAlarm"]))
     assert "SweepFunction" in str(RESOURCES["SweepFailsAlarm"]["Properties"]["Dimensions"])
@@ -508,7 +535,9 @@ def test_no_one_may_change_or_delete_an_audit_record():
     assert granted == {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:BatchGetItem"}
 
 
-@pytest.mark.parametrize("name", ["AuditTable", "ForecastTable", "SkillsTable", "BaselinesTable", "DocumentsBucket"])
+@pytest.mark.parametrize(
+    "name", ["AuditTable", "ForecastTable", "SkillsTable", "BaselinesTable", "DriftTable", "DocumentsBucket"]
+)
 def test_what_is_a_persons_data_is_kept_when_the_stack_goes(name):
     assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
@@ -528,6 +557,43 @@ def test_a_lock_does_not_expire():
 
 def test_a_forecast_expires_by_the_attribute_that_the_store_writes():
     ttl = RESOURCES["ForecastTable"]["Properties"]["TimeToLiveSpecification"]
+    assert ttl == {"AttributeName": "expires_at", "Enabled": True}
+
+
+# ---- webhooks --------------------------------------------------------------------------------------------------------
+
+
+def test_an_event_that_cannot_be_worked_off_ends_where_an_alarm_looks():
+    queue = RESOURCES["WebhookQueue"]["Properties"]
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["WebhookDeadLetters", "Arn"]}
+    dimensions = RESOURCES["WebhookDeadLettersAlarm"]["Properties"]["Dimensions"]
+    assert dimensions == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["WebhookDeadLetters", "QueueName"]}}]
+
+
+def test_an_event_is_tried_for_longer_than_a_distribution_may_hold_its_queue():
+    most = RESOURCES["WebhookQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+    pauses = [min(FIRST_PAUSE_S * 2**n, LONGEST_PAUSE_S) for n in range(most - 1)]
+    assert MAX_RUN_S < sum(pauses) < MAX_RUN_S * 1.25
+
+
+def test_a_message_is_not_handed_out_again_while_its_function_may_still_be_at_it():
+    timeout = FUNCTIONS["DriftFunction"]["Properties"]["Timeout"]
+    assert RESOURCES["WebhookQueue"]["Properties"]["VisibilityTimeout"] == 6 * timeout
+
+
+@pytest.mark.parametrize("name", of_type("AWS::SQS::Queue"))
+def test_what_waits_in_a_queue_is_encrypted(name):
+    assert RESOURCES[name]["Properties"]["SqsManagedSseEnabled"] is True
+
+
+def test_a_batch_fails_in_part_and_a_burst_leaves_genesys_to_distributions():
+    (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 2}
+
+
+def test_a_delivery_is_forgotten_by_the_attribute_that_the_store_writes():
+    ttl = RESOURCES["DeliveriesTable"]["Properties"]["TimeToLiveSpecification"]
     assert ttl == {"AttributeName": "expires_at", "Enabled": True}
 
 

@@ -7,6 +7,7 @@ from routing_weights.genesys.regions import DOMAINS
 from routing_weights.settings import (
     Audited,
     CalibrateSettings,
+    DriftSettings,
     Genesys,
     PatchSettings,
     PlansSettings,
@@ -17,6 +18,7 @@ from routing_weights.settings import (
     SweepSettings,
     TokenSettings,
     VerifySettings,
+    WebhookSettings,
 )
 
 ENVIRONMENT = {
@@ -26,7 +28,9 @@ ENVIRONMENT = {
     "CREDENTIALS_SECRET": "credentials",
     "ACTUATOR": "ring",
     "DEFAULT_PROJECTED_LOAD": "1.5",
+    "DELIVERIES_TABLE": "deliveries",
     "DOCUMENTS_BUCKET": "documents",
+    "DRIFT_TABLE": "drift",
     "FORECAST_MAX_AGE_S": "3600",
     "FORECAST_SOURCES": "plan,pushed,default",
     "FORECAST_TABLE": "forecasts",
@@ -47,12 +51,15 @@ ENVIRONMENT = {
     "TOKEN_FUNCTION": "token-function",
     "TOKEN_SECRET": "token",
     "VERIFY_TIMEOUT_S": "15",
+    "WEBHOOK_QUEUE": "https://sqs.example/queue",
+    "WEBHOOK_SECRET": "webhooks",
     "WFM_BUSINESS_UNIT": "unit-1",
 }
 PLATFORM = {"GENESYS_CONTRACT": "platform", "GENESYS_BASE_URL": "", "GENESYS_REGION": "eu-central-1"}
 ALL = [
     *(Audited, PatchSettings, PlansSettings, ProjectSettings, TokenSettings, VerifySettings),
     *(CalibrateSettings, RestoreSettings, RecoverSettings, SweepSettings),
+    *(DriftSettings, WebhookSettings),
 ]
 CALLERS = [model for model in ALL if issubclass(model, Genesys)]
 

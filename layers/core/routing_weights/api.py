@@ -348,6 +348,34 @@ class DistributionPage(BaseModel):
     next: str | None = Field(default=None, description="Send it as `next` to read on; null on the last page.")
 
 
+class DifferenceView(BaseModel):
+    """A member's value on the wire, or one of the queue's own settings."""
+
+    member: str | None = Field(default=None, description="The user id, where it is a member's value.")
+    setting: str | None = Field(default=None, description="The name, where it is a setting of the queue.")
+    expected: int | float | bool | str | None = Field(description="As the distribution applied it.")
+    held: int | float | bool | str | None = Field(description="As Genesys held it when it was read.")
+    missing: bool = Field(default=False, description="Whether the member was no longer in the queue.")
+
+
+class DriftView(BaseModel):
+    """A state of the queue that no distribution has made."""
+
+    at: str = Field(description="When the queue was read.")
+    distribution_id: str = Field(description="The last completed distribution: what it applied is expected.")
+    changed_by: str | None = Field(default=None, description="Who changed it, where Genesys tells.")
+    changed_at: str | None = Field(default=None, description="When, as Genesys writes it.")
+    differences: list[DifferenceView]
+    deliveries: list[str] = Field(description="The ids of the webhooks that led to it.")
+
+
+class DriftPage(BaseModel):
+    """What was changed in a queue by others than its distributions, newest first."""
+
+    items: list[DriftView]
+    next: str | None = Field(default=None, description="Send it as `next` to read on; null on the last page.")
+
+
 class MeasurementView(BaseModel):
     """What was projected for one completed distribution, and what then happened."""
 

@@ -112,6 +112,27 @@ class NotRestorable(RoutingWeightsError):
     title = "There is nothing to put back"
 
 
+class WebhookRefused(RoutingWeightsError):
+    """A webhook's signature or timestamp does not prove that it is its sender's, and of now."""
+
+    http_status = 401
+    title = "The webhook is not authentic"
+
+
+class WebhookTooLarge(RoutingWeightsError):
+    """A webhook's body is larger than any event is."""
+
+    http_status = 413
+    title = "The webhook is too large"
+
+
+class WebhookInvalid(RoutingWeightsError):
+    """A webhook is its sender's, and cannot be read."""
+
+    http_status = 422
+    title = "The webhook is not valid"
+
+
 class DistributionNotFound(RoutingWeightsError):
     """No distribution has this id."""
 

@@ -116,6 +116,19 @@ class PlansSettings(Audited):
     state_machine_arn: str
     baselines_table: str
     forecast_table: str
+    drift_table: str
+
+
+class WebhookSettings(Settings):
+    deliveries_table: str
+    webhook_queue: str
+    webhook_secret: str
+
+
+class DriftSettings(Audited, GenesysCaller):
+    drift_table: str
+    locks_table: str
+    webhook_queue: str
 
 
 class SchedulesSettings(Documented):

@@ -21,6 +21,14 @@ def held_by(table: str, queue_id: str, holder: str) -> dict[str, Any]:
     }
 
 
+def holder_of(table: str, queue_id: str) -> str | None:
+    """The execution that holds the lock, None where nobody does."""
+    with reported("read the lock of the queue"):
+        answer = client("dynamodb").get_item(TableName=table, Key={"queue_id": {"S": queue_id}}, ConsistentRead=True)
+    held: str | None = answer.get("Item", {}).get("holder", {}).get("S")
+    return held
+
+
 def fence(table: str, queue_id: str, holder: str, *, clock: Callable[[], float] = time.monotonic) -> Callable[[], None]:
     """A check that the lock is still `holder`'s.
 
@@ -33,11 +41,7 @@ def fence(table: str, queue_id: str, holder: str, *, clock: Callable[[], float] 
         asked_at = clock()
         if asked_at - seen_at < FENCE_HOLDS_S:
             return
-        with reported("read the lock of the queue"):
-            answer = client("dynamodb").get_item(
-                TableName=table, Key={"queue_id": {"S": queue_id}}, ConsistentRead=True
-            )
-        if answer.get("Item", {}).get("holder", {}).get("S") != holder:
+        if holder_of(table, queue_id) != holder:
             raise Interrupted("The lock of the queue is no longer this run's, so it writes no more.")
         seen_at = asked_at
 

@@ -1,8 +1,11 @@
-"""Secrets Manager: the client credentials and the token."""
+"""Secrets Manager: the client credentials, the token, and what webhooks are signed with."""
 
 import json
-from dataclasses import dataclass
-from typing import Any
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from routing_weights import errors
 from routing_weights.store.aws import client, reported
@@ -50,3 +53,25 @@ class TokenFunction:
         if answer.get("FunctionError"):
             error = json.loads(payload)
             raise errors.from_wire(str(error.get("errorType", "Lambda.Unknown")), str(error.get("errorMessage", "")))
+
+
+@dataclass
+class WebhookSecrets:
+    """The secrets that webhooks are signed with, read anew once they are `KEPT_S` old."""
+
+    KEPT_S: ClassVar[float] = 60.0
+
+    secret: JsonSecret
+    clock: Callable[[], float] = time.monotonic
+    _read_at: float = field(default=-math.inf, init=False)
+    _kept: tuple[str, ...] = field(default=(), init=False, repr=False)
+
+    def current(self) -> tuple[str, ...]:
+        """`current`, and while it rotates `previous`; empty where no value was ever put."""
+        now = self.clock()
+        if now - self._read_at >= self.KEPT_S:
+            held = self.secret.read()
+            found = (held.get("current"), held.get("previous"))
+            self._kept = tuple(value for value in found if isinstance(value, str) and value)
+            self._read_at = now
+        return self._kept

@@ -1,0 +1,63 @@
+"""Drift: works off the queue of events. Each leads to a look at its queue; what somebody else changed is recorded."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from routing_weights.errors import QueueBusy, QueueNotFound, RoutingWeightsError
+from routing_weights.genesys.connect import contract, has_time
+from routing_weights.settings import DriftSettings
+from routing_weights.store.audit import AuditTrail
+from routing_weights.store.deliveries import put_off
+from routing_weights.store.documents import Documents
+from routing_weights.store.drift import DriftRecords
+from routing_weights.watching import Watch
+from routing_weights.webhook import WebhookEvent
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """An SQS batch: the events of one queue are answered by one reading, and what fails comes back by itself."""
+    settings = DriftSettings.load()
+    trail = AuditTrail(settings.audit_table, Documents(settings.documents_bucket))
+    records = DriftRecords(settings.drift_table)
+    watch = Watch(trail, settings.locks_table, records, lambda run, plan: contract(settings, context, run, plan))
+    together: dict[str, list[dict[str, Any]]] = {}
+    failed: list[dict[str, Any]] = []
+    for message in event["Records"]:
+        try:
+            together.setdefault(_event(message).queue_id, []).append(message)
+        except ValueError:  # WebhookFunction writes no such message
+            logger.exception("A message is no event", message_id=message["messageId"])
+            failed.append(message)
+    for queue_id, messages in together.items():
+        if not has_time(context):
+            failed += messages
+            continue
+        try:
+            watch.look(queue_id, [_event(message) for message in messages], datetime.now(UTC))
+        except QueueBusy as busy:
+            logger.info("Looked at later", queue_id=queue_id, reason=busy.message)
+            failed += messages
+        except QueueNotFound:
+            logger.info("Genesys no longer has the queue", queue_id=queue_id)
+        except RoutingWeightsError as error:
+            logger.warning(
+                "The queue could not be compared",
+                queue_id=queue_id,
+                error_type=type(error).__name__,
+                reason=error.message,
+            )
+            failed += messages
+        except Exception:
+            logger.exception("Unexpected error", queue_id=queue_id)
+            failed += messages
+    put_off(settings.webhook_queue, failed)
+    return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in failed]}
+
+
+def _event(message: dict[str, Any]) -> WebhookEvent:
+    return WebhookEvent.model_validate_json(message["body"])

@@ -1,0 +1,84 @@
+"""Webhook: the public door. What proves to be our sender's is queued; of all else there is but a log line."""
+
+import base64
+import json
+import time
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from routing_weights.errors import RoutingWeightsError, StoreUnavailable
+from routing_weights.settings import WebhookSettings
+from routing_weights.store.deliveries import Deliveries
+from routing_weights.store.secrets import JsonSecret, WebhookSecrets
+from routing_weights.webhook import SIGNATURE, delivery_of, event_of, require_size, verify
+
+logger = Logger()
+
+
+@cache
+def _secrets(secret_id: str) -> WebhookSecrets:
+    return WebhookSecrets(JsonSecret(secret_id))
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """`POST /webhooks/genesys/callback`: 202 queued, 200 known already, else a problem and nothing queued."""
+    try:
+        return _take(event)
+    except RoutingWeightsError as error:
+        # Never the headers and the body: they are a stranger's, and may hold what is secret elsewhere.
+        logger.warning("Webhook refused", error_type=type(error).__name__, reason=error.message)
+        return _answer(error.http_status, "application/problem+json", _problem(error))
+    except Exception:
+        logger.exception("Unexpected error")
+        unexpected = RoutingWeightsError("Something unexpected went wrong; it is in the log. Send the webhook again.")
+        return _answer(unexpected.http_status, "application/problem+json", _problem(unexpected))
+
+
+def _take(event: dict[str, Any]) -> dict[str, Any]:
+    settings, now = WebhookSettings.load(), time.time()
+    headers, body = event.get("headers") or {}, _raw(event)
+    require_size(body)
+    secrets = _secrets(settings.webhook_secret).current()
+    if not secrets:
+        logger.error("WebhookSecret holds no secret: put {current: ...} into it. Until then every webhook is refused")
+    verify(headers, body, secrets, now)
+    delivery_id = delivery_of(headers)
+    # The id is not signed: the signature is a name of the delivery too, or a copy with another id would be new.
+    names = [f"id:{delivery_id}", headers[SIGNATURE]]
+    deliveries = Deliveries(settings.deliveries_table, settings.webhook_queue)
+    if deliveries.known(names, now):
+        return _accepted(HTTPStatus.OK, delivery_id, "known")
+    found = event_of(body, delivery_id)
+    # Queued first and noted then: whatever fails between the two, the event is not lost. Two copies that come at the
+    # same moment may both be queued; what they lead to is recorded once (store.drift).
+    deliveries.enqueue(found)
+    try:
+        deliveries.note(names, now)
+    except StoreUnavailable as error:
+        logger.warning("The delivery is queued and could not be noted", reason=error.message)
+    return _accepted(HTTPStatus.ACCEPTED, delivery_id, "queued")
+
+
+def _raw(event: dict[str, Any]) -> bytes:
+    """As it was sent: that is what was signed."""
+    body = event.get("body") or ""
+    return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
+
+
+def _accepted(status: HTTPStatus, delivery_id: str, what: str) -> dict[str, Any]:
+    return _answer(status, "application/json", {"delivery_id": delivery_id, "status": what})
+
+
+def _problem(error: RoutingWeightsError) -> dict[str, Any]:
+    """As `api.problem_of`, whose module is a third of this function's start."""
+    listed = {name: error.details[name] for name in ("errors", "error_count") if name in error.details}
+    said = {"type": error.problem_type(), "title": error.title, "status": error.http_status, "detail": error.message}
+    return said | listed
+
+
+def _answer(status: int, content_type: str, body: dict[str, Any]) -> dict[str, Any]:
+    return {"statusCode": int(status), "headers": {"Content-Type": content_type}, "body": json.dumps(body)}

@@ -1,0 +1,113 @@
+"""Drift on record, by queue and time, and beside it which state a queue was last seen in."""
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from routing_weights.errors import RequestInvalid, StoreUnavailable
+from routing_weights.record import Record
+from routing_weights.store.aws import client, reported
+from routing_weights.strict_json import problem
+
+STATE = "state"
+"""The item that holds the last seen state of a queue. It sorts after every time, so no listing meets it."""
+_FAILED = "ConditionalCheckFailed"
+
+
+@dataclass(frozen=True)
+class DriftRecords:
+    """DriftTable: `queue_id` and `record`, which is a time and a delivery, or `state`."""
+
+    table: str
+
+    def append(self, record: Record, fingerprint: str, seen_at_ms: int) -> bool:
+        """Record drift, once: False where the queue's last seen state is the same, or newer than `seen_at_ms`.
+
+        Deliveries come twice, out of order, and to two functions at once: the state and its record are written in one.
+        """
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        queue = {"S": record["queue_id"]}
+        state = {
+            "TableName": self.table,
+            "Item": {
+                "queue_id": queue,
+                "record": {"S": STATE},
+                "fingerprint": {"S": fingerprint},
+                "seen_at": {"N": str(seen_at_ms)},
+            },
+            "ConditionExpression": "attribute_not_exists(queue_id) OR (seen_at <= :seen AND fingerprint <> :state)",
+            "ExpressionAttributeValues": {":seen": {"N": str(seen_at_ms)}, ":state": {"S": fingerprint}},
+        }
+        item = {"queue_id": queue, "record": {"S": record["record"]}, "drift": {"S": json.dumps(record)}}
+        try:
+            with reported("record the drift", expected=("TransactionCanceledException",)):
+                client("dynamodb").transact_write_items(
+                    TransactItems=[{"Put": state}, {"Put": {"TableName": self.table, "Item": item}}]
+                )
+        except ClientError as error:
+            reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
+            if reasons[:1] == [_FAILED]:
+                return False
+            raise StoreUnavailable(f"Could not record the drift: {reasons}.") from error
+        return True
+
+    def settled(self, queue_id: str, seen_at_ms: int) -> None:
+        """The queue was seen to hold what was applied: the next drift is a new one, even of a state seen before."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        try:
+            with reported("note that there is no drift", expected=("ConditionalCheckFailedException",)):
+                client("dynamodb").put_item(
+                    TableName=self.table,
+                    Item={
+                        "queue_id": {"S": queue_id},
+                        "record": {"S": STATE},
+                        "fingerprint": {"S": ""},
+                        "seen_at": {"N": str(seen_at_ms)},
+                    },
+                    # Where no drift was ever seen, there is nothing to forget.
+                    ConditionExpression="seen_at <= :seen AND fingerprint <> :none",
+                    ExpressionAttributeValues={":seen": {"N": str(seen_at_ms)}, ":none": {"S": ""}},
+                )
+        except ClientError:
+            return
+
+    def of_queue(
+        self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
+    ) -> tuple[list[Record], str | None]:
+        """A queue's records, newest first, and the token of the next page (None: that was all)."""
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "queue_id = :queue AND #record BETWEEN :since AND :until",
+            "ExpressionAttributeNames": {"#record": "record"},
+            # A record's key goes on after its time; `~` sorts after whatever it goes on with.
+            "ExpressionAttributeValues": {
+                ":queue": {"S": queue_id},
+                ":since": {"S": since},
+                ":until": {"S": f"{until}~"},
+            },
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        if after:
+            query["ExclusiveStartKey"] = {"queue_id": {"S": queue_id}, "record": {"S": _record(after)}}
+        with reported("read the drift of the queue"):
+            page = client("dynamodb").query(**query)
+        last = page.get("LastEvaluatedKey")
+        token = base64.urlsafe_b64encode(last["record"]["S"].encode()).decode() if last else None
+        return [json.loads(item["drift"]["S"]) for item in page["Items"]], token
+
+
+def _record(token: str) -> str:
+    """The record's key in a page token. It is read in the queue of the path, so it opens no other one's records."""
+    try:
+        text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
+    except (ValueError, binascii.Error):
+        text = ""
+    if not text[:1].isdigit() or len(text) > 200 or not text.isascii() or not text.isprintable():  # noqa: PLR2004
+        message = "next is not a token of this listing: use the `next` of the previous page"
+        raise RequestInvalid(message, errors=[problem("next", message, "token_invalid")])
+    return text

@@ -1,0 +1,134 @@
+"""Compares a queue with what the last completed distribution applied, and records what somebody else has changed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from routing_weights.distribution import Queue, Status, Target, image
+from routing_weights.drift import Difference, differences, fingerprint
+from routing_weights.errors import QueueBusy
+from routing_weights.genesys.contracts import Contract
+from routing_weights.plan import Plan
+from routing_weights.putting_back import target_of
+from routing_weights.record import FAILED_WRITING, Record, timestamp
+from routing_weights.run import Run
+from routing_weights.store.audit import AuditTrail
+from routing_weights.store.drift import DriftRecords
+from routing_weights.store.locks import holder_of
+from routing_weights.webhook import WebhookEvent
+
+logger = Logger(child=True)
+
+LISTED = 50
+"""Distributions of a queue that are looked through for the last completed one; the API lists as many on one page."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    trail: AuditTrail
+    locks_table: str
+    records: DriftRecords
+    contract: Callable[[Run, Plan], Contract]
+
+    def look(self, queue_id: str, events: Sequence[WebhookEvent], now: datetime) -> bool:
+        """Read the queue once for all of its `events`; whether there is drift that was not on record before.
+
+        Whose change an event tells of is not asked: what we applied is what we expect, so our own writes differ in
+        nothing, and neither does somebody's change that is gone again.
+
+        Raises:
+            QueueBusy: a distribution is at work on it, or was while the queue was read. Look again when it is over.
+        """
+        runs = self._runs(queue_id)
+        last = _last_completed(runs)
+        if last is None:
+            return False
+        applied, ours, held = self._read(queue_id, last, runs, now)
+        if self._runs(queue_id) != runs:
+            raise _busy(queue_id)
+        found = differences(applied, held, ours)
+        seen_at_ms = int(now.timestamp() * 1000)
+        if not found:
+            self.records.settled(queue_id, seen_at_ms)
+            return False
+        record = _record(queue_id, last, found, held, events, now)
+        is_new = self.records.append(record, fingerprint(last, found), seen_at_ms)
+        if is_new:
+            logger.warning("Drift", queue_id=queue_id, last_distribution=last, differences=len(found))
+        return is_new
+
+    def _runs(self, queue_id: str) -> list[Record]:
+        """The newest distributions of the queue, when none is at work on it: asked before and after it is read."""
+        if holder_of(self.locks_table, queue_id) is not None:
+            raise _busy(queue_id)
+        records, _ = self.trail.of_queue(queue_id, since="0000", until="9999", limit=LISTED, after=None)
+        # Runs that wait for the lock change nothing yet, so only those that are over are compared.
+        return [record for record in records if Status(record["status"]).terminal]
+
+    def _read(self, queue_id: str, last: str, runs: list[Record], now: datetime) -> tuple[Target, list[Target], Queue]:
+        """What was applied, what later runs of ours tried to apply, and what is held."""
+        documents = self.trail.documents
+        run = Run(distribution_id=last, execution_arn="", started_at=now, queue_id=queue_id)
+        plan = Plan.model_validate(documents.get(last, "plan"))
+        genesys = self.contract(run, plan)
+        before, after = (Queue.from_json(documents.get(last, name)) for name in ("before", "after"))
+        applied = image(after, target_of(genesys, plan, before, documents.find))
+        ours = [target for one in _later(runs, last) if (target := self._wanted(run, one)) is not None]
+        return applied, ours, genesys.read_queue(queue_id)
+
+    def _wanted(self, run: Run, distribution_id: str) -> Target | None:
+        """What a run that failed was after; None where it wrote nothing."""
+        find = self.trail.documents.find
+        plan, before, writing = (find(distribution_id, name) for name in ("plan", "before", "writing"))
+        if plan is None or before is None or writing is None:
+            return None
+        wanted = Plan.model_validate(plan)
+        return target_of(self.contract(run, wanted), wanted, Queue.from_json(before), find)
+
+
+def _last_completed(runs: list[Record]) -> str | None:
+    """By the time of its end: runs may wait for one another in any order."""
+    completed = [run for run in runs if run["status"] == Status.COMPLETED]
+    return str(max(completed, key=lambda run: run["timestamp"])["distribution_id"]) if completed else None
+
+
+def _later(runs: list[Record], last: str) -> list[str]:
+    """The runs that failed while writing, after the last completed one had ended."""
+    ended = next(run["timestamp"] for run in runs if run["distribution_id"] == last)
+    return [run["distribution_id"] for run in runs if run["status"] in FAILED_WRITING and run["timestamp"] >= ended]
+
+
+def _record(
+    queue_id: str,
+    last: str,
+    found: Sequence[Difference],
+    held: Queue,
+    events: Sequence[WebhookEvent],
+    now: datetime,
+) -> Record:
+    at = timestamp(now)
+    # The newest delivery that says who; a queue's own stamp is of its settings only.
+    told = next((event for event in reversed(events) if event.by or event.at), None)
+    stamp: dict[str, Any] = held.native.get("raw") or {}
+    by_stamp = any(difference.what == "setting" for difference in found)
+    return {
+        "queue_id": queue_id,
+        "record": f"{at}-{events[-1].delivery_id}",
+        "at": at,
+        "distribution_id": last,
+        "changed_by": told.by if told else _text(stamp.get("modifiedBy")) if by_stamp else None,
+        "changed_at": told.at if told else _text(stamp.get("dateModified")) if by_stamp else None,
+        "differences": [difference.to_json() for difference in found],
+        "deliveries": sorted({event.delivery_id for event in events}),
+    }
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _busy(queue_id: str) -> QueueBusy:
+    return QueueBusy(f"A distribution is at work on queue {queue_id}, so what it holds says nothing yet.")

@@ -1,0 +1,164 @@
+"""What a webhook must prove before it is read, and the little that is taken from it. No AWS, no HTTP."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from routing_weights import strict_json
+from routing_weights.errors import WebhookInvalid, WebhookRefused, WebhookTooLarge
+from routing_weights.fields import GenesysId
+from routing_weights.strict_json import problem
+
+TIMESTAMP, DELIVERY, SIGNATURE = "x-webhook-timestamp", "x-webhook-id", "x-webhook-signature"
+MAX_BODY_BYTES = 262_144
+"""256 KiB. A real event has one or two."""
+TOLERANCE_S = 300
+"""How far the sender's clock, its queue and its retries may put the timestamp from now, either way."""
+
+Kind = Literal["queue", "members", "audit"]
+
+_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
+_DELIVERY = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+_DOCUMENT: dict[str, Kind] = {"routing.queue.updated": "queue", "routing.queueMember.updated": "members"}
+_TOPICS: tuple[tuple[re.Pattern[str], Kind], ...] = (
+    (re.compile(r"v2\.routing\.queues\.(?P<queue>[^.]+)\.users", re.ASCII), "members"),
+    (re.compile(r"v2\.audits\.entitytype\.queue\.entityid\.(?P<queue>[^.]+)", re.ASCII | re.IGNORECASE), "audit"),
+)
+
+
+class WebhookEvent(BaseModel):
+    """Something changed in a queue. What it holds now is read from Genesys, never taken from here."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    delivery_id: str
+    queue_id: GenesysId
+    kind: Kind
+    by: str | None = Field(default=None, max_length=200)
+    """Who changed it, where the sender tells."""
+    at: str | None = Field(default=None, max_length=64)
+    """When, as the sender writes it."""
+
+
+def signature(secret: bytes, timestamp: str, body: bytes) -> str:
+    """The value of `X-Webhook-Signature`: `sha256=` and HMAC-SHA256 (RFC 2104, RFC 4231) of `{timestamp}.{body}`."""
+    return f"sha256={hmac_sha256(secret, timestamp.encode() + b'.' + body)}"
+
+
+def hmac_sha256(secret: bytes, data: bytes) -> str:
+    """In lower-case hexadecimal."""
+    return hmac.new(secret, data, hashlib.sha256).hexdigest()
+
+
+def require_size(body: bytes) -> None:
+    """Raise WebhookTooLarge: the first check, since all others read the body."""
+    if len(body) > MAX_BODY_BYTES:
+        raise WebhookTooLarge(f"The body has {len(body)} bytes; at most {MAX_BODY_BYTES} are accepted.")
+
+
+def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
+    """Check who sent it and when. `headers` have lower-case names; `now` is in epoch seconds.
+
+    While a secret is rotated there are two, and either will do. Every comparison takes the same time, whatever differs.
+
+    Raises:
+        WebhookRefused: it says what to look at, and nothing of a secret or of what was expected.
+    """
+    if not secrets:
+        raise WebhookRefused("This deployment has no secret to check webhooks with, so it takes none.")
+    timestamp, given = headers.get(TIMESTAMP, ""), headers.get(SIGNATURE, "")
+    if not _SECONDS.fullmatch(timestamp):
+        raise WebhookRefused("X-Webhook-Timestamp is missing, or is not a number of epoch seconds.")
+    # Every secret is tried, and bytes are compared: text outside ASCII would be a TypeError.
+    fits = [hmac.compare_digest(signature(secret.encode(), timestamp, body).encode(), given.encode("utf-8", "replace"))
+            for secret in secrets]  # fmt: skip
+    if not any(fits):
+        raise WebhookRefused("X-Webhook-Signature does not fit the timestamp and the body.")
+    if abs(now - int(timestamp)) > TOLERANCE_S:
+        raise WebhookRefused(
+            f"X-Webhook-Timestamp is more than {TOLERANCE_S} s from now: sign again, or set the clock."
+        )
+
+
+def delivery_of(headers: Mapping[str, str]) -> str:
+    """The delivery's id. Raises WebhookInvalid where it has none that could be kept."""
+    delivery_id = headers.get(DELIVERY, "")
+    if not _DELIVERY.fullmatch(delivery_id):
+        raise WebhookInvalid("X-Webhook-Id must be 1 to 128 letters, digits, dots, colons, hyphens or underscores.")
+    return delivery_id
+
+
+def event_of(body: bytes, delivery_id: str) -> WebhookEvent:
+    """Read a verified body, of either shape.
+
+    `{"eventType": "routing.queue.updated" | "routing.queueMember.updated", "queueId"}` is the source document's,
+    `{"topicName", "eventBody"}` what Genesys Cloud publishes.
+
+    Raises:
+        WebhookInvalid: with every problem, each at its path.
+    """
+    document, problems = strict_json.load(body)
+    if not problems and not isinstance(document, dict):
+        problems = [problem("", "the body is not a JSON object", "object_expected")]
+    if problems:
+        raise _invalid(problems)
+    kind, queue_id, of = _said(document)
+    try:
+        return WebhookEvent(delivery_id=delivery_id, queue_id=queue_id, kind=kind, by=_by(kind, of), at=_at(of))
+    except ValidationError:
+        message = "names no queue: 1 to 64 letters, digits, hyphens or underscores"
+        raise _invalid([problem("topicName" if "topicName" in document else "queueId", message, "queue_id")]) from None
+
+
+def _said(document: dict[str, Any]) -> tuple[Kind, Any, dict[str, Any]]:
+    """The kind of the event, the queue as it is named, and the part that says who and when."""
+    topic, event_type = document.get("topicName"), document.get("eventType")
+    if isinstance(topic, str):
+        for pattern, kind in _TOPICS:
+            if found := pattern.fullmatch(topic):
+                return kind, found["queue"], _object(document.get("eventBody"))
+        raise _invalid(
+            [problem("topicName", "not a topic of a queue's members or of a queue's audit", "topic_unknown")]
+        )
+    if isinstance(event_type, str) and event_type in _DOCUMENT:
+        data = _object(document.get("data"))
+        queue_id = document.get("queueId", data.get("queueId"))
+        return _DOCUMENT[event_type], queue_id, data | document
+    message = f"neither topicName nor one of {', '.join(_DOCUMENT)}"
+    raise _invalid([problem("eventType", message, "event_unknown")])
+
+
+def _by(kind: Kind, of: Mapping[str, Any]) -> str | None:
+    """Who changed it. Only an audit's user is that: in the others it is the member who was changed."""
+    audited = (of.get("userId"), _object(of.get("user")).get("id")) if kind == "audit" else ()
+    for value in (*audited, of.get("modifiedBy"), _object(of.get("modifiedBy")).get("id")):
+        if isinstance(value, str) and value:
+            return _clean(value, 200)
+    return None
+
+
+def _at(of: Mapping[str, Any]) -> str | None:
+    for name in ("eventTime", "eventDate", "dateModified", "timestamp"):
+        value = of.get(name)
+        if isinstance(value, str) and value:
+            return _clean(value, 64)
+    return None
+
+
+def _clean(text: str, most: int) -> str:
+    """Without half surrogate pairs, which nothing can store."""
+    return text[:most].encode("utf-8", "replace").decode()
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _invalid(problems: list[strict_json.Problem]) -> WebhookInvalid:
+    shown = problems[: strict_json.MAX_PROBLEMS_LISTED]
+    sentence = "; ".join(f"{p['path'] or 'body'}: {p['message']}" for p in shown[:3])
+    return WebhookInvalid(sentence, errors=shown, error_count=len(problems))

@@ -1,0 +1,283 @@
+"""Webhooks come in through the gateway, and what others have changed in a queue is on record."""
+
+import json
+import re
+import shutil
+import subprocess
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from routing_weights.webhook import signature
+from tests.asl.carriers import CARRIERS, Carrier
+from tests.asl.runner import ROOT, WEBHOOK_SECRET, a_plan, until
+
+PATH = "/webhooks/genesys/callback"
+
+
+def member_event(queue, **more):
+    return {"eventType": "routing.queueMember.updated", "queueId": queue, **more}
+
+
+def signed(body, *, at=None, delivery=None, secret=WEBHOOK_SECRET):
+    timestamp = str(int(time.time()) if at is None else at)
+    return {
+        "X-Webhook-Timestamp": timestamp,
+        "X-Webhook-Id": delivery or str(uuid.uuid4()),
+        "X-Webhook-Signature": signature(secret.encode(), timestamp, body),
+        "Content-Type": "application/json",
+    }
+
+
+def call(world, event, headers=None, **how):
+    """Send an event, signed unless `headers` say how it is."""
+    body = event if isinstance(event, bytes) else json.dumps(event).encode()
+    return world.http.post(f"{world.api_url}{PATH}", data=body, headers=headers or signed(body, **how), timeout=30)
+
+
+def messages(world, queue="webhook_queue"):
+    """How many messages wait, are being worked off, or are delayed."""
+    names = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
+    found = world.client("sqs").get_queue_attributes(QueueUrl=world.ready[queue], AttributeNames=names)["Attributes"]
+    return sum(int(found[name]) for name in names)
+
+
+def worked_off(world):
+    """Nothing is left to do. Asked twice: moto counts one after the other what waits, is delayed, and is under way."""
+    until(lambda: not messages(world) and not messages(world))
+    assert messages(world, "webhook_dead_letters") == 0
+
+
+def drift(world, queue, **query):
+    answer = world.get(f"/queues/{queue}/drift", **query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def recorded(world, queue, count=1):
+    return until(lambda: (items := drift(world, queue)["items"]) and len(items) >= count and items)
+
+
+@pytest.fixture
+def settled(world):
+    """A queue with a completed distribution."""
+
+    def make():
+        queue = world.queue()
+        return queue, world.run(a_plan(queue)).start("api").ends("completed").distribution_id
+
+    return make
+
+
+def test_a_foreign_change_is_on_record_within_seconds_and_the_same_state_once(world, settled):
+    queue, distribution_id = settled()
+    world.sim.edit_member(queue, "agent-002", score=0.9)
+    before = time.monotonic()
+    answer = call(world, member_event(queue, userId="agent-002"), delivery=f"first-{queue}")
+    assert (answer.status_code, answer.json()) == (202, {"delivery_id": f"first-{queue}", "status": "queued"})
+    (item,) = recorded(world, queue)
+    assert time.monotonic() - before < 5
+    assert item["distribution_id"] == distribution_id
+    assert item["differences"] == [
+        {"member": "agent-002", "setting": None, "expected": 0.3, "held": 0.9, "missing": False}
+    ]
+    assert item["deliveries"] == [f"first-{queue}"]
+
+    again = call(world, member_event(queue, userId="agent-002"), delivery=f"first-{queue}")
+    assert (again.status_code, again.json()["status"]) == (200, "known")
+    assert call(world, member_event(queue)).status_code == 202  # another delivery, of the same state
+    worked_off(world)
+    assert drift(world, queue)["items"] == [item]
+
+
+def test_a_state_that_was_mended_and_comes_back_is_new_and_pages_are_read_to_their_end(world, settled):
+    queue, _ = settled()
+    for number, score in enumerate((0.9, 0.3, 0.9, 0.4)):
+        world.sim.edit_member(queue, "agent-002", score=score)
+        assert call(world, member_event(queue, number=number)).status_code == 202
+        worked_off(world)
+    held = [item["differences"][0]["held"] for item in drift(world, queue)["items"]]
+    assert held == [0.4, 0.9, 0.9]
+    first = drift(world, queue, limit=2)
+    rest = drift(world, queue, limit=2, next=first["next"])
+    assert [item["differences"][0]["held"] for item in first["items"] + rest["items"]] == held
+    assert drift(world, queue, to="2020-01-01") == {"items": [], "next": None}
+    moment = rest["items"][0]["at"]
+    assert drift(world, queue, since=moment, to=moment)["items"] == rest["items"]
+    for token in ("garbage", "c3RhdGU=", "é"):
+        assert world.get(f"/queues/{queue}/drift", next=token).status_code == 422
+
+
+def test_a_setting_that_was_changed_and_a_member_that_is_gone_are_drift(platform_world):
+    carrier = Carrier("ring", platform_world, **CARRIERS["ring"])
+    queue = carrier.queue()
+    platform_world.run(carrier.plan(queue, carrier.weights(3))).start("api").ends("completed")
+    held = platform_world.held(queue)["members"]["agent-001"]["ringNumber"]
+    platform_world.sim.edit_member(queue, "agent-001", ringNumber=6)
+    body = {
+        "topicName": f"v2.audits.entitytype.Queue.entityid.{queue}",
+        "eventBody": {"userId": "supervisor-7", "eventTime": "2026-07-11T20:03:27.000Z"},
+    }
+    assert call(platform_world, body).status_code == 202
+    (item,) = recorded(platform_world, queue)
+    assert (item["changed_by"], item["changed_at"]) == ("supervisor-7", "2026-07-11T20:03:27.000Z")
+    assert [(one["member"], one["expected"], one["held"]) for one in item["differences"]] == [("agent-001", held, 6)]
+
+    media = platform_world.held(queue)["queue"]
+    platform_world.sim.edit_queue(queue, acwSettings={**media["acwSettings"], "timeoutMs": 99_000})
+    assert call(platform_world, {"topicName": f"v2.routing.queues.{queue}.users", "eventBody": {}}).status_code == 202
+    newest, _ = recorded(platform_world, queue, 2)
+    assert [one["setting"] for one in newest["differences"]] == ["wrap_up_timeout_s", None]
+    assert newest["changed_by"], "the queue's own stamp says who"
+
+
+def garbage(kind):
+    if kind == "a megabyte of garbage":
+        return b"\xff\x00garbage" * 120_000
+    return {
+        "JSON without an end": b'{"a":' * 100_000,
+        "deep JSON": b'{"a":' * 40 + b"1" + b"}" * 40,
+        "bytes that are no UTF-8": b'{"eventType": "\xff\xfe"}',
+        "the same key twice": b'{"eventType": "routing.queue.updated", "queueId": "a", "queueId": "b"}',
+        "a queue that is a path": json.dumps(member_event("../users")).encode(),
+        "an unknown event": b'{"eventType": "routing.user.updated", "queueId": "a"}',
+        "an unknown topic": b'{"topicName": "v2.users.a.presence", "eventBody": {}}',
+        "no object": b"[]",
+        "nothing": b"",
+    }[kind]
+
+
+def refused(world, answer, status, kind):
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/problem+json"), answer.text
+    assert answer.json()["type"] == f"/problems/{kind}"
+    assert not re.search(r"Traceback|File \"|Error:", answer.text)
+    assert WEBHOOK_SECRET not in answer.text
+    assert messages(world) == 0
+
+
+def test_what_does_not_prove_its_sender_is_refused_and_not_queued(world):
+    worked_off(world)
+    body = json.dumps(member_event("queue-of-nobody")).encode()
+    good, now = signed(body), int(time.time())
+    forged = [
+        {},
+        signed(body, secret="another"),
+        signed(body, at=now - 301),
+        signed(body, at=now + 330),
+        signed(body, at=-1),
+        signed(b"another body"),
+        good | {"X-Webhook-Timestamp": str(now + 1)},
+        good | {"X-Webhook-Timestamp": "now"},
+        good | {"X-Webhook-Signature": good["X-Webhook-Signature"].removeprefix("sha256=")},
+        good | {"X-Webhook-Signature": good["X-Webhook-Signature"].upper()},
+        good | {"X-Webhook-Signature": ""},
+        {name: value for name, value in good.items() if name != "X-Webhook-Timestamp"},
+    ]
+    for headers in forged:
+        refused(world, call(world, body, headers or {"Content-Type": "application/json"}), 401, "webhook-refused")
+    nameless = good | {"X-Webhook-Id": "a b"}
+    refused(world, call(world, body, nameless), 422, "webhook-invalid")
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("a megabyte of garbage", 413),
+        ("JSON without an end", 413),
+        *((kind, 422) for kind in ("deep JSON", "bytes that are no UTF-8", "the same key twice", "no object")),
+        *((kind, 422) for kind in ("a queue that is a path", "an unknown event", "an unknown topic", "nothing")),
+    ],
+)
+def test_a_hostile_body_is_refused_even_when_it_is_signed(world, kind, status):
+    worked_off(world)
+    body = garbage(kind)
+    refused(world, call(world, body), status, {413: "webhook-too-large", 422: "webhook-invalid"}[status])
+    if status != 413:
+        refused(world, call(world, body, {"X-Webhook-Signature": "sha256=0"}), 401, "webhook-refused")
+
+
+def test_a_copy_with_another_id_is_a_replay_and_queues_nothing(world):
+    worked_off(world)
+    body = json.dumps(member_event("queue-of-nobody", note=str(uuid.uuid4()))).encode()
+    headers = signed(body)
+    assert call(world, body, headers).status_code == 202
+    worked_off(world)
+    for copy in (
+        headers,
+        headers | {"X-Webhook-Id": str(uuid.uuid4())},
+        signed(body, delivery=headers["X-Webhook-Id"]),
+    ):
+        answer = call(world, body, copy)
+        assert (answer.status_code, answer.json()["status"]) == (200, "known")
+        assert messages(world) == 0
+
+
+def test_fifty_writes_of_ours_that_come_back_as_events_cause_nothing(world):
+    queue = world.queue(agents=50)
+    run = world.run(a_plan(queue, {f"agent-{n:03}": 0.02 - n / 10_000 for n in range(1, 51)})).start("api")
+
+    def echoed(sent):
+        """Send an event for each write that none was sent for, also while the distribution is at work."""
+        writes = [one for one in world.requests_about(queue, run._began) if one["method"] != "GET"]
+        for number in range(sent, len(writes)):
+            assert call(world, member_event(queue, number=number)).status_code == 202
+        return len(writes)
+
+    sent = 0
+    while not world.distribution(run.distribution_id)["terminal"]:
+        sent = echoed(sent)
+    run.ends("completed")
+    assert echoed(sent) >= 50
+    writes = len(run.writes)
+    worked_off(world)
+    assert drift(world, queue)["items"] == []
+    assert [item["distribution_id"] for item in world.get(f"/queues/{queue}/distributions").json()["items"]] == [
+        run.distribution_id
+    ]
+    since = [one for one in world.requests_about(queue, run._began) if one["method"] != "GET" and one["status"] != 401]
+    assert len(since) == writes
+
+
+def test_of_a_burst_none_is_lost_and_none_counts_twice(world, settled):
+    queues = [settled()[0] for _ in range(6)]
+    for queue in queues:
+        world.sim.edit_member(queue, "agent-001", score=0.1)
+    bodies = [member_event(queue, number=number) for number in range(50) for queue in queues]
+    with ThreadPoolExecutor(6) as senders:
+        answers = list(senders.map(lambda body: call(world, body), bodies))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["delivery_id"] for answer in answers}) == 300
+    worked_off(world)
+    for queue in queues:
+        (item,) = drift(world, queue)["items"]
+        assert [one["member"] for one in item["differences"]] == ["agent-001"]
+
+
+@pytest.mark.parametrize("name", ["webhook-document.json", "webhook-audit.json"])
+def test_a_sample_is_taken(world, name):
+    world.sim.put_queue("queue-001", agents=12)
+    world.run(a_plan("queue-001")).ends("completed")
+    world.sim.edit_member("queue-001", "agent-002", score=0.77)
+    known = len(drift(world, "queue-001")["items"])
+    assert call(world, (ROOT / "events" / name).read_bytes()).status_code == 202
+    newest = recorded(world, "queue-001", known + 1)[0]
+    assert newest["changed_at"] == "2026-07-11T20:03:27.000Z"
+    assert newest["changed_by"] == ("supervisor-7" if "audit" in name else None)
+
+
+@pytest.mark.skipif(not (shutil.which("curl") and shutil.which("openssl")), reason="the page uses curl and openssl")
+def test_the_commands_of_the_page_on_webhooks_do_what_it_says(world):
+    page = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    script = script.replace("http://127.0.0.1:3000", world.api_url)
+    done = subprocess.run(
+        ["sh", "-e", "-c", f"WEBHOOK_SECRET={WEBHOOK_SECRET}\n{script}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["status"] == "queued"
+    worked_off(world)

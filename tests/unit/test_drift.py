@@ -1,0 +1,265 @@
+"""Drift: what differs from what was applied, recorded once, and never our own doing."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from routing_weights import watching
+from routing_weights.distribution import Member, Queue, Target
+from routing_weights.drift import differences, fingerprint
+from routing_weights.errors import QueueBusy, RequestInvalid
+from routing_weights.store import deliveries
+from routing_weights.store.deliveries import put_off
+from routing_weights.store.drift import DriftRecords
+from routing_weights.watching import Watch
+from routing_weights.webhook import WebhookEvent
+
+NOW = datetime(2026, 7, 11, 20, 0, tzinfo=UTC)
+
+
+def a_queue(settings=None, **values):
+    members = tuple(Member(user, weight=value, active=True) for user, value in values.items())
+    return Queue("q-1", {"overflow_threshold": 0.8} | (settings or {}), members)
+
+
+APPLIED = Target(weights={}, values={"a": 0.5, "b": 0.3, "c": None}, settings={"overflow_threshold": 0.8})
+
+
+def test_what_holds_what_was_applied_is_no_drift_whatever_else_has_changed():
+    held = a_queue({"wrap_up_timeout_s": 99.0}, a=0.5, b=0.3 + 1e-12, c=None, stranger=1.0)
+    assert differences(APPLIED, held) == ()
+
+
+def test_members_and_settings_that_differ_are_named_and_so_is_who_is_gone():
+    found = differences(APPLIED, a_queue({"overflow_threshold": None}, b=0.9, c=0.1))
+    assert [difference.to_json() for difference in found] == [
+        {"setting": "overflow_threshold", "expected": 0.8, "held": None},
+        {"member": "a", "expected": 0.5, "held": None, "missing": True},
+        {"member": "b", "expected": 0.3, "held": 0.9},
+        {"member": "c", "expected": None, "held": 0.1},
+    ]
+
+
+def test_what_a_later_run_of_ours_could_not_put_back_is_no_drift():
+    ours = Target(weights={}, values={"a": 0.9}, settings={"overflow_threshold": 0.6})
+    held = a_queue({"overflow_threshold": 0.6}, a=0.9, b=0.9, c=None)
+    assert [difference.name for difference in differences(APPLIED, held, [ours])] == ["b"]
+    gone = differences(APPLIED, a_queue(b=0.3, c=None), [ours])
+    assert [(difference.name, difference.missing) for difference in gone] == [("a", True)]
+
+
+def test_a_fingerprint_is_of_the_state_and_of_the_distribution():
+    one, two = (differences(APPLIED, a_queue(a=value, b=0.3, c=None)) for value in (0.6, 0.7))
+    assert fingerprint("d", one) == fingerprint("d", one)
+    assert len({fingerprint("d", one), fingerprint("d", two), fingerprint("e", one), fingerprint("d", ())}) == 4
+
+
+# ---- on record -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def records(aws):
+    aws("dynamodb").create_table(
+        TableName="drift",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "queue_id", "AttributeType": "S"},
+            {"AttributeName": "record", "AttributeType": "S"},
+        ],
+        KeySchema=[
+            {"AttributeName": "queue_id", "KeyType": "HASH"},
+            {"AttributeName": "record", "KeyType": "RANGE"},
+        ],
+    )
+    return DriftRecords("drift")
+
+
+def listed(records, queue="q-1", **query):
+    found, token = records.of_queue(queue, **{"since": "0000", "until": "9999", "limit": 20, "after": None} | query)
+    return [record["record"] for record in found], token
+
+
+def append(records, number, state, seen=None):
+    record = {"queue_id": "q-1", "record": f"2026-07-11T20:00:0{number}.000Z-d", "differences": []}
+    return records.append(record, state, number if seen is None else seen)
+
+
+def test_a_state_is_recorded_once_until_another_one_or_none_was_seen(records):
+    assert append(records, 1, "x")
+    assert not append(records, 2, "x")
+    assert append(records, 3, "y")
+    assert append(records, 4, "x")
+    records.settled("q-1", 5)
+    records.settled("q-1", 6)
+    assert append(records, 7, "x")
+    assert [record[18] for record in listed(records)[0]] == ["7", "4", "3", "1"]
+
+
+def test_a_reading_that_is_older_than_what_is_known_changes_nothing(records):
+    assert append(records, 2, "x")
+    assert not append(records, 3, "y", seen=1)
+    records.settled("q-1", 1)
+    assert not append(records, 4, "x")
+
+
+def test_a_queue_that_never_had_drift_gets_no_item(records, aws):
+    records.settled("q-1", 1)
+    assert aws("dynamodb").scan(TableName="drift")["Items"] == []
+
+
+def test_a_listing_ends_and_a_token_opens_no_other_queue(records):
+    for number in range(5):
+        append(records, number, str(number))
+    first, token = listed(records, limit=3)
+    rest, end = listed(records, limit=3, after=token)
+    assert (len(first), len(rest), end) == (3, 2, None)
+    assert listed(records, "q-2", after=token) == ([], None)
+    moment = "2026-07-11T20:00:02.000Z"
+    assert listed(records, since=moment, until=moment)[0] == [f"{moment}-d"]
+
+
+@pytest.mark.parametrize("token", ["garbage", "é", "c3RhdGU=", "", "IA==", "MQA="])
+def test_a_token_that_is_none_is_refused(records, token):
+    if token:
+        with pytest.raises(RequestInvalid):
+            listed(records, after=token)
+
+
+# ---- a look at a queue -----------------------------------------------------------------------------------------------
+
+
+class Trail:
+    """Runs as the audit trail lists them, and their documents."""
+
+    def __init__(self, *runs):
+        self.runs, self.asked, self.then = list(runs), 0, None
+        self.documents = self
+
+    def of_queue(self, *_, **__):
+        self.asked += 1
+        return list(self.then if self.then and self.asked > 1 else self.runs), None
+
+    def get(self, _distribution_id, name):
+        return {"plan": PLAN, "before": a_queue(a=0.0, b=0.0).to_json(), "after": a_queue(a=0.5, b=0.3).to_json()}[name]
+
+    def find(self, distribution_id, name):
+        return self.get(distribution_id, "before" if name == "writing" else name)
+
+
+PLAN = {
+    "queue_id": "q-1",
+    "member_weights": {"a": 0.5, "b": 0.3},
+    "overflow_threshold": 0.8,
+    "utilization_target": 0.8,
+    "strategy_reference": "longest-available-agent",
+}
+EVENTS = [WebhookEvent(delivery_id=f"d-{n}", queue_id="q-1", kind="members") for n in (1, 2)]
+
+
+def a_run(distribution_id, status, minute):
+    return {"distribution_id": distribution_id, "status": status, "timestamp": f"2026-07-11T19:{minute:02}:00.000Z"}
+
+
+@pytest.fixture
+def look(records, monkeypatch):
+    """Look at a queue that holds `values`; `locks` are the holders of its lock, one for each time it is asked for."""
+
+    def at(trail, events=EVENTS, locks=(), later=0, **values):
+        holders = iter(locks)
+        monkeypatch.setattr(watching, "holder_of", lambda *_: next(holders, None))
+        genesys = SimpleNamespace(
+            target=lambda plan, _: Target(
+                {}, dict(plan.member_weights), {"overflow_threshold": plan.overflow_threshold}
+            ),
+            read_queue=lambda _: a_queue(**values),
+        )
+        watch = Watch(trail, "locks", records, lambda *_: genesys)
+        return watch.look("q-1", events, NOW + timedelta(seconds=later))
+
+    return at
+
+
+def test_a_foreign_change_is_recorded_with_who_and_when_and_once(look, records):
+    told = EVENTS[0].model_copy(update={"by": "someone", "at": "then"})
+    trail = Trail(a_run("d-2", "dry_run", 9), a_run("d-1", "completed", 5))
+    assert look(trail, [told, EVENTS[1]], a=0.9, b=0.3)
+    assert not look(trail, later=1, a=0.9, b=0.3)
+    ((record,), _) = records.of_queue("q-1", since="0000", until="9999", limit=9, after=None)
+    assert record == {
+        "queue_id": "q-1",
+        "record": "2026-07-11T20:00:00.000Z-d-2",
+        "at": "2026-07-11T20:00:00.000Z",
+        "distribution_id": "d-1",
+        "changed_by": "someone",
+        "changed_at": "then",
+        "differences": [{"member": "a", "expected": 0.5, "held": 0.9}],
+        "deliveries": ["d-1", "d-2"],
+    }
+
+
+def test_what_was_applied_is_no_drift_and_without_a_completed_run_nothing_is(look, records):
+    assert not look(Trail(a_run("d-1", "completed", 5)), a=0.5, b=0.3)
+    assert not look(Trail(a_run("d-1", "member_update_failed", 5)), a=0.9, b=0.9)
+    assert not look(Trail(), a=0.9, b=0.9)
+    assert listed(records) == ([], None)
+
+
+def test_the_last_completed_run_is_the_one_that_ended_last(look, records):
+    trail = Trail(a_run("opened-last", "completed", 5), a_run("ended-last", "completed", 7))
+    assert look(trail, a=0.9, b=0.3)
+    ((record,), _) = records.of_queue("q-1", since="0000", until="9999", limit=9, after=None)
+    assert record["distribution_id"] == "ended-last"
+
+
+@pytest.mark.parametrize("locks", [("someone",), (None, "someone")])
+def test_while_a_distribution_is_at_work_nothing_is_compared(look, records, locks):
+    with pytest.raises(QueueBusy):
+        look(Trail(a_run("d-1", "completed", 5)), locks=locks, a=0.9, b=0.9)
+    assert listed(records) == ([], None)
+
+
+def test_a_distribution_that_came_and_went_while_the_queue_was_read_is_noticed(look, records):
+    trail = Trail(a_run("d-1", "completed", 5))
+    trail.then = [a_run("d-2", "completed", 6), *trail.runs]
+    with pytest.raises(QueueBusy):
+        look(trail, a=0.9, b=0.9)
+    assert listed(records) == ([], None)
+
+
+def test_a_run_that_waits_for_the_lock_changes_nothing_yet(look):
+    assert look(Trail(a_run("d-2", "initiated", 6), a_run("d-1", "completed", 5)), a=0.9, b=0.3)
+
+
+def test_a_failed_run_after_it_leaves_values_of_ours(look):
+    trail = Trail(a_run("d-2", "member_update_failed", 6), a_run("d-1", "completed", 5))
+    trail.get = lambda distribution_id, name: (
+        a_queue(a=0.5, b=0.3).to_json()
+        if name != "plan"
+        else PLAN | {"member_weights": {"a": 0.9, "b": 0.1} if distribution_id == "d-2" else PLAN["member_weights"]}
+    )
+    assert not look(trail, a=0.9, b=0.3)
+    assert look(trail, a=0.9, b=0.9)
+
+
+# ---- later -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_comes_back_waits_longer_each_time(aws_answers):
+    requests = aws_answers("sqs", "ChangeMessageVisibility", {})
+    received = (1, 2, 3, 7, 25)
+    put_off(
+        "https://sqs.example/q",
+        [{"receiptHandle": "r", "attributes": {"ApproximateReceiveCount": str(count)}} for count in received],
+    )
+    waits = [
+        int(str(request["body"]).partition('"VisibilityTimeout":')[2].split("}")[0].split(",")[0])
+        for request in requests
+    ]
+    assert waits == [5, 10, 20, 300, 300]
+
+
+def test_what_cannot_be_put_off_comes_back_all_the_same(aws_answers):
+    aws_answers("sqs", "ChangeMessageVisibility", "ServiceUnavailable")
+    put_off("https://sqs.example/q", [{"receiptHandle": "r", "attributes": {"ApproximateReceiveCount": "1"}}])
+    assert deliveries.FIRST_PAUSE_S < deliveries.LONGEST_PAUSE_S

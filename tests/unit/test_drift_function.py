@@ -1,0 +1,79 @@
+"""The function that works off the events: a batch fails in part, and each queue is read once."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from routing_weights.errors import GenesysUnavailable, QueueBusy, QueueNotFound
+
+ROOT = Path(__file__).parents[2]
+
+
+class Context:
+    function_name, memory_limit_in_mb, aws_request_id = "drift", 128, "1"
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:1:function:drift"
+    left_ms = 120_000
+
+    def get_remaining_time_in_millis(self):
+        return self.left_ms
+
+
+@pytest.fixture
+def work(monkeypatch):
+    """Give the function events of queues; what is known of each queue is what its look raises, or nothing."""
+    spec = importlib.util.spec_from_file_location("drift_app", ROOT / "functions" / "drift" / "app.py")
+    app = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(app)
+    looks, put_off = [], []
+    monkeypatch.setattr(app.DriftSettings, "load", type("S", (), {"__getattr__": lambda *_: "x"}))
+    monkeypatch.setattr(app, "put_off", lambda _queue, messages: put_off.extend(m["messageId"] for m in messages))
+
+    def run(*bodies, left_ms=120_000, **errors):
+        def look(_self, queue_id, events, _now):
+            looks.append((queue_id, [event.delivery_id for event in events]))
+            if queue_id in errors:
+                raise errors[queue_id]
+            return False
+
+        monkeypatch.setattr(app.Watch, "look", look)
+        messages = [{"messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]
+        context = Context()
+        context.left_ms = left_ms
+        answer = app.handler({"Records": messages}, context)
+        failed = [item["itemIdentifier"] for item in answer["batchItemFailures"]]
+        assert put_off == failed
+        return looks, failed
+
+    return run
+
+
+def an_event(queue, delivery):
+    return json.dumps({"delivery_id": delivery, "queue_id": queue, "kind": "queue"})
+
+
+def test_the_events_of_a_queue_are_answered_by_one_look(work):
+    looks, failed = work(an_event("a", "1"), an_event("b", "2"), an_event("a", "3"))
+    assert (looks, failed) == ([("a", ["1", "3"]), ("b", ["2"])], [])
+
+
+@pytest.mark.parametrize("error", [QueueBusy("busy"), GenesysUnavailable("down"), KeyError("a defect")])
+def test_what_fails_comes_back_and_the_rest_does_not(work, error):
+    looks, failed = work(an_event("a", "1"), an_event("b", "2"), an_event("a", "3"), a=error)
+    assert [queue for queue, _ in looks] == ["a", "b"]
+    assert failed == ["m0", "m2"]
+
+
+def test_a_queue_that_genesys_no_longer_has_is_done_with(work):
+    assert work(an_event("a", "1"), a=QueueNotFound("gone"))[1] == []
+
+
+@pytest.mark.parametrize("body", ["garbage", "{}", '{"delivery_id": "1", "queue_id": "../x", "kind": "queue"}'])
+def test_a_message_that_is_no_event_fails_alone(work, body):
+    looks, failed = work(body, an_event("b", "2"))
+    assert (looks, failed) == ([("b", ["2"])], ["m0"])
+
+
+def test_when_the_time_is_up_the_rest_comes_back(work):
+    assert work(an_event("a", "1"), an_event("b", "2"), left_ms=20_000) == ([], ["m0", "m1"])

@@ -1,0 +1,348 @@
+"""Webhooks: what proves a sender, what is read of a body, and what leads to a record."""
+
+import base64
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from routing_weights import webhook
+from routing_weights.errors import ConfigurationInvalid, WebhookInvalid, WebhookRefused, WebhookTooLarge
+from routing_weights.settings import WebhookSettings
+from routing_weights.store.secrets import JsonSecret, WebhookSecrets
+from routing_weights.webhook import delivery_of, event_of, hmac_sha256, require_size, signature, verify
+
+ROOT = Path(__file__).parents[2]
+NOW = 1_790_000_000
+SECRET, NEW = "secret", "new"
+SECRETS = st.text(min_size=1, max_size=80).filter(lambda text: text.isprintable())
+
+RFC_4231 = [
+    (b"\x0b" * 20, b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+    (
+        b"Jefe",
+        b"what do ya want for nothing?",
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+    ),
+    (b"\xaa" * 20, b"\xdd" * 50, "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"),
+    (bytes(range(1, 26)), b"\xcd" * 50, "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"),
+    (
+        b"\xaa" * 131,
+        b"Test Using Larger Than Block-Size Key - Hash Key First",
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+    ),
+    (
+        b"\xaa" * 131,
+        (
+            b"This is a test using a larger than block-size key and a larger than block-size data. "
+            b"The key needs to be hashed before being used by the HMAC algorithm."
+        ),
+        "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+    ),
+]
+TRUNCATED = (b"\x0c" * 20, b"Test With Truncation", "a3b6167473100ee06e0c796c2955552b")
+
+
+@pytest.mark.parametrize(("key", "data", "digest"), RFC_4231)
+def test_the_vectors_of_rfc_4231(key, data, digest):
+    assert hmac_sha256(key, data) == digest
+
+
+def test_the_truncated_vector_of_rfc_4231():
+    key, data, digest = TRUNCATED
+    assert hmac_sha256(key, data)[:32] == digest
+
+
+def headers_for(body, secret=SECRET, timestamp=str(NOW)):
+    return {webhook.TIMESTAMP: timestamp, webhook.SIGNATURE: signature(secret.encode(), timestamp, body)}
+
+
+# ---- who sent it, and when -------------------------------------------------------------------------------------------
+
+
+@given(body=st.binary(max_size=300), secret=SECRETS, late=st.integers(-300, 300))
+def test_what_is_signed_within_five_minutes_is_taken(body, secret, late):
+    verify(headers_for(body, secret), body, ["another", secret], NOW + late)
+
+
+@given(body=st.binary(min_size=1, max_size=200), at=st.integers(0, 199), flip=st.integers(1, 255))
+def test_any_other_byte_in_the_body_is_refused(body, at, flip):
+    changed = bytearray(body)
+    changed[at % len(body)] ^= flip
+    with pytest.raises(WebhookRefused):
+        verify(headers_for(body), bytes(changed), ["secret"], NOW)
+
+
+@given(body=st.binary(max_size=50), at=st.integers(0, 9), digit=st.sampled_from("0123456789 x-.\u0661"))
+def test_any_other_character_in_the_timestamp_is_refused(body, at, digit):
+    timestamp = str(NOW)
+    changed = timestamp[:at] + digit + timestamp[at + 1 :]
+    if changed != timestamp:
+        with pytest.raises(WebhookRefused):
+            verify(headers_for(body) | {webhook.TIMESTAMP: changed}, body, ["secret"], NOW)
+
+
+@given(secret=SECRETS, other=SECRETS)
+def test_any_other_secret_is_refused(secret, other):
+    # HMAC fills a key up with zeros, and printable text has none.
+    if secret != other:
+        with pytest.raises(WebhookRefused):
+            verify(headers_for(b"{}", secret), b"{}", [other], NOW)
+
+
+@given(at=st.integers(0, 70), to=st.characters())
+def test_any_other_character_in_the_signature_is_refused(at, to):
+    headers = headers_for(b"{}")
+    good = headers[webhook.SIGNATURE]
+    changed = good[:at] + to + good[at + 1 :]
+    if changed != good:
+        with pytest.raises(WebhookRefused):
+            verify(headers | {webhook.SIGNATURE: changed}, b"{}", ["secret"], NOW)
+
+
+@given(st.dictionaries(st.sampled_from([webhook.TIMESTAMP, webhook.SIGNATURE, webhook.DELIVERY]), st.text()))
+def test_whatever_headers_are_sent_the_answer_is_a_refusal(headers):
+    with pytest.raises(WebhookRefused) as refusal:
+        verify(headers, b"{}", ["secret"], NOW)
+    assert "secret" not in refusal.value.message
+
+
+@pytest.mark.parametrize("late", [-301, 301, 86_400, -NOW])
+def test_a_stale_timestamp_is_refused_however_well_it_is_signed(late):
+    with pytest.raises(WebhookRefused, match="300 s"):
+        verify(headers_for(b"{}"), b"{}", ["secret"], NOW + late)
+
+
+def test_without_a_secret_everything_is_refused_even_what_is_signed_with_nothing():
+    with pytest.raises(WebhookRefused, match="no secret"):
+        verify(headers_for(b"{}", ""), b"{}", [], NOW)
+
+
+def test_a_body_may_have_256_kib_and_no_more():
+    require_size(b"x" * 262_144)
+    with pytest.raises(WebhookTooLarge, match="262145 bytes"):
+        require_size(b"x" * 262_145)
+
+
+@pytest.mark.parametrize("delivery_id", ["", "a b", "a\n", "é", "x" * 129])
+def test_an_id_that_cannot_be_kept_is_refused(delivery_id):
+    with pytest.raises(WebhookInvalid):
+        delivery_of({webhook.DELIVERY: delivery_id})
+
+
+# ---- what is read ----------------------------------------------------------------------------------------------------
+
+
+def read(document):
+    return event_of(json.dumps(document).encode(), "delivery-1")
+
+
+@pytest.mark.parametrize(
+    ("document", "kind", "by", "at"),
+    [
+        ({"eventType": "routing.queue.updated", "queueId": "q-1"}, "queue", None, None),
+        ({"eventType": "routing.queue.updated", "data": {"queueId": "q-1"}}, "queue", None, None),
+        (
+            {"eventType": "routing.queueMember.updated", "queueId": "q-1", "userId": "member", "modifiedBy": "me"},
+            "members",
+            "me",
+            None,
+        ),
+        (
+            {"topicName": "v2.routing.queues.q-1.users", "eventBody": {"user": {"id": "member"}, "joined": True}},
+            "members",
+            None,
+            None,
+        ),
+        (
+            {
+                "topicName": "v2.audits.entitytype.Queue.entityid.q-1",
+                "eventBody": {"userId": "who", "eventTime": "2026-07-11T20:03:27.000Z"},
+            },
+            "audit",
+            "who",
+            "2026-07-11T20:03:27.000Z",
+        ),
+        ({"topicName": "v2.audits.entitytype.queue.entityid.q-1", "eventBody": None}, "audit", None, None),
+    ],
+)
+def test_both_shapes_are_read(document, kind, by, at):
+    event = read(document)
+    assert (event.delivery_id, event.queue_id, event.kind, event.by, event.at) == ("delivery-1", "q-1", kind, by, at)
+
+
+FIELDS = ["eventType", "queueId", "topicName", "eventBody", "userId", "user", "data", "eventTime"]
+DOCUMENTS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(FIELDS), inner),
+)
+
+
+@given(DOCUMENTS)
+def test_whatever_json_comes_is_an_event_or_a_refusal(document):
+    for base in ({}, {"eventType": "routing.queue.updated"}, {"topicName": "v2.routing.queues.q.users"}):
+        try:
+            event = read(base | document if isinstance(document, dict) else document)
+        except WebhookInvalid:
+            continue
+        event.model_dump_json().encode()
+
+
+@given(st.binary(max_size=200))
+def test_whatever_bytes_come_are_refused(body):
+    with pytest.raises(WebhookInvalid):
+        event_of(body, "delivery-1")
+
+
+def test_half_a_surrogate_pair_is_no_reason_to_fail():
+    body = b'{"eventType": "routing.queue.updated", "queueId": "q", "modifiedBy": "\\ud800"}'
+    assert event_of(body, "d").by == "?"
+
+
+@pytest.mark.parametrize("queue_id", ["../users", "", None, 5, "a" * 65, "\ud800", "a.b"])
+def test_a_queue_that_is_none_is_refused_at_its_path(queue_id):
+    with pytest.raises(WebhookInvalid) as refusal:
+        read({"eventType": "routing.queue.updated", "queueId": queue_id})
+    assert [error["path"] for error in refusal.value.details["errors"]] == ["queueId"]
+
+
+# ---- the secret ------------------------------------------------------------------------------------------------------
+
+
+class Held:
+    def __init__(self, value):
+        self.value, self.reads = value, 0
+
+    def read(self):
+        self.reads += 1
+        return self.value
+
+
+def test_a_secret_is_kept_for_a_minute(fake_time):
+    held = Held({"current": "new", "previous": "old"})
+    secrets = WebhookSecrets(held, clock=fake_time.clock)
+    assert secrets.current() == secrets.current() == ("new", "old")
+    held.value = {"current": "newer"}
+    fake_time.sleep(59)
+    assert (secrets.current(), held.reads) == (("new", "old"), 1)
+    fake_time.sleep(1)
+    assert (secrets.current(), held.reads) == (("newer",), 2)
+
+
+@pytest.mark.parametrize("value", [{}, {"current": ""}, {"current": None}, {"current": 5, "previous": []}])
+def test_what_is_no_secret_is_none(value, fake_time):
+    assert WebhookSecrets(Held(value), clock=fake_time.clock).current() == ()
+
+
+# ---- the function ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def app(aws, monkeypatch):
+    """The function, with its queue, its table and its secret."""
+    spec = importlib.util.spec_from_file_location("webhook_app", ROOT / "functions" / "webhook" / "app.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    aws("dynamodb").create_table(
+        TableName="deliveries",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "delivery", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "delivery", "KeyType": "HASH"}],
+    )
+    queue = aws("sqs").create_queue(QueueName="events")["QueueUrl"]
+    aws("secretsmanager").create_secret(Name="webhooks", SecretString='{"current": "new", "previous": "old"}')
+    for name, value in (("DELIVERIES_TABLE", "deliveries"), ("WEBHOOK_QUEUE", queue), ("WEBHOOK_SECRET", "webhooks")):
+        monkeypatch.setenv(name, value)
+    WebhookSettings.load.cache_clear()
+    monkeypatch.setattr(module.time, "time", lambda: float(NOW))
+    module.queued = lambda: [
+        json.loads(message["Body"])
+        for message in aws("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    ]
+    yield module
+    WebhookSettings.load.cache_clear()
+
+
+class Context:
+    function_name, memory_limit_in_mb, aws_request_id = "webhook", 128, "1"
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:1:function:webhook"
+
+
+BODY = json.dumps({"eventType": "routing.queue.updated", "queueId": "q-1"}).encode()
+
+
+def post(app, body=BODY, secret=NEW, *, encoded=False, **headers):
+    headers = {**headers_for(body, secret), webhook.DELIVERY: "delivery-1", **headers}
+    text = base64.b64encode(body).decode() if encoded else body.decode("utf-8", "surrogateescape")
+    answer = app.handler({"headers": headers, "body": text, "isBase64Encoded": encoded}, Context())
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+@pytest.mark.parametrize("secret", ["new", "old"])
+@pytest.mark.parametrize("encoded", [False, True])
+def test_an_event_is_queued_whichever_of_two_secrets_signed_it(app, secret, encoded):
+    assert post(app, secret=secret, encoded=encoded) == (202, {"delivery_id": "delivery-1", "status": "queued"})
+    assert app.queued() == [{"delivery_id": "delivery-1", "queue_id": "q-1", "kind": "queue"}]
+
+
+def test_a_delivery_is_known_by_its_id_and_by_its_signature_for_a_day(app, monkeypatch):
+    assert post(app)[0] == 202
+    assert post(app) == (200, {"delivery_id": "delivery-1", "status": "known"})
+    assert post(app, **{webhook.DELIVERY: "another"})[0] == 200
+    other = json.dumps({"eventType": "routing.queue.updated", "queueId": "q-2"}).encode()
+    assert post(app, other)[0] == 200
+    assert len(app.queued()) == 1
+    monkeypatch.setattr(app.time, "time", lambda: NOW + 86_400.0)
+    later = headers_for(other, "new", str(NOW + 86_400))
+    assert post(app, other, **later)[0] == 202
+
+
+def test_what_could_not_be_queued_is_not_noted_so_a_repeat_is_queued(app, aws, aws_answers):
+    aws_answers("sqs", "SendMessage", "ServiceUnavailable")
+    assert post(app)[0] == 503
+    assert aws("dynamodb").scan(TableName="deliveries")["Items"] == []
+
+
+def test_what_was_queued_and_could_not_be_noted_is_taken(app, aws_answers):
+    aws_answers("dynamodb", "BatchWriteItem", "InternalServerError")
+    assert post(app)[0] == 202
+    assert len(app.queued()) == 1
+
+
+def test_refusals_are_problems_and_nothing_is_queued(app):
+    assert post(app, secret="wrong")[0] == 401
+    assert post(app, b"x" * 300_000)[0] == 413
+    status, problem = post(app, b'{"a": 1, "a": 2}')
+    assert (status, problem["type"], problem["errors"][0]["path"]) == (422, "/problems/webhook-invalid", "a")
+    assert app.queued() == []
+
+
+def test_without_a_secret_everything_is_refused_and_the_log_says_why(app, aws, logs):
+    aws("secretsmanager").put_secret_value(SecretId="webhooks", SecretString="{}")
+    status, problem = post(app)
+    assert (status, problem["detail"]) == (
+        401,
+        "This deployment has no secret to check webhooks with, so it takes none.",
+    )
+    assert any("WebhookSecret holds no secret" in record["msg"] for record in logs())
+    assert app.queued() == []
+
+
+def test_a_secret_that_is_no_json_is_our_fault_and_not_shown(aws):
+    aws("secretsmanager").create_secret(Name="broken", SecretString="hush")
+    with pytest.raises(ConfigurationInvalid) as error:
+        WebhookSecrets(JsonSecret("broken")).current()
+    assert "hush" not in str(error.value)
+
+
+def test_a_defect_is_an_answer_without_a_trace(app, monkeypatch):
+    def broken(*_):
+        raise KeyError("secret of ours")
+
+    monkeypatch.setattr(app, "event_of", broken)
+    status, problem = post(app)
+    assert (status, problem["type"]) == (500, "/problems/routing-weights-error")
+    assert "ours" not in json.dumps(problem)
