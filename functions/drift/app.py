@@ -9,13 +9,15 @@ from routing_weights.errors import QueueBusy, QueueNotFound, RoutingWeightsError
 from routing_weights.genesys.connect import contract, has_time
 from routing_weights.settings import DriftSettings
 from routing_weights.store.audit import AuditTrail
-from routing_weights.store.deliveries import put_off
+from routing_weights.store.deliveries import put_off, told_by
 from routing_weights.store.documents import Documents
 from routing_weights.store.drift import DriftRecords
 from routing_weights.watching import Watch
 from routing_weights.webhook import WebhookEvent
 
 logger = Logger()
+_looked_at_ms: dict[str, int] = {}
+"""When this process began its last reading of a queue that came to an end: a burst of events does not need one each."""
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -37,8 +39,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if not has_time(context):
             failed += messages
             continue
+        if all(told_by(message, _looked_at_ms.get(queue_id, 0)) for message in messages):
+            continue
         try:
-            watch.look(queue_id, [_event(message) for message in messages], datetime.now(UTC))
+            now = datetime.now(UTC)
+            watch.look(queue_id, [_event(message) for message in messages], now)
+            _looked_at_ms[queue_id] = int(now.timestamp() * 1000)
         except QueueBusy as busy:
             logger.info("Looked at later", queue_id=queue_id, reason=busy.message)
             failed += messages

@@ -11,7 +11,7 @@ from samcli.yamlhelper import yaml_parse
 from routing_weights import settings
 from routing_weights.genesys.connect import MAX_RUN_S
 from routing_weights.genesys.regions import DOMAINS
-from routing_weights.store.deliveries import FIRST_PAUSE_S, LONGEST_PAUSE_S
+from routing_weights.store.deliveries import FIRST_PAUSE_S, LONGEST_PAUSE_S, QUIET_S
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "template.yaml").read_text(encoding="utf-8")
@@ -579,6 +579,10 @@ def test_an_event_is_tried_for_longer_than_a_distribution_may_hold_its_queue():
 def test_a_message_is_not_handed_out_again_while_its_function_may_still_be_at_it():
     timeout = FUNCTIONS["DriftFunction"]["Properties"]["Timeout"]
     assert RESOURCES["WebhookQueue"]["Properties"]["VisibilityTimeout"] == 6 * timeout
+
+
+def test_a_queue_is_read_no_sooner_than_a_change_shows():
+    assert RESOURCES["WebhookQueue"]["Properties"]["DelaySeconds"] == QUIET_S
 
 
 @pytest.mark.parametrize("name", of_type("AWS::SQS::Queue"))

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,9 @@ def work(monkeypatch):
     monkeypatch.setattr(app.DriftSettings, "load", type("S", (), {"__getattr__": lambda *_: "x"}))
     monkeypatch.setattr(app, "put_off", lambda _queue, messages: put_off.extend(m["messageId"] for m in messages))
 
-    def run(*bodies, left_ms=120_000, **errors):
+    def run(*bodies, left_ms=120_000, sent_ms=0, **errors):
+        put_off.clear()
+
         def look(_self, queue_id, events, _now):
             looks.append((queue_id, [event.delivery_id for event in events]))
             if queue_id in errors:
@@ -38,7 +41,8 @@ def work(monkeypatch):
             return False
 
         monkeypatch.setattr(app.Watch, "look", look)
-        messages = [{"messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]
+        attributes = {"SentTimestamp": str(sent_ms)}
+        messages = [{"messageId": f"m{n}", "body": body, "attributes": attributes} for n, body in enumerate(bodies)]
         context = Context()
         context.left_ms = left_ms
         answer = app.handler({"Records": messages}, context)
@@ -56,6 +60,20 @@ def an_event(queue, delivery):
 def test_the_events_of_a_queue_are_answered_by_one_look(work):
     looks, failed = work(an_event("a", "1"), an_event("b", "2"), an_event("a", "3"))
     assert (looks, failed) == ([("a", ["1", "3"]), ("b", ["2"])], [])
+
+
+def test_an_event_that_an_earlier_reading_has_answered_needs_none(work):
+    now_ms = int(time.time() * 1000)
+    work(an_event("a", "1"), sent_ms=now_ms - 5_000)
+    assert work(an_event("a", "2"), sent_ms=now_ms - 3_000) == ([("a", ["1"])], [])
+    looks, _ = work(an_event("a", "3"), sent_ms=now_ms)
+    assert looks == [("a", ["1"]), ("a", ["3"])], "a change may be too fresh to show"
+
+
+def test_a_reading_that_failed_has_answered_nothing(work):
+    work(an_event("a", "1"), a=QueueBusy("busy"))
+    looks, _ = work(an_event("a", "2"))
+    assert [deliveries for _, deliveries in looks] == [["1"], ["2"]]
 
 
 @pytest.mark.parametrize("error", [QueueBusy("busy"), GenesysUnavailable("down"), KeyError("a defect")])

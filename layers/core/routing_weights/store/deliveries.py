@@ -13,6 +13,8 @@ logger = Logger(child=True)
 
 KEPT_S = 86_400
 """How long a delivery is remembered. A signature is good for minutes only: the rest is for senders that retry late."""
+QUIET_S = 2
+"""WebhookQueue's DelaySeconds: a reading that begins so long after an event was sent shows what the event tells of."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 300
 
 
@@ -45,6 +47,11 @@ class Deliveries:
         requests = [{"PutRequest": {"Item": {"delivery": {"S": name}, "expires_at": expires}}} for name in names]
         with reported("note the delivery"):
             client("dynamodb").batch_write_item(RequestItems={self.table: requests})
+
+
+def told_by(message: dict[str, Any], looked_at_ms: int) -> bool:
+    """Whether a reading that began at `looked_at_ms` has answered the message of an SQS event already."""
+    return int(message["attributes"]["SentTimestamp"]) + QUIET_S * 1000 <= looked_at_ms
 
 
 def put_off(queue_url: str, messages: list[dict[str, Any]]) -> None:
