@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from local.stack import StackError, tether
 from local.stack.stack import ROOT, Stack
 from local.stack.template import declared_parameters, variable_of
 
+_PATIENCE_S = 40.0
 _STOP = (signal.SIGINT, signal.SIGTERM)
 _VARIABLES = """
 variables of the stack:
@@ -62,7 +65,16 @@ def main() -> int:
 def _stop(_number: int, _frame: object) -> None:
     for number in _STOP:
         signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt the ending of children
+    end = threading.Timer(_PATIENCE_S, _end)
+    end.daemon = True
+    end.start()
     raise _Stopped
+
+
+def _end() -> None:
+    """Leave a stop that hangs, and say where: the children die with this process, however it ends."""
+    faulthandler.dump_traceback()
+    os._exit(0)
 
 
 def _port(variable: str, default: int) -> int:

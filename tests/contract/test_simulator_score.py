@@ -687,7 +687,7 @@ def test_a_busy_port_is_one_line_and_exit_1(start):
     simulator, _ = start()
     port = simulator.url.rpartition(":")[2]
     with command("--port", port) as process:
-        out, err = process.communicate(timeout=5)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (1, "")
     assert err == f"genesys simulator: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
@@ -695,7 +695,7 @@ def test_a_busy_port_is_one_line_and_exit_1(start):
 @pytest.mark.parametrize("options", [["--agents", "many"], ["--rate-limit", "0"], ["--off-queue", "99"], ["--nope"]])
 def test_wrong_usage_is_exit_2(options):
     with command(*options) as process:
-        _, err = process.communicate(timeout=5)
+        _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "Traceback" not in err
 
