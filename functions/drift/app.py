@@ -58,7 +58,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 reason=error.message,
             )
             failed += messages
-        except Exception:
+        except Exception:  # a defect of ours: logged, tried again, and at last a dead letter, with an alarm
             logger.exception("Unexpected error", queue_id=queue_id)
             failed += messages
     put_off(settings.webhook_queue, failed)

@@ -1,6 +1,5 @@
 """Plans: the operators' door. Plans come in, distributions and baselines are shown, and states are put back."""
 
-import base64
 import time
 import uuid
 from datetime import UTC, datetime
@@ -8,9 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path, Query
 from pydantic import BaseModel
 
@@ -25,25 +22,22 @@ from routing_weights.api import (
     DriftView,
     ForecastView,
     NewBaseline,
-    ProblemDetails,
     RestoreOptions,
     calibration_page,
     distribution,
     forecast_view,
     moment,
     new_forecast,
-    problem_of,
     summary,
 )
 from routing_weights.distribution import Status
+from routing_weights.door import answers, body_of, caller_of, new_app
 from routing_weights.errors import (
     BaselineNotFound,
     DistributionNotFound,
     ForecastNotFound,
     NotRestorable,
     RequestInvalid,
-    RouteNotFound,
-    RoutingWeightsError,
 )
 from routing_weights.fields import DISTRIBUTION_ID, GenesysId
 from routing_weights.intake import accept, open_distribution, restoring
@@ -59,9 +53,7 @@ from routing_weights.store.forecasts import Forecasts
 from routing_weights.strict_json import problem
 
 logger = Logger()
-app = APIGatewayHttpResolver(
-    enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
-)
+app = new_app(logger)
 
 DistributionId = Annotated[str, Path(pattern=DISTRIBUTION_ID, description="An execution's name.")]
 BaselineName = Annotated[GenesysId, Path(description="The baseline's name.")]
@@ -92,13 +84,7 @@ MEANINGS = {
 
 
 def _answers(code: HTTPStatus, model: type[BaseModel] | None, *problems: HTTPStatus) -> dict[int, Any]:
-    """For openapi.json: the good answer, the problems of this route, and those that every route has."""
-    every = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE)
-    problem_content = {"application/problem+json": {"model": ProblemDetails}}
-    content = {"content": {"application/json": {"model": model}}} if model else {}
-    return {code.value: {"description": code.phrase, **content}} | {
-        code.value: {"description": MEANINGS[code], "content": problem_content} for code in (*problems, *every)
-    }
+    return answers(code, model, MEANINGS, *problems)
 
 
 @app.post(
@@ -109,14 +95,14 @@ def _answers(code: HTTPStatus, model: type[BaseModel] | None, *problems: HTTPSta
     responses=_answers(HTTPStatus.ACCEPTED, Accepted, HTTPStatus.CONFLICT),
 )
 def submit_plan(idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
-    return _submit(_body(), idempotency_key)
+    return _submit(body_of(app), idempotency_key)
 
 
 def _submit(text: str | bytes, idempotency_key: str | None) -> Response[Accepted]:
     """Accept a plan and start its distribution; a refusal is on record too."""
     settings = PlansSettings.load()
     documents, trail = _trail(settings)
-    origin = Origin(door="api", caller=_caller())
+    origin = Origin(door="api", caller=caller_of(app))
     # A refused plan has no execution, so the id of its record is made here.
     run = Run(distribution_id=str(uuid.uuid4()), execution_arn="", started_at=datetime.now(UTC), origin=origin)
     run, plan = accept(run, text, trail)
@@ -171,7 +157,7 @@ def set_baseline(queue_id: QueueId, name: BaselineName, new: Annotated[NewBaseli
         name=name,
         distribution_id=distribution_id,
         set_at=timestamp(datetime.now(UTC)),
-        set_by=_caller() or None,
+        set_by=caller_of(app) or None,
     )
     BaselineStore(settings.baselines_table).put(baseline.model_dump())
     return baseline
@@ -238,7 +224,7 @@ def _no_such_distribution(distribution_id: str) -> DistributionNotFound:
 )
 def push_forecast(queue_id: QueueId) -> ForecastView:
     now = time.time()
-    stored = new_forecast(_body(), _caller() or None, now)
+    stored = new_forecast(body_of(app), caller_of(app) or None, now)
     Forecasts(PlansSettings.load().forecast_table).put(queue_id, stored)
     return forecast_view(queue_id, stored, now)
 
@@ -380,49 +366,6 @@ def _range(since: str, until: str) -> tuple[str, str]:
         message = "later than `to`: swap the two"
         raise RequestInvalid(f"from: {message}", errors=[problem("from", message, "range_invalid")])
     return begin, end
-
-
-# Powertools does not type this decorator.
-@app.exception_handler(RoutingWeightsError)  # type: ignore[untyped-decorator]
-def explain(error: RoutingWeightsError) -> Response[str]:
-    return _answer(error)
-
-
-@app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]
-def explain_parameters(error: RequestValidationError) -> Response[str]:
-    problems = [problem(str(e["loc"][-1]), str(e["msg"]), str(e["type"])) for e in error.errors()]
-    return _answer(RequestInvalid("; ".join(f"{p['path']}: {p['message']}" for p in problems), errors=problems))
-
-
-@app.not_found
-def explain_route(_error: NotFoundError) -> Response[str]:
-    return _answer(RouteNotFound(f"There is no {app.current_event.http_method} {app.current_event.path}."))
-
-
-@app.exception_handler(Exception)  # type: ignore[untyped-decorator]
-def explain_bug(error: Exception) -> Response[str]:
-    logger.error("Unexpected error", exc_info=error)
-    return _answer(
-        RoutingWeightsError("Something unexpected went wrong; it is in the log. Nothing was written to Genesys.")
-    )
-
-
-def _answer(error: RoutingWeightsError) -> Response[str]:
-    if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        logger.error("Request failed", error_type=type(error).__name__, reason=error.message)
-    answer = problem_of(error)
-    return Response(answer.status, "application/problem+json", answer.model_dump_json(exclude_none=True))
-
-
-def _body() -> str | bytes:
-    """As it was sent: nothing is dropped silently on the way to the code that judges it."""
-    event = app.current_event
-    return base64.b64decode(event.body or "") if event.is_base64_encoded else event.body or ""
-
-
-def _caller() -> str:
-    identity = app.current_event.request_context.authorizer.get("iam") or {}
-    return str(identity.get("userArn") or "")
 
 
 def _trail(settings: PlansSettings) -> tuple[Documents, AuditTrail]:

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, settings
 from moto import mock_aws
 
+from routing_weights.store.audit import AuditTrail
 from routing_weights.store.aws import client
 from routing_weights.store.documents import Documents
 from routing_weights.strategies import strategies
@@ -51,6 +52,28 @@ def aws(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     with mock_aws():
         yield client
+
+
+@pytest.fixture
+def trail(aws, documents):
+    keys = ("distribution_id", "record", "opened_queue_id", "timestamp")
+    by_queue = [
+        {"AttributeName": "opened_queue_id", "KeyType": "HASH"},
+        {"AttributeName": "timestamp", "KeyType": "RANGE"},
+    ]
+    aws("dynamodb").create_table(
+        TableName="audit",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
+        KeySchema=[
+            {"AttributeName": "distribution_id", "KeyType": "HASH"},
+            {"AttributeName": "record", "KeyType": "RANGE"},
+        ],
+        GlobalSecondaryIndexes=[
+            {"IndexName": "by_queue", "KeySchema": by_queue, "Projection": {"ProjectionType": "KEYS_ONLY"}}
+        ],
+    )
+    return AuditTrail("audit", documents)
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ from routing_weights.projection.calibration import (
 from routing_weights.projection.erlang import erlang_a
 from routing_weights.record import CLOSED, OPENED, REALISED, timestamp
 from routing_weights.settings import Settings
-from routing_weights.store.audit import AuditTrail
 from routing_weights.store.executions import Executions
 from tests.unit.test_report import reported, told
 
@@ -228,28 +227,6 @@ def test_the_interval_begins_with_the_first_whole_half_hour(completed, start):
 
 
 # ---- what is measured ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def trail(aws, documents):
-    keys = ("distribution_id", "record", "opened_queue_id", "timestamp")
-    by_queue = [
-        {"AttributeName": "opened_queue_id", "KeyType": "HASH"},
-        {"AttributeName": "timestamp", "KeyType": "RANGE"},
-    ]
-    aws("dynamodb").create_table(
-        TableName="audit",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
-        KeySchema=[
-            {"AttributeName": "distribution_id", "KeyType": "HASH"},
-            {"AttributeName": "record", "KeyType": "RANGE"},
-        ],
-        GlobalSecondaryIndexes=[
-            {"IndexName": "by_queue", "KeySchema": by_queue, "Projection": {"ProjectionType": "KEYS_ONLY"}}
-        ],
-    )
-    return AuditTrail("audit", documents)
 
 
 class Reads:

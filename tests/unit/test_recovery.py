@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError
 from routing_weights.errors import Interrupted, QueueBusy, StoreUnavailable
 from routing_weights.record import CLOSED, OPENED, opened
 from routing_weights.run import Origin, Outcome, Run
-from routing_weights.store.audit import AuditTrail
 from routing_weights.store.locks import fence, held_by
 from routing_weights.store.recovery import LOOK_BACK, RECOVERY_S, Recovery
 from tests.unit.fakes import FakeTime, plan
@@ -70,18 +69,6 @@ def executions(aws):
     events.register("before-call.stepfunctions", hook)
     yield fake
     events.unregister("before-call.stepfunctions", hook)
-
-
-@pytest.fixture
-def trail(aws, documents):
-    keys = ["distribution_id", "record"]
-    aws("dynamodb").create_table(
-        TableName="audit",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-        KeySchema=[{"AttributeName": k, "KeyType": t} for k, t in zip(keys, ["HASH", "RANGE"], strict=True)],
-    )
-    return AuditTrail("audit", documents)
 
 
 class Locks:

@@ -342,31 +342,6 @@ def test_a_run_that_never_read_the_queue_has_no_before_image():
 # ---- the trail -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def trail(aws, documents):
-    keys = ("distribution_id", "record", "opened_queue_id", "timestamp")
-    aws("dynamodb").create_table(
-        TableName="audit",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
-        KeySchema=[
-            {"AttributeName": "distribution_id", "KeyType": "HASH"},
-            {"AttributeName": "record", "KeyType": "RANGE"},
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "by_queue",
-                "KeySchema": [
-                    {"AttributeName": "opened_queue_id", "KeyType": "HASH"},
-                    {"AttributeName": "timestamp", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            }
-        ],
-    )
-    return AuditTrail("audit", documents)
-
-
 def listing(trail, queue_id="queue-001", *, since="0000", until="9999", limit=20, after=None):
     records, token = trail.of_queue(queue_id, since=since, until=until, limit=limit, after=after)
     return [record["distribution_id"] for record in records], token

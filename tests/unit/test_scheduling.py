@@ -299,7 +299,7 @@ def problems(body, name="weekend"):
         ("cron(0 8 * * ?)", ["cron needs six fields"]),
         ("cron(0  8 * * ? *)", ["cron needs six fields"]),
         ("cron(0 8 32 13 ? 1969)", ["month: '13'", "year: '1969'", "day of month: '32'"]),
-        ("cron(0 8 ? * MON-XXX *)", ["day of week: 'XXX' is not a value from 1 to 7 or SUN to SAT"]),
+        ("cron(0 8 ? * MON-DAY *)", ["day of week: 'DAY' is not a value from 1 to 7 or SUN to SAT"]),
         ("cron(0 8 ? * FRI-MON *)", ["day of week: FRI-MON ends before it begins"]),
         ("cron(0 8 ? * 6#6 *)", ["day of week: '6' is not a value from 1 to 5"]),
         ("cron(0 8 ? * 3#1,6#3 *)", ["day of week: '1,6#3' is not"]),

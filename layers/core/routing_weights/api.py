@@ -68,7 +68,7 @@ class CheckView(BaseModel):
     source: str = Field(description="Where the load comes from.")
     remedy: dict[str, float] = Field(
         default_factory=dict,
-        description="What would make it pass: agents in one pool, contacts offered per interval, overflow_threshold.",
+        description="What it takes to pass: agents in one pool, contacts offered per interval, overflow_threshold.",
     )
 
 
