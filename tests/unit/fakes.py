@@ -22,7 +22,7 @@ def plan(**changes) -> Plan:
 
 
 def member(user_id, weight=0.0, *, active=True, skills=(), **native):
-    return Member(user_id, weight, active, tuple(skills), native)
+    return Member(user_id, weight, active, dict.fromkeys(skills), native)
 
 
 def queue(*members, queue_id="queue-001", native=None, **settings):

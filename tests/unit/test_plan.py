@@ -80,6 +80,13 @@ def test_a_value_on_the_edge_is_accepted(field, value):
     assert getattr(plan(**{field: value}), field) == value
 
 
+def test_a_required_skill_is_a_name_or_says_how_proficient_and_comes_back_from_json_as_it_went():
+    sent = ["s", {"skill": "t", "min_proficiency": 5}, {"skill": "u"}, {"skill": "v", "min_proficiency": 0.5}]
+    accepted = plan(required_skills=sent)
+    assert [str(one) for one in accepted.requirements] == ["s", "t >= 5", "u", "v >= 0.5"]
+    assert parse_plan(accepted.canonical()) == accepted
+
+
 def test_five_thousand_members_are_accepted():
     assert len(plan(member_weights={f"m{i}": 0.0002 for i in range(MAX_MEMBERS)}).weights) == 5_000
 
@@ -335,6 +342,13 @@ def test_a_switch_is_true_or_false_and_nothing_that_resembles_it(field, raw):
         ("required_skills", ["s" * 201], "required_skills.0"),
         ("required_skills", ["tab\t"], "required_skills.0"),
         ("required_skills", [7], "required_skills.0"),
+        ("required_skills", [None], "required_skills.0"),
+        ("required_skills", [{"min_proficiency": 3}], "required_skills.0.skill"),
+        ("required_skills", [{"skill": ""}], "required_skills.0.skill"),
+        ("required_skills", ["s", {"skill": "s", "min_proficiency": 5.1}], "required_skills.1.min_proficiency"),
+        ("required_skills", [{"skill": "s", "min_proficiency": -1}], "required_skills.0.min_proficiency"),
+        ("required_skills", [{"skill": "s", "min_proficiency": "3"}], "required_skills.0.min_proficiency"),
+        ("required_skills", [{"skill": "s", "level": 3}], "required_skills.0.level"),
         ("required_skills", "billing", "required_skills"),
         ("required_skills", None, "required_skills"),
         ("strategy_reference", "", "strategy_reference"),
@@ -633,6 +647,10 @@ def test_a_plan_cannot_be_changed():
             "strategy_reference: a strategy's name is 1 to 64 letters, digits, '.', '-' and '_'",
         ),
         ({"reason": "a\nb"}, "reason: line breaks and control characters are not allowed"),
+        (
+            {"required_skills": [7]},
+            'required_skills.0: a skill is an id or name, or {"skill": its id or name, "min_proficiency": 0 to 5}',
+        ),
         ({"required_skills": ["\x00"]}, "required_skills.0: line breaks and control characters are not allowed"),
     ],
 )

@@ -222,7 +222,9 @@ def test_a_member_is_active_where_it_is_joined_and_on_queue(fields, active, on_q
 
 
 def test_a_member_has_its_skills_by_id_and_by_name():
-    assert member_of(Genesys([entity("a", skills=[SKILL])])).skills == ("skill-1", "Queue 1")
+    held = [SKILL | {"proficiency": 2}, {"id": "skill-2", "name": "Support"}]
+    told = member_of(Genesys([entity("a", skills=held)])).skills
+    assert told == {"skill-1": 2.0, "Queue 1": 2.0, "skill-2": None, "Support": None}
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,15 @@ def test_a_skill_that_no_active_agent_has_blocks_with_its_own_error():
     assert caught.value.message == found.reason
 
 
+def test_a_skill_that_is_held_below_the_required_proficiency_is_not_covered():
+    billing = {"skill": "Billing", "min_proficiency": 2.5}
+    found = projection(members=[*agents(9), member("x", skills=["Billing"])], required_skills=[billing])
+    assert found.reason.endswith(
+        "has the required skill Billing >= 2.5: assign it to an agent, lower min_proficiency, or take it out of "
+        "required_skills."
+    )
+
+
 def test_several_uncovered_skills_are_named_together():
     assert "the required skills Billing, Spanish:" in projection(required_skills=["Billing", "Spanish"]).reason
 

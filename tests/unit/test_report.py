@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from routing_weights import planning
 from routing_weights.actuation import Ranking
-from routing_weights.distribution import Member
+from routing_weights.distribution import Member, Target, as_targeted
 from routing_weights.errors import (
     ApprovalRequired,
     GenesysUnavailable,
@@ -23,7 +23,7 @@ from routing_weights.projection.effort import effort
 from routing_weights.projection.gate import GATES, OVERLOADED, STARVED
 from routing_weights.projection.inputs import Forecast, Volume
 from routing_weights.projection.outlook import Other, ServiceTarget, State, outlook
-from routing_weights.projection.report import ASSUMED_TARGET, Limits, report, service_target
+from routing_weights.projection.report import ASSUMED_TARGET, Limits, report, service_target, skills
 from routing_weights.projection.saturation import agents_needed
 from routing_weights.projection.simulation import SHARED_AGENTS
 from routing_weights.projection.suggestion import OBJECTIVES, candidates
@@ -36,7 +36,8 @@ AGENTS = [f"agent-{number:02}" for number in range(11)]
 
 
 def agent(user, weight=0.0, skills=(), active=True):
-    return Member(user, weight, active=active, skills=tuple(skills), native={"page": 1, "on_queue": active})
+    held = skills if isinstance(skills, dict) else dict.fromkeys(skills)
+    return Member(user, weight, active=active, skills=held, native={"page": 1, "on_queue": active})
 
 
 def volume(offered, **changes):
@@ -279,7 +280,7 @@ OF_A, OF_B = [f"a-{number:02}" for number in range(10)], [f"b-{number:02}" for n
 def test_queues_that_share_agents_are_projected_together(of_a, of_b, weights, levels):
     """100 contacts of 180 s and 60 of 240 s per 30 minutes. The sum of weights would say .981 and .030 of a pool."""
     members = [agent(user, weights[0]) for user in of_a]
-    b = Other("queue-b", volume(60, aht_s=240.0, answer_within_s=20.0), dict.fromkeys(of_b, weights[1]))
+    b = Other("queue-b", told(60, aht_s=240.0, answer_within_s=20.0), dict.fromkeys(of_b, weights[1]))
     found = reported(
         told(100),
         members=members,
@@ -296,11 +297,27 @@ def test_queues_that_share_agents_are_projected_together(of_a, of_b, weights, le
 def test_load_that_the_shared_agents_cannot_carry_together_is_unstable_though_each_queue_alone_is_not():
     everybody = [f"agent-{number:02}" for number in range(18)]
     members = [agent(user, 0.05) for user in everybody]
-    b = Other("queue-b", volume(100, aht_s=180.0), dict.fromkeys(everybody, 0.0))
+    b = Other("queue-b", told(100), dict.fromkeys(everybody, 0.0))
     assert reported(told(100), members=members).outlook.shortfall == 0
     found = reported(told(100), members=members, others=[b])
     assert found.outlook.shortfall == pytest.approx(2.0, abs=1e-3)
     assert found.document["verdict"] == "blocked"
+
+
+def test_what_is_assumed_of_a_shared_queue_or_old_there_needs_approval_and_is_on_record():
+    everybody = [f"agent-{number:02}" for number in range(18)]
+    members = [agent(user, 0.05) for user in everybody]
+    doubtful = told(40, stale=True, age_s=10_800.0, source="pushed", assumed=("patience 120 s",))
+    b = Other("queue-b", doubtful, dict.fromkeys(everybody, 0.0))
+    found = reported(told(60), members=members, others=[b])
+    assert found.document["verdict"] == "needs_approval"
+    assert (
+        "the forecast of queue queue-b is 3.0 h old, and patience 120 s of queue queue-b is assumed"
+        in (found.document["reason"])
+    )
+    (shared,) = found.document["models"]["shared_with"]
+    assert (shared["queue_id"], shared["source"], shared["assumed"]) == ("queue-b", "pushed", ["patience 120 s"])
+    assert reported(told(60), members=members, others=[b], accept_uncertain=True).document["verdict"] == "pass"
 
 
 # ---- skills ----------------------------------------------------------------------------------------------------------
@@ -314,7 +331,41 @@ def test_the_coverage_of_a_skill_counts_agents_and_weight_and_names_whom_weight_
         "agents": pytest.approx(2 / 3),
         "weight": pytest.approx(0.75),
         "weight_without_skill": ["b"],
+        "below_proficiency": {},
     }
+
+
+def test_a_skill_is_covered_at_the_required_proficiency_only():
+    held = {"a": {"Billing": 3.0}, "b": {"Billing": 2.5}, "c": {"Billing": None}, "d": {}, "e": {"Billing": 5.0}}
+    members = [agent(user, skills=skills) for user, skills in held.items()]
+    required = {"skill": "Billing", "min_proficiency": 3}
+    found = reported(told(1), members=members, values=dict.fromkeys(held, 0.2), required_skills=[required])
+    assert found.document["skills"] == {
+        "Billing >= 3": {
+            "agents": pytest.approx(0.4),
+            "weight": pytest.approx(0.4),
+            "weight_without_skill": ["b", "c", "d"],
+            "below_proficiency": {"b": 2.5, "c": None},
+        }
+    }
+    assert found.document["skill_coverage"] == {"Billing >= 3": pytest.approx(0.4)}
+    rows = found.document["models"]["simulation"]["agents"]
+    assert {row["member"] for row in rows if row["share_after"]} == {"a", "e"}
+
+
+def test_a_proficiency_that_the_plan_writes_counts_as_written():
+    members = [
+        agent("a", 0.2, skills={"skill-1": 1.0, "Queue 1": 1.0}),
+        agent("b"),
+        agent("c", skills={"skill-1": 5.0}),
+    ]
+    before = queue(*members, native={"raw": {}, "skill_id": "skill-1", "skill_name": "Queue 1"})
+    after = as_targeted(before, Target({"a": 0.8, "b": 0.6, "c": 0.0}, {"a": 4.0, "b": 3.0, "c": None}))
+    by_name = plan(required_skills=["Queue 1", {"skill": "skill-1", "min_proficiency": 4.0}])
+    assert [found["agents"] for found in skills(by_name, after).values()] == [
+        pytest.approx(2 / 3),
+        pytest.approx(1 / 3),
+    ]
 
 
 def test_a_required_skill_narrows_the_queue_in_the_simulation():

@@ -75,9 +75,13 @@ class CheckView(BaseModel):
 class SkillView(BaseModel):
     """How a required skill is covered by the active agents."""
 
-    agents: float = Field(description="The share of agents who have it.")
+    agents: float = Field(description="The share of agents who have it, as proficiently as required.")
     weight: float = Field(description="The share of their weight.")
     weight_without_skill: list[str] = Field(description="Members with a weight and without the skill.")
+    below_proficiency: dict[str, float | None] = Field(
+        default_factory=dict,
+        description="Who has the skill and is not proficient enough, with the proficiency; null: not told.",
+    )
 
 
 class ObservedView(BaseModel):

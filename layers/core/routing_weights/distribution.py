@@ -56,8 +56,8 @@ class Member:
     """What the value on the wire stands for, on the scale of the plan's weights; None when Genesys holds none."""
     active: bool
     """Able to take work: joined to the queue and not off queue."""
-    skills: tuple[str, ...] = ()
-    """Names and ids."""
+    skills: Mapping[str, float | None] = field(default_factory=dict)
+    """Proficiencies by skill, under its id and under its name; None where Genesys does not tell."""
     native: dict[str, Any] = field(default_factory=dict)
     """What the contract needs to write this member without changing anything else."""
 
@@ -100,8 +100,7 @@ class Queue:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Queue":
-        members = tuple(Member(**{**m, "skills": tuple(m["skills"])}) for m in document["members"])
-        return cls(**{**document, "members": members})
+        return cls(**{**document, "members": tuple(Member(**member) for member in document["members"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +130,19 @@ def holds(held: Setting | Value, wanted: Setting | Value) -> bool:
 
 
 def as_targeted(queue: Queue, target: Target) -> Queue:
-    """`queue` with those able to take work who will be once `target` is reached: the one to project on."""
-    if not target.joins:
-        return queue
-    members = tuple(
-        replace(member, active=bool(target.values[member.user_id]) and bool(member.native["on_queue"]))
-        if member.user_id in target.values
-        else member
-        for member in queue.members
-    )
-    return replace(queue, members=members)
+    """`queue` with who is able to take work, and with which skills, once `target` is reached: the one to project on."""
+    carrier = [skill for skill in (queue.skill_id, queue.native.get("skill_name")) if skill]
+
+    def targeted(member: Member) -> Member:
+        if member.user_id not in target.values:
+            return member
+        value = target.values[member.user_id]
+        if target.joins:
+            return replace(member, active=bool(value) and bool(member.native["on_queue"]))
+        kept = {skill: held for skill, held in member.skills.items() if skill not in carrier}
+        return replace(member, skills=kept if value is None else {**kept, **dict.fromkeys(carrier, float(value))})
+
+    return replace(queue, members=tuple(map(targeted, queue.members))) if target.joins or carrier else queue
 
 
 def image(before: Queue, target: Target) -> Target:

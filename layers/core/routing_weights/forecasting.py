@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from routing_weights.errors import ForecastMissing, RoutingWeightsError
 from routing_weights.genesys.analytics import HISTORY_INTERVAL, Analytics
-from routing_weights.plan import MAX_LOAD, Plan
+from routing_weights.plan import MAX_LOAD, Plan, SharedQueue, VolumeForecast
 from routing_weights.projection import ASSUMED_PATIENCE_S, Forecast, Volume
 from routing_weights.settings import ForecastSource
 from routing_weights.store.forecasts import Forecasts
@@ -53,9 +53,19 @@ class Forecasting:
                 f"projected_load in the plan, push one with PUT /queues/{plan.queue_id}/forecast, or add a source to "
                 "the deployment's ForecastSources."
             )
-        stale = found.age_s is not None and found.age_s > self.max_age_s
-        found = replace(found, stale=stale, notes=tuple(notes))
-        return found if found.volume is None else self._with_patience(found, found.volume, plan.queue_id)
+        return self._examined(replace(found, notes=tuple(notes)), plan.queue_id)
+
+    def forecast_shared(self, shared: SharedQueue) -> Forecast | None:
+        """What another queue of the agents expects: as the plan says, else as it was pushed; None: neither."""
+        try:
+            found = _stated(shared.forecast) if shared.forecast else self._pushed(shared.queue_id)
+        except _Unknown:
+            return None
+        return self._examined(found, shared.queue_id)
+
+    def _examined(self, found: Forecast, queue_id: str) -> Forecast:
+        found = replace(found, stale=found.age_s is not None and found.age_s > self.max_age_s)
+        return found if found.volume is None else self._with_patience(found, found.volume, queue_id)
 
     def _ask(self, source: ForecastSource, plan: Plan) -> Forecast:
         match source:
@@ -123,10 +133,14 @@ class Forecasting:
         return replace(found, assumed=assumed, notes=found.notes + note)
 
 
+def _stated(forecast: VolumeForecast) -> Forecast:
+    volume = Volume.of(forecast)
+    return Forecast(volume.load, "plan", volume=volume)
+
+
 def _of_plan(plan: Plan) -> Forecast:
     if plan.forecast is not None:
-        volume = Volume.of(plan.forecast)
-        return Forecast(volume.load, "plan", volume=volume)
+        return _stated(plan.forecast)
     if plan.projected_load is not None:
         return Forecast(plan.projected_load, "plan")
     raise _Unknown("it has neither forecast nor projected_load")

@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     StringConstraints,
+    Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -28,6 +30,7 @@ from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 MAX_MEMBERS = 5_000
 MAX_LOAD = 1e6
 """Erlangs."""
+MAX_PROFICIENCY = 5
 STRATEGY_NAME = r"^[A-Za-z0-9._-]{1,64}$"
 NO_SKILL = "actuator proficiency writes a skill that is dedicated to the queue: name it, by id or name"
 
@@ -92,6 +95,38 @@ class SharedQueue(BaseModel):
     forecast: VolumeForecast | None = Field(default=None, description="When absent, what was pushed for that queue.")
 
 
+class RequiredSkill(BaseModel):
+    """A skill that an agent needs for the queue's contacts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    skill: Line = Field(description="The skill, by id or name.")
+    min_proficiency: Annotated[float, Field(ge=0, le=MAX_PROFICIENCY, allow_inf_nan=False, strict=True)] = Field(
+        default=0.0, description="How proficient at least, on Genesys' scale of 0 to 5; 0: whoever has it."
+    )
+
+    def __str__(self) -> str:
+        return f"{self.skill} >= {self.min_proficiency:g}" if self.min_proficiency else self.skill
+
+    def met_by(self, held: Mapping[str, float | None]) -> bool:
+        """Whether who holds these proficiencies, by skill, has it. One that Genesys does not tell is not enough."""
+        return self.skill in held and (held[self.skill] or 0.0) >= self.min_proficiency
+
+
+def _form_of(required: Any) -> str | None:
+    return "name" if isinstance(required, str) else "skill" if isinstance(required, dict | RequiredSkill) else None
+
+
+SkillOrName = Annotated[
+    Annotated[Line, Tag("name")] | Annotated[RequiredSkill, Tag("skill")],
+    Discriminator(
+        _form_of,
+        custom_error_type="skill_type",
+        custom_error_message='a skill is an id or name, or {"skill": its id or name, "min_proficiency": 0 to 5}',
+    ),
+]
+
+
 class Plan(BaseModel):
     """What is wanted for one queue, the same for every door."""
 
@@ -142,10 +177,10 @@ class Plan(BaseModel):
         description="Other queues that take time of the same agents: they are projected together with this one, as "
         "they are. It decides only where this queue's offered volume and handle time are known.",
     )
-    required_skills: list[Line] = Field(
+    required_skills: list[SkillOrName] = Field(
         default_factory=list,
         max_length=20,
-        description="Skills, by id or name, that active agents must cover.",
+        description="Skills that active agents must cover, each by id or name, or with the proficiency that it takes.",
     )
     wrap_up_timeout_s: Annotated[int, Field(ge=1, le=3600, strict=True)] | None = Field(
         default=None, description="The queue's wrap-up time-out in seconds. Left alone when absent."
@@ -183,6 +218,10 @@ class Plan(BaseModel):
     def weights(self) -> dict[str, float]:
         """The weights to apply: as sent, or scaled when the plan says `normalize` and they sum to more than 1."""
         return normalized(self.member_weights) if self.normalize else self.member_weights
+
+    @property
+    def requirements(self) -> list[RequiredSkill]:
+        return [RequiredSkill(skill=one) if isinstance(one, str) else one for one in self.required_skills]
 
     def canonical(self) -> str:
         """The plan as JSON text, the same text for the same plan: sorted keys, defaults left out."""
@@ -249,6 +288,8 @@ def plan_invalid(problems: list[Problem]) -> PlanInvalid:
 
 def _problem(entry: Mapping[str, Any]) -> Problem:
     loc, message = list(entry["loc"]), str(entry["msg"]).removeprefix("Value error, ")
+    if loc[:1] == ["required_skills"]:
+        del loc[2:3]  # which of the two forms it has
     if not loc and entry["type"] == "value_error":
         return problem("member_weights", message, "weight_sum")
     if loc and loc[-1] == "[key]":

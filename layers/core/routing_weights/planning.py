@@ -18,7 +18,7 @@ from routing_weights.genesys.connect import analytics, contract
 from routing_weights.genesys.contracts import Contract
 from routing_weights.plan import Plan, parse_plan
 from routing_weights.projection.effort import effort
-from routing_weights.projection.inputs import Forecast, Observed, Volume
+from routing_weights.projection.inputs import Forecast, Observed
 from routing_weights.projection.outlook import Other
 from routing_weights.projection.report import Limits, Report, report
 from routing_weights.projection.suggestion import OBJECTIVES, Objective, candidates
@@ -60,11 +60,14 @@ class Planner:
     run: Run
 
     def forecast_for(self, plan: Plan) -> Forecast:
+        return self._forecasting().forecast_for(plan)
+
+    def _forecasting(self) -> Forecasting:
         settings = self.settings
         stored = Forecasts(settings.forecast_table, settings.default_projected_load)
         genesys = analytics(settings, self.context, self.run)
         sources, unit, age_s = settings.forecast_sources, settings.wfm_business_unit, settings.forecast_max_age_s
-        return Forecasting(sources, stored, genesys, unit, age_s).forecast_for(plan)
+        return Forecasting(sources, stored, genesys, unit, age_s)
 
     def observed(self, plan: Plan, queue: Queue) -> Observed:
         """The queue at this moment. It takes one more request, so a dry run alone gets more than the members."""
@@ -78,20 +81,16 @@ class Planner:
 
     def others(self, plan: Plan, genesys: Contract) -> list[Other]:
         """The queues that share agents with the plan's, as they are."""
-        stored = Forecasts(self.settings.forecast_table)
-        found = []
+        found, forecasting = [], self._forecasting()
         for number, shared in enumerate(plan.shared_with):
-            volume = Volume.of(shared.forecast) if shared.forecast else None
-            pushed = None if volume else stored.find(shared.queue_id)
-            if pushed and pushed.state(time.time()) == "valid":
-                volume = pushed.forecast(time.time()).volume
-            if volume is None:
+            forecast = forecasting.forecast_shared(shared)
+            if forecast is None or forecast.volume is None:
                 message = f"nothing says what queue {shared.queue_id} expects: give its forecast, or push one"
                 raise not_applicable(f"shared_with.{number}.forecast", message, "forecast_missing")
             queue = genesys.read_queue(shared.queue_id)
             preferred = self.settings.deployed_actuator == "score"  # no other actuator says which queue goes first
             weights = {m.user_id: (m.weight or 0.0) if preferred else 0.0 for m in queue.members if m.active}
-            found.append(Other(shared.queue_id, volume, weights))
+            found.append(Other(shared.queue_id, forecast, weights))
         return found
 
     def project(

@@ -220,11 +220,13 @@ def _simulated(
 
 def _doubts(found: Outlook, forecast: Forecast) -> Sequence[str]:
     """What nobody has measured, or not lately."""
-    doubts = []
-    if forecast.stale:
-        age = f"{forecast.age_s / 3600:.1f} h old" if forecast.age_s is not None else "of unknown age"
-        doubts.append(f"the forecast is {age}")
-    assumed = list(forecast.assumed)
+    doubts, assumed = [], list(forecast.assumed)
+    of = {"": forecast} | {f" of queue {other.queue_id}": other.forecast for other in found.others}
+    for whose, one in of.items():
+        if one.stale:
+            age = f"{one.age_s / 3600:.1f} h old" if one.age_s is not None else "of unknown age"
+            doubts.append(f"the forecast{whose} is {age}")
+    assumed += [f"{what}{whose}" for whose, one in of.items() if whose for what in one.assumed]
     if found.target.source == "assumed":
         aim = f"the target of {found.target.service_level:.0%} within {found.target.answer_within_s:g} s"
         assumed.append(aim)

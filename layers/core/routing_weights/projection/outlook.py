@@ -11,8 +11,9 @@ from typing import Any
 
 from routing_weights.actuation import Ranking
 from routing_weights.distribution import Queue, Value
+from routing_weights.plan import RequiredSkill
 from routing_weights.projection.erlang import Performance, Unstable, erlang_a, erlang_c
-from routing_weights.projection.inputs import ASSUMED_PATIENCE_S, Volume
+from routing_weights.projection.inputs import ASSUMED_PATIENCE_S, Forecast, Volume
 from routing_weights.projection.simulation import (
     ASSUMPTIONS,
     REPLICATIONS,
@@ -66,8 +67,13 @@ class State:
                     places[member.user_id] = Place(float(value or 0.0))
         return places
 
-    def skills(self) -> dict[str, frozenset[str]]:
-        return {member.user_id: frozenset(member.skills) for member in self.queue.members if member.active}
+    def meets(self, required: Sequence[RequiredSkill]) -> dict[str, frozenset[str]]:
+        """By active agent, which of the required skills it has."""
+        return {
+            member.user_id: frozenset(str(one) for one in required if one.met_by(member.skills))
+            for member in self.queue.members
+            if member.active
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +81,15 @@ class Other:
     """Another queue that some of the agents serve, too: it stays as it is."""
 
     queue_id: str
-    volume: Volume
+    forecast: Forecast
+    """With a volume."""
     agents: Mapping[str, float]
     """By user id, those on queue there, with how they prefer it to their other queues; all 0: no preference."""
+
+    @property
+    def volume(self) -> Volume:
+        assert self.forecast.volume is not None  # noqa: S101  who makes it sees to that
+        return self.forecast.volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +111,7 @@ class Outlook:
     volume: Volume
     target: ServiceTarget
     patience_s: float
-    required_skills: tuple[str, ...]
+    required_skills: tuple[RequiredSkill, ...]
     agents: tuple[int, int]
     """Active before and after."""
     pooled_c: tuple[Performance | Unstable, Performance | Unstable]
@@ -113,6 +125,7 @@ class Outlook:
     rule: Rule
     shared: int
     """How many of the agents serve another queue, too."""
+    others: tuple[Other, ...]
 
     @property
     def ranked(self) -> bool:
@@ -175,7 +188,7 @@ def outlook(
     after: State,
     target: ServiceTarget,
     *,
-    required_skills: Sequence[str] = (),
+    required_skills: Sequence[RequiredSkill] = (),
     others: Sequence[Other] = (),
     effort: int = 1,
 ) -> Outlook:
@@ -192,10 +205,10 @@ def outlook(
             patience_s,
             target.answer_within_s,
             state.ranking.rule,
-            frozenset(required_skills),
+            frozenset(map(str, required_skills)),
             state.ranking.ring_timeouts_s,
         )
-        return Scenario((demand, *map(_demand, others)), tuple(_shared_seats(queue_id, state, others)))
+        return Scenario((demand, *map(_demand, others)), tuple(_shared_seats(state, required_skills, others)))
 
     sides = (scenario(before), scenario(after))
     per_s = sum(demand.offered_per_s for demand in sides[1].demands)
@@ -221,6 +234,7 @@ def outlook(
         queue_id=queue_id,
         rule=after.ranking.rule,
         shared=sum(len(seat.places) > 1 for seat in sides[1].seats),
+        others=tuple(others),
     )
 
 
@@ -230,9 +244,9 @@ def _demand(other: Other) -> Demand:
     return Demand(other.queue_id, other.volume.rate, other.volume.aht_s, patience_s, within_s)
 
 
-def _shared_seats(queue_id: str, state: State, others: Sequence[Other]) -> list[Seat]:
+def _shared_seats(state: State, required: Sequence[RequiredSkill], others: Sequence[Other]) -> list[Seat]:
     """Everybody who can take a contact of one of the queues."""
-    own, skills = state.seats(), state.skills()
+    queue_id, own, skills = state.queue.queue_id, state.seats(), state.meets(required)
     everybody = sorted({*own, *(agent for other in others for agent in other.agents)})
     return [
         Seat(

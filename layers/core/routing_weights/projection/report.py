@@ -81,6 +81,7 @@ def report(
     models = found and {
         "indicative": forecast.volume is None,
         "forecast": {**(asdict(found.volume)), "patience_s": found.patience_s, **_provenance(forecast)},
+        "shared_with": [{"queue_id": o.queue_id, **asdict(o.volume), **_provenance(o.forecast)} for o in others],
         **found.to_json(weights),
     }
     document = saturation.to_json() | verdict.to_json() | {"models": models, "notes": list(forecast.notes)}
@@ -102,7 +103,7 @@ def _outlook(
             return None
         volume = Volume(offered=forecast.load * 1800 / ASSUMED_AHT_S, interval_s=1800, aht_s=ASSUMED_AHT_S)
     aim = service_target(volume, own_target, limits.max_abandonment)
-    asked = {"required_skills": plan.required_skills, "others": others}
+    asked = {"required_skills": plan.requirements, "others": others}
     found = outlook(volume, *states, aim, **asked)  # type: ignore[arg-type]
     if forecast.volume and undecided(found, limits.required):
         found = outlook(volume, *states, aim, effort=MORE, **asked)  # type: ignore[arg-type]
@@ -124,14 +125,19 @@ def skills(plan: Plan, after: Queue) -> dict[str, Any]:
     weight = {member.user_id: plan.weights.get(member.user_id, member.weight or 0.0) for member in active}
     total = sum(weight.values())
     return {
-        skill: {
-            "agents": sum(skill in m.skills for m in active) / len(active) if active else 0.0,
-            "weight": sum(weight[m.user_id] for m in active if skill in m.skills) / total if total else 0.0,
+        str(required): {
+            "agents": sum(required.met_by(m.skills) for m in active) / len(active) if active else 0.0,
+            "weight": sum(weight[m.user_id] for m in active if required.met_by(m.skills)) / total if total else 0.0,
             "weight_without_skill": sorted(
-                m.user_id for m in active if skill not in m.skills and plan.weights.get(m.user_id, 0.0) > 0
+                m.user_id for m in active if not required.met_by(m.skills) and plan.weights.get(m.user_id, 0.0) > 0
             ),
+            "below_proficiency": {
+                m.user_id: m.skills[required.skill]
+                for m in sorted(active, key=lambda m: m.user_id)
+                if required.skill in m.skills and not required.met_by(m.skills)
+            },
         }
-        for skill in plan.required_skills
+        for required in plan.requirements
     }
 
 

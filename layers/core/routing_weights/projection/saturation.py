@@ -42,7 +42,7 @@ class Projection:
     source_age_s: float | None
     source_detail: str
     skill_coverage: dict[str, float]
-    """By required skill: the share of active agents who have it, in [0, 1]."""
+    """By required skill: the share of active agents who are proficient enough in it, in [0, 1]."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -71,8 +71,8 @@ def project(plan: Plan, queue: Queue, forecast: Forecast, *, limit: float, overf
     capacity = len(active) * plan.utilization_target
     ratio = _ratio(forecast.load, capacity)
     coverage = {
-        skill: (sum(skill in member.skills for member in active) / len(active) if active else 0.0)
-        for skill in plan.required_skills
+        str(required): sum(required.met_by(member.skills) for member in active) / len(active) if active else 0.0
+        for required in plan.requirements
     }
     reasons = _blocks(plan, queue, forecast, active_agents=len(active), ratio=ratio, limit=limit, coverage=coverage)
     if overflow_gate and not reasons:
@@ -139,10 +139,11 @@ def _blocks(
         )
     uncovered = [skill for skill, share in coverage.items() if share == 0]
     if uncovered and active_agents:
+        graded = any(one.min_proficiency for one in plan.requirements if str(one) in uncovered)
         reasons.append(
             f"No active agent of queue {queue.queue_id} has the required "
             f"skill{'s' if len(uncovered) > 1 else ''} {', '.join(uncovered)}: "
-            "assign it to an agent, or take it out of required_skills."
+            f"assign it to an agent, {'lower min_proficiency, ' if graded else ''}or take it out of required_skills."
         )
     return reasons
 

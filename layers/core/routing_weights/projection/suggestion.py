@@ -18,7 +18,7 @@ def candidates(plan: Plan, queue: Queue, objective: Objective) -> Iterator[tuple
     ranks equal is used equally. What follows gives more members more, which lets contacts reach more agents sooner.
     """
     active = [member for member in queue.members if member.active or member.native.get("on_queue")]
-    skilled = [m.user_id for m in active if all(skill in m.skills for skill in plan.required_skills)]
+    skilled = [m.user_id for m in active if all(required.met_by(m.skills) for required in plan.requirements)]
     everybody = [member.user_id for member in active]
     named = {member: weight for member, weight in plan.member_weights.items() if member in set(everybody)}
     of_objective = {

@@ -26,8 +26,8 @@ from routing_weights.genesys.contracts.reading import (
     members_hold,
     not_found,
     number,
+    proficiencies,
     queue_path,
-    skill_names,
     status_of,
     user_id,
     with_pages_anew,
@@ -84,12 +84,12 @@ class PlatformContract:
     def read_queue(self, queue_id: str) -> Queue:
         raw = get_queue(self.client, queue_id)
         listed = list(all_pages(queue_id, lambda page: self._page(queue_id, page)))
-        skill_id = self._skill_id(listed) if self.actuation.skill else None
+        skill_id, skill_name = self._skill(listed) if self.actuation.skill else (None, None)
         return Queue(
             queue_id=queue_id,
             settings=QueueDocument(raw, self.actuation).settings(),
             members=tuple(self._member(entity, page, skill_id) for page, entity in listed),
-            native={"raw": raw, "skill_id": skill_id},
+            native={"raw": raw, "skill_id": skill_id, "skill_name": skill_name},
         )
 
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
@@ -124,12 +124,12 @@ class PlatformContract:
             user_id=user_id(entity),
             weight=None if value is None else self.actuation.actuator.weight(value),
             active=joined and on_queue,
-            skills=tuple(skill_names(skills)),
+            skills=proficiencies(skills),
             native={"page": page, "value": value, "on_queue": on_queue, "by_group": entity.get("memberBy") == "group"},
         )
 
-    def _skill_id(self, listed: list[tuple[int, Entity]]) -> str:
-        """The id of the actuator's skill. Any member who has it shows that it exists; else Genesys is asked."""
+    def _skill(self, listed: list[tuple[int, Entity]]) -> tuple[str, str | None]:
+        """The actuator's skill, id and name. Any member who has it shows that it exists; else Genesys is asked."""
         wanted = self.actuation.skill or ""
         held = [
             skill
@@ -140,7 +140,7 @@ class PlatformContract:
         # An id goes before another skill of that name.
         for skill in sorted(held, key=lambda skill: skill.get("id") != wanted) or self._found_skills(wanted):
             if isinstance(skill.get("id"), str) and SKILL_ID.fullmatch(skill["id"]):
-                return str(skill["id"])
+                return skill["id"], skill["name"] if isinstance(skill.get("name"), str) else None
         message = f"Genesys knows no skill {wanted}, by id or by name: create it, or name another one"
         raise not_applicable("skill", message, "skill_not_found")
 

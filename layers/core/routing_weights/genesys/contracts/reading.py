@@ -106,13 +106,17 @@ def status_of(entity: Entity) -> str | None:
     return status if isinstance(status, str) else None
 
 
-def skill_names(skills: Any) -> Iterator[str]:
-    """Ids and names."""
+def proficiencies(skills: Any) -> dict[str, float | None]:
+    """By id and by name; None where a listing has the skill alone, or something that is no proficiency."""
+    found: dict[str, float | None] = {}
     for skill in skills if isinstance(skills, list) else []:
         if isinstance(skill, str):
-            yield skill
+            found[skill] = None
         elif isinstance(skill, dict):
-            yield from (skill[key] for key in ("id", "name") if isinstance(skill.get(key), str))
+            held = skill.get("proficiency")
+            known = float(held) if isinstance(held, int | float) and not isinstance(held, bool) else None
+            found |= {skill[key]: known for key in ("name", "id") if isinstance(skill.get(key), str)}
+    return found
 
 
 def number(holder: Entity, key: str) -> float | None:

@@ -17,8 +17,8 @@ from routing_weights.genesys.contracts.reading import (
     get_queue,
     members_hold,
     number,
+    proficiencies,
     queue_path,
-    skill_names,
     status_of,
     user_id,
     with_pages_anew,
@@ -141,6 +141,6 @@ def _member(entity: Entity, page: int) -> Member:
         weight=number(entity, "score"),
         # What a member does not say is taken as able to work: the document's listing has neither of the two.
         active=entity.get("joined") is not False and status_of(entity) != "OFF_QUEUE" and routing_type in WORKING_TYPES,
-        skills=tuple(skill_names(entity.get("skills"))),
+        skills=proficiencies(entity.get("skills")),
         native={"page": page, "routing_type": routing_type},
     )
