@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.checks.chart import example
-from routing_weights.projection.chart import DARK, LIGHT, VERDICTS, _width, chart
+from routing_weights.projection.chart import VERDICTS, chart
+from routing_weights.projection.sheet import DARK, LIGHT, width
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert('x')</script>&\"\u202eevil\x00\x1b\ud800\ufffe" + "W" * 300
@@ -111,7 +112,7 @@ def box(element):
     if tag == "text":
         seen = (element.text or "") + "".join(child.tail or "" for child in element)
         size = get("font-size")
-        wide = get("textLength") or _width(seen, size, bold=element.get("font-weight") is not None)
+        wide = get("textLength") or width(seen, size, bold=element.get("font-weight") is not None)
         left = get("x") - wide * {"start": 0, "middle": 0.5, "end": 1}[element.get("text-anchor", "start")]
         return left, get("y") - 0.76 * size, left + wide, get("y") + 0.24 * size
     if tag == "circle":

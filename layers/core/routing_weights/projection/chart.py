@@ -1,39 +1,25 @@
 """The projection as one picture: what a plan will do to a queue, before and after, as an SVG that needs nothing else.
 
-Nothing in the document is trusted: every text is cleaned, escaped, and cut or wrapped to the room that it has, and what
-is missing, or not a finite number, is said to be missing. Widths of text are estimated from DejaVu Sans, the widest of
-the fonts that a system may choose; a line with characters that the estimate does not know is set to its length.
+Nothing in the document is trusted: what is missing, or not a finite number, is said to be missing.
 """
 
 # ruff: noqa: RUF001  (what people read has the dashes and signs that people write)
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from routing_weights.projection.gate import OVERLOADED, STARVED
+from routing_weights.projection.sheet import COLUMN, LEFT, RIGHT, WIDTH, Sheet, clean, width
 
 NAMED_AGENTS = 30
 """Up to so many agents have a row each; of more there are histograms, and rows of the most changed."""
 MOST_CHANGED = 8
 SHOWN_CHECKS = 14
 
-WIDTH, LEFT, RIGHT = 720.0, 24.0, 696.0
-COLUMN, PLOT_START, PLOT_END = 172.0, 228.0, 508.0
-LONGEST_TEXT = 4000
+PLOT_START, PLOT_END = 228.0, 508.0
 PER_CENT = "\u00a0%"
 LARGEST_NUMBER = 1e9
 """Beyond it a figure is an error, and no column has room for it."""
 
-LIGHT: Mapping[str, str] = {
-    "paper": "#ffffff", "ink": "#1f2328", "muted": "#59636e", "grid": "#d1d9e0", "before": "#69727c",
-    "after": "#0a5fb4", "good": "#006b52", "bad": "#b03a00", "warn": "#7a5200", "unsure": "#6b3fa0",
-    "overloaded": "#fbe6db", "starved": "#f1ebf9",
-}  # fmt: skip
-DARK: Mapping[str, str] = {
-    "paper": "#0f141a", "ink": "#e6edf3", "muted": "#9da7b1", "grid": "#39424c", "before": "#a4aeb8",
-    "after": "#62b0ff", "good": "#3fc9a3", "bad": "#ff9466", "warn": "#e3b341", "unsure": "#c7a6ff",
-    "overloaded": "#41251a", "starved": "#2d2347",
-}  # fmt: skip
 VERDICTS: Mapping[str, tuple[str, str, str]] = {
     "blocked": ("Blocked", "bad", "octagon"),
     "needs_approval": ("Needs approval", "warn", "triangle"),
@@ -41,21 +27,6 @@ VERDICTS: Mapping[str, tuple[str, str, str]] = {
     "pass": ("Pass", "good", "circle"),
 }
 """By verdict, the worst first: its word, its colour, and its shape, for who sees no colour."""
-SHAPES: Mapping[str, Sequence[tuple[float, float]]] = {
-    "octagon": [(-0.41, -1), (0.41, -1), (1, -0.41), (1, 0.41), (0.41, 1), (-0.41, 1), (-1, 0.41), (-1, -0.41)],
-    "triangle": [(0, -1), (1.08, 0.9), (-1.08, 0.9)],
-    "down": [(0, 1), (1.08, -0.9), (-1.08, -0.9)],
-    "diamond": [(0, -1.15), (1.15, 0), (0, 1.15), (-1.15, 0)],
-}
-GLYPHS: Mapping[str, Sequence[Sequence[tuple[float, float]]]] = {
-    "circle": [[(-0.45, 0.02), (-0.12, 0.38), (0.48, -0.36)]],
-    "octagon": [[(-0.38, -0.38), (0.38, 0.38)], [(0.38, -0.38), (-0.38, 0.38)]],
-    "triangle": [[(0, -0.35), (0, 0.25)], [(0, 0.54), (0, 0.6)]],
-    "diamond": [
-        [(-0.3, -0.28), (-0.16, -0.52), (0.16, -0.52), (0.3, -0.28), (0, 0.02), (0, 0.2)],
-        [(0, 0.5), (0, 0.56)],
-    ],
-}
 SIDES = ("before", "after")
 FIGURES = ("service_level", "abandonment", "mean_wait", "occupancy")
 SHARES = {"service_level", "abandonment", "occupancy", "skills"}
@@ -83,13 +54,13 @@ def chart(projection: Mapping[str, Any], *, queue_id: str) -> str:
     Returns:
         XML without declaration, scripts, references or ids; equal arguments give equal text.
     """
-    sheet, models = _Sheet(), _part(projection, "models")
+    sheet, models = Sheet(), _part(projection, "models")
     word, colour, shape = VERDICTS.get(str(projection.get("verdict")), ("No verdict", "muted", "diamond"))
-    reason = _clean(projection.get("reason")) or "No reason is given."
+    reason = clean(projection.get("reason")) or "No reason is given."
     sheet.rect(0, 0, WIDTH, 5, colour)
     sheet.mark(LEFT + 12, 37, 12, shape, colour, glyph=True)
     sheet.text(LEFT + 34, 44, word, 20, colour, bold=True)
-    room = RIGHT - LEFT - 54 - _width(word, 20, bold=True)
+    room = RIGHT - LEFT - 54 - width(word, 20, bold=True)
     sheet.text(RIGHT, 43, f"Queue {queue_id}", 15, anchor="end", bold=True, room=room)
     sheet.y = 68
     sheet.paragraph(LEFT, reason, 14, lines=6)
@@ -104,7 +75,7 @@ def chart(projection: Mapping[str, Any], *, queue_id: str) -> str:
 # ---- the parts of the picture, from top to bottom --------------------------------------------------------------------
 
 
-def _load(sheet: "_Sheet", projection: Mapping[str, Any]) -> None:
+def _load(sheet: Sheet, projection: Mapping[str, Any]) -> None:
     ratio, limit = _number(projection.get("saturation_ratio")), _number(projection.get("saturation_limit"))
     over = ratio is not None and limit is not None and ratio > limit + 1e-9
     bound = "no limit is known" if limit is None else f"{'above' if over else 'within'} the limit of {_plain(limit)}"
@@ -119,7 +90,7 @@ def _load(sheet: "_Sheet", projection: Mapping[str, Any]) -> None:
     sheet.y += 30
 
 
-def _service(sheet: "_Sheet", models: Mapping[str, Any]) -> str:
+def _service(sheet: Sheet, models: Mapping[str, Any]) -> str:
     """Draw it, and say it in a sentence."""
     target = _part(models, "target")
     simulated, computed = ([_part(_part(models, key), side) for side in SIDES] for key in ("simulation", "erlang_a"))
@@ -128,7 +99,7 @@ def _service(sheet: "_Sheet", models: Mapping[str, Any]) -> str:
     if not any(drawn):
         sheet.paragraph(LEFT, "Not modelled: service level, abandonment and waits are not known.", fill="muted")
         return "Service level and abandonment are not known."
-    sheet.legend(*(["95 % interval"] if drawn is simulated else []), "target")
+    _legend(sheet, *(["95 % interval"] if drawn is simulated else []), "target")
     _metric(sheet, "service_level", drawn, "≥", _number(target.get("service_level")))
     _metric(sheet, "abandonment", drawn, "≤", _number(target.get("max_abandonment")))
     rows = [(_named(key), _change(drawn, key)) for key in FIGURES[2:]]
@@ -141,7 +112,7 @@ def _service(sheet: "_Sheet", models: Mapping[str, Any]) -> str:
     return " ".join(f"{_named(key)}: {_change(drawn, key)}." for key in FIGURES[:2])
 
 
-def _metric(sheet: "_Sheet", key: str, drawn: Sequence[Mapping[str, Any]], sign: str, aim: float | None) -> None:
+def _metric(sheet: Sheet, key: str, drawn: Sequence[Mapping[str, Any]], sign: str, aim: float | None) -> None:
     y, span, lanes = sheet.y, PLOT_END - PLOT_START, [_estimate(figures.get(key)) for figures in drawn]
     highest = max([aim or 0.0, *(lane[2] for lane in lanes if lane)])
     top = 1.0 if sign == "≥" else next((top for top in (0.1, 0.2, 0.5) if highest <= 0.9 * top), 1.0)
@@ -175,7 +146,7 @@ def _metric(sheet: "_Sheet", key: str, drawn: Sequence[Mapping[str, Any]], sign:
     sheet.y += 78
 
 
-def _checks(sheet: "_Sheet", checks: list[Mapping[str, Any]], reason: str) -> None:
+def _checks(sheet: Sheet, checks: list[Mapping[str, Any]], reason: str) -> None:
     sheet.heading("Checks")
     if not checks:
         sheet.paragraph(LEFT, "No check is in this projection.", fill="muted")
@@ -184,7 +155,7 @@ def _checks(sheet: "_Sheet", checks: list[Mapping[str, Any]], reason: str) -> No
     for check in checks[:SHOWN_CHECKS]:
         name, verdict = str(check.get("name") or "unnamed"), str(check.get("verdict") or "no verdict")
         word, colour, shape = VERDICTS.get(verdict, (_named(verdict), "muted", "diamond"))
-        unit, sentence, y = "%" if name in SHARES else "", _clean(check.get("sentence")), sheet.y + 12
+        unit, sentence, y = "%" if name in SHARES else "", clean(check.get("sentence")), sheet.y + 12
         sheet.mark(LEFT + 7, y - 4, 7, shape, colour, glyph=True)
         sheet.text(LEFT + 24, y, word, 12, colour, bold=True, room=118)
         sheet.text(COLUMN, y, _named(name), room=106, title=sentence)
@@ -202,7 +173,7 @@ def _checks(sheet: "_Sheet", checks: list[Mapping[str, Any]], reason: str) -> No
         sheet.paragraph(LEFT, f"and {len(checks) - SHOWN_CHECKS:,} more", fill="muted")
 
 
-def _agents(sheet: "_Sheet", found: Sequence[Mapping[str, Any]]) -> None:
+def _agents(sheet: Sheet, found: Sequence[Mapping[str, Any]]) -> None:
     agents = [
         _Agent(
             str(a.get("member") or "unnamed"), _number(a.get("occupancy_before")), _number(a.get("occupancy_after")), a
@@ -213,7 +184,7 @@ def _agents(sheet: "_Sheet", found: Sequence[Mapping[str, Any]]) -> None:
     if not agents:
         sheet.paragraph(LEFT, "Not simulated: who is overloaded or starved is not known.", fill="muted")
         return
-    sheet.legend()
+    _legend(sheet)
     if len(agents) <= NAMED_AGENTS:
         agents.sort(key=lambda a: (a.after is None, -(a.after or 0.0), a.member))
         _rows(sheet, agents)
@@ -227,14 +198,14 @@ def _agents(sheet: "_Sheet", found: Sequence[Mapping[str, Any]]) -> None:
     _rows(sheet, agents[:MOST_CHANGED])
 
 
-def _rows(sheet: "_Sheet", agents: Sequence[_Agent]) -> None:
+def _rows(sheet: Sheet, agents: Sequence[_Agent]) -> None:
     start, end, pitch = 170.0, 490.0, 22.0
     sheet.text(start, sheet.y + 10, f"starved < {_percent(STARVED, 0)}", 11, "unsure")
     sheet.text(end, sheet.y + 10, f"overloaded > {_percent(OVERLOADED, 0)}", 11, "bad", "end")
     sheet.text(580, sheet.y + 10, "occupancy", 11, "muted", "end")
     sheet.text(RIGHT, sheet.y + 10, "weight", 11, "muted", "end")
     sheet.y += 17
-    at = sheet.bands(start, end, pitch * len(agents))
+    at = _bands(sheet, start, end, pitch * len(agents))
     weights = [_number(agent.entry.get(f"weight_{side}")) or 0.0 for agent in agents for side in SIDES]
     digits = next((digits for digits, least in ((2, 0.1), (3, 0.01)) if max(weights) >= least), 4)
     for row, (member, before, after, entry) in enumerate(agents):
@@ -258,7 +229,7 @@ def _rows(sheet: "_Sheet", agents: Sequence[_Agent]) -> None:
     sheet.y += pitch * len(agents) + 22
 
 
-def _histograms(sheet: "_Sheet", agents: Sequence[_Agent]) -> None:
+def _histograms(sheet: Sheet, agents: Sequence[_Agent]) -> None:
     bins, start, height = 50, 92.0, 62.0  # of 2 %, so that both bands begin with a bin
     known = {
         "before": [agent.before for agent in agents if agent.before is not None],
@@ -282,7 +253,7 @@ def _histograms(sheet: "_Sheet", agents: Sequence[_Agent]) -> None:
         sheet.text(LEFT, sheet.y + 12, side.capitalize(), 13, side, bold=True)
         sheet.text(start, sheet.y + 12, " · ".join(told))
         sheet.y += 20
-        at = sheet.bands(start, RIGHT, height)
+        at = _bands(sheet, start, RIGHT, height)
         sheet.text(start - 8, sheet.y + 10, f"{highest:,}", 11, "muted", "end")
         sheet.text(start - 8, sheet.y + 24, "agents", 11, "muted", "end")
         for index, count in enumerate(counts[side]):
@@ -292,7 +263,7 @@ def _histograms(sheet: "_Sheet", agents: Sequence[_Agent]) -> None:
         sheet.y += height + 26
 
 
-def _inputs(sheet: "_Sheet", models: Mapping[str, Any]) -> None:
+def _inputs(sheet: Sheet, models: Mapping[str, Any]) -> None:
     forecast, target, simulation = (_part(models, key) for key in ("forecast", "target", "simulation"))
     sheet.heading("Inputs")
     age, source = _number(forecast.get("age_s")), str(forecast.get("source") or "not known")
@@ -323,121 +294,34 @@ def _inputs(sheet: "_Sheet", models: Mapping[str, Any]) -> None:
     sheet.facts([(name, value) for name, value in noted if value], warn=True)
 
 
-# ---- the sheet -------------------------------------------------------------------------------------------------------
-
-
-class _Sheet:
-    """Elements from top to bottom; `y` is where the next part starts. Colours are names in the palettes."""
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-        self.y = 0.0
-
-    def svg(self, title: str, described: str) -> str:
-        light, dark = (
-            "".join(f".rw .f-{name}{{fill:{code}}}.rw .s-{name}{{stroke:{code}}}" for name, code in palette.items())
-            for palette in (LIGHT, DARK)
-        )
-        height = self.y + 16
-        fonts = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="rw" role="img" viewBox="0 0 {WIDTH:g} {height:g}" '
-            f'width="100%" style="max-width:960px" font-family="{fonts}">'
-            f"<title>{_escaped(title)}</title><desc>{_escaped(described)}</desc>"
-            f"<style>.rw text{{font-variant-numeric:tabular-nums;unicode-bidi:isolate}}{light}"
-            f"@media (prefers-color-scheme:dark){{{dark}}}</style>"
-            f'<rect x="0" y="0" width="{WIDTH:g}" height="{height:g}" class="f-paper"/>{"".join(self.parts)}</svg>\n'
-        )
-
-    def line(self, x1: float, y1: float, x2: float, y2: float, colour: str, width: float = 1, dash: str = "") -> None:
-        dashed = f' stroke-dasharray="{dash}"' if dash else ""
-        ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-        self.parts.append(f'<line {ends} stroke-width="{width:g}" class="s-{colour}"{dashed}/>')
-
-    def interval(self, low: float, high: float, y: float, cap: float, colour: str) -> None:
-        self.line(low, y, high, y, colour, 2)
-        for end in (low, high):
-            self.line(end, y - cap, end, y + cap, colour, 2)
-
-    def rect(self, x: float, y: float, width: float, height: float, fill: str) -> None:
-        box = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
-        self.parts.append(f'<rect {box} class="f-{fill}"/>')
-
-    def mark(
-        self, x: float, y: float, r: float, shape: str, colour: str, *, hollow: bool = False, glyph: bool = False
-    ) -> None:
-        paint = f'class="f-paper s-{colour}" stroke-width="2"' if hollow else f'class="f-{colour}"'
-        if shape == "circle":
-            self.parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}" {paint}/>')
+def _legend(sheet: Sheet, *more: str) -> None:
+    """On the line of the heading, to the right."""
+    names = (*SIDES, *more)
+    x, y = RIGHT - sum(width(name, 11) + 36 for name in names) + 16, sheet.y - 18
+    for name in names:
+        if name in SIDES:
+            sheet.mark(x + 9, y, 4.5, "circle", name, hollow=name == "before")
+        elif name == "target":
+            sheet.line(x + 10, y - 8, x + 10, y + 8, "ink", 2, dash="4 3")
         else:
-            self.parts.append(f'<polygon points="{_points(SHAPES[shape], x, y, r)}" {paint}/>')
-        for stroke in GLYPHS[shape] if glyph else ():
-            pen = f'fill="none" stroke-width="{max(r / 5, 1.6):.1f}" stroke-linecap="round" class="s-paper"'
-            self.parts.append(f'<polyline points="{_points(stroke, x, y, r)}" {pen}/>')
+            sheet.interval(x - 2, x + 12, y, 5, "muted")
+        sheet.text(x + 20, y + 4, name, 11, "muted")
+        x += width(name, 11) + 36
 
-    def text(
-        self, x: float, y: float, content: Any, size: float = 12, fill: str = "ink", anchor: str = "start",
-        *, bold: bool = False, room: float = RIGHT - LEFT, title: str = "",
-    ) -> None:  # fmt: skip
-        full = _clean(content)
-        shown = _shortened(full, room, size, bold=bold)
-        hover = title or (full if shown != full else "")
-        more = f' text-anchor="{anchor}"' if anchor != "start" else ""
-        more += ' font-weight="600"' if bold else ""
-        if not all(c <= "\u017f" or c in _SIGNS for c in shown):
-            more += f' textLength="{_width(shown, size, bold=bold):.1f}" lengthAdjust="spacingAndGlyphs"'
-        inner = (f"<title>{_escaped(hover)}</title>" if hover else "") + _escaped(shown)
-        self.parts.append(f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" class="f-{fill}"{more}>{inner}</text>')
 
-    def paragraph(self, x: float, content: Any, size: float = 12, fill: str = "ink", *, lines: int = 4) -> None:
-        full = _clean(content).replace(" %", "\u00a0%")
-        wrapped = _wrapped(full, RIGHT - x, size)
-        for index, line in enumerate(wrapped[:lines]):
-            cut = index == lines - 1 and len(wrapped) > lines
-            self.text(x, self.y + size, f"{line}…" if cut else line, size, fill, title=full if cut else "")
-            self.y += round(size * 1.45)
+def _bands(sheet: Sheet, start: float, end: float, height: float) -> Callable[[float], float]:
+    """Draw the axis of an occupancy from `y` down, and return what places a value on it."""
 
-    def heading(self, content: str) -> None:
-        self.y += 14
-        self.line(LEFT, self.y, RIGHT, self.y, "grid")
-        self.text(LEFT, self.y + 24, content, 15, bold=True)
-        self.y += 38
+    def at(value: float) -> float:
+        return start + (end - start) * min(max(value, 0.0), 1.0)
 
-    def legend(self, *more: str) -> None:
-        """On the line of the heading, to the right."""
-        names = (*SIDES, *more)
-        x, y = RIGHT - sum(_width(name, 11) + 36 for name in names) + 16, self.y - 18
-        for name in names:
-            if name in SIDES:
-                self.mark(x + 9, y, 4.5, "circle", name, hollow=name == "before")
-            elif name == "target":
-                self.line(x + 10, y - 8, x + 10, y + 8, "ink", 2, dash="4 3")
-            else:
-                self.interval(x - 2, x + 12, y, 5, "muted")
-            self.text(x + 20, y + 4, name, 11, "muted")
-            x += _width(name, 11) + 36
-
-    def facts(self, rows: Sequence[tuple[str, str]], *, warn: bool = False) -> None:
-        for name, value in rows:
-            if warn:
-                self.mark(LEFT + 6, self.y + 8, 6, "triangle", "warn", glyph=True)
-            self.text(LEFT + 17 * warn, self.y + 12, name, 12, "warn" if warn else "muted", bold=warn)
-            self.paragraph(COLUMN - 34, value, lines=5)
-            self.y += 3
-
-    def bands(self, start: float, end: float, height: float) -> Callable[[float], float]:
-        """Draw the axis of an occupancy from `y` down, and return what places a value on it."""
-
-        def at(value: float) -> float:
-            return start + (end - start) * min(max(value, 0.0), 1.0)
-
-        self.rect(start, self.y, at(STARVED) - start, height, "starved")
-        self.rect(at(OVERLOADED), self.y, end - at(OVERLOADED), height, "overloaded")
-        for value in (0.0, STARVED, 0.6, OVERLOADED, 1.0):
-            anchor = "end" if at(value) == RIGHT else "middle"
-            self.line(at(value), self.y, at(value), self.y + height, "grid")
-            self.text(at(value), self.y + height + 14, _percent(value, 0), 11, "muted", anchor)
-        return at
+    sheet.rect(start, sheet.y, at(STARVED) - start, height, "starved")
+    sheet.rect(at(OVERLOADED), sheet.y, end - at(OVERLOADED), height, "overloaded")
+    for value in (0.0, STARVED, 0.6, OVERLOADED, 1.0):
+        anchor = "end" if at(value) == RIGHT else "middle"
+        sheet.line(at(value), sheet.y, at(value), sheet.y + height, "grid")
+        sheet.text(at(value), sheet.y + height + 14, _percent(value, 0), 11, "muted", anchor)
+    return at
 
 
 # ---- numbers and texts -----------------------------------------------------------------------------------------------
@@ -508,72 +392,3 @@ def _duration(seconds: float) -> str:
 
 def _named(key: str) -> str:
     return key.replace("_", " ").capitalize()
-
-
-def _points(shape: Sequence[tuple[float, float]], x: float, y: float, r: float) -> str:
-    return " ".join(f"{x + r * dx:.1f},{y + r * dy:.1f}" for dx, dy in shape)
-
-
-def _clean(content: Any) -> str:
-    """One line; in place of what XML forbids or what turns the direction of a text a "�"; no towers of accents."""
-    kept, marks = [], 0
-    for c in ("" if content is None else str(content))[:LONGEST_TEXT]:
-        category = unicodedata.category(c)
-        marks = marks + 1 if category in {"Mn", "Me"} else 0
-        if category[0] == "C" and not c.isspace():
-            kept.append("\ufffd")
-        elif marks <= 2 and category != "Me":  # noqa: PLR2004
-            kept.append(" " if c.isspace() and c != "\u00a0" else c)
-    return "".join(kept).strip()
-
-
-def _escaped(content: str) -> str:
-    return _clean(content).translate({38: "&amp;", 60: "&lt;", 62: "&gt;", 34: "&quot;", 39: "&#39;"})
-
-
-_SIGNS = frozenset("–—→·…≤≥÷×“”‘’")
-_EMS = {
-    0.36: "fijl.,:;'|!I /\\-·\u00a0",
-    0.42: "()[]rt`",
-    0.56: "cksz",
-    0.7: "ABCEFJKLPRSTVXYZ",
-    1.0: "mwMW@%…→—+=<>~#&ÆŒĲ≤≥÷×",
-}
-_EM = {c: em for em, characters in _EMS.items() for c in characters}
-
-
-def _em(c: str) -> float:
-    if (known := _EM.get(c)) is not None:
-        return known
-    if c > "\u017f" and (unicodedata.east_asian_width(c) in "WF" or not c.isalnum()):
-        return 0.0 if unicodedata.category(c) == "Mn" else 1.03
-    return 0.79 if c.isupper() else 0.65
-
-
-def _width(content: str, size: float, *, bold: bool = False) -> float:
-    return sum(map(_em, content)) * size * (1.15 if bold else 1.0)
-
-
-def _shortened(content: str, room: float, size: float, *, bold: bool = False) -> str:
-    """Both ends of what has no room: ids differ at either."""
-    if _width(content, size, bold=bold) <= room:
-        return content
-    kept = 2
-    while _width(content[: kept // 2 + 1] + "…" + content[-(kept // 2) :], size, bold=bold) <= room:
-        kept += 2
-    return f"{content[: kept // 2]}…{content[len(content) - kept // 2 + 1 :]}"
-
-
-def _wrapped(content: str, room: float, size: float) -> list[str]:
-    """Lines of at most `room`, each with room for an ellipsis; a word that is longer than a line is broken."""
-    lines, line, left = [], "", room - size
-    for word in content.split(" "):
-        if line and _width(f" {word}", size) > left:
-            lines.append(line)
-            line, left = "", room - size
-        for c in f" {word}" if line else word:
-            if _width(c, size) > left:
-                lines.append(line)
-                line, left = "", room - size
-            line, left = line + c, left - _width(c, size)
-    return [*lines, line]
