@@ -3,11 +3,13 @@
 import ast
 import re
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
 from samcli.yamlhelper import yaml_parse
 
+from local.checks.picture import example, picture, ways
 from routing_weights import errors
 from routing_weights.distribution import Status
 from routing_weights.genesys import connect, transport
@@ -15,6 +17,7 @@ from routing_weights.plan import Plan
 from routing_weights.store import aws
 
 ROOT = Path(__file__).resolve().parents[2]
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 class Machine:
@@ -433,3 +436,41 @@ def imported_modules(tree):
             for name in [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]:
                 path = ROOT / "layers/core" / Path(*name.split("."))
                 yield from (p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file())
+
+
+# ---- the picture -----------------------------------------------------------------------------------------------------
+
+PICTURES = {"distribute": "state-machine.svg", "recover": "state-machine-recover.svg"}
+
+
+@every_machine
+def test_the_picture_in_the_docs_is_the_machine(machine):
+    path = ROOT / "docs" / PICTURES[machine.name]
+    remedy = f"python -m local.checks.picture {machine.name} > docs/{path.name}"
+    assert path.read_text(encoding="utf-8") == example(machine.name), f"docs/{path.name} is old: {remedy}"
+
+
+@every_machine
+def test_the_picture_names_every_state_and_every_way_out(machine):
+    drawn = [element.text for element in ET.fromstring(example(machine.name)).iter(f"{SVG}text")]  # noqa: S314
+    assert set(machine.states) <= set(drawn)
+    for state in machine.states:
+        told = [way.target for way in ways(state, machine.states[state])]
+        assert sorted(told) == sorted(target for target, _ in machine.edges(state))
+    leading = [target for state in machine.states for target, _ in machine.edges(state)]
+    assert sorted(f"→ {target}" for target in leading) == sorted(text for text in drawn if text and text[0] == "→")
+
+
+def test_a_picture_shows_where_a_way_leads_whatever_the_order():
+    states = {
+        "A": {"Type": "Choice", "Choices": [{"Condition": "{% $x > 1 %}", "Next": "C"}], "Default": "B"},
+        "B": {"Type": "Wait", "Next": "A"},
+        "C": {"Type": "Succeed"},
+    }
+    drawn = ET.fromstring(picture("m", {"Comment": "A machine.", "States": states}))  # noqa: S314
+    texts = [element.text for element in drawn.iter(f"{SVG}text")]
+    assert [text for text in texts if text in {"x > 1", "otherwise", "then"}] == ["x > 1", "otherwise", "then"]
+    lanes = [line for line in drawn.iter(f"{SVG}line") if line.get("x1") == line.get("x2") and line.get("x1") > "584"]
+    spans = [(float(line.get("y1")), float(line.get("y2"))) for line in lanes]
+    assert len(spans) == 2, "from A to C, and from B to A; from A to B is an arrow"
+    assert all(low < high for low, high in spans)

@@ -104,9 +104,11 @@ class Sheet:
         inner = (f"<title>{_escaped(hover)}</title>" if hover else "") + _escaped(shown)
         self.parts.append(f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:g}" class="f-{fill}"{more}>{inner}</text>')
 
-    def paragraph(self, x: float, content: Any, size: float = 12, fill: str = "ink", *, lines: int = 4) -> None:
+    def paragraph(
+        self, x: float, content: Any, size: float = 12, fill: str = "ink", *, lines: int = 4, end: float = RIGHT
+    ) -> None:
         full = clean(content).replace(" %", "\u00a0%")
-        wrapped = _wrapped(full, RIGHT - x, size)
+        wrapped = _wrapped(full, end - x, size)
         for index, line in enumerate(wrapped[:lines]):
             cut = index == lines - 1 and len(wrapped) > lines
             self.text(x, self.y + size, f"{line}…" if cut else line, size, fill, title=full if cut else "")
