@@ -7,13 +7,15 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from routing_weights.distribution import Queue, Status
+from routing_weights.errors import StoreUnavailable
 from routing_weights.plan import Plan
 from routing_weights.record import closed
-from routing_weights.run import Outcome, Run
+from routing_weights.run import Outcome, Run, return_name
 from routing_weights.settings import AuditSettings
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.documents import Documents
 from routing_weights.store.locks import held_by
+from routing_weights.store.scheduler import Group
 
 logger = Logger()
 metrics = Metrics()
@@ -62,4 +64,9 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         if record.get("restore"):
             outcome_of_restore = record["restore"]["outcome"].title().replace("_", "")
             metrics.add_metric(f"Restore{outcome_of_restore}", MetricUnit.Count, 1)
+    if record.get("until") and outcome.status is not Status.COMPLETED:
+        try:
+            Group(settings.one_time_group).delete(return_name(run.distribution_id))
+        except StoreUnavailable as error:  # the record stands, and a return asks for it before it does anything
+            logger.warning("A return is left that will find nothing to put back", reason=error.message)
     return {"status": outcome.status.value, "message": outcome.message()}

@@ -38,11 +38,12 @@ from routing_weights.errors import (
     ForecastNotFound,
     NotRestorable,
     RequestInvalid,
+    ReturnNotFound,
 )
 from routing_weights.fields import DISTRIBUTION_ID, GenesysId
 from routing_weights.intake import accept, open_distribution, restoring
 from routing_weights.record import CLOSED, REALISED, REALISED_FIELDS, Record, timestamp
-from routing_weights.run import Origin, Run
+from routing_weights.run import Origin, Run, return_name
 from routing_weights.settings import PlansSettings
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.baselines import BaselineStore
@@ -50,6 +51,7 @@ from routing_weights.store.documents import Documents
 from routing_weights.store.drift import DriftRecords
 from routing_weights.store.executions import Executions
 from routing_weights.store.forecasts import Forecasts
+from routing_weights.store.scheduler import Group
 from routing_weights.strict_json import problem
 
 logger = Logger()
@@ -75,7 +77,7 @@ IdempotencyKey = Annotated[
 
 
 MEANINGS = {
-    HTTPStatus.NOT_FOUND: "No distribution has this id, no baseline this name, or the queue no stored forecast",
+    HTTPStatus.NOT_FOUND: "There is no such distribution, return to come, baseline or stored forecast",
     HTTPStatus.CONFLICT: "The Idempotency-Key has started another plan, or there is no state to put back",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The plan or a parameter breaks a rule; `errors` has each one with its path",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A defect of this system",
@@ -264,11 +266,32 @@ def _no_forecast(queue_id: str) -> ForecastNotFound:
     responses=_answers(HTTPStatus.OK, Distribution, HTTPStatus.NOT_FOUND),
 )
 def get_distribution(distribution_id: DistributionId) -> Distribution:
-    _, trail = _trail(PlansSettings.load())
+    settings = PlansSettings.load()
+    _, trail = _trail(settings)
     records = trail.find(distribution_id)
     if not records:
         raise _no_such_distribution(distribution_id)
-    return distribution(records)
+    found = distribution(records)
+    if not found.until or not Group(settings.one_time_group).find(return_name(distribution_id)):
+        return found
+    return found.model_copy(update={"returns_at": found.until})
+
+
+@app.delete(
+    "/distributions/<distribution_id>/return",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Cancel the return of a plan for a while",
+    description="What it has applied stays.",
+    responses=_answers(HTTPStatus.NO_CONTENT, None, HTTPStatus.NOT_FOUND),
+)
+def cancel_return(distribution_id: DistributionId) -> Response[None]:
+    if not Group(PlansSettings.load().one_time_group).delete(return_name(distribution_id)):
+        raise ReturnNotFound(
+            f"Distribution {distribution_id} has no return to come. GET /distributions/{distribution_id} shows one as "
+            "returns_at."
+        )
+    logger.info("A return was cancelled", distribution_id=distribution_id, caller=caller_of(app))
+    return Response(HTTPStatus.NO_CONTENT)
 
 
 @app.get(

@@ -1,16 +1,20 @@
 """Project: reads the queue, keeps the before-image, says what the plan will do. Writes nothing to Genesys."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from routing_weights.distribution import members_to_write, require_members, tightens
+from routing_weights.errors import ForecastMissing
 from routing_weights.genesys.connect import contract
 from routing_weights.plan import Plan
 from routing_weights.planning import Planner
 from routing_weights.putting_back import target_of
+from routing_weights.returning import require_still_applied, require_time_left
 from routing_weights.run import Run
 from routing_weights.settings import ProjectSettings
+from routing_weights.store.audit import AuditTrail
 from routing_weights.store.documents import Documents
 from routing_weights.store.skills import SkillOwners
 
@@ -23,6 +27,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logger.append_keys(distribution_id=run.distribution_id)
     documents = Documents(settings.documents_bucket)
     plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
+    require_time_left(run.until, datetime.now(UTC))
+    if run.returns:
+        require_still_applied(run.returns, plan.queue_id, AuditTrail(settings.audit_table, documents))
 
     genesys = contract(settings, context, run, plan)
     queue = genesys.read_queue(plan.queue_id)
@@ -36,8 +43,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     documents.put(run.distribution_id, "actuation", statement)
 
     planner = Planner(settings, context, run)
-    found = planner.project(plan, queue, target, planner.forecast_for(plan), genesys, statement)
-    documents.put(run.distribution_id, "projection", found.document)
-    found.raise_unless_passed()
+    try:
+        found = planner.project(plan, queue, target, planner.forecast_for(plan), genesys, statement)
+    except ForecastMissing:
+        if not run.returns:
+            raise
+    else:
+        documents.put(run.distribution_id, "projection", found.document)
+        # A return's is shown, and decides nothing: a plan for a while must not stay since its agents have gone home.
+        if not run.returns:
+            found.raise_unless_passed()
     changes = members_to_write(target, queue, raise_first=genesys.raise_first)
     return {"writes": len(changes), "queue_last": tightens(target, queue)}

@@ -8,6 +8,7 @@ import re
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ class Aws:
         self._rules: list[events.Rule] = []
         self._closing = threading.Event()
         self._tellers = ThreadPoolExecutor(2, "events")
-        self._ticker = Ticker(moto_seam.schedules, self._start, clock)
+        self._ticker = Ticker(moto_seam.schedules, self._start, self._delete_schedule, clock)
         moto_seam.install(served.port, invoke, self._ended)
         self._app = DomainDispatcherApplication(create_backend_app)
         # It compares each request with the addresses of some hundred services: a third of the stack's processor time.
@@ -137,6 +138,11 @@ class Aws:
 
     def _start(self, machine_arn: str, execution_input: str) -> None:
         self.client("stepfunctions").start_execution(stateMachineArn=machine_arn, input=execution_input)
+
+    def _delete_schedule(self, schedule: dict[str, Any]) -> None:
+        client = self.client("scheduler")
+        with suppress(client.exceptions.ResourceNotFoundException):  # cancelled at that moment
+            client.delete_schedule(GroupName=schedule["GroupName"], Name=schedule["Name"])
 
     def _reset(self) -> None:
         """Forget what an earlier stack of this process left in moto."""

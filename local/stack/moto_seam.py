@@ -31,7 +31,10 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
 from moto.stepfunctions.parser.asl.component.intrinsic.jsonata import get_intrinsic_functions_declarations
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_dynamodb
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service_aws_sdk,
+    state_task_service_dynamodb,
+)
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
@@ -84,10 +87,13 @@ def install(port: int, invoke: Callable[[str, bytes], Outcome], ended: Callable[
         (Environment, "set_error", _set_error),
         (ExecutionWorker, "_get_evaluation_entrypoint", _program),
         (lambda_eval_utils, "boto_client_for", _client),
+        (state_task_service_aws_sdk, "boto_client_for", _client),
         (state_task_service_dynamodb, "boto_client_for", _client),
     ]:
         _replace(owner, name, ours)
     Table.__deepcopy__ = _snapshot
+    # How Step Functions writes the service in front of an error; moto knows two of them.
+    state_task_service_aws_sdk._SERVICE_ERROR_NAMES["scheduler"] = "Scheduler"  # noqa: SLF001
 
 
 def abort_all() -> None:

@@ -1,7 +1,8 @@
 """EventBridge Scheduler's clock: moto keeps schedules, and starts none of them.
 
 A schedule is started at the times that its preview gives, once for each, without the delay that a flexible window
-allows. A time that has passed before the stack was up, or before the schedule was there, is not made up for.
+allows. A time that has passed before the stack was up, or before the schedule was there, is not made up for. A schedule
+of one time that asks for it is deleted after its run.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ Clock = Callable[[], datetime]
 _LAYER = str(Path(__file__).resolve().parents[2] / "layers" / "core")
 _PAUSE_S = 0.2
 _MOST_AT_ONCE = 1_000
+_SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
+"""What EventBridge Scheduler replaces in an input by the time of the run."""
 
 
 def wall_clock() -> datetime:
@@ -59,15 +62,19 @@ def clock_of(text: str) -> Clock:
 class Ticker:
     """Start the schedules that fall due.
 
-    `schedules` gives them as GetSchedule would, `start` takes a state machine and its input.
+    `schedules` gives them as GetSchedule would, `start` takes a state machine and its input, `delete` a schedule.
     """
 
     def __init__(
-        self, schedules: Callable[[], list[dict[str, Any]]], start: Callable[[str, str], None], clock: Clock
+        self,
+        schedules: Callable[[], list[dict[str, Any]]],
+        start: Callable[[str, str], None],
+        delete: Callable[[dict[str, Any]], None],
+        clock: Clock,
     ) -> None:
         if _LAYER not in sys.path:
             sys.path.append(_LAYER)  # the rule is the one of the previews
-        self._schedules, self._start, self._clock = schedules, start, clock
+        self._schedules, self._start, self._delete, self._clock = schedules, start, delete, clock
         self._reached = clock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
@@ -90,16 +97,19 @@ class Ticker:
             return
         since, self._reached = self._reached, now
         for schedule in self._schedules():
-            for _ in range(_due(schedule, since, now)):
-                self._start(schedule["Target"]["Arn"], schedule["Target"]["Input"])
+            due = _due(schedule, since, now)
+            for at in due:
+                self._start(schedule["Target"]["Arn"], schedule["Target"]["Input"].replace(_SCHEDULED_TIME, at))
+            if due and schedule["ActionAfterCompletion"] == "DELETE":
+                self._delete(schedule)
 
     def _run(self) -> None:
         while not self._closing.wait(_PAUSE_S):
             self.tick()
 
 
-def _due(schedule: Mapping[str, Any], since: datetime, now: datetime) -> int:
-    """How often a schedule is to be started for the time after `since`, up to `now`."""
+def _due(schedule: Mapping[str, Any], since: datetime, now: datetime) -> list[str]:
+    """The times after `since`, up to `now`, for which a schedule is to be started."""
     from routing_weights.scheduling import Timing, next_runs  # noqa: PLC0415 - only now on the path
 
     try:
@@ -110,8 +120,9 @@ def _due(schedule: Mapping[str, Any], since: datetime, now: datetime) -> int:
             end=_moment(schedule["EndDate"]),
         )
     except ValueError:  # one that did not come through the API
-        return 0
-    return sum(run.at <= now for run in next_runs(timing, since, _MOST_AT_ONCE))
+        return []
+    runs = [run.at.astimezone(UTC) for run in next_runs(timing, since, _MOST_AT_ONCE) if run.at <= now]
+    return [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in runs]
 
 
 def _moment(epoch_s: float | None) -> datetime | None:

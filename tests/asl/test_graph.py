@@ -81,6 +81,7 @@ FALLS_TO_ITS_STATE = {
     "Verify": "verification_failed",
     "Validate": "validation_failed",
     "Lock": "interrupted",
+    "Arrange the return": "interrupted",
     "Recover": "interrupted",
 }
 """What `States.ALL` may say: the status that is the state's own."""
@@ -183,6 +184,14 @@ def test_whatever_fails_once_something_may_be_written_goes_through_restore():
         "Restored?",
     ]
     assert not {"Audit", "Failed"} & reachable("What is left?", without={"Restore", "Verify", "Project"})
+
+
+def test_a_return_is_arranged_before_the_first_write_and_a_failure_to_do_so_writes_nothing():
+    (rule,) = [rule for rule in STATES["Dry run?"]["Choices"] if rule["Next"] == "Arrange the return"]
+    assert rule["Condition"] == "{% $run.until != '' %}"
+    assert {target for target, _ in edges("Arrange the return")} == {"What is left?", "Audit"}
+    assert not WRITING & reachable("Project", without={"Dry run?", "Resume"})
+    assert STATES["Arrange the return"]["Arguments"]["Target"]["Arn"] == "{% $states.context.StateMachine.Id %}"
 
 
 def test_nothing_is_restored_that_was_not_written():
@@ -316,7 +325,7 @@ def test_every_error_that_the_machine_names_is_one_of_ours_or_of_a_service():
     ours = {name for name in named_errors() if "." not in name}
     assert ours <= ERRORS.keys()
     services = {name.partition(".")[0] for name in named_errors() if "." in name}
-    assert services == {"States", "Lambda", "DynamoDB", "Runtime", "Sandbox"}
+    assert services == {"States", "Lambda", "DynamoDB", "Scheduler", "Runtime", "Sandbox"}
 
 
 def test_every_error_that_the_flow_can_raise_ends_as_someone_decided():
@@ -342,6 +351,7 @@ def test_what_states_all_says_is_the_states_own_status():
         "PlanInvalid": "validation_failed",
         "MemberNotInQueue": "validation_failed",
         "PlanNotApplicable": "validation_failed",
+        "Superseded": "validation_failed",
         "QueueSaturated": "saturation_blocked",
         "SkillNotCovered": "saturation_blocked",
         "QueueBusy": "queue_busy",

@@ -1,16 +1,15 @@
 """The schedules' door: what is put there runs at its time, once, by a clock that the test holds."""
 
 import itertools
-import json
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from local.genesys import GenesysSimulator
 from local.stack import StackError
 from local.stack.ticker import Ticker, clock_of
-from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, ROOT, WEIGHTS, World, a_plan, served_stack, until
+from tests.asl.runner import ROOT, WEIGHTS, a_plan, until
+from tests.stack.timed import timed_world
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2030, 3, 28, 12, tzinfo=BERLIN)
@@ -18,47 +17,10 @@ YEARS = itertools.count(2030)
 DAILY = "cron(30 2 * * ? *)"
 
 
-class Timed(World):
-    """A world whose schedules fall due by a file."""
-
-    def turn(self, moment):
-        """Set the clock; a reader never sees half of it."""
-        new = self.clock.with_suffix(".new")
-        new.write_text(moment.isoformat())
-        new.replace(self.clock)
-
-    def call(self, method, path, body=None, **query):
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        return self.http.request(method, f"{self.api_url}/schedules{path}", data=data, params=query, timeout=60)
-
-    def distributions(self, queue):
-        return self.get(f"/queues/{queue}/distributions").json()["items"]
-
-    def ended(self, queue, count):
-        """The queue's distributions, newest first, once there are so many and all are over."""
-
-        def over():
-            found = self.distributions(queue)
-            return found if len(found) >= count and all(item["terminal"] for item in found) else None
-
-        found = until(over)
-        assert len(found) == count
-        return found
-
-
 @pytest.fixture(scope="module")
 def timed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("timed")
-    clock = folder / "clock"
-    clock.write_text((NOON - timedelta(days=1)).isoformat())
-    with (
-        GenesysSimulator(contract="score", client_id=CLIENT_ID, client_secret=CLIENT_SECRET) as sim,
-        served_stack(folder, sim.url, "score", SCHEDULE_CLOCK=str(clock)) as ready,
-    ):
-        world = Timed(ready, sim)
-        world.clock = clock
+    with timed_world(tmp_path_factory.mktemp("timed"), NOON - timedelta(days=1)) as world:
         yield world
-        world.close()
 
 
 def noon_before_a_change(year):
@@ -248,12 +210,13 @@ def test_a_clock_is_the_wall_a_factor_or_a_file(tmp_path):
 def test_a_clock_that_goes_back_starts_nothing_twice():
     schedule = {
         "ScheduleExpression": "cron(* * * * ? *)", "ScheduleExpressionTimezone": "UTC", "StartDate": None,
-        "EndDate": None, "Target": {"Arn": "machine", "Input": "{}"},
+        "EndDate": None, "ActionAfterCompletion": None, "Target": {"Arn": "machine", "Input": "{}"},
     }  # fmt: skip
-    times, started = iter([0, 1, 0, 1, 3]), []
+    times, started, deleted = iter([0, 1, 0, 1, 3]), [], []
     ticker = Ticker(
         lambda: [schedule, schedule | {"ScheduleExpression": "cron(nonsense)"}],
         lambda arn, text: started.append((arn, text)),
+        deleted.append,
         lambda: NOON + timedelta(minutes=next(times)),
     )
     counts = []
@@ -262,3 +225,4 @@ def test_a_clock_that_goes_back_starts_nothing_twice():
         counts.append(len(started))
     assert counts == [1, 1, 1, 3]
     assert set(started) == {("machine", "{}")}
+    assert deleted == []

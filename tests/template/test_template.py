@@ -43,6 +43,8 @@ ALLOWED = {
         "s3:PutObject": {PLANS, OF_RUNS},
         "s3:GetObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
+        "scheduler:GetSchedule": {"schedules of OneTimeGroup"},
+        "scheduler:DeleteSchedule": {"schedules of OneTimeGroup"},
     },
     "SchedulesFunction": {
         **{
@@ -55,10 +57,6 @@ ALLOWED = {
         "s3:GetObject": {PLANS, OF_RUNS},
         "s3:PutObject": {PLANS},
         "s3:ListBucket": {BEFORE},
-    },
-    "ScheduleRole": {
-        "states:StartExecution": {"DistributeStateMachine"},
-        "sqs:SendMessage": {"ScheduleDeadLetters"},
     },
     "SuggestFunction": TOKENS | BUDGET | {"dynamodb:GetItem": {"ForecastTable", "BudgetTable"}},
     "WebhookFunction": {
@@ -81,7 +79,7 @@ ALLOWED = {
     },
     "ValidateFunction": {
         "dynamodb:PutItem": {"AuditTable"},
-        "s3:GetObject": {PLANS},
+        "s3:GetObject": {PLANS, OF_RUNS},
         "s3:PutObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
     },
@@ -89,6 +87,8 @@ ALLOWED = {
     | BUDGET
     | {
         "dynamodb:GetItem": {"ForecastTable", "SkillsTable", "BudgetTable"},
+        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue"},
+        "dynamodb:BatchGetItem": {"AuditTable"},
         "s3:GetObject": {OF_RUNS},
         "s3:PutObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
@@ -136,6 +136,7 @@ ALLOWED = {
     "AuditFunction": {
         "dynamodb:PutItem": {"AuditTable"},
         "dynamodb:ConditionCheckItem": {"LocksTable"},
+        "scheduler:DeleteSchedule": {"schedules of OneTimeGroup"},
         "s3:GetObject": {OF_RUNS},
         "s3:PutObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
@@ -150,6 +151,8 @@ ALLOWED = {
         },
         "dynamodb:PutItem": {"LocksTable"},
         "dynamodb:DeleteItem": {"LocksTable"},
+        "scheduler:CreateSchedule": {"schedules of OneTimeGroup"},
+        "iam:PassRole": {"ScheduleRole"},
     }
     | {action: {"*"} for action in LOG_DELIVERY},
     "RecoverStateMachine": {
@@ -261,6 +264,7 @@ def test_nothing_has_a_name_that_two_stacks_could_fight_over():
     }
     # The name of an inline policy is its role's own.
     assert named.pop(("RecoverFunctionPolicy", "PolicyName")) == "executions"
+    assert named.pop(("ScheduleRolePolicy", "PolicyName")) == "runs"
     groups = {(f"{name}LogGroup", "LogGroupName") for name in ("Distribute", "RecoverStateMachine")}
     assert named.keys() == groups
     assert all("${AWS::StackName}" in value["Fn::Sub"] for value in named.values())
@@ -298,32 +302,46 @@ def test_the_roles_above_are_all_there_are():
     assert {name for name, item in RESOURCES.items() if item.get("Properties", {}).get("Policies")} == ALLOWED.keys()
     assert of_type("AWS::IAM::Role").keys() == {"ScheduleRole"}
     assert not of_type("AWS::IAM::ManagedPolicy")
-    assert of_type("AWS::IAM::Policy").keys() == {"RecoverFunctionPolicy"}
+    assert of_type("AWS::IAM::Policy").keys() == {"RecoverFunctionPolicy", "ScheduleRolePolicy"}
 
 
-def test_the_policy_that_would_go_in_a_circle_allows_executions_only():
-    properties = RESOURCES["RecoverFunctionPolicy"]["Properties"]
-    assert properties["Roles"] == [{"Ref": "RecoverFunctionRole"}]
+GO_IN_A_CIRCLE = {
+    "RecoverFunctionRole": {
+        ("states:StartExecution", "RecoverStateMachine"),
+        ("states:DescribeExecution", "executions of DistributeStateMachine"),
+        ("states:DescribeExecution", "executions of RecoverStateMachine"),
+    },
+    "ScheduleRole": {
+        ("states:StartExecution", "DistributeStateMachine"),
+        ("sqs:SendMessage", "ScheduleDeadLetters"),
+    },
+}
+"""What a role may do that cannot say so itself: what it names leads back to it."""
+
+
+@pytest.mark.parametrize("role", GO_IN_A_CIRCLE)
+def test_a_policy_that_would_go_in_a_circle_allows_what_it_is_there_for(role):
+    (properties,) = (
+        item["Properties"]
+        for item in of_type("AWS::IAM::Policy").values()
+        if item["Properties"]["Roles"] == [{"Ref": role}]
+    )
     allowed_to = {
         (action, readable(resource))
         for statement in properties["PolicyDocument"]["Statement"]
         for action in as_list(statement["Action"])
         for resource in as_list(statement["Resource"])
     }
-    assert allowed_to == {
-        ("states:StartExecution", "RecoverStateMachine"),
-        ("states:DescribeExecution", "executions of DistributeStateMachine"),
-        ("states:DescribeExecution", "executions of RecoverStateMachine"),
-    }
+    assert allowed_to == GO_IN_A_CIRCLE[role]
 
 
-def test_only_eventbridge_scheduler_may_take_the_role_of_the_schedules_and_only_for_their_group():
+def test_only_eventbridge_scheduler_may_take_the_role_of_the_schedules_and_only_for_their_groups():
     (trust,) = RESOURCES["ScheduleRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
     assert trust["Condition"] == {
         "StringEquals": {
             "aws:SourceAccount": {"Ref": "AWS::AccountId"},
-            "aws:SourceArn": {"Fn::GetAtt": ["ScheduleGroup", "Arn"]},
+            "aws:SourceArn": [{"Fn::GetAtt": [group, "Arn"]} for group in ("ScheduleGroup", "OneTimeGroup")],
         }
     }
 
@@ -355,7 +373,7 @@ def test_every_route_but_that_of_webhooks_needs_a_signed_request():
         for event in item["Properties"].get("Events", {}).values()
         if event["Type"] != "Schedule"
     ]
-    assert len(routes) == 20
+    assert len(routes) == 21
     assert all(list(names_in(route["ApiId"])) == ["Api"] for route in routes)
     (public,) = (route for route in routes if "Auth" in route)
     assert (public["Method"], public["Path"]) == ("POST", "/webhooks/genesys/callback")

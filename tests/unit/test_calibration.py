@@ -460,7 +460,7 @@ def test_executions_are_listed_back_to_a_moment_page_by_page(aws, monkeypatch):
 
 @pytest.fixture
 def get(trail, monkeypatch):
-    for name in ("BASELINES_TABLE", "DRIFT_TABLE", "FORECAST_TABLE", "STATE_MACHINE_ARN"):
+    for name in ("BASELINES_TABLE", "DRIFT_TABLE", "FORECAST_TABLE", "ONE_TIME_GROUP", "STATE_MACHINE_ARN"):
         monkeypatch.setenv(name, "unused")
     monkeypatch.setenv("AUDIT_TABLE", trail.table)
     monkeypatch.setenv("DOCUMENTS_BUCKET", "documents-bucket")

@@ -456,7 +456,8 @@ def test_an_expired_forecast_can_still_be_seen_and_says_that_it_is():
 @pytest.fixture
 def call(table, monkeypatch):
     """A request to the plans function, through its own handler."""
-    variables = ("AUDIT_TABLE", "BASELINES_TABLE", "DOCUMENTS_BUCKET", "DRIFT_TABLE", "STATE_MACHINE_ARN")
+    variables = ("AUDIT_TABLE", "BASELINES_TABLE", "DOCUMENTS_BUCKET", "DRIFT_TABLE", "ONE_TIME_GROUP")
+    variables += ("STATE_MACHINE_ARN",)
     for name in variables:
         monkeypatch.setenv(name, "unused")
     monkeypatch.setenv("FORECAST_TABLE", table.table)

@@ -169,6 +169,7 @@ def test_the_opening_record_says_who_wants_what():
         "caller": "arn:user/ops",
         "requested_weights": SMALLEST_PLAN["member_weights"],
         "restores": None,
+        "until": None,
         "submitted_weights": None,
         "overflow_threshold": 0.85,
         "utilization_target": 0.8,

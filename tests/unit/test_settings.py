@@ -39,6 +39,7 @@ ENVIRONMENT = {
     "GENESYS_LOGIN_URL": "",
     "GENESYS_REGION": "",
     "LOCKS_TABLE": "locks",
+    "ONE_TIME_GROUP": "one-time",
     "MAX_ABANDONMENT": "0.1",
     "MAX_RETRY_AFTER_S": "5",
     "RECOVER_STATE_MACHINE_ARN": "arn:recover",

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from routing_weights import strict_json
 from routing_weights.distribution import Status
 from routing_weights.errors import RequestInvalid, RoutingWeightsError
-from routing_weights.fields import DISTRIBUTION_ID, Line, Moment
+from routing_weights.fields import DISTRIBUTION_ID, Instant, Line, Moment
 from routing_weights.plan import Plan, VolumeForecast
 from routing_weights.projection import Volume
 from routing_weights.projection.calibration import (
@@ -262,6 +262,11 @@ class Distribution(DistributionSummary):
     restores: dict[str, str] | None = Field(
         default=None, description="The distribution and the image, before or after it, that this one puts back."
     )
+    until: str | None = Field(default=None, description="When what the queue held before is put back, as asked for.")
+    returns_at: str | None = Field(
+        default=None,
+        description="The same for as long as that is still to come: null once it has begun, or is cancelled.",
+    )
     utilization_target: float | None = None
     strategy_reference: str | None = None
     wrap_up_timeout_s: int | None = None
@@ -283,6 +288,7 @@ class RestoreOptions(BaseModel):
     wait_for_lock_s: Annotated[int, Field(ge=0, le=3600)] = 0
     requested_by: Line | None = None
     reason: Line | None = None
+    until: Instant | None = Field(default=None, description="When the state of before the restore is put back again.")
 
 
 class NewBaseline(BaseModel):

@@ -112,6 +112,13 @@ class NotRestorable(RoutingWeightsError):
     title = "There is nothing to put back"
 
 
+class ReturnNotFound(RoutingWeightsError):
+    """The distribution has no return to come: it is for good, it is over, or the return was cancelled."""
+
+    http_status = 404
+    title = "No such return"
+
+
 class WebhookRefused(RoutingWeightsError):
     """A webhook's signature or timestamp does not prove that it is its sender's, and of now."""
 
@@ -155,6 +162,10 @@ class PlanNotApplicable(RoutingWeightsError):
 
     http_status = 422
     title = "The plan does not fit the queue"
+
+
+class Superseded(RoutingWeightsError):
+    """A later distribution has changed the queue, so what the one whose time is over had found is not put back."""
 
 
 class QueueSaturated(RoutingWeightsError):

@@ -1,7 +1,7 @@
 """Kinds of values that several models hold."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
@@ -28,3 +28,17 @@ def _dated(value: Any) -> Any:
 
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_dated)]
 """RFC 3339 with an offset; a number is no moment."""
+
+
+def _in_utc(value: Any) -> str:
+    try:
+        at = datetime.fromisoformat(value) if isinstance(_dated(value), str) else None
+        if at is not None and at.tzinfo is not None:
+            return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError):  # one that no calendar holds once its offset is taken off
+        pass
+    raise ValueError("not an RFC 3339 date and time with an offset, such as 2026-01-31T17:00:00+01:00")
+
+
+Instant = Annotated[str, BeforeValidator(_in_utc)]
+"""RFC 3339 with an offset, held as text: in UTC, to the second, so that the same instant is the same text."""

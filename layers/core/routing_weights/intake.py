@@ -9,16 +9,22 @@ from pydantic import ValidationError
 
 from routing_weights import strict_json
 from routing_weights.errors import NotRestorable, PlanInvalid
+from routing_weights.fields import DISTRIBUTION_ID
 from routing_weights.plan import Plan, parse_plan, plan_invalid
 from routing_weights.record import opened, refused
-from routing_weights.run import Origin, Run
+from routing_weights.returning import require_until
+from routing_weights.run import Origin, Run, return_name
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.documents import Documents
 from routing_weights.strict_json import problem
 
-OF_ONE_RUN = {"dry_run", "wait_for_lock_s", "requested_by", "reason"}
+OF_ONE_RUN = {"dry_run", "wait_for_lock_s", "requested_by", "reason", "until"}
 """Fields of a plan that are not about its queue: who restores says them anew."""
+RETURN_WAITS_S = 3600
+"""How long a return waits for a distribution that is at work on its queue: as long as any plan may."""
 _PLAN_REF = re.compile(r"plans/[0-9a-f]{64}\.json")
+_OURS = {"plan_ref", "returns"}
+"""What no plan has: inputs of our own doors."""
 _QUEUE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -26,23 +32,32 @@ def accept(run: Run, text: str | bytes, trail: AuditTrail) -> tuple[Run, Plan]:
     """A valid plan, or a refusal on record: PlanInvalid is raised after its audit record was written."""
     try:
         plan = parse_plan(text)
+        require_until(plan.until, run.started_at, run.started_at)
     except PlanInvalid as invalid:
         _record_refusal(run, _queue_id(text), invalid, trail)
         raise
-    known = {"queue_id": plan.queue_id, "dry_run": plan.dry_run, "wait_for_lock_s": plan.wait_for_lock_s}
+    known: dict[str, Any] = {name: getattr(plan, name) for name in ("queue_id", "dry_run", "wait_for_lock_s")}
+    if plan.until:
+        known |= {"until": plan.until, "return_name": return_name(run.distribution_id)}
     return run.model_copy(update=known), plan
 
 
 def accept_input(run: Run, execution_input: Any, trail: AuditTrail, documents: Documents) -> tuple[Run, Plan]:
-    """Like `accept`, for an execution's input: a bare plan, or `{plan_ref, origin}` as our own doors start it."""
-    if not (isinstance(execution_input, dict) and "plan_ref" in execution_input):
+    """Like `accept`, for an execution's input.
+
+    A bare plan; `{plan_ref, origin}`, as our own doors start it; `{returns}`, the distribution whose time is over.
+    """
+    ours = _OURS & execution_input.keys() if isinstance(execution_input, dict) else set()
+    if not ours:
         return accept(run, json.dumps(execution_input), trail)
     try:
-        text, origin = _referenced(execution_input, documents)
+        known, text = (
+            _returning(execution_input, documents) if "returns" in ours else _referenced(execution_input, documents)
+        )
     except PlanInvalid as invalid:
         _record_refusal(run, None, invalid, trail)
         raise
-    return accept(run.model_copy(update={"origin": origin}), text, trail)
+    return accept(run.model_copy(update=known), text, trail)
 
 
 def restoring(distribution_id: str, image: str, said: dict[str, Any], documents: Documents) -> str:
@@ -62,8 +77,23 @@ def open_distribution(run: Run, plan: Plan, trail: AuditTrail) -> None:
     trail.append(opened(run, plan, datetime.now(UTC)))
 
 
-def _referenced(execution_input: dict[str, Any], documents: Documents) -> tuple[str, Origin]:
-    """The plan's text, not trusted, and who sent it; PlanInvalid where the reference is not one of ours."""
+def _returning(execution_input: dict[str, Any], documents: Documents) -> tuple[dict[str, Any], str]:
+    """What is known of a return, and its plan's text; PlanInvalid where there is nothing to put back."""
+    distribution_id = execution_input["returns"]
+    if not isinstance(distribution_id, str) or not re.fullmatch(DISTRIBUTION_ID, distribution_id):
+        raise plan_invalid([problem("returns", "not the id of a distribution", "reference_invalid")])
+    # Without the agents' other queues: what nobody forecasts any more for them must not keep this one from returning.
+    said = {"wait_for_lock_s": RETURN_WAITS_S, "reason": "Its time is over.", "shared_with": []}
+    try:
+        text = restoring(distribution_id, "before", said, documents)
+    except NotRestorable as error:
+        raise plan_invalid([problem("returns", error.message, "reference_invalid")]) from error
+    origin = Origin(door="schedule", caller=f"return of {distribution_id}")
+    return {"origin": origin, "returns": distribution_id}, text
+
+
+def _referenced(execution_input: dict[str, Any], documents: Documents) -> tuple[dict[str, Any], str]:
+    """Who sent a plan, and its text, not trusted; PlanInvalid where the reference is not one of ours."""
     reference = execution_input["plan_ref"]
     text = None
     if isinstance(reference, str) and _PLAN_REF.fullmatch(reference):
@@ -72,7 +102,7 @@ def _referenced(execution_input: dict[str, Any], documents: Documents) -> tuple[
         message = "not a reference that this system made: send the plan itself"
         raise plan_invalid([problem("plan_ref", message, "reference_invalid")])
     try:
-        return text, Origin.model_validate(execution_input.get("origin", {}))
+        return {"origin": Origin.model_validate(execution_input.get("origin", {}))}, text
     except ValidationError as error:
         message = "not an origin that this system made: send the plan itself"
         raise plan_invalid([problem("origin", message, "origin_invalid")]) from error

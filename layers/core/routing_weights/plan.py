@@ -23,7 +23,7 @@ from pydantic import (
 
 from routing_weights import strict_json
 from routing_weights.errors import PlanInvalid
-from routing_weights.fields import DISTRIBUTION_ID, LINE, GenesysId, Line, Share
+from routing_weights.fields import DISTRIBUTION_ID, LINE, GenesysId, Instant, Line, Share
 from routing_weights.strategies import ActuatorName, OverflowGroup, strategies
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 
@@ -190,6 +190,11 @@ class Plan(BaseModel):
         default=None,
         description="Put back what the queue held before, or after, a distribution whose plan this is again: the "
         "values of its members and the settings that it set. The API's restore routes write this.",
+    )
+    until: Instant | None = Field(
+        default=None,
+        description="RFC 3339 with an offset, to the second: what the queue held before is put back then. From a "
+        "minute to 365 days after the start.",
     )
     wait_for_lock_s: Annotated[int, Field(ge=0, le=3600, strict=True)] = Field(
         default=0, description="How long to wait, in seconds, while another distribution is running on the queue."

@@ -127,6 +127,7 @@ def _asked(plan: Plan) -> Record:
         "queue_id": plan.queue_id,
         "requested_weights": {} if plan.restores else plan.weights,
         "restores": plan.restores.model_dump() if plan.restores else None,
+        "until": plan.until,
         "submitted_weights": plan.member_weights if plan.weights != plan.member_weights else None,
         "overflow_threshold": plan.overflow_threshold,
         "utilization_target": plan.utilization_target,

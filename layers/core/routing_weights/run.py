@@ -1,6 +1,8 @@
 """What travels between the states: who and which, never the plan itself (256 KiB is the limit of a state's payload)."""
 
+import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -32,10 +34,23 @@ class Run(BaseModel):
     dry_run: bool = False
     wait_for_lock_s: int = 0
     origin: Origin = Origin()
+    until: str = ""
+    """When the state before it is put back; empty for a run that is for good."""
+    return_name: str = ""
+    """The one-time schedule that does so."""
+    returns: str = ""
+    """The distribution whose time is over, and whose before-image this run puts back."""
 
     def latency_ms(self, now: datetime) -> int:
         """From the start of the execution, in whole milliseconds, at least 0."""
         return max(0, round((now - self.started_at.astimezone(UTC)).total_seconds() * 1000))
+
+
+def return_name(distribution_id: str) -> str:
+    """What the return of a distribution is called in EventBridge Scheduler, which allows 64 letters and few signs."""
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,57}", distribution_id):
+        return f"return.{distribution_id}"
+    return f"return.{hashlib.sha256(distribution_id.encode()).hexdigest()[:57]}"
 
 
 class Outcome(BaseModel):

@@ -117,6 +117,7 @@ class PlansSettings(Audited):
     baselines_table: str
     forecast_table: str
     drift_table: str
+    one_time_group: str
 
 
 class WebhookSettings(Settings):
@@ -154,6 +155,7 @@ class RestoreSettings(Documented, GenesysCaller):
 
 class AuditSettings(Audited):
     locks_table: str
+    one_time_group: str
 
 
 class RecoverSettings(Audited):
@@ -180,7 +182,7 @@ class ProjectionSettings(GenesysCaller):
     wfm_business_unit: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{0,64}$")] = ""
 
 
-class ProjectSettings(ProjectionSettings, SkillSettings):
+class ProjectSettings(ProjectionSettings, SkillSettings, Audited):
     pass
 
 

@@ -12,12 +12,11 @@ from typing import Any
 from routing_weights.errors import ScheduleNotFound
 from routing_weights.record import timestamp
 from routing_weights.scheduling import Schedule, Timing, next_runs
-from routing_weights.store.aws import client, reported
+from routing_weights.store.scheduler import Group
 
 MOST_LATE_S = 900
 """A run that could not be started for so long is not started any more: its message goes to the dead letters."""
 MOST_ATTEMPTS = 10
-_MISSING, _THERE = "ResourceNotFoundException", "ConflictException"
 
 
 @dataclass(frozen=True)
@@ -41,49 +40,24 @@ class Schedules:
 
     def put(self, schedule: Schedule, plan_ref: str, set_by: str, now: datetime) -> Stored:
         """Create a schedule, or replace the one of its name as a whole."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
-        request = self._request(schedule, plan_ref, set_by, now)
-        for operation, otherwise in (
-            ("update_schedule", _MISSING),
-            ("create_schedule", _THERE),
-            ("update_schedule", ""),  # somebody else has created it meanwhile
-        ):
-            try:
-                with reported("store the schedule", expected=(otherwise,)):
-                    getattr(client("scheduler"), operation)(**request)
-                break
-            except ClientError:
-                continue
+        Group(self.group).put(self._request(schedule, plan_ref, set_by, now))
         return self.get(schedule.name)
 
     def get(self, name: str) -> Stored:
         """Raises ScheduleNotFound, for one that did not come through this API too."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
-        try:
-            with reported("read the schedule", expected=(_MISSING,)):
-                found = client("scheduler").get_schedule(GroupName=self.group, Name=name)
-        except ClientError:
-            raise _no_such_schedule(name) from None
+        found = Group(self.group).find(name)
+        if found is None:
+            raise _no_such_schedule(name)
         return _stored(found)
 
     def delete(self, name: str) -> None:
         """Raises ScheduleNotFound."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
-        try:
-            with reported("delete the schedule", expected=(_MISSING,)):
-                client("scheduler").delete_schedule(GroupName=self.group, Name=name)
-        except ClientError:
-            raise _no_such_schedule(name) from None
+        if not Group(self.group).delete(name):
+            raise _no_such_schedule(name)
 
     def page(self, limit: int, after: str | None) -> tuple[list[str], str | None]:
         """Names of schedules, and what to send for those that follow."""
-        query = {"GroupName": self.group, "MaxResults": limit} | ({"NextToken": after} if after else {})
-        with reported("list the schedules"):
-            answer = client("scheduler").list_schedules(**query)
-        return [item["Name"] for item in answer["Schedules"]], answer.get("NextToken")
+        return Group(self.group).page(limit, after)
 
     def _request(self, schedule: Schedule, plan_ref: str, set_by: str, now: datetime) -> dict[str, Any]:
         asked = schedule.model_dump(mode="json", exclude={"name", "plan"}, exclude_none=True)
@@ -94,7 +68,6 @@ class Schedules:
         }
         window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": schedule.window_minutes}
         return {
-            "GroupName": self.group,
             "Name": schedule.name,
             "ScheduleExpression": schedule.expression,
             "ScheduleExpressionTimezone": schedule.time_zone,

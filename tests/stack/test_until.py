@@ -1,0 +1,266 @@
+"""A plan for a while: what the queue held before comes back by itself, by a clock that the test holds."""
+
+import itertools
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.asl.runner import ROOT, WEIGHTS, a_plan
+from tests.asl.runner import until as once
+from tests.stack.timed import timed_world
+
+BEGUN = datetime.now(UTC).replace(microsecond=0)
+DAYS = itertools.count(1, 2)
+"""The clock only goes on, so each test has days of its own."""
+OTHER = {"agent-001": 0.1, "agent-002": 0.2, "agent-003": 0.3}
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory):
+    with timed_world(tmp_path_factory.mktemp("until"), BEGUN) as world:
+        yield world
+
+
+@pytest.fixture
+def then(timed):
+    """When the plan of a test is over; one of another queue shows that the clock has come so far as the day before."""
+    timed.sim.clear_faults()
+    return BEGUN + timedelta(days=next(DAYS))
+
+
+def boxed(timed, queue, at, **changes):
+    """A plan for a while, applied; its distribution's id."""
+    return timed.run(a_plan(queue, until=at.isoformat(), **changes)).start("api").ends("completed").distribution_id
+
+
+def scheduled(timed):
+    group = timed.client("scheduler").list_schedules(GroupName="OneTimeGroup")
+    return [item["Name"] for item in group["Schedules"]]
+
+
+def back(timed, queue, at, count=2):
+    """The newest distribution of a queue, once the clock has passed a return."""
+    timed.turn(at + timedelta(seconds=30))
+    newest = timed.ended(queue, count)[0]
+    return timed.distribution(newest["distribution_id"])
+
+
+def test_what_the_queue_held_comes_back_when_the_plan_is_over(timed, then):
+    queue = timed.queue()
+    before = timed.held(queue)["scores"]
+    first = boxed(timed, queue, then)
+    assert timed.held(queue)["scores"] == WEIGHTS
+    shown = timed.distribution(first)
+    assert shown["until"] == shown["returns_at"] == f"{then:%Y-%m-%dT%H:%M:%SZ}"
+    assert scheduled(timed) == [f"return.{first}"]
+    assert timed.call("GET", "").json()["items"] == []
+
+    record = back(timed, queue, then)
+    assert record["status"] == "completed", record["errors"]
+    assert timed.held(queue)["scores"] == before
+    assert record["restores"] == {"distribution_id": first, "image": "before"}
+    assert (record["door"], record["caller"]) == ("schedule", f"return of {first}")
+    assert record["projection"]["verdict"] == "pass"
+    assert once(lambda: scheduled(timed) == [])
+    assert timed.distribution(first)["returns_at"] is None
+
+
+def test_the_return_of_a_run_with_a_long_name_from_the_console_is_found_again(timed, then):
+    queue, name = timed.queue(), "a-name-of-the-console-" + "x" * 58
+    timed.client("stepfunctions").start_execution(
+        stateMachineArn=timed.ready["state_machine_arn"],
+        name=name,
+        input=json.dumps(a_plan(queue, until=then.isoformat())),
+    )
+    timed.ended(queue, 1)
+    assert timed.distribution(name)["returns_at"]
+    record = back(timed, queue, then)
+    assert (record["status"], record["caller"]) == ("completed", f"return of {name}")
+
+
+def test_a_plan_that_fails_leaves_no_return(timed, then):
+    queue = timed.queue()
+    before = timed.held(queue)["scores"]
+    run = timed.run(a_plan(queue, until=then.isoformat())).with_fault("status", "PATCH", "/members/", status=403)
+    run.start("api").ends("member_update_failed").reaches("Arrange the return", "Restore", "Audit")
+    assert timed.held(queue)["scores"] == before
+    assert scheduled(timed) == []
+    assert timed.distribution(run.distribution_id)["returns_at"] is None
+
+
+def test_a_plan_that_is_aborted_leaves_no_return(timed, then):
+    queue = timed.queue()
+    run = timed.run(a_plan(queue, until=then.isoformat())).with_fault("delay", "PATCH", "/members/", delay_s=3)
+    run.start("api")
+    once(lambda: scheduled(timed))
+    run.abort()
+    (item,) = timed.ended(queue, 1)
+    assert item["status"] == "interrupted"
+    once(lambda: scheduled(timed) == [])
+
+
+def test_a_dry_run_and_a_blocked_plan_arrange_no_return(timed, then):
+    queue = timed.queue()
+    for status, changes in {"dry_run": {"dry_run": True}, "saturation_blocked": {"projected_load": 500.0}}.items():
+        run = timed.run(a_plan(queue, until=then.isoformat(), **changes)).ends(status).avoids("Arrange the return")
+        assert run.record["until"] == f"{then:%Y-%m-%dT%H:%M:%SZ}"
+    assert scheduled(timed) == []
+
+
+def test_a_later_distribution_is_not_overwritten(timed, then):
+    queue = timed.queue()
+    first = boxed(timed, queue, then)
+    later = timed.run(a_plan(queue, OTHER)).ends("completed").distribution_id
+    record = back(timed, queue, then, 3)
+    assert record["status"] == "validation_failed"
+    (error,) = record["errors"]
+    assert error["type"] == "Superseded"
+    assert later in error["message"]
+    assert first in error["message"]
+    assert timed.held(queue)["scores"] == OTHER
+
+
+def test_what_was_put_back_by_hand_stays_as_it_is_then(timed, then):
+    queue = timed.queue()
+    first = boxed(timed, queue, then)
+    by_hand = timed.http.post(f"{timed.api_url}/distributions/{first}/restore", json={}, timeout=60).json()
+    timed.ended(queue, 2)
+    timed.sim.edit_member(queue, "agent-001", score=0.77)
+    record = back(timed, queue, then, 3)
+    assert record["status"] == "validation_failed"
+    assert f"put back already, by {by_hand['distribution_id']}" in record["errors"][0]["message"]
+    assert timed.held(queue)["scores"]["agent-001"] == 0.77
+
+
+def test_a_plan_for_a_while_within_another_one_leaves_the_outer_return_alone(timed, then):
+    queue = timed.queue()
+    before = timed.held(queue)["scores"]
+    boxed(timed, queue, then)
+    boxed(timed, queue, then - timedelta(hours=2), member_weights=OTHER)
+    assert back(timed, queue, then - timedelta(hours=2), 3)["status"] == "completed"
+    assert timed.held(queue)["scores"] == WEIGHTS
+    assert back(timed, queue, then, 4)["status"] == "completed"
+    assert timed.held(queue)["scores"] == before
+
+
+def test_what_a_person_has_edited_meanwhile_goes_back_too(timed, then):
+    """As with POST /distributions/{id}/restore: its target is the state before, whoever made what is there."""
+    queue = timed.queue()
+    before = timed.held(queue)["scores"]
+    boxed(timed, queue, then)
+    timed.sim.edit_member(queue, "agent-002", score=0.05)
+    assert back(timed, queue, then)["status"] == "completed"
+    assert timed.held(queue)["scores"] == before
+
+
+def test_agents_who_have_gone_home_do_not_keep_a_queue_from_returning(timed, then):
+    queue = timed.queue()
+    before = timed.held(queue)["scores"]
+    boxed(timed, queue, then)
+    for agent in WEIGHTS:
+        timed.sim.edit_member(queue, agent, joined=False)
+    record = back(timed, queue, then)
+    assert (record["status"], record["projection"]["verdict"]) == ("completed", "blocked")
+    assert timed.held(queue)["scores"] == before
+
+
+def test_a_return_that_is_cancelled_does_not_happen(timed, then):
+    queue = timed.queue()
+    first = boxed(timed, queue, then)
+    path = f"{timed.api_url}/distributions/{first}/return"
+    assert timed.http.delete(path, timeout=60).status_code == 204
+    shown = timed.distribution(first)
+    assert (shown["until"] is not None, shown["returns_at"]) == (True, None)
+    gone = timed.http.delete(path, timeout=60)
+    assert (gone.status_code, gone.json()["type"]) == (404, "/problems/return-not-found")
+    probe = timed.queue()
+    boxed(timed, probe, then)
+    back(timed, probe, then)
+    assert len(timed.distributions(queue)) == 1
+    assert timed.held(queue)["scores"] == WEIGHTS
+
+
+def test_a_restore_may_be_for_a_while_too(timed, then):
+    queue = timed.queue()
+    first = timed.run(a_plan(queue)).ends("completed").distribution_id
+    asked = timed.http.post(
+        f"{timed.api_url}/distributions/{first}/restore", json={"until": then.isoformat()}, timeout=60
+    )
+    assert asked.status_code == 202, asked.text
+    timed.ended(queue, 2)
+    assert back(timed, queue, then, 3)["status"] == "completed"
+    assert timed.held(queue)["scores"] == WEIGHTS
+
+
+@pytest.mark.parametrize(
+    ("until", "says"),
+    [
+        ("2020-01-01T00:00:00Z", "is over"),
+        ((BEGUN + timedelta(days=400)).isoformat(), "more than 365 days away"),
+        ("17:00", "not an RFC 3339"),
+        ("2027-01-01T00:00:00", "not an RFC 3339"),
+        (5, "not an RFC 3339"),
+    ],
+)
+def test_an_end_that_is_none_is_refused_at_every_door(timed, until, says):
+    queue = timed.queue()
+    answer = timed.post(a_plan(queue, until=until))
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["path"] == "until"
+    assert says in error["message"]
+    run = timed.run(a_plan(queue, until=until)).ends("validation_failed")
+    assert [error["path"] for error in run.record["errors"]] == ["until"]
+
+
+def test_a_plan_whose_time_is_over_before_its_queue_is_free_is_not_applied(timed, then):
+    """The wall clock decides what is over, so the return of the first is far away, and that of the second is not."""
+    queue = timed.queue()
+    soon = datetime.now(UTC) + timedelta(seconds=63)
+    timed.client("dynamodb").put_item(
+        TableName=timed.ready["locks_table"],
+        Item={"queue_id": {"S": queue}, "holder": {"S": holder_that_runs(timed, then)}},
+    )
+    plan = a_plan(queue, until=soon.isoformat(), wait_for_lock_s=30)
+    run = timed.run(plan).start("api")
+    once(lambda: datetime.now(UTC) > soon - timedelta(seconds=59))
+    timed.client("dynamodb").delete_item(TableName=timed.ready["locks_table"], Key={"queue_id": {"S": queue}})
+    run.ends("validation_failed").avoids("Arrange the return")
+    assert run.record["errors"][0]["type"] == "time_invalid"
+    assert run.writes == []
+
+
+def holder_that_runs(timed, then):
+    """An execution that is at work for a while: on another queue, whose Genesys is slow."""
+    other = timed.queue()
+    run = timed.run(a_plan(other, until=then.isoformat())).with_fault("delay", "GET", "$", delay_s=9)
+    return run.start("api").arn
+
+
+@pytest.mark.parametrize("returns", [5, "nowhere", "a b", ""])
+def test_nothing_is_put_back_for_a_distribution_that_is_none(timed, returns):
+    started = timed.client("stepfunctions").start_execution(
+        stateMachineArn=timed.ready["state_machine_arn"], input=json.dumps({"returns": returns})
+    )["executionArn"]
+    record = once(lambda: timed.records(started.rpartition(":")[2]).get("9-closed"))
+    assert record["status"] == "validation_failed"
+    assert [error["path"] for error in record["errors"]] == ["returns"]
+
+
+def test_a_distribution_that_was_for_good_is_not_put_back_past_the_gates(timed):
+    queue = timed.queue()
+    first = timed.run(a_plan(queue)).ends("completed").distribution_id
+    timed.client("stepfunctions").start_execution(
+        stateMachineArn=timed.ready["state_machine_arn"], input=json.dumps({"returns": first})
+    )
+    newest = timed.ended(queue, 2)[0]
+    assert newest["status"] == "validation_failed"
+    assert "for a while" in newest["errors"][0]["message"]
+
+
+def test_the_sample_is_a_plan_for_a_while(timed, then):
+    timed.sim.put_queue("queue-001", agents=3)
+    plan = json.loads((ROOT / "events" / "plan-until.json").read_text())
+    boxed(timed, "queue-001", then, **{key: value for key, value in plan.items() if key not in {"queue_id", "until"}})
+    assert back(timed, "queue-001", then)["status"] == "completed"

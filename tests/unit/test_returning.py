@@ -1,0 +1,177 @@
+"""A plan for a while: how long that may be, and which later distributions its return gives way to."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from routing_weights.api import RestoreOptions
+from routing_weights.distribution import Status
+from routing_weights.errors import PlanInvalid, PlanNotApplicable, Superseded
+from routing_weights.intake import accept_input
+from routing_weights.plan import parse_plan
+from routing_weights.record import timestamp
+from routing_weights.returning import require_still_applied, require_time_left, require_until
+from routing_weights.run import Run, return_name
+from tests.unit.fakes import SMALLEST_PLAN, plan
+
+START = datetime(2026, 1, 31, 8, tzinfo=UTC)
+UNTIL = "2026-01-31T17:00:00Z"
+
+
+# ---- how long --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", [UNTIL, "2026-01-31T18:00:00+01:00", "2026-01-31t17:00:00.999Z", "2026-01-31 12:00:00-05:00"]
+)
+def test_the_same_instant_is_the_same_text_and_the_same_plan(text):
+    assert plan(until=text).until == UNTIL
+    assert plan(until=text).fingerprint() == plan(until=UNTIL).fingerprint() != plan().fingerprint()
+    assert RestoreOptions(until=text).until == UNTIL
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "17:00",
+        "2026-01-31",
+        "2026-01-31T17:00:00",
+        "",
+        5,
+        True,
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:00:00-14:00",
+    ],
+)
+def test_what_is_no_instant_is_refused_at_its_path(text):
+    with pytest.raises(PlanInvalid) as refusal:
+        plan(until=text)
+    (error,) = refusal.value.details["errors"]
+    assert error["path"] == "until"
+    assert "RFC 3339" in error["message"]
+
+
+def test_an_end_is_after_the_start_and_within_a_year():
+    require_until(None, START, START)
+    require_until(UNTIL, START, START)
+    require_until("2026-01-31T08:01:00Z", START, START)
+    require_until(timestamp(START + timedelta(days=365)), START, START)
+    for wrong in ("2026-01-31T08:00:59Z", timestamp(START + timedelta(days=366))):
+        with pytest.raises(PlanInvalid):
+            require_until(wrong, START, START)
+
+
+def test_a_plan_that_has_waited_until_its_end_is_not_applied():
+    require_time_left("", START)
+    require_time_left(UNTIL, START)
+    with pytest.raises(PlanNotApplicable, match="not free before"):
+        require_time_left(UNTIL, datetime.fromisoformat(UNTIL) - timedelta(seconds=59))
+
+
+@pytest.mark.parametrize("distribution_id", ["a", "key-" + "0" * 64, "naïve", "x" * 80, "a.b", "a/b"])
+def test_a_return_has_a_name_that_the_scheduler_takes_and_no_other_has(distribution_id):
+    name = return_name(distribution_id)
+    assert len(name) <= 64
+    assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+    assert name != return_name(distribution_id + "1")
+
+
+# ---- what a return gives way to --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ran(trail):
+    """Put distributions on record as `(id, what it restores)`, one a minute; those of `failed` did not complete."""
+    minutes = iter(range(1_000))
+
+    def ran(*runs, failed=(), until=UNTIL, image="before"):
+        for name, restores in runs:
+            at = timestamp(START + timedelta(minutes=next(minutes)))
+            record = {"distribution_id": name, "timestamp": at, "queue_id": "queue-001", "started_at": at}
+            restored = restores and {"distribution_id": restores, "image": image}
+            status = Status.MEMBER_UPDATE_FAILED if name in failed else Status.COMPLETED
+            trail.append(record | {"record": "0-opened", "opened_queue_id": "queue-001", "status": Status.INITIATED})
+            trail.append(record | {"record": "9-closed", "status": status, "restores": restored, "until": until})
+        return trail
+
+    return ran
+
+
+def due(trail, name="boxed"):
+    require_still_applied(name, "queue-001", trail)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        [],
+        [("lunch", None), ("back", "lunch")],
+        [("lunch", None), ("tea", None), ("x", "tea"), ("y", "lunch")],
+        [("lunch", None), ("back", "lunch"), ("again", "back"), ("z", "again")],
+    ],
+)
+def test_what_was_put_back_itself_is_no_obstacle(ran, later):
+    due(ran(("earlier", None), ("boxed", None), *later))
+
+
+@pytest.mark.parametrize(
+    ("later", "by"),
+    [
+        ([("other", None)], "other"),
+        ([("lunch", None), ("other", None), ("back", "lunch")], "back"),
+        ([("lunch", None), ("other", None), ("x", "lunch"), ("y", "other")], "y"),
+        ([("by-hand", "boxed")], "put back already, by by-hand"),
+        ([("by-hand", "boxed"), ("other", None)], "other"),
+        ([("lunch", None), ("back", "lunch"), ("by-hand", "boxed")], "put back already, by by-hand"),
+    ],
+)
+def test_a_later_distribution_is_not_overwritten(ran, later, by):
+    with pytest.raises(Superseded, match=by):
+        due(ran(("boxed", None), *later))
+
+
+def test_putting_a_state_after_back_is_a_change_like_any_other(ran):
+    trail = ran(("boxed", None))
+    ran(("baseline", "boxed"), image="after")
+    with pytest.raises(Superseded, match="baseline"):
+        due(trail)
+
+
+def test_a_run_that_failed_is_no_obstacle(ran):
+    due(ran(("boxed", None), ("broken", None), failed=("broken",)))
+
+
+def test_many_later_distributions_are_all_read(ran):
+    later = [(f"d-{number}", f"d-{number - 1}" if number % 2 else None) for number in range(120)]
+    trail = ran(("boxed", None), *later)
+    due(trail)
+    ran(("last", None))
+    with pytest.raises(Superseded, match="last"):
+        due(trail)
+
+
+@pytest.mark.parametrize("state", [{"failed": ("boxed",)}, {"until": None}])
+def test_there_is_nothing_to_return_from_what_failed_or_is_for_good(ran, state):
+    with pytest.raises(PlanNotApplicable, match="none that completed"):
+        due(ran(("boxed", None), **state))
+
+
+def test_a_distribution_that_nobody_knows_is_not_returned_from(trail):
+    with pytest.raises(PlanNotApplicable):
+        due(trail)
+
+
+# ---- the plan of a return --------------------------------------------------------------------------------------------
+
+
+def test_a_return_has_the_plan_of_its_distribution_and_not_its_end(trail, documents):
+    sent = SMALLEST_PLAN | {"until": UNTIL, "requested_by": "Ada", "shared_with": [{"queue_id": "queue-002"}]}
+    documents.put("boxed", "plan", sent)
+    documents.put("boxed", "before", {})
+    run = Run(distribution_id="r-1", execution_arn="arn", started_at=datetime.fromisoformat(UNTIL))
+    run, back = accept_input(run, {"returns": "boxed"}, trail, documents)
+    assert (run.returns, run.until, run.wait_for_lock_s) == ("boxed", "", 3600)
+    assert run.origin.model_dump() == {"door": "schedule", "caller": "return of boxed"}
+    assert back.restores.model_dump() == {"distribution_id": "boxed", "image": "before"}
+    assert (back.until, back.shared_with, back.requested_by) == (None, [], None)
+    assert back.member_weights == parse_plan(str(sent).replace("'", '"')).member_weights
