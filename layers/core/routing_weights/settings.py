@@ -156,6 +156,11 @@ class AuditSettings(Audited):
     locks_table: str
 
 
+class OutcomesSettings(Audited):
+    outgoing_bus: str
+    outcome_dead_letters: str
+
+
 class RecoverSettings(Audited):
     locks_table: str
 
