@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from moto.events.models import EventPattern
 from samcli.yamlhelper import yaml_parse
 
 from routing_weights import settings
@@ -17,6 +18,7 @@ from routing_weights.receiver import TIMEOUTS_S
 from routing_weights.record import CLOSED
 from routing_weights.store.deliveries import FIRST_PAUSE_S, LONGEST_PAUSE_S, QUIET_S
 from routing_weights.store.outgoing import SOURCE
+from routing_weights.webhook import event_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "template.yaml").read_text(encoding="utf-8")
@@ -179,6 +181,7 @@ ALLOWED = {
     }
     | {action: {"*"} for action in LOG_DELIVERY},
 }
+PARTNER_BUS = "aws.partner/genesys.com/cloud/0f3b6a1e-6c1a-4c0e-9d27-3b1d0a8c2f55/routing-weights"
 MACHINES = {"DistributeStateMachine": "distribute", "RecoverStateMachine": "recover"}
 
 
@@ -624,6 +627,48 @@ def test_a_batch_fails_in_part_and_a_burst_leaves_genesys_to_distributions():
 def test_a_delivery_is_forgotten_by_the_attribute_that_the_store_writes():
     ttl = RESOURCES["DeliveriesTable"]["Properties"]["TimeToLiveSpecification"]
     assert ttl == {"AttributeName": "expires_at", "Enabled": True}
+
+
+def test_without_a_partner_bus_none_is_listened_to():
+    assert {name for name, item in RESOURCES.items() if item.get("Condition") == "HasPartnerBus"} == {
+        "PartnerRule",
+        "WebhookQueuePolicy",
+    }
+    assert PARAMETERS["PartnerEventBus"]["Default"] == ""
+
+
+def test_only_the_rule_of_genesys_bus_may_fill_the_queue_of_events():
+    rule = RESOURCES["PartnerRule"]["Properties"]
+    assert rule["EventBusName"] == {"Ref": "PartnerEventBus"}
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["WebhookQueue", "Arn"]}
+    (statement,) = RESOURCES["WebhookQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Principal"], statement["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["PartnerRule", "Arn"]}}}
+
+
+@pytest.mark.parametrize("topic", ["v2.audits.entitytype.Queue.entityid.q-1", "v2.routing.queues.q-1.users"])
+def test_the_rule_lets_through_what_the_parser_reads(topic):
+    assert heard_by_the_rule(topic)
+    event_of(json.dumps({"topicName": topic, "eventBody": {}}).encode(), "d")
+
+
+@pytest.mark.parametrize("topic", ["v2.audits.entitytype.User.entityid.u-1", "v2.users.u-1.presence"])
+def test_the_rule_keeps_away_what_the_parser_does_not_read(topic):
+    assert not heard_by_the_rule(topic)
+
+
+def heard_by_the_rule(topic):
+    kind = re.sub(r"(?<=entitytype\.)\w+|(?<=entityid\.)[\w-]+|(?<=queues\.)[\w-]+", "{id}", topic)
+    event = {"source": PARTNER_BUS, "detail-type": kind, "detail": {"topicName": topic}}
+    return EventPattern.load(json.dumps(RESOURCES["PartnerRule"]["Properties"]["EventPattern"])).matches_event(event)
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"), [(PARTNER_BUS, True), ("default", False), ("aws.partner/other.com/x", False)]
+)
+def test_a_partner_bus_is_one_of_genesys(name, fits):
+    assert bool(re.fullmatch(PARAMETERS["PartnerEventBus"]["AllowedPattern"], name)) is fits
 
 
 # ---- outcomes --------------------------------------------------------------------------------------------------------
