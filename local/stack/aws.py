@@ -24,7 +24,9 @@ from local.stack.lambdas import CREDENTIALS
 from local.stack.template import (
     ACCOUNT,
     BUCKET,
+    BUS,
     QUEUE,
+    RULE,
     SCHEDULE_GROUP,
     SECRET,
     STATE_MACHINE,
@@ -70,6 +72,14 @@ class Aws:
             CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"], region_name=region
         )
         self._rules: list[events.Rule] = []
+        self._creators: dict[str, Callable[[Resource], None]] = {
+            BUCKET: self._create_bucket,
+            BUS: lambda bus: self.client("events").create_event_bus(Name=bus.name),
+            QUEUE: self._create_queue,
+            RULE: self._create_rule,
+            SCHEDULE_GROUP: lambda group: self.client("scheduler").create_schedule_group(Name=group.name),
+            TABLE: self._create_table,
+        }
         self._closing = threading.Event()
         self._tellers = ThreadPoolExecutor(2, "events")
         self._ticker = Ticker(moto_seam.schedules, self._start, self._delete_schedule, clock)
@@ -98,24 +108,20 @@ class Aws:
         role = self._role()
         for function in template.functions:
             self._create_function(function, role)
-        # A queue comes after the one that takes its dead letters.
-        for resource in sorted(template.resources, key=lambda item: "RedrivePolicy" in item.properties):
+        # A queue comes after the one that takes its dead letters, a rule after its bus.
+        for resource in sorted(
+            template.resources, key=lambda item: (item.type == RULE, "RedrivePolicy" in item.properties)
+        ):
             name = resource.name
-            if resource.type == TABLE:
-                self._create_table(resource)
-            elif resource.type == BUCKET:
-                self._create_bucket(resource)
-            elif resource.type == QUEUE:
-                self._create_queue(resource)
+            if resource.type == STATE_MACHINE:
+                self._create_state_machine(resource, definition(resource, path), role)
             elif resource.type == SECRET:
                 value = secrets.get(resource.logical_id, resource.properties.get("SecretString"))
                 self.client("secretsmanager").create_secret(
                     Name=name, **({} if value is None else {"SecretString": value})
                 )
-            elif resource.type == SCHEDULE_GROUP:
-                self.client("scheduler").create_schedule_group(Name=name)
-            elif resource.type == STATE_MACHINE:
-                self._create_state_machine(resource, definition(resource, path), role)
+            else:
+                self._creators[resource.type](resource)
             self.ids[re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", resource.logical_id).lower()] = name
         if any(resource.type == SCHEDULE_GROUP for resource in template.resources):
             self._ticker.begin()
@@ -171,6 +177,8 @@ class Aws:
     def _create_table(self, table: Resource) -> None:
         client, properties = self.client("dynamodb"), table.properties
         known = {key: properties[key] for key in _TABLE_PROPERTIES if key in properties}
+        if stream := properties.get("StreamSpecification"):
+            known["StreamSpecification"] = {"StreamEnabled": True, **stream}
         client.create_table(TableName=table.name, **known)
         if ttl := properties.get("TimeToLiveSpecification"):
             client.update_time_to_live(TableName=table.name, TimeToLiveSpecification=ttl)
@@ -187,10 +195,22 @@ class Aws:
     def _create_queue(self, queue: Resource) -> None:
         attributes = {name: str(queue.properties[name]) for name in _QUEUE_PROPERTIES if name in queue.properties}
         if redrive := queue.properties.get("RedrivePolicy"):
-            dead = named_by(redrive["deadLetterTargetArn"]).rpartition("/")[2]
-            arn = f"arn:aws:sqs:{self.region}:{ACCOUNT}:{dead}"
+            arn = self._queue_arn(redrive["deadLetterTargetArn"])
             attributes["RedrivePolicy"] = json.dumps(redrive | {"deadLetterTargetArn": arn})
         self.client("sqs").create_queue(QueueName=queue.logical_id, Attributes=attributes)
+
+    def _queue_arn(self, resolved: str) -> str:
+        """What `!GetAtt X.Arn` of a queue means."""
+        return f"arn:aws:sqs:{self.region}:{ACCOUNT}:{named_by(resolved).rpartition('/')[2]}"
+
+    def _create_rule(self, rule: Resource) -> None:
+        """A rule whose targets are queues, the only ones that moto delivers to, once: nothing is tried again."""
+        client, of = self.client("events"), {"EventBusName": rule.properties["EventBusName"]}
+        if of["EventBusName"].startswith("aws.partner/"):  # on AWS it is an administrator who makes it
+            client.create_event_bus(Name=of["EventBusName"].rpartition("/")[2])  # which is all that moto goes by
+        client.put_rule(Name=rule.name, EventPattern=json.dumps(rule.properties["EventPattern"]), **of)
+        targets = [{"Id": one["Id"], "Arn": self._queue_arn(one["Arn"])} for one in rule.properties["Targets"]]
+        client.put_targets(Rule=rule.name, Targets=targets, **of)
 
     def _create_state_machine(self, machine: Resource, text: str, role: str) -> None:
         client = self.client("stepfunctions")

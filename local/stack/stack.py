@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 _SIMULATOR_S = 15.0
 _BASE_URL = "GenesysBaseUrl"
-_WEBHOOK_SECRET = "WebhookSecret"  # noqa: S105  a resource
+_SIGNED_WITH = {"WebhookSecret": "WEBHOOK_SECRET", "OutgoingSecret": "OUTGOING_SECRET"}
 DEMO_CLIENT = {"client_id": "demo-client", "client_secret": "demo-client-secret"}
 """Known to everybody, so worth nothing: what the simulator expects unless it is told otherwise."""
 
@@ -116,7 +116,7 @@ class Stack:
         self._progress(f"reading {self.path.name}")
         from local.stack import gateway  # noqa: PLC0415  SAM CLI and moto take 2 s to import: a busy port is told before
         from local.stack.aws import Aws  # noqa: PLC0415
-        from local.stack.polling import Poller  # noqa: PLC0415
+        from local.stack.polling import poller_of  # noqa: PLC0415
 
         template = templates.load(self.path, self.environment, self.region)
         for item in template.left_out:
@@ -131,8 +131,8 @@ class Stack:
             self._undo.callback(self._aws.close)
             self._aws.create(template, self.path, self._secrets(template))
             warm.result()
-        pollers = [Poller(self._aws.client("sqs"), one, self.region, self._lambdas.invoke) for one in template.mappings]
-        for poller in pollers:
+        for mapping in template.mappings:
+            poller = poller_of(mapping, self._aws.client("sqs"), self.region, self._lambdas.invoke)
             self._undo.callback(poller.close)
             poller.start()
         gateway.serve(template.api, api, self._lambdas.invoke)
@@ -159,9 +159,9 @@ class Stack:
         return folder
 
     def _secrets(self, template: templates.Template) -> dict[str, str]:
-        """Put the client credentials, which nobody commits, into the secret that has no value; and WEBHOOK_SECRET."""
-        signed_with = self.environment.get("WEBHOOK_SECRET")
-        webhook = {_WEBHOOK_SECRET: json.dumps({"current": signed_with})} if signed_with else {}
+        """Put the client credentials, which nobody commits, into the secret without a value; and signing secrets."""
+        signed_with = {name: self.environment.get(variable) for name, variable in _SIGNED_WITH.items()}
+        webhook = {name: json.dumps({"current": secret}) for name, secret in signed_with.items() if secret}
         empty = [
             item.logical_id
             for item in template.resources

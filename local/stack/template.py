@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
 ACCOUNT = "123456789012"
 BUCKET = "AWS::S3::Bucket"
+BUS = "AWS::Events::EventBus"
 FUNCTION = "AWS::Serverless::Function"
 MAPPING = "AWS::Lambda::EventSourceMapping"
 QUEUE = "AWS::SQS::Queue"
+RULE = "AWS::Events::Rule"
 SCHEDULE_GROUP = "AWS::Scheduler::ScheduleGroup"
 SECRET = "AWS::SecretsManager::Secret"  # noqa: S105  a type
 STATE_MACHINE = "AWS::Serverless::StateMachine"
@@ -37,7 +39,7 @@ TABLE = "AWS::DynamoDB::Table"
 
 CUSTOM = "Custom::"
 
-_CREATED = {BUCKET, QUEUE, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
+_CREATED = {BUCKET, BUS, QUEUE, RULE, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
 # Nothing on this machine depends on these. Any other type is reported as left out.
 _WITHOUT_EFFECT = {
     "AWS::CloudWatch::Alarm",
@@ -45,6 +47,7 @@ _WITHOUT_EFFECT = {
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
+    "AWS::SQS::QueuePolicy",
     "AWS::Serverless::HttpApi",
     "AWS::Serverless::LayerVersion",
 }
@@ -86,10 +89,20 @@ class EventSource:
 
 
 @dataclass(frozen=True)
+class StreamSource:
+    """A table whose stream a function is given: the records that one of `patterns` fits, or all where there is none."""
+
+    table: str
+    function: str
+    batch_size: int
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Template:
     functions: tuple[Function, ...]
     resources: tuple[Resource, ...]
-    mappings: tuple[EventSource, ...]
+    mappings: tuple[EventSource | StreamSource, ...]
     custom: tuple[Resource, ...]
     left_out: tuple[str, ...]
     parameters: dict[str, str]
@@ -121,6 +134,7 @@ def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
         Resource(key, names.get(key, key), item["Type"], item.get("Properties", {}))
         for key in document["Resources"]
         for item in [resolved[names.get(key, key)]]
+        if _holds({"Condition": item.get("Condition")}, document.get("Conditions", {}), parameters)
     ]
     reserved = {item.logical_id: item.properties.get("ReservedConcurrentExecutions") for item in resources}
     return Template(
@@ -171,6 +185,18 @@ def _resolve(document: dict[str, Any], overrides: dict[str, str]) -> tuple[dict[
         return dict(stacks[0].resources), functions, ApiProvider(stacks, disable_authorizer=True).api
 
 
+def _holds(value: Any, conditions: Mapping[str, Any], parameters: Mapping[str, str]) -> bool:
+    """Whether a condition holds, which SAM CLI asks of no resource; no condition at all does."""
+    ((kind, of),) = value.items()
+    if kind == "Condition":
+        return of is None or _holds(conditions[of], conditions, parameters)
+    if kind == "Fn::Equals":
+        one, other = (parameters[item["Ref"]] if isinstance(item, dict) else str(item) for item in of)
+        return one == other
+    parts = [_holds(part, conditions, parameters) for part in of]
+    return {"Fn::Not": not parts[0], "Fn::And": all(parts), "Fn::Or": any(parts)}[kind]
+
+
 def _physical_ids(resources: dict[str, Any], region: str) -> dict[str, str]:
     """Give the names that cannot be a logical id, the alias of each function among them."""
     names: dict[str, str] = {}
@@ -195,14 +221,15 @@ def named_by(arn: str) -> str:
     return arn.partition(":function:")[2]
 
 
-def _event_source(mapping: Resource) -> EventSource:
+def _event_source(mapping: Resource) -> EventSource | StreamSource:
     properties = mapping.properties
-    return EventSource(
-        queue=named_by(properties["EventSourceArn"]),
-        function=named_by(properties["FunctionName"]).partition(":")[0],
-        batch_size=int(properties.get("BatchSize", 10)),
-        reports_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
-    )
+    source, function = properties["EventSourceArn"], named_by(properties["FunctionName"]).partition(":")[0]
+    batch_size = int(properties.get("BatchSize", 10))
+    if isinstance(source, dict):  # SAM CLI resolves no `!GetAtt X.StreamArn`
+        filters = properties.get("FilterCriteria", {}).get("Filters", [])
+        return StreamSource(source["Fn::GetAtt"][0], function, batch_size, tuple(one["Pattern"] for one in filters))
+    reports = "ReportBatchItemFailures" in properties.get("FunctionResponseTypes", [])
+    return EventSource(named_by(source), function, batch_size, reports)
 
 
 def _function(item: Any, folder: Path, reserved: int | None, region: str) -> Function:

@@ -202,6 +202,38 @@ def test_half_a_surrogate_pair_is_no_reason_to_fail():
     assert event_of(body, "d").by == "?"
 
 
+SAMPLE = json.loads((ROOT / "events" / "partner-audit.json").read_text(encoding="utf-8"))
+
+
+def test_what_waits_in_the_queue_is_an_event_of_our_door_or_an_envelope_of_the_partner_bus():
+    ours = event_of(b'{"eventType": "routing.queue.updated", "queueId": "q-1"}', "d-1")
+    assert webhook.event_in(ours.model_dump_json()) == ours
+    theirs = webhook.event_in(json.dumps(SAMPLE))
+    assert (theirs.delivery_id, theirs.queue_id, theirs.kind) == (SAMPLE["id"], "queue-001", "audit")
+    assert (theirs.by, theirs.at) == ("supervisor-7", "2026-07-11T20:03:27.000Z")
+    users = SAMPLE | {"detail": {"topicName": "v2.routing.queues.q-2.users", "eventBody": {"id": "agent-1"}}}
+    assert webhook.event_in(json.dumps(users)).kind == "members"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "[]",
+        "no JSON",
+        "{}",
+        '{"delivery_id": "d", "queue_id": "../x", "kind": "queue"}',
+        *(json.dumps(SAMPLE | {"detail": detail}) for detail in (None, [], {}, {"topicName": "v2.users.a.presence"})),
+        json.dumps(SAMPLE | {"detail": SAMPLE["detail"] | {"topicName": "v2.routing.queues.a b.users"}}),
+        json.dumps(SAMPLE | {"id": None, "detail": {}}),
+        json.dumps({name: value for name, value in SAMPLE.items() if name != "detail"}),
+    ],
+)
+def test_a_message_that_is_neither_is_refused(message):
+    with pytest.raises(WebhookInvalid):
+        webhook.event_in(message)
+
+
 @pytest.mark.parametrize("queue_id", ["../users", "", None, 5, "a" * 65, "\ud800", "a.b"])
 def test_a_queue_that_is_none_is_refused_at_its_path(queue_id):
     with pytest.raises(WebhookInvalid) as refusal:

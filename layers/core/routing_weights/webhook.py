@@ -1,4 +1,4 @@
-"""What a webhook must prove before it is read, and the little that is taken from it. No AWS, no HTTP."""
+"""How a webhook is signed, what it must prove before it is read, and what is taken from it. No AWS, no HTTP."""
 
 import hashlib
 import hmac
@@ -47,6 +47,13 @@ class WebhookEvent(BaseModel):
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:
     """The value of `X-Webhook-Signature`: `sha256=` and HMAC-SHA256 (RFC 2104, RFC 4231) of `{timestamp}.{body}`."""
     return f"sha256={hmac_sha256(secret, timestamp.encode() + b'.' + body)}"
+
+
+def signed(secret: str, event_id: str, body: bytes, now: float) -> dict[str, str]:
+    """The headers of a webhook of ours: what `verify` asks of others. An id that is no delivery's is hashed."""
+    timestamp = str(int(now))
+    delivery_id = event_id if _DELIVERY.fullmatch(event_id) else hashlib.sha256(event_id.encode()).hexdigest()
+    return {TIMESTAMP: timestamp, DELIVERY: delivery_id, SIGNATURE: signature(secret.encode(), timestamp, body)}
 
 
 def hmac_sha256(secret: bytes, data: bytes) -> str:
@@ -101,11 +108,36 @@ def event_of(body: bytes, delivery_id: str) -> WebhookEvent:
     Raises:
         WebhookInvalid: with every problem, each at its path.
     """
+    return _read(_object_of(body), delivery_id)
+
+
+def event_in(message: str) -> WebhookEvent:
+    """What waits in WebhookQueue: an event that our door has read, or one as EventBridge has it from a partner's bus.
+
+    The envelope of the latter has the id of the delivery, and in `detail` what Genesys Cloud publishes.
+
+    Raises:
+        WebhookInvalid: it is neither.
+    """
+    document = _object_of(message.encode())
+    if "detail-type" in document:
+        return _read(_object(document.get("detail")), delivery_of({DELIVERY: str(document.get("id", ""))}))
+    try:
+        return WebhookEvent.model_validate(document)
+    except ValidationError:
+        raise WebhookInvalid("The message is neither an event of our door's nor one of EventBridge's.") from None
+
+
+def _object_of(body: bytes) -> dict[str, Any]:
     document, problems = strict_json.load(body)
     if not problems and not isinstance(document, dict):
         problems = [problem("", "the body is not a JSON object", "object_expected")]
     if problems:
         raise _invalid(problems)
+    return dict(document)
+
+
+def _read(document: dict[str, Any], delivery_id: str) -> WebhookEvent:
     kind, queue_id, of = _said(document)
     try:
         return WebhookEvent(delivery_id=delivery_id, queue_id=queue_id, kind=kind, by=_by(kind, of), at=_at(of))
