@@ -82,6 +82,12 @@ BAD_INPUTS = {
     "a text": ("plan", {""}),
     "null": (None, {""}),
     "a forged reference": ({"plan_ref": "plans/../distributions/other/plan.json"}, {"plan_ref"}),
+    "a restore of nothing": ({"restore": "no-such-distribution"}, {"restore"}),
+    "a restore with many errors": (
+        {"restore": 7, "image": "now", "member_weights": {}, "dry_run": True},
+        {"image", "member_weights"},
+    ),
+    "a restore that is no id": ({"restore": ["a"], "dry_run": True}, {"restore"}),
     "a reference that is no text": ({"plan_ref": 7}, {"plan_ref"}),
     "a reference to nothing": ({"plan_ref": f"plans/{'0' * 64}.json"}, {"plan_ref"}),
 }

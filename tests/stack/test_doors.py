@@ -13,6 +13,8 @@ import pytest
 from tests.asl.runner import ROOT, WEIGHTS, a_plan, assert_is_a_sentence, until
 
 EVENTS = {
+    "console-dry-run.json": "dry_run",
+    "console-mistakes.json": "validation_failed",
     "console-plan.json": "completed",
     "plan.json": "completed",
     "plan-dry-run.json": "dry_run",
@@ -614,7 +616,8 @@ def test_a_sample_ends_as_its_name_says(world, name, status):
     world.sim.put_queue("queue-001", agents=12)
     before = world.held("queue-001")["scores"]
     if name.startswith("console"):
-        world.run(plan).ends(status)
+        found = world.run(plan).ends(status).record["errors"]
+        assert len(found) == {"validation_failed": 3}.get(status, 0), found
     else:
         answer = world.post(text)
         if status == "validation_failed":

@@ -1,9 +1,11 @@
 """What an earlier distribution changed is put back on request, and baselines bring a queue back in one call."""
 
+import json
+
 import pytest
 
 from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import until
+from tests.asl.runner import ROOT, until
 
 
 @pytest.fixture(params=CARRIERS)
@@ -86,6 +88,24 @@ def test_a_dry_run_of_a_restore_writes_nothing_and_says_what_it_would(carrier):
     )
     assert held(carrier, queue) == before
     assert record["actuation"]["members"].keys() == carrier.weights(3).keys()
+
+
+def test_the_console_puts_back_what_it_names(carrier):
+    queue = new_queue(carrier)
+    before = held(carrier, queue)
+    first = applied(carrier, queue)
+    after = held(carrier, queue)
+    sample = json.loads((ROOT / "events" / "console-restore.json").read_text(encoding="utf-8")) | {"restore": first}
+    back = carrier.world.run(sample).ends("completed")
+    assert held(carrier, queue) == before
+    assert back.record["restores"] == {"distribution_id": first, "image": "before"}
+    assert (back.record["reason"], back.record["queue_id"]) == (sample["reason"], queue)
+    carrier.world.run({"restore": first, "image": "after", "dry_run": True}).ends("dry_run")
+    assert held(carrier, queue) == before
+    carrier.world.run({"restore": first, "image": "after"}).ends("completed")
+    assert held(carrier, queue) == after
+    wrong = carrier.world.run({"restore": first, "dry_run": "yes", "wait_for_lock_s": -1}).ends("validation_failed")
+    assert {error["path"] for error in wrong.record["errors"]} == {"dry_run", "wait_for_lock_s"}
 
 
 def test_a_skill_that_was_not_assigned_before_is_taken_away_again(platform_world):

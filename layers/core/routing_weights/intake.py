@@ -23,8 +23,6 @@ OF_ONE_RUN = {"dry_run", "wait_for_lock_s", "requested_by", "reason", "until"}
 RETURN_WAITS_S = 3600
 """How long a return waits for a distribution that is at work on its queue: as long as any plan may."""
 _PLAN_REF = re.compile(r"plans/[0-9a-f]{64}\.json")
-_OURS = {"plan_ref", "returns"}
-"""What no plan has: inputs of our own doors."""
 _QUEUE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -45,15 +43,15 @@ def accept(run: Run, text: str | bytes, trail: AuditTrail) -> tuple[Run, Plan]:
 def accept_input(run: Run, execution_input: Any, trail: AuditTrail, documents: Documents) -> tuple[Run, Plan]:
     """Like `accept`, for an execution's input.
 
-    A bare plan; `{plan_ref, origin}`, as our own doors start it; `{returns}`, the distribution whose time is over.
+    A bare plan; `{restore}`, the distribution whose image a person wants back; `{plan_ref, origin}`, as our own doors
+    start it; `{returns}`, the distribution whose time is over.
     """
-    ours = _OURS & execution_input.keys() if isinstance(execution_input, dict) else set()
-    if not ours:
+    of = {"restore": _restored, "plan_ref": _referenced, "returns": _returning}
+    named = [name for name in of if isinstance(execution_input, dict) and name in execution_input]
+    if not named:
         return accept(run, json.dumps(execution_input), trail)
     try:
-        known, text = (
-            _returning(execution_input, documents) if "returns" in ours else _referenced(execution_input, documents)
-        )
+        known, text = of[named[0]](execution_input, documents)
     except PlanInvalid as invalid:
         _record_refusal(run, None, invalid, trail)
         raise
@@ -77,19 +75,36 @@ def open_distribution(run: Run, plan: Plan, trail: AuditTrail) -> None:
     trail.append(opened(run, plan, datetime.now(UTC)))
 
 
+def _restored(execution_input: dict[str, Any], documents: Documents) -> tuple[dict[str, Any], str]:
+    """The text of a plan that puts back what the input names; PlanInvalid where there is nothing to put back."""
+    said = {name: value for name, value in execution_input.items() if name not in {"restore", "image"}}
+    problems = [problem(name[:80], "this field is unknown", "extra_forbidden") for name in said.keys() - OF_ONE_RUN]
+    image = execution_input.get("image", "before")
+    if image not in ("before", "after"):
+        problems.append(problem("image", "not one of before, after", "image_unknown"))
+    if problems:
+        raise plan_invalid(problems)
+    return {}, _plan_of("restore", execution_input["restore"], image, said, documents)
+
+
 def _returning(execution_input: dict[str, Any], documents: Documents) -> tuple[dict[str, Any], str]:
     """What is known of a return, and its plan's text; PlanInvalid where there is nothing to put back."""
     distribution_id = execution_input["returns"]
-    if not isinstance(distribution_id, str) or not re.fullmatch(DISTRIBUTION_ID, distribution_id):
-        raise plan_invalid([problem("returns", "not the id of a distribution", "reference_invalid")])
     # Without the agents' other queues: what nobody forecasts any more for them must not keep this one from returning.
     said = {"wait_for_lock_s": RETURN_WAITS_S, "reason": "Its time is over.", "shared_with": []}
-    try:
-        text = restoring(distribution_id, "before", said, documents)
-    except NotRestorable as error:
-        raise plan_invalid([problem("returns", error.message, "reference_invalid")]) from error
+    text = _plan_of("returns", distribution_id, "before", said, documents)
     origin = Origin(door="schedule", caller=f"return of {distribution_id}")
     return {"origin": origin, "returns": distribution_id}, text
+
+
+def _plan_of(field: str, distribution_id: Any, image: str, said: dict[str, Any], documents: Documents) -> str:
+    """`restoring` for an input that names a distribution in `field`."""
+    if not isinstance(distribution_id, str) or not re.fullmatch(DISTRIBUTION_ID, distribution_id):
+        raise plan_invalid([problem(field, "not the id of a distribution", "reference_invalid")])
+    try:
+        return restoring(distribution_id, image, said, documents)
+    except NotRestorable as error:
+        raise plan_invalid([problem(field, error.message, "reference_invalid")]) from error
 
 
 def _referenced(execution_input: dict[str, Any], documents: Documents) -> tuple[dict[str, Any], str]:
