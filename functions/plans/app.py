@@ -33,7 +33,6 @@ from routing_weights.api import (
 from routing_weights.distribution import Status
 from routing_weights.door import answers, body_of, caller_of, new_app
 from routing_weights.errors import (
-    BaselineNotFound,
     DistributionNotFound,
     ForecastNotFound,
     NotRestorable,
@@ -41,7 +40,7 @@ from routing_weights.errors import (
     ReturnNotFound,
 )
 from routing_weights.fields import DISTRIBUTION_ID, GenesysId
-from routing_weights.intake import accept, open_distribution, restoring
+from routing_weights.intake import accept, open_distribution, restoring, restoring_baseline
 from routing_weights.record import CLOSED, REALISED, REALISED_FIELDS, Record, timestamp
 from routing_weights.run import Origin, Run, return_name
 from routing_weights.settings import PlansSettings
@@ -135,7 +134,10 @@ def _submit(text: str | bytes, idempotency_key: str | None) -> Response[Accepted
 def restore_distribution(
     distribution_id: DistributionId, options: Options = None, idempotency_key: IdempotencyKey = None
 ) -> Response[Accepted]:
-    return _restore(distribution_id, "before", options, idempotency_key)
+    documents, trail = _trail(PlansSettings.load())
+    if not trail.find(distribution_id):
+        raise _no_such_distribution(distribution_id)
+    return _submit(restoring(distribution_id, "before", _of_one_run(options), documents), idempotency_key)
 
 
 @app.put(
@@ -185,23 +187,13 @@ def list_baselines(queue_id: QueueId) -> Baselines:
 def restore_baseline(
     queue_id: QueueId, name: BaselineName, options: Options = None, idempotency_key: IdempotencyKey = None
 ) -> Response[Accepted]:
-    baseline = BaselineStore(PlansSettings.load().baselines_table).find(queue_id, name)
-    if baseline is None:
-        raise BaselineNotFound(
-            f"Queue {queue_id} has no baseline {name}. Set it with PUT /queues/{queue_id}/baselines/{name}."
-        )
-    return _restore(baseline["distribution_id"], "after", options, idempotency_key)
+    settings = PlansSettings.load()
+    baselines, (documents, _) = BaselineStore(settings.baselines_table), _trail(settings)
+    return _submit(restoring_baseline(queue_id, name, _of_one_run(options), baselines, documents), idempotency_key)
 
 
-def _restore(
-    distribution_id: str, image: str, options: RestoreOptions | None, idempotency_key: str | None
-) -> Response[Accepted]:
-    """Submit a distribution's plan again, as one that puts back the image before or after it."""
-    documents, trail = _trail(PlansSettings.load())
-    if not trail.find(distribution_id):
-        raise _no_such_distribution(distribution_id)
-    said = (options or RestoreOptions()).model_dump(exclude_defaults=True)
-    return _submit(restoring(distribution_id, image, said, documents), idempotency_key)
+def _of_one_run(options: RestoreOptions | None) -> dict[str, Any]:
+    return (options or RestoreOptions()).model_dump(exclude_defaults=True)
 
 
 def _newest_completed(queue_id: str, trail: AuditTrail) -> str:

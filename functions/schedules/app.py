@@ -13,13 +13,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from routing_weights.api import moment
 from routing_weights.door import answers, body_of, caller_of, new_app
-from routing_weights.errors import BaselineNotFound, ScheduleNotFound
+from routing_weights.errors import ScheduleNotFound
 from routing_weights.fields import GenesysId
-from routing_weights.intake import restoring
-from routing_weights.plan import Plan, parse_plan
+from routing_weights.intake import restoring_baseline
 from routing_weights.record import timestamp
 from routing_weights.schedule_views import PreviewView, SchedulePage, ScheduleSummary, ScheduleView, run_view
-from routing_weights.scheduling import BaselineName, never_runs, next_runs, parse_schedule
+from routing_weights.scheduling import BaselineName, next_runs, parse_schedule, require_runs
 from routing_weights.settings import SchedulesSettings
 from routing_weights.store.baselines import BaselineStore
 from routing_weights.store.documents import Documents
@@ -46,16 +45,18 @@ MEANINGS = {
 @app.put(
     "/schedules/<name>",
     summary="Create a schedule, or replace it",
-    description="The plan is validated at once, and again at every run. A baseline is put back as it is now.",
+    description="The plan is validated at once, and again at every run. A baseline is put back as it is at each run.",
     responses=answers(HTTPStatus.OK, ScheduleView, MEANINGS, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 def put_schedule(name: Name) -> ScheduleView:
     settings, now = SchedulesSettings.load(), datetime.now(UTC)
     schedule = parse_schedule(name, body_of(app))
-    if not next_runs(schedule, now, 1):
-        raise never_runs(schedule)
-    plan = schedule.plan or _restoring(schedule.baseline, settings)
-    reference = Documents(settings.documents_bucket).keep_plan(plan)
+    require_runs(schedule, now)
+    reference = None
+    if schedule.baseline:
+        _restoring(schedule.baseline, settings)
+    elif schedule.plan:
+        reference = Documents(settings.documents_bucket).keep_plan(schedule.plan)
     return _view(_schedules(settings).put(schedule, reference, caller_of(app), now), settings)
 
 
@@ -108,7 +109,7 @@ def preview_schedule(name: Name, count: Count = 10, since: Since = "") -> Previe
     return PreviewView(
         name=name,
         **stored.timing.model_dump(include={"expression", "time_zone", "window_minutes"}),
-        runs=[run_view(run) for run in next_runs(stored.timing, after, count)],
+        runs=[run_view(stored.timing, run) for run in next_runs(stored.timing, after, count)],
     )
 
 
@@ -121,24 +122,26 @@ def _schedules(settings: SchedulesSettings) -> Schedules:
     )
 
 
-def _restoring(baseline: BaselineName | None, settings: SchedulesSettings) -> Plan:
-    """The plan that puts a baseline back."""
-    assert baseline is not None  # noqa: S101  a schedule has one or the other
-    found = BaselineStore(settings.baselines_table).find(baseline.queue_id, baseline.name)
-    if found is None:
-        raise BaselineNotFound(f"Queue {baseline.queue_id} has no baseline {baseline.name}. Set it first.")
-    return parse_plan(restoring(found["distribution_id"], "after", {}, Documents(settings.documents_bucket)))
+def _restoring(baseline: BaselineName, settings: SchedulesSettings) -> str:
+    """The plan that puts a baseline back as it is now."""
+    baselines, documents = BaselineStore(settings.baselines_table), Documents(settings.documents_bucket)
+    return restoring_baseline(baseline.queue_id, baseline.name, {}, baselines, documents)
 
 
 def _view(stored: Stored, settings: SchedulesSettings) -> ScheduleView:
-    text = Documents(settings.documents_bucket).kept_plan(stored.plan_ref)
+    if stored.baseline:
+        text: str | None = _restoring(BaselineName.model_validate(stored.baseline), settings)
+    else:
+        text = Documents(settings.documents_bucket).kept_plan(stored.plan_ref) if stored.plan_ref else None
     return ScheduleView(**_said(stored), plan=json.loads(text) if text else None)
 
 
 def _said(stored: Stored) -> dict[str, Any]:
     said = asdict(stored) | stored.timing.model_dump(mode="json")
-    following = next_runs(stored.timing, datetime.now(UTC), 1)
-    return said | {"next_run": following[0].at.isoformat() if following else None}
+    following = [run_view(stored.timing, run) for run in next_runs(stored.timing, datetime.now(UTC), 1)]
+    if following:
+        said |= {"next_run": following[0].local, "next_return": following[0].returns}
+    return said
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -6,8 +6,9 @@ from aws_lambda_powertools import Logger
 
 from routing_weights.intake import accept_input, open_distribution
 from routing_weights.run import Run
-from routing_weights.settings import Audited
+from routing_weights.settings import ValidateSettings
 from routing_weights.store.audit import AuditTrail
+from routing_weights.store.baselines import BaselineStore
 from routing_weights.store.documents import Documents
 
 logger = Logger()
@@ -15,12 +16,12 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    settings = Audited.load()
+    settings = ValidateSettings.load()
     documents = Documents(settings.documents_bucket)
     trail = AuditTrail(settings.audit_table, documents)
     run = Run.model_validate(event)
     logger.append_keys(distribution_id=run.distribution_id)
-    run, plan = accept_input(run, event["input"], trail, documents)
+    run, plan = accept_input(run, event["input"], trail, documents, BaselineStore(settings.baselines_table))
     documents.put(run.distribution_id, "plan", plan.model_dump(exclude_defaults=True))
     open_distribution(run, plan, trail)
     return run.model_dump(mode="json")

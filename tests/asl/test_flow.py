@@ -85,7 +85,7 @@ BAD_INPUTS = {
     "a restore of nothing": ({"restore": "no-such-distribution"}, {"restore"}),
     "a restore with many errors": (
         {"restore": 7, "image": "now", "member_weights": {}, "dry_run": True},
-        {"image", "member_weights"},
+        {"restore", "image", "member_weights"},
     ),
     "a restore that is no id": ({"restore": ["a"], "dry_run": True}, {"restore"}),
     "a reference that is no text": ({"plan_ref": 7}, {"plan_ref"}),

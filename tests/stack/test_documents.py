@@ -80,6 +80,7 @@ def test_the_openapi_document_says_what_the_api_is():
         "/distributions/{distribution_id}/projection.svg",
         "/distributions/{distribution_id}",
         "/distributions/{distribution_id}/restore",
+        "/distributions/{distribution_id}/return",
         "/queues/{queue_id}/distributions",
         "/queues/{queue_id}/calibration",
         "/queues/{queue_id}/drift",

@@ -472,6 +472,7 @@ def test_every_sample_is_known():
         "partner-audit.json",
         "plan-until.json",
         "schedule-baseline.json",
+        "schedule-until.json",
         "schedule.json",
         "suggest.json",
         "webhook-audit.json",

@@ -144,10 +144,48 @@ def test_a_baseline_is_put_back(timed, daily):
     assert timed.ended(queue, 3)[0]["status"] == "completed"
     assert timed.held(queue)["scores"] == WEIGHTS
 
+    # The baseline as it is at the run: set anew meanwhile, and the schedule left as it was.
+    other = {"agent-001": 0.2, "agent-002": 0.2, "agent-003": 0.2}
+    timed.run(body["plan"] | {"member_weights": other}).start("api").ends("completed")
+    assert timed.http.put(f"{timed.api_url}/queues/{queue}/baselines/normal", json={}, timeout=60).status_code == 200
+    timed.run(body["plan"]).start("api").ends("completed")
+    timed.turn(timed.noon + timedelta(days=2))
+    assert timed.ended(queue, 6)[0]["status"] == "completed"
+    assert timed.held(queue)["scores"] == other
+
+
+def test_each_run_of_a_schedule_for_a_while_is_put_back_by_itself(timed, daily):
+    queue, body = daily
+    before = timed.held(queue)["scores"]
+    shown = timed.call("PUT", "/box", body | {"expression": "cron(0 20 * * ? *)", "until": "02:30"})
+    assert shown.status_code == 200, shown.text
+    assert shown.json()["until"] == "02:30"
+    assert shown.json()["next_return"][10:16] == "T02:30"
+    runs = timed.call("GET", "/box/preview", count=3, **{"from": timed.noon.isoformat()}).json()["runs"]
+    days = [f"{timed.noon + timedelta(days=n):%Y-%m-%d}" for n in range(4)]
+    assert [(run["local"], run["returns"]) for run in runs] == [
+        (f"{days[0]}T20:00:00+01:00", f"{days[1]}T02:30:00+01:00"),
+        (f"{days[1]}T20:00:00+01:00", f"{days[2]}T02:30:00+01:00"),
+        (f"{days[2]}T20:00:00+01:00", f"{days[3]}T03:00:00+02:00"),  # the clock skips 02:30
+    ]
+    for number, run in enumerate(runs):
+        timed.turn(datetime.fromisoformat(run["local"]) + timedelta(seconds=10))
+        applied = timed.distribution(timed.ended(queue, 2 * number + 1)[0]["distribution_id"])
+        assert (applied["status"], applied["caller"]) == ("completed", "box")
+        assert datetime.fromisoformat(applied["returns_at"]) == datetime.fromisoformat(run["returns"])
+        assert timed.held(queue)["scores"] == WEIGHTS
+        timed.turn(datetime.fromisoformat(run["returns"]) + timedelta(seconds=10))
+        returned = timed.distribution(timed.ended(queue, 2 * number + 2)[0]["distribution_id"])
+        assert (returned["status"], returned["restores"]["distribution_id"]) == (
+            "completed",
+            applied["distribution_id"],
+        )
+        assert timed.held(queue)["scores"] == before
+
 
 def test_a_schedule_is_refused_with_every_problem_and_nothing_is_stored(timed, daily):
     _, body = daily
-    wrong = body | {"expression": "cron(60 25 * * * *)", "time_zone": "Europe/Atlantis", "until": "18:00"}
+    wrong = body | {"expression": "cron(60 25 * * * *)", "time_zone": "Europe/Atlantis", "until": "soon"}
     wrong["plan"] = body["plan"] | {"overflow_threshold": 2, "colour": "red"}
     answer = timed.call("PUT", "/wrong", wrong)
     assert answer.json()["error_count"] == 7
@@ -180,7 +218,7 @@ def test_the_list_is_read_page_by_page(timed, daily):
 
 
 @pytest.mark.usefixtures("daily")
-@pytest.mark.parametrize("sample", ["schedule.json", "schedule-baseline.json"])
+@pytest.mark.parametrize("sample", ["schedule.json", "schedule-baseline.json", "schedule-until.json"])
 def test_a_sample_is_a_schedule(timed, sample):
     timed.sim.put_queue("queue-001", agents=12)
     timed.run(a_plan("queue-001")).start("api").ends("completed")

@@ -86,6 +86,7 @@ ALLOWED = {
     },
     "ValidateFunction": {
         "dynamodb:PutItem": {"AuditTable"},
+        "dynamodb:GetItem": {"BaselinesTable"},
         "s3:GetObject": {PLANS, OF_RUNS},
         "s3:PutObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},

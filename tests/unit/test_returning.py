@@ -8,10 +8,10 @@ from routing_weights.api import RestoreOptions
 from routing_weights.distribution import Status
 from routing_weights.errors import PlanInvalid, PlanNotApplicable, Superseded
 from routing_weights.intake import accept_input
-from routing_weights.plan import parse_plan
 from routing_weights.record import timestamp
 from routing_weights.returning import require_still_applied, require_time_left, require_until
 from routing_weights.run import Run, return_name
+from routing_weights.store.baselines import BaselineStore
 from tests.unit.fakes import SMALLEST_PLAN, plan
 
 START = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -161,17 +161,104 @@ def test_a_distribution_that_nobody_knows_is_not_returned_from(trail):
         due(trail)
 
 
-# ---- the plan of a return --------------------------------------------------------------------------------------------
+# ---- the plan of a return, and of a schedule's run -------------------------------------------------------------------
 
 
-def test_a_return_has_the_plan_of_its_distribution_and_not_its_end(trail, documents):
+@pytest.fixture
+def baselines(aws):
+    keys = ("queue_id", "name")
+    aws("dynamodb").create_table(
+        TableName="baselines",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
+        KeySchema=[{"AttributeName": "queue_id", "KeyType": "HASH"}, {"AttributeName": "name", "KeyType": "RANGE"}],
+    )
+    return BaselineStore("baselines")
+
+
+@pytest.fixture
+def accepted(trail, documents, baselines):
+    """Have an input accepted at `START`."""
+
+    def accepted(given):
+        return accept_input(
+            Run(distribution_id="r-1", execution_arn="arn", started_at=START), given, trail, documents, baselines
+        )
+
+    return accepted
+
+
+def test_a_return_has_the_plan_of_its_distribution_and_not_its_end(documents, accepted):
     sent = SMALLEST_PLAN | {"until": UNTIL, "requested_by": "Ada", "shared_with": [{"queue_id": "queue-002"}]}
     documents.put("boxed", "plan", sent)
     documents.put("boxed", "before", {})
-    run = Run(distribution_id="r-1", execution_arn="arn", started_at=datetime.fromisoformat(UNTIL))
-    run, back = accept_input(run, {"returns": "boxed"}, trail, documents)
+    run, back = accepted({"returns": "boxed"})
     assert (run.returns, run.until, run.wait_for_lock_s) == ("boxed", "", 3600)
     assert run.origin.model_dump() == {"door": "schedule", "caller": "return of boxed"}
     assert back.restores.model_dump() == {"distribution_id": "boxed", "image": "before"}
     assert (back.until, back.shared_with, back.requested_by) == (None, [], None)
-    assert back.member_weights == parse_plan(str(sent).replace("'", '"')).member_weights
+    assert back.member_weights == SMALLEST_PLAN["member_weights"]
+
+
+@pytest.fixture
+def scheduled(documents):
+    """The input of a schedule's run, with its `schedule` changed."""
+    origin = {"door": "schedule", "caller": "early"}
+    asked = {"expression": "cron(30 8 * * ? *)", "time_zone": "Europe/Berlin", "window_minutes": 0, "until": "18:00"}
+    given = {"plan_ref": documents.keep_plan(plan()), "origin": origin, "scheduled_at": "2026-01-31T07:30:00Z"}
+
+    def scheduled(scheduled_at="2026-01-31T07:30:00Z", **changes):
+        return given | {"scheduled_at": scheduled_at, "schedule": {**asked, "set_at": "", "set_by": "", **changes}}
+
+    return scheduled
+
+
+def test_the_run_of_a_schedule_for_a_while_knows_its_end_from_its_time(accepted, scheduled):
+    run, wanted = accepted(scheduled())
+    assert run.until == wanted.until == UNTIL
+    assert run.return_name == "return.r-1"
+    run, wanted = accepted(scheduled("2026-07-31T17:00:00Z"))  # the next day's, and an hour earlier in summer
+    assert run.until == wanted.until == "2026-08-01T16:00:00Z"
+    run, wanted = accepted(scheduled(until=None))
+    assert (run.until, run.return_name, wanted.until) == ("", "", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"scheduled_at": "soon"}, "scheduled_at"),
+        ({"scheduled_at": None}, "scheduled_at"),
+        ({"until": "later"}, "schedule"),
+        ({"time_zone": "Europe/Atlantis"}, "schedule"),
+        ({"scheduled_at": "2026-01-30T07:30:00Z"}, "until"),
+    ],
+)
+def test_what_no_schedule_of_ours_starts_and_what_comes_too_late_is_refused_and_on_record(
+    accepted, scheduled, trail, changes, path
+):
+    with pytest.raises(PlanInvalid) as refusal:
+        accepted(scheduled(**changes))
+    assert [error["path"] for error in refusal.value.details["errors"]] == [path]
+    assert trail.find("r-1")["9-closed"]["caller"] == "early"
+
+
+def test_a_baseline_is_what_it_is_when_the_run_starts(accepted, documents, baselines):
+    origin = {"door": "schedule", "caller": "early"}
+    given = {"baseline": {"queue_id": "queue-001", "name": "normal"}, "origin": origin}
+    for name in ("first", "second"):
+        documents.put(name, "plan", SMALLEST_PLAN)
+        documents.put(name, "after", {})
+        baselines.put({"queue_id": "queue-001", "name": "normal", "distribution_id": name})
+        run, back = accepted(given)
+        assert back.restores.model_dump() == {"distribution_id": name, "image": "after"}
+        assert run.origin.caller == "early"
+
+
+def test_a_baseline_that_is_none_is_refused_on_the_record_of_its_queue(accepted, trail):
+    for baseline, message in (
+        ({"queue_id": "queue-001", "name": "normal"}, "no baseline normal"),
+        ({"queue_id": "queue-001"}, "not one that this system made"),
+    ):
+        with pytest.raises(PlanInvalid, match=message):
+            accepted({"baseline": baseline})
+        assert trail.find("r-1")["9-closed"]["queue_id"] == "queue-001"

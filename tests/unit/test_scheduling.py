@@ -2,6 +2,7 @@
 
 import calendar
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routing_weights.errors import ScheduleInvalid
-from routing_weights.scheduling import DAYS, MONTHS, Timing, next_runs, parse_expression, parse_schedule, zone
+from routing_weights.scheduling import (
+    DAYS,
+    MONTHS,
+    Timing,
+    next_runs,
+    over_at,
+    parse_expression,
+    parse_schedule,
+    require_runs,
+    zone,
+)
 
 MINUTE = timedelta(minutes=1)
 PLAN = {
@@ -143,6 +154,111 @@ def test_a_rate_counts_the_time_that_passes():
     assert next_runs(daily, start + timedelta(days=700, hours=1), 1)[0].at.astimezone(UTC) == start + timedelta(
         days=701
     )
+
+
+# ---- for a while -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("time_zone", "until", "begun", "over"),
+    [
+        ("Europe/Berlin", "17:00", "2026-01-31T08:00:00+01:00", "2026-01-31T17:00:00+01:00"),
+        ("Europe/Berlin", "17:00", "2026-01-31T17:00:00+01:00", "2026-02-01T17:00:00+01:00"),
+        ("Europe/Berlin", "06:00", "2026-01-31T22:00:00+01:00", "2026-02-01T06:00:00+01:00"),
+        ("Europe/Berlin", "17:00", "2026-01-31T16:30:00+00:00", "2026-02-01T17:00:00+01:00"),
+        # The day on which the clock goes forward, and a time that it skips.
+        ("Europe/Berlin", "17:00", "2026-03-29T01:00:00+01:00", "2026-03-29T17:00:00+02:00"),
+        ("Europe/Berlin", "02:30", "2026-03-29T01:00:00+01:00", "2026-03-29T03:00:00+02:00"),
+        ("America/New_York", "02:30", "2026-03-08T00:00:00-05:00", "2026-03-08T03:00:00-04:00"),
+        ("Australia/Lord_Howe", "02:15", "2026-10-04T00:00:00+10:30", "2026-10-04T02:30:00+11:00"),
+        # The day on which it goes back, a time that it shows twice, and a run between the two.
+        ("Europe/Berlin", "02:30", "2026-10-25T01:00:00+02:00", "2026-10-25T02:30:00+02:00"),
+        ("Europe/Berlin", "02:30", "2026-10-25T02:45:00+02:00", "2026-10-26T02:30:00+01:00"),
+        ("America/New_York", "01:30", "2026-11-01T00:00:00-04:00", "2026-11-01T01:30:00-04:00"),
+        ("Australia/Lord_Howe", "01:45", "2026-04-05T00:00:00+11:00", "2026-04-05T01:45:00+11:00"),
+    ],
+)
+def test_a_run_is_over_when_the_clock_shows_the_time_next(time_zone, until, begun, over):
+    found = over_at(timing("cron(0 0 * * ? *)", time_zone, until=until), datetime.fromisoformat(begun))
+    assert found.isoformat() == over
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(ZONES),
+    st.integers(0, 1439),
+    st.integers(0, 37 * 8766 * 60).map(lambda minutes: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)),
+)
+def test_the_end_of_any_run_is_the_next_run_of_every_day(time_zone, minute, begun):
+    until = f"{minute // 60:02}:{minute % 60:02}"
+    every_day = timing(f"cron({minute % 60} {minute // 60} * * ? *)", time_zone, until=until)
+    assert over_at(every_day, begun) == next_runs(every_day, begun, 1)[0].at
+
+
+def test_an_instant_is_the_end_of_one_run():
+    once = timing("at(2026-06-01T08:00:00)", "Europe/Berlin", until="2026-06-03T12:00:00Z")
+    assert over_at(once, next_runs(once, datetime(2026, 1, 1, tzinfo=UTC), 1)[0].at).isoformat() == (
+        "2026-06-03T14:00:00+02:00"
+    )
+    assert over_at(timing("at(2026-06-01T08:00:00)"), datetime(2026, 6, 1, tzinfo=UTC)) is None
+
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"until": "07:00"}, None),
+        ({"until": "17:00", "window_minutes": 30}, None),
+        ({"until": "08:02"}, None),
+        ({"until": "08:01"}, "may begin 1 min late"),
+        ({"until": "08:31", "window_minutes": 30}, "may begin 31 min late"),
+        ({"until": "08:00"}, "has begun"),
+        (
+            {"expression": "cron(0 8,12 * * ? *)", "until": "11:59"},
+            "the run of 2026-01-01T12:00:00+01:00 would be over",
+        ),
+        (
+            {"expression": "cron(0 8,12 * * ? *)", "until": "12:00"},
+            "the run of 2026-01-01T08:00:00+01:00 would be over",
+        ),
+        ({"expression": "cron(0 8 ? * MON *)", "until": "07:00"}, None),
+        ({"expression": "rate(1 day)", "start": "2026-01-01T05:00:00Z", "until": "17:00"}, None),
+        ({"expression": "rate(12 hours)", "start": "2026-01-01T07:00:00Z", "until": "12:00"}, "has begun"),
+        ({"expression": "at(2026-06-01T08:00:00)", "until": "17:00"}, None),
+        ({"expression": "at(2026-06-01T08:00:00)", "until": "2026-06-01T09:00:00+02:00"}, None),
+        ({"expression": "at(2026-06-01T08:00:00)", "until": "2026-06-01T08:00:00+02:00"}, "may begin 1 min late"),
+        ({"expression": "at(2026-06-01T08:00:00)", "until": "2025-06-01T08:00:00+02:00"}, "may begin 1 min late"),
+        ({"expression": "at(2026-06-01T08:00:00)", "until": "2027-06-02T08:00:00+02:00"}, "365 days"),
+    ],
+)
+def test_a_run_is_over_after_it_began_and_before_the_next(body, says):
+    schedule = parse_schedule("box", json.dumps(DAILY | body))
+    if says is None:
+        require_runs(schedule, NOW)
+        return
+    with pytest.raises(ScheduleInvalid, match=re.escape(says)) as refusal:
+        require_runs(schedule, NOW)
+    assert [error["path"] for error in refusal.value.details["errors"]] == ["until"]
+
+
+@pytest.mark.parametrize(
+    ("body", "path", "says"),
+    [
+        ({"until": "2026-06-01T08:00:00Z"}, "until", "needs a time of day"),
+        ({"until": "25:00"}, "until", "must be a time of day"),
+        ({"until": "8:00"}, "until", "must be a time of day"),
+        ({"until": ""}, "until", "must be a time of day"),
+        ({"until": 17}, "until", "string"),
+        ({"expression": "at(2026-06-01T08:00:00)", "until": "2026-06-01T09:00:00"}, "until", "must be a time of day"),
+        ({"plan": PLAN | {"until": "2026-06-01T08:00:00Z"}}, "plan.until", "beside the plan"),
+    ],
+)
+def test_an_end_that_is_none_is_refused(body, path, says):
+    (error,) = problems(DAILY | body)
+    assert error["path"] == path
+    assert says in error["message"]
 
 
 # ---- any expression --------------------------------------------------------------------------------------------------

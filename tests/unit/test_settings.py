@@ -19,6 +19,7 @@ from routing_weights.settings import (
     Settings,
     SweepSettings,
     TokenSettings,
+    ValidateSettings,
     VerifySettings,
     WebhookSettings,
 )
@@ -66,7 +67,7 @@ ENVIRONMENT = {
 }
 PLATFORM = {"GENESYS_CONTRACT": "platform", "GENESYS_BASE_URL": "", "GENESYS_REGION": "eu-central-1"}
 ALL = [
-    *(Audited, PatchSettings, PlansSettings, ProjectSettings, TokenSettings, VerifySettings),
+    *(Audited, PatchSettings, PlansSettings, ProjectSettings, TokenSettings, ValidateSettings, VerifySettings),
     *(CalibrateSettings, RestoreSettings, RecoverSettings, SweepSettings),
     *(DriftSettings, OutcomesSettings, OutgoingSettings, WebhookSettings),
 ]

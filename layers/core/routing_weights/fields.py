@@ -30,7 +30,8 @@ Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_dated)]
 """RFC 3339 with an offset; a number is no moment."""
 
 
-def _in_utc(value: Any) -> str:
+def in_utc(value: Any) -> str:
+    """An instant as RFC 3339 text, to the second and in UTC; ValueError where it is none."""
     try:
         at = datetime.fromisoformat(value) if isinstance(_dated(value), str) else None
         if at is not None and at.tzinfo is not None:
@@ -40,5 +41,5 @@ def _in_utc(value: Any) -> str:
     raise ValueError("not an RFC 3339 date and time with an offset, such as 2026-01-31T17:00:00+01:00")
 
 
-Instant = Annotated[str, BeforeValidator(_in_utc)]
+Instant = Annotated[str, BeforeValidator(in_utc)]
 """RFC 3339 with an offset, held as text: in UTC, to the second, so that the same instant is the same text."""

@@ -5,6 +5,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Annotated, Any, Literal, Self
 
@@ -28,6 +29,8 @@ from routing_weights.strategies import ActuatorName, OverflowGroup, strategies
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 
 MAX_MEMBERS = 5_000
+SHORTEST_WHILE, LONGEST_WHILE = timedelta(minutes=1), timedelta(days=365)
+"""How long a plan may be for; EventBridge Scheduler is exact to the minute, and starts nothing whose time is over."""
 MAX_LOAD = 1e6
 """Erlangs."""
 MAX_PROFICIENCY = 5

@@ -5,14 +5,11 @@ from datetime import UTC, datetime, timedelta
 from routing_weights.actuation import not_applicable
 from routing_weights.distribution import Status
 from routing_weights.errors import PlanNotApplicable, Superseded
-from routing_weights.plan import plan_invalid
+from routing_weights.plan import LONGEST_WHILE, SHORTEST_WHILE, plan_invalid
 from routing_weights.record import CLOSED, Record, timestamp
 from routing_weights.store.audit import AuditTrail
 from routing_weights.strict_json import problem
 
-LONGEST = timedelta(days=365)
-SHORTEST = timedelta(minutes=1)
-"""EventBridge Scheduler is exact to the minute, and what is over when it is asked for would not be started."""
 _LONGEST_RUN = timedelta(hours=3)
 """More than an execution may take: what was opened earlier has ended."""
 _PAGE = 50
@@ -23,10 +20,10 @@ def require_until(until: str | None, since: datetime, now: datetime) -> None:
     if until is None:
         return
     at = datetime.fromisoformat(until)
-    if at < now + SHORTEST:
+    if at < now + SHORTEST_WHILE:
         message = f"{until} is over, or will be within a minute: name a later time"
-    elif at > since + LONGEST:
-        message = f"{until} is more than {LONGEST.days} days away: name an earlier time, or leave it out"
+    elif at > since + LONGEST_WHILE:
+        message = f"{until} is more than {LONGEST_WHILE.days} days away: name an earlier time, or leave it out"
     else:
         return
     raise plan_invalid([problem("until", message, "time_invalid")])
@@ -34,7 +31,7 @@ def require_until(until: str | None, since: datetime, now: datetime) -> None:
 
 def require_time_left(until: str, now: datetime) -> None:
     """Raise PlanNotApplicable where the plan has waited so long that it would be put back at once."""
-    if until and datetime.fromisoformat(until) < now + SHORTEST:
+    if until and datetime.fromisoformat(until) < now + SHORTEST_WHILE:
         message = f"{until} is over, or will be within a minute: the queue was not free before"
         raise not_applicable("until", message, "time_invalid")
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from routing_weights.record import timestamp
-from routing_weights.scheduling import NextRun
+from routing_weights.scheduling import NextRun, Timing, over_at
 
 
 class ScheduleSummary(BaseModel):
@@ -19,7 +19,9 @@ class ScheduleSummary(BaseModel):
     start: str | None = None
     end: str | None = None
     baseline: dict[str, str] | None = Field(default=None, description="What it puts back, when it has no plan.")
+    until: str | None = Field(default=None, description="As it was asked for; null where what a run applies stays.")
     next_run: str | None = Field(default=None, description="Local time with its offset; null when none is to come.")
+    next_return: str | None = Field(default=None, description="When that run is over, likewise.")
     set_at: str
     set_by: str | None = Field(default=None, description="The caller's ARN.")
 
@@ -28,7 +30,7 @@ class ScheduleView(ScheduleSummary):
     """A schedule."""
 
     plan: dict[str, Any] | None = Field(
-        default=None, description="What each run submits; of a baseline, what restores it as it was at set_at."
+        default=None, description="What each run submits; of a baseline, what restores it as it is now."
     )
 
 
@@ -46,6 +48,9 @@ class RunView(BaseModel):
         default_factory=list, description="Local times that a change of the clock skips, whose run this is."
     )
     merged: bool = Field(default=False, description="One run for several times of the expression.")
+    returns: str | None = Field(
+        default=None, description="When the run is over, in local time: what the queue held before it is put back."
+    )
     clock_change: str | None = Field(default=None, description="What a change of the clock does to this run.")
 
 
@@ -59,12 +64,14 @@ class PreviewView(BaseModel):
     runs: list[RunView] = Field(description="Fewer than asked for where the schedule ends before.")
 
 
-def run_view(run: NextRun) -> RunView:
+def run_view(schedule: Timing, run: NextRun) -> RunView:
+    over = over_at(schedule, run.at)
     return RunView(
         local=run.at.isoformat(),
         utc=timestamp(run.at.astimezone(UTC)),
         moved_from=[time.isoformat() for time in run.moved_from],
         merged=run.merged,
+        returns=over.isoformat() if over else None,
         clock_change=_clock_change(run),
     )
 

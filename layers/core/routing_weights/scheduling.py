@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from itertools import groupby, islice
+from itertools import groupby, islice, zip_longest
 from operator import itemgetter
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from routing_weights import strict_json
 from routing_weights.errors import PlanInvalid, ScheduleInvalid
-from routing_weights.fields import GenesysId, Moment
-from routing_weights.plan import Plan, parse_plan
+from routing_weights.fields import GenesysId, Moment, in_utc
+from routing_weights.plan import LONGEST_WHILE, SHORTEST_WHILE, Plan, parse_plan
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 
 MINUTE = timedelta(minutes=1)
@@ -37,7 +37,7 @@ _FIRST, _LAST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 
 """No expression has a run before or after."""
 _NOT_ZONES = re.compile(r"(posix|right)/|(posixrules|localtime|Factory)$")
 """Files beside the zones that are none, or count leap seconds."""
-UNTIL = "is not supported: add a second schedule that puts a baseline back at that time"
+_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 # ---- expressions -----------------------------------------------------------------------------------------------------
@@ -263,6 +263,11 @@ class Timing(BaseModel):
         description="RFC 3339 with an offset: no run before it. A rate counts from it, and needs it.",
     )
     end: Moment | None = Field(default=None, description="RFC 3339 with an offset: no run after it.")
+    until: Annotated[str, StringConstraints(max_length=40, strict=True)] | None = Field(
+        default=None,
+        description="When each run is over and what the queue held before it is put back: a time of day in time_zone, "
+        "such as 17:00, which is the next one after the run; or, for at(...), an RFC 3339 instant.",
+    )
 
     @field_validator("expression")
     @classmethod
@@ -294,6 +299,19 @@ class Timing(BaseModel):
             raise ValueError("must be after start")
         return moment
 
+    @field_validator("until")
+    @classmethod
+    def _is_a_time(cls, text: str | None, info: ValidationInfo) -> str | None:
+        if text is None or _TIME_OF_DAY.fullmatch(text):
+            return text
+        try:
+            instant = in_utc(text)
+        except ValueError:
+            raise ValueError("must be a time of day such as 17:00, or, for at(...), an RFC 3339 instant") from None
+        if not str(info.data.get("expression", "at(")).startswith("at("):
+            raise ValueError("a schedule that runs again needs a time of day, such as 17:00, instead of an instant")
+        return instant
+
 
 class Schedule(Timing):
     """A plan, or the return to a baseline, at times that an expression names."""
@@ -301,6 +319,20 @@ class Schedule(Timing):
     name: GenesysId
     plan: Plan | None = Field(default=None, description="A whole plan. Send it or baseline.")
     baseline: BaselineName | None = Field(default=None, description="Which baseline to put back. Send it or plan.")
+
+
+class Occasion(BaseModel):
+    """One run of a schedule."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    timing: Timing
+    scheduled_at: Moment
+
+    def until(self) -> str | None:
+        """When it is over, as a plan says it."""
+        over = over_at(self.timing, self.scheduled_at)
+        return in_utc(over.isoformat()) if over else None
 
 
 @cache
@@ -325,9 +357,7 @@ def parse_schedule(name: str, raw: str | bytes) -> Schedule:
         raise _invalid(problems)
     if not isinstance(document, dict):
         raise _invalid([problem("", "the body must be an object", "dict_type")])
-    timing = {key: value for key, value in document.items() if key not in {"until", "plan"}}
-    if "until" in document:
-        problems.append(problem("until", UNTIL, "not_supported"))
+    timing = {key: value for key, value in document.items() if key != "plan"}
     if timing.setdefault("name", name) != name:
         problems.append(problem("name", "differs from the name in the path: leave it out", "name_mismatch"))
     plan, of_plan = _plan(document)
@@ -349,6 +379,9 @@ def _plan(document: Mapping[str, Any]) -> tuple[Plan | None, list[Problem]]:
         return None, [problem("plan", "send either plan or baseline", "plan_or_baseline")]
     if plan is None:
         return None, []
+    if isinstance(plan, dict) and plan.get("until") is not None:
+        message = "belongs beside the plan, as until of the schedule: each run has an end of its own"
+        return None, [problem("plan.until", message, "until_misplaced")]
     try:
         return parse_plan(json.dumps(plan)), []
     except PlanInvalid as invalid:
@@ -372,10 +405,29 @@ def _invalid(problems: list[Problem]) -> ScheduleInvalid:
     return ScheduleInvalid(lead, errors=problems[:MAX_PROBLEMS_LISTED], error_count=len(problems))
 
 
-def never_runs(schedule: Timing) -> ScheduleInvalid:
-    """The refusal of a schedule that has no run to come."""
-    message = f"{schedule.expression} has no run from now on"
-    return _invalid([problem("expression", f"{message}: check the day, the year, and end", "never_runs")])
+def require_runs(schedule: Timing, now: datetime) -> None:
+    """Raise ScheduleInvalid where no run is to come, or one of the next 1,000 is not over before the next begins."""
+    runs = next_runs(schedule, now, MOST_RUNS if schedule.until else 1)
+    if not runs:
+        message = f"{schedule.expression} has no run from now on"
+        raise _invalid([problem("expression", f"{message}: check the day, the year, and end", "never_runs")])
+    for run, following in zip_longest(runs, runs[1:]):
+        over = over_at(schedule, run.at)
+        if over is None:
+            return
+        lasts, late = over.astimezone(UTC) - run.at.astimezone(UTC), schedule.window_minutes + 1
+        said = f"the run of {run.at.isoformat()} would be over at {over.isoformat()}"
+        if lasts < late * MINUTE + SHORTEST_WHILE:
+            message = f"{said}, and may begin {late} min late: name a later time, or a smaller window_minutes"
+        elif lasts > LONGEST_WHILE:
+            message = f"{said}, more than {LONGEST_WHILE.days} days later: name an earlier time"
+        elif following is not None and over.astimezone(UTC) >= following.at.astimezone(UTC):
+            message = (
+                f"{said}, when that of {following.at.isoformat()} has begun: name an earlier time, or run less often"
+            )
+        else:
+            continue
+        raise _invalid([problem("until", message, "time_invalid")])
 
 
 # ---- when it runs ----------------------------------------------------------------------------------------------------
@@ -433,6 +485,24 @@ def next_runs(schedule: Timing, after: datetime, count: int) -> list[NextRun]:
     end = schedule.end
     within = (run for run in _until(runs, end)) if end else runs
     return list(islice(within, min(count, MOST_RUNS)))
+
+
+def over_at(schedule: Timing, begun: datetime) -> datetime | None:
+    """When a run of that time is over, in the schedule's zone; None for one that is for good.
+
+    A time of day is the next one after the run, by the rule of the runs: the next valid minute where the clock skips
+    it, the first where it shows it twice.
+    """
+    there = zone(schedule.time_zone)
+    assert there is not None  # noqa: S101  the model has checked it
+    if schedule.until is None:
+        return None
+    if not _TIME_OF_DAY.fullmatch(schedule.until):
+        return datetime.fromisoformat(schedule.until).astimezone(there)
+    day, at = begun.astimezone(there).date(), time.fromisoformat(schedule.until)
+    while (over := _first_valid(datetime.combine(day, at), there)).astimezone(UTC) <= begun.astimezone(UTC):
+        day += timedelta(days=1)
+    return over
 
 
 def _until(runs: Iterator[NextRun], end: datetime) -> Iterator[NextRun]:

@@ -112,6 +112,10 @@ class GenesysCaller(Genesys):
         return "score" if self.genesys_contract == "score" else self.actuator
 
 
+class ValidateSettings(Audited):
+    baselines_table: str
+
+
 class PlansSettings(Audited):
     genesys_contract: Literal["platform", "score"]
     state_machine_arn: str

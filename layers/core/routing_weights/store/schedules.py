@@ -1,7 +1,7 @@
 """Schedules in Amazon EventBridge Scheduler, in the deployment's own group. Nothing of them is kept elsewhere.
 
-A schedule starts the state machine with `{plan_ref, origin, schedule}`. The state machine reads the first two;
-`schedule` is what was asked for, so that it can be shown again.
+A schedule starts the state machine with `{origin, schedule, scheduled_at}` and `plan_ref` or `baseline`. `schedule` is
+what was asked for: it is shown again, and says with the time of the run when a plan for a while is over.
 """
 
 import json
@@ -17,6 +17,8 @@ from routing_weights.store.scheduler import Group
 MOST_LATE_S = 900
 """A run that could not be started for so long is not started any more: its message goes to the dead letters."""
 MOST_ATTEMPTS = 10
+SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
+"""EventBridge Scheduler puts the time of the run in its place, in UTC: not when it began, which may be later."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Stored:
 
     name: str
     timing: Timing
-    plan_ref: str
+    plan_ref: str | None
+    """None where it has a baseline."""
     baseline: dict[str, str] | None
     set_at: str
     set_by: str | None
@@ -38,7 +41,7 @@ class Schedules:
     role_arn: str
     dead_letters_arn: str
 
-    def put(self, schedule: Schedule, plan_ref: str, set_by: str, now: datetime) -> Stored:
+    def put(self, schedule: Schedule, plan_ref: str | None, set_by: str, now: datetime) -> Stored:
         """Create a schedule, or replace the one of its name as a whole."""
         Group(self.group).put(self._request(schedule, plan_ref, set_by, now))
         return self.get(schedule.name)
@@ -59,10 +62,12 @@ class Schedules:
         """Names of schedules, and what to send for those that follow."""
         return Group(self.group).page(limit, after)
 
-    def _request(self, schedule: Schedule, plan_ref: str, set_by: str, now: datetime) -> dict[str, Any]:
-        asked = schedule.model_dump(mode="json", exclude={"name", "plan"}, exclude_none=True)
+    def _request(self, schedule: Schedule, plan_ref: str | None, set_by: str, now: datetime) -> dict[str, Any]:
+        asked = schedule.model_dump(mode="json", exclude={"name", "plan", "baseline"}, exclude_none=True)
+        baseline = schedule.baseline.model_dump() if schedule.baseline else None
         given = {
-            "plan_ref": plan_ref,
+            **({"baseline": baseline} if baseline else {"plan_ref": plan_ref}),
+            "scheduled_at": SCHEDULED_TIME,
             "origin": {"door": "schedule", "caller": schedule.name},
             "schedule": asked | {"set_at": timestamp(now), "set_by": set_by},
         }
@@ -99,14 +104,14 @@ def _stored(found: dict[str, Any]) -> Stored:
     try:
         given = json.loads(found["Target"].get("Input") or "{}")
         asked = dict(given["schedule"])
-        set_at, set_by, baseline = asked.pop("set_at"), asked.pop("set_by"), asked.pop("baseline", None)
+        set_at, set_by, baseline = asked.pop("set_at"), asked.pop("set_by"), given.get("baseline")
         timing = Timing.model_validate(asked)
     except (ValueError, LookupError, TypeError):
         raise _no_such_schedule(found["Name"]) from None
     return Stored(
         name=found["Name"],
         timing=timing,
-        plan_ref=given["plan_ref"],
+        plan_ref=given.get("plan_ref"),
         baseline=baseline,
         set_at=set_at,
         set_by=set_by or None,
