@@ -8,11 +8,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,6 +41,7 @@ class Scene:
     title: str
     expected: str
     plan: dict[str, Any]
+    """Empty: the plan before is over, and what was there before it comes back."""
 
 
 @dataclass
@@ -47,24 +50,23 @@ class Side:
 
     contract: str
     process: subprocess.Popen[str]
+    clock: Path
+    """A file with the time by which schedules fall due."""
     results: list[tuple[dict[str, Any], int]] = field(default_factory=list)
     http: requests.Session = field(default_factory=requests.Session)
     ready: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def start(cls, contract: str) -> Self:
+    def start(cls, contract: str, folder: str) -> Self:
+        clock = Path(folder) / contract
+        clock.write_text(datetime.now(UTC).isoformat())
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        return cls(
-            contract,
-            subprocess.Popen(
-                [sys.executable, "-m", "local.stack", "--die-with-parent"],
-                cwd=ROOT,
-                env=environment | {"GENESYS_CONTRACT": contract, "API_PORT": "0", "AWS_PORT": "0"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            ),
+        environment |= {"GENESYS_CONTRACT": contract, "SCHEDULE_CLOCK": str(clock), "API_PORT": "0", "AWS_PORT": "0"}
+        command = [sys.executable, "-m", "local.stack", "--die-with-parent"]
+        process = subprocess.Popen(  # noqa: S603  ours
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+        return cls(contract, process, clock)
 
     def wait_until_ready(self) -> None:
         assert self.process.stdout is not None  # noqa: S101  it is a pipe
@@ -101,6 +103,23 @@ class Side:
         record: dict[str, Any] = self.api(f"distributions/{body['distribution_id']}")
         self.results.append((record, self._writes() - before))
         return record
+
+    def returned(self) -> dict[str, Any]:
+        """Turn the clock on to when the last plan, one for a while, is over, and give the record of its return."""
+        (last, _), before = self.results[-1], self._writes()
+        over = datetime.fromisoformat(last["until"]) + timedelta(seconds=1)
+        new = self.clock.with_suffix(".new")
+        new.write_text(over.isoformat())
+        new.replace(self.clock)  # at once: a reader never sees half of it
+        start = time.monotonic()
+        while time.monotonic() < start + TIMEOUT_S:
+            newest = self.api(f"queues/{QUEUE}/distributions")["items"][0]
+            if newest["distribution_id"] != last["distribution_id"] and newest["terminal"]:
+                record: dict[str, Any] = self.api(f"distributions/{newest['distribution_id']}")
+                self.results.append((record, self._writes() - before))
+                return record
+            time.sleep(0.05)
+        raise DemoError(f"nothing was put back within {TIMEOUT_S:g} s")
 
     def api(self, path: str) -> Any:
         return self.http.get(f"{self.ready['api_url']}/{path}", timeout=TIMEOUT_S).json()
@@ -161,10 +180,10 @@ def main() -> int:
     print("Routing Weights for Genesys Cloud: the deployed system, on this machine,\nonce for each contract.\n")
     try:
         with ExitStack() as running:
-            sides = []
+            sides, folder = [], running.enter_context(tempfile.TemporaryDirectory())
             for contract, meaning in CONTRACTS.items():
                 print(f"  starting {contract:<9} {meaning}", flush=True)
-                sides.append(Side.start(contract))
+                sides.append(Side.start(contract, folder))
                 running.callback(sides[-1].stop)
             for side in sides:
                 side.wait_until_ready()
@@ -180,16 +199,21 @@ def main() -> int:
 def demonstrate(platform: Side, score: Side) -> int:
     listed = scenes(sorted(platform.members()))
     print(f"\nQueue {QUEUE}, {AGENTS} agents. Each plan goes to both; the states shown are platform's.")
+    sides = (platform, score)
     for number, scene in enumerate(listed, 1):
-        print(f"\n{number}. {scene.title}\n   POST /plans  {summary(scene.plan)}")
-        records = platform.play(scene.plan, show=True), score.play(scene.plan, show=False)
+        if scene.plan:
+            print(f"\n{number}. {scene.title}\n   POST /plans  {summary(scene.plan)}")
+            records = [side.play(scene.plan, show=side is platform) for side in sides]
+        else:
+            print(f"\n{number}. {scene.title}\n   the clock is turned on to then, and a schedule starts the return")
+            records = [side.returned() for side in sides]
         print(f"   -> {records[0]['status']} (platform), {records[1]['status']} (score)")
         for error in records[0]["errors"]:
             print(wrapped(f"{error['path']}: {error['message']}" if error.get("path") else error["message"]))
     applied = platform.results[1][0], score.results[1][0]
     show_members(*applied)
     show_trail(platform)
-    truthful = [side for side, record in zip((platform, score), applied, strict=True) if side.truthful(record)]
+    truthful = [side for side, record in zip(sides, applied, strict=True) if side.truthful(record)]
     return show_results(listed, platform, score, truthful=len(truthful) == len(CONTRACTS))
 
 
@@ -237,7 +261,7 @@ def accuracy(record: dict[str, Any]) -> str:
 
 
 def scenes(members: list[str]) -> list[Scene]:
-    """A dry run, the plan itself, its repetition, plans that break rules, overload the queue, or rest on guesses."""
+    """A dry run, the plan itself, its repetition, one for a while, and plans that may not be applied."""
     ranks = range(len(members), 0, -1)
     weights = {member: round(rank / sum(ranks), 6) for member, rank in zip(members, ranks, strict=True)}
     # The last one takes what rounding left, so that the sum is 1 and not 1.000001.
@@ -252,6 +276,8 @@ def scenes(members: list[str]) -> list[Scene]:
         "requested_by": "demo",
         "reason": "seniority first",
     }
+    until = f"{datetime.now(UTC) + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
+    turned = dict(zip(members, reversed(weights.values()), strict=True))
     wrong = plan | {"member_weights": {members[0]: 0.7, members[1]: 0.7}, "overflow_threshold": 1.2, "colour": "red"}
     guess = {name: value for name, value in plan.items() if name != "projected_load"}
     guess |= {"forecast": {"offered": 60, "aht_s": 180}, "reason": "how patient callers are, nobody has said"}
@@ -259,6 +285,8 @@ def scenes(members: list[str]) -> list[Scene]:
         Scene("Dry run", "dry_run", plan | {"dry_run": True, "reason": "look first"}),
         Scene("60 agents, by seniority", "completed", plan),
         Scene("The same plan again", "completed", plan | {"reason": "again: nothing to write"}),
+        Scene("For two hours", "completed", plan | {"member_weights": turned, "until": until, "reason": "a campaign"}),
+        Scene("and back by itself", "completed", {}),
         Scene("A plan that breaks rules", "validation_failed", wrong),
         Scene("More load than capacity", "saturation_blocked", plan | {"projected_load": 45.0, "reason": "peak hour"}),
         Scene("A forecast with a guess", "approval_required", guess),
@@ -268,7 +296,8 @@ def scenes(members: list[str]) -> list[Scene]:
 def summary(plan: dict[str, Any]) -> str:
     threshold, target = plan["overflow_threshold"], plan["utilization_target"]
     load = f"load {plan['projected_load']:g}" if "projected_load" in plan else f"{plan['forecast']['offered']} contacts"
-    return f"{len(plan['member_weights'])} weights, {load}, overflow at {threshold:g}, target {target:g}"
+    end = f", until {plan['until']}" if "until" in plan else ""
+    return f"{len(plan['member_weights'])} weights, {load}, overflow at {threshold:g}, target {target:g}{end}"
 
 
 def wrapped(text: str, width: int = 74) -> str:
