@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from local import register
 from routing_weights.webhook import signature
 from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import ROOT, WEBHOOK_SECRET, a_plan, until
+from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, a_plan, until
 
 PATH = "/webhooks/genesys/callback"
 
@@ -280,4 +281,21 @@ def test_the_commands_of_the_page_on_webhooks_do_what_it_says(world):
         check=True,
     )
     assert json.loads(done.stdout)["status"] == "queued"
+    worked_off(world)
+
+
+def test_a_gateway_at_which_the_deployment_is_registered_tells_of_a_change_itself(world, settled, capsys):
+    """Under contract `score`, from the command of the set-up to the record of the drift."""
+    queue, distribution_id = settled()
+    world.sim.change_settings(webhook_secret=WEBHOOK_SECRET)
+    environment = {"GENESYS_BASE_URL": world.sim.url, "API_URL": world.api_url}
+    environment |= {"GENESYS_CLIENT_ID": CLIENT_ID, "GENESYS_CLIENT_SECRET": CLIENT_SECRET}
+    try:
+        assert register.main([], environment) == 0
+        assert capsys.readouterr().out.startswith("Registered ")
+        world.sim.edit_member(queue, "agent-002", score=0.9)
+        (item,) = recorded(world, queue)
+    finally:
+        world.sim._organisation.webhooks.clear()  # the other tests of this stack send what they send
+    assert (item["distribution_id"], item["differences"][0]["held"]) == (distribution_id, 0.9)
     worked_off(world)
