@@ -203,10 +203,6 @@ def test_a_flow_that_cannot_sign_tells_of_a_change_with_a_bearer_secret(wired):
     assert (item["changed_by"], item["deliveries"]) == ("flow-7", [answer.json()["delivery_id"]])
 
 
-def test_where_no_bearer_secret_is_allowed_none_is_taken(world):
-    assert from_architect(world, "queue-001", BEARER).status_code == 401
-
-
 def test_nobody_learns_a_secret_from_the_log(wired, completed):
     told = completed()
     until(lambda: wired.system.of(told))
