@@ -195,6 +195,7 @@ class Stack:
         secret = self.environment.setdefault("GENESYS_CLIENT_SECRET", DEMO_CLIENT["client_secret"])
         command = [sys.executable, "-m", "local.genesys", "--port", "0", "--die-with-parent", "--contract", contract]
         command += ["--client-id", client_id, "--client-secret", secret]
+        command += ["--webhook-secret", self.environment.get("WEBHOOK_SECRET", "")]
         # It dies with the thread that starts it (see tether), which may be any of the caller's: this one stays.
         starter = ThreadPoolExecutor(1, "starter")
         self._undo.callback(starter.shutdown)

@@ -1,18 +1,20 @@
-"""Both ways at once: a system that wants to know is told of every outcome, and Genesys tells by its partner bus."""
+"""Out and in by other ways: a system that wants to know is told of outcomes, and Genesys tells by its partner bus."""
 
 import json
+import re
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from local.genesys import GenesysSimulator
 from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, ROOT, World, served_stack, until
+from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, World, served_stack, until
 from tests.receiver import WfmSystem
 
-SECRET = "a-secret-of-ours"
+SECRET, BEARER = "a-secret-of-ours", "a-bearer-secret-of-somebody"
 SAMPLE = json.loads((ROOT / "events" / "partner-audit.json").read_text(encoding="utf-8"))
 
 
@@ -29,10 +31,15 @@ def wired(tmp_path_factory):
             OUTGOING_WEBHOOK_URL=f"{system.url}/outcomes",
             OUTGOING_SECRET=SECRET,
             PARTNER_EVENT_BUS=SAMPLE["source"],
+            WEBHOOK_BEARER="on",
         ) as ready,
         closing(World(ready, sim)) as world,
     ):
         world.system, world.carrier = system, Carrier("ring", world, **CARRIERS["ring"])
+        world.client("secretsmanager").put_secret_value(
+            SecretId=ready["webhook_secret"],
+            SecretString=json.dumps({"current": WEBHOOK_SECRET, "bearer_current": BEARER}),
+        )
         world.warm()
         yield world
 
@@ -110,14 +117,6 @@ def test_a_system_that_never_answers_leaves_a_dead_letter_when_the_patience_is_o
     assert statuses(wired, told) == [None, None]
 
 
-def test_nobody_learns_a_secret_from_the_log(wired, completed):
-    told = completed()
-    until(lambda: wired.system.of(told))
-    text = Path(wired.ready["logs"]).read_text(errors="replace")
-    assert "The receiver was told" in text
-    assert SECRET not in text
-
-
 # ---- the partner bus -------------------------------------------------------------------------------------------------
 
 
@@ -176,3 +175,38 @@ def test_an_event_of_the_partner_bus_that_is_none_ends_as_a_dead_letter(wired):
         publish(wired, "v2.routing.queues.not/an/id.users", "v2.routing.queues.{id}.users", {})
         ((detail, _),) = until(lambda: dead_letters(wired, "webhook_dead_letters"))
     assert detail["topicName"] == "v2.routing.queues.not/an/id.users"
+
+
+# ---- a bearer secret -------------------------------------------------------------------------------------------------
+
+
+def from_architect(world, queue, bearer):
+    """What the data action of the page sends, with its template filled in."""
+    page = (ROOT / "docs" / "genesys-events.md").read_text(encoding="utf-8")
+    (request,) = map(json.loads, re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    inputs = {"queueId": queue, "changedBy": "flow-7"}
+    body = re.sub(
+        r"\$esc\.jsonString\(\$\{input\.(\w+)\}\)", lambda found: inputs[found[1]], request["requestTemplate"]
+    )
+    headers = {name: value.replace("${credentials.bearer}", bearer) for name, value in request["headers"].items()}
+    url = world.api_url + urlsplit(request["requestUrlTemplate"]).path
+    return world.http.request(request["requestType"], url, data=body, headers=headers, timeout=30)
+
+
+def test_a_flow_that_cannot_sign_tells_of_a_change_with_a_bearer_secret(wired):
+    queue = changed(wired)
+    for wrong in ("", WEBHOOK_SECRET, SECRET):
+        assert from_architect(wired, queue, wrong).status_code == 401
+    answer = from_architect(wired, queue, BEARER)
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    (item,) = until(lambda: drift_of(wired, queue))
+    assert (item["changed_by"], item["deliveries"]) == ("flow-7", [answer.json()["delivery_id"]])
+
+
+def test_nobody_learns_a_secret_from_the_log(wired, completed):
+    told = completed()
+    until(lambda: wired.system.of(told))
+    text = Path(wired.ready["logs"]).read_text(errors="replace")
+    assert "The receiver was told" in text
+    assert SECRET not in text
+    assert BEARER not in text

@@ -129,6 +129,7 @@ class WebhookSettings(Settings):
     deliveries_table: str
     webhook_queue: str
     webhook_secret: str
+    webhook_bearer: Literal["off", "on"] = "off"
 
 
 class DriftSettings(Audited, GenesysCaller):
