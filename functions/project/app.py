@@ -28,8 +28,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     documents = Documents(settings.documents_bucket)
     plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
     require_time_left(run.until, datetime.now(UTC))
-    if run.returns:
-        require_still_applied(run.returns, plan.queue_id, AuditTrail(settings.audit_table, documents))
+    if run.returns and plan.restores:
+        trail = AuditTrail(settings.audit_table, documents)
+        also = require_still_applied(run.returns, plan.queue_id, trail)
+        plan = plan.model_copy(update={"restores": plan.restores.model_copy(update={"also": also})})
+        documents.put(run.distribution_id, "plan", plan.model_dump(exclude_defaults=True))
 
     genesys = contract(settings, context, run, plan)
     queue = genesys.read_queue(plan.queue_id)

@@ -1,4 +1,4 @@
-"""Schedules: plans, and returns to baselines, that EventBridge Scheduler submits at their times."""
+"""Schedules: plans, and returns to baselines, that EventBridge Scheduler submits at their times; and their upkeep."""
 
 import json
 from contextlib import suppress
@@ -116,6 +116,7 @@ def preview_schedule(name: Name, count: Count = 10, since: Since = "") -> Previe
 def _schedules(settings: SchedulesSettings) -> Schedules:
     return Schedules(
         settings.schedule_group,
+        settings.one_time_group,
         settings.state_machine_arn,
         settings.schedule_role_arn,
         settings.schedule_dead_letters_arn,
@@ -146,4 +147,8 @@ def _said(stored: Stored) -> dict[str, Any]:
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    if event.get("source") == "aws.events":  # every day
+        changed = _schedules(SchedulesSettings.load()).upkeep(datetime.fromisoformat(event["time"]))
+        logger.info("Runs that a change of the clock moves are seen to", changed=changed)
+        return {"changed": changed}
     return app.resolve(event, context)

@@ -1,8 +1,9 @@
 """EventBridge Scheduler's clock: moto keeps schedules, and starts none of them.
 
 A schedule is started at the times that its preview gives, once for each, without the delay that a flexible window
-allows. A time that has passed before the stack was up, or before the schedule was there, is not made up for. A schedule
-of one time that asks for it is deleted after its run.
+allows, and without those that a change of the clock moves: EventBridge Scheduler leaves them out. A time that has
+passed before the stack was up, or before the schedule was there, is not made up for. A schedule of one time that asks
+for it is deleted after its run.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def _due(schedule: Mapping[str, Any], since: datetime, now: datetime) -> list[st
         )
     except ValueError:  # one that did not come through the API
         return []
-    runs = [run.at.astimezone(UTC) for run in next_runs(timing, since, _MOST_AT_ONCE) if run.at <= now]
+    runs = [run.at.astimezone(UTC) for run in next_runs(timing, since, _MOST_AT_ONCE) if run.named and run.at <= now]
     return [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in runs]
 
 

@@ -73,7 +73,10 @@ LAMBDA_TIMEOUTS_S = {
 }
 
 ERRORS = {name: item for name, item in vars(errors).items() if isinstance(item, type) and issubclass(item, Exception)}
-OF_THE_API = {"IdempotencyConflict", "RequestInvalid", "RouteNotFound", "DistributionNotFound", "NotRestorable"}
+OF_THE_API = {
+    *("IdempotencyConflict", "RequestInvalid", "RouteNotFound", "DistributionNotFound", "NotRestorable"),
+    *("BaselineNotFound", "ScheduleInvalid"),
+}
 FALLS_TO_ITS_STATE = {
     "Project": "projection_failed",
     "Patch queue": "queue_update_failed",

@@ -144,6 +144,32 @@ def test_a_plan_for_a_while_within_another_one_leaves_the_outer_return_alone(tim
     assert timed.held(queue)["scores"] == before
 
 
+def test_a_plan_for_a_while_that_is_made_longer_is_over_at_the_later_time_and_puts_the_first_state_back(timed, then):
+    queue = timed.queue()
+    before = timed.held(queue)
+    first = boxed(timed, queue, then - timedelta(hours=2))
+    second = boxed(timed, queue, then, member_weights=OTHER | {"agent-003": WEIGHTS["agent-003"]}, wrap_up_timeout_s=50)
+    assert back(timed, queue, then - timedelta(hours=2), 3)["errors"][0]["type"] == "Superseded"
+    record = back(timed, queue, then, 4)
+    assert record["status"] == "completed"
+    assert record["restores"] == {"distribution_id": second, "image": "before", "also": [first]}
+    after = timed.held(queue)
+    assert after["scores"] == before["scores"]
+    for setting in ("utilizationThreshold", "wrapUpTimeout"):
+        assert after["queue"][setting] == before["queue"][setting]
+
+
+def test_a_run_that_the_scheduler_starts_twice_is_put_back_whole(timed, then):
+    queue = timed.queue()
+    before = timed.held(queue)["scores"]
+    boxed(timed, queue, then)
+    boxed(timed, queue, then)
+    timed.turn(then + timedelta(seconds=30))
+    newest = {item["status"] for item in timed.ended(queue, 4)[:2]}
+    assert newest in ({"completed", "validation_failed"}, {"completed"})
+    assert timed.held(queue)["scores"] == before
+
+
 def test_what_a_person_has_edited_meanwhile_goes_back_too(timed, then):
     """As with POST /distributions/{id}/restore: its target is the state before, whoever made what is there."""
     queue = timed.queue()

@@ -55,9 +55,10 @@ ALLOWED = {
     },
     "SchedulesFunction": {
         **{
-            f"scheduler:{verb}Schedule": {"schedules of ScheduleGroup"}
-            for verb in ("Create", "Update", "Get", "Delete")
+            f"scheduler:{verb}Schedule": {"schedules of ScheduleGroup", "schedules of OneTimeGroup"}
+            for verb in ("Create", "Update", "Delete")
         },
+        "scheduler:GetSchedule": {"schedules of ScheduleGroup"},
         "scheduler:ListSchedules": {"*"},
         "iam:PassRole": {"ScheduleRole"},
         "dynamodb:GetItem": {"BaselinesTable"},
@@ -533,6 +534,11 @@ def test_what_no_state_can_catch_starts_a_recovery_and_a_sweeper_finds_what_that
     assert schedule["Properties"]["Schedule"] == "rate(15 minutes)"
 
 
+def test_moved_runs_are_seen_to_every_day():
+    events = FUNCTIONS["SchedulesFunction"]["Properties"]["Events"].values()
+    assert [event["Properties"] for event in events if event["Type"] == "Schedule"] == [{"Schedule": "rate(1 day)"}]
+
+
 def test_what_happened_after_a_distribution_is_measured_on_a_schedule():
     (schedule,) = FUNCTIONS["CalibrateFunction"]["Properties"]["Events"].values()
     assert (schedule["Type"], schedule["Properties"]["Schedule"]) == ("Schedule", "rate(30 minutes)")
@@ -561,7 +567,11 @@ def test_every_way_to_fail_has_an_alarm():
         *("ApproximateNumberOfMessagesVisible", "IteratorAge"),
     }
     assert "ScheduleDeadLetters" in set(names_in(RESOURCES["ScheduleDeadLettersAlarm"]))
-    assert "SweepFunction" in str(RESOURCES["SweepFailsAlarm"]["Properties"]["Dimensions"])
+    for alarm, function in {
+        "SweepFailsAlarm": "SweepFunction",
+        "ScheduleUpkeepFailsAlarm": "SchedulesFunction",
+    }.items():
+        assert function in str(RESOURCES[alarm]["Properties"]["Dimensions"])
     failures = [a for a in of_type("AWS::CloudWatch::Alarm").values() if "ExecutionsFailed" in str(a)]
     assert {name for alarm in failures for name in names_in(alarm)} == MACHINES.keys()
 

@@ -80,25 +80,35 @@ def test_a_return_has_a_name_that_the_scheduler_takes_and_no_other_has(distribut
 
 
 @pytest.fixture
-def ran(trail):
+def ran(trail, documents):
     """Put distributions on record as `(id, what it restores)`, one a minute; those of `failed` did not complete."""
     minutes = iter(range(1_000))
 
-    def ran(*runs, failed=(), until=UNTIL, image="before"):
+    def ran(*runs, failed=(), until=UNTIL, untils=None, image="before", strategies=None):
         for name, restores in runs:
             at = timestamp(START + timedelta(minutes=next(minutes)))
             record = {"distribution_id": name, "timestamp": at, "queue_id": "queue-001", "started_at": at}
-            restored = restores and {"distribution_id": restores, "image": image}
+            first, *also = restores.split("+") if restores else [None]
+            restored = first and {"distribution_id": first, "image": image} | ({"also": also} if also else {})
+            documents.put(name, "plan", {"strategy_reference": (strategies or {}).get(name, "ring-by-weight")})
             status = Status.MEMBER_UPDATE_FAILED if name in failed else Status.COMPLETED
             trail.append(record | {"record": "0-opened", "opened_queue_id": "queue-001", "status": Status.INITIATED})
-            trail.append(record | {"record": "9-closed", "status": status, "restores": restored, "until": until})
+            trail.append(
+                record
+                | {
+                    "record": "9-closed",
+                    "status": status,
+                    "restores": restored,
+                    "until": (untils or {}).get(name, until),
+                }
+            )
         return trail
 
     return ran
 
 
 def due(trail, name="boxed"):
-    require_still_applied(name, "queue-001", trail)
+    return require_still_applied(name, "queue-001", trail)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +138,41 @@ def test_what_was_put_back_itself_is_no_obstacle(ran, later):
 def test_a_later_distribution_is_not_overwritten(ran, later, by):
     with pytest.raises(Superseded, match=by):
         due(ran(("boxed", None), *later))
+
+
+LATER = "2026-01-31T20:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "untils", "also"),
+    [
+        ([("plain", None)], {"plain": None}, []),
+        # The same run twice, as a scheduler may start it, or one that was made longer.
+        ([("first", None)], {}, ["first"]),
+        ([("plain", None), ("first", None), ("second", None)], {"plain": None}, ["second", "first"]),
+        # One that lasts longer comes back by itself.
+        ([("day", None)], {"day": LATER}, []),
+        ([("first", None), ("day", None)], {"day": LATER}, []),
+        # What came between and was put back does not count.
+        ([("first", None), ("lunch", None), ("back", "lunch")], {"back": None}, ["first"]),
+        ([("first", None), ("a", None), ("b", None), ("back", "b+a")], {"back": None}, ["first"]),
+        ([("first", None), ("a", None), ("b", None), ("back", "a")], {"back": None}, []),
+        ([("first", None), ("plain", None)], {"plain": None}, []),
+    ],
+)
+def test_what_it_was_applied_on_top_of_and_is_over_too_is_put_back_with_it(ran, earlier, untils, also):
+    assert due(ran(*earlier, ("boxed", None), untils=untils)) == also
+
+
+def test_values_of_another_carrier_are_not_mixed(ran):
+    assert due(ran(("first", None), ("boxed", None), strategies={"first": "proficiency"})) == []
+
+
+def test_what_was_put_back_with_a_later_one_is_put_back_already(ran):
+    trail = ran(("first", None), ("boxed", None), ("back", "boxed+first"))
+    for name in ("first", "boxed"):
+        with pytest.raises(Superseded, match="put back already, by back"):
+            due(trail, name)
 
 
 def test_putting_a_state_after_back_is_a_change_like_any_other(ran):
@@ -195,7 +240,7 @@ def test_a_return_has_the_plan_of_its_distribution_and_not_its_end(documents, ac
     run, back = accepted({"returns": "boxed"})
     assert (run.returns, run.until, run.wait_for_lock_s) == ("boxed", "", 3600)
     assert run.origin.model_dump() == {"door": "schedule", "caller": "return of boxed"}
-    assert back.restores.model_dump() == {"distribution_id": "boxed", "image": "before"}
+    assert back.restores.model_dump(exclude_unset=True) == {"distribution_id": "boxed", "image": "before"}
     assert (back.until, back.shared_with, back.requested_by) == (None, [], None)
     assert back.member_weights == SMALLEST_PLAN["member_weights"]
 
@@ -250,7 +295,7 @@ def test_a_baseline_is_what_it_is_when_the_run_starts(accepted, documents, basel
         documents.put(name, "after", {})
         baselines.put({"queue_id": "queue-001", "name": "normal", "distribution_id": name})
         run, back = accepted(given)
-        assert back.restores.model_dump() == {"distribution_id": name, "image": "after"}
+        assert back.restores.model_dump(exclude_unset=True) == {"distribution_id": name, "image": "after"}
         assert run.origin.caller == "early"
 
 

@@ -30,6 +30,7 @@ from routing_weights.record import CLOSED, OPENED, closed, opened, refused, time
 from routing_weights.run import Origin, Outcome, Run
 from routing_weights.store.audit import AuditTrail, _start_key
 from routing_weights.store.aws import client, reported
+from routing_weights.store.baselines import BaselineStore
 from routing_weights.store.documents import Documents
 from routing_weights.store.executions import Executions
 from routing_weights.store.forecasts import Forecasts
@@ -51,6 +52,7 @@ RUN = Run(
     origin=Origin(door="api", caller="arn:user/ops"),
 )
 CONSOLE = RUN.model_copy(update={"queue_id": "", "origin": Origin()})
+NO_BASELINES = BaselineStore("nobody asks for them")
 
 
 def after(**duration):
@@ -618,21 +620,21 @@ def test_a_refused_plan_is_on_record_before_it_is_refused(trail, body, queue_id)
 
 
 def test_a_bare_plan_is_the_consoles(trail, documents):
-    run, accepted = accept_input(CONSOLE, SMALLEST_PLAN, trail, documents)
+    run, accepted = accept_input(CONSOLE, SMALLEST_PLAN, trail, documents, NO_BASELINES)
     assert (accepted, run.queue_id, run.origin.door) == (plan(), "queue-001", "execution")
 
 
 def test_a_reference_leads_to_the_plan_that_our_door_kept(trail, documents):
     origin = {"door": "api", "caller": "ops"}
     given_ = {"plan_ref": documents.keep_plan(plan(dry_run=True)), "origin": origin}
-    run, accepted = accept_input(CONSOLE, given_, trail, documents)
+    run, accepted = accept_input(CONSOLE, given_, trail, documents, NO_BASELINES)
     assert (accepted, run.origin, run.dry_run) == (plan(dry_run=True), Origin(**origin), True)
 
 
 @pytest.mark.parametrize("execution_input", [None, 7, [], "plan", {}, SMALLEST_PLAN | {"queue_id": "a/b"}])
 def test_an_execution_input_that_is_no_plan_is_refused_on_record(trail, documents, execution_input):
     with pytest.raises(PlanInvalid):
-        accept_input(CONSOLE, execution_input, trail, documents)
+        accept_input(CONSOLE, execution_input, trail, documents, NO_BASELINES)
     assert trail.find("d-1")[CLOSED]["status"] == "validation_failed"
 
 
@@ -650,28 +652,30 @@ def test_an_execution_input_that_is_no_plan_is_refused_on_record(trail, document
 )
 def test_a_reference_that_this_system_did_not_make_is_refused_on_record(trail, documents, reference):
     with pytest.raises(PlanInvalid, match="send the plan itself"):
-        accept_input(CONSOLE, {"plan_ref": reference}, trail, documents)
+        accept_input(CONSOLE, {"plan_ref": reference}, trail, documents, NO_BASELINES)
     assert trail.find("d-1")[CLOSED]["errors"][0]["path"] == "plan_ref"
 
 
 @pytest.mark.parametrize("origin", [7, {"door": "window"}, {"door": "api", "more": 1}, {"caller": "x" * 2049}])
 def test_an_origin_that_this_system_did_not_make_is_refused_on_record(trail, documents, origin):
-    with pytest.raises(PlanInvalid, match="not an origin"):
-        accept_input(CONSOLE, {"plan_ref": documents.keep_plan(plan()), "origin": origin}, trail, documents)
+    with pytest.raises(PlanInvalid, match="origin: not one that this system made"):
+        accept_input(
+            CONSOLE, {"plan_ref": documents.keep_plan(plan()), "origin": origin}, trail, documents, NO_BASELINES
+        )
     assert trail.find("d-1")[CLOSED]["errors"][0]["path"] == "origin"
 
 
 def test_a_document_beside_the_kept_plans_is_not_one_of_them(trail, documents):
     documents._put(f"{documents.keep_plan(plan())}.bak", plan().canonical())
     with pytest.raises(PlanInvalid, match="send the plan itself"):
-        accept_input(CONSOLE, {"plan_ref": f"{documents.keep_plan(plan())}.bak"}, trail, documents)
+        accept_input(CONSOLE, {"plan_ref": f"{documents.keep_plan(plan())}.bak"}, trail, documents, NO_BASELINES)
 
 
 def test_a_kept_plan_is_not_trusted(trail, documents):
     reference = documents.keep_plan(plan(queue_id="queue-002"))
     documents._put(reference, "tampered")
     with pytest.raises(PlanInvalid, match="not JSON"):
-        accept_input(CONSOLE, {"plan_ref": reference}, trail, documents)
+        accept_input(CONSOLE, {"plan_ref": reference}, trail, documents, NO_BASELINES)
 
 
 # ---- documents -------------------------------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ MACHINE, ROLE, LETTERS = (f"arn:aws:x:eu-central-1:123456789012:{name}" for name
 
 @pytest.fixture
 def schedules(aws):
-    aws("scheduler").create_schedule_group(Name="group")
-    return Schedules("group", MACHINE, ROLE, LETTERS)
+    for name in ("group", "one-time"):
+        aws("scheduler").create_schedule_group(Name=name)
+    return Schedules("group", "one-time", MACHINE, ROLE, LETTERS)
 
 
 def schedule(**changes):
@@ -66,7 +67,7 @@ def test_a_put_replaces_what_is_there_as_a_whole(aws, schedules):
 
 @pytest.mark.usefixtures("schedules")
 def test_one_that_somebody_else_creates_meanwhile_is_replaced(aws_answers):
-    schedules = Schedules("group", MACHINE, ROLE, LETTERS)
+    schedules = Schedules("group", "one-time", MACHINE, ROLE, LETTERS)
     created = aws_answers("scheduler", "CreateSchedule", "ConflictException")
     with pytest.raises(StoreUnavailable, match="ResourceNotFoundException"):  # and deleted again
         schedules.put(schedule(), "plans/x.json", "", NOW)
@@ -103,6 +104,103 @@ def test_one_that_did_not_come_through_the_api_is_not_shown(aws, schedules, text
     schedules.delete("early")
     with pytest.raises(ScheduleNotFound):
         schedules.delete("early")
+
+
+# ---- runs that a change of the clock moves ---------------------------------------------------------------------------
+
+GAP = datetime(2031, 3, 30, 1, tzinfo=UTC)
+
+
+def moved(aws):
+    """By the time of the run, the schedules of one time."""
+    client = aws("scheduler")
+    found = client.list_schedules(GroupName="one-time")["Schedules"]
+    kept = [client.get_schedule(GroupName="one-time", Name=item["Name"]) for item in found]
+    return {datetime.fromisoformat(one["ScheduleExpression"][3:-1] + "Z"): one for one in kept}
+
+
+def nightly(**changes):
+    return schedule(expression="cron(30 2 * * ? *)", **changes)
+
+
+def test_a_run_that_the_clock_moves_has_a_schedule_of_its_own(aws, schedules):
+    schedules.put(nightly(window_minutes=15), "plans/x.json", "", NOW)
+    ((at, one),) = moved(aws).items()
+    assert (at, one["ScheduleExpressionTimezone"], one["ActionAfterCompletion"]) == (GAP, "UTC", "DELETE")
+    assert (one["Target"], one["FlexibleTimeWindow"]) == (kept(aws)["Target"], kept(aws)["FlexibleTimeWindow"])
+    assert "<aws.scheduler.scheduled-time>" in one["Target"]["Input"]
+    assert schedules.page(10, None) == (["early"], None)
+
+
+def test_it_is_replaced_and_deleted_with_its_schedule(aws, schedules):
+    schedules.put(nightly(), "plans/x.json", "", NOW)
+    schedules.put(nightly(time_zone="America/New_York"), "plans/y.json", "", NOW)
+    ((at, one),) = moved(aws).items()
+    assert at == datetime(2031, 3, 9, 7, tzinfo=UTC)
+    assert "plans/y.json" in one["Target"]["Input"]
+    schedules.put(schedule(), "plans/x.json", "", NOW)
+    assert moved(aws) == {}
+    schedules.put(nightly(), "plans/x.json", "", NOW)
+    schedules.delete("early")
+    assert moved(aws) == {}
+
+
+def test_a_moved_run_of_another_schedule_stays(aws, schedules):
+    for name in ("early", "earl"):
+        schedules.put(nightly().model_copy(update={"name": name}), "plans/x.json", "", NOW)
+    schedules.delete("earl")
+    assert moved(aws).keys() == {GAP}
+
+
+def test_the_upkeep_goes_on_year_by_year_and_does_nothing_twice(aws, schedules):
+    schedules.put(nightly(), "plans/x.json", "", NOW)
+    assert schedules.upkeep(NOW) == 0
+    later = datetime(2031, 4, 1, tzinfo=UTC)
+    assert schedules.upkeep(later) == 1
+    assert moved(aws).keys() == {GAP, datetime(2032, 3, 28, 1, tzinfo=UTC)}  # what is over is deleted by AWS
+    assert schedules.upkeep(later) == 0
+
+
+def test_the_upkeep_mends_what_was_lost_and_what_should_not_be_there(aws, schedules):
+    schedules.put(nightly(), "plans/x.json", "", NOW)
+    client = aws("scheduler")
+    (one,) = client.list_schedules(GroupName="one-time")["Schedules"]
+    client.delete_schedule(GroupName="one-time", Name=one["Name"])
+    for name in (f"moved.{'0' * 32}.20310330T010000", "return.abc"):
+        client.create_schedule(
+            GroupName="one-time",
+            Name=name,
+            ScheduleExpression="at(2031-05-05T01:00:00)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": MACHINE, "RoleArn": ROLE},
+        )
+    by_hand = {"ScheduleExpression": "cron(30 2 * * ? *)", "Target": {"Arn": MACHINE, "RoleArn": ROLE}}
+    client.create_schedule(GroupName="group", Name="by-hand", FlexibleTimeWindow={"Mode": "OFF"}, **by_hand)
+    assert schedules.upkeep(NOW) == 2
+    assert {item["Name"] for item in client.list_schedules(GroupName="one-time")["Schedules"]} == {
+        one["Name"], "return.abc",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("at", "sent"),
+    [
+        ("at(2031-03-30T02:30:00)", "at(2031-03-30T01:00:00)"),  # skipped
+        ("at(2030-10-27T02:30:00)", "at(2030-10-27T00:30:00)"),  # twice
+        ("at(2030-12-24T14:00:00)", "at(2030-12-24T13:00:00)"),
+    ],
+)
+def test_a_single_time_is_sent_as_the_moment_that_it_is(aws, schedules, at, sent):
+    stored = schedules.put(schedule(expression=at), "plans/x.json", "", NOW)
+    assert (stored.timing.expression, stored.timing.time_zone) == (at, "Europe/Berlin")
+    assert (kept(aws)["ScheduleExpression"], kept(aws)["ScheduleExpressionTimezone"]) == (sent, "UTC")
+
+
+def test_a_baseline_is_kept_by_its_name(aws, schedules):
+    baseline = {"queue_id": "queue-001", "name": "normal"}
+    stored = schedules.put(schedule(plan=None, baseline=baseline), None, "", NOW)
+    assert (stored.baseline, stored.plan_ref) == (baseline, None)
+    assert json.loads(kept(aws)["Target"]["Input"])["baseline"] == baseline
 
 
 def test_what_a_restore_says_anew_is_what_its_request_may_say():

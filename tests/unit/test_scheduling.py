@@ -15,6 +15,7 @@ from routing_weights.scheduling import (
     DAYS,
     MONTHS,
     Timing,
+    left_out,
     next_runs,
     over_at,
     parse_expression,
@@ -353,6 +354,58 @@ def test_last_nearest_and_nth_days_are_those_of_a_calendar(day, weekday, nth, ye
 def test_l_as_a_day_of_the_week_is_saturday():
     (run,) = next_runs(timing("cron(0 0 ? * L *)"), datetime(2026, 7, 1, tzinfo=UTC), 1)
     assert run.at.weekday() == 5
+
+
+# ---- what EventBridge Scheduler leaves out ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expression", "time_zone", "moved"),
+    [
+        ("cron(30 2 * * ? *)", "Europe/Berlin", ["2026-03-29T03:00:00+02:00", "2027-03-28T03:00:00+02:00"]),
+        ("cron(30 2 ? * SUN *)", "America/New_York", ["2026-03-08T03:00:00-04:00", "2027-03-14T03:00:00-04:00"]),
+        ("cron(15 2 * * ? *)", "Australia/Lord_Howe", ["2026-10-04T02:30:00+11:00"]),
+        ("cron(30 * * * ? *)", "Europe/Berlin", ["2026-03-29T03:00:00+02:00", "2027-03-28T03:00:00+02:00"]),
+        # A run that is due at that minute anyway is not left out.
+        ("cron(0 * * * ? *)", "Europe/Berlin", []),
+        ("cron(0/30 2,3 * * ? *)", "Europe/Berlin", []),
+        ("cron(* * * * ? *)", "America/New_York", []),
+        ("cron(45 2 * * ? *)", "Australia/Lord_Howe", []),  # the clock skips 02:00 to 02:30
+        ("cron(30 2 ? * MON-SAT *)", "Europe/Berlin", []),
+        ("cron(30 2 * * ? *)", "UTC", []),
+        ("at(2026-03-29T02:30:00)", "Europe/Berlin", []),
+    ],
+)
+def test_the_runs_that_eventbridge_scheduler_leaves_out_are_those_of_skipped_times_alone(expression, time_zone, moved):
+    begin, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 5, 1, tzinfo=UTC)
+    found = list(left_out(timing(expression, time_zone), begin, end))
+    assert [run.at.isoformat() for run in found] == moved
+    assert all(run.moved_from and not run.named for run in found)
+
+
+@settings(max_examples=60, deadline=None)
+@given(crons(), st.sampled_from(ZONES), st.integers(0, 30 * 8766))
+def test_what_is_left_out_of_any_cron_are_its_unnamed_runs(cron, time_zone, hours):
+    begin = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(hours=hours)
+    schedule = timing(cron[0], time_zone, end=begin + timedelta(days=200))
+    runs = next_runs(schedule, begin, 1_000)
+    end = runs[-1].at if runs else begin + timedelta(days=200)
+    assert list(left_out(schedule, begin, end)) == [run for run in runs if not run.named]
+
+
+def test_what_is_left_out_is_within_start_and_end_and_after_now():
+    begin, gap = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 29, 1, tzinfo=UTC)
+    daily, year = "cron(30 2 * * ? *)", timedelta(days=300)
+    for bounds, count in (
+        ({"start": gap}, 1),
+        ({"start": gap + MINUTE}, 0),
+        ({"end": gap}, 1),
+        ({"end": gap - MINUTE}, 0),
+    ):
+        assert len(list(left_out(timing(daily, "Europe/Berlin", **bounds), begin, begin + year))) == count
+    whole = timing(daily, "Europe/Berlin")
+    assert [len(list(left_out(whole, gap - late, gap + year))) for late in (MINUTE, timedelta(0))] == [1, 0]
+    assert [len(list(left_out(whole, begin, gap - early))) for early in (timedelta(0), MINUTE)] == [1, 0]
 
 
 # ---- ends ------------------------------------------------------------------------------------------------------------

@@ -259,7 +259,7 @@ class Distribution(DistributionSummary):
         default_factory=dict, description="What was read back after the writes; empty when nothing was."
     )
     applied_overflow_threshold: float | None = None
-    restores: dict[str, str] | None = Field(
+    restores: dict[str, Any] | None = Field(
         default=None, description="The distribution and the image, before or after it, that this one puts back."
     )
     until: str | None = Field(default=None, description="When what the queue held before is put back, as asked for.")

@@ -31,6 +31,7 @@ from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 MAX_MEMBERS = 5_000
 SHORTEST_WHILE, LONGEST_WHILE = timedelta(minutes=1), timedelta(days=365)
 """How long a plan may be for; EventBridge Scheduler is exact to the minute, and starts nothing whose time is over."""
+MOST_RESTORED = 20
 MAX_LOAD = 1e6
 """Erlangs."""
 MAX_PROFICIENCY = 5
@@ -52,6 +53,11 @@ class Restores(BaseModel):
 
     distribution_id: Annotated[str, StringConstraints(pattern=DISTRIBUTION_ID, strict=True)]
     image: Literal["before", "after"] = "before"
+    also: list[Annotated[str, StringConstraints(pattern=DISTRIBUTION_ID, strict=True)]] = Field(
+        default_factory=list,
+        max_length=MOST_RESTORED,
+        description="Further distributions, each earlier than the last: their before-images are put back as well.",
+    )
 
 
 Seconds = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False, strict=True)]

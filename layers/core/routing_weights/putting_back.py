@@ -37,14 +37,26 @@ def target_of(genesys: Targeting, plan: Plan, queue: Queue, find: Find) -> Targe
 
 def _held_then(genesys: Targeting, plan: Plan, find: Find) -> Target:
     assert plan.restores is not None  # noqa: S101  only asked then
-    run, which = plan.restores.distribution_id, plan.restores.image
+    held = _image(genesys, plan.queue_id, plan.restores.distribution_id, plan.restores.image, find)
+    for earlier in plan.restores.also:
+        older = _image(genesys, plan.queue_id, earlier, "before", find)
+        held = replace(
+            held,
+            weights={**held.weights, **older.weights},
+            values={**held.values, **older.values},
+            settings={**held.settings, **older.settings},
+        )
+    return held
+
+
+def _image(genesys: Targeting, queue_id: str, run: str, which: str, find: Find) -> Target:
+    """What the queue held before or after a distribution, of what that distribution was to change."""
     documents = [find(run, name) for name in ("plan", "before", which)]
-    if None in documents or documents[1]["queue_id"] != plan.queue_id:
-        message = f"no state {which} distribution {run} is on record for queue {plan.queue_id}"
+    if None in documents or documents[1]["queue_id"] != queue_id:
+        message = f"no state {which} distribution {run} is on record for queue {queue_id}"
         raise not_applicable("restores", message, "image_unknown")
     earlier = Plan.model_validate(documents[0])
     before, then = map(Queue.from_json, documents[1:])
-    # Which members and settings: those that the distribution was to change.
     return image(then, target_of(genesys, earlier, before, find))
 
 

@@ -126,7 +126,7 @@ def _asked(plan: Plan) -> Record:
     return {
         "queue_id": plan.queue_id,
         "requested_weights": {} if plan.restores else plan.weights,
-        "restores": plan.restores.model_dump() if plan.restores else None,
+        "restores": _restores(plan),
         "until": plan.until,
         "submitted_weights": plan.member_weights if plan.weights != plan.member_weights else None,
         "overflow_threshold": plan.overflow_threshold,
@@ -137,6 +137,13 @@ def _asked(plan: Plan) -> Record:
         "reason": plan.reason,
         "plan_fingerprint": plan.fingerprint(),
     }
+
+
+def _restores(plan: Plan) -> dict[str, Any] | None:
+    if plan.restores is None:
+        return None
+    further = {"also": plan.restores.also} if plan.restores.also else {}
+    return {"distribution_id": plan.restores.distribution_id, "image": plan.restores.image, **further}
 
 
 def _changes(requested: Mapping[str, float | None], before: Queue, after: Queue) -> list[dict[str, Any]]:

@@ -1,18 +1,24 @@
 """A plan for a while: how long that may be, and whether what the queue held before may be put back when it is over."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
+from typing import Any
 
 from routing_weights.actuation import not_applicable
 from routing_weights.distribution import Status
-from routing_weights.errors import PlanNotApplicable, Superseded
-from routing_weights.plan import LONGEST_WHILE, SHORTEST_WHILE, plan_invalid
+from routing_weights.errors import Superseded
+from routing_weights.plan import LONGEST_WHILE, MOST_RESTORED, SHORTEST_WHILE, plan_invalid
 from routing_weights.record import CLOSED, Record, timestamp
 from routing_weights.store.audit import AuditTrail
+from routing_weights.store.documents import Documents
 from routing_weights.strict_json import problem
 
 _LONGEST_RUN = timedelta(hours=3)
-"""More than an execution may take: what was opened earlier has ended."""
+"""More than an execution may take, from its opening to its end."""
 _PAGE = 50
+_SAME_CARRIER = ("actuator", "skill", "strategy_reference")
+"""What two plans have to have in common for the values of both to be written by one."""
 
 
 def require_until(until: str | None, since: datetime, now: datetime) -> None:
@@ -36,25 +42,31 @@ def require_time_left(until: str, now: datetime) -> None:
         raise not_applicable("until", message, "time_invalid")
 
 
-def require_still_applied(distribution_id: str, queue_id: str, trail: AuditTrail) -> None:
+def require_still_applied(distribution_id: str, queue_id: str, trail: AuditTrail) -> list[str]:
     """Whether a distribution whose time is over is the last that has changed its queue. Ask under the queue's lock.
 
-    A later one whose own before-image was put back again does not count.
+    A later one whose own before-image was put back again does not count. The answer are the distributions that it was
+    applied on top of and whose time is over as well, from the newest on: theirs gave way to it, so that it puts back
+    what they had found, too.
 
     Raises:
-        Superseded: another one is, or what it had found was put back already.
+        Superseded: another one is the last, or what it had found was put back already.
         PlanNotApplicable: it did not complete, or was for good.
     """
     ended = trail.find(distribution_id).get(CLOSED, {})
     if ended.get("status") != Status.COMPLETED or not ended.get("until"):
-        raise _nothing_to_return(distribution_id)
+        message = f"distribution {distribution_id} is none that completed and was for a while"
+        raise not_applicable("restores", message, "nothing_to_return")
+    completed = _completed(queue_id, trail)
+    later = list(takewhile(lambda record: record["distribution_id"] != distribution_id, completed))
     standing, last = [distribution_id], distribution_id
-    for record in _later(ended, queue_id, trail):
-        last = record["distribution_id"]
-        if standing and record.get("restores") == {"distribution_id": standing[-1], "image": "before"}:
-            standing.pop()
-        else:
+    for record in reversed(later):
+        last, back = record["distribution_id"], _put_back(record)
+        if not standing or back[:1] != standing[-1:]:
             standing.append(last)
+            continue
+        while standing and back[:1] == standing[-1:]:
+            del standing[-1], back[0]
     if not standing:
         raise Superseded(f"What queue {queue_id} held before {distribution_id} was put back already, by {last}.")
     if standing != [distribution_id]:
@@ -62,23 +74,56 @@ def require_still_applied(distribution_id: str, queue_id: str, trail: AuditTrail
             f"Distribution {standing[-1]} has been applied to queue {queue_id} since, and stays. To put back what the "
             f"queue held before {distribution_id} nevertheless, send POST /distributions/{distribution_id}/restore."
         )
+    return _over_too(ended, completed, trail.documents)
 
 
-def _later(ended: Record, queue_id: str, trail: AuditTrail) -> list[Record]:
-    """The distributions of the queue that completed after another one, by the time of their end."""
-    since = timestamp(datetime.fromisoformat(ended["timestamp"]).astimezone(UTC) - _LONGEST_RUN)
-    found: list[Record] = []
+def _over_too(ended: Record, earlier: Iterator[Record], documents: Documents) -> list[str]:
+    """Of the `earlier` distributions, newest first, those on top of which one was applied and that are over, too."""
+    carrier = _carrier(ended["distribution_id"], documents)
+    over: list[str] = []
+    gone: list[str] = []  # were put back again by a record that was seen already: the last is to come first
+    for record in earlier:
+        name, back = record["distribution_id"], _put_back(record)
+        if gone and gone[-1] == name:
+            gone.pop()
+        elif back:
+            gone += reversed(back)
+        elif (
+            gone or not record.get("until") or record["until"] > ended["until"] or _carrier(name, documents) != carrier
+        ):
+            break
+        else:
+            over.append(name)
+    return over[:MOST_RESTORED]
+
+
+def _put_back(record: Record) -> list[str]:
+    """The distributions whose before-images a record's plan put back, from the newest on."""
+    restores = record.get("restores") or {}
+    return [restores["distribution_id"], *restores.get("also", ())] if restores.get("image") == "before" else []
+
+
+def _carrier(distribution_id: str, documents: Documents) -> list[Any]:
+    plan = documents.get(distribution_id, "plan")
+    return [plan.get(name) for name in _SAME_CARRIER]
+
+
+def _completed(queue_id: str, trail: AuditTrail) -> Iterator[Record]:
+    """The completed distributions of a queue by the time of their end, newest first; read as far as they are asked for.
+
+    The trail lists them by their opening, and runs may wait for one another in any order.
+    """
+    waiting: list[Record] = []
     after: str | None = None
     while True:
-        page, after = trail.of_queue(queue_id, since=since, until="9999", limit=_PAGE, after=after)
-        found += page
+        page, after = trail.of_queue(queue_id, since="0000", until="9999", limit=_PAGE, after=after)
+        waiting += [record for record in page if record["status"] == Status.COMPLETED]
+        waiting.sort(key=lambda record: str(record["timestamp"]))
+        # What was opened before the last one of the page may have ended that much later.
+        reached = (
+            datetime.fromisoformat(page[-1]["started_at"]).astimezone(UTC) + _LONGEST_RUN if page and after else None
+        )
+        while waiting and (reached is None or waiting[-1]["timestamp"] > timestamp(reached)):
+            yield waiting.pop()
         if after is None:
-            break
-    completed = [record for record in found if record["status"] == Status.COMPLETED]
-    later = [record for record in completed if record["timestamp"] > ended["timestamp"]]
-    return sorted(later, key=lambda record: str(record["timestamp"]))
-
-
-def _nothing_to_return(distribution_id: str) -> PlanNotApplicable:
-    message = f"distribution {distribution_id} is none that completed and was for a while"
-    return not_applicable("restores", message, "nothing_to_return")
+            return

@@ -81,10 +81,7 @@ def _clock_change(run: NextRun) -> str | None:
         skipped = ", ".join(time.strftime("%H:%M") for time in run.moved_from[:3])
         skipped += f" and {len(run.moved_from) - 3} more" if len(run.moved_from) > 3 else ""  # noqa: PLR2004 - three are named
         once = ", as one run" if run.merged else ""
-        return (
-            f"The clock skips {skipped}: by the rule it is run at the next valid minute{once}. EventBridge Scheduler "
-            "itself is documented to leave out a time that the clock skips."
-        )
+        return f"The clock skips {skipped}: it is run at the next valid minute{once}."
     if run.repeated:
         return "The clock shows this time twice: it is run once, at the first."
     return None

@@ -444,6 +444,8 @@ class NextRun:
     """It stands for several times of the expression."""
     repeated: bool = False
     """The clock shows this time twice; the run is at the first."""
+    named: bool = True
+    """The expression names this time itself. EventBridge Scheduler leaves out a run whose times are all skipped."""
 
     @classmethod
     def of(cls, at: datetime, wanted: list[datetime]) -> Self:
@@ -454,6 +456,7 @@ class NextRun:
             moved_from=tuple(time for time in wanted if time != local),
             merged=len(wanted) > 1,
             repeated=other.utcoffset() != at.utcoffset(),
+            named=local in wanted,
         )
 
 
@@ -485,6 +488,37 @@ def next_runs(schedule: Timing, after: datetime, count: int) -> list[NextRun]:
     end = schedule.end
     within = (run for run in _until(runs, end)) if end else runs
     return list(islice(within, min(count, MOST_RUNS)))
+
+
+def left_out(schedule: Timing, after: datetime, end: datetime) -> Iterator[NextRun]:
+    """The runs of a cron schedule, later than `after` and up to `end`, that EventBridge Scheduler leaves out.
+
+    Its guide: an invocation is skipped when its cron expression falls on a date and time that does not exist.
+    """
+    there = zone(schedule.time_zone)
+    assert there is not None  # noqa: S101  the model has checked it
+    if schedule.expression.startswith("cron("):
+        for gap in _gaps(there, after.astimezone(UTC), end.astimezone(UTC)):
+            for run in next_runs(schedule, gap - timedelta(microseconds=1), 1):
+                if run.at.astimezone(UTC) < gap + MINUTE and not run.named:
+                    yield run
+
+
+def _gaps(there: ZoneInfo, after: datetime, end: datetime) -> Iterator[datetime]:
+    """The moments, in UTC, at which a clock jumps forward, later than `after` and up to `end`."""
+
+    def offset(moment: datetime) -> timedelta:
+        return moment.astimezone(there).utcoffset() or timedelta()
+
+    while after < end:
+        low, high = after, min(after + timedelta(days=1), end)
+        before, after = offset(low), high
+        if offset(high) <= before:
+            continue
+        while high - low > timedelta(seconds=1):
+            middle = low + (high - low) // 2
+            low, high = (middle, high) if offset(middle) <= before else (low, middle)
+        yield high.replace(microsecond=0)
 
 
 def over_at(schedule: Timing, begun: datetime) -> datetime | None:

@@ -142,6 +142,7 @@ class SchedulesSettings(Documented):
     baselines_table: str
     state_machine_arn: str
     schedule_group: str
+    one_time_group: str
     schedule_role_arn: str
     schedule_dead_letters_arn: str
 

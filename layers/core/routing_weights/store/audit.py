@@ -26,7 +26,7 @@ MOST_KEYS = 100
 _FAILED = "ConditionalCheckFailed"
 SUMMARY = (
     "distribution_id", "queue_id", "status", "timestamp", "started_at", "latency_ms", "balance_accuracy",
-    "overflow_threshold", "requested_by", "reason", "door", "errors", "restores",
+    "overflow_threshold", "requested_by", "reason", "door", "errors", "restores", "until",
 )  # fmt: skip
 
 

@@ -2,23 +2,31 @@
 
 A schedule starts the state machine with `{origin, schedule, scheduled_at}` and `plan_ref` or `baseline`. `schedule` is
 what was asked for: it is shown again, and says with the time of the run when a plan for a while is over.
+
+A run that a change of the clock moves is one that EventBridge Scheduler leaves out, so it has a schedule of its own, of
+one time, in another group. They are made for AHEAD; a daily upkeep goes on, and follows the rules of time zones.
 """
 
+import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from routing_weights.errors import ScheduleNotFound
 from routing_weights.record import timestamp
-from routing_weights.scheduling import Schedule, Timing, next_runs
+from routing_weights.scheduling import At, Schedule, Timing, left_out, next_runs, parse_expression
 from routing_weights.store.scheduler import Group
 
 MOST_LATE_S = 900
 """A run that could not be started for so long is not started any more: its message goes to the dead letters."""
 MOST_ATTEMPTS = 10
+AHEAD = timedelta(days=400)
 SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 """EventBridge Scheduler puts the time of the run in its place, in UTC: not when it began, which may be later."""
+
+_MOVED = "moved."
 
 
 @dataclass(frozen=True)
@@ -37,26 +45,55 @@ class Stored:
 @dataclass(frozen=True)
 class Schedules:
     group: str
+    one_time_group: str
     state_machine_arn: str
     role_arn: str
     dead_letters_arn: str
 
     def put(self, schedule: Schedule, plan_ref: str | None, set_by: str, now: datetime) -> Stored:
         """Create a schedule, or replace the one of its name as a whole."""
+        self._forget_moved(schedule.name)
         Group(self.group).put(self._request(schedule, plan_ref, set_by, now))
-        return self.get(schedule.name)
+        found = self._find(schedule.name)
+        for request in _moved(found, now).values():
+            Group(self.one_time_group).put(request)
+        return _stored(found)
 
     def get(self, name: str) -> Stored:
         """Raises ScheduleNotFound, for one that did not come through this API too."""
-        found = Group(self.group).find(name)
-        if found is None:
-            raise _no_such_schedule(name)
-        return _stored(found)
+        return _stored(self._find(name))
 
     def delete(self, name: str) -> None:
         """Raises ScheduleNotFound."""
+        self._forget_moved(name)
         if not Group(self.group).delete(name):
             raise _no_such_schedule(name)
+
+    def upkeep(self, now: datetime) -> int:
+        """Have every moved run of the next days started, and no other; how many schedules that took."""
+        group, wanted = Group(self.one_time_group), dict[str, dict[str, Any]]()
+        for name in Group(self.group).names():
+            with suppress(ScheduleNotFound):  # deleted meanwhile, or put by hand
+                wanted |= _moved(self._find(name), now)
+        there = set(group.names(_MOVED))
+        # One whose time has come may still be waiting for its moment in a window.
+        stale = {name for name in there - wanted.keys() if name.rpartition(".")[2] > _stamp(now)}
+        for name in stale:
+            group.delete(name)
+        for name in wanted.keys() - there:
+            group.put(wanted[name])
+        return len(stale) + len(wanted.keys() - there)
+
+    def _find(self, name: str) -> dict[str, Any]:
+        found = Group(self.group).find(name)
+        if found is None:
+            raise _no_such_schedule(name)
+        return found
+
+    def _forget_moved(self, name: str) -> None:
+        group = Group(self.one_time_group)
+        for moved in list(group.names(_moved_name(name))):
+            group.delete(moved)
 
     def page(self, limit: int, after: str | None) -> tuple[list[str], str | None]:
         """Names of schedules, and what to send for those that follow."""
@@ -74,8 +111,7 @@ class Schedules:
         window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": schedule.window_minutes}
         return {
             "Name": schedule.name,
-            "ScheduleExpression": schedule.expression,
-            "ScheduleExpressionTimezone": schedule.time_zone,
+            **_expression(schedule),
             "FlexibleTimeWindow": window if schedule.window_minutes else {"Mode": "OFF"},
             "State": "ENABLED",
             "Target": {
@@ -87,6 +123,42 @@ class Schedules:
             },
             **_dates(schedule, now),
         }
+
+
+def _expression(schedule: Schedule) -> dict[str, str]:
+    """As it was asked for, but for a single time: the guide does not say what becomes of one that the clock skips."""
+    parsed, _ = parse_expression(schedule.expression)
+    if isinstance(parsed, At) and (runs := next_runs(schedule, datetime.min.replace(tzinfo=UTC), 1)):
+        return _once(runs[0].at)
+    return {"ScheduleExpression": schedule.expression, "ScheduleExpressionTimezone": schedule.time_zone}
+
+
+def _once(at: datetime) -> dict[str, str]:
+    return {"ScheduleExpression": f"at({at.astimezone(UTC):%Y-%m-%dT%H:%M:%S})", "ScheduleExpressionTimezone": "UTC"}
+
+
+def _moved(found: dict[str, Any], now: datetime) -> dict[str, dict[str, Any]]:
+    """By name, the schedules of the runs that EventBridge Scheduler leaves out of one that it was asked for."""
+    timing = _stored(found).timing
+    return {
+        (name := f"{_moved_name(found['Name'])}{_stamp(run.at)}"): {
+            "Name": name,
+            **_once(run.at),
+            "FlexibleTimeWindow": found["FlexibleTimeWindow"],
+            "ActionAfterCompletion": "DELETE",
+            "Target": found["Target"],
+        }
+        for run in left_out(timing, now, now + AHEAD)
+    }
+
+
+def _moved_name(name: str) -> str:
+    """What the names of a schedule's moved runs begin with: a name has 64 letters, and may use them up itself."""
+    return f"{_MOVED}{hashlib.sha256(name.encode()).hexdigest()[:32]}."
+
+
+def _stamp(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%S}"
 
 
 def _dates(schedule: Schedule, now: datetime) -> dict[str, datetime]:
