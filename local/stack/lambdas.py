@@ -9,6 +9,7 @@ import platform
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import samcli
 
-from local.stack import tether
+from local.stack import nursery, tether
 from local.stack.errors import StackError
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Lambdas:
         # A child dies with the thread that started it (see tether): this one lives as long as the stack.
         self._starter = ThreadPoolExecutor(1, "starter")
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        self._folder = tempfile.TemporaryDirectory(prefix="routing-weights-")
+        self._nursery = self._starter.submit(self._start_nursery, inherited).result()
         self._pools = {item.name: _Pool(self, item, inherited | environment) for item in functions}
         self._closed = False
 
@@ -76,6 +79,9 @@ class Lambdas:
         self._starter.shutdown()
         for pool in self._pools.values():  # the one that was just being started
             pool.kill()
+        self._nursery.kill()  # the kernel then kills what it has forked
+        self._nursery.wait()
+        self._folder.cleanup()
         self._log.close()
 
     def spawn(self, function: Function, environment: dict[str, str]) -> _Runtime:
@@ -85,22 +91,32 @@ class Lambdas:
         if self._closed:
             raise StackError("the stack has stopped")
         host, port = _loopback(), next(self._ports)
-        tethered = [sys.executable, "-I", "-S", tether.__file__]
+        bare = [sys.executable, "-I", "-S"]
         command = [
-            *(*tethered, str(os.getpid()), str(_emulator())),
+            *(*bare, tether.__file__, str(os.getpid()), str(_emulator())),
             *("--runtime-interface-emulator-address", f"{host}:{port}", "--runtime-api-address", f"{host}:{port + 1}"),
-            *(*tethered, "-", sys.executable, "-m", "awslambdaric", function.handler),
+            *(*bare, tether.__file__, "-", *bare, nursery.__file__, self._socket, function.handler),
         ]
-        process = subprocess.Popen(  # noqa: S603  ours
+        return _Runtime(self._run(command, environment, function.code), host, port, function.timeout + _GRACE_S)
+
+    def _start_nursery(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        bare = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid())]
+        return self._run([*bare, sys.executable, nursery.__file__, self._socket], environment, Path("/"))
+
+    def _run(self, command: list[str], environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603  ours
             command,
-            cwd=function.code,
+            cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,
         )
-        return _Runtime(process, host, port, function.timeout + _GRACE_S)
+
+    @property
+    def _socket(self) -> str:
+        return f"{self._folder.name}/nursery"
 
 
 class _Pool:

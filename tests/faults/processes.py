@@ -18,8 +18,9 @@ def stack_of(world: World) -> int:
 
 
 def runtimes(world: World, function: str) -> list[int]:
-    """The runtimes that run a function's code, below their emulators."""
-    return [pid for emulator in emulators(world, function) for pid in _children(emulator)]
+    """The runtimes that run a function's code; the nursery has forked them."""
+    (nursery,) = (pid for pid in _children(stack_of(world)) if "".join(_command(pid)[1:2]).endswith("/nursery.py"))
+    return [pid for pid in _children(nursery) if _folder(pid) == function]
 
 
 def emulators(world: World, function: str) -> list[int]:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -305,8 +305,13 @@ def test_a_runtime_that_exits_or_is_killed_fails_its_invocation_only(stack):
         os.kill(pid, signal.SIGKILL)
         report, failed = waiting.result(DEADLINE_S)
     assert (failed, report["errorType"]) == (True, "Runtime.ExitError")
-    emulator = parent_of(invoke(stack, {"do": "pid"}, "OneFunction")[0])
-    os.kill(emulator, signal.SIGKILL)
+    pid, _ = invoke(stack, {"do": "pid"}, "OneFunction")
+    emulators = {
+        child for child in descendants(os.getpid()) if parent_of(child) == os.getpid() and cwd(child) == cwd(pid)
+    }
+    for emulator in emulators:
+        os.kill(emulator, signal.SIGKILL)
+    assert until(lambda: gone({pid})), "a runtime lives no longer than its emulator"
     assert until(lambda: invoke(stack, {"a": 2}, "OneFunction") == ({"a": 2}, False))
 
 
@@ -442,6 +447,12 @@ def test_a_seam_that_moto_no_longer_has_is_named():
 
 def parent_of(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def cwd(pid):
+    with suppress(OSError):  # it has ended
+        return Path(f"/proc/{pid}/cwd").readlink()
+    return None
 
 
 def descendants(pid):

@@ -1,0 +1,157 @@
+"""Where runtimes come from: a process that has imported what every function imports, and forks one when it is asked to.
+
+Importing Powertools, pydantic, requests and boto3 takes most of a second, for each function of each stack, and again
+for each that a test kills; a fork takes some milliseconds. What is forked then runs AWS's runtime client on the
+function's own code, in its own folder and environment.
+
+`python nursery.py SOCKET` is the nursery. `python nursery.py SOCKET HANDLER` stands where the emulator expects its
+runtime: it hands its folder, environment and output to a new one, lets it live no longer than itself, and ends as that
+ends.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+_LENGTH = 4
+# Not awslambdaric: it reads its environment, which is the runtime's own, when it is imported.
+_PRELOADED = (
+    "aws_lambda_powertools.event_handler.openapi.models",
+    "aws_lambda_powertools.metrics",
+    "boto3",
+    "requests",
+)
+
+
+def ask(path: str, handler: str) -> int:
+    """Be the runtime in the eyes of the emulator; returns the exit code."""
+    request = {"handler": handler, "folder": str(Path.cwd()), "environment": dict(os.environ)}
+    body = json.dumps(request).encode()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        socket.send_fds(connection, [len(body).to_bytes(_LENGTH)], [sys.stdout.fileno(), sys.stderr.fileno()])
+        connection.sendall(body)
+        ended = int(connection.recv(16) or b"1")
+    if ended < 0:
+        os.kill(os.getpid(), -ended)
+    return ended
+
+
+def serve(path: str) -> None:
+    """Fork runtimes until this process is killed."""
+    _Nursery(path).run()
+
+
+class _Nursery:
+    def __init__(self, path: str) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(path)
+        self._listening.listen(64)  # who asks before the imports are done waits
+        self._runtimes: dict[int, socket.socket] = {}
+        self._wake, self._wakened = socket.socketpair()
+        for end in (self._wake, self._wakened):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._wakened.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # only with a handler does the signal wake the selector
+        _preload()
+
+    def run(self) -> None:
+        self._selector.register(self._listening, selectors.EVENT_READ)
+        self._selector.register(self._wake, selectors.EVENT_READ)
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._listening:
+                    self._fork()
+                elif key.fileobj is self._wake:
+                    self._wake.recv(4096)
+                    self._reap()
+                else:  # who asked for this runtime is gone
+                    self._selector.unregister(key.fileobj)
+                    os.kill(key.data, signal.SIGKILL)
+
+    def _fork(self) -> None:
+        connection, _ = self._listening.accept()
+        length, output, _, _ = socket.recv_fds(connection, _LENGTH, 2)
+        body = b""
+        while len(body) < int.from_bytes(length):
+            body += connection.recv(1 << 20)
+        nursery, pid = os.getpid(), os.fork()
+        if pid == 0:
+            _become(json.loads(body), output, nursery)
+        for each in output:
+            os.close(each)
+        self._runtimes[pid] = connection
+        self._selector.register(connection, selectors.EVENT_READ, pid)
+
+    def _reap(self) -> None:
+        for pid, connection in list(self._runtimes.items()):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if not done:
+                continue
+            del self._runtimes[pid]
+            if connection in self._selector.get_map():
+                self._selector.unregister(connection)
+                with suppress(OSError):  # who asked has gone at the same time
+                    connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+            connection.close()
+
+
+def _preload() -> None:
+    for name in _PRELOADED:
+        import_module(name)
+    import botocore.session  # noqa: PLC0415
+
+    # With a client, what botocore imports late is there too. Nothing is sent.
+    session = botocore.session.Session()
+    session.create_client("dynamodb", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")  # noqa: S106
+    gc.collect()
+    gc.freeze()  # what is here stays shared
+
+
+def _become(request: dict[str, Any], output: list[int], nursery: int) -> None:
+    """Be the runtime; does not return."""
+    import runpy  # noqa: PLC0415
+    import traceback  # noqa: PLC0415
+
+    from tether import die_with_parent  # type: ignore[import-not-found]  # noqa: PLC0415 - beside this script
+
+    code = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number, each in enumerate(output, 1):
+            os.dup2(each, number)
+        os.closerange(3, 4096)
+        if die_with_parent(signal.SIGKILL, nursery):
+            os.chdir(request["folder"])
+            os.environ.clear()
+            os.environ.update(request["environment"])
+            sys.path[:1] = [str(request["folder"]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+            sys.argv = ["awslambdaric", request["handler"]]
+            runpy.run_module("awslambdaric", run_name="__main__", alter_sys=True)
+            code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001 - as the interpreter does at its end: nothing above this frame may see it
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 2:  # noqa: PLR2004
+        sys.exit(ask(*sys.argv[1:3]))
+    serve(sys.argv[1])
