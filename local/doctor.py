@@ -21,6 +21,7 @@ from routing_weights.actuation import Actuation, Actuator, Joined, Proficiency
 from routing_weights.distribution import Member
 from routing_weights.errors import Forbidden, GenesysRefused, RoutingWeightsError
 from routing_weights.fields import GenesysId, Line
+from routing_weights.genesys.analytics import Analytics
 from routing_weights.genesys.contracts import platform
 from routing_weights.genesys.contracts.queue_document import QueueDocument, child, children
 from routing_weights.genesys.contracts.reading import get_queue, queue_path
@@ -30,6 +31,7 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 _PAST_THE_PERMISSION = {requests.codes.bad_request, requests.codes.not_found}
 _ANY_STRATEGY = Strategy(description="Requires nothing.")
 _EDITED = "Only plans with wrap_up_timeout_s or overflow groups, and strategies that set something, need it."
+_OF_FORECASTS = "Nothing but forecasts from Genesys needs it: docs/forecasts.md."
 _HERE = {
     r"then send the plan again": "then run this again",
     r"in CredentialsSecret": "(GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET)",
@@ -48,7 +50,7 @@ unset:
   GENESYS_CONTRACT       platform, the only one that this is for
   GENESYS_BASE_URL, GENESYS_LOGIN_URL
                          only a Genesys on this machine
-  QUEUE_ID, SKILL, ACTUATOR
+  QUEUE_ID, SKILL, ACTUATOR, WFM_BUSINESS_UNIT
                          for the flags that are not given
 
 It changes nothing. Whether the client may write is tried on what does not
@@ -74,6 +76,7 @@ class Input(Credentials):
     queue_id: GenesysId | None = None
     skill: Line | None = None
     actuator: Literal["ring", "proficiency", "joined"] = "ring"
+    wfm_business_unit: GenesysId | None = None
 
 
 class _Skipped(Exception):
@@ -118,6 +121,9 @@ class Doctor:
                 yield "skill", self._find_skill
                 yield "assign skill", self._try("PUT", f"{user_skill}/{NOBODY}", {"id": NOBODY, "proficiency": 0})
         yield "edit queue", self._try("PUT", queue_path(NOBODY), {"name": "Nobody's queue"}, _EDITED)
+        yield "agents now", self._optional(self._observe)
+        yield "history", self._optional(self._history)
+        yield "WFM forecast", self._optional(self._predicted)
 
     def _hosts(self) -> str:
         region = f"{self._given.genesys_region}: " if self._given.genesys_region else ""
@@ -169,10 +175,46 @@ class Doctor:
         holders = sum(member.value is not None for member in self._members(Proficiency(1.0), self._given.skill))
         return f"{self._given.skill} exists. {holders} of the members hold it."
 
-    def _members(self, actuator: Actuator, skill: str | None = None) -> Sequence[Member]:
+    def _observe(self) -> str:
+        observed = Analytics(self._client).observe(self._known_queue())
+        by_status = ", ".join(f"{count} {status}" for status, count in sorted(observed.on_queue.items())) or "nobody"
+        return f"On queue: {by_status}. {observed.waiting} contacts wait."
+
+    def _history(self) -> str:
+        found = Analytics(self._client).history([self._known_queue()])[self._queue_id]
+        if found is None:
+            return (
+                "Allowed; too few of the last weeks have contacts in this half hour, so this source would be skipped."
+            )
+        return f"{found.offered:g} contacts offered in this half hour of the week: median of {found.weeks} weeks."
+
+    def _predicted(self) -> str:
+        if not self._given.wfm_business_unit:
+            raise _Skipped("Name a WFM business unit with --wfm-business-unit.")
+        found = Analytics(self._client).predicted(self._given.wfm_business_unit, self._known_queue())
+        if isinstance(found, str):
+            return f"Allowed, but this source would be skipped now: {found}."
+        return f"{found.volume.offered:.1f} contacts in this quarter of an hour, from {found.detail}."
+
+    def _optional(self, check: Callable[[], str]) -> Callable[[], str]:
+        """A check of what plans can do without."""
+
+        def checked() -> str:
+            try:
+                return check()
+            except Forbidden as error:
+                raise _Skipped(f"{_said_here(error.message)} {_OF_FORECASTS}") from error
+
+        return checked
+
+    def _known_queue(self) -> str:
         if not self._queue_id:
             raise _Skipped("There is no queue to look into.")
-        return platform.PlatformContract(self._client, _actuation(actuator, skill)).read_queue(self._queue_id).members
+        return self._queue_id
+
+    def _members(self, actuator: Actuator, skill: str | None = None) -> Sequence[Member]:
+        contract = platform.PlatformContract(self._client, _actuation(actuator, skill))
+        return contract.read_queue(self._known_queue()).members
 
     def _try(self, method: str, path: str, body: Any, note: str = "") -> Callable[[], str]:
         """A write that has nothing to change: whether Genesys refuses it for lack of a permission."""
@@ -216,6 +258,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser.add_argument("--queue", dest="queue_id", metavar="ID", help="the id of a queue that plans will be about")
     parser.add_argument("--skill", help="proficiency: the skill dedicated to that queue, by id or name")
     parser.add_argument("--actuator", help="ring, proficiency or joined: what will carry the weights (ring)")
+    parser.add_argument("--wfm-business-unit", metavar="ID", help="where plans are to be projected with its forecasts")
     flags = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
     try:
         given = Input.model_validate({name.lower(): value for name, value in environ.items() if value} | flags)

@@ -33,6 +33,13 @@ PERMISSIONS = {
     "routing:skill:assign",
     "routing:queue:edit",
 }
+OPTIONAL = {
+    "analytics:queueObservation:view": "agents now",
+    "analytics:conversationAggregate:view": "history",
+    "wfm:shortTermForecast:view": "WFM forecast",
+}
+"""The permissions for forecasts from Genesys, and what tries them."""
+UNIT = "unit-001"
 ACTUATORS = ("ring", "proficiency", "joined")
 
 
@@ -43,7 +50,7 @@ def genesys():
         client_id=CLIENT_ID,
         client_secret=CLIENT_SECRET,
         queue_id=QUEUE,
-        permissions=" ".join(PERMISSIONS),
+        permissions=" ".join(PERMISSIONS | OPTIONAL.keys()),
     ) as simulator:
         members = [
             {"user": {"id": "user-1"}, "skills": [{"id": "skill-1", "name": SKILL, "proficiency": 3}]},
@@ -51,6 +58,8 @@ def genesys():
             {"user": {"id": "user-3"}, "memberBy": "group"},
         ]
         simulator.put_queue(QUEUE, members=members)
+        old = {"id": "forecast-1", "businessUnitId": UNIT, "weekDate": "2020-01-06", "groups": []}
+        simulator.put_analytics(forecasts=[old])
         yield simulator
 
 
@@ -76,8 +85,11 @@ def states(findings):
 
 @pytest.mark.parametrize("actuator", ACTUATORS)
 def test_all_is_well(examine, genesys, actuator):
-    code, findings = examine("--queue", QUEUE, "--actuator", actuator, "--skill", SKILL)
+    code, findings = examine("--queue", QUEUE, "--actuator", actuator, "--skill", SKILL, "--wfm-business-unit", UNIT)
     assert (code, set(states(findings).values())) == (0, {"ok"})
+    assert findings["agents now"][1] == "On queue: 2 IDLE. 0 contacts wait."
+    assert "too few of the last weeks" in findings["history"][1]
+    assert "none of the 0 short-term forecasts around this week covers this moment" in findings["WFM forecast"][1]
     assert genesys.url in findings["hosts"][1]
     assert "1440 minutes" in findings["token"][1]
     assert "organisation-001" in findings["organisation"][1]
@@ -122,7 +134,8 @@ def test_a_full_run_changes_nothing(examine, genesys, actuator):
     writes = [entry for entry in genesys.requests() if entry["method"] not in {"GET", "POST"}]
     assert all(doctor.NOBODY in json.dumps([entry["path"], entry["body"]]) for entry in writes)
     assert len(writes) == 2
-    assert [entry["path"] for entry in genesys.requests() if entry["method"] == "POST"] == ["/oauth/token"]
+    posts = [entry["path"] for entry in genesys.requests() if entry["method"] == "POST"]
+    assert posts == ["/oauth/token", *(path for path in posts if path.endswith("/query"))]
 
 
 @pytest.mark.parametrize(
@@ -148,6 +161,15 @@ def test_a_missing_permission_is_named(examine, genesys, permission, actuator, c
     assert "Grant it in the Genesys admin console, then run this again." in sentence
     missing = {name for name, state in states(findings).items() if state == "missing"}
     assert missing == {check} | ({"edit queue"} if "routing:queue:edit" in lost else set())
+
+
+@pytest.mark.parametrize(("permission", "check"), OPTIONAL.items())
+def test_what_only_forecasts_need_is_named_and_not_missed(examine, genesys, permission, check):
+    genesys.change_settings(permissions=" ".join((PERMISSIONS | OPTIONAL.keys()) - {permission}))
+    code, findings = examine("--queue", QUEUE, WFM_BUSINESS_UNIT=UNIT)
+    assert (code, {name for name, state in states(findings).items() if state == "skipped"}) == (0, {check})
+    assert findings[check][1].startswith(f"It needs the permission {permission},")
+    assert findings[check][1].endswith("Nothing but forecasts from Genesys needs it: docs/forecasts.md.")
 
 
 def test_only_what_the_actuator_needs_is_asked(examine, genesys):
@@ -189,7 +211,10 @@ def test_an_unknown_skill(examine):
 def test_what_is_not_named_is_skipped(examine):
     code, findings = examine("--actuator", "proficiency")
     assert code == 0
-    assert {name for name, state in states(findings).items() if state == "skipped"} == {"queue", "members", "skill"}
+    assert {name for name, state in states(findings).items() if state == "skipped"} == {
+        *("queue", "members", "skill"),
+        *OPTIONAL.values(),
+    }
     assert "--queue" in findings["queue"][1]
 
 
