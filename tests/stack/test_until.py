@@ -18,7 +18,7 @@ OTHER = {"agent-001": 0.1, "agent-002": 0.2, "agent-003": 0.3}
 
 @pytest.fixture(scope="module")
 def timed(tmp_path_factory):
-    with timed_world(tmp_path_factory.mktemp("until"), BEGUN) as world:
+    with timed_world(tmp_path_factory.mktemp("until"), BEGUN, FORECAST_SOURCES="plan,pushed") as world:
         yield world
 
 
@@ -189,6 +189,38 @@ def test_agents_who_have_gone_home_do_not_keep_a_queue_from_returning(timed, the
     record = back(timed, queue, then)
     assert (record["status"], record["projection"]["verdict"]) == ("completed", "blocked")
     assert timed.held(queue)["scores"] == before
+
+
+def test_a_load_that_nobody_knows_any_more_does_not_keep_a_queue_from_returning(timed, then):
+    queue = timed.queue()
+    before = timed.held(queue)["scores"]
+    forecast = f"{timed.api_url}/queues/{queue}/forecast"
+    pushed = timed.http.put(forecast, json={"offered": 1.0, "aht_s": 60.0, "ttl_s": 3600}, timeout=60)
+    assert pushed.status_code == 200, pushed.text
+    boxed(timed, queue, then, projected_load=None, accept_uncertain=True)
+    assert timed.http.delete(forecast, timeout=60).status_code == 204
+    record = back(timed, queue, then)
+    assert (record["status"], record["projection"]) == ("completed", None)
+    assert timed.held(queue)["scores"] == before
+
+
+def test_a_return_that_was_arranged_already_is_that_of_the_run(timed, then):
+    """What the first attempt made, whose answer was lost."""
+    queue, name = timed.queue(), f"twice-{next(DAYS)}"
+    timed.client("scheduler").create_schedule(
+        GroupName="OneTimeGroup",
+        Name=f"return.{name}",
+        ScheduleExpression=f"at({then:%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": timed.ready["state_machine_arn"], "RoleArn": "arn:aws:iam::1:role/x", "Input": "{}"},
+    )
+    timed.client("stepfunctions").start_execution(
+        stateMachineArn=timed.ready["state_machine_arn"],
+        name=name,
+        input=json.dumps(a_plan(queue, until=then.isoformat())),
+    )
+    assert timed.ended(queue, 1)[0]["status"] == "completed"
+    assert timed.http.delete(f"{timed.api_url}/distributions/{name}/return", timeout=60).status_code == 204
 
 
 def test_a_return_that_is_cancelled_does_not_happen(timed, then):

@@ -36,13 +36,13 @@ class Timed(World):
 
 
 @contextmanager
-def timed_world(folder, moment):
+def timed_world(folder, moment, **settings):
     """A `Timed` world that begins at `moment`."""
     clock = folder / "clock"
     clock.write_text(moment.isoformat())
     with (
         GenesysSimulator(contract="score", client_id=CLIENT_ID, client_secret=CLIENT_SECRET) as sim,
-        served_stack(folder, sim.url, "score", SCHEDULE_CLOCK=str(clock)) as ready,
+        served_stack(folder, sim.url, "score", SCHEDULE_CLOCK=str(clock), **settings) as ready,
     ):
         world = Timed(ready, sim)
         world.clock = clock
