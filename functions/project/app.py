@@ -30,6 +30,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if plan.restores is None:
         require_members(plan.weights, queue)
     target = target_of(genesys, plan, queue, documents.find)
+    documents.put(run.distribution_id, "target", target.to_json())
     if queue.skill_id:
         SkillOwners(settings.skills_table).require(queue.skill_id, plan.queue_id)
     statement = genesys.statement(plan, target, queue)

@@ -141,10 +141,11 @@ class Trail:
         return list(self.then if self.then and self.asked > 1 else self.runs), None
 
     def get(self, _distribution_id, name):
-        return {"plan": PLAN, "before": a_queue(a=0.0, b=0.0).to_json(), "after": a_queue(a=0.5, b=0.3).to_json()}[name]
+        return {"plan": PLAN, "target": TARGET.to_json(), "after": a_queue(a=0.5, b=0.3).to_json()}[name]
 
-    def find(self, distribution_id, name):
-        return self.get(distribution_id, "before" if name == "writing" else name)
+    def find(self, _distribution_id, name):
+        assert name == "writing"
+        return {}
 
 
 PLAN = {
@@ -154,6 +155,7 @@ PLAN = {
     "utilization_target": 0.8,
     "strategy_reference": "longest-available-agent",
 }
+TARGET = Target({}, {"a": 0.5, "b": 0.3}, {"overflow_threshold": 0.8})
 EVENTS = [WebhookEvent(delivery_id=f"d-{n}", queue_id="q-1", kind="members") for n in (1, 2)]
 
 
@@ -168,12 +170,7 @@ def look(records, monkeypatch):
     def at(trail, events=EVENTS, locks=(), later=0, **values):
         holders = iter(locks)
         monkeypatch.setattr(watching, "holder_of", lambda *_: next(holders, None))
-        genesys = SimpleNamespace(
-            target=lambda plan, _: Target(
-                {}, dict(plan.member_weights), {"overflow_threshold": plan.overflow_threshold}
-            ),
-            read_queue=lambda _: a_queue(**values),
-        )
+        genesys = SimpleNamespace(read_queue=lambda _: a_queue(**values))
         watch = Watch(trail, "locks", records, lambda *_: genesys)
         return watch.look("q-1", events, NOW + timedelta(seconds=later))
 
@@ -231,15 +228,27 @@ def test_a_run_that_waits_for_the_lock_changes_nothing_yet(look):
     assert look(Trail(a_run("d-2", "initiated", 6), a_run("d-1", "completed", 5)), a=0.9, b=0.3)
 
 
-def test_a_failed_run_after_it_leaves_values_of_ours(look):
-    trail = Trail(a_run("d-2", "member_update_failed", 6), a_run("d-1", "completed", 5))
+def after_a_failed_run(**restore):
+    """A queue's runs, the last of which failed; it was to give `a` 0.9."""
+    failed = a_run("d-2", "member_update_failed", 6) | restore
+    trail = Trail(failed, a_run("d-1", "completed", 5))
+    of_completed = trail.get
     trail.get = lambda distribution_id, name: (
-        a_queue(a=0.5, b=0.3).to_json()
-        if name != "plan"
-        else PLAN | {"member_weights": {"a": 0.9, "b": 0.1} if distribution_id == "d-2" else PLAN["member_weights"]}
+        Target({}, {"a": 0.9}).to_json() if distribution_id == "d-2" else of_completed(distribution_id, name)
     )
+    return trail
+
+
+@pytest.mark.parametrize("restore", [{}, {"restore": None}, {"restore": {"outcome": "partial"}}])
+def test_a_failed_run_after_it_leaves_values_of_ours(look, restore):
+    trail = after_a_failed_run(**restore)
     assert not look(trail, a=0.9, b=0.3)
     assert look(trail, a=0.9, b=0.9)
+
+
+@pytest.mark.parametrize("outcome", ["restored", "not_needed"])
+def test_a_failed_run_that_was_put_back_leaves_nothing_of_ours(look, outcome):
+    assert look(after_a_failed_run(restore={"outcome": outcome}), a=0.9, b=0.3)
 
 
 # ---- later -----------------------------------------------------------------------------------------------------------

@@ -50,8 +50,8 @@ def restoring(distribution_id: str, image: str, said: dict[str, Any], documents:
 
     `said` takes the place of what the plan says of its own run. Raises NotRestorable where there is no such image.
     """
-    plan = documents.find(distribution_id, "plan")
-    if plan is None or documents.find(distribution_id, image) is None:
+    plan, target, then = (documents.find(distribution_id, name) for name in ("plan", "target", image))
+    if plan is None or target is None or then is None:
         raise NotRestorable(f"Distribution {distribution_id} read nothing of its queue, so it has no state {image} it.")
     kept = {name: value for name, value in plan.items() if name not in OF_ONE_RUN}
     return json.dumps(kept | said | {"restores": {"distribution_id": distribution_id, "image": image}})

@@ -24,7 +24,7 @@ def target_of(genesys: Targeting, plan: Plan, queue: Queue, find: Find) -> Targe
     """
     if plan.restores is None:
         return genesys.target(plan, queue)
-    wanted = _held_then(genesys, plan, find)
+    wanted = _held_then(plan, find)
     present = {member.user_id for member in queue.members}
     settings = {name: value for name, value in wanted.settings.items() if _can_be_set(name, value)}
     return replace(
@@ -35,17 +35,15 @@ def target_of(genesys: Targeting, plan: Plan, queue: Queue, find: Find) -> Targe
     )
 
 
-def _held_then(genesys: Targeting, plan: Plan, find: Find) -> Target:
+def _held_then(plan: Plan, find: Find) -> Target:
     assert plan.restores is not None  # noqa: S101  only asked then
     run, which = plan.restores.distribution_id, plan.restores.image
-    documents = [find(run, name) for name in ("plan", "before", which)]
-    if None in documents or documents[1]["queue_id"] != plan.queue_id:
+    target, then = (find(run, name) for name in ("target", which))
+    if target is None or then is None or then["queue_id"] != plan.queue_id:
         message = f"no state {which} distribution {run} is on record for queue {plan.queue_id}"
         raise not_applicable("restores", message, "image_unknown")
-    earlier = Plan.model_validate(documents[0])
-    before, then = map(Queue.from_json, documents[1:])
     # Which members and settings: those that the distribution was to change.
-    return image(then, target_of(genesys, earlier, before, find))
+    return image(Queue.from_json(then), Target.from_json(target))
 
 
 def _of(values: Mapping[str, Any], members: set[str]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from routing_weights.drift import Difference, differences, fingerprint
 from routing_weights.errors import QueueBusy
 from routing_weights.genesys.contracts import Contract
 from routing_weights.plan import Plan
-from routing_weights.putting_back import target_of
 from routing_weights.record import FAILED_WRITING, Record, timestamp
 from routing_weights.run import Run
 from routing_weights.store.audit import AuditTrail
@@ -22,6 +21,8 @@ from routing_weights.webhook import WebhookEvent
 
 logger = Logger(child=True)
 
+PUT_BACK = {"restored", "not_needed"}
+"""What the restoration of a run came to that has left nothing of its own (restoration.Restoration)."""
 LISTED = 50
 """Distributions of a queue that are looked through for the last completed one; the API lists as many on one page."""
 
@@ -74,19 +75,13 @@ class Watch:
         run = Run(distribution_id=last, execution_arn="", started_at=now, queue_id=queue_id)
         plan = Plan.model_validate(documents.get(last, "plan"))
         genesys = self.contract(run, plan)
-        before, after = (Queue.from_json(documents.get(last, name)) for name in ("before", "after"))
-        applied = image(after, target_of(genesys, plan, before, documents.find))
-        ours = [target for one in _later(runs, last) if (target := self._wanted(run, one)) is not None]
+        applied = image(Queue.from_json(documents.get(last, "after")), Target.from_json(documents.get(last, "target")))
+        ours = [
+            Target.from_json(documents.get(one, "target"))
+            for one in _later(runs, last)
+            if documents.find(one, "writing") is not None
+        ]
         return applied, ours, genesys.read_queue(queue_id)
-
-    def _wanted(self, run: Run, distribution_id: str) -> Target | None:
-        """What a run that failed was after; None where it wrote nothing."""
-        find = self.trail.documents.find
-        plan, before, writing = (find(distribution_id, name) for name in ("plan", "before", "writing"))
-        if plan is None or before is None or writing is None:
-            return None
-        wanted = Plan.model_validate(plan)
-        return target_of(self.contract(run, wanted), wanted, Queue.from_json(before), find)
 
 
 def _last_completed(runs: list[Record]) -> str | None:
@@ -96,9 +91,15 @@ def _last_completed(runs: list[Record]) -> str | None:
 
 
 def _later(runs: list[Record], last: str) -> list[str]:
-    """The runs that failed while writing, after the last completed one had ended."""
+    """The runs that failed after the last completed one had ended, and may have left values of theirs."""
     ended = next(run["timestamp"] for run in runs if run["distribution_id"] == last)
-    return [run["distribution_id"] for run in runs if run["status"] in FAILED_WRITING and run["timestamp"] >= ended]
+    return [
+        run["distribution_id"]
+        for run in runs
+        if run["status"] in FAILED_WRITING
+        and run["timestamp"] >= ended
+        and (run.get("restore") or {}).get("outcome") not in PUT_BACK
+    ]
 
 
 def _record(

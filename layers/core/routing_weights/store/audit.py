@@ -27,6 +27,7 @@ _FAILED = "ConditionalCheckFailed"
 SUMMARY = (
     "distribution_id", "queue_id", "status", "timestamp", "started_at", "latency_ms", "balance_accuracy",
     "overflow_threshold", "requested_by", "reason", "door", "errors",
+    "restore",
 )  # fmt: skip
 
 
