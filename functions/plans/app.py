@@ -41,7 +41,7 @@ from routing_weights.errors import (
 )
 from routing_weights.fields import DISTRIBUTION_ID, GenesysId
 from routing_weights.intake import accept, open_distribution, restoring
-from routing_weights.record import CLOSED, REALISED, REALISED_FIELDS, Record, timestamp
+from routing_weights.record import CLOSED, OPENED, REALISED, REALISED_FIELDS, Record, timestamp
 from routing_weights.run import Origin, Run
 from routing_weights.settings import PlansSettings
 from routing_weights.store.audit import AuditTrail
@@ -335,7 +335,7 @@ def get_calibration(
     "/queues/<queue_id>/drift",
     summary="What others have changed in a queue since its last distribution",
     description="Newest first; `from` and `to` are inclusive, and of the reading. An entry is a state of the queue, "
-    "which is recorded once for as long as it lasts. Nothing is repaired.",
+    "which is recorded once for as long as it lasts, with what was done about it.",
     responses=_answers(HTTPStatus.OK, DriftPage),
 )
 def list_drift(
@@ -345,11 +345,16 @@ def list_drift(
     limit: Limit = 20,
     after: After = "",
 ) -> DriftPage:
+    settings = PlansSettings.load()
     begin, end = _range(since, until)
-    records, token = DriftRecords(PlansSettings.load().drift_table).of_queue(
+    records, token = DriftRecords(settings.drift_table).of_queue(
         queue_id, since=begin, until=end, limit=limit, after=after or None
     )
-    return DriftPage(items=[DriftView.model_validate(record) for record in records], next=token)
+    _, trail = _trail(settings)
+    repairs = trail.read([one["repair_id"] for one in records if "repair_id" in one], (OPENED, CLOSED), ("status",))
+    status = {repair["distribution_id"]: repair["status"] for repair in repairs}  # a closing record comes last
+    items = [record | {"repair_status": status.get(record.get("repair_id"))} for record in records]
+    return DriftPage(items=[DriftView.model_validate(item) for item in items], next=token)
 
 
 def _listed(

@@ -8,7 +8,7 @@ from routing_weights.distribution import members_to_write, require_members, tigh
 from routing_weights.genesys.connect import contract
 from routing_weights.plan import Plan
 from routing_weights.planning import Planner
-from routing_weights.putting_back import target_of
+from routing_weights.putting_back import require_known_drift, target_of
 from routing_weights.run import Run
 from routing_weights.settings import ProjectSettings
 from routing_weights.store.documents import Documents
@@ -31,6 +31,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         require_members(plan.weights, queue)
     target = target_of(genesys, plan, queue, documents.find)
     documents.put(run.distribution_id, "target", target.to_json())
+    require_known_drift(plan, target, queue)
     if queue.skill_id:
         SkillOwners(settings.skills_table).require(queue.skill_id, plan.queue_id)
     statement = genesys.statement(plan, target, queue)

@@ -11,7 +11,6 @@ from routing_weights.drift import differences, fingerprint
 from routing_weights.errors import QueueBusy, RequestInvalid
 from routing_weights.store import deliveries
 from routing_weights.store.deliveries import put_off
-from routing_weights.store.drift import DriftRecords
 from routing_weights.watching import Watch
 from routing_weights.webhook import WebhookEvent
 
@@ -58,26 +57,13 @@ def test_a_fingerprint_is_of_the_state_and_of_the_distribution():
 # ---- on record -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def records(aws):
-    aws("dynamodb").create_table(
-        TableName="drift",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "queue_id", "AttributeType": "S"},
-            {"AttributeName": "record", "AttributeType": "S"},
-        ],
-        KeySchema=[
-            {"AttributeName": "queue_id", "KeyType": "HASH"},
-            {"AttributeName": "record", "KeyType": "RANGE"},
-        ],
-    )
-    return DriftRecords("drift")
-
-
 def listed(records, queue="q-1", **query):
     found, token = records.of_queue(queue, **{"since": "0000", "until": "9999", "limit": 20, "after": None} | query)
     return [record["record"] for record in found], token
+
+
+def on_record(records):
+    return records.of_queue("q-1", since="0000", until="9999", limit=9, after=None)[0]
 
 
 def append(records, number, state, seen=None):
@@ -132,16 +118,16 @@ def test_a_token_that_is_none_is_refused(records, token):
 class Trail:
     """Runs as the audit trail lists them, and their documents."""
 
-    def __init__(self, *runs):
+    def __init__(self, *runs, **plan):
         self.runs, self.asked, self.then = list(runs), 0, None
-        self.documents = self
+        self.plan, self.documents = PLAN | plan, self
 
     def of_queue(self, *_, **__):
         self.asked += 1
         return list(self.then if self.then and self.asked > 1 else self.runs), None
 
     def get(self, _distribution_id, name):
-        return {"plan": PLAN, "target": TARGET.to_json(), "after": a_queue(a=0.5, b=0.3).to_json()}[name]
+        return {"plan": self.plan, "target": TARGET.to_json(), "after": a_queue(a=0.5, b=0.3).to_json()}[name]
 
     def find(self, _distribution_id, name):
         assert name == "writing"
@@ -167,11 +153,11 @@ def a_run(distribution_id, status, minute):
 def look(records, monkeypatch):
     """Look at a queue that holds `values`; `locks` are the holders of its lock, one for each time it is asked for."""
 
-    def at(trail, events=EVENTS, locks=(), later=0, **values):
+    def at(trail, events=EVENTS, locks=(), later=0, answer=lambda *_: None, **values):
         holders = iter(locks)
         monkeypatch.setattr(watching, "holder_of", lambda *_: next(holders, None))
         genesys = SimpleNamespace(read_queue=lambda _: a_queue(**values))
-        watch = Watch(trail, "locks", records, lambda *_: genesys)
+        watch = Watch(trail, "locks", records, lambda *_: genesys, answer)
         return watch.look("q-1", events, NOW + timedelta(seconds=later))
 
     return at
@@ -190,6 +176,8 @@ def test_a_foreign_change_is_recorded_with_who_and_when_and_once(look, records):
         "distribution_id": "d-1",
         "changed_by": "someone",
         "changed_at": "then",
+        "edited_at": "2026-07-11T20:00:00.000Z",
+        "on_drift": "record",
         "differences": [{"member": "a", "expected": 0.5, "held": 0.9}],
         "deliveries": ["d-1", "d-2"],
     }
@@ -249,6 +237,41 @@ def test_a_failed_run_after_it_leaves_values_of_ours(look, restore):
 @pytest.mark.parametrize("outcome", ["restored", "not_needed"])
 def test_a_failed_run_that_was_put_back_leaves_nothing_of_ours(look, outcome):
     assert look(after_a_failed_run(restore={"outcome": outcome}), a=0.9, b=0.3)
+
+
+def test_drift_is_answered_for_as_long_as_it_lasts_where_the_plan_wants_more_than_a_record(look):
+    answered = []
+    asked = {"answer": lambda drift, _: answered.append(drift), "a": 0.9, "b": 0.3}
+    look(Trail(a_run("d-1", "completed", 5)), **asked)
+    assert answered == [], "a plan says nothing: record"
+    trail = Trail(a_run("d-2", "completed", 5), on_drift="repair")
+    assert look(trail, **asked)
+    assert not look(trail, later=1, **asked)
+    first, second = answered
+    assert first.record == second.record
+    assert (first.record["distribution_id"], first.record["on_drift"], first.beside_ours) == ("d-2", "repair", False)
+    assert [difference.name for difference in first.found] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("values", "action"), [({"a": 0.9}, None), ({"a": 0.8}, "repair_dropped"), ({}, "repair_dropped")]
+)
+def test_a_repair_that_was_put_off_for_a_state_that_is_gone_is_dropped(look, records, values, action):
+    trail = Trail(a_run("d-1", "completed", 5), on_drift="repair")
+    look(trail, a=0.9, b=0.3)
+    first = on_record(records)[0]
+    again = EVENTS[0].model_copy(update={"deferred": first["record"]})
+    look(trail, [again], later=1, **({"a": 0.5, "b": 0.3} | values))
+    assert on_record(records)[-1].get("action") == action
+    assert on_record(records)[0]["deliveries"] == (["d-1", "d-2"] if values != {"a": 0.8} else [])
+
+
+def test_values_that_a_failed_run_has_left_beside_drift_are_told(look):
+    answered = []
+    trail = after_a_failed_run()
+    trail.plan["on_drift"] = "repair"
+    assert look(trail, answer=lambda drift, _: answered.append(drift), a=0.9, b=0.9)
+    assert [(drift.beside_ours, len(drift.found)) for drift in answered] == [(True, 1)]
 
 
 # ---- later -----------------------------------------------------------------------------------------------------------

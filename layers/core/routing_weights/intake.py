@@ -45,16 +45,20 @@ def accept_input(run: Run, execution_input: Any, trail: AuditTrail, documents: D
     return accept(run.model_copy(update={"origin": origin}), text, trail)
 
 
-def restoring(distribution_id: str, image: str, said: dict[str, Any], documents: Documents) -> str:
+def restoring(
+    distribution_id: str, image: str, said: dict[str, Any], documents: Documents, *, drift: str | None = None
+) -> str:
     """A distribution's plan again, as JSON text, as one that puts back the image before or after it.
 
-    `said` takes the place of what the plan says of its own run. Raises NotRestorable where there is no such image.
+    `said` takes the place of what the plan says of its own run, `drift` is a repair's: see plan.Restores. Raises
+    NotRestorable where there is no such image.
     """
     plan, target, then = (documents.find(distribution_id, name) for name in ("plan", "target", image))
     if plan is None or target is None or then is None:
         raise NotRestorable(f"Distribution {distribution_id} read nothing of its queue, so it has no state {image} it.")
     kept = {name: value for name, value in plan.items() if name not in OF_ONE_RUN}
-    return json.dumps(kept | said | {"restores": {"distribution_id": distribution_id, "image": image}})
+    restores = {"distribution_id": distribution_id, "image": image} | ({"drift": drift} if drift else {})
+    return json.dumps(kept | said | {"restores": restores})
 
 
 def open_distribution(run: Run, plan: Plan, trail: AuditTrail) -> None:

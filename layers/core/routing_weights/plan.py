@@ -46,6 +46,11 @@ class Restores(BaseModel):
 
     distribution_id: Annotated[str, StringConstraints(pattern=DISTRIBUTION_ID, strict=True)]
     image: Literal["before", "after"] = "before"
+    drift: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", strict=True)] | None = Field(
+        default=None,
+        description="A repair says what it was decided on: where something else has been changed by then, nothing is "
+        "written. The system writes this.",
+    )
 
 
 Seconds = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False, strict=True)]
@@ -155,6 +160,11 @@ class Plan(BaseModel):
         default=None,
         description="Put back what the queue held before, or after, a distribution whose plan this is again: the "
         "values of its members and the settings that it set. The API's restore routes write this.",
+    )
+    on_drift: Literal["record", "repair"] = Field(
+        default="record",
+        description="What is done when somebody else changes what this plan has set: record it; or repair it too, "
+        "which puts back what was applied once the change is RepairAfterS old.",
     )
     wait_for_lock_s: Annotated[int, Field(ge=0, le=3600, strict=True)] = Field(
         default=0, description="How long to wait, in seconds, while another distribution is running on the queue."

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from routing_weights.actuation import not_applicable
 from routing_weights.distribution import Queue, Target, image
+from routing_weights.drift import Difference, differences, fingerprint
 from routing_weights.plan import Plan
 
 Find = Callable[[str, str], Any]
@@ -33,6 +34,26 @@ def target_of(genesys: Targeting, plan: Plan, queue: Queue, find: Find) -> Targe
         values=_of(wanted.values, present),
         settings=settings,
     )
+
+
+def can_be_put_back(difference: Difference) -> bool:
+    """Whether `target_of` a plan that puts back has it: not a member who is no longer in the queue."""
+    if difference.what == "setting":
+        return _can_be_set(difference.name, difference.expected)
+    return not difference.missing
+
+
+def require_known_drift(plan: Plan, target: Target, queue: Queue) -> None:
+    """Raise PlanNotApplicable where a repair would overwrite more, or other values, than it was decided on.
+
+    Somebody's edit of the last seconds is among them, and is too young to be overwritten.
+    """
+    if plan.restores is None or plan.restores.drift is None:
+        return
+    found = differences(target, queue)
+    if found and fingerprint(plan.restores.distribution_id, found) != plan.restores.drift:
+        message = "the queue has been changed again since this repair was decided on: the newer change is left alone"
+        raise not_applicable("restores.drift", message, "drift_changed")
 
 
 def _held_then(plan: Plan, find: Find) -> Target:

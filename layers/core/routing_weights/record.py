@@ -126,7 +126,7 @@ def _asked(plan: Plan) -> Record:
     return {
         "queue_id": plan.queue_id,
         "requested_weights": {} if plan.restores else plan.weights,
-        "restores": plan.restores.model_dump() if plan.restores else None,
+        "restores": plan.restores.model_dump(exclude_none=True) if plan.restores else None,
         "submitted_weights": plan.member_weights if plan.weights != plan.member_weights else None,
         "overflow_threshold": plan.overflow_threshold,
         "utilization_target": plan.utilization_target,

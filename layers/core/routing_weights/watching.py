@@ -13,6 +13,7 @@ from routing_weights.errors import QueueBusy
 from routing_weights.genesys.contracts import Contract
 from routing_weights.plan import Plan
 from routing_weights.record import FAILED_WRITING, Record, timestamp
+from routing_weights.repairing import Drift, edited_at
 from routing_weights.run import Run
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.drift import DriftRecords
@@ -33,6 +34,8 @@ class Watch:
     locks_table: str
     records: DriftRecords
     contract: Callable[[Run, Plan], Contract]
+    answer: Callable[[Drift, datetime], None]
+    """What is done about drift, called each time that it is seen."""
 
     def look(self, queue_id: str, events: Sequence[WebhookEvent], now: datetime) -> bool:
         """Read the queue once for all of its `events`; whether there is drift that was not on record before.
@@ -47,19 +50,34 @@ class Watch:
         last = _last_completed(runs)
         if last is None:
             return False
-        applied, ours, held = self._read(queue_id, last, runs, now)
+        plan = Plan.model_validate(self.trail.documents.get(last, "plan"))
+        applied, ours, held = self._read(plan, last, runs, now)
         if self._runs(queue_id) != runs:
             raise _busy(queue_id)
         found = differences(applied, held, ours)
         seen_at_ms = int(now.timestamp() * 1000)
         if not found:
             self.records.settled(queue_id, seen_at_ms)
+            self._drop(queue_id, events)
             return False
-        record = _record(queue_id, last, found, held, events, now)
-        is_new = self.records.append(record, fingerprint(last, found), seen_at_ms)
+        record, state = _record(plan, last, found, held, events, now), fingerprint(last, found)
+        is_new = self.records.append(record, state, seen_at_ms)
         if is_new:
             logger.warning("Drift", queue_id=queue_id, last_distribution=last, differences=len(found))
+        # A state that was seen before may still be waiting for its answer.
+        known = None if plan.on_drift == "record" else self.records.of_state(queue_id, state)
+        if known is not None:
+            beside_ours = found != differences(applied, held)
+            self.answer(Drift(known, plan, found, beside_ours, events), now)
+        self._drop(queue_id, events, known)
         return is_new
+
+    def _drop(self, queue_id: str, events: Sequence[WebhookEvent], known: Record | None = None) -> None:
+        """Close the records whose repair was put off until now, where the queue is no longer in their state."""
+        why = "It was taken back or changed again before its time came, or a distribution came first."
+        for record in {event.deferred for event in events if event.deferred} - {known and known["record"]}:
+            of = {"queue_id": queue_id, "record": record}
+            self.records.note(of, {"action": "repair_dropped", "why": why}, final=True)
 
     def _runs(self, queue_id: str) -> list[Record]:
         """The newest distributions of the queue, when none is at work on it: asked before and after it is read."""
@@ -69,19 +87,17 @@ class Watch:
         # Runs that wait for the lock change nothing yet, so only those that are over are compared.
         return [record for record in records if Status(record["status"]).terminal]
 
-    def _read(self, queue_id: str, last: str, runs: list[Record], now: datetime) -> tuple[Target, list[Target], Queue]:
+    def _read(self, plan: Plan, last: str, runs: list[Record], now: datetime) -> tuple[Target, list[Target], Queue]:
         """What was applied, what later runs of ours tried to apply, and what is held."""
         documents = self.trail.documents
-        run = Run(distribution_id=last, execution_arn="", started_at=now, queue_id=queue_id)
-        plan = Plan.model_validate(documents.get(last, "plan"))
-        genesys = self.contract(run, plan)
+        run = Run(distribution_id=last, execution_arn="", started_at=now, queue_id=plan.queue_id)
         applied = image(Queue.from_json(documents.get(last, "after")), Target.from_json(documents.get(last, "target")))
         ours = [
             Target.from_json(documents.get(one, "target"))
             for one in _later(runs, last)
             if documents.find(one, "writing") is not None
         ]
-        return applied, ours, genesys.read_queue(queue_id)
+        return applied, ours, self.contract(run, plan).read_queue(plan.queue_id)
 
 
 def _last_completed(runs: list[Record]) -> str | None:
@@ -103,7 +119,7 @@ def _later(runs: list[Record], last: str) -> list[str]:
 
 
 def _record(
-    queue_id: str,
+    plan: Plan,
     last: str,
     found: Sequence[Difference],
     held: Queue,
@@ -116,14 +132,16 @@ def _record(
     stamp: dict[str, Any] = held.native.get("raw") or {}
     by_stamp = any(difference.what == "setting" for difference in found)
     return {
-        "queue_id": queue_id,
+        "queue_id": plan.queue_id,
         "record": f"{at}-{events[-1].delivery_id}",
         "at": at,
         "distribution_id": last,
         "changed_by": told.by if told else _text(stamp.get("modifiedBy")) if by_stamp else None,
         "changed_at": told.at if told else _text(stamp.get("dateModified")) if by_stamp else None,
+        "edited_at": timestamp(edited_at(found, held, events, now)),
+        "on_drift": plan.on_drift,
         "differences": [difference.to_json() for difference in found],
-        "deliveries": sorted({event.delivery_id for event in events}),
+        "deliveries": sorted({event.delivery_id for event in events if not event.deferred}),
     }
 
 
