@@ -23,6 +23,7 @@ from local.stack.lambdas import CREDENTIALS
 from local.stack.template import (
     ACCOUNT,
     BUCKET,
+    BUS,
     QUEUE,
     SCHEDULE_GROUP,
     SECRET,
@@ -69,6 +70,13 @@ class Aws:
             CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"], region_name=region
         )
         self._rules: list[events.Rule] = []
+        self._creators: dict[str, Callable[[Resource], None]] = {
+            BUCKET: self._create_bucket,
+            BUS: lambda bus: self.client("events").create_event_bus(Name=bus.name),
+            QUEUE: self._create_queue,
+            SCHEDULE_GROUP: lambda group: self.client("scheduler").create_schedule_group(Name=group.name),
+            TABLE: self._create_table,
+        }
         self._closing = threading.Event()
         self._tellers = ThreadPoolExecutor(2, "events")
         self._ticker = Ticker(moto_seam.schedules, self._start, clock)
@@ -100,21 +108,15 @@ class Aws:
         # A queue comes after the one that takes its dead letters.
         for resource in sorted(template.resources, key=lambda item: "RedrivePolicy" in item.properties):
             name = resource.name
-            if resource.type == TABLE:
-                self._create_table(resource)
-            elif resource.type == BUCKET:
-                self._create_bucket(resource)
-            elif resource.type == QUEUE:
-                self._create_queue(resource)
+            if resource.type == STATE_MACHINE:
+                self._create_state_machine(resource, definition(resource, path), role)
             elif resource.type == SECRET:
                 value = secrets.get(resource.logical_id, resource.properties.get("SecretString"))
                 self.client("secretsmanager").create_secret(
                     Name=name, **({} if value is None else {"SecretString": value})
                 )
-            elif resource.type == SCHEDULE_GROUP:
-                self.client("scheduler").create_schedule_group(Name=name)
-            elif resource.type == STATE_MACHINE:
-                self._create_state_machine(resource, definition(resource, path), role)
+            else:
+                self._creators[resource.type](resource)
             self.ids[re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", resource.logical_id).lower()] = name
         if any(resource.type == SCHEDULE_GROUP for resource in template.resources):
             self._ticker.begin()
@@ -165,6 +167,8 @@ class Aws:
     def _create_table(self, table: Resource) -> None:
         client, properties = self.client("dynamodb"), table.properties
         known = {key: properties[key] for key in _TABLE_PROPERTIES if key in properties}
+        if stream := properties.get("StreamSpecification"):
+            known["StreamSpecification"] = {"StreamEnabled": True, **stream}
         client.create_table(TableName=table.name, **known)
         if ttl := properties.get("TimeToLiveSpecification"):
             client.update_time_to_live(TableName=table.name, TimeToLiveSpecification=ttl)

@@ -21,6 +21,7 @@ from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core.config import default_user_config
 from moto.core.exceptions import JsonRESTError
+from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
 from moto.scheduler.models import scheduler_backends
@@ -107,6 +108,22 @@ def schedules() -> list[dict[str, Any]]:
     return [schedule.to_dict() for group in groups for schedule in list(group.schedules.values())]
 
 
+def stream_of(table: str, start: int, most: int) -> list[dict[str, Any]]:
+    """At most `most` records of a table's stream, from the number `start` on, as a function gets them.
+
+    Read between writes: a transaction that is undone leaves none.
+    """
+    backends = [backend for by_region in dynamodb_backends.values() for backend in list(by_region.values())]
+    with _writing:
+        (shard,) = (backend.tables[table].stream_shard for backend in backends if table in backend.tables)
+        records = [copy.deepcopy(item.record) for item in shard.items[start : start + most]]
+    for record in records:
+        record["dynamodb"]["ApproximateCreationDateTime"] = record["dynamodb"][
+            "ApproximateCreationDateTime"
+        ].timestamp()
+    return records
+
+
 _originals: dict[tuple[Any, str], Any] = {}
 
 
@@ -160,6 +177,9 @@ def _snapshot(table: Any, _memo: Any) -> Any:
     """
     same = copy.copy(table)
     same.items = type(table.items)(table.items.default_factory, {k: copy.copy(v) for k, v in table.items.items()})
+    if table.stream_shard is not None:
+        same.stream_shard = copy.copy(table.stream_shard)
+        same.stream_shard.items = list(table.stream_shard.items)
     return same
 
 

@@ -1,4 +1,4 @@
-"""Lambda's event source mapping of SQS: a thread per mapping of the template, which moto has none of.
+"""Lambda's event source mappings, of SQS and of a table's stream: a thread for each of the template; moto has none.
 
 Delays, visibility, receive counts and dead letters are moto's own, by the template's attributes of the queue.
 """
@@ -11,29 +11,36 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from moto.events.models import EventPattern
 
-from local.stack.template import ACCOUNT
+from local.stack import moto_seam
+from local.stack.template import ACCOUNT, EventSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.stack.lambdas import Outcome
-    from local.stack.template import EventSource
+    from local.stack.template import StreamSource
 
 _IDLE_S = 0.25  # moto's own long poll turns in a loop of 10 ms
+_LONGEST_S = 8.0  # between attempts at a record of a stream
 _JOIN_S = 5.0
 
 
-class Poller:
-    """Gives a function the messages of a queue, one batch at a time."""
+def poller_of(
+    source: EventSource | StreamSource, sqs: Any, region: str, invoke: Callable[[str, bytes], Outcome]
+) -> Poller | StreamPoller:
+    return (
+        Poller(sqs, source, region, invoke) if isinstance(source, EventSource) else StreamPoller(source, invoke, region)
+    )
 
-    def __init__(self, sqs: Any, source: EventSource, region: str, invoke: Callable[[str, bytes], Outcome]) -> None:
-        self._sqs = sqs
-        self._source = source
-        self._region = region
-        self._invoke = invoke
+
+class _Polling:
+    """A thread that turns until it is closed."""
+
+    def __init__(self, function: str) -> None:
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._poll, name=f"poll {source.function}", daemon=True)
+        self._thread = threading.Thread(target=self._poll, name=f"poll for {function}", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -45,40 +52,88 @@ class Poller:
 
     def _poll(self) -> None:
         while not self._closing.is_set():
-            messages: list[dict[str, Any]] = []
-            with suppress(ClientError, BotoCoreError):
-                messages = self._sqs.receive_message(
-                    QueueUrl=self._source.queue,
-                    MaxNumberOfMessages=min(self._source.batch_size, 10),
-                    MessageSystemAttributeNames=["All"],
-                ).get("Messages", [])
-            if messages:
-                with suppress(ClientError, BotoCoreError):
-                    self._hand_over(messages)
-            else:
-                self._closing.wait(_IDLE_S)
+            self._closing.wait(self._turn())
+
+    def _turn(self) -> float:
+        """Give the function what there is; how long to wait then, in seconds."""
+        raise NotImplementedError
+
+
+class StreamPoller(_Polling):
+    """Gives a function the records of a table's stream in their order: what fails comes again, before all after it.
+
+    For as long as the stack runs: AWS gives up at the age that the template names, and tells its dead letters.
+    """
+
+    def __init__(self, source: StreamSource, invoke: Callable[[str, bytes], Outcome], region: str) -> None:
+        super().__init__(source.function)
+        self._source = source
+        self._invoke = invoke
+        self._region = region
+        self._patterns = [EventPattern.load(text) for text in source.patterns]
+        self._next = 0
+        self._failed = 0
+
+    def _turn(self) -> float:
+        records = moto_seam.stream_of(self._source.table, self._next, self._source.batch_size)
+        if not records:
+            return _IDLE_S
+        wanted = [record for record in records if self._fits(record)]
+        failed = self._failed_first(wanted) if wanted else None
+        if failed is None:
+            self._next, self._failed = self._next + len(records), 0
+            return 0
+        self._next += records.index(failed)
+        self._failed += 1
+        return min(_IDLE_S * 2.0 ** min(self._failed, 8), _LONGEST_S)
+
+    def _fits(self, record: dict[str, Any]) -> bool:
+        return not self._patterns or any(pattern.matches_event(record) for pattern in self._patterns)
+
+    def _failed_first(self, wanted: list[dict[str, Any]]) -> dict[str, Any] | None:
+        by_number = {record["dynamodb"]["SequenceNumber"]: record for record in wanted}
+        records = [{**record, "awsRegion": self._region} for record in wanted]
+        outcome = self._invoke(self._source.function, json.dumps({"Records": records}).encode())
+        failures = _failures(outcome, set(by_number))
+        return by_number[min(failures, key=int)] if failures else None
+
+
+class Poller(_Polling):
+    """Gives a function the messages of a queue, one batch at a time."""
+
+    def __init__(self, sqs: Any, source: EventSource, region: str, invoke: Callable[[str, bytes], Outcome]) -> None:
+        super().__init__(source.function)
+        self._sqs = sqs
+        self._source = source
+        self._region = region
+        self._invoke = invoke
+
+    def _turn(self) -> float:
+        messages: list[dict[str, Any]] = []
+        with suppress(ClientError, BotoCoreError):
+            messages = self._sqs.receive_message(
+                QueueUrl=self._source.queue,
+                MaxNumberOfMessages=min(self._source.batch_size, 10),
+                MessageSystemAttributeNames=["All"],
+            ).get("Messages", [])
+        if not messages:
+            return _IDLE_S
+        with suppress(ClientError, BotoCoreError):
+            self._hand_over(messages)
+        return 0
 
     def _hand_over(self, messages: list[dict[str, Any]]) -> None:
         records = [self._record(message) for message in messages]
         outcome = self._invoke(self._source.function, json.dumps({"Records": records}).encode())
-        kept = self._failures(outcome, {message["MessageId"] for message in messages})
+        kept = self._kept(outcome, {message["MessageId"] for message in messages})
         done = [message for message in messages if message["MessageId"] not in kept]
         if done:
             entries = [{"Id": str(n), "ReceiptHandle": item["ReceiptHandle"]} for n, item in enumerate(done)]
             self._sqs.delete_message_batch(QueueUrl=self._source.queue, Entries=entries)
 
-    def _failures(self, outcome: Outcome, sent: set[str]) -> set[str]:
-        """The messages that stay in the queue; as on AWS all of them where the answer cannot be understood."""
-        if outcome.failed:
-            return sent
-        if not self._source.reports_failures:
-            return set()
-        try:
-            answer = json.loads(outcome.payload) or {}
-            failures = {item["itemIdentifier"] for item in answer.get("batchItemFailures") or []}
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return sent
-        return sent if failures - sent else failures
+    def _kept(self, outcome: Outcome, sent: set[str]) -> set[str]:
+        """The messages that stay in the queue."""
+        return _failures(outcome, sent) if outcome.failed or self._source.reports_failures else set()
 
     def _record(self, message: dict[str, Any]) -> dict[str, Any]:
         name = self._source.queue.rpartition("/")[2]
@@ -93,3 +148,15 @@ class Poller:
             "eventSourceARN": f"arn:aws:sqs:{self._region}:{ACCOUNT}:{name}",
             "awsRegion": self._region,
         }
+
+
+def _failures(outcome: Outcome, sent: set[str]) -> set[str]:
+    """What the function reports as failed; as on AWS everything where its answer cannot be understood."""
+    if outcome.failed:
+        return sent
+    try:
+        answer = json.loads(outcome.payload) or {}
+        failures = {item["itemIdentifier"] for item in answer.get("batchItemFailures") or []}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return sent
+    return sent if failures - sent else failures

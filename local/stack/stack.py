@@ -116,7 +116,7 @@ class Stack:
         self._progress(f"reading {self.path.name}")
         from local.stack import gateway  # noqa: PLC0415  SAM CLI and moto take 2 s to import: a busy port is told before
         from local.stack.aws import Aws  # noqa: PLC0415
-        from local.stack.polling import Poller  # noqa: PLC0415
+        from local.stack.polling import poller_of  # noqa: PLC0415
 
         template = templates.load(self.path, self.environment, self.region)
         for item in template.left_out:
@@ -131,8 +131,8 @@ class Stack:
             self._undo.callback(self._aws.close)
             self._aws.create(template, self.path, self._secrets(template))
             warm.result()
-        pollers = [Poller(self._aws.client("sqs"), one, self.region, self._lambdas.invoke) for one in template.mappings]
-        for poller in pollers:
+        for mapping in template.mappings:
+            poller = poller_of(mapping, self._aws.client("sqs"), self.region, self._lambdas.invoke)
             self._undo.callback(poller.close)
             poller.start()
         gateway.serve(template.api, api, self._lambdas.invoke)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = "123456789012"
 BUCKET = "AWS::S3::Bucket"
+BUS = "AWS::Events::EventBus"
 FUNCTION = "AWS::Serverless::Function"
 MAPPING = "AWS::Lambda::EventSourceMapping"
 QUEUE = "AWS::SQS::Queue"
@@ -37,7 +38,7 @@ TABLE = "AWS::DynamoDB::Table"
 
 CUSTOM = "Custom::"
 
-_CREATED = {BUCKET, QUEUE, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
+_CREATED = {BUCKET, BUS, QUEUE, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
 # Nothing on this machine depends on these. Any other type is reported as left out.
 _WITHOUT_EFFECT = {
     "AWS::CloudWatch::Alarm",
@@ -86,10 +87,20 @@ class EventSource:
 
 
 @dataclass(frozen=True)
+class StreamSource:
+    """A table whose stream a function is given: the records that one of `patterns` fits, or all where there is none."""
+
+    table: str
+    function: str
+    batch_size: int
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Template:
     functions: tuple[Function, ...]
     resources: tuple[Resource, ...]
-    mappings: tuple[EventSource, ...]
+    mappings: tuple[EventSource | StreamSource, ...]
     custom: tuple[Resource, ...]
     left_out: tuple[str, ...]
     parameters: dict[str, str]
@@ -195,14 +206,15 @@ def named_by(arn: str) -> str:
     return arn.partition(":function:")[2]
 
 
-def _event_source(mapping: Resource) -> EventSource:
+def _event_source(mapping: Resource) -> EventSource | StreamSource:
     properties = mapping.properties
-    return EventSource(
-        queue=named_by(properties["EventSourceArn"]),
-        function=named_by(properties["FunctionName"]).partition(":")[0],
-        batch_size=int(properties.get("BatchSize", 10)),
-        reports_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", []),
-    )
+    source, function = properties["EventSourceArn"], named_by(properties["FunctionName"]).partition(":")[0]
+    batch_size = int(properties.get("BatchSize", 10))
+    if isinstance(source, dict):  # SAM CLI resolves no `!GetAtt X.StreamArn`
+        filters = properties.get("FilterCriteria", {}).get("Filters", [])
+        return StreamSource(source["Fn::GetAtt"][0], function, batch_size, tuple(one["Pattern"] for one in filters))
+    reports = "ReportBatchItemFailures" in properties.get("FunctionResponseTypes", [])
+    return EventSource(named_by(source), function, batch_size, reports)
 
 
 def _function(item: Any, folder: Path, reserved: int | None, region: str) -> Function:

@@ -1,6 +1,7 @@
 """What is deployed: least privilege, names, logs, data that survives, and settings that fit their functions."""
 
 import ast
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -11,6 +12,7 @@ from samcli.yamlhelper import yaml_parse
 from routing_weights import settings
 from routing_weights.genesys.connect import MAX_RUN_S
 from routing_weights.genesys.regions import DOMAINS
+from routing_weights.record import CLOSED
 from routing_weights.store.deliveries import FIRST_PAUSE_S, LONGEST_PAUSE_S, QUIET_S
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -114,6 +116,16 @@ ALLOWED = {
         "s3:GetObject": {OF_RUNS},
         "s3:PutObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
+    },
+    "OutcomesFunction": {
+        **{
+            f"dynamodb:{action}": {"AuditTable/stream/*"}
+            for action in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
+        },
+        "dynamodb:Query": {"AuditTable"},
+        "s3:GetObject": {OF_RUNS},
+        "events:PutEvents": {"OutgoingBus"},
+        "sqs:SendMessage": {"OutcomeDeadLetters"},
     },
     "RecoverFunction": {
         "dynamodb:Query": {"AuditTable"},
@@ -267,7 +279,7 @@ def test_nothing_has_a_name_that_two_stacks_could_fight_over():
     # The name of an inline policy is its role's own.
     assert named.pop(("RecoverFunctionPolicy", "PolicyName")) == "executions"
     groups = {(f"{name}LogGroup", "LogGroupName") for name in ("Distribute", "RecoverStateMachine")}
-    assert named.keys() == groups
+    assert named.keys() == groups | {("OutgoingBus", "Name")}
     assert all("${AWS::StackName}" in value["Fn::Sub"] for value in named.values())
 
 
@@ -520,7 +532,7 @@ def test_every_way_to_fail_has_an_alarm():
     # What is aborted or times out is recovered: the alarms are for what that cannot mend.
     assert watched == {
         *("ExecutionsFailed", "RestorePartial", "RestoreFailed", "Errors"),
-        "ApproximateNumberOfMessagesVisible",
+        *("ApproximateNumberOfMessagesVisible", "IteratorAge"),
     }
     assert "ScheduleDeadLetters" in set(names_in(RESOURCES["ScheduleDeadLettersAlarm"]))
     assert "SweepFunction" in str(RESOURCES["SweepFailsAlarm"]["Properties"]["Dimensions"])
@@ -596,14 +608,37 @@ def test_what_waits_in_a_queue_is_encrypted(name):
 
 
 def test_a_batch_fails_in_part_and_a_burst_leaves_genesys_to_distributions():
-    (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
-    assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert mapping["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 2}
+    mappings = of_type("AWS::Lambda::EventSourceMapping")
+    assert {str(one["Properties"]["FunctionResponseTypes"]) for one in mappings.values()} == {
+        "['ReportBatchItemFailures']"
+    }
+    assert mappings["WebhookQueueMapping"]["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
 def test_a_delivery_is_forgotten_by_the_attribute_that_the_store_writes():
     ttl = RESOURCES["DeliveriesTable"]["Properties"]["TimeToLiveSpecification"]
     assert ttl == {"AttributeName": "expires_at", "Enabled": True}
+
+
+# ---- outcomes --------------------------------------------------------------------------------------------------------
+
+
+def test_every_closing_record_of_the_audit_table_is_told_and_nothing_else():
+    assert RESOURCES["AuditTable"]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+    mapping = RESOURCES["OutcomesMapping"]["Properties"]
+    assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["AuditTable", "StreamArn"]}
+    assert mapping["StartingPosition"] == "TRIM_HORIZON", "a stream that is new holds what is to be told"
+    (only,) = mapping["FilterCriteria"]["Filters"]
+    assert json.loads(only["Pattern"]) == {"eventName": ["INSERT"], "dynamodb": {"Keys": {"record": {"S": [CLOSED]}}}}
+
+
+def test_an_outcome_that_is_given_up_is_given_up_before_the_stream_forgets_it_and_ends_where_an_alarm_looks():
+    mapping = RESOURCES["OutcomesMapping"]["Properties"]
+    assert mapping["MaximumRecordAgeInSeconds"] < 86_400
+    assert "MaximumRetryAttempts" not in mapping, "an outage may last for as long"
+    assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["OutcomeDeadLetters", "Arn"]}
+    dimensions = RESOURCES["OutcomeDeadLettersAlarm"]["Properties"]["Dimensions"]
+    assert dimensions == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["OutcomeDeadLetters", "QueueName"]}}]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ DOMAIN = [
     "drift",
     "errors",
     "fields",
+    "outcome_event",
     "plan",
     "projection",
     "record",
@@ -39,7 +40,7 @@ DOMAIN = [
 CLOUD = {"boto3", "botocore", "requests", "aws_lambda_powertools"}
 
 CEILINGS = {
-    **dict.fromkeys(["audit", "recover", "sweep", "validate", "webhook"], 290),
+    **dict.fromkeys(["audit", "outcomes", "recover", "sweep", "validate", "webhook"], 290),
     "plans": 430,
     "schedules": 440,
     **dict.fromkeys(["calibrate", "drift", "patch", "project", "restore", "suggest", "token", "verify"], 480),
@@ -172,7 +173,9 @@ def test_no_function_imports_boto3_at_import(loaded, function):
     assert "botocore.client" not in loaded[function]
 
 
-@pytest.mark.parametrize("function", ["validate", "audit", "plans", "recover", "schedules", "sweep", "webhook"])
+@pytest.mark.parametrize(
+    "function", ["validate", "audit", "outcomes", "plans", "recover", "schedules", "sweep", "webhook"]
+)
 def test_a_function_that_does_not_talk_to_genesys_imports_no_http_client(loaded, function):
     assert "requests" not in loaded[function]
 

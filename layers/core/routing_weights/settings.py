@@ -159,6 +159,11 @@ class AuditSettings(Audited):
     locks_table: str
 
 
+class OutcomesSettings(Audited):
+    outgoing_bus: str
+    outcome_dead_letters: str
+
+
 class RecoverSettings(Audited):
     locks_table: str
 

@@ -74,6 +74,10 @@ class AuditTrail:
             )
         return {record["record"]: self._whole(record) for record in map(_from_item, answer["Items"])}
 
+    def record_in(self, image: dict[str, Any]) -> Record:
+        """The whole record in an image of its item, as the table's stream has it."""
+        return self._whole(_from_item(image))
+
     def of_queue(
         self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
     ) -> tuple[list[Record], str | None]:

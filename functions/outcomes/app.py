@@ -1,0 +1,58 @@
+"""Outcomes: puts an event on the bus for every closing record, which the stream of the audit table tells of."""
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from routing_weights.errors import DistributionNotFound, StoreUnavailable
+from routing_weights.outcome_event import DETAIL_TYPE, OutcomeEvent, outcome_of
+from routing_weights.record import CLOSED, Record
+from routing_weights.settings import OutcomesSettings
+from routing_weights.store.audit import AuditTrail
+from routing_weights.store.documents import Documents
+from routing_weights.store.outgoing import Bus, set_aside
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    """A batch of the stream; or `{"distribution_ids": [...]}`, by hand, to put the events of those once more."""
+    settings = OutcomesSettings.load()
+    trail, bus = AuditTrail(settings.audit_table, Documents(settings.documents_bucket)), Bus(settings.outgoing_bus)
+    if "distribution_ids" in event:
+        return {"put": [_again(distribution_id, trail, bus) for distribution_id in event["distribution_ids"]]}
+    for item in event["Records"]:
+        told = item["dynamodb"]
+        distribution_id = told["Keys"]["distribution_id"]["S"]
+        try:
+            _tell(trail.record_in(told["NewImage"]), bus, settings.outcome_dead_letters)
+        except StoreUnavailable as error:
+            # It and all after it come again, in their order, until the mapping's patience in template.yaml is over.
+            logger.warning("The outcome is told later", distribution_id=distribution_id, reason=error.message)
+            return {"batchItemFailures": [{"itemIdentifier": told["SequenceNumber"]}]}
+    return {"batchItemFailures": []}
+
+
+def _tell(record: Record, bus: Bus, dead_letters: str) -> None:
+    try:
+        outcome = outcome_of(record)
+    except Exception as defect:  # ours, in one record: it must not keep back the outcomes after it
+        logger.exception("The outcome cannot be told", distribution_id=record["distribution_id"])
+        set_aside(dead_letters, {"distribution_id": record["distribution_id"], "reason": type(defect).__name__})
+    else:
+        _put(outcome, bus)
+
+
+def _again(distribution_id: str, trail: AuditTrail, bus: Bus) -> str:
+    record = trail.find(distribution_id).get(CLOSED)
+    if record is None:
+        raise DistributionNotFound(f"Distribution {distribution_id} has no closing record, so there is no outcome.")
+    return _put(outcome_of(record), bus)
+
+
+def _put(outcome: OutcomeEvent, bus: Bus) -> str:
+    """The event's id."""
+    bus.put(DETAIL_TYPE, outcome)
+    logger.info("The outcome is told", distribution_id=outcome.distribution_id, status=outcome.status.value)
+    return outcome.id

@@ -1,0 +1,20 @@
+"""Prints the JSON schema of an outcome: `python -m local.checks.outcome_schema > docs/outcome-event.schema.json`."""
+
+import json
+import sys
+from pathlib import Path
+
+
+def schema() -> str:
+    sys.path.insert(0, str(Path(__file__).parents[2] / "layers" / "core"))
+    from routing_weights.outcome_event import OutcomeEvent  # noqa: PLC0415 - only now on the path
+
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **OutcomeEvent.model_json_schema()}
+    # A reader has to ignore fields that it does not know: the schema may not refuse them either.
+    for part in (document, *document["$defs"].values()):
+        part.pop("additionalProperties", None)
+    return json.dumps(document, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema())

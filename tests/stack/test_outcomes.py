@@ -1,0 +1,109 @@
+"""The outcome of every distribution is an event on the bus, whatever fails on the way there."""
+
+import json
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.asl.runner import a_plan, until
+
+
+class Listener:
+    """A queue that a rule of the bus fills, as a WFM system would have one."""
+
+    def __init__(self, world):
+        self.world, self.heard = world, []
+        self.url = world.client("sqs").create_queue(QueueName="outcomes-of-test")["QueueUrl"]
+        self.listen()
+
+    def listen(self):
+        arn = f"arn:aws:sqs:{self.world.ready['region']}:123456789012:outcomes-of-test"
+        rule = {"Rule": "outcomes-of-test", "EventBusName": self.world.ready["outgoing_bus"]}
+        events = self.world.client("events")
+        events.put_rule(
+            Name=rule["Rule"],
+            EventBusName=rule["EventBusName"],
+            EventPattern='{"source": ["routing-weights"], "detail-type": ["Distribution Outcome"]}',
+        )
+        events.put_targets(**rule, Targets=[{"Id": "queue", "Arn": arn}])
+
+    def of(self, distribution_id):
+        """All that was heard of a distribution so far."""
+        sqs = self.world.client("sqs")
+        while messages := sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in messages:
+                self.heard.append(json.loads(message["Body"])["detail"])
+                sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        return [outcome for outcome in self.heard if outcome["distribution_id"] == distribution_id]
+
+    def once(self, distribution_id):
+        """The one outcome of a distribution; a later one that is heard of shows that no second one was in between."""
+        until(lambda: self.of(distribution_id))
+        after = self.world.run(None).wait().distribution_id  # refused by the state machine: the quickest there is
+        until(lambda: self.of(after))
+        (outcome,) = self.of(distribution_id)
+        return outcome
+
+    @contextmanager
+    def without_bus(self):
+        events, name = self.world.client("events"), self.world.ready["outgoing_bus"]
+        events.delete_event_bus(Name=name)
+        try:
+            yield
+        finally:
+            events.create_event_bus(Name=name)
+            self.listen()
+
+
+@pytest.fixture(scope="module")
+def listener(world):
+    return Listener(world)
+
+
+def test_a_completed_distribution_is_told_once_and_as_its_record_has_it(world, listener):
+    run = world.run(a_plan(world.queue(), reason="evening shift")).start("api").ends("completed")
+    outcome = listener.once(run.distribution_id)
+    assert outcome["id"] == f"{run.distribution_id}:completed"
+    assert (outcome["queue_id"], outcome["door"], outcome["reason"]) == (run.queue_id, "api", "evening shift")
+    assert (outcome["members"], outcome["changes"]) == (3, {"settings": 1, "members": 3})
+    assert (outcome["balance_accuracy"], outcome["errors"], outcome["restore"]) == (100.0, [], None)
+    assert outcome["ended_at"] == run.record["timestamp"]
+    whole = world.get(outcome["record"])
+    assert (whole.status_code, whole.json()["status"]) == (200, "completed")
+
+
+def test_a_failed_one_is_told_with_what_came_of_putting_it_back(world, listener):
+    run = world.run(a_plan(world.queue())).with_fault("status", "PATCH", "/members/agent-002", status=403)
+    run.ends("member_update_failed")
+    outcome = listener.once(run.distribution_id)
+    assert (outcome["status"], outcome["restore"]["outcome"]) == ("member_update_failed", "restored")
+    assert [error["type"] for error in outcome["errors"]] == ["Forbidden"]
+
+
+def test_a_plan_that_the_api_refuses_is_told(world, listener):
+    refused = world.post({"queue_id": "queue-001", "member_weights": {"agent-001": 2}})
+    assert refused.status_code == 422
+    outcome = listener.once(refused.json()["distribution_id"])
+    assert (outcome["status"], outcome["queue_id"]) == ("validation_failed", "queue-001")
+    assert outcome["error_count"] == len(refused.json()["errors"])
+
+
+def test_a_plan_of_five_thousand_members_is_told_as_a_summary(world, listener):
+    members = {f"agent-{n:04}": 0.0002 for n in range(1, 5001)}
+    run = world.run(a_plan(world.queue(agents=1), members, dry_run=True)).start("api")
+    run.ends("validation_failed")  # of the queue's one agent and 4,999 others
+    outcome = listener.once(run.distribution_id)
+    assert (outcome["status"], outcome["members"], len(outcome["errors"])) == ("validation_failed", 5000, 5)
+    assert outcome["error_count"] > 5
+
+
+def test_a_bus_that_does_not_answer_changes_no_outcome_and_is_told_later_in_order(world, listener):
+    log = Path(world.ready["logs"])
+    with listener.without_bus():
+        runs = [world.run(a_plan(world.queue())).ends("completed") for _ in range(2)]
+        until(lambda: "Could not put an event on the bus: ResourceNotFoundException" in log.read_text(errors="replace"))
+    assert [listener.once(run.distribution_id)["status"] for run in runs] == ["completed"] * 2
+    assert [outcome["distribution_id"] for outcome in listener.heard if outcome["status"] == "completed"][-2:] == [
+        run.distribution_id for run in runs
+    ]
