@@ -1,4 +1,4 @@
-"""Drift: works off the queue of events. Each leads to a look at its queue; drift is recorded, or repaired too."""
+"""Drift: works off the queue of events. Each leads to a look at its queue; drift is recorded, told, or repaired."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from routing_weights.store.deliveries import look_again, put_off, told_by
 from routing_weights.store.documents import Documents
 from routing_weights.store.drift import DriftRecords
 from routing_weights.store.executions import Executions
+from routing_weights.store.outgoing import Bus
 from routing_weights.watching import Watch
 from routing_weights.webhook import WebhookEvent
 
@@ -34,6 +35,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         settings.max_repairs_per_hour,
         settings.repair_after_s,
         lambda event, after_s: look_again(settings.webhook_queue, event, after_s),
+        Bus(settings.outgoing_bus),
     )
     watch = Watch(
         AuditTrail(settings.audit_table, documents),

@@ -17,6 +17,7 @@ EVENTS = {
     "plan.json": "completed",
     "plan-dry-run.json": "dry_run",
     "plan-normalize.json": "completed",
+    "plan-on-drift.json": "completed",
     "plan-refused.json": "validation_failed",
     "plan-saturated.json": "saturation_blocked",
 }

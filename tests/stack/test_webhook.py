@@ -355,6 +355,25 @@ def test_a_fresh_edit_is_not_overwritten_before_its_time_and_a_newer_one_has_its
     assert distributions(world, queue) == [item["repair_id"], first]
 
 
+def test_a_repair_that_genesys_keeps_waiting_overwrites_no_edit_of_that_time(world, guarded):
+    queue, _ = guarded()
+    for agent in ("agent-001", "agent-002"):
+        world.sim.edit_member(queue, agent, score=0.1)
+    slow = {"action": "status", "status": 429, "headers": {"Retry-After": "4"}}
+    world.sim.add_faults({"method": "PATCH", "path": f"/{queue}/members/", "skip": 1, **slow})
+    since = time.monotonic()
+    for number in range(2):
+        assert call(world, old_event(queue, number=number)).status_code == 202
+    until(lambda: any(write["status"] == 429 for write in writes_to(world, queue, since)))
+    one, another = (write["path"].rpartition("/")[2] for write in writes_to(world, queue, since))
+    world.sim.edit_member(queue, another, score=0.15)
+    item = answered(world, queue, "repair_started")
+    assert item["repair_status"] == "member_update_failed"
+    (error,) = world.distribution(item["repair_id"])["errors"]
+    assert (error["type"], error["fields"]) == ("QueueChanged", [another])
+    assert (world.held(queue)["scores"][one], world.held(queue)["scores"][another]) == (0.1, 0.15)
+
+
 def test_an_edit_that_is_taken_back_or_said_in_a_plan_is_not_repaired(world, guarded):
     taken_back, planned = guarded()[0], guarded()[0]
     for queue in (taken_back, planned):
@@ -417,6 +436,57 @@ def test_a_repair_that_the_projection_blocks_says_so_where_the_drift_is(world, g
     assert answered(world, queue, "repair_started")["repair_status"] == "saturation_blocked"
     worked_off(world)
     assert world.held(queue)["scores"]["agent-002"] == 0.9
+
+
+@pytest.fixture(scope="module")
+def told(world):
+    """What the bus has told of a queue's drift so far."""
+    name, arn = "drift-of-test", f"arn:aws:sqs:{world.ready['region']}:123456789012:drift-of-test"
+    url = world.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+    rule = {"Rule": name, "EventBusName": world.ready["outgoing_bus"]}
+    pattern = json.dumps({"source": ["routing-weights"], "detail-type": ["Drift Found"]})
+    world.client("events").put_rule(Name=name, EventBusName=rule["EventBusName"], EventPattern=pattern)
+    world.client("events").put_targets(**rule, Targets=[{"Id": "queue", "Arn": arn}])
+    heard = []
+
+    def of(queue):
+        while got := world.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in got:
+                heard.append(json.loads(message["Body"])["detail"])
+                world.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return [event for event in heard if event["queue_id"] == queue]
+
+    yield of
+    world.client("events").remove_targets(**rule, Ids=["queue"])
+    world.client("events").delete_rule(Name=name, EventBusName=rule["EventBusName"])
+
+
+def test_who_says_notify_is_told_on_the_bus_and_nothing_is_written(world, told):
+    queue = world.queue()
+    world.run(a_plan(queue, on_drift="notify")).start("api").ends("completed")
+    world.sim.edit_member(queue, "agent-002", score=0.9)
+    since = time.monotonic()
+    for number in range(3):
+        assert call(world, member_event(queue, number=number)).status_code == 202
+    item = answered(world, queue, "notified")
+    (event,) = until(lambda: told(queue))
+    assert event["differences"] == [{"member": "agent-002", "expected": 0.3, "held": 0.9}]
+    assert (event["distribution_id"], event["version"]) == (item["distribution_id"], "1")
+    at = event["at"]
+    assert event["record"] == f"/queues/{queue}/drift?from={at}&to={at}"
+    assert world.get(event["record"]).json()["items"] == [item]
+    worked_off(world)
+    assert (told(queue), writes_to(world, queue, since), len(distributions(world, queue))) == ([event], [], 1)
+
+
+def test_who_is_repaired_is_told_of_each_step(world, guarded, told):
+    queue, _ = guarded()
+    world.sim.edit_member(queue, "agent-002", score=0.9)
+    assert call(world, member_event(queue)).status_code == 202
+    item = answered(world, queue, "repair_started")
+    deferred, started = until(lambda: len(events := told(queue)) == 2 and events)
+    assert (deferred["action"], started["action"]) == ("repair_deferred", "repair_started")
+    assert (deferred["repair_id"], started["repair_id"]) == (None, item["repair_id"])
 
 
 def test_a_setting_is_repaired_by_the_queues_own_stamp_under_the_public_api(platform_world):

@@ -79,6 +79,7 @@ ALLOWED = {
         "states:DescribeExecution": {"executions of DistributeStateMachine"},
         "dynamodb:PutItem": {"DriftTable"},
         "dynamodb:UpdateItem": {"DriftTable", "BudgetTable"},
+        "events:PutEvents": {"OutgoingBus"},
         "s3:PutObject": {PLANS},
         "dynamodb:BatchGetItem": {"AuditTable"},
         "dynamodb:Query": {"AuditTable/index/by_queue"},

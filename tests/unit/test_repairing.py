@@ -1,20 +1,25 @@
 """What is done about drift: put back once, not before its time, not too often, and never more than was seen."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from routing_weights.drift import differences, fingerprint
-from routing_weights.errors import PlanNotApplicable, StoreUnavailable
+from routing_weights.drift_event import DriftEvent, event_of
+from routing_weights.errors import PlanNotApplicable, QueueChanged, StoreUnavailable
 from routing_weights.plan import parse_plan
-from routing_weights.putting_back import require_known_drift, target_of
+from routing_weights.putting_back import require_known_drift, require_unedited, target_of
+from routing_weights.record import timestamp
 from routing_weights.repairing import Drift, Repairs, edited_at
 from routing_weights.store.deliveries import look_again
 from routing_weights.webhook import WebhookEvent
 from tests.unit.fakes import SMALLEST_PLAN, member, plan, queue, target
 
+PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 NOW = datetime(2026, 7, 11, 20, 0, tzinfo=UTC)
 AFTER_S = 900.0
 APPLIED = target({"agent-1": 0.4, "agent-2": 0.35}, overflow_threshold=0.85)
@@ -35,16 +40,29 @@ def repairs(records, documents, executions):
     documents.put("last", "plan", plan(on_drift="repair", dry_run=False, requested_by="wfm").model_dump())
     documents.put("last", "target", APPLIED.to_json())
     documents.put("last", "after", held(a1=0.4, a2=0.35).to_json())
-    sent = []
-    made = Repairs(records, documents, executions, 2, AFTER_S, lambda event, after_s: sent.append((event, after_s)))
-    return SimpleNamespace(repairs=made, sent=sent, records=records)
+    sent, told = [], []
+    bus = SimpleNamespace(put=lambda kind, event: told.append((kind, event)))
+    made = Repairs(
+        records, documents, executions, 2, AFTER_S, lambda event, after_s: sent.append((event, after_s)), bus
+    )
+    return SimpleNamespace(repairs=made, sent=sent, records=records, told=told, bus=bus)
 
 
 @pytest.fixture
 def answer(repairs):
     """Record what a queue holds, answer it, and give the record as it is then. The change is `age_s` old."""
 
-    def seen(holding=FOREIGN, *, age_s=AFTER_S, later_s=0.0, name="r-1", events=(EVENT,), beside_ours=False, most=2):
+    def seen(
+        holding=FOREIGN,
+        *,
+        age_s=AFTER_S,
+        later_s=0.0,
+        name="r-1",
+        events=(EVENT,),
+        beside_ours=False,
+        most=2,
+        on_drift="repair",
+    ):
         now = NOW + timedelta(seconds=later_s)
         found = differences(APPLIED, holding)
         state = fingerprint("last", found)
@@ -53,10 +71,15 @@ def answer(repairs):
             "record": name,
             "distribution_id": "last",
             "edited_at": (NOW - timedelta(seconds=age_s)).isoformat(),
+            "at": timestamp(now),
+            "changed_by": "somebody",
+            "changed_at": "then",
+            "on_drift": on_drift,
+            "differences": [difference.to_json() for difference in found],
         }
         repairs.records.append(record, state, int(now.timestamp() * 1000))
         known = repairs.records.of_state("queue-001", state)
-        of_drift = Drift(known, plan(on_drift="repair"), found, beside_ours, events)
+        of_drift = Drift(known, plan(on_drift=on_drift), found, beside_ours, events)
         Repairs(**vars(repairs.repairs) | {"most_per_hour": most}).answer(of_drift, now)
         return repairs.records.of_state("queue-001", state)
 
@@ -123,6 +146,78 @@ def test_another_change_and_the_same_one_again_are_repaired_anew(answer, started
     ids.append(answer(name="r-3", later_s=3601)["repair_id"])
     assert len(set(ids)) == 3
     assert started() == set(ids)
+
+
+# ---- others are told -------------------------------------------------------------------------------------------------
+
+
+def test_notify_tells_what_differs_and_starts_nothing(answer, started, repairs):
+    assert answer(on_drift="notify", age_s=0)["action"] == "notified"
+    assert answer(on_drift="notify", age_s=0, later_s=1)["action"] == "notified"
+    ((kind, event),) = repairs.told
+    assert kind == "Drift Found"
+    assert event.model_dump(mode="json") == {
+        "type": "drift_found",
+        "version": "1",
+        "id": "queue-001:r-1:notified",
+        "queue_id": "queue-001",
+        "at": "2026-07-11T20:00:00.000Z",
+        "record": "/queues/queue-001/drift?from=2026-07-11T20:00:00.000Z&to=2026-07-11T20:00:00.000Z",
+        "distribution_id": "last",
+        "changed_by": "somebody",
+        "changed_at": "then",
+        "on_drift": "notify",
+        "action": "notified",
+        "why": "It was told as an event on the bus.",
+        "repair_id": None,
+        "differences": [{"member": "agent-1", "expected": 0.4, "held": 0.9}],
+        "difference_count": 1,
+    }
+    assert (started(), repairs.sent) == (set(), [])
+
+
+def test_what_could_not_be_told_is_told_when_the_delivery_comes_again(answer, repairs, started):
+    put = repairs.bus.put
+
+    def fail(*_):
+        raise StoreUnavailable("no bus")
+
+    for on_drift, later_s in (("notify", 0), ("repair", 10)):
+        repairs.bus.put = fail
+        with pytest.raises(StoreUnavailable):
+            answer(on_drift=on_drift, later_s=later_s, name=on_drift, holding=held(a1=0.5 + later_s / 100, a2=0.35))
+        repairs.bus.put = put
+        answer(on_drift=on_drift, later_s=later_s + 1, name=on_drift, holding=held(a1=0.5 + later_s / 100, a2=0.35))
+    assert [event.action for _, event in repairs.told] == ["notified", "repair_started"]
+    assert started() == {repairs.told[-1][1].repair_id}
+
+
+def test_each_step_of_a_repair_is_told_once(answer, repairs):
+    answer(age_s=60)
+    (again, _), *_ = repairs.sent
+    answer(age_s=60, later_s=100)
+    answer(age_s=60, later_s=840, events=(again,))
+    answer(held(a1=0.9), later_s=900, name="r-2", most=0)
+    told = [event for _, event in repairs.told]
+    assert [event.action for event in told] == ["repair_deferred", "repair_started", "repair_refused"]
+    assert len({event.id for event in told}) == 3
+    assert [bool(event.repair_id) for event in told] == [False, True, False]
+
+
+def test_an_event_of_many_differences_says_the_first_and_how_many(answer):
+    found = [{"member": f"agent-{number}", "expected": 0.1, "held": 0.2} for number in range(5_000)]
+    record = answer() | {"differences": found}
+    event = event_of(record, {"action": "notified", "why": "because"})
+    assert (len(event.differences), event.difference_count) == (20, 5_000)
+    assert len(event.model_dump_json()) < 10_000
+
+
+def test_the_sample_of_the_page_is_an_event():
+    (text,) = re.findall(
+        r"^```json\n(\{\n  \"type\": \"drift_found\".*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE
+    )
+    sample = json.loads(text)
+    assert DriftEvent.model_validate(sample).model_dump(mode="json") == sample
 
 
 # ---- not before its time ---------------------------------------------------------------------------------------------
@@ -331,6 +426,27 @@ def test_a_repair_stops_where_somebody_has_changed_more_since(holding):
     assert [problem["path"] for problem in refused.value.details["errors"]] == ["restores.drift"]
     require_known_drift(plan(restores={"distribution_id": "last"}), APPLIED, held(**holding))
     require_known_drift(plan(), APPLIED, held(**holding))
+
+
+UNEDITED = [{"a1": 0.9, "a2": 0.1}, {"a1": 0.4, "a2": 0.1}, {"a1": 0.4, "a2": 0.35}, {"a1": 0.9}]
+
+
+@pytest.mark.parametrize("now", UNEDITED)
+def test_a_repair_overwrites_what_it_has_read_and_its_own(now):
+    require_unedited(APPLIED, held(a1=0.9, a2=0.1), held(**now))
+
+
+@pytest.mark.parametrize(
+    ("now", "fields"),
+    [
+        (held(a1=0.8, a2=0.35), ["agent-1"]),
+        (held({"overflow_threshold": 0.5}, a1=0.9, a2=0.2), ["agent-2", "overflow_threshold"]),
+    ],
+)
+def test_a_repair_overwrites_no_edit_that_is_younger_than_its_reading(now, fields):
+    with pytest.raises(QueueChanged) as changed:
+        require_unedited(APPLIED, held(a1=0.9, a2=0.1), now)
+    assert changed.value.details["fields"] == fields
 
 
 def test_what_a_repair_puts_back_and_what_was_found_have_one_fingerprint():

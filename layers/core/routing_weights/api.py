@@ -367,11 +367,13 @@ class DriftView(BaseModel):
     changed_at: str | None = Field(default=None, description="When, as Genesys writes it.")
     differences: list[DifferenceView]
     deliveries: list[str] = Field(description="The ids of the webhooks that led to it.")
-    on_drift: str = Field(default="record", description="What the plan of that distribution says: record or repair.")
+    on_drift: str = Field(
+        default="record", description="What the plan of that distribution says: record, notify or repair."
+    )
     action: str = Field(
         default="recorded",
-        description="What was done: recorded, repair_deferred (the change is too young), repair_dropped (it was gone "
-        "when its time came), repair_started or repair_refused.",
+        description="What was done: recorded, notified, repair_deferred (the change is too young), repair_dropped (it "
+        "was gone when its time came), repair_started or repair_refused.",
     )
     why: str | None = Field(default=None, description="A sentence; null where there is nothing to say.")
     repair_id: str | None = Field(default=None, description="The distribution that puts it back.")

@@ -161,10 +161,10 @@ class Plan(BaseModel):
         description="Put back what the queue held before, or after, a distribution whose plan this is again: the "
         "values of its members and the settings that it set. The API's restore routes write this.",
     )
-    on_drift: Literal["record", "repair"] = Field(
+    on_drift: Literal["record", "notify", "repair"] = Field(
         default="record",
-        description="What is done when somebody else changes what this plan has set: record it; or repair it too, "
-        "which puts back what was applied once the change is RepairAfterS old.",
+        description="What is done when somebody else changes what this plan has set: record it; notify, which is an "
+        "event on the bus, too; or repair, which also puts back what was applied once the change is RepairAfterS old.",
     )
     wait_for_lock_s: Annotated[int, Field(ge=0, le=3600, strict=True)] = Field(
         default=0, description="How long to wait, in seconds, while another distribution is running on the queue."
@@ -188,6 +188,11 @@ class Plan(BaseModel):
         if total > 1 and not self.normalize and not self.restores:
             raise ValueError(f"the weights sum to {total:.12g}, more than 1: lower them, or set normalize to true")
         return self
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether it puts back what somebody has changed, and only that."""
+        return self.restores is not None and self.restores.drift is not None
 
     @property
     def weights(self) -> dict[str, float]:

@@ -5,8 +5,9 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from routing_weights.actuation import not_applicable
-from routing_weights.distribution import Queue, Target, image
+from routing_weights.distribution import Queue, Target, holds, image, named
 from routing_weights.drift import Difference, differences, fingerprint
+from routing_weights.errors import QueueChanged
 from routing_weights.plan import Plan
 
 Find = Callable[[str, str], Any]
@@ -48,12 +49,36 @@ def require_known_drift(plan: Plan, target: Target, queue: Queue) -> None:
 
     Somebody's edit of the last seconds is among them, and is too young to be overwritten.
     """
-    if plan.restores is None or plan.restores.drift is None:
+    if plan.restores is None or not plan.is_repair:
         return
     found = differences(target, queue)
     if found and fingerprint(plan.restores.distribution_id, found) != plan.restores.drift:
         message = "the queue has been changed again since this repair was decided on: the newer change is left alone"
         raise not_applicable("restores.drift", message, "drift_changed")
+
+
+def require_unedited(target: Target, before: Queue, now: Queue) -> None:
+    """Raise QueueChanged where a repair would overwrite an edit that is younger than its before-image.
+
+    What holds the target may have been written already, by this run.
+    """
+    then, wanted = image(before, target), _all_of(target)
+    held = {**now.settings, **{member.user_id: member.value for member in now.members}}
+    edited = sorted(
+        name
+        for name, value in _all_of(then).items()
+        if name in held and not holds(held[name], value) and not holds(held[name], wanted[name])
+    )
+    if edited:
+        raise QueueChanged(
+            f"Queue {now.queue_id} was changed by somebody after this repair had read it: {named(edited)}. "
+            "That change is left alone.",
+            fields=edited,
+        )
+
+
+def _all_of(target: Target) -> dict[str, Any]:
+    return {**target.settings, **target.values}
 
 
 def _held_then(plan: Plan, find: Find) -> Target:

@@ -132,6 +132,7 @@ class DriftSettings(Audited, GenesysCaller):
     state_machine_arn: str
     max_repairs_per_hour: int = Field(ge=0)
     repair_after_s: float = Field(ge=0, allow_inf_nan=False)
+    outgoing_bus: str
 
 
 class SchedulesSettings(Documented):
