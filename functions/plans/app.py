@@ -203,8 +203,7 @@ def _restore(
 
 
 def _newest_completed(queue_id: str, trail: AuditTrail) -> str:
-    records, _ = trail.of_queue(queue_id, since="0000", until="9999", limit=50, after=None)
-    for record in records:
+    for record in trail.newest(queue_id):
         if record["status"] == Status.COMPLETED:
             return str(record["distribution_id"])
     raise NotRestorable(f"None of the newest 50 distributions of queue {queue_id} is completed. Name one.")

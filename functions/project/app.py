@@ -9,8 +9,10 @@ from routing_weights.genesys.connect import contract
 from routing_weights.plan import Plan
 from routing_weights.planning import Planner
 from routing_weights.putting_back import require_known_drift, target_of
+from routing_weights.record import last_completed
 from routing_weights.run import Run
 from routing_weights.settings import ProjectSettings
+from routing_weights.store.audit import AuditTrail
 from routing_weights.store.documents import Documents
 from routing_weights.store.skills import SkillOwners
 
@@ -31,7 +33,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         require_members(plan.weights, queue)
     target = target_of(genesys, plan, queue, documents.find)
     documents.put(run.distribution_id, "target", target.to_json())
-    require_known_drift(plan, target, queue)
+    if plan.restores and plan.is_repair:
+        last = last_completed(AuditTrail(settings.audit_table, documents).newest(plan.queue_id))
+        require_known_drift(plan.restores, target, queue, last)
     if queue.skill_id:
         SkillOwners(settings.skills_table).require(queue.skill_id, plan.queue_id)
     statement = genesys.statement(plan, target, queue)

@@ -13,11 +13,11 @@ import pytest
 from tests.asl.runner import ROOT, WEIGHTS, a_plan, assert_is_a_sentence, until
 
 EVENTS = {
+    "plan-on-drift.json": "completed",
     "console-plan.json": "completed",
     "plan.json": "completed",
     "plan-dry-run.json": "dry_run",
     "plan-normalize.json": "completed",
-    "plan-on-drift.json": "completed",
     "plan-refused.json": "validation_failed",
     "plan-saturated.json": "saturation_blocked",
 }

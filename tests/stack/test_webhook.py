@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from routing_weights.drift import Difference, fingerprint
 from routing_weights.webhook import signature
 from tests.asl.carriers import CARRIERS, Carrier
 from tests.asl.runner import DEADLINE_S, REPAIR_AFTER_S, ROOT, WEBHOOK_SECRET, WEIGHTS, a_plan, until
@@ -372,6 +373,32 @@ def test_a_repair_that_genesys_keeps_waiting_overwrites_no_edit_of_that_time(wor
     (error,) = world.distribution(item["repair_id"])["errors"]
     assert (error["type"], error["fields"]) == ("QueueChanged", [another])
     assert (world.held(queue)["scores"][one], world.held(queue)["scores"][another]) == (0.1, 0.15)
+
+
+def test_a_setting_that_is_edited_while_its_repair_waits_is_left_alone(world, guarded):
+    queue, _ = guarded()
+    world.sim.edit_queue(queue, utilizationThreshold=0.5)
+    slow = {"action": "status", "status": 429, "headers": {"Retry-After": "4"}}
+    world.sim.add_faults({"method": "PATCH", "path": f"/{queue}$", **slow})
+    since = time.monotonic()
+    assert call(world, old_event(queue)).status_code == 202
+    until(lambda: writes_to(world, queue, since))
+    world.sim.edit_queue(queue, utilizationThreshold=0.6)
+    assert answered(world, queue, "repair_started")["repair_status"] == "queue_update_failed"
+    assert world.held(queue)["queue"]["utilizationThreshold"] == 0.6
+    assert len(writes_to(world, queue, since)) == 1
+
+
+def test_a_plan_that_says_what_was_drift_is_not_overwritten_by_a_repair_that_came_late(world, guarded):
+    queue, first = guarded()
+    world.sim.edit_member(queue, "agent-003", score=0.1)
+    drifted = fingerprint(first, [Difference("member", "agent-003", WEIGHTS["agent-003"], 0.1)])
+    repair = a_plan(queue, restores={"distribution_id": first, "image": "after", "drift": drifted})
+    said = world.run(a_plan(queue, WEIGHTS | {"agent-003": 0.1})).start("api").ends("completed")
+    late = world.run(repair).ends("validation_failed")
+    assert [error["path"] for error in late.record["errors"]] == ["restores.drift"]
+    assert (late.writes, world.held(queue)["scores"]["agent-003"]) == ([], 0.1)
+    assert distributions(world, queue) == [late.distribution_id, said.distribution_id, first]
 
 
 def test_an_edit_that_is_taken_back_or_said_in_a_plan_is_not_repaired(world, guarded):

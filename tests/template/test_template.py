@@ -97,6 +97,8 @@ ALLOWED = {
     | BUDGET
     | {
         "dynamodb:GetItem": {"ForecastTable", "SkillsTable", "BudgetTable"},
+        "dynamodb:BatchGetItem": {"AuditTable"},
+        "dynamodb:Query": {"AuditTable/index/by_queue"},
         "s3:GetObject": {OF_RUNS},
         "s3:PutObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},

@@ -8,7 +8,7 @@ import pytest
 from routing_weights import watching
 from routing_weights.distribution import Member, Queue, Target
 from routing_weights.drift import differences, fingerprint
-from routing_weights.errors import QueueBusy, RequestInvalid
+from routing_weights.errors import QueueBusy, QueueNotFound, RequestInvalid
 from routing_weights.store import deliveries
 from routing_weights.store.deliveries import put_off
 from routing_weights.watching import Watch
@@ -122,9 +122,9 @@ class Trail:
         self.runs, self.asked, self.then = list(runs), 0, None
         self.plan, self.documents = PLAN | plan, self
 
-    def of_queue(self, *_, **__):
+    def newest(self, _queue_id):
         self.asked += 1
-        return list(self.then if self.then and self.asked > 1 else self.runs), None
+        return list(self.then if self.then and self.asked > 1 else self.runs)
 
     def get(self, _distribution_id, name):
         return {"plan": self.plan, "target": TARGET.to_json(), "after": a_queue(a=0.5, b=0.3).to_json()}[name]
@@ -153,10 +153,16 @@ def a_run(distribution_id, status, minute):
 def look(records, monkeypatch):
     """Look at a queue that holds `values`; `locks` are the holders of its lock, one for each time it is asked for."""
 
-    def at(trail, events=EVENTS, locks=(), later=0, answer=lambda *_: None, **values):
+    def at(trail, events=EVENTS, locks=(), later=0, gone=False, answer=lambda *_: None, **values):
         holders = iter(locks)
         monkeypatch.setattr(watching, "holder_of", lambda *_: next(holders, None))
-        genesys = SimpleNamespace(read_queue=lambda _: a_queue(**values))
+
+        def read_queue(_):
+            if gone:
+                raise QueueNotFound("gone")
+            return a_queue(**values)
+
+        genesys = SimpleNamespace(read_queue=read_queue)
         watch = Watch(trail, "locks", records, lambda *_: genesys, answer)
         return watch.look("q-1", events, NOW + timedelta(seconds=later))
 
@@ -264,6 +270,15 @@ def test_a_repair_that_was_put_off_for_a_state_that_is_gone_is_dropped(look, rec
     look(trail, [again], later=1, **({"a": 0.5, "b": 0.3} | values))
     assert on_record(records)[-1].get("action") == action
     assert on_record(records)[0]["deliveries"] == (["d-1", "d-2"] if values != {"a": 0.8} else [])
+
+
+def test_a_repair_that_was_put_off_for_a_queue_that_is_gone_is_dropped(look, records):
+    trail = Trail(a_run("d-1", "completed", 5), on_drift="repair")
+    look(trail, a=0.9, b=0.3)
+    again = EVENTS[0].model_copy(update={"deferred": on_record(records)[0]["record"]})
+    with pytest.raises(QueueNotFound):
+        look(trail, [again], later=1, gone=True)
+    assert on_record(records)[0]["action"] == "repair_dropped"
 
 
 def test_values_that_a_failed_run_has_left_beside_drift_are_told(look):

@@ -416,16 +416,20 @@ def back(drift=None, **found):
 
 @pytest.mark.parametrize("holding", [{"a1": 0.9, "a2": 0.35}, {"a1": 0.4, "a2": 0.35}])
 def test_a_repair_goes_on_where_the_queue_holds_what_was_found_or_nothing_is_left_to_do(holding):
-    require_known_drift(back(a1=0.9, a2=0.35), APPLIED, held(**holding))
+    require_known_drift(back(a1=0.9, a2=0.35).restores, APPLIED, held(**holding), "last")
 
 
 @pytest.mark.parametrize("holding", [{"a1": 0.8, "a2": 0.35}, {"a1": 0.9, "a2": 0.1}, {"a1": 0.4, "a2": 0.1}])
 def test_a_repair_stops_where_somebody_has_changed_more_since(holding):
     with pytest.raises(PlanNotApplicable) as refused:
-        require_known_drift(back(a1=0.9, a2=0.35), APPLIED, held(**holding))
+        require_known_drift(back(a1=0.9, a2=0.35).restores, APPLIED, held(**holding), "last")
     assert [problem["path"] for problem in refused.value.details["errors"]] == ["restores.drift"]
-    require_known_drift(plan(restores={"distribution_id": "last"}), APPLIED, held(**holding))
-    require_known_drift(plan(), APPLIED, held(**holding))
+
+
+@pytest.mark.parametrize("last", [None, "a newer one"])
+def test_a_repair_stops_where_a_plan_has_been_completed_since(last):
+    with pytest.raises(PlanNotApplicable, match="another distribution"):
+        require_known_drift(back(a1=0.9, a2=0.35).restores, APPLIED, FOREIGN, last)
 
 
 UNEDITED = [{"a1": 0.9, "a2": 0.1}, {"a1": 0.4, "a2": 0.1}, {"a1": 0.4, "a2": 0.35}, {"a1": 0.9}]
@@ -459,7 +463,7 @@ def test_what_a_repair_puts_back_and_what_was_found_have_one_fingerprint():
     again = back(a1=0.9, a2=0.35)
     wanted = target_of(SimpleNamespace(), again, holding, lambda run, name: run == "last" and documents[name])
     assert (dict(wanted.values), dict(wanted.settings)) == ({"agent-1": 0.4}, {})
-    require_known_drift(again, wanted, holding)
+    require_known_drift(again.restores, wanted, holding, "last")
 
 
 def test_a_state_that_was_itself_put_back_is_found_in_one_step():

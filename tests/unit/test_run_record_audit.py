@@ -174,6 +174,7 @@ def test_the_opening_record_says_who_wants_what():
         "utilization_target": 0.8,
         "strategy_reference": "longest-available-agent",
         "wrap_up_timeout_s": 20,
+        "on_drift": "record",
         "requested_by": "Ada",
         "reason": "why",
         "plan_fingerprint": plan(reason="why", requested_by="Ada", wrap_up_timeout_s=20).fingerprint(),

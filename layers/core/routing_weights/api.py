@@ -261,6 +261,7 @@ class Distribution(DistributionSummary):
     utilization_target: float | None = None
     strategy_reference: str | None = None
     wrap_up_timeout_s: int | None = None
+    on_drift: str | None = Field(default=None, description="What the plan says: record, notify or repair.")
     projection: ProjectionView | None = None
     actuation: ActuationView | None = None
     restore: RestoreView | None = None

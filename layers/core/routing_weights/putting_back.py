@@ -8,7 +8,7 @@ from routing_weights.actuation import not_applicable
 from routing_weights.distribution import Queue, Target, holds, image, named
 from routing_weights.drift import Difference, differences, fingerprint
 from routing_weights.errors import QueueChanged
-from routing_weights.plan import Plan
+from routing_weights.plan import Plan, Restores
 
 Find = Callable[[str, str], Any]
 """Distribution id and name of a document -> the document, None where there is none."""
@@ -44,15 +44,17 @@ def can_be_put_back(difference: Difference) -> bool:
     return not difference.missing
 
 
-def require_known_drift(plan: Plan, target: Target, queue: Queue) -> None:
+def require_known_drift(restores: Restores, target: Target, queue: Queue, last: str | None) -> None:
     """Raise PlanNotApplicable where a repair would overwrite more, or other values, than it was decided on.
 
-    Somebody's edit of the last seconds is among them, and is too young to be overwritten.
+    Somebody's edit of the last seconds is among them, and is too young to be overwritten. A plan that says what was
+    drift until then makes it none: `last` is the queue's last completed distribution.
     """
-    if plan.restores is None or not plan.is_repair:
-        return
+    if last != restores.distribution_id:
+        message = "another distribution has been completed since this repair was decided on"
+        raise not_applicable("restores.drift", message, "drift_changed")
     found = differences(target, queue)
-    if found and fingerprint(plan.restores.distribution_id, found) != plan.restores.drift:
+    if found and fingerprint(restores.distribution_id, found) != restores.drift:
         message = "the queue has been changed again since this repair was decided on: the newer change is left alone"
         raise not_applicable("restores.drift", message, "drift_changed")
 

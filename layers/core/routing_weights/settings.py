@@ -189,7 +189,7 @@ class ProjectionSettings(GenesysCaller):
     wfm_business_unit: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{0,64}$")] = ""
 
 
-class ProjectSettings(ProjectionSettings, SkillSettings):
+class ProjectSettings(ProjectionSettings, SkillSettings, Audited):
     pass
 
 

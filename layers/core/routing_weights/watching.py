@@ -9,10 +9,10 @@ from aws_lambda_powertools import Logger
 
 from routing_weights.distribution import Queue, Status, Target, image
 from routing_weights.drift import Difference, differences, fingerprint
-from routing_weights.errors import QueueBusy
+from routing_weights.errors import QueueBusy, QueueNotFound
 from routing_weights.genesys.contracts import Contract
 from routing_weights.plan import Plan
-from routing_weights.record import FAILED_WRITING, Record, timestamp
+from routing_weights.record import FAILED_WRITING, Record, last_completed, timestamp
 from routing_weights.repairing import Drift, edited_at
 from routing_weights.run import Run
 from routing_weights.store.audit import AuditTrail
@@ -24,8 +24,6 @@ logger = Logger(child=True)
 
 PUT_BACK = {"restored", "not_needed"}
 """What the restoration of a run came to that has left nothing of its own (restoration.Restoration)."""
-LISTED = 50
-"""Distributions of a queue that are looked through for the last completed one; the API lists as many on one page."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +43,19 @@ class Watch:
 
         Raises:
             QueueBusy: a distribution is at work on it, or was while the queue was read. Look again when it is over.
+            QueueNotFound: Genesys no longer has it.
         """
         runs = self._runs(queue_id)
-        last = _last_completed(runs)
+        last = last_completed(runs)
         if last is None:
+            self._drop(queue_id, events)
             return False
         plan = Plan.model_validate(self.trail.documents.get(last, "plan"))
-        applied, ours, held = self._read(plan, last, runs, now)
+        try:
+            applied, ours, held = self._read(plan, last, runs, now)
+        except QueueNotFound:
+            self._drop(queue_id, events)
+            raise
         if self._runs(queue_id) != runs:
             raise _busy(queue_id)
         found = differences(applied, held, ours)
@@ -74,7 +78,7 @@ class Watch:
 
     def _drop(self, queue_id: str, events: Sequence[WebhookEvent], known: Record | None = None) -> None:
         """Close the records whose repair was put off until now, where the queue is no longer in their state."""
-        why = "It was taken back or changed again before its time came, or a distribution came first."
+        why = "When its time came it was gone: taken back, changed again, or overtaken by a distribution."
         for record in {event.deferred for event in events if event.deferred} - {known and known["record"]}:
             of = {"queue_id": queue_id, "record": record}
             self.records.note(of, {"action": "repair_dropped", "why": why}, final=True)
@@ -83,9 +87,8 @@ class Watch:
         """The newest distributions of the queue, when none is at work on it: asked before and after it is read."""
         if holder_of(self.locks_table, queue_id) is not None:
             raise _busy(queue_id)
-        records, _ = self.trail.of_queue(queue_id, since="0000", until="9999", limit=LISTED, after=None)
         # Runs that wait for the lock change nothing yet, so only those that are over are compared.
-        return [record for record in records if Status(record["status"]).terminal]
+        return [record for record in self.trail.newest(queue_id) if Status(record["status"]).terminal]
 
     def _read(self, plan: Plan, last: str, runs: list[Record], now: datetime) -> tuple[Target, list[Target], Queue]:
         """What was applied, what later runs of ours tried to apply, and what is held."""
@@ -98,12 +101,6 @@ class Watch:
             if documents.find(one, "writing") is not None
         ]
         return applied, ours, self.contract(run, plan).read_queue(plan.queue_id)
-
-
-def _last_completed(runs: list[Record]) -> str | None:
-    """By the time of its end: runs may wait for one another in any order."""
-    completed = [run for run in runs if run["status"] == Status.COMPLETED]
-    return str(max(completed, key=lambda run: run["timestamp"])["distribution_id"]) if completed else None
 
 
 def _later(runs: list[Record], last: str) -> list[str]:
