@@ -1,4 +1,4 @@
-"""Drift: works off the queue of events. Each leads to a look at its queue; what somebody else changed is recorded."""
+"""Drift: works off the queue of events. Each leads to a look at its queue; drift is recorded, told, or repaired."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,11 +7,14 @@ from aws_lambda_powertools import Logger
 
 from routing_weights.errors import QueueBusy, QueueNotFound, RoutingWeightsError, WebhookInvalid
 from routing_weights.genesys.connect import contract, has_time
+from routing_weights.repairing import Repairs
 from routing_weights.settings import DriftSettings
 from routing_weights.store.audit import AuditTrail
-from routing_weights.store.deliveries import put_off, told_by
+from routing_weights.store.deliveries import look_again, put_off, told_by
 from routing_weights.store.documents import Documents
 from routing_weights.store.drift import DriftRecords
+from routing_weights.store.executions import Executions
+from routing_weights.store.outgoing import Bus
 from routing_weights.watching import Watch
 from routing_weights.webhook import event_in
 
@@ -24,9 +27,23 @@ _looked_at_ms: dict[str, int] = {}
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """An SQS batch: the events of one queue are answered by one reading, and what fails comes back by itself."""
     settings = DriftSettings.load()
-    trail = AuditTrail(settings.audit_table, Documents(settings.documents_bucket))
-    records = DriftRecords(settings.drift_table)
-    watch = Watch(trail, settings.locks_table, records, lambda run, plan: contract(settings, context, run, plan))
+    documents, records = Documents(settings.documents_bucket), DriftRecords(settings.drift_table)
+    repairs = Repairs(
+        records,
+        documents,
+        Executions(settings.state_machine_arn),
+        settings.max_repairs_per_hour,
+        settings.repair_after_s,
+        lambda event, after_s: look_again(settings.webhook_queue, event, after_s),
+        Bus(settings.outgoing_bus),
+    )
+    watch = Watch(
+        AuditTrail(settings.audit_table, documents),
+        settings.locks_table,
+        records,
+        lambda run, plan: contract(settings, context, run, plan),
+        repairs.answer,
+    )
     together: dict[str, list[dict[str, Any]]] = {}
     failed: list[dict[str, Any]] = []
     for message in event["Records"]:
@@ -39,11 +56,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if not has_time(context):
             failed += messages
             continue
-        if all(told_by(message, _looked_at_ms.get(queue_id, 0)) for message in messages):
+        events = [event_in(message["body"]) for message in messages]
+        # A repair that was put off until now has not been answered by what was seen before.
+        if all(
+            not event.deferred and told_by(message, _looked_at_ms.get(queue_id, 0))
+            for event, message in zip(events, messages, strict=True)
+        ):
             continue
         try:
             now = datetime.now(UTC)
-            watch.look(queue_id, [event_in(message["body"]) for message in messages], now)
+            watch.look(queue_id, events, now)
             _looked_at_ms[queue_id] = int(now.timestamp() * 1000)
         except QueueBusy as busy:
             logger.info("Looked at later", queue_id=queue_id, reason=busy.message)

@@ -5,11 +5,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import Queue, members_to_write, settings_to_write
+from routing_weights.distribution import Queue, Target, members_to_write, settings_to_write
 from routing_weights.errors import GenesysUnavailable, RateLimited, RoutingWeightsError
 from routing_weights.genesys.connect import contract, has_time
+from routing_weights.genesys.contracts import Contract
 from routing_weights.plan import Plan
-from routing_weights.putting_back import target_of
+from routing_weights.putting_back import require_unedited, target_of
 from routing_weights.run import Run
 from routing_weights.settings import PatchSettings
 from routing_weights.store.documents import Documents
@@ -41,12 +42,14 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             SkillOwners(settings.skills_table).claim(before.skill_id, plan.queue_id)
         differing = settings_to_write(target, before)
         if differing:
+            _leave_younger_edits(plan, genesys, target, before)
             genesys.write_queue(before, differing, key=f"{run.distribution_id}:queue")
         return {"written": bool(differing)}
 
     changes, position = members_to_write(target, before, raise_first=genesys.raise_first), event["next"]
     tick: dict[str, Any] = {"total": len(changes), "pause_s": 0}
     try:
+        _leave_younger_edits(plan, genesys, target, before)
         while position < len(changes) and has_time(context):
             chunk = changes[position : position + genesys.per_write]
             genesys.write_members(before, chunk, target, key=f"{run.distribution_id}:member:{chunk[0].user_id}")
@@ -60,3 +63,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         cause = {"errorType": type(error).__name__, "errorMessage": str(error)}
         tick["failure"] = {"Error": type(error).__name__, "Cause": json.dumps(cause)}
     return {"next": position, **tick}
+
+
+def _leave_younger_edits(plan: Plan, genesys: Contract, target: Target, before: Queue) -> None:
+    """Genesys may have kept the run waiting for long: a repair overwrites no edit of that time."""
+    if plan.is_repair:
+        require_unedited(target, before, genesys.read_queue(plan.queue_id))

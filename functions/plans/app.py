@@ -41,7 +41,7 @@ from routing_weights.errors import (
 )
 from routing_weights.fields import DISTRIBUTION_ID, GenesysId
 from routing_weights.intake import accept, open_distribution, restoring, restoring_baseline
-from routing_weights.record import CLOSED, REALISED, REALISED_FIELDS, Record, timestamp
+from routing_weights.record import CLOSED, OPENED, REALISED, REALISED_FIELDS, Record, timestamp
 from routing_weights.run import Origin, Run, return_name
 from routing_weights.settings import PlansSettings
 from routing_weights.store.audit import AuditTrail
@@ -197,8 +197,7 @@ def _of_one_run(options: RestoreOptions | None) -> dict[str, Any]:
 
 
 def _newest_completed(queue_id: str, trail: AuditTrail) -> str:
-    records, _ = trail.of_queue(queue_id, since="0000", until="9999", limit=50, after=None)
-    for record in records:
+    for record in trail.newest(queue_id):
         if record["status"] == Status.COMPLETED:
             return str(record["distribution_id"])
     raise NotRestorable(f"None of the newest 50 distributions of queue {queue_id} is completed. Name one.")
@@ -350,7 +349,7 @@ def get_calibration(
     "/queues/<queue_id>/drift",
     summary="What others have changed in a queue since its last distribution",
     description="Newest first; `from` and `to` are inclusive, and of the reading. An entry is a state of the queue, "
-    "which is recorded once for as long as it lasts. Nothing is repaired.",
+    "which is recorded once for as long as it lasts, with what was done about it.",
     responses=_answers(HTTPStatus.OK, DriftPage),
 )
 def list_drift(
@@ -360,11 +359,16 @@ def list_drift(
     limit: Limit = 20,
     after: After = "",
 ) -> DriftPage:
+    settings = PlansSettings.load()
     begin, end = _range(since, until)
-    records, token = DriftRecords(PlansSettings.load().drift_table).of_queue(
+    records, token = DriftRecords(settings.drift_table).of_queue(
         queue_id, since=begin, until=end, limit=limit, after=after or None
     )
-    return DriftPage(items=[DriftView.model_validate(record) for record in records], next=token)
+    _, trail = _trail(settings)
+    repairs = trail.read([one["repair_id"] for one in records if "repair_id" in one], (OPENED, CLOSED), ("status",))
+    status = {repair["distribution_id"]: repair["status"] for repair in repairs}  # a closing record comes last
+    items = [record | {"repair_status": status.get(record.get("repair_id"))} for record in records]
+    return DriftPage(items=[DriftView.model_validate(item) for item in items], next=token)
 
 
 def _listed(

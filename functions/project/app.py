@@ -10,7 +10,8 @@ from routing_weights.errors import ForecastMissing
 from routing_weights.genesys.connect import contract
 from routing_weights.plan import Plan
 from routing_weights.planning import Planner
-from routing_weights.putting_back import target_of
+from routing_weights.putting_back import require_known_drift, target_of
+from routing_weights.record import last_completed
 from routing_weights.returning import require_still_applied, require_time_left
 from routing_weights.run import Run
 from routing_weights.settings import ProjectSettings
@@ -40,6 +41,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if plan.restores is None:
         require_members(plan.weights, queue)
     target = target_of(genesys, plan, queue, documents.find)
+    documents.put(run.distribution_id, "target", target.to_json())
+    if plan.restores and plan.is_repair:
+        last = last_completed(AuditTrail(settings.audit_table, documents).newest(plan.queue_id))
+        require_known_drift(plan.restores, target, queue, last)
     if queue.skill_id:
         SkillOwners(settings.skills_table).require(queue.skill_id, plan.queue_id)
     statement = genesys.statement(plan, target, queue)

@@ -33,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WEBHOOK_SECRET = "a-secret-of-webhooks"
 CLIENT_ID, CLIENT_SECRET = "test-client", "a-secret-that-nobody-may-see"
 MAX_RETRY_AFTER_S, VERIFY_TIMEOUT_S = 1, 2
+REPAIR_AFTER_S = 6
 SUCCESSFUL = {"completed", "dry_run"}
 WEIGHTS = {"agent-001": 0.5, "agent-002": 0.3, "agent-003": 0.2}
 DEADLINE_S = 60.0
@@ -361,6 +362,7 @@ def served_stack(folder: Path, genesys_url: str, contract: str, **settings: str)
         "GENESYS_CLIENT_SECRET": CLIENT_SECRET,
         "MAX_RETRY_AFTER_S": str(MAX_RETRY_AFTER_S),
         "VERIFY_TIMEOUT_S": str(VERIFY_TIMEOUT_S),
+        "REPAIR_AFTER_S": str(REPAIR_AFTER_S),
         "REQUESTS_PER_MINUTE": "0",
         "LOG_LEVEL": "DEBUG",
         "WEBHOOK_SECRET": WEBHOOK_SECRET,

@@ -15,6 +15,7 @@ from tests.asl.runner import ROOT, WEIGHTS, a_plan, assert_is_a_sentence, until
 EVENTS = {
     "console-dry-run.json": "dry_run",
     "console-mistakes.json": "validation_failed",
+    "plan-on-drift.json": "completed",
     "console-plan.json": "completed",
     "plan.json": "completed",
     "plan-dry-run.json": "dry_run",

@@ -78,10 +78,16 @@ ALLOWED = {
     | {f"sqs:{action}": {"WebhookQueue"} for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")}
     | {
         "sqs:ChangeMessageVisibility": {"WebhookQueue"},
+        "sqs:SendMessage": {"WebhookQueue"},
+        "states:StartExecution": {"DistributeStateMachine"},
+        "states:DescribeExecution": {"executions of DistributeStateMachine"},
         "dynamodb:PutItem": {"DriftTable"},
+        "dynamodb:UpdateItem": {"DriftTable", "BudgetTable"},
+        "events:PutEvents": {"OutgoingBus"},
+        "s3:PutObject": {PLANS},
         "dynamodb:BatchGetItem": {"AuditTable"},
         "dynamodb:Query": {"AuditTable/index/by_queue"},
-        "dynamodb:GetItem": {"LocksTable", "BudgetTable"},
+        "dynamodb:GetItem": {"LocksTable", "BudgetTable", "DriftTable"},
         "s3:GetObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
     },

@@ -1,5 +1,7 @@
 """What unit tests share: no sockets, fakes of time and HTTP, and AWS as moto fakes it in this process."""
 
+import json
+import math
 import socket
 from types import SimpleNamespace
 
@@ -11,6 +13,8 @@ from moto import mock_aws
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.aws import client
 from routing_weights.store.documents import Documents
+from routing_weights.store.drift import DriftRecords
+from routing_weights.store.executions import Executions
 from routing_weights.strategies import strategies
 from tests.unit.fakes import FakeTime
 
@@ -77,14 +81,58 @@ def trail(aws, documents):
 
 
 @pytest.fixture
+def records(aws):
+    aws("dynamodb").create_table(
+        TableName="drift",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "queue_id", "AttributeType": "S"},
+            {"AttributeName": "record", "AttributeType": "S"},
+        ],
+        KeySchema=[
+            {"AttributeName": "queue_id", "KeyType": "HASH"},
+            {"AttributeName": "record", "KeyType": "RANGE"},
+        ],
+    )
+    return DriftRecords("drift")
+
+
+@pytest.fixture
+def executions(aws):
+    role = "arn:aws:iam::123456789012:role/machine"
+    machine = aws("stepfunctions").create_state_machine(
+        name="distribute",
+        definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
+        roleArn=role,
+    )
+    return Executions(machine["stateMachineArn"])
+
+
+@pytest.fixture
+def started(aws, executions):
+    """The names of all executions."""
+
+    def names():
+        listed = aws("stepfunctions").list_executions(stateMachineArn=executions.state_machine_arn)
+        return {execution["name"] for execution in listed["executions"]}
+
+    return names
+
+
+@pytest.fixture
 def aws_answers(aws):
-    """Answer an operation in place of AWS, at botocore's own hook: with an error code, or with the parsed answer."""
+    """Answer an operation in place of AWS, at botocore's own hook: with an error code, or with the parsed answer.
+
+    The first `times` of it, or all.
+    """
     registered = []
 
-    def answer_with(service, operation, reply):
+    def answer_with(service, operation, reply, times=math.inf):
         requests = []
 
         def hook(params, **_):
+            if len(requests) >= times:
+                return None
             requests.append(params)
             if isinstance(reply, str):
                 raise ClientError({"Error": {"Code": reply}}, operation)

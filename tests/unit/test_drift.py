@@ -8,10 +8,9 @@ import pytest
 from routing_weights import watching
 from routing_weights.distribution import Member, Queue, Target
 from routing_weights.drift import differences, fingerprint
-from routing_weights.errors import QueueBusy, RequestInvalid
+from routing_weights.errors import QueueBusy, QueueNotFound, RequestInvalid
 from routing_weights.store import deliveries
 from routing_weights.store.deliveries import put_off
-from routing_weights.store.drift import DriftRecords
 from routing_weights.watching import Watch
 from routing_weights.webhook import WebhookEvent
 
@@ -58,26 +57,13 @@ def test_a_fingerprint_is_of_the_state_and_of_the_distribution():
 # ---- on record -------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def records(aws):
-    aws("dynamodb").create_table(
-        TableName="drift",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "queue_id", "AttributeType": "S"},
-            {"AttributeName": "record", "AttributeType": "S"},
-        ],
-        KeySchema=[
-            {"AttributeName": "queue_id", "KeyType": "HASH"},
-            {"AttributeName": "record", "KeyType": "RANGE"},
-        ],
-    )
-    return DriftRecords("drift")
-
-
 def listed(records, queue="q-1", **query):
     found, token = records.of_queue(queue, **{"since": "0000", "until": "9999", "limit": 20, "after": None} | query)
     return [record["record"] for record in found], token
+
+
+def on_record(records):
+    return records.of_queue("q-1", since="0000", until="9999", limit=9, after=None)[0]
 
 
 def append(records, number, state, seen=None):
@@ -132,19 +118,20 @@ def test_a_token_that_is_none_is_refused(records, token):
 class Trail:
     """Runs as the audit trail lists them, and their documents."""
 
-    def __init__(self, *runs):
+    def __init__(self, *runs, **plan):
         self.runs, self.asked, self.then = list(runs), 0, None
-        self.documents = self
+        self.plan, self.documents = PLAN | plan, self
 
-    def of_queue(self, *_, **__):
+    def newest(self, _queue_id):
         self.asked += 1
-        return list(self.then if self.then and self.asked > 1 else self.runs), None
+        return list(self.then if self.then and self.asked > 1 else self.runs)
 
     def get(self, _distribution_id, name):
-        return {"plan": PLAN, "before": a_queue(a=0.0, b=0.0).to_json(), "after": a_queue(a=0.5, b=0.3).to_json()}[name]
+        return {"plan": self.plan, "target": TARGET.to_json(), "after": a_queue(a=0.5, b=0.3).to_json()}[name]
 
-    def find(self, distribution_id, name):
-        return self.get(distribution_id, "before" if name == "writing" else name)
+    def find(self, _distribution_id, name):
+        assert name == "writing"
+        return {}
 
 
 PLAN = {
@@ -154,6 +141,7 @@ PLAN = {
     "utilization_target": 0.8,
     "strategy_reference": "longest-available-agent",
 }
+TARGET = Target({}, {"a": 0.5, "b": 0.3}, {"overflow_threshold": 0.8})
 EVENTS = [WebhookEvent(delivery_id=f"d-{n}", queue_id="q-1", kind="members") for n in (1, 2)]
 
 
@@ -165,16 +153,17 @@ def a_run(distribution_id, status, minute):
 def look(records, monkeypatch):
     """Look at a queue that holds `values`; `locks` are the holders of its lock, one for each time it is asked for."""
 
-    def at(trail, events=EVENTS, locks=(), later=0, **values):
+    def at(trail, events=EVENTS, locks=(), later=0, gone=False, answer=lambda *_: None, **values):
         holders = iter(locks)
         monkeypatch.setattr(watching, "holder_of", lambda *_: next(holders, None))
-        genesys = SimpleNamespace(
-            target=lambda plan, _: Target(
-                {}, dict(plan.member_weights), {"overflow_threshold": plan.overflow_threshold}
-            ),
-            read_queue=lambda _: a_queue(**values),
-        )
-        watch = Watch(trail, "locks", records, lambda *_: genesys)
+
+        def read_queue(_):
+            if gone:
+                raise QueueNotFound("gone")
+            return a_queue(**values)
+
+        genesys = SimpleNamespace(read_queue=read_queue)
+        watch = Watch(trail, "locks", records, lambda *_: genesys, answer)
         return watch.look("q-1", events, NOW + timedelta(seconds=later))
 
     return at
@@ -193,6 +182,8 @@ def test_a_foreign_change_is_recorded_with_who_and_when_and_once(look, records):
         "distribution_id": "d-1",
         "changed_by": "someone",
         "changed_at": "then",
+        "edited_at": "2026-07-11T20:00:00.000Z",
+        "on_drift": "record",
         "differences": [{"member": "a", "expected": 0.5, "held": 0.9}],
         "deliveries": ["d-1", "d-2"],
     }
@@ -231,15 +222,71 @@ def test_a_run_that_waits_for_the_lock_changes_nothing_yet(look):
     assert look(Trail(a_run("d-2", "initiated", 6), a_run("d-1", "completed", 5)), a=0.9, b=0.3)
 
 
-def test_a_failed_run_after_it_leaves_values_of_ours(look):
-    trail = Trail(a_run("d-2", "member_update_failed", 6), a_run("d-1", "completed", 5))
+def after_a_failed_run(**restore):
+    """A queue's runs, the last of which failed; it was to give `a` 0.9."""
+    failed = a_run("d-2", "member_update_failed", 6) | restore
+    trail = Trail(failed, a_run("d-1", "completed", 5))
+    of_completed = trail.get
     trail.get = lambda distribution_id, name: (
-        a_queue(a=0.5, b=0.3).to_json()
-        if name != "plan"
-        else PLAN | {"member_weights": {"a": 0.9, "b": 0.1} if distribution_id == "d-2" else PLAN["member_weights"]}
+        Target({}, {"a": 0.9}).to_json() if distribution_id == "d-2" else of_completed(distribution_id, name)
     )
+    return trail
+
+
+@pytest.mark.parametrize("restore", [{}, {"restore": None}, {"restore": {"outcome": "partial"}}])
+def test_a_failed_run_after_it_leaves_values_of_ours(look, restore):
+    trail = after_a_failed_run(**restore)
     assert not look(trail, a=0.9, b=0.3)
     assert look(trail, a=0.9, b=0.9)
+
+
+@pytest.mark.parametrize("outcome", ["restored", "not_needed"])
+def test_a_failed_run_that_was_put_back_leaves_nothing_of_ours(look, outcome):
+    assert look(after_a_failed_run(restore={"outcome": outcome}), a=0.9, b=0.3)
+
+
+def test_drift_is_answered_for_as_long_as_it_lasts_where_the_plan_wants_more_than_a_record(look):
+    answered = []
+    asked = {"answer": lambda drift, _: answered.append(drift), "a": 0.9, "b": 0.3}
+    look(Trail(a_run("d-1", "completed", 5)), **asked)
+    assert answered == [], "a plan says nothing: record"
+    trail = Trail(a_run("d-2", "completed", 5), on_drift="repair")
+    assert look(trail, **asked)
+    assert not look(trail, later=1, **asked)
+    first, second = answered
+    assert first.record == second.record
+    assert (first.record["distribution_id"], first.record["on_drift"], first.beside_ours) == ("d-2", "repair", False)
+    assert [difference.name for difference in first.found] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("values", "action"), [({"a": 0.9}, None), ({"a": 0.8}, "repair_dropped"), ({}, "repair_dropped")]
+)
+def test_a_repair_that_was_put_off_for_a_state_that_is_gone_is_dropped(look, records, values, action):
+    trail = Trail(a_run("d-1", "completed", 5), on_drift="repair")
+    look(trail, a=0.9, b=0.3)
+    first = on_record(records)[0]
+    again = EVENTS[0].model_copy(update={"deferred": first["record"]})
+    look(trail, [again], later=1, **({"a": 0.5, "b": 0.3} | values))
+    assert on_record(records)[-1].get("action") == action
+    assert on_record(records)[0]["deliveries"] == (["d-1", "d-2"] if values != {"a": 0.8} else [])
+
+
+def test_a_repair_that_was_put_off_for_a_queue_that_is_gone_is_dropped(look, records):
+    trail = Trail(a_run("d-1", "completed", 5), on_drift="repair")
+    look(trail, a=0.9, b=0.3)
+    again = EVENTS[0].model_copy(update={"deferred": on_record(records)[0]["record"]})
+    with pytest.raises(QueueNotFound):
+        look(trail, [again], later=1, gone=True)
+    assert on_record(records)[0]["action"] == "repair_dropped"
+
+
+def test_values_that_a_failed_run_has_left_beside_drift_are_told(look):
+    answered = []
+    trail = after_a_failed_run()
+    trail.plan["on_drift"] = "repair"
+    assert look(trail, answer=lambda drift, _: answered.append(drift), a=0.9, b=0.9)
+    assert [(drift.beside_ours, len(drift.found)) for drift in answered] == [(True, 1)]
 
 
 # ---- later -----------------------------------------------------------------------------------------------------------

@@ -53,8 +53,8 @@ def work(monkeypatch):
     return run
 
 
-def an_event(queue, delivery):
-    return json.dumps({"delivery_id": delivery, "queue_id": queue, "kind": "queue"})
+def an_event(queue, delivery, **more):
+    return json.dumps({"delivery_id": delivery, "queue_id": queue, "kind": "queue", **more})
 
 
 def test_the_events_of_a_queue_are_answered_by_one_look(work):
@@ -68,6 +68,13 @@ def test_an_event_that_an_earlier_reading_has_answered_needs_none(work):
     assert work(an_event("a", "2"), sent_ms=now_ms - 3_000) == ([("a", ["1"])], [])
     looks, _ = work(an_event("a", "3"), sent_ms=now_ms)
     assert looks == [("a", ["1"]), ("a", ["3"])], "a change may be too fresh to show"
+
+
+def test_a_repair_that_was_put_off_is_looked_at_whatever_was_seen_before(work):
+    now_ms = int(time.time() * 1000)
+    work(an_event("a", "1"), sent_ms=now_ms)
+    looks, _ = work(an_event("a", "2", deferred="a record"), sent_ms=now_ms - 900_000)
+    assert looks == [("a", ["1"]), ("a", ["2"])]
 
 
 def test_a_reading_that_failed_has_answered_nothing(work):

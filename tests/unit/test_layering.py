@@ -23,6 +23,7 @@ DOMAIN = [
     "actuation",
     "distribution",
     "drift",
+    "drift_event",
     "errors",
     "fields",
     "outcome_event",

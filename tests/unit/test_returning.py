@@ -84,12 +84,12 @@ def ran(trail, documents):
     """Put distributions on record as `(id, what it restores)`, one a minute; those of `failed` did not complete."""
     minutes = iter(range(1_000))
 
-    def ran(*runs, failed=(), until=UNTIL, untils=None, image="before", strategies=None):
+    def ran(*runs, failed=(), until=UNTIL, untils=None, image="before", strategies=None, **drift):
         for name, restores in runs:
             at = timestamp(START + timedelta(minutes=next(minutes)))
             record = {"distribution_id": name, "timestamp": at, "queue_id": "queue-001", "started_at": at}
             first, *also = restores.split("+") if restores else [None]
-            restored = first and {"distribution_id": first, "image": image} | ({"also": also} if also else {})
+            restored = first and {"distribution_id": first, "image": image} | ({"also": also} if also else {}) | drift
             documents.put(name, "plan", {"strategy_reference": (strategies or {}).get(name, "ring-by-weight")})
             status = Status.MEMBER_UPDATE_FAILED if name in failed else Status.COMPLETED
             trail.append(record | {"record": "0-opened", "opened_queue_id": "queue-001", "status": Status.INITIATED})
@@ -182,6 +182,12 @@ def test_putting_a_state_after_back_is_a_change_like_any_other(ran):
         due(trail)
 
 
+def test_a_repair_of_drift_in_the_meantime_is_no_obstacle(ran):
+    ran(("earlier", None), ("boxed", None))
+    trail = ran(("repair", "boxed"), ("another", "repair"), image="after", drift="0" * 64)
+    assert due(trail) == ["earlier"]
+
+
 def test_a_run_that_failed_is_no_obstacle(ran):
     due(ran(("boxed", None), ("broken", None), failed=("broken",)))
 
@@ -235,13 +241,14 @@ def accepted(trail, documents, baselines):
 
 def test_a_return_has_the_plan_of_its_distribution_and_not_its_end(documents, accepted):
     sent = SMALLEST_PLAN | {"until": UNTIL, "requested_by": "Ada", "shared_with": [{"queue_id": "queue-002"}]}
-    documents.put("boxed", "plan", sent)
-    documents.put("boxed", "before", {})
+    documents.put("boxed", "plan", sent | {"on_drift": "repair"})
+    for name in ("target", "before"):
+        documents.put("boxed", name, {})
     run, back = accepted({"returns": "boxed"})
     assert (run.returns, run.until, run.wait_for_lock_s) == ("boxed", "", 3600)
     assert run.origin.model_dump() == {"door": "schedule", "caller": "return of boxed"}
     assert back.restores.model_dump(exclude_unset=True) == {"distribution_id": "boxed", "image": "before"}
-    assert (back.until, back.shared_with, back.requested_by) == (None, [], None)
+    assert (back.until, back.shared_with, back.requested_by, back.on_drift) == (None, [], None, "record")
     assert back.member_weights == SMALLEST_PLAN["member_weights"]
 
 
@@ -292,6 +299,7 @@ def test_a_baseline_is_what_it_is_when_the_run_starts(accepted, documents, basel
     given = {"baseline": {"queue_id": "queue-001", "name": "normal"}, "origin": origin}
     for name in ("first", "second"):
         documents.put(name, "plan", SMALLEST_PLAN)
+        documents.put(name, "target", {})
         documents.put(name, "after", {})
         baselines.put({"queue_id": "queue-001", "name": "normal", "distribution_id": name})
         run, back = accepted(given)

@@ -177,6 +177,7 @@ def test_the_opening_record_says_who_wants_what():
         "utilization_target": 0.8,
         "strategy_reference": "longest-available-agent",
         "wrap_up_timeout_s": 20,
+        "on_drift": "record",
         "requested_by": "Ada",
         "reason": "why",
         "plan_fingerprint": plan(reason="why", requested_by="Ada", wrap_up_timeout_s=20).fingerprint(),
@@ -951,28 +952,6 @@ def test_a_claim_that_aws_refuses_is_not_taken_for_another_owner(owners, aws_ans
 
 
 # ---- executions ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def executions(aws):
-    role = "arn:aws:iam::123456789012:role/machine"
-    machine = aws("stepfunctions").create_state_machine(
-        name="distribute",
-        definition=json.dumps({"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}),
-        roleArn=role,
-    )
-    return Executions(machine["stateMachineArn"])
-
-
-@pytest.fixture
-def started(aws, executions):
-    """The names of all executions."""
-
-    def names():
-        listed = aws("stepfunctions").list_executions(stateMachineArn=executions.state_machine_arn)
-        return {execution["name"] for execution in listed["executions"]}
-
-    return names
 
 
 def test_the_execution_is_named_by_the_distribution_and_told_plan_and_origin(executions, aws):

@@ -270,6 +270,7 @@ class Distribution(DistributionSummary):
     utilization_target: float | None = None
     strategy_reference: str | None = None
     wrap_up_timeout_s: int | None = None
+    on_drift: str | None = Field(default=None, description="What the plan says: record, notify or repair.")
     projection: ProjectionView | None = None
     actuation: ActuationView | None = None
     restore: RestoreView | None = None
@@ -377,6 +378,19 @@ class DriftView(BaseModel):
     changed_at: str | None = Field(default=None, description="When, as Genesys writes it.")
     differences: list[DifferenceView]
     deliveries: list[str] = Field(description="The ids of the webhooks that led to it.")
+    on_drift: str = Field(
+        default="record", description="What the plan of that distribution says: record, notify or repair."
+    )
+    action: str = Field(
+        default="recorded",
+        description="What was done: recorded, notified, repair_deferred (the change is too young), repair_dropped (it "
+        "was gone when its time came), repair_started or repair_refused.",
+    )
+    why: str | None = Field(default=None, description="A sentence; null where there is nothing to say.")
+    repair_id: str | None = Field(default=None, description="The distribution that puts it back.")
+    repair_status: Status | None = Field(
+        default=None, description="How far that one is; null until it has come to validate its plan."
+    )
 
 
 class DriftPage(BaseModel):

@@ -116,6 +116,13 @@ class Target:
     joins: bool = False
     """Whether the values say who is joined to the queue."""
 
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Target":
+        return cls(**document)
+
 
 def same(a: Setting | Value, b: Setting | Value) -> bool:
     """Equal within the tolerance; nothing equals what Genesys does not hold."""

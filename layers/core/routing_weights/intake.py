@@ -68,16 +68,20 @@ def accept_input(
     return accept(run, text, trail, occasion)
 
 
-def restoring(distribution_id: str, image: str, said: dict[str, Any], documents: Documents) -> str:
+def restoring(
+    distribution_id: str, image: str, said: dict[str, Any], documents: Documents, *, drift: str | None = None
+) -> str:
     """A distribution's plan again, as JSON text, as one that puts back the image before or after it.
 
-    `said` takes the place of what the plan says of its own run. Raises NotRestorable where there is no such image.
+    `said` takes the place of what the plan says of its own run, `drift` is a repair's: see plan.Restores. Raises
+    NotRestorable where there is no such image.
     """
-    plan = documents.find(distribution_id, "plan")
-    if plan is None or documents.find(distribution_id, image) is None:
+    plan, target, then = (documents.find(distribution_id, name) for name in ("plan", "target", image))
+    if plan is None or target is None or then is None:
         raise NotRestorable(f"Distribution {distribution_id} read nothing of its queue, so it has no state {image} it.")
     kept = {name: value for name, value in plan.items() if name not in OF_ONE_RUN}
-    return json.dumps(kept | said | {"restores": {"distribution_id": distribution_id, "image": image}})
+    restores = {"distribution_id": distribution_id, "image": image} | ({"drift": drift} if drift else {})
+    return json.dumps(kept | said | {"restores": restores})
 
 
 def restoring_baseline(
@@ -114,7 +118,9 @@ def _text(execution_input: dict[str, Any], documents: Documents, baselines: Base
             return _restored(execution_input, documents)
         if "returns" in execution_input:
             # Without the agents' other queues: what nobody forecasts any more for them must not keep this one away.
+            # And without its on_drift: it was to guard the plan, not what was there before it.
             said = {"wait_for_lock_s": RETURN_WAITS_S, "reason": "Its time is over.", "shared_with": []}
+            said["on_drift"] = "record"
             return restoring(execution_input["returns"], "before", said, documents)
         if "baseline" in execution_input:
             baseline = _read(BaselineName, "baseline", execution_input["baseline"])

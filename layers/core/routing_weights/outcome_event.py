@@ -56,8 +56,10 @@ class OutcomeEvent(_Told):
     started_at: str = Field(description="RFC 3339, UTC.")
     ended_at: str = Field(description="RFC 3339, UTC.")
     latency_ms: int = Field(ge=0)
-    door: str = Field(description="api, schedule or execution.")
-    caller: str | None = Field(description="The caller's ARN or the schedule's name, where the door knows it.")
+    door: str = Field(description="api, schedule, drift or execution.")
+    caller: str | None = Field(
+        description="The caller's ARN, the schedule's name or the drift record, where the door knows it."
+    )
     requested_by: str | None = Field(description="What the plan says of who wants it.")
     reason: str | None = Field(description="What the plan says of why.")
     strategy_reference: str | None

@@ -58,6 +58,11 @@ class Restores(BaseModel):
         max_length=MOST_RESTORED,
         description="Further distributions, each earlier than the last: their before-images are put back as well.",
     )
+    drift: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", strict=True)] | None = Field(
+        default=None,
+        description="A repair says what it was decided on: where something else has been changed by then, nothing is "
+        "written. The system writes this.",
+    )
 
 
 Seconds = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False, strict=True)]
@@ -205,6 +210,11 @@ class Plan(BaseModel):
         description="RFC 3339 with an offset, to the second: what the queue held before is put back then. From a "
         "minute to 365 days after the start.",
     )
+    on_drift: Literal["record", "notify", "repair"] = Field(
+        default="record",
+        description="What is done when somebody else changes what this plan has set: record it; notify, which is an "
+        "event on the bus, too; or repair, which also puts back what was applied once the change is RepairAfterS old.",
+    )
     wait_for_lock_s: Annotated[int, Field(ge=0, le=3600, strict=True)] = Field(
         default=0, description="How long to wait, in seconds, while another distribution is running on the queue."
     )
@@ -227,6 +237,11 @@ class Plan(BaseModel):
         if total > 1 and not self.normalize and not self.restores:
             raise ValueError(f"the weights sum to {total:.12g}, more than 1: lower them, or set normalize to true")
         return self
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether it puts back what somebody has changed, and only that."""
+        return self.restores is not None and self.restores.drift is not None
 
     @property
     def weights(self) -> dict[str, float]:

@@ -5,8 +5,10 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from routing_weights.actuation import not_applicable
-from routing_weights.distribution import Queue, Target, image
-from routing_weights.plan import Plan
+from routing_weights.distribution import Queue, Target, holds, image, named
+from routing_weights.drift import Difference, differences, fingerprint
+from routing_weights.errors import QueueChanged
+from routing_weights.plan import Plan, Restores
 
 Find = Callable[[str, str], Any]
 """Distribution id and name of a document -> the document, None where there is none."""
@@ -24,7 +26,7 @@ def target_of(genesys: Targeting, plan: Plan, queue: Queue, find: Find) -> Targe
     """
     if plan.restores is None:
         return genesys.target(plan, queue)
-    wanted = _held_then(genesys, plan, find)
+    wanted = _held_then(plan, find)
     present = {member.user_id for member in queue.members}
     settings = {name: value for name, value in wanted.settings.items() if _can_be_set(name, value)}
     return replace(
@@ -35,11 +37,57 @@ def target_of(genesys: Targeting, plan: Plan, queue: Queue, find: Find) -> Targe
     )
 
 
-def _held_then(genesys: Targeting, plan: Plan, find: Find) -> Target:
+def can_be_put_back(difference: Difference) -> bool:
+    """Whether `target_of` a plan that puts back has it: not a member who is no longer in the queue."""
+    if difference.what == "setting":
+        return _can_be_set(difference.name, difference.expected)
+    return not difference.missing
+
+
+def require_known_drift(restores: Restores, target: Target, queue: Queue, last: str | None) -> None:
+    """Raise PlanNotApplicable where a repair would overwrite more, or other values, than it was decided on.
+
+    Somebody's edit of the last seconds is among them, and is too young to be overwritten. A plan that says what was
+    drift until then makes it none: `last` is the queue's last completed distribution.
+    """
+    if last != restores.distribution_id:
+        message = "another distribution has been completed since this repair was decided on"
+        raise not_applicable("restores.drift", message, "drift_changed")
+    found = differences(target, queue)
+    if found and fingerprint(restores.distribution_id, found) != restores.drift:
+        message = "the queue has been changed again since this repair was decided on: the newer change is left alone"
+        raise not_applicable("restores.drift", message, "drift_changed")
+
+
+def require_unedited(target: Target, before: Queue, now: Queue) -> None:
+    """Raise QueueChanged where a repair would overwrite an edit that is younger than its before-image.
+
+    What holds the target may have been written already, by this run.
+    """
+    then, wanted = image(before, target), _all_of(target)
+    held = {**now.settings, **{member.user_id: member.value for member in now.members}}
+    edited = sorted(
+        name
+        for name, value in _all_of(then).items()
+        if name in held and not holds(held[name], value) and not holds(held[name], wanted[name])
+    )
+    if edited:
+        raise QueueChanged(
+            f"Queue {now.queue_id} was changed by somebody after this repair had read it: {named(edited)}. "
+            "That change is left alone.",
+            fields=edited,
+        )
+
+
+def _all_of(target: Target) -> dict[str, Any]:
+    return {**target.settings, **target.values}
+
+
+def _held_then(plan: Plan, find: Find) -> Target:
     assert plan.restores is not None  # noqa: S101  only asked then
-    held = _image(genesys, plan.queue_id, plan.restores.distribution_id, plan.restores.image, find)
+    held = _image(plan.queue_id, plan.restores.distribution_id, plan.restores.image, find)
     for earlier in plan.restores.also:
-        older = _image(genesys, plan.queue_id, earlier, "before", find)
+        older = _image(plan.queue_id, earlier, "before", find)
         held = replace(
             held,
             weights={**held.weights, **older.weights},
@@ -49,15 +97,13 @@ def _held_then(genesys: Targeting, plan: Plan, find: Find) -> Target:
     return held
 
 
-def _image(genesys: Targeting, queue_id: str, run: str, which: str, find: Find) -> Target:
+def _image(queue_id: str, run: str, which: str, find: Find) -> Target:
     """What the queue held before or after a distribution, of what that distribution was to change."""
-    documents = [find(run, name) for name in ("plan", "before", which)]
-    if None in documents or documents[1]["queue_id"] != queue_id:
+    target, then = (find(run, name) for name in ("target", which))
+    if target is None or then is None or then["queue_id"] != queue_id:
         message = f"no state {which} distribution {run} is on record for queue {queue_id}"
         raise not_applicable("restores", message, "image_unknown")
-    earlier = Plan.model_validate(documents[0])
-    before, then = map(Queue.from_json, documents[1:])
-    return image(then, target_of(genesys, earlier, before, find))
+    return image(Queue.from_json(then), Target.from_json(target))
 
 
 def _of(values: Mapping[str, Any], members: set[str]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the audit records say. Pure: what was stored and read back goes in, the record comes out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -98,6 +98,12 @@ def closed(
     return record
 
 
+def last_completed(runs: Iterable[Record]) -> str | None:
+    """The id of the run that was completed last, by the time of its end: runs may wait for one another in any order."""
+    completed = [run for run in runs if run["status"] == Status.COMPLETED]
+    return str(max(completed, key=lambda run: run["timestamp"])["distribution_id"]) if completed else None
+
+
 def _restore(outcome: Outcome, before: Queue | None, restore: dict[str, Any] | None) -> dict[str, Any] | None:
     """What a restoration came to; one that never said so has failed, where there was something to put back."""
     if restore is None and before and outcome.status in FAILED_WRITING:
@@ -133,6 +139,7 @@ def _asked(plan: Plan) -> Record:
         "utilization_target": plan.utilization_target,
         "strategy_reference": plan.strategy_reference,
         "wrap_up_timeout_s": plan.wrap_up_timeout_s,
+        "on_drift": plan.on_drift,
         "requested_by": plan.requested_by,
         "reason": plan.reason,
         "plan_fingerprint": plan.fingerprint(),
@@ -142,7 +149,7 @@ def _asked(plan: Plan) -> Record:
 def _restores(plan: Plan) -> dict[str, Any] | None:
     if plan.restores is None:
         return None
-    further = {"also": plan.restores.also} if plan.restores.also else {}
+    further = {name: value for name in ("also", "drift") if (value := getattr(plan.restores, name))}
     return {"distribution_id": plan.restores.distribution_id, "image": plan.restores.image, **further}
 
 

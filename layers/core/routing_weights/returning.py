@@ -97,6 +97,10 @@ def _over_too(ended: Record, earlier: Iterator[Record], documents: Documents) ->
     return over[:MOST_RESTORED]
 
 
+def _is_repair(record: Record) -> bool:
+    return "drift" in (record.get("restores") or {})
+
+
 def _put_back(record: Record) -> list[str]:
     """The distributions whose before-images a record's plan put back, from the newest on."""
     restores = record.get("restores") or {}
@@ -111,13 +115,14 @@ def _carrier(distribution_id: str, documents: Documents) -> list[Any]:
 def _completed(queue_id: str, trail: AuditTrail) -> Iterator[Record]:
     """The completed distributions of a queue by the time of their end, newest first; read as far as they are asked for.
 
+    Without repairs of drift: each has put back what the one before it had applied, so nothing of its own stands.
     The trail lists them by their opening, and runs may wait for one another in any order.
     """
     waiting: list[Record] = []
     after: str | None = None
     while True:
         page, after = trail.of_queue(queue_id, since="0000", until="9999", limit=_PAGE, after=after)
-        waiting += [record for record in page if record["status"] == Status.COMPLETED]
+        waiting += [record for record in page if record["status"] == Status.COMPLETED and not _is_repair(record)]
         waiting.sort(key=lambda record: str(record["timestamp"]))
         # What was opened before the last one of the page may have ended that much later.
         reached = (

@@ -18,7 +18,7 @@ class Origin(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    door: Literal["api", "schedule", "execution"] = "execution"
+    door: Literal["api", "schedule", "drift", "execution"] = "execution"
     caller: str = Field(default="", max_length=2048)
 
 

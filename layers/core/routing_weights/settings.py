@@ -136,6 +136,10 @@ class DriftSettings(Audited, GenesysCaller):
     drift_table: str
     locks_table: str
     webhook_queue: str
+    state_machine_arn: str
+    max_repairs_per_hour: int = Field(ge=0)
+    repair_after_s: float = Field(ge=0, allow_inf_nan=False)
+    outgoing_bus: str
 
 
 class SchedulesSettings(Documented):

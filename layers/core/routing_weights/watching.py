@@ -9,11 +9,11 @@ from aws_lambda_powertools import Logger
 
 from routing_weights.distribution import Queue, Status, Target, image
 from routing_weights.drift import Difference, differences, fingerprint
-from routing_weights.errors import QueueBusy
+from routing_weights.errors import QueueBusy, QueueNotFound
 from routing_weights.genesys.contracts import Contract
 from routing_weights.plan import Plan
-from routing_weights.putting_back import target_of
-from routing_weights.record import FAILED_WRITING, Record, timestamp
+from routing_weights.record import FAILED_WRITING, Record, last_completed, timestamp
+from routing_weights.repairing import Drift, edited_at
 from routing_weights.run import Run
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.drift import DriftRecords
@@ -22,8 +22,8 @@ from routing_weights.webhook import WebhookEvent
 
 logger = Logger(child=True)
 
-LISTED = 50
-"""Distributions of a queue that are looked through for the last completed one; the API lists as many on one page."""
+PUT_BACK = {"restored", "not_needed"}
+"""What the restoration of a run came to that has left nothing of its own (restoration.Restoration)."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Watch:
     locks_table: str
     records: DriftRecords
     contract: Callable[[Run, Plan], Contract]
+    answer: Callable[[Drift, datetime], None]
+    """What is done about drift, called each time that it is seen."""
 
     def look(self, queue_id: str, events: Sequence[WebhookEvent], now: datetime) -> bool:
         """Read the queue once for all of its `events`; whether there is drift that was not on record before.
@@ -41,68 +43,80 @@ class Watch:
 
         Raises:
             QueueBusy: a distribution is at work on it, or was while the queue was read. Look again when it is over.
+            QueueNotFound: Genesys no longer has it.
         """
         runs = self._runs(queue_id)
-        last = _last_completed(runs)
+        last = last_completed(runs)
         if last is None:
+            self._drop(queue_id, events)
             return False
-        applied, ours, held = self._read(queue_id, last, runs, now)
+        plan = Plan.model_validate(self.trail.documents.get(last, "plan"))
+        try:
+            applied, ours, held = self._read(plan, last, runs, now)
+        except QueueNotFound:
+            self._drop(queue_id, events)
+            raise
         if self._runs(queue_id) != runs:
             raise _busy(queue_id)
         found = differences(applied, held, ours)
         seen_at_ms = int(now.timestamp() * 1000)
         if not found:
             self.records.settled(queue_id, seen_at_ms)
+            self._drop(queue_id, events)
             return False
-        record = _record(queue_id, last, found, held, events, now)
-        is_new = self.records.append(record, fingerprint(last, found), seen_at_ms)
+        record, state = _record(plan, last, found, held, events, now), fingerprint(last, found)
+        is_new = self.records.append(record, state, seen_at_ms)
         if is_new:
             logger.warning("Drift", queue_id=queue_id, last_distribution=last, differences=len(found))
+        # A state that was seen before may still be waiting for its answer.
+        known = None if plan.on_drift == "record" else self.records.of_state(queue_id, state)
+        if known is not None:
+            beside_ours = found != differences(applied, held)
+            self.answer(Drift(known, plan, found, beside_ours, events), now)
+        self._drop(queue_id, events, known)
         return is_new
+
+    def _drop(self, queue_id: str, events: Sequence[WebhookEvent], known: Record | None = None) -> None:
+        """Close the records whose repair was put off until now, where the queue is no longer in their state."""
+        why = "When its time came it was gone: taken back, changed again, or overtaken by a distribution."
+        for record in {event.deferred for event in events if event.deferred} - {known and known["record"]}:
+            of = {"queue_id": queue_id, "record": record}
+            self.records.note(of, {"action": "repair_dropped", "why": why}, final=True)
 
     def _runs(self, queue_id: str) -> list[Record]:
         """The newest distributions of the queue, when none is at work on it: asked before and after it is read."""
         if holder_of(self.locks_table, queue_id) is not None:
             raise _busy(queue_id)
-        records, _ = self.trail.of_queue(queue_id, since="0000", until="9999", limit=LISTED, after=None)
         # Runs that wait for the lock change nothing yet, so only those that are over are compared.
-        return [record for record in records if Status(record["status"]).terminal]
+        return [record for record in self.trail.newest(queue_id) if Status(record["status"]).terminal]
 
-    def _read(self, queue_id: str, last: str, runs: list[Record], now: datetime) -> tuple[Target, list[Target], Queue]:
+    def _read(self, plan: Plan, last: str, runs: list[Record], now: datetime) -> tuple[Target, list[Target], Queue]:
         """What was applied, what later runs of ours tried to apply, and what is held."""
         documents = self.trail.documents
-        run = Run(distribution_id=last, execution_arn="", started_at=now, queue_id=queue_id)
-        plan = Plan.model_validate(documents.get(last, "plan"))
-        genesys = self.contract(run, plan)
-        before, after = (Queue.from_json(documents.get(last, name)) for name in ("before", "after"))
-        applied = image(after, target_of(genesys, plan, before, documents.find))
-        ours = [target for one in _later(runs, last) if (target := self._wanted(run, one)) is not None]
-        return applied, ours, genesys.read_queue(queue_id)
-
-    def _wanted(self, run: Run, distribution_id: str) -> Target | None:
-        """What a run that failed was after; None where it wrote nothing."""
-        find = self.trail.documents.find
-        plan, before, writing = (find(distribution_id, name) for name in ("plan", "before", "writing"))
-        if plan is None or before is None or writing is None:
-            return None
-        wanted = Plan.model_validate(plan)
-        return target_of(self.contract(run, wanted), wanted, Queue.from_json(before), find)
-
-
-def _last_completed(runs: list[Record]) -> str | None:
-    """By the time of its end: runs may wait for one another in any order."""
-    completed = [run for run in runs if run["status"] == Status.COMPLETED]
-    return str(max(completed, key=lambda run: run["timestamp"])["distribution_id"]) if completed else None
+        run = Run(distribution_id=last, execution_arn="", started_at=now, queue_id=plan.queue_id)
+        applied = image(Queue.from_json(documents.get(last, "after")), Target.from_json(documents.get(last, "target")))
+        ours = [
+            Target.from_json(documents.get(one, "target"))
+            for one in _later(runs, last)
+            if documents.find(one, "writing") is not None
+        ]
+        return applied, ours, self.contract(run, plan).read_queue(plan.queue_id)
 
 
 def _later(runs: list[Record], last: str) -> list[str]:
-    """The runs that failed while writing, after the last completed one had ended."""
+    """The runs that failed after the last completed one had ended, and may have left values of theirs."""
     ended = next(run["timestamp"] for run in runs if run["distribution_id"] == last)
-    return [run["distribution_id"] for run in runs if run["status"] in FAILED_WRITING and run["timestamp"] >= ended]
+    return [
+        run["distribution_id"]
+        for run in runs
+        if run["status"] in FAILED_WRITING
+        and run["timestamp"] >= ended
+        and (run.get("restore") or {}).get("outcome") not in PUT_BACK
+    ]
 
 
 def _record(
-    queue_id: str,
+    plan: Plan,
     last: str,
     found: Sequence[Difference],
     held: Queue,
@@ -115,14 +129,16 @@ def _record(
     stamp: dict[str, Any] = held.native.get("raw") or {}
     by_stamp = any(difference.what == "setting" for difference in found)
     return {
-        "queue_id": queue_id,
+        "queue_id": plan.queue_id,
         "record": f"{at}-{events[-1].delivery_id}",
         "at": at,
         "distribution_id": last,
         "changed_by": told.by if told else _text(stamp.get("modifiedBy")) if by_stamp else None,
         "changed_at": told.at if told else _text(stamp.get("dateModified")) if by_stamp else None,
+        "edited_at": timestamp(edited_at(found, held, events, now)),
+        "on_drift": plan.on_drift,
         "differences": [difference.to_json() for difference in found],
-        "deliveries": sorted({event.delivery_id for event in events}),
+        "deliveries": sorted({event.delivery_id for event in events if not event.deferred}),
     }
 
 

@@ -43,6 +43,8 @@ class WebhookEvent(BaseModel):
     """Who changed it, where the sender tells."""
     at: str | None = Field(default=None, max_length=64)
     """When, as the sender writes it."""
+    deferred: str | None = None
+    """Not an event from outside: a repair of this drift record was put off until now."""
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:

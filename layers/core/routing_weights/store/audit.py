@@ -21,12 +21,14 @@ from routing_weights.strict_json import problem
 
 MAX_INLINE_BYTES = 200_000
 """A DynamoDB item holds 400 KB, a log event 256 KB: above this, the largest fields of a record move to S3."""
+LISTED = 50
 MOST_KEYS = 100
 """Of a BatchGetItem."""
 _FAILED = "ConditionalCheckFailed"
 SUMMARY = (
     "distribution_id", "queue_id", "status", "timestamp", "started_at", "latency_ms", "balance_accuracy",
     "overflow_threshold", "requested_by", "reason", "door", "errors", "restores", "until",
+    "restore",
 )  # fmt: skip
 
 
@@ -104,6 +106,11 @@ class AuditTrail:
         return [found[i] for i in ids if i in found], base64.urlsafe_b64encode(
             json.dumps(last).encode()
         ).decode() if last else None
+
+    def newest(self, queue_id: str) -> list[Record]:
+        """The summaries of a queue's newest distributions, as many as the API lists on one page."""
+        records, _ = self.of_queue(queue_id, since="0000", until="9999", limit=LISTED, after=None)
+        return records
 
     def _summaries(self, ids: list[str]) -> dict[str, Record]:
         """By id: the opening record, overlaid with the closing one where there is one."""

@@ -1,5 +1,6 @@
 """Webhooks on their way: a queue of events, and a memory of which deliveries were put into it."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ KEPT_S = 86_400
 QUIET_S = 2
 """WebhookQueue's DelaySeconds: a reading that begins so long after an event was sent shows what the event tells of."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 300
+LONGEST_DELAY_S = 900
+"""Of SQS: 15 minutes."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,16 @@ class Deliveries:
         requests = [{"PutRequest": {"Item": {"delivery": {"S": name}, "expires_at": expires}}} for name in names]
         with reported("note the delivery"):
             client("dynamodb").batch_write_item(RequestItems={self.table: requests})
+
+
+def look_again(queue_url: str, event: WebhookEvent, after_s: float) -> None:
+    """Have the queue of `event` looked at again, in `after_s` seconds or in 15 minutes, whichever is sooner."""
+    with reported("put off the repair"):
+        client("sqs").send_message(
+            QueueUrl=queue_url,
+            MessageBody=event.model_dump_json(exclude_none=True),
+            DelaySeconds=min(math.ceil(after_s), LONGEST_DELAY_S),
+        )
 
 
 def told_by(message: dict[str, Any], looked_at_ms: int) -> bool:

@@ -8,7 +8,7 @@ from routing_weights.errors import StoreUnavailable
 from routing_weights.plan import Plan
 from routing_weights.store.aws import client, reported
 
-Name = Literal["plan", "before", "actuation", "projection", "writing", "after", "restore"]
+Name = Literal["plan", "before", "target", "actuation", "projection", "writing", "after", "restore"]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Drift on record, by queue and time, and beside it which state a queue was last seen in."""
+"""Drift on record, by queue and time; beside it which state a queue was last seen in, and its latest repairs."""
 
 import base64
 import binascii
@@ -13,12 +13,16 @@ from routing_weights.strict_json import problem
 
 STATE = "state"
 """The item that holds the last seen state of a queue. It sorts after every time, so no listing meets it."""
+REPAIRS = "repairs"
+"""The item that counts the repairs of a queue. It sorts after every time, too."""
+HOUR_MS = 3_600_000
+CLAIM_TRIES = 8
 _FAILED = "ConditionalCheckFailed"
 
 
 @dataclass(frozen=True)
 class DriftRecords:
-    """DriftTable: `queue_id` and `record`, which is a time and a delivery, or `state`."""
+    """DriftTable: `queue_id` and `record`, which is a time and a delivery, or `state`, or `repairs`."""
 
     table: str
 
@@ -37,6 +41,7 @@ class DriftRecords:
                 "record": {"S": STATE},
                 "fingerprint": {"S": fingerprint},
                 "seen_at": {"N": str(seen_at_ms)},
+                "current": {"S": record["record"]},
             },
             "ConditionExpression": "attribute_not_exists(queue_id) OR (seen_at <= :seen AND fingerprint <> :state)",
             "ExpressionAttributeValues": {":seen": {"N": str(seen_at_ms)}, ":state": {"S": fingerprint}},
@@ -53,6 +58,71 @@ class DriftRecords:
                 return False
             raise StoreUnavailable(f"Could not record the drift: {reasons}.") from error
         return True
+
+    def of_state(self, queue_id: str, fingerprint: str) -> Record | None:
+        """The record of the state that the queue was last seen in, None where that is another one by now."""
+        state = self._item(queue_id, STATE)
+        if "current" not in state or state["fingerprint"]["S"] != fingerprint:
+            return None
+        return _whole(self._item(queue_id, state["current"]["S"]))
+
+    def note(self, record: Record, done: Record, *, final: bool) -> None:
+        """Say beside a record what was done about it, in the place of what was said before, unless that was final."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        try:
+            with reported("note what was done about the drift", expected=("ConditionalCheckFailedException",)):
+                client("dynamodb").update_item(
+                    TableName=self.table,
+                    Key={"queue_id": {"S": record["queue_id"]}, "record": {"S": record["record"]}},
+                    UpdateExpression="SET done = :done, is_final = :final",
+                    ConditionExpression="attribute_exists(drift) AND NOT is_final = :yes",
+                    ExpressionAttributeValues={
+                        ":done": {"S": json.dumps(done)},
+                        ":final": {"BOOL": final},
+                        ":yes": {"BOOL": True},
+                    },
+                )
+        except ClientError:  # another function was faster, and came to an end
+            return
+
+    def claim_repair(self, record: Record, most: int, now_ms: int) -> bool:
+        """Take one of the `most` repairs that a queue may have in any hour; for the same record it is the same one.
+
+        Raises StoreUnavailable where others claim at the same time again and again.
+        """
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        for _ in range(CLAIM_TRIES):
+            held = self._item(record["queue_id"], REPAIRS).get("claims")
+            claims = json.loads(held["S"]) if held else {}
+            recent = {name: at for name, at in claims.items() if at > now_ms - HOUR_MS and name != record["record"]}
+            if len(recent) >= most:
+                return False
+            unchanged: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(queue_id)"}
+            if held:
+                unchanged = {
+                    "ConditionExpression": "claims = :held",
+                    "ExpressionAttributeValues": {":held": held},
+                }
+            new = json.dumps(recent | {record["record"]: now_ms}, sort_keys=True)
+            item = {"queue_id": {"S": record["queue_id"]}, "record": {"S": REPAIRS}, "claims": {"S": new}}
+            try:
+                with reported("count the repair", expected=("ConditionalCheckFailedException",)):
+                    client("dynamodb").put_item(TableName=self.table, Item=item, **unchanged)
+            except ClientError:  # somebody else's claim came between: look again
+                continue
+            return True
+        raise StoreUnavailable(f"Could not count the repair: {CLAIM_TRIES} others were faster.")
+
+    def _item(self, queue_id: str, record: str) -> dict[str, Any]:
+        with reported("read the drift of the queue"):
+            answer = client("dynamodb").get_item(
+                TableName=self.table,
+                Key={"queue_id": {"S": queue_id}, "record": {"S": record}},
+                ConsistentRead=True,
+            )
+        return dict(answer.get("Item", {}))
 
     def settled(self, queue_id: str, seen_at_ms: int) -> None:
         """The queue was seen to hold what was applied: the next drift is a new one, even of a state seen before."""
@@ -98,7 +168,13 @@ class DriftRecords:
             page = client("dynamodb").query(**query)
         last = page.get("LastEvaluatedKey")
         token = base64.urlsafe_b64encode(last["record"]["S"].encode()).decode() if last else None
-        return [json.loads(item["drift"]["S"]) for item in page["Items"]], token
+        return [_whole(item) for item in page["Items"]], token
+
+
+def _whole(item: dict[str, Any]) -> Record:
+    """A record, with what was done about it."""
+    record: Record = json.loads(item["drift"]["S"])
+    return record | (json.loads(item["done"]["S"]) if "done" in item else {})
 
 
 def _record(token: str) -> str:

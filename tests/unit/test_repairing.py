@@ -1,0 +1,478 @@
+"""What is done about drift: put back once, not before its time, not too often, and never more than was seen."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from routing_weights.drift import differences, fingerprint
+from routing_weights.drift_event import DriftEvent, event_of
+from routing_weights.errors import PlanNotApplicable, QueueChanged, StoreUnavailable
+from routing_weights.plan import parse_plan
+from routing_weights.putting_back import require_known_drift, require_unedited, target_of
+from routing_weights.record import timestamp
+from routing_weights.repairing import Drift, Repairs, edited_at
+from routing_weights.store.deliveries import look_again
+from routing_weights.webhook import WebhookEvent
+from tests.unit.fakes import SMALLEST_PLAN, member, plan, queue, target
+
+PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
+NOW = datetime(2026, 7, 11, 20, 0, tzinfo=UTC)
+AFTER_S = 900.0
+APPLIED = target({"agent-1": 0.4, "agent-2": 0.35}, overflow_threshold=0.85)
+EVENT = WebhookEvent(delivery_id="d-1", queue_id="queue-001", kind="members", by="somebody", at="then")
+
+
+def held(settings=None, **values):
+    members = [member(f"agent-{number[1:]}", value) for number, value in values.items()]
+    return queue(*members, **(settings or {}))
+
+
+FOREIGN = held(a1=0.9, a2=0.35)
+
+
+@pytest.fixture
+def repairs(records, documents, executions):
+    """Repairs of what `last` applied; `sent` has what is looked at again and when."""
+    documents.put("last", "plan", plan(on_drift="repair", dry_run=False, requested_by="wfm").model_dump())
+    documents.put("last", "target", APPLIED.to_json())
+    documents.put("last", "after", held(a1=0.4, a2=0.35).to_json())
+    sent, told = [], []
+    bus = SimpleNamespace(put=lambda kind, event: told.append((kind, event)))
+    made = Repairs(
+        records, documents, executions, 2, AFTER_S, lambda event, after_s: sent.append((event, after_s)), bus
+    )
+    return SimpleNamespace(repairs=made, sent=sent, records=records, told=told, bus=bus)
+
+
+@pytest.fixture
+def answer(repairs):
+    """Record what a queue holds, answer it, and give the record as it is then. The change is `age_s` old."""
+
+    def seen(
+        holding=FOREIGN,
+        *,
+        age_s=AFTER_S,
+        later_s=0.0,
+        name="r-1",
+        events=(EVENT,),
+        beside_ours=False,
+        most=2,
+        on_drift="repair",
+    ):
+        now = NOW + timedelta(seconds=later_s)
+        found = differences(APPLIED, holding)
+        state = fingerprint("last", found)
+        record = {
+            "queue_id": "queue-001",
+            "record": name,
+            "distribution_id": "last",
+            "edited_at": (NOW - timedelta(seconds=age_s)).isoformat(),
+            "at": timestamp(now),
+            "changed_by": "somebody",
+            "changed_at": "then",
+            "on_drift": on_drift,
+            "differences": [difference.to_json() for difference in found],
+        }
+        repairs.records.append(record, state, int(now.timestamp() * 1000))
+        known = repairs.records.of_state("queue-001", state)
+        of_drift = Drift(known, plan(on_drift=on_drift), found, beside_ours, events)
+        Repairs(**vars(repairs.repairs) | {"most_per_hour": most}).answer(of_drift, now)
+        return repairs.records.of_state("queue-001", state)
+
+    return seen
+
+
+def on_record(records):
+    return records.of_queue("queue-001", since="r-", until="r-9", limit=9, after=None)[0]
+
+
+# ---- once ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_repair_is_the_last_distribution_again_for_as_long_as_the_queue_holds_what_was_found(
+    answer, aws, executions, documents
+):
+    record = answer()
+    assert (record["action"], record["why"]) == ("repair_started", "Distribution last is put back.")
+    (execution,) = aws("stepfunctions").list_executions(stateMachineArn=executions.state_machine_arn)["executions"]
+    assert execution["name"] == record["repair_id"]
+    given = json.loads(
+        aws("stepfunctions").describe_execution(executionArn=execution["executionArn"])["input"],
+    )
+    assert given["origin"] == {"door": "drift", "caller": "r-1"}
+    kept = parse_plan(documents.kept_plan(given["plan_ref"]))
+    assert kept.restores.model_dump(exclude_defaults=True) == {
+        "distribution_id": "last",
+        "image": "after",
+        "drift": fingerprint("last", differences(APPLIED, FOREIGN)),
+    }
+    assert (kept.on_drift, kept.member_weights) == ("repair", SMALLEST_PLAN["member_weights"])
+    assert (kept.requested_by, kept.reason, kept.wait_for_lock_s) == (None, "Repairs the drift r-1", 60)
+
+
+def test_what_was_answered_is_not_answered_again(answer, started, repairs):
+    first = answer()
+    assert answer(later_s=1) == answer(later_s=7200) == first
+    assert started() == {first["repair_id"]}
+    assert repairs.sent == []
+
+
+def test_a_crash_between_the_record_and_the_start_ends_with_one_repair(answer, started, aws_answers, records):
+    aws_answers("stepfunctions", "StartExecution", "ThrottlingException", times=1)
+    with pytest.raises(StoreUnavailable):
+        answer()
+    assert started() == set()
+    assert "action" not in on_record(records)[0], "nothing is claimed"
+    assert answer(later_s=5)["action"] == "repair_started"
+    assert len(started()) == 1
+
+
+def test_a_crash_between_the_start_and_the_note_ends_with_one_repair(answer, started, aws_answers):
+    aws_answers("dynamodb", "UpdateItem", "ThrottlingException", times=1)
+    with pytest.raises(StoreUnavailable):
+        answer()
+    (first,) = started()
+    assert answer(later_s=5)["repair_id"] == first
+    assert started() == {first}
+
+
+def test_another_change_and_the_same_one_again_are_repaired_anew(answer, started, records):
+    ids = [answer(name="r-1")["repair_id"], answer(held(a1=0.8, a2=0.35), name="r-2", later_s=1)["repair_id"]]
+    records.settled("queue-001", int((NOW.timestamp() + 3600) * 1000))
+    ids.append(answer(name="r-3", later_s=3601)["repair_id"])
+    assert len(set(ids)) == 3
+    assert started() == set(ids)
+
+
+# ---- others are told -------------------------------------------------------------------------------------------------
+
+
+def test_notify_tells_what_differs_and_starts_nothing(answer, started, repairs):
+    assert answer(on_drift="notify", age_s=0)["action"] == "notified"
+    assert answer(on_drift="notify", age_s=0, later_s=1)["action"] == "notified"
+    ((kind, event),) = repairs.told
+    assert kind == "Drift Found"
+    assert event.model_dump(mode="json") == {
+        "type": "drift_found",
+        "version": "1",
+        "id": "queue-001:r-1:notified",
+        "queue_id": "queue-001",
+        "at": "2026-07-11T20:00:00.000Z",
+        "record": "/queues/queue-001/drift?from=2026-07-11T20:00:00.000Z&to=2026-07-11T20:00:00.000Z",
+        "distribution_id": "last",
+        "changed_by": "somebody",
+        "changed_at": "then",
+        "on_drift": "notify",
+        "action": "notified",
+        "why": "It was told as an event on the bus.",
+        "repair_id": None,
+        "differences": [{"member": "agent-1", "expected": 0.4, "held": 0.9}],
+        "difference_count": 1,
+    }
+    assert (started(), repairs.sent) == (set(), [])
+
+
+def test_what_could_not_be_told_is_told_when_the_delivery_comes_again(answer, repairs, started):
+    put = repairs.bus.put
+
+    def fail(*_):
+        raise StoreUnavailable("no bus")
+
+    for on_drift, later_s in (("notify", 0), ("repair", 10)):
+        repairs.bus.put = fail
+        with pytest.raises(StoreUnavailable):
+            answer(on_drift=on_drift, later_s=later_s, name=on_drift, holding=held(a1=0.5 + later_s / 100, a2=0.35))
+        repairs.bus.put = put
+        answer(on_drift=on_drift, later_s=later_s + 1, name=on_drift, holding=held(a1=0.5 + later_s / 100, a2=0.35))
+    assert [event.action for _, event in repairs.told] == ["notified", "repair_started"]
+    assert started() == {repairs.told[-1][1].repair_id}
+
+
+def test_each_step_of_a_repair_is_told_once(answer, repairs):
+    answer(age_s=60)
+    (again, _), *_ = repairs.sent
+    answer(age_s=60, later_s=100)
+    answer(age_s=60, later_s=840, events=(again,))
+    answer(held(a1=0.9), later_s=900, name="r-2", most=0)
+    told = [event for _, event in repairs.told]
+    assert [event.action for event in told] == ["repair_deferred", "repair_started", "repair_refused"]
+    assert len({event.id for event in told}) == 3
+    assert [bool(event.repair_id) for event in told] == [False, True, False]
+
+
+def test_an_event_of_many_differences_says_the_first_and_how_many(answer):
+    found = [{"member": f"agent-{number}", "expected": 0.1, "held": 0.2} for number in range(5_000)]
+    record = answer() | {"differences": found}
+    event = event_of(record, {"action": "notified", "why": "because"})
+    assert (len(event.differences), event.difference_count) == (20, 5_000)
+    assert len(event.model_dump_json()) < 10_000
+
+
+def test_the_sample_of_the_page_is_an_event():
+    (text,) = re.findall(
+        r"^```json\n(\{\n  \"type\": \"drift_found\".*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE
+    )
+    sample = json.loads(text)
+    assert DriftEvent.model_validate(sample).model_dump(mode="json") == sample
+
+
+# ---- not before its time ---------------------------------------------------------------------------------------------
+
+
+def test_a_young_change_is_left_until_it_is_old_enough_and_then_put_back(answer, started, repairs):
+    record = answer(age_s=60)
+    assert record["action"] == "repair_deferred"
+    assert record["why"] == (
+        "The change is from 2026-07-11T19:59:00+00:00: unless it is taken back or changed again, it is put back at "
+        "2026-07-11T20:14:00.000Z."
+    )
+    ((again, after_s),) = repairs.sent
+    assert after_s == 840
+    assert (again.queue_id, again.deferred, again.by, again.at) == ("queue-001", "r-1", None, None)
+
+    assert answer(age_s=60, later_s=5)["action"] == "repair_deferred", "another event tells nothing new"
+    assert len(repairs.sent) == 1
+    assert answer(age_s=60, later_s=839.9, events=(again,))["action"] == "repair_deferred", "it came early"
+    assert [round(after_s, 3) for _, after_s in repairs.sent] == [840, 0.1]
+    assert started() == set()
+
+    assert answer(age_s=60, later_s=840, events=(again,))["action"] == "repair_started"
+    assert answer(age_s=60, later_s=841, events=(again,))["action"] == "repair_started"
+    assert (len(started()), len(repairs.sent)) == (1, 2)
+
+
+def test_a_young_change_that_could_not_be_put_off_is_put_off_when_it_is_seen_again(answer, repairs, aws_answers):
+    aws_answers("dynamodb", "UpdateItem", "ThrottlingException", times=1)
+    with pytest.raises(StoreUnavailable):
+        answer(age_s=60)
+    assert answer(age_s=60, later_s=1)["action"] == "repair_deferred"
+    assert len(repairs.sent) == 2, "at least one comes"
+
+
+def test_a_newer_change_begins_its_own_time_and_the_older_ones_is_over(answer, started, repairs):
+    answer(age_s=60)
+    newer = held(a1=0.7, a2=0.35)
+    assert answer(newer, age_s=-100, later_s=100, name="r-2")["action"] == "repair_deferred"
+    (first, _), (second, after_s) = repairs.sent
+    assert after_s == 900
+    # What was put off for the first change comes, and finds another one.
+    assert answer(newer, age_s=-100, later_s=840, name="r-2", events=(first,))["action"] == "repair_deferred"
+    assert (started(), len(repairs.sent)) == (set(), 2)
+    assert answer(newer, age_s=-100, later_s=1000, name="r-2", events=(second,))["action"] == "repair_started"
+
+
+def test_what_is_put_off_for_longer_than_a_queue_can_comes_back_early(aws_answers):
+    requests = aws_answers("sqs", "SendMessage", {})
+    for after_s in (0.2, 20_000.0):
+        look_again("https://sqs.example/q", EVENT.model_copy(update={"deferred": "r-1"}), after_s)
+    bodies = [json.loads(request["body"]) for request in requests]
+    assert [body["DelaySeconds"] for body in bodies] == [1, 900]
+    assert WebhookEvent.model_validate_json(bodies[0]["MessageBody"]).deferred == "r-1"
+
+
+MINUTE = timedelta(minutes=1)
+
+
+def told(*minutes_ago):
+    """Events, each of a change so long ago; None for one that does not tell."""
+    return [
+        EVENT.model_copy(update={"at": None if ago is None else (NOW - ago * MINUTE).isoformat()})
+        for ago in minutes_ago
+    ]
+
+
+STAMPED = {"raw": {"dateModified": (NOW - 30 * MINUTE).isoformat()}}
+ONE, TWO = {"agent-1": 0.1}, {"agent-1": 0.1, "agent-2": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("members", "settings", "native", "events", "minutes_ago"),
+    [
+        (ONE, {}, {}, told(20), 20),
+        (ONE, {}, {}, told(20, 25), 20),
+        (ONE, {}, {}, told(20, None), 0),
+        (ONE, {}, {}, told(None), 0),
+        (ONE, {}, {}, told(-5), 0),
+        (TWO, {}, {}, told(20), 0),
+        (TWO, {}, {}, told(20, 25), 20),
+        (ONE, {}, STAMPED, told(None), 0),
+        ({}, {"overflow_threshold": 0.1}, STAMPED, told(None), 30),
+        ({}, {"overflow_threshold": 0.1}, {"raw": {"dateModified": "yesterday"}}, told(20), 20),
+        ({}, {"overflow_threshold": 0.1, "wrap_up_timeout_s": 1.0}, STAMPED, told(), 30),
+        (ONE, {"overflow_threshold": 0.1}, STAMPED, told(20), 20),
+        (ONE, {"overflow_threshold": 0.1}, STAMPED, told(40), 30),
+        (TWO, {"overflow_threshold": 0.1}, STAMPED, told(40), 0),
+        (ONE, {}, {}, [told(20)[0].model_copy(update={"deferred": "r-1"})], 0),
+    ],
+)
+def test_a_change_is_as_old_as_genesys_tells_of_all_of_it_and_else_as_young_as_can_be(
+    members, settings, native, events, minutes_ago
+):
+    holding = queue(*(member(user, value) for user, value in members.items()), native=native, **settings)
+    applied = target(dict.fromkeys(members, 0.4), **dict.fromkeys(settings, 0.85))
+    assert edited_at(differences(applied, holding), holding, events, NOW) == NOW - minutes_ago * MINUTE
+
+
+@pytest.mark.parametrize("at", ["then", "2026-07-11", "2026-07-11T19:00:00", ""])
+def test_a_moment_that_cannot_be_told_is_none(at):
+    found = differences(APPLIED, FOREIGN)
+    assert edited_at(found, FOREIGN, [EVENT.model_copy(update={"at": at})], NOW) == NOW
+
+
+# ---- not too often ---------------------------------------------------------------------------------------------------
+
+
+def test_beyond_the_limit_of_an_hour_drift_is_recorded_and_says_why(answer, started):
+    actions = [
+        answer(held(a1=number / 10, a2=0.35), name=f"r-{number}", later_s=later_s)["action"]
+        for number, later_s in ((1, 0), (2, 1800), (3, 3599.999), (5, 3600), (6, 3601))
+    ]
+    assert actions == ["repair_started", "repair_started", "repair_refused", "repair_started", "repair_refused"]
+    assert len(started()) == 3
+    refused = answer(held(a1=0.6, a2=0.35), name="r-6", later_s=7200)
+    assert (refused["action"], "repair_id" in refused) == ("repair_refused", False), "it stays refused while it lasts"
+    assert "2 repairs within the hour" in refused["why"]
+
+
+def test_where_repairs_are_turned_off_none_is_started_nor_put_off(answer, started, repairs):
+    record = answer(age_s=0, most=0)
+    assert (record["action"], record["why"]) == ("repair_refused", "Repairs are turned off: MaxRepairsPerHour is 0.")
+    assert (started(), repairs.sent) == (set(), [])
+
+
+@pytest.mark.parametrize("rivals", [1, 2])
+def test_claims_at_the_same_moment_are_never_more_than_the_limit(records, aws, rivals):
+    """Between the reading of the claims and the writing of one, others' come in."""
+    coming = [{"queue_id": "queue-001", "record": f"rival-{number}"} for number in range(rivals)]
+    granted = []
+
+    def intrude(**_):
+        while coming:
+            granted.append(records.claim_repair(coming.pop(), 2, 1_000))
+
+    aws("dynamodb").meta.events.register("before-call.dynamodb.PutItem", intrude)
+    granted.append(records.claim_repair({"queue_id": "queue-001", "record": "r-1"}, 2, 1_000))
+    aws("dynamodb").meta.events.unregister("before-call.dynamodb.PutItem", intrude)
+    assert sorted(granted) == sorted([True] * 2 + [False] * (rivals - 1))
+    assert not records.claim_repair({"queue_id": "queue-001", "record": "r-2"}, 2, 1_001)
+    assert records.claim_repair({"queue_id": "queue-002", "record": "r-2"}, 2, 1_001), "each queue has its own"
+
+
+def test_the_same_record_claims_the_same_repair_again(records):
+    record = {"queue_id": "queue-001", "record": "r-1"}
+    assert all(records.claim_repair(record, 1, now_ms) for now_ms in (1_000, 2_000))
+    assert not records.claim_repair(record | {"record": "r-2"}, 1, 3_000)
+    assert on_record(records) == []
+
+
+def test_a_claim_that_never_gets_through_fails_and_is_tried_again_later(records, aws_answers):
+    aws_answers("dynamodb", "PutItem", "ConditionalCheckFailedException")
+    with pytest.raises(StoreUnavailable):
+        records.claim_repair({"queue_id": "queue-001", "record": "r-1"}, 1, 1_000)
+
+
+# ---- never more than was seen ----------------------------------------------------------------------------------------
+
+
+def test_a_member_who_is_gone_cannot_be_put_back_and_is_named(answer, started):
+    record = answer(held(a2=0.35))
+    assert record["action"] == "repair_refused"
+    assert record["why"] == "Nothing of it can be put back. Left as it is, no longer in the queue: agent-1."
+    partly = answer(held(a2=0.9), name="r-2")
+    assert partly["why"] == "Distribution last is put back. Left as it is, no longer in the queue: agent-1."
+    assert started() == {partly["repair_id"]}
+
+
+def test_beside_values_that_a_failed_run_has_left_nothing_is_repaired(answer, started):
+    record = answer(beside_ours=True)
+    assert record["action"] == "repair_refused"
+    assert "failed" in record["why"]
+    assert started() == set()
+
+
+def test_a_plan_that_is_no_longer_valid_is_not_sent_again(answer, started, documents):
+    documents.put("last", "plan", SMALLEST_PLAN | {"strategy_reference": "abolished"})
+    record = answer()
+    assert record["action"] == "repair_refused"
+    assert "there is no strategy abolished" in record["why"]
+    assert started() == set()
+
+
+def test_what_was_said_for_good_is_not_overwritten_by_a_slower_function(records, answer):
+    record = answer()
+    records.note(record, {"action": "repair_deferred", "why": "late"}, final=False)
+    assert records.of_state("queue-001", fingerprint("last", differences(APPLIED, FOREIGN))) == record
+
+
+def back(drift=None, **found):
+    """A repair that was decided on when the queue held `found`."""
+    state = fingerprint("last", differences(APPLIED, held(**found))) if found else drift
+    return plan(restores={"distribution_id": "last", "image": "after", "drift": state})
+
+
+@pytest.mark.parametrize("holding", [{"a1": 0.9, "a2": 0.35}, {"a1": 0.4, "a2": 0.35}])
+def test_a_repair_goes_on_where_the_queue_holds_what_was_found_or_nothing_is_left_to_do(holding):
+    require_known_drift(back(a1=0.9, a2=0.35).restores, APPLIED, held(**holding), "last")
+
+
+@pytest.mark.parametrize("holding", [{"a1": 0.8, "a2": 0.35}, {"a1": 0.9, "a2": 0.1}, {"a1": 0.4, "a2": 0.1}])
+def test_a_repair_stops_where_somebody_has_changed_more_since(holding):
+    with pytest.raises(PlanNotApplicable) as refused:
+        require_known_drift(back(a1=0.9, a2=0.35).restores, APPLIED, held(**holding), "last")
+    assert [problem["path"] for problem in refused.value.details["errors"]] == ["restores.drift"]
+
+
+@pytest.mark.parametrize("last", [None, "a newer one"])
+def test_a_repair_stops_where_a_plan_has_been_completed_since(last):
+    with pytest.raises(PlanNotApplicable, match="another distribution"):
+        require_known_drift(back(a1=0.9, a2=0.35).restores, APPLIED, FOREIGN, last)
+
+
+UNEDITED = [{"a1": 0.9, "a2": 0.1}, {"a1": 0.4, "a2": 0.1}, {"a1": 0.4, "a2": 0.35}, {"a1": 0.9}]
+
+
+@pytest.mark.parametrize("now", UNEDITED)
+def test_a_repair_overwrites_what_it_has_read_and_its_own(now):
+    require_unedited(APPLIED, held(a1=0.9, a2=0.1), held(**now))
+
+
+@pytest.mark.parametrize(
+    ("now", "fields"),
+    [
+        (held(a1=0.8, a2=0.35), ["agent-1"]),
+        (held({"overflow_threshold": 0.5}, a1=0.9, a2=0.2), ["agent-2", "overflow_threshold"]),
+    ],
+)
+def test_a_repair_overwrites_no_edit_that_is_younger_than_its_reading(now, fields):
+    with pytest.raises(QueueChanged) as changed:
+        require_unedited(APPLIED, held(a1=0.9, a2=0.1), now)
+    assert changed.value.details["fields"] == fields
+
+
+def test_what_a_repair_puts_back_and_what_was_found_have_one_fingerprint():
+    """A member who is gone and a setting that cannot be unset are in neither."""
+    documents = {
+        "target": target({"agent-1": 0.4, "agent-2": 0.35}, wrap_up_timeout_s=None).to_json(),
+        "after": held({"wrap_up_timeout_s": None}, a1=0.4, a2=0.35).to_json(),
+    }
+    holding = held({"wrap_up_timeout_s": 9.0}, a1=0.9)
+    again = back(a1=0.9, a2=0.35)
+    wanted = target_of(SimpleNamespace(), again, holding, lambda run, name: run == "last" and documents[name])
+    assert (dict(wanted.values), dict(wanted.settings)) == ({"agent-1": 0.4}, {})
+    require_known_drift(again.restores, wanted, holding, "last")
+
+
+def test_a_state_that_was_itself_put_back_is_found_in_one_step():
+    documents = {"target": APPLIED.to_json(), "after": held(a1=0.4, a2=0.35).to_json()}
+    asked = []
+
+    def find(run, name):
+        asked.append((run, name))
+        return documents[name]
+
+    assert target_of(SimpleNamespace(), back(a1=0.9, a2=0.35), FOREIGN, find).values == APPLIED.values
+    assert asked == [("last", "target"), ("last", "after")]
