@@ -82,7 +82,8 @@ class Aws:
         }
         self._closing = threading.Event()
         self._tellers = ThreadPoolExecutor(2, "events")
-        self._ticker = Ticker(moto_seam.schedules, self._start, self._delete_schedule, clock)
+        self._invoke = invoke
+        self._ticker = Ticker(moto_seam.schedules, self._start, self._delete_schedule, self._invoke_at, clock)
         moto_seam.install(served.port, invoke, self._ended)
         self._app = DomainDispatcherApplication(create_backend_app)
         # It compares each request with the addresses of some hundred services: a third of the stack's processor time.
@@ -123,8 +124,7 @@ class Aws:
             else:
                 self._creators[resource.type](resource)
             self.ids[re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", resource.logical_id).lower()] = name
-        if any(resource.type == SCHEDULE_GROUP for resource in template.resources):
-            self._ticker.begin()
+        self._ticker.begin(template.regular)
 
     def close(self) -> None:
         self._closing.set()
@@ -144,6 +144,12 @@ class Aws:
 
     def _start(self, machine_arn: str, execution_input: str) -> None:
         self.client("stepfunctions").start_execution(stateMachineArn=machine_arn, input=execution_input)
+
+    def _invoke_at(self, function: str, time: str) -> None:
+        """As a rule by a rate does; nobody waits for what comes of it."""
+        event = events.time_has_come(time, self.region, ACCOUNT)
+        if not self._closing.is_set():
+            self._tellers.submit(self._invoke, function, json.dumps(event).encode())
 
     def _delete_schedule(self, schedule: dict[str, Any]) -> None:
         client = self.client("scheduler")

@@ -65,6 +65,21 @@ def execution_ended(arn: str, machine_arn: str, status: str, region: str, accoun
     }
 
 
+def time_has_come(time: str, region: str, account: str) -> dict[str, Any]:
+    """What a rule by a rate or cron expression sends; `time` is RFC 3339, in UTC."""
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "account": account,
+        "time": time,
+        "region": region,
+        "resources": [],
+        "detail": {},
+    }
+
+
 def deliver(event: dict[str, Any], known: Iterable[Rule], start: Callable[[str, str], None]) -> None:
     for rule in known:
         given = rule.input_for(event)

@@ -99,10 +99,19 @@ class StreamSource:
 
 
 @dataclass(frozen=True)
+class Regularly:
+    """A function that a rule of EventBridge invokes by a rate or a cron expression, in UTC."""
+
+    function: str
+    expression: str
+
+
+@dataclass(frozen=True)
 class Template:
     functions: tuple[Function, ...]
     resources: tuple[Resource, ...]
     mappings: tuple[EventSource | StreamSource, ...]
+    regular: tuple[Regularly, ...]
     custom: tuple[Resource, ...]
     left_out: tuple[str, ...]
     parameters: dict[str, str]
@@ -141,6 +150,13 @@ def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
         functions=tuple(_function(item, path.parent, reserved[item.name], region) for item in functions),
         resources=tuple(item for item in resources if item.type in _CREATED),
         mappings=tuple(_event_source(item) for item in resources if item.type == MAPPING),
+        regular=tuple(
+            Regularly(item.logical_id, event["Properties"]["Schedule"])
+            for item in resources
+            if item.type == FUNCTION
+            for event in item.properties.get("Events", {}).values()
+            if event["Type"] == "Schedule"
+        ),
         custom=tuple(item for item in resources if item.type.startswith(CUSTOM)),
         left_out=tuple(
             f"{item.logical_id} ({item.type})"

@@ -1,9 +1,10 @@
-"""EventBridge Scheduler's clock: moto keeps schedules, and starts none of them.
+"""EventBridge's clock: moto keeps the schedules of EventBridge Scheduler, and starts none; rules by a rate it ignores.
 
 A schedule is started at the times that its preview gives, once for each, without the delay that a flexible window
 allows, and without those that a change of the clock moves: EventBridge Scheduler leaves them out. A time that has
 passed before the stack was up, or before the schedule was there, is not made up for. A schedule of one time that asks
-for it is deleted after its run.
+for it is deleted after its run. A function of the template that a rule invokes regularly is invoked once where several
+of its times have passed at once.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from local.stack.errors import StackError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from local.stack.template import Regularly
 
 Clock = Callable[[], datetime]
 
@@ -63,7 +66,8 @@ def clock_of(text: str) -> Clock:
 class Ticker:
     """Start the schedules that fall due.
 
-    `schedules` gives them as GetSchedule would, `start` takes a state machine and its input, `delete` a schedule.
+    `schedules` gives them as GetSchedule would, `start` takes a state machine and its input, `delete` a schedule,
+    `invoke` a function and the time.
     """
 
     def __init__(
@@ -71,16 +75,20 @@ class Ticker:
         schedules: Callable[[], list[dict[str, Any]]],
         start: Callable[[str, str], None],
         delete: Callable[[dict[str, Any]], None],
+        invoke: Callable[[str, str], None],
         clock: Clock,
     ) -> None:
         if _LAYER not in sys.path:
             sys.path.append(_LAYER)  # the rule is the one of the previews
-        self._schedules, self._start, self._delete, self._clock = schedules, start, delete, clock
-        self._reached = clock()
+        self._schedules, self._start, self._delete, self._invoke = schedules, start, delete, invoke
+        self._regular: tuple[Regularly, ...] = ()
+        self._clock = clock
+        self._begun = self._reached = clock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ticker", daemon=True)
 
-    def begin(self) -> None:
+    def begin(self, regular: tuple[Regularly, ...]) -> None:
+        self._regular = regular
         self._thread.start()
 
     def close(self) -> None:
@@ -103,6 +111,9 @@ class Ticker:
                 self._start(schedule["Target"]["Arn"], schedule["Target"]["Input"].replace(_SCHEDULED_TIME, at))
             if due and schedule["ActionAfterCompletion"] == "DELETE":
                 self._delete(schedule)
+        for each in self._regular:
+            if due := _times(each.expression, "UTC", (self._begun, None), since, now):
+                self._invoke(each.function, due[-1])
 
     def _run(self) -> None:
         while not self._closing.wait(_PAUSE_S):
@@ -111,15 +122,17 @@ class Ticker:
 
 def _due(schedule: Mapping[str, Any], since: datetime, now: datetime) -> list[str]:
     """The times after `since`, up to `now`, for which a schedule is to be started."""
+    ends = (_moment(schedule["StartDate"]), _moment(schedule["EndDate"]))
+    return _times(schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"], ends, since, now)
+
+
+def _times(
+    expression: str, zone: str, ends: tuple[datetime | None, datetime | None], since: datetime, now: datetime
+) -> list[str]:
     from routing_weights.scheduling import Timing, next_runs  # noqa: PLC0415 - only now on the path
 
     try:
-        timing = Timing(
-            expression=schedule["ScheduleExpression"],
-            time_zone=schedule["ScheduleExpressionTimezone"],
-            start=_moment(schedule["StartDate"]),
-            end=_moment(schedule["EndDate"]),
-        )
+        timing = Timing(expression=expression, time_zone=zone, start=ends[0], end=ends[1])
     except ValueError:  # one that did not come through the API
         return []
     runs = [run.at.astimezone(UTC) for run in next_runs(timing, since, _MOST_AT_ONCE) if run.named and run.at <= now]

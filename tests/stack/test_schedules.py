@@ -299,6 +299,7 @@ def test_a_clock_that_goes_back_starts_nothing_twice():
         lambda: [schedule, schedule | {"ScheduleExpression": "cron(nonsense)"}],
         lambda arn, text: started.append((arn, text)),
         deleted.append,
+        None,
         lambda: NOON + timedelta(minutes=next(times)),
     )
     counts = []

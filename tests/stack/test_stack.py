@@ -14,6 +14,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ Resources:
            LIMIT: !Ref WordLimitS, WORD: !Ref Word}
       Events:
         Post: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: POST, Path: /do, PayloadFormatVersion: "2.0"}}
+        Daily: {Type: Schedule, Properties: {Schedule: rate(1 day)}}
         Get: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: GET, Path: "/do/{id}", PayloadFormatVersion: "2.0"}}
   OneFunction:
     Type: AWS::Serverless::Function
@@ -71,6 +73,7 @@ import greeting
 class Refused(Exception): pass
 def handler(event, context):
     do = event.get("do") or json.loads(event.get("body") or "{}").get("do")
+    if event.get("source") == "aws.events": print("The time has come:", event["time"], flush=True)
     if do == "raise": raise Refused(json.dumps({"message": 'a "quoted" word', "retry_after_s": 1}))
     if do == "exit": os._exit(3)
     if do == "hang": time.sleep(60)
@@ -176,8 +179,17 @@ def project(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def stack(project):
-    with Stack(project, environment=CLIENT | {"WORD_LIMIT_S": "2.5"}) as stack:
+def ahead():
+    """By how much the clock of schedules is ahead; a test may turn it on."""
+    return [timedelta()]
+
+
+@pytest.fixture(scope="module")
+def stack(project, ahead):
+    def clock():
+        return datetime.now(UTC) + ahead[0]
+
+    with Stack(project, environment=CLIENT | {"WORD_LIMIT_S": "2.5"}, clock=clock) as stack:
         yield stack
 
 
@@ -313,6 +325,17 @@ def test_a_runtime_that_exits_or_is_killed_fails_its_invocation_only(stack):
         os.kill(emulator, signal.SIGKILL)
     assert until(lambda: gone({pid})), "a runtime lives no longer than its emulator"
     assert until(lambda: invoke(stack, {"a": 2}, "OneFunction") == ({"a": 2}, False))
+
+
+def test_a_function_is_invoked_regularly_and_once_for_all_the_times_that_have_passed(stack, ahead):
+    def told():
+        return [line for line in stack.logs.read_text(errors="replace").splitlines() if "The time has come" in line]
+
+    for days in (1, 4):
+        ahead[0] = timedelta(days=days, minutes=1)
+        until(lambda: len(told()) == (1 if days == 1 else 2))  # noqa: B023  asked at once
+    first, second = (datetime.fromisoformat(line.rpartition(" ")[2]) for line in told())
+    assert second - first == timedelta(days=3)
 
 
 def test_reserved_concurrency_is_kept_and_other_functions_grow(stack):
