@@ -8,7 +8,7 @@ from routing_weights.api import RestoreOptions
 from routing_weights.distribution import Status
 from routing_weights.errors import PlanInvalid, PlanNotApplicable, Superseded
 from routing_weights.intake import accept_input
-from routing_weights.record import timestamp
+from routing_weights.record import kept, timestamp
 from routing_weights.returning import require_still_applied, require_time_left, require_until
 from routing_weights.run import Run, return_name
 from routing_weights.store.baselines import BaselineStore
@@ -199,6 +199,16 @@ def test_many_later_distributions_are_all_read(ran):
 def test_there_is_nothing_to_return_from_what_failed_or_is_for_good(ran, state):
     with pytest.raises(PlanNotApplicable, match="none that completed"):
         due(ran(("boxed", None), **state))
+
+
+def test_a_return_that_was_cancelled_does_not_happen_with_another_one_either(ran):
+    trail = ran(("first", None), ("second", None), ("boxed", None))
+    assert due(trail) == ["second", "first"]
+    trail.append(kept("first", "arn:me", START))
+    assert due(trail) == ["second"]
+    trail.append(kept("boxed", "arn:me", START))
+    with pytest.raises(PlanNotApplicable, match="cancelled"):
+        due(trail)
 
 
 def test_a_distribution_that_nobody_knows_is_not_returned_from(trail):
