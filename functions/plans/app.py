@@ -41,7 +41,7 @@ from routing_weights.errors import (
 )
 from routing_weights.fields import DISTRIBUTION_ID, GenesysId
 from routing_weights.intake import accept, open_distribution, restoring, restoring_baseline
-from routing_weights.record import CLOSED, OPENED, REALISED, REALISED_FIELDS, Record, timestamp
+from routing_weights.record import CLOSED, OPENED, REALISED, REALISED_FIELDS, Record, kept, timestamp
 from routing_weights.run import Origin, Run, return_name
 from routing_weights.settings import PlansSettings
 from routing_weights.store.audit import AuditTrail
@@ -276,12 +276,15 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
     responses=_answers(HTTPStatus.NO_CONTENT, None, HTTPStatus.NOT_FOUND),
 )
 def cancel_return(distribution_id: DistributionId) -> Response[None]:
-    if not Group(PlansSettings.load().one_time_group).delete(return_name(distribution_id)):
+    settings = PlansSettings.load()
+    group, name, (_, trail) = Group(settings.one_time_group), return_name(distribution_id), _trail(settings)
+    if not group.find(name):
         raise ReturnNotFound(
             f"Distribution {distribution_id} has no return to come. GET /distributions/{distribution_id} shows one as "
             "returns_at."
         )
-    logger.info("A return was cancelled", distribution_id=distribution_id, caller=caller_of(app))
+    trail.append(kept(distribution_id, caller_of(app), datetime.now(UTC)))
+    group.delete(name)
     return Response(HTTPStatus.NO_CONTENT)
 
 

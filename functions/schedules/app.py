@@ -78,7 +78,7 @@ def list_schedules(limit: Limit = 20, after: After = "") -> SchedulePage:
 @app.get(
     "/schedules/<name>",
     summary="One schedule",
-    responses=answers(HTTPStatus.OK, ScheduleView, MEANINGS, HTTPStatus.NOT_FOUND),
+    responses=answers(HTTPStatus.OK, ScheduleView, MEANINGS, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 def get_schedule(name: Name) -> ScheduleView:
     settings = SchedulesSettings.load()

@@ -230,6 +230,7 @@ def test_a_return_that_is_cancelled_does_not_happen(timed, then):
     assert timed.http.delete(path, timeout=60).status_code == 204
     shown = timed.distribution(first)
     assert (shown["until"] is not None, shown["returns_at"]) == (True, None)
+    assert shown["return_cancelled"].keys() == {"at", "by"}
     gone = timed.http.delete(path, timeout=60)
     assert (gone.status_code, gone.json()["type"]) == (404, "/problems/return-not-found")
     probe = timed.queue()

@@ -5,14 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from routing_weights.api import RestoreOptions
-from routing_weights.distribution import Status
+from routing_weights.distribution import Status, Target
 from routing_weights.errors import PlanInvalid, PlanNotApplicable, Superseded
 from routing_weights.intake import accept_input
-from routing_weights.record import timestamp
+from routing_weights.putting_back import target_of
+from routing_weights.record import kept, timestamp
 from routing_weights.returning import require_still_applied, require_time_left, require_until
 from routing_weights.run import Run, return_name
 from routing_weights.store.baselines import BaselineStore
-from tests.unit.fakes import SMALLEST_PLAN, plan
+from tests.unit.fakes import SMALLEST_PLAN, member, plan, queue
 
 START = datetime(2026, 1, 31, 8, tzinfo=UTC)
 UNTIL = "2026-01-31T17:00:00Z"
@@ -207,6 +208,16 @@ def test_there_is_nothing_to_return_from_what_failed_or_is_for_good(ran, state):
         due(ran(("boxed", None), **state))
 
 
+def test_a_return_that_was_cancelled_does_not_happen_with_another_one_either(ran):
+    trail = ran(("first", None), ("second", None), ("boxed", None))
+    assert due(trail) == ["second", "first"]
+    trail.append(kept("first", "arn:me", START))
+    assert due(trail) == ["second"]
+    trail.append(kept("boxed", "arn:me", START))
+    with pytest.raises(PlanNotApplicable, match="cancelled"):
+        due(trail)
+
+
 def test_a_distribution_that_nobody_knows_is_not_returned_from(trail):
     with pytest.raises(PlanNotApplicable):
         due(trail)
@@ -315,3 +326,32 @@ def test_a_baseline_that_is_none_is_refused_on_the_record_of_its_queue(accepted,
         with pytest.raises(PlanInvalid, match=message):
             accepted({"baseline": baseline})
         assert trail.find("r-1")["9-closed"]["queue_id"] == "queue-001"
+
+
+# ---- what is put back ------------------------------------------------------------------------------------------------
+
+
+class Scores:
+    """A contract whose values are the weights themselves."""
+
+    def target(self, wanted, _before):
+        settings = {"overflow_threshold": wanted.overflow_threshold}
+        return Target(wanted.weights, wanted.weights, settings)
+
+
+def test_what_the_earlier_one_found_is_older_and_what_only_the_later_one_changed_is_its_own(documents):
+    held = [{"a": 0.1, "b": 0.2, "c": 0.3, "d": 0.0}, {"a": 0.5, "b": 0.4, "c": 0.3, "d": 0.0}]
+    plans = [
+        plan(member_weights={"a": 0.5, "b": 0.4}),
+        plan(member_weights={"b": 0.1, "c": 0.2}, overflow_threshold=0.5),
+    ]
+    for name, scores, one, threshold in zip(("first", "boxed"), held, plans, (0.7, 0.85), strict=True):
+        before = queue(*(member(user, score) for user, score in scores.items()), overflow_threshold=threshold)
+        documents.put(name, "plan", one.model_dump(exclude_defaults=True))
+        documents.put(name, "before", before.to_json())
+    now = queue(*(member(user, 0.05) for user in "abd"))  # c is no longer in the queue
+    for also, values, threshold in (([], {"b": 0.4}, 0.85), (["first"], {"a": 0.1, "b": 0.2}, 0.7)):
+        back = plan(restores={"distribution_id": "boxed", "image": "before", "also": also})
+        target = target_of(Scores(), back, now, documents.find)
+        assert (target.values, target.weights) == (values, values)
+        assert target.settings == {"overflow_threshold": threshold}

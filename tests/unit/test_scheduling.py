@@ -229,8 +229,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         ({"expression": "rate(12 hours)", "start": "2026-01-01T07:00:00Z", "until": "12:00"}, "has begun"),
         ({"expression": "at(2026-06-01T08:00:00)", "until": "17:00"}, None),
         ({"expression": "at(2026-06-01T08:00:00)", "until": "2026-06-01T09:00:00+02:00"}, None),
-        ({"expression": "at(2026-06-01T08:00:00)", "until": "2026-06-01T08:00:00+02:00"}, "may begin 1 min late"),
-        ({"expression": "at(2026-06-01T08:00:00)", "until": "2025-06-01T08:00:00+02:00"}, "may begin 1 min late"),
+        ({"expression": "at(2026-06-01T08:00:00)", "until": "2026-06-01T08:00:00+02:00"}, "before it has begun"),
+        ({"expression": "at(2026-06-01T08:00:00)", "until": "2025-06-01T08:00:00+02:00"}, "before it has begun"),
         ({"expression": "at(2026-06-01T08:00:00)", "until": "2027-06-02T08:00:00+02:00"}, "365 days"),
     ],
 )

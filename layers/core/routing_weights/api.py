@@ -32,7 +32,7 @@ from routing_weights.projection.calibration import (
     sentence,
     summarise,
 )
-from routing_weights.record import CLOSED, OPENED, Record, timestamp
+from routing_weights.record import CLOSED, KEPT, OPENED, Record, timestamp
 from routing_weights.store.forecasts import StoredForecast
 from routing_weights.strict_json import Problem, problem
 
@@ -267,6 +267,9 @@ class Distribution(DistributionSummary):
         default=None,
         description="The same for as long as that is still to come: null once it has begun, or is cancelled.",
     )
+    return_cancelled: dict[str, str | None] | None = Field(
+        default=None, description="When (at) and by whom, where a return was cancelled."
+    )
     utilization_target: float | None = None
     strategy_reference: str | None = None
     wrap_up_timeout_s: int | None = None
@@ -463,7 +466,7 @@ def summary(record: Record) -> DistributionSummary:
 
 def distribution(records: dict[str, Record]) -> Distribution:
     """The answer from the records of one distribution; at least one of the two is there."""
-    opening, closing = records.get(OPENED, {}), records.get(CLOSED, {})
+    opening, closing, kept = records.get(OPENED, {}), records.get(CLOSED, {}), records.get(KEPT)
     merged = {**opening, **closing}
     return Distribution.model_validate(
         {
@@ -471,6 +474,7 @@ def distribution(records: dict[str, Record]) -> Distribution:
             "terminal": Status(merged["status"]).terminal,
             "opened_at": (opening or closing)["timestamp"],
             "closed_at": closing.get("timestamp"),
+            "return_cancelled": kept and {"at": kept["timestamp"], "by": kept.get("caller")},
         }
     )
 

@@ -9,7 +9,7 @@ from routing_weights.plan import Plan
 from routing_weights.run import Outcome, Run
 from routing_weights.strict_json import Problem
 
-OPENED, REALISED, CLOSED = "0-opened", "5-realised", "9-closed"
+OPENED, REALISED, KEPT, CLOSED = "0-opened", "5-realised", "7-kept", "9-closed"
 REALISED_FIELDS = ("why", "start", "end", "predicted", "realised", "others", "alone")
 
 FAILED_WRITING = {
@@ -38,6 +38,11 @@ def opened(run: Run, plan: Plan, at: datetime) -> Record:
         **_who(run),
         **_asked(plan),
     }
+
+
+def kept(distribution_id: str, caller: str, at: datetime) -> Record:
+    """Somebody cancelled the return of a distribution: what it has applied stays."""
+    return {"distribution_id": distribution_id, "record": KEPT, "timestamp": timestamp(at), "caller": caller or None}
 
 
 def refused(run: Run, queue_id: str | None, problems: list[Problem], at: datetime) -> list[Record]:

@@ -9,7 +9,7 @@ from routing_weights.actuation import not_applicable
 from routing_weights.distribution import Status
 from routing_weights.errors import Superseded
 from routing_weights.plan import LONGEST_WHILE, MOST_RESTORED, SHORTEST_WHILE, plan_invalid
-from routing_weights.record import CLOSED, Record, timestamp
+from routing_weights.record import CLOSED, KEPT, Record, timestamp
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.documents import Documents
 from routing_weights.strict_json import problem
@@ -51,11 +51,14 @@ def require_still_applied(distribution_id: str, queue_id: str, trail: AuditTrail
 
     Raises:
         Superseded: another one is the last, or what it had found was put back already.
-        PlanNotApplicable: it did not complete, or was for good.
+        PlanNotApplicable: it did not complete, or was for good, or has become so.
     """
-    ended = trail.find(distribution_id).get(CLOSED, {})
-    if ended.get("status") != Status.COMPLETED or not ended.get("until"):
-        message = f"distribution {distribution_id} is none that completed and was for a while"
+    records = trail.find(distribution_id)
+    ended = records.get(CLOSED, {})
+    if ended.get("status") != Status.COMPLETED or not ended.get("until") or KEPT in records:
+        message = (
+            f"distribution {distribution_id} is none that completed and was for a while, or its return was cancelled"
+        )
         raise not_applicable("restores", message, "nothing_to_return")
     completed = _completed(queue_id, trail)
     later = list(takewhile(lambda record: record["distribution_id"] != distribution_id, completed))
@@ -74,12 +77,11 @@ def require_still_applied(distribution_id: str, queue_id: str, trail: AuditTrail
             f"Distribution {standing[-1]} has been applied to queue {queue_id} since, and stays. To put back what the "
             f"queue held before {distribution_id} nevertheless, send POST /distributions/{distribution_id}/restore."
         )
-    return _over_too(ended, completed, trail.documents)
+    return _over_too(ended, completed, trail)
 
 
-def _over_too(ended: Record, earlier: Iterator[Record], documents: Documents) -> list[str]:
+def _over_too(ended: Record, earlier: Iterator[Record], trail: AuditTrail) -> list[str]:
     """Of the `earlier` distributions, newest first, those on top of which one was applied and that are over, too."""
-    carrier = _carrier(ended["distribution_id"], documents)
     over: list[str] = []
     gone: list[str] = []  # were put back again by a record that was seen already: the last is to come first
     for record in earlier:
@@ -88,9 +90,7 @@ def _over_too(ended: Record, earlier: Iterator[Record], documents: Documents) ->
             gone.pop()
         elif back:
             gone += reversed(back)
-        elif (
-            gone or not record.get("until") or record["until"] > ended["until"] or _carrier(name, documents) != carrier
-        ):
+        elif gone or not _is_over_with(ended, record, trail):
             break
         else:
             over.append(name)
@@ -99,6 +99,15 @@ def _over_too(ended: Record, earlier: Iterator[Record], documents: Documents) ->
 
 def _is_repair(record: Record) -> bool:
     return "drift" in (record.get("restores") or {})
+
+
+def _is_over_with(ended: Record, record: Record, trail: AuditTrail) -> bool:
+    """Whether a distribution was over no later than another one, is one plan's to put back with it, and does return."""
+    name, documents = record["distribution_id"], trail.documents
+    if not record.get("until") or record["until"] > ended["until"]:
+        return False
+    is_kept = trail.read([name], (KEPT,), ("timestamp",))
+    return not is_kept and _carrier(name, documents) == _carrier(ended["distribution_id"], documents)
 
 
 def _put_back(record: Record) -> list[str]:

@@ -417,7 +417,9 @@ def require_runs(schedule: Timing, now: datetime) -> None:
             return
         lasts, late = over.astimezone(UTC) - run.at.astimezone(UTC), schedule.window_minutes + 1
         said = f"the run of {run.at.isoformat()} would be over at {over.isoformat()}"
-        if lasts < late * MINUTE + SHORTEST_WHILE:
+        if lasts <= timedelta(0):
+            message = f"{said}, before it has begun: name a later time"
+        elif lasts < late * MINUTE + SHORTEST_WHILE:
             message = f"{said}, and may begin {late} min late: name a later time, or a smaller window_minutes"
         elif lasts > LONGEST_WHILE:
             message = f"{said}, more than {LONGEST_WHILE.days} days later: name an earlier time"

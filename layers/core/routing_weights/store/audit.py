@@ -1,8 +1,9 @@
 """The audit trail: append-only records in DynamoDB, by distribution, and by queue and time.
 
 A distribution has two records: `0-opened` when a door accepted or refused it, and `9-closed` with its outcome. What
-happened in the queue after a completed one is a third, `5-realised`. None is ever changed: a second writer of the same
-record loses, silently, since a retry of the same step is the usual reason.
+happened in the queue after a completed one is a third, `5-realised`; a fourth, `7-kept`, says that its return was
+cancelled. None is ever changed: a second writer of the same record loses, silently, since a retry of the same step is
+the usual reason.
 """
 
 import base64
