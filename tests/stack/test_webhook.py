@@ -455,13 +455,17 @@ def test_a_repair_that_broke_off_before_its_start_is_made_when_the_event_comes_b
 
 
 def test_a_repair_that_the_projection_blocks_says_so_where_the_drift_is(world, guarded):
-    queue, _ = guarded()
+    queue, first = guarded()
     world.sim.edit_member(queue, "agent-002", score=0.9)
     for agent in WEIGHTS:
         world.sim.edit_member(queue, agent, routingStatus={"status": "OFF_QUEUE"})
     assert call(world, old_event(queue)).status_code == 202
-    assert answered(world, queue, "repair_started")["repair_status"] == "saturation_blocked"
+    blocked = answered(world, queue, "repair_started")
+    assert blocked["repair_status"] == "saturation_blocked"
+    assert call(world, old_event(queue, again=True)).status_code == 202
     worked_off(world)
+    assert drift(world, queue)["items"] == [blocked], "and it is not tried again"
+    assert distributions(world, queue) == [blocked["repair_id"], first]
     assert world.held(queue)["scores"]["agent-002"] == 0.9
 
 
