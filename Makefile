@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 SOURCES := functions layers local tests bench
 
-.PHONY: faults help demo up doctor test pr lint types template build drift openapi lock bench clean
+.PHONY: faults help demo up doctor register test pr lint types template build drift openapi lock bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,6 +22,9 @@ up: .venv/ready ## serve the embedded stack until Ctrl-C (python -m local.stack 
 
 doctor: .venv/ready ## what a Genesys organisation lacks (python -m local.doctor --help)
 	@$(BIN)/python -m local.doctor
+
+register: .venv/ready ## have a gateway of contract score tell a deployment of changes (python -m local.register --help)
+	@$(BIN)/python -m local.register
 
 test: .venv/ready .venv/sdk ## all tests
 	@$(BIN)/python -m pytest -q --numprocesses 3 --dist loadfile

@@ -11,30 +11,22 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import requests
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "layers" / "core"))
-
+from local.terminal import Connection, Credentials, wrong
 from routing_weights.actuation import Actuation, Actuator, Joined, Proficiency
 from routing_weights.distribution import Member
 from routing_weights.errors import Forbidden, GenesysRefused, RoutingWeightsError
 from routing_weights.fields import GenesysId, Line
-from routing_weights.genesys.client import GenesysClient
 from routing_weights.genesys.contracts import platform
 from routing_weights.genesys.contracts.queue_document import QueueDocument, child, children
 from routing_weights.genesys.contracts.reading import get_queue, queue_path
-from routing_weights.genesys.token import StoredTokens, TokenIssuer
-from routing_weights.genesys.transport import Deadline, Transport
-from routing_weights.settings import GenesysLogin
 from routing_weights.strategies import Strategy
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
-LONGEST_RUN_S = 300.0
 _PAST_THE_PERMISSION = {requests.codes.bad_request, requests.codes.not_found}
 _ANY_STRATEGY = Strategy(description="Requires nothing.")
 _EDITED = "Only plans with wrap_up_timeout_s or overflow groups, and strategies that set something, need it."
@@ -75,30 +67,13 @@ example:
 """
 
 
-class Input(GenesysLogin):
-    """The environment, with the flags over it; the layer's own rules say where credentials may go."""
+class Input(Credentials):
+    """The environment, with the flags over it."""
 
     genesys_contract: Literal["platform"] = "platform"
-    genesys_client_id: str
-    genesys_client_secret: str = Field(repr=False)
     queue_id: GenesysId | None = None
     skill: Line | None = None
     actuator: Literal["ring", "proficiency", "joined"] = "ring"
-    max_retry_after_s: float = 60.0
-    token_secret: str = ""
-
-
-@dataclass
-class _Memory:
-    """Keeps the token for this run only."""
-
-    value: dict[str, Any] = field(default_factory=dict, repr=False)
-
-    def read(self) -> dict[str, Any]:
-        return self.value
-
-    def write(self, value: dict[str, Any]) -> None:
-        self.value = value
 
 
 class _Skipped(Exception):
@@ -109,18 +84,9 @@ class Doctor:
     """Each check returns a sentence, or raises the layer's error."""
 
     def __init__(self, given: Input, session: requests.Session) -> None:
-        self._given, self._secret, self._queue_id = given, _Memory(), ""
-        transport = Transport(session, Deadline(time.monotonic() + LONGEST_RUN_S), given.max_retry_after_s)
-        pair = (given.genesys_client_id, given.genesys_client_secret)
-        self._issuer = TokenIssuer(
-            self._secret,
-            transport,
-            lambda: platform.token_request(given.login_url, *pair),
-            revoke_url="",
-            revoke_refused=False,
-        )
-        tokens = StoredTokens(self._secret, self._renew)
-        self._client = GenesysClient(given.api_url, tokens, transport, platform.needs)
+        self._given, self._queue_id = given, ""
+        connection = Connection(given, session, platform.token_request, platform.needs)
+        self._secret, self._issuer, self._client = connection.token, connection.issuer, connection.client
 
     def findings(self) -> Iterator[tuple[str, str, str]]:
         """`ok`, `missing` or `skipped`; the check; a sentence."""
@@ -160,9 +126,6 @@ class Doctor:
     def _token(self) -> str:
         self._issuer.refresh("")
         return f"Issued, and good for {(self._secret.value['expires_at'] - time.time()) / 60:.0f} minutes."
-
-    def _renew(self, refused: str) -> None:
-        self._issuer.refresh(refused)
 
     def _organisation(self) -> str:
         answer = self._client.get("/api/v2/tokens/me")
@@ -257,7 +220,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         given = Input.model_validate({name.lower(): value for name, value in environ.items() if value} | flags)
     except ValidationError as error:
-        parser.error("; ".join(_wrong(problem) for problem in error.errors(include_input=False)))
+        parser.error("; ".join(wrong(problem) for problem in error.errors(include_input=False)))
     counts = {"ok": 0, "missing": 0, "skipped": 0}
     with requests.Session() as session:
         session.trust_env = False  # a .netrc would replace the token
@@ -269,12 +232,6 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
             )
     print(", ".join(f"{count} {state}" for state, count in counts.items()))
     return 1 if counts["missing"] else 0
-
-
-def _wrong(problem: Mapping[str, Any]) -> str:
-    said = str(problem["msg"]).removeprefix("Value error, ")
-    said = said.replace("GenesysRegion", "GENESYS_REGION").replace("GenesysBaseUrl", "GENESYS_BASE_URL")
-    return f"{str(problem['loc'][0]).upper()}: {said}" if problem["loc"] else said
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.errors import QueueBusy, QueueNotFound, RoutingWeightsError
+from routing_weights.errors import QueueBusy, QueueNotFound, RoutingWeightsError, WebhookInvalid
 from routing_weights.genesys.connect import contract, has_time
 from routing_weights.repairing import Repairs
 from routing_weights.settings import DriftSettings
@@ -16,7 +16,7 @@ from routing_weights.store.drift import DriftRecords
 from routing_weights.store.executions import Executions
 from routing_weights.store.outgoing import Bus
 from routing_weights.watching import Watch
-from routing_weights.webhook import WebhookEvent
+from routing_weights.webhook import event_in
 
 logger = Logger()
 _looked_at_ms: dict[str, int] = {}
@@ -48,15 +48,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     failed: list[dict[str, Any]] = []
     for message in event["Records"]:
         try:
-            together.setdefault(_event(message).queue_id, []).append(message)
-        except ValueError:  # WebhookFunction writes no such message
+            together.setdefault(event_in(message["body"]).queue_id, []).append(message)
+        except WebhookInvalid:  # our door writes no such message, and the rule of the partner bus lets none by
             logger.exception("A message is no event", message_id=message["messageId"])
             failed.append(message)
     for queue_id, messages in together.items():
         if not has_time(context):
             failed += messages
             continue
-        events = [_event(message) for message in messages]
+        events = [event_in(message["body"]) for message in messages]
         # A repair that was put off until now has not been answered by what was seen before.
         if all(
             not event.deferred and told_by(message, _looked_at_ms.get(queue_id, 0))
@@ -85,7 +85,3 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             failed += messages
     put_off(settings.webhook_queue, failed)
     return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in failed]}
-
-
-def _event(message: dict[str, Any]) -> WebhookEvent:
-    return WebhookEvent.model_validate_json(message["body"])

@@ -1,5 +1,6 @@
 """Outcomes: puts an event on the bus for every closing record, which the stream of the audit table tells of."""
 
+import json
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -39,7 +40,7 @@ def _tell(record: Record, bus: Bus, dead_letters: str) -> None:
         outcome = outcome_of(record)
     except Exception as defect:  # ours, in one record: it must not keep back the outcomes after it
         logger.exception("The outcome cannot be told", distribution_id=record["distribution_id"])
-        set_aside(dead_letters, {"distribution_id": record["distribution_id"], "reason": type(defect).__name__})
+        set_aside(dead_letters, json.dumps({"distribution_id": record["distribution_id"]}), type(defect).__name__)
     else:
         _put(outcome, bus)
 

@@ -13,7 +13,16 @@ from routing_weights.errors import RoutingWeightsError, StoreUnavailable
 from routing_weights.settings import WebhookSettings
 from routing_weights.store.deliveries import Deliveries
 from routing_weights.store.secrets import JsonSecret, WebhookSecrets
-from routing_weights.webhook import SIGNATURE, delivery_of, event_of, require_size, verify
+from routing_weights.webhook import (
+    DELIVERY,
+    SIGNATURE,
+    delivery_of,
+    event_of,
+    require_size,
+    unsigned_delivery,
+    verify,
+    verify_bearer,
+)
 
 logger = Logger()
 
@@ -42,13 +51,7 @@ def _take(event: dict[str, Any]) -> dict[str, Any]:
     settings, now = WebhookSettings.load(), time.time()
     headers, body = event.get("headers") or {}, _raw(event)
     require_size(body)
-    secrets = _secrets(settings.webhook_secret).current()
-    if not secrets:
-        logger.error("WebhookSecret holds no secret: put {current: ...} into it. Until then every webhook is refused")
-    verify(headers, body, secrets, now)
-    delivery_id = delivery_of(headers)
-    # The id is not signed: the signature is a name of the delivery too, or a copy with another id would be new.
-    names = [f"id:{delivery_id}", headers[SIGNATURE]]
+    delivery_id, names = _proven(headers, body, settings, now)
     deliveries = Deliveries(settings.deliveries_table, settings.webhook_queue)
     if deliveries.known(names, now):
         return _accepted(HTTPStatus.OK, delivery_id, "known")
@@ -61,6 +64,27 @@ def _take(event: dict[str, Any]) -> dict[str, Any]:
     except StoreUnavailable as error:
         logger.warning("The delivery is queued and could not be noted", reason=error.message)
     return _accepted(HTTPStatus.ACCEPTED, delivery_id, "queued")
+
+
+def _proven(headers: dict[str, str], body: bytes, settings: WebhookSettings, now: float) -> tuple[str, list[str]]:
+    """The delivery's id, and the names that it is remembered by, once its sender is sure."""
+    secrets = _secrets(settings.webhook_secret)
+    if settings.webhook_bearer == "on" and SIGNATURE not in headers:
+        bearers = secrets.bearers()
+        if not bearers:
+            logger.error(
+                "WebhookSecret holds no bearer_current: until then every webhook that is not signed is refused"
+            )
+        verify_bearer(headers, bearers)
+        delivery_id = delivery_of(headers) if DELIVERY in headers else unsigned_delivery(body, now)
+        return delivery_id, [f"id:{delivery_id}"]
+    signed_with = secrets.current()
+    if not signed_with:
+        logger.error("WebhookSecret holds no secret: put {current: ...} into it. Until then every webhook is refused")
+    verify(headers, body, signed_with, now)
+    delivery_id = delivery_of(headers)
+    # The id is not signed: the signature is a name of the delivery too, or a copy with another id would be new.
+    return delivery_id, [f"id:{delivery_id}", headers[SIGNATURE]]
 
 
 def _raw(event: dict[str, Any]) -> bytes:

@@ -9,7 +9,8 @@ def schema() -> str:
     sys.path.insert(0, str(Path(__file__).parents[2] / "layers" / "core"))
     from routing_weights.outcome_event import OutcomeEvent  # noqa: PLC0415 - only now on the path
 
-    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **OutcomeEvent.model_json_schema()}
+    written = OutcomeEvent.model_json_schema(mode="serialization")
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **written}
     # A reader has to ignore fields that it does not know: the schema may not refuse them either.
     for part in (document, *document["$defs"].values()):
         part.pop("additionalProperties", None)

@@ -46,7 +46,7 @@ def _answer(simulator: GenesysSimulator, request: Request) -> Any:  # noqa: C901
             simulator.revoke_tokens()
         case ["PATCH", "settings"]:
             simulator.change_settings(**request.json_object())
-            return {key: value for key, value in asdict(simulator.settings).items() if key != "client_secret"}
+            return {key: value for key, value in asdict(simulator.settings).items() if not key.endswith("_secret")}
         case _:
             raise ApiError(404, "not.found", f"There is no control route {request.method} {request.path}.")
     return {}

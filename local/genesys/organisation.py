@@ -41,6 +41,8 @@ class Organisation(ABC):
         self.settings, self.clock, self.tokens = settings, clock, Tokens(clock)
         self.queues: dict[str, Document] = {}
         self.replays = 0
+        self.tell: Callable[[str, Document], None] = lambda _url, _event: None
+        """Sends an event, of a dialect that has webhooks; it may not wait for anything."""
         self._members: dict[str, dict[str, Document]] = {}
         self._pending: list[tuple[float, Change | SkillChange]] = []
         self._moment, self._last_stamp_ms = clock.now(), 0

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from local.genesys.wire import Request
 
 SCOPES = {"GET": "routing:queue:read", "PATCH": "routing:queue:write"}
+WEBHOOKS_SCOPE = "webhooks:write"
 MAX_PAGE_SIZE = 100
 SUM_TOLERANCE = 1e-9
 
@@ -51,10 +52,20 @@ def _routing(organisation: ScoreOrganisation, request: Request, path: list[str])
             methods = {"GET": lambda: _list_members(organisation, queue_id, request)}
         case ["routing", "queues", queue_id, "members", user_id]:
             methods = {"PATCH": lambda: _patch_member(organisation, queue_id, user_id, request.json_object())}
+        case ["platform", "webhooks"]:
+            methods = {
+                "GET": lambda: _list_webhooks(organisation, request),
+                "POST": lambda: Reply(201, organisation.webhooks.put(None, request.json_object())),
+            }
+        case ["platform", "webhooks", webhook_id] if webhook_id in organisation.webhooks:
+            methods = {
+                "GET": lambda: Reply(body=organisation.webhooks[webhook_id]),
+                "PUT": lambda: Reply(body=organisation.webhooks.put(webhook_id, request.json_object())),
+            }
         case _:
             raise _no_such_path(request)
     _allow(request, methods)
-    scope = SCOPES[request.method]
+    scope = WEBHOOKS_SCOPE if path[0] == "platform" else SCOPES[request.method]
     if scope not in token.scopes:
         raise ApiError(403, "missing.any.scopes", f"The token lacks the scope {scope}.")
     if request.method == "PATCH" and (stored := organisation.replay(request.path, request.idempotency_key)):
@@ -95,17 +106,24 @@ def _patch_queue(organisation: ScoreOrganisation, queue_id: str, body: Document)
 
 
 def _list_members(organisation: ScoreOrganisation, queue_id: str, request: Request) -> Reply:
-    members = list(organisation.members(queue_id).values())
+    return _page(list(organisation.members(queue_id).values()), request)
+
+
+def _list_webhooks(organisation: ScoreOrganisation, request: Request) -> Reply:
+    return _page(list(organisation.webhooks.values()), request)
+
+
+def _page(listed: list[Document], request: Request) -> Reply:
     size = _whole_number(request, 25, "pageSize")
     page = _whole_number(request, 1, "page", "pageNumber")
     if size > MAX_PAGE_SIZE:
         raise _bad_request(f"pageSize must be at most {MAX_PAGE_SIZE}.")
     body = {
-        "entities": members[(page - 1) * size : page * size],
+        "entities": listed[(page - 1) * size : page * size],
         "pageSize": size,
         "pageNumber": page,
-        "pageCount": math.ceil(len(members) / size),
-        "total": len(members),
+        "pageCount": math.ceil(len(listed) / size),
+        "total": len(listed),
     }
     return Reply(body=body)
 

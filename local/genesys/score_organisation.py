@@ -15,6 +15,7 @@ from local.genesys.organisation import (
     members_of,
 )
 from local.genesys.settings import Settings
+from local.genesys.webhooks import EVENTS, Webhooks
 from local.genesys.wire import Change, Reply, Request, SkillChange, is_number
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class ScoreOrganisation(Organisation):
     def __init__(self, settings: Settings, clock: Clock) -> None:
         super().__init__(settings, clock)
         self._outcomes: dict[tuple[str, str], Reply] = {}
+        self.webhooks = Webhooks()
 
     def put_queue(self, queue_id: str, spec: Document) -> None:
         """Create or replace a queue; writes on their way to an earlier one of that id are forgotten."""
@@ -82,7 +84,8 @@ class ScoreOrganisation(Organisation):
             queue_id: {"queue": queue, "members": list(self.members(queue_id).values())}
             for queue_id, queue in self.queues.items()
         }
-        return {"queues": queues, "replays": self.replays, "tokens_issued": len(self.tokens)}
+        told = {"webhooks": dict(self.webhooks)}
+        return {"queues": queues, "replays": self.replays, "tokens_issued": len(self.tokens), **told}
 
     def scores_after(self, change: Change) -> list[float]:
         """Return all scores of the queue once every accepted write, and this one, is applied."""
@@ -108,6 +111,9 @@ class ScoreOrganisation(Organisation):
         else:
             self.queues[change.queue_id] = self.merged(change)
             self._stamp()
+        kind, member = (EVENTS[1], {"userId": change.user_id}) if change.user_id else (EVENTS[0], {})
+        for url in self.webhooks.wanting(kind):
+            self.tell(url, {"eventType": kind, "queueId": change.queue_id, **member, "timestamp": self._next_stamp()})
 
     def accepted(self, request: Request, reply: Reply, *, later: bool) -> Reply:
         """Answer 202 when the write is yet to be applied, and keep the outcome for its idempotency key."""

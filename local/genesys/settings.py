@@ -40,6 +40,7 @@ class Settings:
     retry_after_date: bool = _setting(False, "Retry-After is an HTTP date instead of seconds")
     apply_delay_s: float = _setting(0.0, "above 0, a write is readable this many seconds after its answer")
     sum_rule: bool = _setting(True, "score: refuse a score that lifts the sum of a queue's scores above 1")
+    webhook_secret: str = _setting("", "score: what events are signed with that go to webhooks")
     verbose: bool = _setting(False, "print request lines on stderr")
     queue_id: str = _setting("queue-001", "id of the queue that exists at the start", live=False)
     agents: int = _setting(12, "its members, agent-001 and up", live=False)

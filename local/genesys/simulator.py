@@ -18,6 +18,7 @@ from local.genesys.score_organisation import ScoreOrganisation
 from local.genesys.server import Server
 from local.genesys.settings import Settings
 from local.genesys.tokens import Clock
+from local.genesys.webhooks import Sender
 from local.genesys.wire import ApiError, Reply, Request, parse_json
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class GenesysSimulator:
         self._log: list[LogEntry] = []
         self._faults: list[Fault] = []
         self.put_queue(settings.queue_id, **{name: getattr(settings, name) for name in held.mix})
+        self._sender = Sender(lambda: self.settings.webhook_secret)
+        self._organisation.tell = self._sender.send
         self._server = Server(settings.host, settings.port, self)
         self._organisation.url = self.url
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="genesys")
@@ -107,6 +110,7 @@ class GenesysSimulator:
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
+        self._sender.close()
         self._server.close_connections()
         self._server.server_close()
 
@@ -136,7 +140,7 @@ class GenesysSimulator:
     def state(self) -> dict[str, Any]:
         """Return what is applied by now: `{queues: {id: {queue, members: [...]}}, replays, tokens_issued}`.
 
-        Contract platform adds `users: {id: {skills: [...]}}` and `skills: {id: {...}}`.
+        Contract score adds `webhooks: {id: {...}}`, platform `users: {id: {skills: [...]}}` and `skills: {id: {...}}`.
         """
         with self._lock:
             self._organisation.settle()

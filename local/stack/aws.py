@@ -25,6 +25,7 @@ from local.stack.template import (
     BUCKET,
     BUS,
     QUEUE,
+    RULE,
     SCHEDULE_GROUP,
     SECRET,
     STATE_MACHINE,
@@ -74,6 +75,7 @@ class Aws:
             BUCKET: self._create_bucket,
             BUS: lambda bus: self.client("events").create_event_bus(Name=bus.name),
             QUEUE: self._create_queue,
+            RULE: self._create_rule,
             SCHEDULE_GROUP: lambda group: self.client("scheduler").create_schedule_group(Name=group.name),
             TABLE: self._create_table,
         }
@@ -105,8 +107,10 @@ class Aws:
         role = self._role()
         for function in template.functions:
             self._create_function(function, role)
-        # A queue comes after the one that takes its dead letters.
-        for resource in sorted(template.resources, key=lambda item: "RedrivePolicy" in item.properties):
+        # A queue comes after the one that takes its dead letters, a rule after its bus.
+        for resource in sorted(
+            template.resources, key=lambda item: (item.type == RULE, "RedrivePolicy" in item.properties)
+        ):
             name = resource.name
             if resource.type == STATE_MACHINE:
                 self._create_state_machine(resource, definition(resource, path), role)
@@ -185,10 +189,22 @@ class Aws:
     def _create_queue(self, queue: Resource) -> None:
         attributes = {name: str(queue.properties[name]) for name in _QUEUE_PROPERTIES if name in queue.properties}
         if redrive := queue.properties.get("RedrivePolicy"):
-            dead = named_by(redrive["deadLetterTargetArn"]).rpartition("/")[2]
-            arn = f"arn:aws:sqs:{self.region}:{ACCOUNT}:{dead}"
+            arn = self._queue_arn(redrive["deadLetterTargetArn"])
             attributes["RedrivePolicy"] = json.dumps(redrive | {"deadLetterTargetArn": arn})
         self.client("sqs").create_queue(QueueName=queue.logical_id, Attributes=attributes)
+
+    def _queue_arn(self, resolved: str) -> str:
+        """What `!GetAtt X.Arn` of a queue means."""
+        return f"arn:aws:sqs:{self.region}:{ACCOUNT}:{named_by(resolved).rpartition('/')[2]}"
+
+    def _create_rule(self, rule: Resource) -> None:
+        """A rule whose targets are queues, the only ones that moto delivers to, once: nothing is tried again."""
+        client, of = self.client("events"), {"EventBusName": rule.properties["EventBusName"]}
+        if of["EventBusName"].startswith("aws.partner/"):  # on AWS it is an administrator who makes it
+            client.create_event_bus(Name=of["EventBusName"].rpartition("/")[2])  # which is all that moto goes by
+        client.put_rule(Name=rule.name, EventPattern=json.dumps(rule.properties["EventPattern"]), **of)
+        targets = [{"Id": one["Id"], "Arn": self._queue_arn(one["Arn"])} for one in rule.properties["Targets"]]
+        client.put_targets(Rule=rule.name, Targets=targets, **of)
 
     def _create_state_machine(self, machine: Resource, text: str, role: str) -> None:
         client = self.client("stepfunctions")

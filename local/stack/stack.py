@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 _SIMULATOR_S = 15.0
 _BASE_URL = "GenesysBaseUrl"
-_WEBHOOK_SECRET = "WebhookSecret"  # noqa: S105  a resource
+_SIGNED_WITH = {"WebhookSecret": "WEBHOOK_SECRET", "OutgoingSecret": "OUTGOING_SECRET"}
 DEMO_CLIENT = {"client_id": "demo-client", "client_secret": "demo-client-secret"}
 """Known to everybody, so worth nothing: what the simulator expects unless it is told otherwise."""
 
@@ -159,9 +159,9 @@ class Stack:
         return folder
 
     def _secrets(self, template: templates.Template) -> dict[str, str]:
-        """Put the client credentials, which nobody commits, into the secret that has no value; and WEBHOOK_SECRET."""
-        signed_with = self.environment.get("WEBHOOK_SECRET")
-        webhook = {_WEBHOOK_SECRET: json.dumps({"current": signed_with})} if signed_with else {}
+        """Put the client credentials, which nobody commits, into the secret without a value; and signing secrets."""
+        signed_with = {name: self.environment.get(variable) for name, variable in _SIGNED_WITH.items()}
+        webhook = {name: json.dumps({"current": secret}) for name, secret in signed_with.items() if secret}
         empty = [
             item.logical_id
             for item in template.resources
@@ -195,6 +195,7 @@ class Stack:
         secret = self.environment.setdefault("GENESYS_CLIENT_SECRET", DEMO_CLIENT["client_secret"])
         command = [sys.executable, "-m", "local.genesys", "--port", "0", "--die-with-parent", "--contract", contract]
         command += ["--client-id", client_id, "--client-secret", secret]
+        command += ["--webhook-secret", self.environment.get("WEBHOOK_SECRET", "")]
         # It dies with the thread that starts it (see tether), which may be any of the caller's: this one stays.
         starter = ThreadPoolExecutor(1, "starter")
         self._undo.callback(starter.shutdown)

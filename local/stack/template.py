@@ -31,6 +31,7 @@ BUS = "AWS::Events::EventBus"
 FUNCTION = "AWS::Serverless::Function"
 MAPPING = "AWS::Lambda::EventSourceMapping"
 QUEUE = "AWS::SQS::Queue"
+RULE = "AWS::Events::Rule"
 SCHEDULE_GROUP = "AWS::Scheduler::ScheduleGroup"
 SECRET = "AWS::SecretsManager::Secret"  # noqa: S105  a type
 STATE_MACHINE = "AWS::Serverless::StateMachine"
@@ -38,7 +39,7 @@ TABLE = "AWS::DynamoDB::Table"
 
 CUSTOM = "Custom::"
 
-_CREATED = {BUCKET, BUS, QUEUE, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
+_CREATED = {BUCKET, BUS, QUEUE, RULE, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
 # Nothing on this machine depends on these. Any other type is reported as left out.
 _WITHOUT_EFFECT = {
     "AWS::CloudWatch::Alarm",
@@ -46,6 +47,7 @@ _WITHOUT_EFFECT = {
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
+    "AWS::SQS::QueuePolicy",
     "AWS::Serverless::HttpApi",
     "AWS::Serverless::LayerVersion",
 }
@@ -132,6 +134,7 @@ def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
         Resource(key, names.get(key, key), item["Type"], item.get("Properties", {}))
         for key in document["Resources"]
         for item in [resolved[names.get(key, key)]]
+        if _holds({"Condition": item.get("Condition")}, document.get("Conditions", {}), parameters)
     ]
     reserved = {item.logical_id: item.properties.get("ReservedConcurrentExecutions") for item in resources}
     return Template(
@@ -180,6 +183,18 @@ def _resolve(document: dict[str, Any], overrides: dict[str, str]) -> tuple[dict[
         stacks, _ = SamLocalStackProvider.get_stacks(template_dictionary=document, parameter_overrides=overrides)
         functions = list(SamFunctionProvider(stacks).get_all())
         return dict(stacks[0].resources), functions, ApiProvider(stacks, disable_authorizer=True).api
+
+
+def _holds(value: Any, conditions: Mapping[str, Any], parameters: Mapping[str, str]) -> bool:
+    """Whether a condition holds, which SAM CLI asks of no resource; no condition at all does."""
+    ((kind, of),) = value.items()
+    if kind == "Condition":
+        return of is None or _holds(conditions[of], conditions, parameters)
+    if kind == "Fn::Equals":
+        one, other = (parameters[item["Ref"]] if isinstance(item, dict) else str(item) for item in of)
+        return one == other
+    parts = [_holds(part, conditions, parameters) for part in of]
+    return {"Fn::Not": not parts[0], "Fn::And": all(parts), "Fn::Or": any(parts)}[kind]
 
 
 def _physical_ids(resources: dict[str, Any], region: str) -> dict[str, str]:

@@ -466,7 +466,7 @@ def test_the_console_and_the_api_refuse_with_the_same_errors(world):
 
 def test_every_sample_is_known():
     others = {"forecast.json", "suggest.json", "schedule.json", "schedule-baseline.json"}
-    others |= {"webhook-audit.json", "webhook-document.json"}
+    others |= {"partner-audit.json", "webhook-audit.json", "webhook-document.json"}
     assert {
         path.name for path in (ROOT / "events").iterdir()
     } == EVENTS.keys() | OF_PLATFORM.keys() | VERDICTS.keys() | others

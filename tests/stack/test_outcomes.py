@@ -98,6 +98,16 @@ def test_a_plan_of_five_thousand_members_is_told_as_a_summary(world, listener):
     assert outcome["error_count"] > 5
 
 
+def test_a_record_whose_writer_died_the_moment_after_is_told(world, listener):
+    table = world.ready["audit_table"]
+    run = world.run(a_plan(world.queue())).ends("completed")
+    key = {"distribution_id": {"S": run.distribution_id}, "record": {"S": "9-closed"}}
+    item = world.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+    dead = {"distribution_id": {"S": f"{run.distribution_id}-dead"}}
+    world.client("dynamodb").put_item(TableName=table, Item=item | dead)
+    assert listener.once(f"{run.distribution_id}-dead")["status"] == "completed"
+
+
 def test_a_bus_that_does_not_answer_changes_no_outcome_and_is_told_later_in_order(world, listener):
     log = Path(world.ready["logs"])
     with listener.without_bus():

@@ -537,3 +537,16 @@ def test_help_names_every_variable():
     out, err = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, err) == (0, "")
     assert all(name in out for name in ("API_PORT", "AWS_PORT", "GENESYS_CLIENT_SECRET", "MAX_RETRY_AFTER_S"))
+
+
+@pytest.mark.parametrize(("word", "made"), [("", False), ("a", True), ("b", True), ("c", False)])
+def test_a_resource_whose_condition_does_not_hold_is_not_made(tmp_path, word, made):
+    text = TEMPLATE + (
+        "  Q: {Type: AWS::SQS::Queue, Condition: Wanted}\n"
+        "Conditions:\n"
+        "  Named: !Not [!Equals [!Ref Word, '']]\n"
+        "  Wanted: !And [!Condition Named, !Or [!Equals [!Ref Word, a], !Equals [b, !Ref Word]]]\n"
+    )
+    (tmp_path / "template.yaml").write_text(text)
+    found = template.load(tmp_path / "template.yaml", {"WORD": word}, "us-east-1")
+    assert ("Q" in {resource.logical_id for resource in found.resources}) is made

@@ -1,6 +1,7 @@
 """Webhooks come in through the gateway, and what others have changed in a queue is on record."""
 
 import json
+import random
 import re
 import shutil
 import subprocess
@@ -10,9 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from local import register
 from routing_weights.webhook import signature
 from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import ROOT, WEBHOOK_SECRET, a_plan, until
+from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, a_plan, until
 
 PATH = "/webhooks/genesys/callback"
 
@@ -163,6 +165,7 @@ def test_what_does_not_prove_its_sender_is_refused_and_not_queued(world):
     good, now = signed(body), int(time.time())
     forged = [
         {},
+        {"Authorization": f"Bearer {WEBHOOK_SECRET}"},
         signed(body, secret="another"),
         signed(body, at=now - 301),
         signed(body, at=now + 330),
@@ -240,19 +243,27 @@ def test_fifty_writes_of_ours_that_come_back_as_events_cause_nothing(world):
     assert len(since) == writes
 
 
-def test_of_a_burst_none_is_lost_and_none_counts_twice(world, settled):
-    queues = [settled()[0] for _ in range(6)]
+def test_of_a_thousand_callbacks_in_bursts_none_is_lost_and_none_counts_twice_in_whatever_order(world, settled):
+    queues = [settled()[0] for _ in range(8)]
     for queue in queues:
         world.sim.edit_member(queue, "agent-001", score=0.1)
-    bodies = [member_event(queue, number=number) for number in range(50) for queue in queues]
+    bodies = [member_event(queue, number=number) for number in range(125) for queue in queues]
+    random.Random(7).shuffle(bodies)
+    repeated = bodies[::10]
     with ThreadPoolExecutor(6) as senders:
-        answers = list(senders.map(lambda body: call(world, body), bodies))
-    assert {answer.status_code for answer in answers} == {202}
-    assert len({answer.json()["delivery_id"] for answer in answers}) == 300
+        answers = list(senders.map(lambda body: call(world, body, delivery=delivery_of(body)), bodies))
+        again = list(senders.map(lambda body: call(world, body, delivery=delivery_of(body)), repeated))
+    assert [answer.status_code for answer in answers] == [202] * 1000
+    assert [answer.status_code for answer in again] == [200] * 100
+    assert len({answer.json()["delivery_id"] for answer in answers}) == 1000
     worked_off(world)
     for queue in queues:
         (item,) = drift(world, queue)["items"]
         assert [one["member"] for one in item["differences"]] == ["agent-001"]
+
+
+def delivery_of(event):
+    return f"burst-{event['queueId']}-{event['number']}"
 
 
 @pytest.mark.parametrize("name", ["webhook-document.json", "webhook-audit.json"])
@@ -280,4 +291,21 @@ def test_the_commands_of_the_page_on_webhooks_do_what_it_says(world):
         check=True,
     )
     assert json.loads(done.stdout)["status"] == "queued"
+    worked_off(world)
+
+
+def test_a_gateway_at_which_the_deployment_is_registered_tells_of_a_change_itself(world, settled, capsys):
+    """Under contract `score`, from the command of the set-up to the record of the drift."""
+    queue, distribution_id = settled()
+    world.sim.change_settings(webhook_secret=WEBHOOK_SECRET)
+    environment = {"GENESYS_BASE_URL": world.sim.url, "API_URL": world.api_url}
+    environment |= {"GENESYS_CLIENT_ID": CLIENT_ID, "GENESYS_CLIENT_SECRET": CLIENT_SECRET}
+    try:
+        assert register.main([], environment) == 0
+        assert capsys.readouterr().out.startswith("Registered ")
+        world.sim.edit_member(queue, "agent-002", score=0.9)
+        (item,) = recorded(world, queue)
+    finally:
+        world.sim._organisation.webhooks.clear()  # the other tests of this stack send what they send
+    assert (item["distribution_id"], item["differences"][0]["held"]) == (distribution_id, 0.9)
     worked_off(world)

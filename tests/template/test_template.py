@@ -7,13 +7,18 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from moto.events.models import EventPattern
 from samcli.yamlhelper import yaml_parse
 
 from routing_weights import settings
 from routing_weights.genesys.connect import MAX_RUN_S
 from routing_weights.genesys.regions import DOMAINS
+from routing_weights.outcome_event import DETAIL_TYPE
+from routing_weights.receiver import TIMEOUTS_S
 from routing_weights.record import CLOSED
 from routing_weights.store.deliveries import FIRST_PAUSE_S, LONGEST_PAUSE_S, QUIET_S
+from routing_weights.store.outgoing import SOURCE
+from routing_weights.webhook import event_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "template.yaml").read_text(encoding="utf-8")
@@ -130,6 +135,12 @@ ALLOWED = {
         "events:PutEvents": {"OutgoingBus"},
         "sqs:SendMessage": {"OutcomeDeadLetters"},
     },
+    "OutgoingFunction": {
+        **{f"sqs:{action}": {"OutgoingQueue"} for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")},
+        "sqs:ChangeMessageVisibility": {"OutgoingQueue"},
+        "sqs:SendMessage": {"OutgoingDeadLetters"},
+        "secretsmanager:GetSecretValue": {"OutgoingSecret"},
+    },
     "RecoverFunction": {
         "dynamodb:Query": {"AuditTable"},
         "dynamodb:GetItem": {"LocksTable"},
@@ -178,6 +189,7 @@ ALLOWED = {
     }
     | {action: {"*"} for action in LOG_DELIVERY},
 }
+PARTNER_BUS = "aws.partner/genesys.com/cloud/0f3b6a1e-6c1a-4c0e-9d27-3b1d0a8c2f55/routing-weights"
 MACHINES = {"DistributeStateMachine": "distribute", "RecoverStateMachine": "recover"}
 
 
@@ -277,7 +289,7 @@ def test_nothing_has_a_name_that_two_stacks_could_fight_over():
         (name, key): value
         for name, item in RESOURCES.items()
         for key, value in item.get("Properties", {}).items()
-        if key == "Name" or (key.endswith("Name") and key not in {"MetricName", "FunctionName"})
+        if key == "Name" or (key.endswith("Name") and key not in {"MetricName", "FunctionName", "EventBusName"})
     }
     # The name of an inline policy is its role's own.
     assert named.pop(("RecoverFunctionPolicy", "PolicyName")) == "executions"
@@ -293,7 +305,7 @@ def test_no_partition_region_or_account_is_written_down(literal):
     )
     assert without_regions_of_genesys != TEXT
     # A service principal has this name in every partition.
-    without_principals = without_regions_of_genesys.replace("Service: scheduler.amazonaws.com", "")
+    without_principals = re.sub(r"Service: (scheduler|events)\.amazonaws\.com", "", without_regions_of_genesys)
     assert not re.search(literal, without_principals)
 
 
@@ -436,7 +448,7 @@ def test_no_secret_is_in_an_environment(folder):
 
 def test_no_parameter_is_a_secret_and_every_one_is_used():
     assert not any(rule.get("NoEcho") for rule in PARAMETERS.values())
-    used = set(names_in(RESOURCES)) | set(names_in(TEMPLATE["Globals"]))
+    used = set(names_in([RESOURCES, TEMPLATE["Globals"], TEMPLATE["Conditions"]]))
     assert PARAMETERS.keys() <= used
 
 
@@ -469,7 +481,7 @@ def test_a_default_keeps_its_own_rule(name):
     ["genesys.example.com", "ftp://x.example", "https://me:secret@x.example", "https://x.example?a=b", "https://x y"],
 )
 def test_an_address_with_credentials_a_query_or_another_scheme_is_refused(url):
-    for name in ("GenesysBaseUrl", "GenesysLoginUrl"):
+    for name in ("GenesysBaseUrl", "GenesysLoginUrl", "OutgoingWebhookUrl"):
         assert not re.fullmatch(PARAMETERS[name]["AllowedPattern"], url)
 
 
@@ -583,11 +595,12 @@ def test_a_forecast_expires_by_the_attribute_that_the_store_writes():
 # ---- webhooks --------------------------------------------------------------------------------------------------------
 
 
-def test_an_event_that_cannot_be_worked_off_ends_where_an_alarm_looks():
-    queue = RESOURCES["WebhookQueue"]["Properties"]
-    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["WebhookDeadLetters", "Arn"]}
-    dimensions = RESOURCES["WebhookDeadLettersAlarm"]["Properties"]["Dimensions"]
-    assert dimensions == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["WebhookDeadLetters", "QueueName"]}}]
+@pytest.mark.parametrize("kind", ["Webhook", "Outgoing"])
+def test_an_event_that_cannot_be_worked_off_ends_where_an_alarm_looks(kind):
+    queue = RESOURCES[f"{kind}Queue"]["Properties"]
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": [f"{kind}DeadLetters", "Arn"]}
+    dimensions = RESOURCES[f"{kind}DeadLettersAlarm"]["Properties"]["Dimensions"]
+    assert dimensions == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [f"{kind}DeadLetters", "QueueName"]}}]
 
 
 def test_an_event_is_tried_for_longer_than_a_distribution_may_hold_its_queue():
@@ -597,8 +610,9 @@ def test_an_event_is_tried_for_longer_than_a_distribution_may_hold_its_queue():
 
 
 def test_a_message_is_not_handed_out_again_while_its_function_may_still_be_at_it():
-    timeout = FUNCTIONS["DriftFunction"]["Properties"]["Timeout"]
-    assert RESOURCES["WebhookQueue"]["Properties"]["VisibilityTimeout"] == 6 * timeout
+    for queue, function in (("WebhookQueue", "DriftFunction"), ("OutgoingQueue", "OutgoingFunction")):
+        timeout = FUNCTIONS[function]["Properties"]["Timeout"]
+        assert RESOURCES[queue]["Properties"]["VisibilityTimeout"] == 6 * timeout
 
 
 def test_a_queue_is_read_no_sooner_than_a_change_shows():
@@ -623,6 +637,48 @@ def test_a_delivery_is_forgotten_by_the_attribute_that_the_store_writes():
     assert ttl == {"AttributeName": "expires_at", "Enabled": True}
 
 
+def test_without_a_partner_bus_none_is_listened_to():
+    assert {name for name, item in RESOURCES.items() if item.get("Condition") == "HasPartnerBus"} == {
+        "PartnerRule",
+        "WebhookQueuePolicy",
+    }
+    assert PARAMETERS["PartnerEventBus"]["Default"] == ""
+
+
+def test_only_the_rule_of_genesys_bus_may_fill_the_queue_of_events():
+    rule = RESOURCES["PartnerRule"]["Properties"]
+    assert rule["EventBusName"] == {"Ref": "PartnerEventBus"}
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["WebhookQueue", "Arn"]}
+    (statement,) = RESOURCES["WebhookQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Principal"], statement["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["PartnerRule", "Arn"]}}}
+
+
+@pytest.mark.parametrize("topic", ["v2.audits.entitytype.Queue.entityid.q-1", "v2.routing.queues.q-1.users"])
+def test_the_rule_lets_through_what_the_parser_reads(topic):
+    assert heard_by_the_rule(topic)
+    event_of(json.dumps({"topicName": topic, "eventBody": {}}).encode(), "d")
+
+
+@pytest.mark.parametrize("topic", ["v2.audits.entitytype.User.entityid.u-1", "v2.users.u-1.presence"])
+def test_the_rule_keeps_away_what_the_parser_does_not_read(topic):
+    assert not heard_by_the_rule(topic)
+
+
+def heard_by_the_rule(topic):
+    kind = re.sub(r"(?<=entitytype\.)\w+|(?<=entityid\.)[\w-]+|(?<=queues\.)[\w-]+", "{id}", topic)
+    event = {"source": PARTNER_BUS, "detail-type": kind, "detail": {"topicName": topic}}
+    return EventPattern.load(json.dumps(RESOURCES["PartnerRule"]["Properties"]["EventPattern"])).matches_event(event)
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"), [(PARTNER_BUS, True), ("default", False), ("aws.partner/other.com/x", False)]
+)
+def test_a_partner_bus_is_one_of_genesys(name, fits):
+    assert bool(re.fullmatch(PARAMETERS["PartnerEventBus"]["AllowedPattern"], name)) is fits
+
+
 # ---- outcomes --------------------------------------------------------------------------------------------------------
 
 
@@ -642,6 +698,31 @@ def test_an_outcome_that_is_given_up_is_given_up_before_the_stream_forgets_it_an
     assert mapping["DestinationConfig"]["OnFailure"]["Destination"] == {"Fn::GetAtt": ["OutcomeDeadLetters", "Arn"]}
     dimensions = RESOURCES["OutcomeDeadLettersAlarm"]["Properties"]["Dimensions"]
     assert dimensions == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["OutcomeDeadLetters", "QueueName"]}}]
+
+
+def test_without_an_address_nobody_is_told_by_webhook():
+    off = {"OutgoingRule", "OutgoingQueuePolicy", "OutgoingMapping"}
+    assert {name for name, item in RESOURCES.items() if item.get("Condition") == "TellsAWebhook"} == off
+    assert TEMPLATE["Conditions"]["TellsAWebhook"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "OutgoingWebhookUrl"}, ""]}]}
+    assert PARAMETERS["OutgoingWebhookUrl"]["Default"] == ""
+
+
+def test_a_rule_listens_to_our_own_outcomes_and_only_it_may_fill_the_queue():
+    rule = RESOURCES["OutgoingRule"]["Properties"]
+    assert rule["EventBusName"] == {"Ref": "OutgoingBus"}
+    assert rule["EventPattern"] == {"source": [SOURCE], "detail-type": [DETAIL_TYPE]}
+    (target,) = rule["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["OutgoingQueue", "Arn"]}
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["OutgoingDeadLetters", "Arn"]}}
+    (statement,) = RESOURCES["OutgoingQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Principal"], statement["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["OutgoingRule", "Arn"]}}}
+
+
+def test_a_receiver_that_is_slow_to_answer_keeps_back_no_other():
+    assert RESOURCES["OutgoingMapping"]["Properties"]["BatchSize"] == 1
+    # Signed with a secret, and with the one that it replaces: two answers fit into the function's time.
+    assert 2 * sum(TIMEOUTS_S) < FUNCTIONS["OutgoingFunction"]["Properties"]["Timeout"]
 
 
 @pytest.mark.parametrize(

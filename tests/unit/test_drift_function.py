@@ -100,5 +100,11 @@ def test_a_message_that_is_no_event_fails_alone(work, body):
     assert (looks, failed) == ([("b", ["2"])], ["m0"])
 
 
+def test_an_event_of_the_partner_bus_is_one_of_its_queues(work):
+    sample = (ROOT / "events" / "partner-audit.json").read_text(encoding="utf-8")
+    looks, failed = work(an_event("queue-001", "1"), sample)
+    assert (looks, failed) == ([("queue-001", ["1", json.loads(sample)["id"]])], [])
+
+
 def test_when_the_time_is_up_the_rest_comes_back(work):
     assert work(an_event("a", "1"), an_event("b", "2"), left_ms=20_000) == ([], ["m0", "m1"])

@@ -44,7 +44,9 @@ CEILINGS = {
     **dict.fromkeys(["audit", "outcomes", "recover", "sweep", "validate", "webhook"], 290),
     "plans": 430,
     "schedules": 440,
-    **dict.fromkeys(["calibrate", "drift", "patch", "project", "restore", "suggest", "token", "verify"], 480),
+    **dict.fromkeys(
+        ["calibrate", "drift", "outgoing", "patch", "project", "restore", "suggest", "token", "verify"], 480
+    ),
 }
 """Modules after `import app`. Measured: 275, 409 and 457 to 462; what is much lower deserves a new number."""
 

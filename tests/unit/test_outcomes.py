@@ -50,6 +50,7 @@ def closing(status="completed", error=None, **known):
 def test_an_outcome_is_a_summary_and_leads_to_its_record():
     told = outcome_of(closing()).model_dump(mode="json")
     assert told == {
+        "type": "distribution_outcome",
         "version": "1",
         "id": "d-1:completed",
         "distribution_id": "d-1",
@@ -179,7 +180,7 @@ class Context:
 
 @pytest.fixture
 def app(monkeypatch, aws):
-    """The function; `dead()` are the ids in its dead letters."""
+    """The function; `dead()` are its dead letters."""
     spec = importlib.util.spec_from_file_location("outcomes_app", ROOT / "functions" / "outcomes" / "app.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -190,7 +191,8 @@ def app(monkeypatch, aws):
     monkeypatch.setattr(module.OutcomesSettings, "load", lambda: settings)
     module.call = lambda event: module.handler(event, Context())
     module.dead = lambda: [
-        json.loads(message["Body"]) for message in aws("sqs").receive_message(QueueUrl=url).get("Messages", [])
+        (json.loads(message["Body"]), message["MessageAttributes"]["reason"]["StringValue"])
+        for message in aws("sqs").receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages", [])
     ]
     return module
 
@@ -232,7 +234,7 @@ def test_a_record_that_cannot_be_told_is_set_aside_and_keeps_back_no_other(app, 
     batch = [streamed(trail, aws, 1, status="of another version"), streamed(trail, aws, 2)]
     assert app.call({"Records": batch}) == {"batchItemFailures": []}
     assert [event["detail"]["distribution_id"] for event in heard()] == ["d-2"]
-    assert app.dead() == [{"distribution_id": "d-1", "reason": "ValueError"}]
+    assert app.dead() == [({"distribution_id": "d-1"}, "ValueError")]
     assert [log["distribution_id"] for log in logs() if log["levelname"] == "ERROR"] == ["d-1"]
 
 

@@ -9,6 +9,8 @@ from routing_weights.settings import (
     CalibrateSettings,
     DriftSettings,
     Genesys,
+    OutcomesSettings,
+    OutgoingSettings,
     PatchSettings,
     PlansSettings,
     ProjectSettings,
@@ -42,6 +44,12 @@ ENVIRONMENT = {
     "MAX_ABANDONMENT": "0.1",
     "MAX_RETRY_AFTER_S": "5",
     "RECOVER_STATE_MACHINE_ARN": "arn:recover",
+    "OUTCOME_DEAD_LETTERS": "https://sqs.example/dead",
+    "OUTGOING_BUS": "outgoing",
+    "OUTGOING_DEAD_LETTERS": "https://sqs.example/dead",
+    "OUTGOING_QUEUE": "https://sqs.example/queue",
+    "OUTGOING_SECRET": "outgoing",
+    "OUTGOING_WEBHOOK_URL": "",
     "REQUESTS_PER_MINUTE": "300",
     "REQUIRED_GATES": "service_level,occupancy",
     "RESERVED_FOR_OTHERS": "0",
@@ -59,7 +67,7 @@ PLATFORM = {"GENESYS_CONTRACT": "platform", "GENESYS_BASE_URL": "", "GENESYS_REG
 ALL = [
     *(Audited, PatchSettings, PlansSettings, ProjectSettings, TokenSettings, VerifySettings),
     *(CalibrateSettings, RestoreSettings, RecoverSettings, SweepSettings),
-    *(DriftSettings, WebhookSettings),
+    *(DriftSettings, OutcomesSettings, OutgoingSettings, WebhookSettings),
 ]
 CALLERS = [model for model in ALL if issubclass(model, Genesys)]
 
@@ -369,3 +377,18 @@ def test_a_deployment_that_names_no_actuator_has_rings(load):
 
 def test_under_score_the_actuator_is_the_score_whatever_the_parameter_says(load):
     assert load(ProjectSettings, ACTUATOR="joined").deployed_actuator == "score"
+
+
+# ---- our own webhooks ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("url", ["", "https://wfm.example.com/hooks/", *LOOPBACK])
+def test_a_webhook_goes_over_https_or_to_this_machine_and_keeps_its_path(load, url):
+    assert load(OutgoingSettings, OUTGOING_WEBHOOK_URL=url).outgoing_webhook_url == url
+
+
+@pytest.mark.parametrize("url", ["http://wfm.s3cret.com", "https://me:s3cret@wfm.com", "https://wfm.com?key=s3cret"])
+def test_a_webhook_goes_nowhere_else_and_the_address_is_not_shown(load, url):
+    with pytest.raises(ConfigurationInvalid) as caught:
+        load(OutgoingSettings, OUTGOING_WEBHOOK_URL=url)
+    assert "s3cret" not in str(caught.value)

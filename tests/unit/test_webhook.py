@@ -202,6 +202,38 @@ def test_half_a_surrogate_pair_is_no_reason_to_fail():
     assert event_of(body, "d").by == "?"
 
 
+SAMPLE = json.loads((ROOT / "events" / "partner-audit.json").read_text(encoding="utf-8"))
+
+
+def test_what_waits_in_the_queue_is_an_event_of_our_door_or_an_envelope_of_the_partner_bus():
+    ours = event_of(b'{"eventType": "routing.queue.updated", "queueId": "q-1"}', "d-1")
+    assert webhook.event_in(ours.model_dump_json()) == ours
+    theirs = webhook.event_in(json.dumps(SAMPLE))
+    assert (theirs.delivery_id, theirs.queue_id, theirs.kind) == (SAMPLE["id"], "queue-001", "audit")
+    assert (theirs.by, theirs.at) == ("supervisor-7", "2026-07-11T20:03:27.000Z")
+    users = SAMPLE | {"detail": {"topicName": "v2.routing.queues.q-2.users", "eventBody": {"id": "agent-1"}}}
+    assert webhook.event_in(json.dumps(users)).kind == "members"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "[]",
+        "no JSON",
+        "{}",
+        '{"delivery_id": "d", "queue_id": "../x", "kind": "queue"}',
+        *(json.dumps(SAMPLE | {"detail": detail}) for detail in (None, [], {}, {"topicName": "v2.users.a.presence"})),
+        json.dumps(SAMPLE | {"detail": SAMPLE["detail"] | {"topicName": "v2.routing.queues.a b.users"}}),
+        json.dumps(SAMPLE | {"id": None, "detail": {}}),
+        json.dumps({name: value for name, value in SAMPLE.items() if name != "detail"}),
+    ],
+)
+def test_a_message_that_is_neither_is_refused(message):
+    with pytest.raises(WebhookInvalid):
+        webhook.event_in(message)
+
+
 @pytest.mark.parametrize("queue_id", ["../users", "", None, 5, "a" * 65, "\ud800", "a.b"])
 def test_a_queue_that_is_none_is_refused_at_its_path(queue_id):
     with pytest.raises(WebhookInvalid) as refusal:
@@ -329,6 +361,90 @@ def test_without_a_secret_everything_is_refused_and_the_log_says_why(app, aws, l
     )
     assert any("WebhookSecret holds no secret" in record["msg"] for record in logs())
     assert app.queued() == []
+
+
+# ---- a bearer secret, where the deployment takes one -----------------------------------------------------------------
+
+BEARERS = '{"current": "new", "bearer_current": "token-new", "bearer_previous": "token-old"}'
+
+
+@pytest.fixture
+def bearer_app(app, aws, monkeypatch):
+    """The function where WebhookBearer is on."""
+    aws("secretsmanager").put_secret_value(SecretId="webhooks", SecretString=BEARERS)
+    monkeypatch.setenv("WEBHOOK_BEARER", "on")
+    WebhookSettings.load.cache_clear()
+    return app
+
+
+def send(app, authorization="Bearer token-new", body=BODY, **headers):
+    """An unsigned webhook, without an id unless `headers` have one."""
+    headers = {"authorization": authorization} | headers
+    answer = app.handler({"headers": headers, "body": body.decode()}, Context())
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+@pytest.mark.parametrize(
+    "authorization", ["Bearer token-new", "Bearer token-old", "bearer token-new", "BEARER  token-new "]
+)
+def test_what_has_a_bearer_secret_is_queued_while_one_replaces_the_other(bearer_app, authorization):
+    assert send(bearer_app, authorization)[0] == 202
+    assert [event["queue_id"] for event in bearer_app.queued()] == ["q-1"]
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer token",
+        "Bearer token-newer",
+        "Basic token-new",
+        "token-new",
+        "Bearer new",
+        "Bearer \u00e9",
+    ],
+)
+def test_any_other_authorization_is_refused(bearer_app, authorization, logs):
+    status, problem = send(bearer_app, authorization)
+    assert (status, problem["type"]) == (401, "/problems/webhook-refused")
+    assert bearer_app.queued() == []
+    assert not any(secret in json.dumps([problem, *map(str, logs())]) for secret in ("token-new", "token-old"))
+
+
+def test_off_is_the_default_and_then_no_bearer_secret_is_taken(app, aws):
+    aws("secretsmanager").put_secret_value(SecretId="webhooks", SecretString=BEARERS)
+    assert send(app)[0] == 401
+    assert post(app)[0] == 202
+
+
+def test_what_is_signed_has_to_be_signed_well_whatever_it_bears(bearer_app):
+    assert post(bearer_app, secret="wrong", authorization="Bearer token-new")[0] == 401
+    assert post(bearer_app)[0] == 202
+
+
+def test_a_secret_to_sign_with_is_no_bearer_and_without_one_the_log_says_why(bearer_app, aws, logs):
+    aws("secretsmanager").put_secret_value(SecretId="webhooks", SecretString='{"current": "new", "previous": "old"}')
+    assert send(bearer_app, "Bearer new")[0] == 401
+    assert any("holds no bearer_current" in log["msg"] for log in logs())
+
+
+def test_without_an_id_the_same_body_is_one_delivery_within_a_second_and_another_one_then(bearer_app, monkeypatch):
+    assert [send(bearer_app)[0] for _ in range(2)] == [202, 200]
+    other = json.dumps({"eventType": "routing.queue.updated", "queueId": "q-2"}).encode()
+    assert send(bearer_app, body=other)[0] == 202
+    monkeypatch.setattr(bearer_app.time, "time", lambda: NOW + 1.0)
+    assert send(bearer_app)[0] == 202, "a change that is a second younger has to be looked at too"
+    assert len({event["delivery_id"] for event in bearer_app.queued()}) == 3
+
+
+def test_with_an_id_it_is_one_delivery_for_a_day(bearer_app, monkeypatch):
+    named = {webhook.DELIVERY: "flow-1"}
+    assert send(bearer_app, **named) == (202, {"delivery_id": "flow-1", "status": "queued"})
+    monkeypatch.setattr(bearer_app.time, "time", lambda: NOW + 3600.0)
+    assert send(bearer_app, **named)[0] == 200
+    assert send(bearer_app, **{webhook.DELIVERY: "a b"})[0] == 422
 
 
 def test_a_secret_that_is_no_json_is_our_fault_and_not_shown(aws):

@@ -46,6 +46,7 @@ class OutcomeError(_Told):
 class OutcomeEvent(_Told):
     """`detail` of the event. Fields are only ever added under version 1: whoever reads it has to ignore new ones."""
 
+    type: Literal["distribution_outcome"] = "distribution_outcome"
     version: Literal["1"] = "1"
     id: str = Field(description="The same for every copy of the same outcome: remember it to drop the copies.")
     distribution_id: str

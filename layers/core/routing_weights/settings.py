@@ -42,6 +42,7 @@ BaseUrl = Annotated[
     BeforeValidator(lambda value: str(value).rstrip("/")),
     Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s@?#]*)?$"),
 ]
+WebhookUrl = Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s@?#]*)?$")]
 
 
 class Settings(BaseModel):
@@ -123,6 +124,7 @@ class WebhookSettings(Settings):
     deliveries_table: str
     webhook_queue: str
     webhook_secret: str
+    webhook_bearer: Literal["off", "on"] = "off"
 
 
 class DriftSettings(Audited, GenesysCaller):
@@ -163,6 +165,20 @@ class AuditSettings(Audited):
 class OutcomesSettings(Audited):
     outgoing_bus: str
     outcome_dead_letters: str
+
+
+class OutgoingSettings(Settings):
+    outgoing_webhook_url: WebhookUrl | Literal[""] = ""
+    outgoing_secret: str
+    outgoing_queue: str
+    outgoing_dead_letters: str
+
+    @model_validator(mode="after")
+    def _what_is_told_is_told_over_https(self) -> Self:
+        url = self.outgoing_webhook_url
+        if url and not (url.startswith("https://") or _is_loopback(url)):
+            raise ValueError("OutgoingWebhookUrl must be https, but on this machine")
+        return self
 
 
 class RecoverSettings(Audited):

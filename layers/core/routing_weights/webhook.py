@@ -1,4 +1,4 @@
-"""What a webhook must prove before it is read, and the little that is taken from it. No AWS, no HTTP."""
+"""How a webhook is signed, what it must prove before it is read, and what is taken from it. No AWS, no HTTP."""
 
 import hashlib
 import hmac
@@ -14,6 +14,7 @@ from routing_weights.fields import GenesysId
 from routing_weights.strict_json import problem
 
 TIMESTAMP, DELIVERY, SIGNATURE = "x-webhook-timestamp", "x-webhook-id", "x-webhook-signature"
+AUTHORIZATION = "authorization"
 MAX_BODY_BYTES = 262_144
 """256 KiB. A real event has one or two."""
 TOLERANCE_S = 300
@@ -51,6 +52,13 @@ def signature(secret: bytes, timestamp: str, body: bytes) -> str:
     return f"sha256={hmac_sha256(secret, timestamp.encode() + b'.' + body)}"
 
 
+def signed(secret: str, event_id: str, body: bytes, now: float) -> dict[str, str]:
+    """The headers of a webhook of ours: what `verify` asks of others. An id that is no delivery's is hashed."""
+    timestamp = str(int(now))
+    delivery_id = event_id if _DELIVERY.fullmatch(event_id) else hashlib.sha256(event_id.encode()).hexdigest()
+    return {TIMESTAMP: timestamp, DELIVERY: delivery_id, SIGNATURE: signature(secret.encode(), timestamp, body)}
+
+
 def hmac_sha256(secret: bytes, data: bytes) -> str:
     """In lower-case hexadecimal."""
     return hmac.new(secret, data, hashlib.sha256).hexdigest()
@@ -86,6 +94,35 @@ def verify(headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now:
         )
 
 
+def verify_bearer(headers: Mapping[str, str], bearers: Sequence[str]) -> None:
+    """Check who sent it, and nothing else: when, and whether the body is the sender's, a bearer secret cannot say.
+
+    Every comparison takes the same time, whatever differs and however long it is.
+
+    Raises:
+        WebhookRefused: as `verify` does.
+    """
+    if not bearers:
+        raise WebhookRefused("This deployment has no bearer secret to check webhooks with, so it takes none unsigned.")
+    scheme, _, given = headers.get(AUTHORIZATION, "").partition(" ")
+    digest = _digest(given.strip())
+    fits = [hmac.compare_digest(_digest(bearer), digest) for bearer in bearers]
+    if scheme.lower() != "bearer" or not any(fits):
+        raise WebhookRefused("Authorization does not hold this deployment's bearer secret, and nothing is signed.")
+
+
+def unsigned_delivery(body: bytes, now: float) -> str:
+    """The id of a delivery that has none: the same body within one second is the same delivery.
+
+    What is dropped so is answered by the reading that the first one leads to, which comes later than that.
+    """
+    return hashlib.sha256(f"{int(now)}.".encode() + body).hexdigest()
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
 def delivery_of(headers: Mapping[str, str]) -> str:
     """The delivery's id. Raises WebhookInvalid where it has none that could be kept."""
     delivery_id = headers.get(DELIVERY, "")
@@ -103,11 +140,36 @@ def event_of(body: bytes, delivery_id: str) -> WebhookEvent:
     Raises:
         WebhookInvalid: with every problem, each at its path.
     """
+    return _read(_object_of(body), delivery_id)
+
+
+def event_in(message: str) -> WebhookEvent:
+    """What waits in WebhookQueue: an event that our door has read, or one as EventBridge has it from a partner's bus.
+
+    The envelope of the latter has the id of the delivery, and in `detail` what Genesys Cloud publishes.
+
+    Raises:
+        WebhookInvalid: it is neither.
+    """
+    document = _object_of(message.encode())
+    if "detail-type" in document:
+        return _read(_object(document.get("detail")), delivery_of({DELIVERY: str(document.get("id", ""))}))
+    try:
+        return WebhookEvent.model_validate(document)
+    except ValidationError:
+        raise WebhookInvalid("The message is neither an event of our door's nor one of EventBridge's.") from None
+
+
+def _object_of(body: bytes) -> dict[str, Any]:
     document, problems = strict_json.load(body)
     if not problems and not isinstance(document, dict):
         problems = [problem("", "the body is not a JSON object", "object_expected")]
     if problems:
         raise _invalid(problems)
+    return dict(document)
+
+
+def _read(document: dict[str, Any], delivery_id: str) -> WebhookEvent:
     kind, queue_id, of = _said(document)
     try:
         return WebhookEvent(delivery_id=delivery_id, queue_id=queue_id, kind=kind, by=_by(kind, of), at=_at(of))

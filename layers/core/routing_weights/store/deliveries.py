@@ -67,15 +67,18 @@ def told_by(message: dict[str, Any], looked_at_ms: int) -> bool:
     return int(message["attributes"]["SentTimestamp"]) + QUIET_S * 1000 <= looked_at_ms
 
 
-def put_off(queue_url: str, messages: list[dict[str, Any]]) -> None:
+def put_off(
+    queue_url: str, messages: list[dict[str, Any]], *, first_s: int = FIRST_PAUSE_S, at_least_s: int = 0
+) -> None:
     """Have the messages of an SQS event come back after a pause that doubles with each time they were received.
 
-    A distribution may run for 90 minutes where Genesys makes it wait. The queue's maxReceiveCount in template.yaml is
-    for about 100: a message that comes back more often is for a person to look at.
+    How often they may come is the queue's maxReceiveCount in template.yaml. Events of Genesys: a distribution may run
+    for 90 minutes where Genesys makes it wait, and the count is for about 100; what comes back more often is for a
+    person to look at.
     """
     for message in messages:
         received = int(message["attributes"]["ApproximateReceiveCount"])
-        pause_s = min(FIRST_PAUSE_S * 2 ** min(received - 1, 10), LONGEST_PAUSE_S)
+        pause_s = max(at_least_s, min(first_s * 2 ** min(received - 1, 10), LONGEST_PAUSE_S))
         try:
             with reported("put off the event"):
                 client("sqs").change_message_visibility(

@@ -34,7 +34,11 @@ class Bus:
             raise StoreUnavailable(f"Could not put an event on the bus: {code}.", aws_error=code)
 
 
-def set_aside(queue_url: str, body: dict[str, Any]) -> None:
-    """Put what could not be told into a queue of dead letters, for a person to look at."""
-    with reported("set aside what could not be told"):
-        client("sqs").send_message(QueueUrl=queue_url, MessageBody=json.dumps(body))
+def set_aside(queue_url: str, body: str, reason: str) -> None:
+    """Put what cannot be told into a queue of dead letters, for a person to look at."""
+    with reported("set aside what cannot be told"):
+        client("sqs").send_message(
+            QueueUrl=queue_url,
+            MessageBody=body,
+            MessageAttributes={"reason": {"DataType": "String", "StringValue": reason}},
+        )

@@ -57,21 +57,27 @@ class TokenFunction:
 
 @dataclass
 class WebhookSecrets:
-    """The secrets that webhooks are signed with, read anew once they are `KEPT_S` old."""
+    """What webhooks are checked or signed with, read anew once it is `KEPT_S` old."""
 
     KEPT_S: ClassVar[float] = 60.0
 
     secret: JsonSecret
     clock: Callable[[], float] = time.monotonic
     _read_at: float = field(default=-math.inf, init=False)
-    _kept: tuple[str, ...] = field(default=(), init=False, repr=False)
+    _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def current(self) -> tuple[str, ...]:
         """`current`, and while it rotates `previous`; empty where no value was ever put."""
+        return self._held("current", "previous")
+
+    def bearers(self) -> tuple[str, ...]:
+        """The same of those that are sent as they are: `bearer_current`, `bearer_previous`."""
+        return self._held("bearer_current", "bearer_previous")
+
+    def _held(self, *names: str) -> tuple[str, ...]:
         now = self.clock()
         if now - self._read_at >= self.KEPT_S:
-            held = self.secret.read()
-            found = (held.get("current"), held.get("previous"))
-            self._kept = tuple(value for value in found if isinstance(value, str) and value)
+            self._kept = self.secret.read()
             self._read_at = now
-        return self._kept
+        found = (self._kept.get(name) for name in names)
+        return tuple(value for value in found if isinstance(value, str) and value)

@@ -41,9 +41,10 @@ def token_request(login_url: str, client_id: str, client_secret: str) -> TokenRe
     return TokenRequest(f"{login_url}/oauth/token", {"json": body}, (client_id, client_secret))
 
 
-def needs(method: str, _path: str) -> str:
+def needs(method: str, path: str) -> str:
     """What a request needs, for the answer 403."""
-    return f"the scope {SCOPES[0] if method == 'GET' else SCOPES[1]}"
+    of_routing = SCOPES[0] if method == "GET" else SCOPES[1]
+    return f"the scope {SCOPES[2] if '/platform/webhooks' in path else of_routing}"
 
 
 @dataclass(frozen=True)

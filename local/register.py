@@ -1,0 +1,143 @@
+"""`python -m local.register`: has a gateway of contract `score` tell a deployment what changes in queues.
+
+Run at set-up, and again whenever the deployment's address changes: what is registered is found, and not made twice.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import requests
+from pydantic import Field, ValidationError
+
+from local.terminal import Connection, Credentials, wrong
+from routing_weights.errors import GenesysAnswerInvalid, RoutingWeightsError
+from routing_weights.genesys.client import GenesysClient
+from routing_weights.genesys.contracts import score
+from routing_weights.genesys.contracts.reading import PAGE_SIZE, entities
+
+PATH = "/api/v2/platform/webhooks"
+CALLBACK = "/webhooks/genesys/callback"
+NAME = "Routing Weight Distribution Sync"
+EVENTS = ["routing.queue.updated", "routing.queueMember.updated"]
+_HELP = """
+variables; an empty one counts as unset:
+  API_URL                ApiUrl of the deployment, unless --api says it
+  GENESYS_BASE_URL       where the gateway's API is
+  GENESYS_LOGIN_URL      where tokens are issued, if not there
+  GENESYS_CLIENT_ID      the OAuth client; its scope is webhooks:write
+  GENESYS_CLIENT_SECRET  its secret: from here only, and never shown
+
+The gateway signs what it sends with the secret in the deployment's
+WebhookSecret: contract score has no field for it, so give it to the gateway as
+its own documentation says.
+
+exit code: 0 registered, 1 the gateway refused, 2 wrong usage
+"""
+
+
+class Input(Credentials):
+    genesys_contract: Literal["score"] = "score"
+    api_url_of_deployment: str = Field(alias="api_url", pattern=r"^https://[^\s?#@]+$|^http://127\.0\.0\.1(:\d+)?/?$")
+    name: str = Field(default=NAME, min_length=1, max_length=200)
+
+
+class Registration:
+    """The webhook of this name, or with this endpoint."""
+
+    def __init__(self, client: GenesysClient, name: str, endpoint: str) -> None:
+        self._client = client
+        self._wanted = {
+            "name": name,
+            "description": "Says what changes in queues, so that drift from what was applied is found.",
+            "enabled": True,
+            "endpointUrl": endpoint,
+            "events": EVENTS,
+        }
+
+    def carry_out(self) -> str:
+        """A sentence that says what was done, after it was read back."""
+        before = self._one()
+        if before is None:
+            self._client.write("POST", PATH, self._wanted, applied=lambda: self._one() is not None)
+            return f"Registered {self._confirmed()}."
+        if not self._differs(before):
+            return f"{before['id']} is registered as it should be: nothing was sent."
+        # What else the gateway keeps of it stays: there is a PUT, and no PATCH.
+        self._client.write("PUT", f"{PATH}/{before['id']}", before | self._wanted)
+        return f"Changed {self._confirmed()}."
+
+    def _one(self) -> dict[str, Any] | None:
+        found = [
+            hook for hook in self._all() if any(hook.get(key) == self._wanted[key] for key in ("name", "endpointUrl"))
+        ]
+        if len(found) > 1:
+            raise GenesysAnswerInvalid(
+                f"{len(found)} webhooks have this name or this endpoint: {', '.join(str(one['id']) for one in found)}. "
+                "Delete all but one, then run this again."
+            )
+        return found[0] if found else None
+
+    def _all(self) -> list[dict[str, Any]]:
+        listed: dict[str, dict[str, Any]] = {}
+        number, pages = 1, 1
+        while number <= pages:
+            # Both names of the parameter, as in every listing of this contract.
+            answer = self._client.get(PATH, pageSize=PAGE_SIZE, page=number, pageNumber=number)
+            page = {str(hook["id"]): hook for hook in entities(answer, PATH)}
+            if listed.keys() & page.keys():
+                raise GenesysAnswerInvalid(f"The gateway lists a webhook again on page {number}: nothing was changed.")
+            listed |= page
+            pages = answer.get("pageCount") if isinstance(answer.get("pageCount"), int) else 1
+            number += 1
+        return list(listed.values())
+
+    def _differs(self, hook: dict[str, Any]) -> bool:
+        held = hook | {"events": sorted(map(str, hook.get("events") or []))}
+        return any(held.get(key) != value for key, value in self._wanted.items())
+
+    def _confirmed(self) -> str:
+        hook = self._one()
+        if hook is None or self._differs(hook):
+            raise GenesysAnswerInvalid("The gateway took the webhook, and does not list it as it was sent.")
+        return f"{hook['id']}: {', '.join(EVENTS)} to {hook['endpointUrl']}"
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """The exit code; wrong usage ends in SystemExit 2, as argparse does it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local.register",
+        description="Registers a deployment's webhook at a gateway of contract score.",
+        epilog=_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--api", dest="api_url", metavar="URL", help="ApiUrl among the outputs of the deployment")
+    parser.add_argument("--name", help=f"the webhook's name ({NAME}); one for each deployment at the same gateway")
+    flags = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
+    if environ.get("GENESYS_CONTRACT") == "platform":
+        parser.error("Genesys Cloud has no webhooks for queues: docs/genesys-events.md says what it has instead")
+    try:
+        given = Input.model_validate({name.lower(): value for name, value in environ.items() if value} | flags)
+    except ValidationError as error:
+        parser.error("; ".join(wrong(problem) for problem in error.errors(include_input=False)))
+    endpoint = given.api_url_of_deployment.rstrip("/") + CALLBACK
+    with requests.Session() as session:
+        session.trust_env = False  # a .netrc would replace the token
+        connection = Connection(given, session, score.token_request, score.needs)
+        try:
+            connection.issuer.refresh("")
+            print(Registration(connection.client, given.name, endpoint).carry_out())
+        except RoutingWeightsError as error:
+            said = error.message.replace("then send the plan again", "then run this again")
+            print("".join(c for c in said if c.isprintable()), file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    logging.getLogger().addHandler(logging.NullHandler())  # the layer's log lines are for functions
+    sys.exit(main(sys.argv[1:], os.environ))

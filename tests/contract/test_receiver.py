@@ -1,0 +1,99 @@
+"""The system that is told of outcomes, over HTTP: what it gets, and what each of its answers comes to."""
+
+import socket
+from contextlib import closing
+
+import pytest
+import requests
+
+from routing_weights.receiver import Answer, Receiver
+from tests.receiver import WfmSystem
+
+NOW = 1_800_000_000
+BODY = b'{"distribution_id": "d-1", "text": "\xe2\x82\xac"}'
+
+
+@pytest.fixture
+def system():
+    with closing(WfmSystem("new", lambda: NOW)) as system:
+        yield system
+
+
+def receiver(url, now=NOW):
+    session = requests.Session()
+    session.trust_env = False
+    return Receiver(url, session, (1.0, 0.3), wall_clock=lambda: now)
+
+
+def post(system, *secrets, event_id="d-1:completed", path="/hook"):
+    return receiver(system.url + path).post(event_id, BODY, secrets or ("new",))
+
+
+def test_the_receiver_gets_the_very_bytes_signed_as_our_own_door_wants_it(system):
+    assert post(system) == Answer("taken", "status 204")
+    ((status, headers, body, path),) = system.sent
+    assert (status, body, path) == (204, BODY, "/hook")
+    assert (headers["x-webhook-id"], headers["x-webhook-timestamp"]) == ("d-1:completed", str(NOW))
+    assert headers["content-type"] == "application/json"
+    assert "authorization" not in headers
+
+
+def test_an_id_that_no_header_may_have_is_hashed_and_the_same_each_time(system):
+    for _ in range(2):
+        post(system, event_id="Abendschicht für alle:completed")
+    first, second = (headers["x-webhook-id"] for _, headers, _, _ in system.sent)
+    assert first == second
+    assert len(first) == 64
+
+
+def test_while_a_secret_is_changed_either_is_taken(system):
+    assert post(system, "newer", "new").verdict == "taken"
+    assert [status for status, *_ in system.sent] == [401, 204]
+    assert post(system, "newer", "newest") == Answer("never", "status 401")
+    assert post(system, "new", "old").verdict == "taken"
+    assert len(system.sent) == 5
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        *((status, "taken") for status in (200, 202, 204)),
+        *((status, "never") for status in (302, 304, 400, 404, 410, 422)),
+        *((status, "later") for status in (408, 429, 500, 503)),
+    ],
+)
+def test_what_an_answer_comes_to(system, status, verdict):
+    system.script = [status]
+    assert post(system) == Answer(verdict, f"status {status}")
+
+
+def test_a_redirect_is_not_followed(system):
+    system.script = [(307, {"Location": "/elsewhere"})]
+    assert post(system).verdict == "never"
+    assert [path for *_, path in system.sent] == ["/hook"]
+
+
+@pytest.mark.parametrize(("asked", "pause_s"), [("7", 7), ("100000", 900), ("soon", 0), ("-1", 0)])
+def test_a_receiver_that_asks_to_wait_is_waited_for_in_bounds(system, asked, pause_s):
+    system.script = [(429, {"Retry-After": asked})]
+    assert post(system) == Answer("later", "status 429", pause_s)
+
+
+def test_a_receiver_that_hangs_up_hangs_or_is_not_there_is_tried_later(system):
+    system.script = [None]
+    assert post(system) == Answer("later", "ConnectionError")
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/secret-path"
+        answer = receiver(url).post("d-1", BODY, ["new"])
+    assert answer == Answer("later", "ReadTimeout")
+    assert receiver(url).post("d-1", BODY, ["new"]) == Answer("later", "ConnectionError")
+
+
+def test_the_body_of_an_answer_is_not_read(system):
+    system.script = [(200, {"Content-Length": "1000000000"})]
+    assert post(system).verdict == "taken"
+
+
+def test_without_a_secret_nothing_is_sent(system):
+    assert receiver(system.url).post("d-1", BODY, []).verdict == "later"
+    assert system.sent == []

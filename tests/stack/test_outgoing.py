@@ -1,0 +1,212 @@
+"""Out and in by other ways: a system that wants to know is told of outcomes, and Genesys tells by its partner bus."""
+
+import json
+import re
+import time
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from local.genesys import GenesysSimulator
+from tests.asl.carriers import CARRIERS, Carrier
+from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, World, served_stack, until
+from tests.receiver import WfmSystem
+
+SECRET, BEARER = "a-secret-of-ours", "a-bearer-secret-of-somebody"
+SAMPLE = json.loads((ROOT / "events" / "partner-audit.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def wired(tmp_path_factory):
+    """A stack with a system to tell, and with a partner bus."""
+    with (
+        closing(WfmSystem(SECRET, time.time)) as system,
+        GenesysSimulator(contract="platform", client_id=CLIENT_ID, client_secret=CLIENT_SECRET) as sim,
+        served_stack(
+            tmp_path_factory.mktemp("wired"),
+            sim.url,
+            "platform",
+            OUTGOING_WEBHOOK_URL=f"{system.url}/outcomes",
+            OUTGOING_SECRET=SECRET,
+            PARTNER_EVENT_BUS=SAMPLE["source"],
+            WEBHOOK_BEARER="on",
+        ) as ready,
+        closing(World(ready, sim)) as world,
+    ):
+        world.system, world.carrier = system, Carrier("ring", world, **CARRIERS["ring"])
+        world.client("secretsmanager").put_secret_value(
+            SecretId=ready["webhook_secret"],
+            SecretString=json.dumps({"current": WEBHOOK_SECRET, "bearer_current": BEARER}),
+        )
+        world.warm()
+        yield world
+
+
+@contextmanager
+def patience(world, queue, receipts):
+    """Have a queue give a message up after so many receipts."""
+    sqs, url = world.client("sqs"), world.ready[queue]
+    declared = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
+    changed = json.loads(declared["RedrivePolicy"]) | {"maxReceiveCount": receipts}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(changed)})
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=declared)
+
+
+@pytest.fixture
+def completed(wired):
+    """The distribution id of a new distribution that is applied, with the system's `answers` to what it is told."""
+
+    def apply(*answers):
+        wired.system.script[:] = answers
+        queue = wired.carrier.queue()
+        plan = wired.carrier.plan(queue, wired.carrier.weights(3))
+        return wired.run(plan).start("api").ends("completed").distribution_id
+
+    return apply
+
+
+def dead_letters(world, queue="outgoing_dead_letters"):
+    """Each message with its attributes."""
+    sqs, url = world.client("sqs"), world.ready[queue]
+    messages = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages", [])
+    for message in messages:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return [(json.loads(message["Body"])["detail"], message.get("MessageAttributes", {})) for message in messages]
+
+
+def statuses(world, distribution_id):
+    return [status for status, *_ in world.system.of(distribution_id)]
+
+
+def test_a_plan_that_is_applied_is_told_once_and_signed(wired, completed):
+    first, second = completed(), completed()
+    until(lambda: wired.system.of(first) and wired.system.of(second))
+    ((status, delivery, outcome),) = wired.system.of(first)
+    assert (status, delivery) == (204, f"{first}:completed")
+    assert (outcome["type"], outcome["version"], outcome["id"]) == ("distribution_outcome", "1", delivery)
+    assert (outcome["status"], outcome["changes"]) == ("completed", {"settings": 1, "members": 2})
+    assert dead_letters(wired) == []
+
+
+def test_a_system_that_fails_twice_gets_the_same_outcome_at_the_third_attempt(wired, completed):
+    told = completed(503, 503)
+    until(lambda: len(wired.system.of(told)) == 3)
+    assert statuses(wired, told) == [503, 503, 204]
+    assert len({json.dumps(outcome) for _, _, outcome in wired.system.of(told)}) == 1
+    assert {delivery for _, delivery, _ in wired.system.of(told)} == {f"{told}:completed"}
+    assert dead_letters(wired) == []
+
+
+def test_a_system_that_refuses_is_not_asked_again_and_the_outcome_is_a_dead_letter(wired, completed):
+    told = completed(422)
+    ((dead, why),) = until(lambda: dead_letters(wired))
+    assert (dead["distribution_id"], why["reason"]["StringValue"]) == (told, "status 422")
+    assert statuses(wired, told) == [422]
+
+
+def test_a_system_that_never_answers_leaves_a_dead_letter_when_the_patience_is_over(wired, completed):
+    with patience(wired, "outgoing_queue", 2):
+        told = completed(None, None, None)
+        ((dead, _),) = until(lambda: dead_letters(wired))
+    assert dead["distribution_id"] == told
+    assert statuses(wired, told) == [None, None]
+
+
+# ---- the partner bus -------------------------------------------------------------------------------------------------
+
+
+def publish(world, topic, kind, body, **changes):
+    """Put an event on the partner bus as Genesys does; on AWS nobody else can."""
+    event = {
+        "EventBusName": SAMPLE["source"],
+        "Source": SAMPLE["source"],
+        "DetailType": kind,
+        "Detail": json.dumps(SAMPLE["detail"] | {"topicName": topic, "eventBody": body}),
+        **changes,
+    }
+    assert world.client("events").put_events(Entries=[event])["FailedEntryCount"] == 0
+
+
+def changed(world):
+    """A queue with a completed distribution that somebody has changed since."""
+    queue = world.carrier.queue()
+    world.run(world.carrier.plan(queue, world.carrier.weights(3))).ends("completed")
+    world.sim.edit_member(queue, "agent-002", ringNumber=6)
+    return queue
+
+
+def drift_of(world, queue):
+    return world.get(f"/queues/{queue}/drift").json()["items"]
+
+
+def test_a_change_that_the_partner_bus_tells_of_is_on_record(wired):
+    queue = changed(wired)
+    topic = f"v2.audits.entitytype.Queue.entityid.{queue}"
+    publish(wired, topic, SAMPLE["detail-type"], SAMPLE["detail"]["eventBody"])
+    (item,) = until(lambda: drift_of(wired, queue))
+    assert [one["member"] for one in item["differences"]] == ["agent-002"]
+    assert (item["changed_by"], item["changed_at"]) == ("supervisor-7", "2026-07-11T20:03:27.000Z")
+
+    other = changed(wired)
+    publish(wired, f"v2.routing.queues.{other}.users", "v2.routing.queues.{id}.users", {"id": "agent-002"})
+    (item,) = until(lambda: drift_of(wired, other))
+    assert item["changed_by"] is None, "the member of such an event is who was changed"
+
+
+def test_what_the_rule_does_not_want_never_comes_to_the_queue(wired):
+    kind = SAMPLE["detail-type"]
+    publish(wired, "v2.audits.entitytype.User.entityid.agent-001", kind, {})
+    publish(wired, "v2.routing.queues.q.conversations", "v2.routing.queues.{id}.conversations", {})
+    publish(wired, "v2.audits.entitytype.Queue.entityid.q", kind, {}, Source="somebody.else")
+    queue = changed(wired)
+    publish(wired, f"v2.audits.entitytype.Queue.entityid.{queue}", kind, {})
+    until(lambda: drift_of(wired, queue))
+    text = Path(wired.ready["logs"]).read_text(errors="replace")
+    assert "A message is no event" not in text
+
+
+def test_an_event_of_the_partner_bus_that_is_none_ends_as_a_dead_letter(wired):
+    with patience(wired, "webhook_queue", 1):
+        publish(wired, "v2.routing.queues.not/an/id.users", "v2.routing.queues.{id}.users", {})
+        ((detail, _),) = until(lambda: dead_letters(wired, "webhook_dead_letters"))
+    assert detail["topicName"] == "v2.routing.queues.not/an/id.users"
+
+
+# ---- a bearer secret -------------------------------------------------------------------------------------------------
+
+
+def from_architect(world, queue, bearer):
+    """What the data action of the page sends, with its template filled in."""
+    page = (ROOT / "docs" / "genesys-events.md").read_text(encoding="utf-8")
+    (request,) = map(json.loads, re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
+    inputs = {"queueId": queue, "changedBy": "flow-7"}
+    body = re.sub(
+        r"\$esc\.jsonString\(\$\{input\.(\w+)\}\)", lambda found: inputs[found[1]], request["requestTemplate"]
+    )
+    headers = {name: value.replace("${credentials.bearer}", bearer) for name, value in request["headers"].items()}
+    url = world.api_url + urlsplit(request["requestUrlTemplate"]).path
+    return world.http.request(request["requestType"], url, data=body, headers=headers, timeout=30)
+
+
+def test_a_flow_that_cannot_sign_tells_of_a_change_with_a_bearer_secret(wired):
+    queue = changed(wired)
+    for wrong in ("", WEBHOOK_SECRET, SECRET):
+        assert from_architect(wired, queue, wrong).status_code == 401
+    answer = from_architect(wired, queue, BEARER)
+    assert (answer.status_code, answer.json()["status"]) == (202, "queued")
+    (item,) = until(lambda: drift_of(wired, queue))
+    assert (item["changed_by"], item["deliveries"]) == ("flow-7", [answer.json()["delivery_id"]])
+
+
+def test_nobody_learns_a_secret_from_the_log(wired, completed):
+    told = completed()
+    until(lambda: wired.system.of(told))
+    text = Path(wired.ready["logs"]).read_text(errors="replace")
+    assert "The receiver was told" in text
+    assert SECRET not in text
+    assert BEARER not in text
