@@ -8,25 +8,13 @@ import subprocess
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from local import register
-from routing_weights.drift import Difference, fingerprint
 from routing_weights.webhook import signature
 from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import (
-    CLIENT_ID,
-    CLIENT_SECRET,
-    DEADLINE_S,
-    REPAIR_AFTER_S,
-    ROOT,
-    WEBHOOK_SECRET,
-    WEIGHTS,
-    a_plan,
-    until,
-)
+from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, a_plan, until
 
 PATH = "/webhooks/genesys/callback"
 
@@ -229,6 +217,32 @@ def test_a_copy_with_another_id_is_a_replay_and_queues_nothing(world):
         assert messages(world) == 0
 
 
+def test_fifty_writes_of_ours_that_come_back_as_events_cause_nothing(world):
+    queue = world.queue(agents=50)
+    run = world.run(a_plan(queue, {f"agent-{n:03}": 0.02 - n / 10_000 for n in range(1, 51)})).start("api")
+
+    def echoed(sent):
+        """Send an event for each write that none was sent for, also while the distribution is at work."""
+        writes = [one for one in world.requests_about(queue, run._began) if one["method"] != "GET"]
+        for number in range(sent, len(writes)):
+            assert call(world, member_event(queue, number=number)).status_code == 202
+        return len(writes)
+
+    sent = 0
+    while not world.distribution(run.distribution_id)["terminal"]:
+        sent = echoed(sent)
+    run.ends("completed")
+    assert echoed(sent) >= 50
+    writes = len(run.writes)
+    worked_off(world)
+    assert drift(world, queue)["items"] == []
+    assert [item["distribution_id"] for item in world.get(f"/queues/{queue}/distributions").json()["items"]] == [
+        run.distribution_id
+    ]
+    since = [one for one in world.requests_about(queue, run._began) if one["method"] != "GET" and one["status"] != 401]
+    assert len(since) == writes
+
+
 def test_of_a_thousand_callbacks_in_bursts_none_is_lost_and_none_counts_twice_in_whatever_order(world, settled):
     queues = [settled()[0] for _ in range(8)]
     for queue in queues:
@@ -250,311 +264,6 @@ def test_of_a_thousand_callbacks_in_bursts_none_is_lost_and_none_counts_twice_in
 
 def delivery_of(event):
     return f"burst-{event['queueId']}-{event['number']}"
-
-
-def writes_to(world, queue, since):
-    return [one for one in world.requests_about(queue, since) if one["method"] != "GET" and one["status"] != 401]
-
-
-def distributions(world, queue):
-    """Their ids, the newest first."""
-    return [item["distribution_id"] for item in world.get(f"/queues/{queue}/distributions").json()["items"]]
-
-
-def echo(world, queue, since, is_over):
-    """Send an event for each of our writes, also while a distribution is at work; how many those were."""
-    sent, over, end = 0, False, time.monotonic() + DEADLINE_S
-    while not over:
-        over = is_over()
-        assert time.monotonic() < end, f"not over after {sent} writes"
-        writes = len(writes_to(world, queue, since))
-        for number in range(sent, writes):
-            assert call(world, member_event(queue, number=number)).status_code == 202
-        sent = writes
-    worked_off(world)
-    return sent
-
-
-FIFTY = {f"agent-{n:03}": 0.02 - n / 10_000 for n in range(1, 51)}
-
-
-@pytest.mark.parametrize("on_drift", ["record", "repair"])
-def test_fifty_writes_of_ours_that_come_back_as_events_cause_nothing(world, on_drift):
-    queue = world.queue(agents=50)
-    run = world.run(a_plan(queue, FIFTY, on_drift=on_drift)).start("api")
-    echoed = echo(world, queue, run._began, lambda: world.distribution(run.distribution_id)["terminal"])
-    run.ends("completed")
-    assert echoed >= 50
-    assert drift(world, queue)["items"] == []
-    assert distributions(world, queue) == [run.distribution_id]
-    assert len(writes_to(world, queue, run._began)) == echoed
-
-
-# ---- on_drift: repair ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def guarded(world):
-    """A queue with a completed distribution whose plan says repair."""
-
-    def make(agents=3, weights=None):
-        queue = world.queue(agents=agents)
-        run = world.run(a_plan(queue, weights, on_drift="repair")).start("api").ends("completed")
-        return queue, run.distribution_id
-
-    return make
-
-
-def old_event(queue, **more):
-    """Of a change that is old enough to be overwritten."""
-    return member_event(queue, timestamp=(datetime.now(UTC) - timedelta(minutes=20)).isoformat(), **more)
-
-
-def answered(world, queue, action, count=1):
-    """The queue's newest drift, once there are so many and that was done about it; a repair, once it is over."""
-
-    def found():
-        items = drift(world, queue)["items"]
-        over = items and (action != "repair_started" or items[0]["repair_status"] not in {None, "initiated"})
-        return items[0] if over and len(items) == count and items[0]["action"] == action else None
-
-    return until(found)
-
-
-def test_a_foreign_change_of_fifty_members_is_repaired_once_and_its_echoes_cause_nothing(world, guarded):
-    queue, first = guarded(agents=50, weights=FIFTY)
-    since = time.monotonic()
-    for number in range(1, 51):
-        world.sim.edit_member(queue, f"agent-{number:03}", score=0.01)
-    assert call(world, old_event(queue)).status_code == 202  # of one of them: the others may be younger
-    assert echo(world, queue, since, lambda: len(writes_to(world, queue, since)) >= 50 and not world.locks()) == 50
-    item = answered(world, queue, "repair_started")
-    repair = world.distribution(item["repair_id"])
-    assert (repair["status"], repair["door"], repair["restores"]["distribution_id"]) == ("completed", "drift", first)
-    assert world.held(queue)["scores"] == pytest.approx(FIFTY)
-    assert distributions(world, queue) == [item["repair_id"], first]
-    assert len(writes_to(world, queue, since)) == 50, "and its echoes led to nothing"
-
-
-def test_a_change_that_is_told_of_again_and_again_is_repaired_once(world, guarded):
-    queue, first = guarded()
-    world.sim.edit_member(queue, "agent-002", score=0.9)
-    body = old_event(queue)
-    for delivery in ("one", "one", "two", "three"):
-        assert call(world, body, delivery=f"{delivery}-{queue}").status_code in {200, 202}
-
-    def work(number):
-        """What two functions are given when a message is handed out twice."""
-        event = {"delivery_id": f"m-{number}", "queue_id": queue, "kind": "members", "at": body["timestamp"]}
-        attributes = {"SentTimestamp": str(int(time.time() * 1000)), "ApproximateReceiveCount": "1"}
-        message = {"messageId": "m", "receiptHandle": "none", "body": json.dumps(event), "attributes": attributes}
-        payload = json.dumps({"Records": [message]}).encode()
-        return world.client("lambda").invoke(FunctionName="DriftFunction", Payload=payload)
-
-    with ThreadPoolExecutor(4) as workers:
-        assert all("FunctionError" not in answer for answer in workers.map(work, range(4)))
-    item = answered(world, queue, "repair_started")
-    worked_off(world)
-    assert distributions(world, queue) == [item["repair_id"], first]
-    assert world.held(queue)["scores"] == pytest.approx(WEIGHTS)
-
-
-def test_a_fresh_edit_is_not_overwritten_before_its_time_and_a_newer_one_has_its_own(world, guarded):
-    queue, first = guarded()
-    world.sim.edit_member(queue, "agent-002", score=0.9)
-    assert call(world, member_event(queue)).status_code == 202
-    assert "unless it is taken back or changed again" in answered(world, queue, "repair_deferred")["why"]
-    world.sim.edit_member(queue, "agent-002", score=0.8)
-    edited = time.monotonic()
-    assert call(world, member_event(queue)).status_code == 202
-    item = answered(world, queue, "repair_started", 2)
-    write, *more = writes_to(world, queue, edited)
-    assert write["monotonic"] - edited >= REPAIR_AFTER_S
-    assert more == []
-    assert world.held(queue)["scores"] == pytest.approx(WEIGHTS)
-    worked_off(world)
-    assert [one["action"] for one in drift(world, queue)["items"]] == ["repair_started", "repair_dropped"]
-    assert distributions(world, queue) == [item["repair_id"], first]
-
-
-def test_a_repair_that_genesys_keeps_waiting_overwrites_no_edit_of_that_time(world, guarded):
-    queue, _ = guarded()
-    for agent in ("agent-001", "agent-002"):
-        world.sim.edit_member(queue, agent, score=0.1)
-    slow = {"action": "status", "status": 429, "headers": {"Retry-After": "4"}}
-    world.sim.add_faults({"method": "PATCH", "path": f"/{queue}/members/", "skip": 1, **slow})
-    since = time.monotonic()
-    for number in range(2):
-        assert call(world, old_event(queue, number=number)).status_code == 202
-    until(lambda: any(write["status"] == 429 for write in writes_to(world, queue, since)))
-    one, another = (write["path"].rpartition("/")[2] for write in writes_to(world, queue, since))
-    world.sim.edit_member(queue, another, score=0.15)
-    item = answered(world, queue, "repair_started")
-    assert item["repair_status"] == "member_update_failed"
-    (error,) = world.distribution(item["repair_id"])["errors"]
-    assert (error["type"], error["fields"]) == ("QueueChanged", [another])
-    assert (world.held(queue)["scores"][one], world.held(queue)["scores"][another]) == (0.1, 0.15)
-
-
-def test_a_setting_that_is_edited_while_its_repair_waits_is_left_alone(world, guarded):
-    queue, _ = guarded()
-    world.sim.edit_queue(queue, utilizationThreshold=0.5)
-    slow = {"action": "status", "status": 429, "headers": {"Retry-After": "4"}}
-    world.sim.add_faults({"method": "PATCH", "path": f"/{queue}$", **slow})
-    since = time.monotonic()
-    assert call(world, old_event(queue)).status_code == 202
-    until(lambda: writes_to(world, queue, since))
-    world.sim.edit_queue(queue, utilizationThreshold=0.6)
-    assert answered(world, queue, "repair_started")["repair_status"] == "queue_update_failed"
-    assert world.held(queue)["queue"]["utilizationThreshold"] == 0.6
-    assert len(writes_to(world, queue, since)) == 1
-
-
-def test_a_plan_that_says_what_was_drift_is_not_overwritten_by_a_repair_that_came_late(world, guarded):
-    queue, first = guarded()
-    world.sim.edit_member(queue, "agent-003", score=0.1)
-    drifted = fingerprint(first, [Difference("member", "agent-003", WEIGHTS["agent-003"], 0.1)])
-    repair = a_plan(queue, restores={"distribution_id": first, "image": "after", "drift": drifted})
-    said = world.run(a_plan(queue, WEIGHTS | {"agent-003": 0.1})).start("api").ends("completed")
-    late = world.run(repair).ends("validation_failed")
-    assert [error["path"] for error in late.record["errors"]] == ["restores.drift"]
-    assert (late.writes, world.held(queue)["scores"]["agent-003"]) == ([], 0.1)
-    assert distributions(world, queue) == [late.distribution_id, said.distribution_id, first]
-
-
-def test_an_edit_that_is_taken_back_or_said_in_a_plan_is_not_repaired(world, guarded):
-    taken_back, planned = guarded()[0], guarded()[0]
-    for queue in (taken_back, planned):
-        world.sim.edit_member(queue, "agent-002", score=0.4)
-        assert call(world, member_event(queue)).status_code == 202
-    world.sim.edit_member(planned, "agent-003", score=0.1)
-    for queue in (taken_back, planned):
-        answered(world, queue, "repair_deferred")
-    since = time.monotonic()
-    world.sim.edit_member(taken_back, "agent-002", score=WEIGHTS["agent-002"])
-    weights = {"agent-001": 0.5, "agent-002": 0.4, "agent-003": 0.1}
-    run = world.run(a_plan(planned, weights, on_drift="repair")).start("api").ends("completed")
-    for queue in (taken_back, planned):
-        answered(world, queue, "repair_dropped")
-    worked_off(world)
-    assert writes_to(world, taken_back, since) == writes_to(world, planned, since) == run.writes == []
-    assert (len(distributions(world, taken_back)), len(distributions(world, planned))) == (1, 2)
-    assert world.held(planned)["scores"] == pytest.approx(weights)
-
-
-def test_repairs_end_at_the_limit_of_an_hour_and_each_change_counts_anew(world, guarded):
-    queue, first = guarded()
-    ids = [first]
-    for number in (1, 2):
-        world.sim.edit_member(queue, "agent-002", score=0.9)
-        assert call(world, old_event(queue)).status_code == 202
-        ids.insert(0, answered(world, queue, "repair_started", number)["repair_id"])
-        assert world.held(queue)["scores"] == pytest.approx(WEIGHTS)
-    world.sim.edit_member(queue, "agent-002", score=0.9)
-    assert call(world, old_event(queue)).status_code == 202
-    refused = answered(world, queue, "repair_refused", 3)
-    assert "MaxRepairsPerHour" in refused["why"]
-    assert refused["repair_id"] is None
-    worked_off(world)
-    assert distributions(world, queue) == ids
-    assert len(set(ids)) == 3
-    assert world.held(queue)["scores"]["agent-002"] == 0.9
-
-
-def test_a_repair_that_broke_off_before_its_start_is_made_when_the_event_comes_back(world, guarded):
-    queue, first = guarded()
-    key = {"queue_id": {"S": queue}, "record": {"S": "repairs"}}
-    table = {"TableName": world.ready["drift_table"]}
-    world.client("dynamodb").put_item(**table, Item=key | {"claims": {"S": "no JSON"}})
-    world.sim.edit_member(queue, "agent-002", score=0.9)
-    assert call(world, old_event(queue)).status_code == 202
-    assert recorded(world, queue)[0]["action"] == "recorded"
-    world.client("dynamodb").delete_item(**table, Key=key)
-    item = answered(world, queue, "repair_started")
-    worked_off(world)
-    assert distributions(world, queue) == [item["repair_id"], first]
-
-
-def test_a_repair_that_the_projection_blocks_says_so_where_the_drift_is(world, guarded):
-    queue, _ = guarded()
-    world.sim.edit_member(queue, "agent-002", score=0.9)
-    for agent in WEIGHTS:
-        world.sim.edit_member(queue, agent, routingStatus={"status": "OFF_QUEUE"})
-    assert call(world, old_event(queue)).status_code == 202
-    assert answered(world, queue, "repair_started")["repair_status"] == "saturation_blocked"
-    worked_off(world)
-    assert world.held(queue)["scores"]["agent-002"] == 0.9
-
-
-@pytest.fixture(scope="module")
-def told(world):
-    """What the bus has told of a queue's drift so far."""
-    name, arn = "drift-of-test", f"arn:aws:sqs:{world.ready['region']}:123456789012:drift-of-test"
-    url = world.client("sqs").create_queue(QueueName=name)["QueueUrl"]
-    rule = {"Rule": name, "EventBusName": world.ready["outgoing_bus"]}
-    pattern = json.dumps({"source": ["routing-weights"], "detail-type": ["Drift Found"]})
-    world.client("events").put_rule(Name=name, EventBusName=rule["EventBusName"], EventPattern=pattern)
-    world.client("events").put_targets(**rule, Targets=[{"Id": "queue", "Arn": arn}])
-    heard = []
-
-    def of(queue):
-        while got := world.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-            for message in got:
-                heard.append(json.loads(message["Body"])["detail"])
-                world.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return [event for event in heard if event["queue_id"] == queue]
-
-    yield of
-    world.client("events").remove_targets(**rule, Ids=["queue"])
-    world.client("events").delete_rule(Name=name, EventBusName=rule["EventBusName"])
-
-
-def test_who_says_notify_is_told_on_the_bus_and_nothing_is_written(world, told):
-    queue = world.queue()
-    world.run(a_plan(queue, on_drift="notify")).start("api").ends("completed")
-    world.sim.edit_member(queue, "agent-002", score=0.9)
-    since = time.monotonic()
-    for number in range(3):
-        assert call(world, member_event(queue, number=number)).status_code == 202
-    item = answered(world, queue, "notified")
-    (event,) = until(lambda: told(queue))
-    assert event["differences"] == [{"member": "agent-002", "expected": 0.3, "held": 0.9}]
-    assert (event["distribution_id"], event["version"]) == (item["distribution_id"], "1")
-    at = event["at"]
-    assert event["record"] == f"/queues/{queue}/drift?from={at}&to={at}"
-    assert world.get(event["record"]).json()["items"] == [item]
-    worked_off(world)
-    assert (told(queue), writes_to(world, queue, since), len(distributions(world, queue))) == ([event], [], 1)
-
-
-def test_who_is_repaired_is_told_of_each_step(world, guarded, told):
-    queue, _ = guarded()
-    world.sim.edit_member(queue, "agent-002", score=0.9)
-    assert call(world, member_event(queue)).status_code == 202
-    item = answered(world, queue, "repair_started")
-    deferred, started = until(lambda: len(events := told(queue)) == 2 and events)
-    assert (deferred["action"], started["action"]) == ("repair_deferred", "repair_started")
-    assert (deferred["repair_id"], started["repair_id"]) == (None, item["repair_id"])
-
-
-def test_a_setting_is_repaired_by_the_queues_own_stamp_under_the_public_api(platform_world):
-    world, carrier = platform_world, Carrier("ring", platform_world, **CARRIERS["ring"])
-    queue = carrier.queue()
-    plan = carrier.plan(queue, carrier.weights(3), on_drift="repair", wrap_up_timeout_s=60)
-    first = world.run(plan).start("api").ends("completed").distribution_id
-    before, edited = world.held(queue)["queue"], time.monotonic()
-    stamp = (datetime.now(UTC) - timedelta(minutes=20)).isoformat().replace("+00:00", "Z")
-    world.sim.edit_queue(queue, acwSettings={**before["acwSettings"], "timeoutMs": 99_000}, dateModified=stamp)
-    assert call(world, {"topicName": f"v2.routing.queues.{queue}.users", "eventBody": {}}).status_code == 202
-    item = answered(world, queue, "repair_started")
-    assert (bool(item["changed_by"]), item["changed_at"]) == (True, stamp)
-    assert world.held(queue)["queue"]["acwSettings"]["timeoutMs"] == 60_000
-    worked_off(world)
-    assert distributions(world, queue) == [item["repair_id"], first]
-    assert len(writes_to(world, queue, edited)) == 1
-
-
-# ---- samples and commands --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["webhook-document.json", "webhook-audit.json"])

@@ -344,22 +344,26 @@ def test_where_repairs_are_turned_off_none_is_started_nor_put_off(answer, starte
     assert (started(), repairs.sent) == (set(), [])
 
 
-@pytest.mark.parametrize("rivals", [1, 2])
-def test_claims_at_the_same_moment_are_never_more_than_the_limit(records, aws, rivals):
+@pytest.mark.parametrize(("earlier", "rivals", "granted"), [(0, 1, True), (0, 2, False), (1, 0, True), (1, 1, False)])
+def test_claims_at_the_same_moment_are_never_more_than_the_limit(records, aws, earlier, rivals, granted):
     """Between the reading of the claims and the writing of one, others' come in."""
-    coming = [{"queue_id": "queue-001", "record": f"rival-{number}"} for number in range(rivals)]
-    granted = []
+
+    def claim(name, queue_id="queue-001"):
+        return records.claim_repair({"queue_id": queue_id, "record": name}, 2, 1_000)
+
+    coming = [f"rival-{number}" for number in range(rivals)]
+    assert all(claim(f"earlier-{number}") for number in range(earlier))
 
     def intrude(**_):
         while coming:
-            granted.append(records.claim_repair(coming.pop(), 2, 1_000))
+            assert claim(coming.pop())
 
     aws("dynamodb").meta.events.register("before-call.dynamodb.PutItem", intrude)
-    granted.append(records.claim_repair({"queue_id": "queue-001", "record": "r-1"}, 2, 1_000))
+    assert claim("r-1") is granted
     aws("dynamodb").meta.events.unregister("before-call.dynamodb.PutItem", intrude)
-    assert sorted(granted) == sorted([True] * 2 + [False] * (rivals - 1))
-    assert not records.claim_repair({"queue_id": "queue-001", "record": "r-2"}, 2, 1_001)
-    assert records.claim_repair({"queue_id": "queue-002", "record": "r-2"}, 2, 1_001), "each queue has its own"
+    assert coming == []
+    assert not claim("r-2")
+    assert claim("r-2", "queue-002"), "each queue has its own"
 
 
 def test_the_same_record_claims_the_same_repair_again(records):
@@ -378,13 +382,17 @@ def test_a_claim_that_never_gets_through_fails_and_is_tried_again_later(records,
 # ---- never more than was seen ----------------------------------------------------------------------------------------
 
 
-def test_a_member_who_is_gone_cannot_be_put_back_and_is_named(answer, started):
+def test_a_member_who_is_gone_cannot_be_put_back_and_is_named(answer, started, aws, executions, documents):
     record = answer(held(a2=0.35))
     assert record["action"] == "repair_refused"
     assert record["why"] == "Nothing of it can be put back. Left as it is, no longer in the queue: agent-1."
     partly = answer(held(a2=0.9), name="r-2")
     assert partly["why"] == "Distribution last is put back. Left as it is, no longer in the queue: agent-1."
     assert started() == {partly["repair_id"]}
+    arn = f"{executions.state_machine_arn.replace('stateMachine', 'execution')}:{partly['repair_id']}"
+    given = json.loads(aws("stepfunctions").describe_execution(executionArn=arn)["input"])
+    found = differences(target({"agent-2": 0.35}), held(a2=0.9))
+    assert parse_plan(documents.kept_plan(given["plan_ref"])).restores.drift == fingerprint("last", found)
 
 
 def test_beside_values_that_a_failed_run_has_left_nothing_is_repaired(answer, started):
@@ -406,6 +414,7 @@ def test_what_was_said_for_good_is_not_overwritten_by_a_slower_function(records,
     record = answer()
     records.note(record, {"action": "repair_deferred", "why": "late"}, final=False)
     assert records.of_state("queue-001", fingerprint("last", differences(APPLIED, FOREIGN))) == record
+    assert records.of_state("queue-001", fingerprint("last", ())) is None, "another state has no answer yet"
 
 
 def back(drift=None, **found):
