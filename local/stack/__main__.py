@@ -6,10 +6,13 @@ import argparse
 import faulthandler
 import json
 import os
+import select
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 from local.stack import StackError, tether
 from local.stack.stack import ROOT, Stack
@@ -54,13 +57,22 @@ def main() -> int:
             progress=lambda line: print(line, file=sys.stderr, flush=True),
         ) as stack:
             print("ready", json.dumps(stack.ready()), flush=True)
-            while True:
-                signal.pause()
+            _wait_for_ever()
     except _Stopped:
         return 0
     except StackError as error:
         print(f"stack: {error}", file=sys.stderr)
         return 1
+
+
+def _wait_for_ever() -> NoReturn:
+    """Until a signal's handler raises. `signal.pause` would not hear one that the kernel gives to another thread."""
+    woken, waking = socket.socketpair()
+    waking.setblocking(False)
+    signal.set_wakeup_fd(waking.fileno())
+    while True:
+        select.select([woken], [], [])
+        woken.recv(1)
 
 
 def _stop(_number: int, _frame: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import http.client
 import json
 import os
@@ -529,6 +530,15 @@ def ready(process):
     word, _, rest = process.stdout.readline().partition(" ")
     assert word == "ready", process.stderr.read()
     return json.loads(rest)
+
+
+def test_a_signal_that_the_kernel_gives_to_another_thread_stops_it_too(project):
+    """As it may where the main thread is busy: only then did one go unheard."""
+    with started("--template", str(project), **CLIENT) as process:
+        ready(process)
+        others = {int(path.name) for path in Path(f"/proc/{process.pid}/task").iterdir()} - {process.pid}
+        assert ctypes.CDLL(None).tgkill(process.pid, min(others), signal.SIGTERM) == 0
+        assert process.wait(DEADLINE_S) == 0
 
 
 def test_two_stacks_run_side_by_side_and_leave_nothing_however_they_end(project):
