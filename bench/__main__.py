@@ -1,4 +1,4 @@
-"""`make bench`: requests and writes of a distribution, its time, and what importing a function costs."""
+"""`make bench`: requests and writes of a distribution, its time, callbacks, and what importing a function costs."""
 
 import json
 import statistics
@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[1]
 HEADER = "  actuator      members  writes  reads  budget  states  seconds  again"
 SIZES = (3, 100, 1000)
 IMPORT_RUNS = 7
+CALLBACKS = 30
+WEBHOOK_SECRET = "of-the-bench"  # noqa: S105  of a stack on loopback
 TIMEOUT_S = 120.0
 
 
@@ -32,11 +34,40 @@ def distributions() -> None:
     with GenesysSimulator(contract="score") as genesys, Stack(environment=_environment(genesys)) as stack:
         for size in SIZES:
             _show(stack, genesys, size, "score")
+        callbacks(stack, genesys)
     with GenesysSimulator(contract="platform") as genesys, Stack(environment=_environment(genesys)) as stack:
         for actuator in ("ring", "proficiency", "joined"):
             for size in SIZES:
                 _show(stack, genesys, size, actuator)
     print("\n  again: writes of the same plan sent a second time. budget: the most requests that a run may take.\n")
+
+
+def callbacks(stack: Stack, genesys: GenesysSimulator) -> None:
+    """How soon a signed callback is answered, and a change by somebody else is on record; one after another, warm."""
+    from routing_weights.webhook import signed  # noqa: PLC0415 - the stack has put the layer on the path
+
+    answered, recorded = [], []
+    for number in range(CALLBACKS):
+        queue = f"bench-callback-{number}"
+        genesys.put_queue(queue, agents=3, off_queue=0)
+        _distribute(stack, genesys, queue, 3, "score")
+        genesys.edit_member(queue, "agent-002", score=0.01)
+        body = json.dumps({"eventType": "routing.queueMember.updated", "queueId": queue}).encode()
+        start = time.monotonic()
+        headers = signed(WEBHOOK_SECRET, queue, body, time.time())
+        answer = requests.post(f"{stack.api_url}/webhooks/genesys/callback", body, headers=headers, timeout=TIMEOUT_S)
+        answer.raise_for_status()
+        answered.append((time.monotonic() - start) * 1000)
+        while not requests.get(f"{stack.api_url}/queues/{queue}/drift", timeout=TIMEOUT_S).json()["items"]:
+            if time.monotonic() - start > TIMEOUT_S:
+                raise TimeoutError(f"no drift of {queue} on record")
+            time.sleep(0.01)
+        recorded.append(time.monotonic() - start)
+    warm, known = sorted(answered[1:]), sorted(recorded[1:])
+    print(
+        f"\n  callbacks: answered in {statistics.median(warm):.0f} ms (at most {warm[-1]:.0f}), "
+        f"a foreign change on record {statistics.median(known):.2f} s after it (at most {known[-1]:.2f})\n\n{HEADER}"
+    )
 
 
 def _show(stack: Stack, genesys: GenesysSimulator, size: int, actuator: str) -> None:
@@ -53,7 +84,8 @@ def _show(stack: Stack, genesys: GenesysSimulator, size: int, actuator: str) -> 
 
 def _environment(genesys: GenesysSimulator) -> dict[str, str]:
     client = {"GENESYS_CLIENT_ID": genesys.settings.client_id, "GENESYS_CLIENT_SECRET": genesys.settings.client_secret}
-    return {"GENESYS_CONTRACT": genesys.settings.contract, "GENESYS_BASE_URL": genesys.url, **client}
+    where = {"GENESYS_CONTRACT": genesys.settings.contract, "GENESYS_BASE_URL": genesys.url}
+    return where | client | {"WEBHOOK_SECRET": WEBHOOK_SECRET}
 
 
 def _distribute(stack: Stack, genesys: GenesysSimulator, queue: str, size: int, actuator: str) -> dict[str, Any]:

