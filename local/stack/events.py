@@ -53,27 +53,21 @@ def rules(resources: Iterable[Resource]) -> list[Rule]:
 
 def execution_ended(arn: str, machine_arn: str, status: str, region: str, account: str) -> dict[str, Any]:
     """The event, with the members that rules and targets look at."""
-    return {
-        "version": "0",
-        "id": str(uuid.uuid4()),
-        "detail-type": "Step Functions Execution Status Change",
-        "source": "aws.states",
-        "account": account,
-        "region": region,
-        "resources": [arn],
-        "detail": {"executionArn": arn, "stateMachineArn": machine_arn, "status": status},
-    }
+    detail = {"executionArn": arn, "stateMachineArn": machine_arn, "status": status}
+    of = {"detail-type": "Step Functions Execution Status Change", "source": "aws.states", "resources": [arn]}
+    return _event(region, account) | of | {"detail": detail}
 
 
 def time_has_come(time: str, region: str, account: str) -> dict[str, Any]:
     """What a rule by a rate or cron expression sends; `time` is RFC 3339, in UTC."""
+    return _event(region, account) | {"detail-type": "Scheduled Event", "source": "aws.events", "time": time}
+
+
+def _event(region: str, account: str) -> dict[str, Any]:
     return {
         "version": "0",
         "id": str(uuid.uuid4()),
-        "detail-type": "Scheduled Event",
-        "source": "aws.events",
         "account": account,
-        "time": time,
         "region": region,
         "resources": [],
         "detail": {},

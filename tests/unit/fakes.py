@@ -1,7 +1,9 @@
 """Fakes: a clock that only sleeping moves, a session that answers from a list, and builders for domain objects."""
 
 import copy
+import importlib.util
 import json
+from pathlib import Path
 
 import requests
 
@@ -171,3 +173,19 @@ class FakeSecret:
     def write(self, value):
         self.writes += 1
         self.value = value
+
+
+def function_module(name):
+    """A function's own code, imported anew."""
+    path = Path(__file__).parents[2] / "functions" / name / "app.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_app", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class LambdaContext:
+    """What Powertools' logger asks for."""
+
+    function_name, memory_limit_in_mb, aws_request_id = "function", 128, "1"
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:1:function:function"

@@ -1,13 +1,12 @@
 """The function that closes records: it takes back the return of a plan for a while that did not complete."""
 
-import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from routing_weights.settings import Settings
-from tests.unit.fakes import SMALLEST_PLAN
+from tests.unit.fakes import SMALLEST_PLAN, function_module
 
 ROOT = Path(__file__).parents[2]
 RUN = {
@@ -33,9 +32,7 @@ def close(trail, documents, aws, monkeypatch):
         )
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
     Settings.load.__func__.cache_clear()
-    spec = importlib.util.spec_from_file_location("audit_app", ROOT / "functions" / "audit" / "app.py")
-    app = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(app)
+    app = function_module("audit")
     scheduler = aws("scheduler")
     scheduler.create_schedule_group(Name="one-time")
     for name in ("return.d-1", "return.d-2"):

@@ -1,6 +1,5 @@
 """Predicted against realised: figures, whose fault an error is, what it all means, and what is measured when."""
 
-import importlib.util
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +27,7 @@ from routing_weights.projection.erlang import erlang_a
 from routing_weights.record import CLOSED, OPENED, REALISED, timestamp
 from routing_weights.settings import Settings
 from routing_weights.store.executions import Executions
+from tests.unit.fakes import function_module
 from tests.unit.test_report import reported, told
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -466,9 +466,7 @@ def get(trail, monkeypatch):
     monkeypatch.setenv("DOCUMENTS_BUCKET", "documents-bucket")
     monkeypatch.setenv("GENESYS_CONTRACT", "platform")
     Settings.load.__func__.cache_clear()
-    spec = importlib.util.spec_from_file_location("plans_app", ROOT / "functions/plans/app.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = function_module("plans")
 
     def request(**query):
         path = f"/queues/{QUEUE}/calibration"

@@ -1,6 +1,5 @@
 """The function that works off the events: a batch fails in part, and each queue is read once."""
 
-import importlib.util
 import json
 import time
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from routing_weights.errors import GenesysUnavailable, QueueBusy, QueueNotFound
+from tests.unit.fakes import function_module
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,9 +24,7 @@ class Context:
 @pytest.fixture
 def work(monkeypatch):
     """Give the function events of queues; what is known of each queue is what its look raises, or nothing."""
-    spec = importlib.util.spec_from_file_location("drift_app", ROOT / "functions" / "drift" / "app.py")
-    app = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(app)
+    app = function_module("drift")
     looks, put_off = [], []
     monkeypatch.setattr(app.DriftSettings, "load", type("S", (), {"__getattr__": lambda *_: "x"}))
     monkeypatch.setattr(app, "put_off", lambda _queue, messages: put_off.extend(m["messageId"] for m in messages))

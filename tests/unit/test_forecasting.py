@@ -1,7 +1,6 @@
 """Where a load comes from: the sources in their order, what each of them knows, and what is stored for a queue."""
 
 import base64
-import importlib.util
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -34,7 +33,7 @@ from routing_weights.projection import Forecast, Observed, Volume
 from routing_weights.run import Origin, Run
 from routing_weights.settings import GenesysCaller, Settings
 from routing_weights.store.forecasts import Forecasts, StoredForecast
-from tests.unit.fakes import FakeSession, FakeTime, answer, member, plan, queue
+from tests.unit.fakes import FakeSession, FakeTime, answer, function_module, member, plan, queue
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_800_000_000.0
@@ -463,9 +462,7 @@ def call(table, monkeypatch):
     monkeypatch.setenv("FORECAST_TABLE", table.table)
     monkeypatch.setenv("GENESYS_CONTRACT", "platform")
     Settings.load.__func__.cache_clear()
-    spec = importlib.util.spec_from_file_location("plans_app", ROOT / "functions/plans/app.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = function_module("plans")
 
     def request(method, body=None, path="/queues/queue-001/forecast", *, encoded=False):
         text = json.dumps(body) if isinstance(body, dict) else body

@@ -1,6 +1,5 @@
 """The end of a distribution as others hear of it: the event, the bus, and the function that a stream calls."""
 
-import importlib.util
 import json
 import re
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from routing_weights.record import CLOSED, closed, refused
 from routing_weights.run import Origin, Outcome, Run
 from routing_weights.store.outgoing import SOURCE, Bus
 from routing_weights.strict_json import problem
-from tests.unit.fakes import member, plan, queue
+from tests.unit.fakes import LambdaContext, function_module, member, plan, queue
 
 ROOT = Path(__file__).parents[2]
 START, END = datetime(2026, 1, 31, 8, 0, tzinfo=UTC), datetime(2026, 1, 31, 8, 0, 4, tzinfo=UTC)
@@ -173,23 +172,16 @@ def test_an_event_that_was_not_taken_is_an_error(aws_answers, reply):
 # ---- the function ----------------------------------------------------------------------------------------------------
 
 
-class Context:
-    function_name, memory_limit_in_mb, aws_request_id = "outcomes", 128, "1"
-    invoked_function_arn = "arn:aws:lambda:eu-central-1:1:function:outcomes"
-
-
 @pytest.fixture
 def app(monkeypatch, aws):
     """The function; `dead()` are its dead letters."""
-    spec = importlib.util.spec_from_file_location("outcomes_app", ROOT / "functions" / "outcomes" / "app.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = function_module("outcomes")
     url = aws("sqs").create_queue(QueueName="dead")["QueueUrl"]
     settings = SimpleNamespace(
         audit_table="audit", documents_bucket="documents-bucket", outgoing_bus="ours", outcome_dead_letters=url
     )
     monkeypatch.setattr(module.OutcomesSettings, "load", lambda: settings)
-    module.call = lambda event: module.handler(event, Context())
+    module.call = lambda event: module.handler(event, LambdaContext())
     module.dead = lambda: [
         (json.loads(message["Body"]), message["MessageAttributes"]["reason"]["StringValue"])
         for message in aws("sqs").receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages", [])

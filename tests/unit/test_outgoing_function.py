@@ -1,6 +1,5 @@
 """The function that works off our own events: what comes again, what is set aside, and that one fails for itself."""
 
-import importlib.util
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,21 +7,15 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.receiver import Answer, Receiver
+from tests.unit.fakes import LambdaContext, function_module
 
 ROOT = Path(__file__).parents[2]
-
-
-class Context:
-    function_name, memory_limit_in_mb, aws_request_id = "outgoing", 128, "1"
-    invoked_function_arn = "arn:aws:lambda:eu-central-1:1:function:outgoing"
 
 
 @pytest.fixture
 def work(aws, monkeypatch):
     """Give the function events by id; a receiver answers each as it is told, or raises what it is told."""
-    spec = importlib.util.spec_from_file_location("outgoing_app", ROOT / "functions" / "outgoing" / "app.py")
-    app = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(app)
+    app = function_module("outgoing")
     dead = aws("sqs").create_queue(QueueName="dead")["QueueUrl"]
     aws("secretsmanager").create_secret(Name="outgoing", SecretString='{"current": "new", "previous": "old"}')
     settings = SimpleNamespace(
@@ -47,7 +40,7 @@ def work(aws, monkeypatch):
 
         monkeypatch.setattr(Receiver, "post", post)
         records = [{"messageId": f"m-{name}", "body": envelope(name)} for name in answers]
-        failed = app.handler({"Records": records}, Context())["batchItemFailures"]
+        failed = app.handler({"Records": records}, LambdaContext())["batchItemFailures"]
         return [one["itemIdentifier"] for one in failed]
 
     run.settings, run.paused, run.posted, run.app = settings, paused, posted, app
@@ -94,7 +87,7 @@ def test_what_cannot_be_set_aside_is_not_lost(work, aws_answers):
 
 def test_a_message_that_is_no_event_comes_again_until_it_is_a_dead_letter(work):
     records = [{"messageId": "m", "body": body} for body in ("no JSON", "{}", '{"detail": {}}')]
-    assert len(work.app.handler({"Records": records}, Context())["batchItemFailures"]) == 3
+    assert len(work.app.handler({"Records": records}, LambdaContext())["batchItemFailures"]) == 3
 
 
 @pytest.mark.parametrize(("missing", "said"), [("secret", "OutgoingSecret holds no secret"), ("url", "nobody to tell")])

@@ -1,9 +1,7 @@
 """A failed run is put back: only what it changed, newest first, and nobody else's edit is overwritten."""
 
 import dataclasses
-import importlib.util
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -24,7 +22,7 @@ from routing_weights.genesys import connect
 from routing_weights.restoration import Restoration, Restorer
 from routing_weights.run import Run
 from routing_weights.settings import RestoreSettings
-from tests.unit.fakes import FakeSession, FakeTime, answer, member, plan, queue, target
+from tests.unit.fakes import FakeSession, FakeTime, answer, function_module, member, plan, queue, target
 
 WATCH_S = 15.0
 SETTING = "overflow_threshold"
@@ -547,10 +545,7 @@ def test_a_restoration_comes_back_from_its_document_as_it_went():
 @pytest.fixture
 def restore(documents, monkeypatch):
     """The handler of Restore for a run that has written, and a Genesys that answers as it is told."""
-    path = Path(__file__).parents[2] / "functions/restore/app.py"
-    spec = importlib.util.spec_from_file_location("restore_app", path)
-    app = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(app)
+    app = function_module("restore")
     settings = RestoreSettings(
         documents_bucket="documents-bucket",
         locks_table="locks",

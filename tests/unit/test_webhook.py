@@ -1,7 +1,6 @@
 """Webhooks: what proves a sender, what is read of a body, and what leads to a record."""
 
 import base64
-import importlib.util
 import json
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from routing_weights.errors import ConfigurationInvalid, WebhookInvalid, Webhook
 from routing_weights.settings import WebhookSettings
 from routing_weights.store.secrets import JsonSecret, WebhookSecrets
 from routing_weights.webhook import delivery_of, event_of, hmac_sha256, require_size, signature, verify
+from tests.unit.fakes import LambdaContext, function_module
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_790_000_000
@@ -275,9 +275,7 @@ def test_what_is_no_secret_is_none(value, fake_time):
 @pytest.fixture
 def app(aws, monkeypatch):
     """The function, with its queue, its table and its secret."""
-    spec = importlib.util.spec_from_file_location("webhook_app", ROOT / "functions" / "webhook" / "app.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = function_module("webhook")
     aws("dynamodb").create_table(
         TableName="deliveries",
         BillingMode="PAY_PER_REQUEST",
@@ -298,18 +296,13 @@ def app(aws, monkeypatch):
     WebhookSettings.load.cache_clear()
 
 
-class Context:
-    function_name, memory_limit_in_mb, aws_request_id = "webhook", 128, "1"
-    invoked_function_arn = "arn:aws:lambda:eu-central-1:1:function:webhook"
-
-
 BODY = json.dumps({"eventType": "routing.queue.updated", "queueId": "q-1"}).encode()
 
 
 def post(app, body=BODY, secret=NEW, *, encoded=False, **headers):
     headers = {**headers_for(body, secret), webhook.DELIVERY: "delivery-1", **headers}
     text = base64.b64encode(body).decode() if encoded else body.decode("utf-8", "surrogateescape")
-    answer = app.handler({"headers": headers, "body": text, "isBase64Encoded": encoded}, Context())
+    answer = app.handler({"headers": headers, "body": text, "isBase64Encoded": encoded}, LambdaContext())
     return answer["statusCode"], json.loads(answer["body"])
 
 
@@ -380,7 +373,7 @@ def bearer_app(app, aws, monkeypatch):
 def send(app, authorization="Bearer token-new", body=BODY, **headers):
     """An unsigned webhook, without an id unless `headers` have one."""
     headers = {"authorization": authorization} | headers
-    answer = app.handler({"headers": headers, "body": body.decode()}, Context())
+    answer = app.handler({"headers": headers, "body": body.decode()}, LambdaContext())
     return answer["statusCode"], json.loads(answer["body"])
 
 
