@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from local.stack.template import Function
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": "local"}
-_CAP = 4  # emulators per function without reserved concurrency
+_CAP = 2  # emulators per function without reserved concurrency: more cost more than they gain on two cores
 _START_S = 10.0
 _GRACE_S = 15.0  # over the function's own time-out, which the emulator keeps: initialisation is not in it
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")

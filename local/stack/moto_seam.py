@@ -115,6 +115,12 @@ def abort_all() -> None:
                         _stop_execution(backend, execution.exec_arn)
 
 
+def has_messages(region: str, account: str, name: str) -> bool:
+    """Whether a queue holds any message, whoever may see it: to ask moto over HTTP costs some milliseconds."""
+    queue = sqs_models.sqs_backends[account][region].queues.get(name)
+    return queue is not None and bool(queue._messages)  # noqa: SLF001
+
+
 def schedules() -> list[dict[str, Any]]:
     """Every schedule of EventBridge Scheduler, as GetSchedule answers it but for its dates: epoch seconds."""
     backends = [backend for by_region in scheduler_backends.values() for backend in list(by_region.values())]

@@ -109,6 +109,8 @@ class Poller(_Polling):
         self._invoke = invoke
 
     def _turn(self) -> float:
+        if not moto_seam.has_messages(self._region, ACCOUNT, self._source.queue.rpartition("/")[2]):
+            return _IDLE_S
         messages: list[dict[str, Any]] = []
         with suppress(ClientError, BotoCoreError):
             messages = self._sqs.receive_message(

@@ -45,10 +45,10 @@ CEILINGS = {
     "plans": 430,
     "schedules": 440,
     **dict.fromkeys(
-        ["calibrate", "drift", "outgoing", "patch", "project", "restore", "suggest", "token", "verify"], 480
+        ["calibrate", "drift", "outgoing", "patch", "project", "restore", "suggest", "token", "verify"], 490
     ),
 }
-"""Modules after `import app`. Measured: 275, 409 and 457 to 462; what is much lower deserves a new number."""
+"""Modules after `import app`. Measured: 275, 409 and 457 to 482; what is much lower deserves a new number."""
 
 
 def sources():

@@ -349,6 +349,7 @@ def test_what_the_earlier_one_found_is_older_and_what_only_the_later_one_changed
         before = queue(*(member(user, score) for user, score in scores.items()), overflow_threshold=threshold)
         documents.put(name, "plan", one.model_dump(exclude_defaults=True))
         documents.put(name, "before", before.to_json())
+        documents.put(name, "target", Scores().target(one, before).to_json())
     now = queue(*(member(user, 0.05) for user in "abd"))  # c is no longer in the queue
     for also, values, threshold in (([], {"b": 0.4}, 0.85), (["first"], {"a": 0.1, "b": 0.2}, 0.7)):
         back = plan(restores={"distribution_id": "boxed", "image": "before", "also": also})
