@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from local.stack.template import Function
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": "local"}
-_CAP = 2  # emulators per function without reserved concurrency: more cost more than they gain on two cores
+_CAP = 4  # emulators per function without reserved concurrency
+_USUAL, _PATIENCE_S = 2, 0.3  # more are started only for who has waited so long: each costs, and most work is short
 _START_S = 10.0
 _GRACE_S = 15.0  # over the function's own time-out, which the emulator keeps: initialisation is not in it
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -133,7 +134,7 @@ class _Pool:
             **function.environment,
         }
         self._turn = threading.BoundedSemaphore(min(function.reserved or _CAP, _CAP))
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._idle: list[_Runtime] = []
         self._all: set[_Runtime] = set()
 
@@ -159,6 +160,8 @@ class _Pool:
 
     def _take(self) -> _Runtime:
         with self._lock:
+            if len(self._all) >= _USUAL:
+                self._lock.wait_for(lambda: self._idle, _PATIENCE_S)
             while self._idle:
                 runtime = self._idle.pop()
                 if runtime.alive():
@@ -180,6 +183,7 @@ class _Pool:
     def _give(self, runtime: _Runtime) -> None:
         with self._lock:
             self._idle.append(runtime)
+            self._lock.notify()
 
     def _drop(self, runtime: _Runtime) -> None:
         runtime.kill()
