@@ -27,12 +27,15 @@ register: .venv/ready ## have a gateway of contract score tell a deployment of c
 	@$(BIN)/python -m local.register
 
 test: .venv/ready .venv/sdk ## all tests
-	@$(BIN)/python -m pytest -q --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q --numprocesses 5 --dist loadfile --no-loadscope-reorder
 
 faults: .venv/ready ## the part of `make test` that breaks things: faults, aborts, killed functions
 	@$(BIN)/python -m pytest -q tests/faults
 
-pr: lint types template build test drift ## what CI runs
+pr: .venv/ready ## what CI runs: lint, types, template and build side by side, then the tests, then drift
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint types template build
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory drift
 
 lint: .venv/ready
 	$(BIN)/ruff check $(SOURCES)
