@@ -27,7 +27,7 @@ register: .venv/ready ## have a gateway of contract score tell a deployment of c
 	@$(BIN)/python -m local.register
 
 test: .venv/ready .venv/sdk ## all tests
-	@$(BIN)/python -m pytest -q --numprocesses 5 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 faults: .venv/ready ## the part of `make test` that breaks things: faults, aborts, killed functions
 	@$(BIN)/python -m pytest -q tests/faults

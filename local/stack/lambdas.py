@@ -33,6 +33,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "
 _CAP = 4  # emulators per function without reserved concurrency
 _USUAL, _PATIENCE_S = 2, 0.3  # more are started only for who has waited so long: each costs, and most work is short
 _START_S = 10.0
+_NURSERY_S = 60.0
 _GRACE_S = 15.0  # over the function's own time-out, which the emulator keeps: initialisation is not in it
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _INVOCATIONS = "/2015-03-31/functions/function/invocations"
@@ -72,6 +73,7 @@ class Lambdas:
         """Start one emulator per function, all at once. The function itself is imported when it is first called."""
         with ThreadPoolExecutor(len(self._pools) or 1) as starters:
             list(starters.map(_Pool.warm, self._pools.values()))
+        self._wait_for_the_nursery()
 
     def close(self) -> None:
         self._closed = True
@@ -103,6 +105,16 @@ class Lambdas:
     def _start_nursery(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         bare = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid())]
         return self._run([*bare, sys.executable, nursery.__file__, self._socket], environment, Path("/"))
+
+    def _wait_for_the_nursery(self) -> None:
+        """Else the first invocation would wait for its imports, and that counts as the function's own time."""
+        for _ in range(int(_NURSERY_S / 0.01)):
+            with suppress(FileNotFoundError, ConnectionRefusedError):  # it is not there yet
+                return nursery.wait_until_it_serves(self._socket, _NURSERY_S)
+            with suppress(subprocess.TimeoutExpired):
+                self._nursery.wait(0.01)
+                raise StackError(f"the runtimes' nursery ended with {self._nursery.returncode}; see the log")
+        raise StackError(f"the runtimes' nursery was not there within {_NURSERY_S:g} s")
 
     def _run(self, command: list[str], environment: dict[str, str], folder: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603  ours

@@ -47,6 +47,15 @@ def ask(path: str, handler: str) -> int:
     return ended
 
 
+def wait_until_it_serves(path: str, patience_s: float) -> None:
+    """Ask for nothing, which is answered once the imports are done. Raises OSError where there is no answer."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(patience_s)
+        connection.connect(path)
+        connection.shutdown(socket.SHUT_WR)
+        connection.recv(1)
+
+
 def serve(path: str) -> None:
     """Fork runtimes until this process is killed."""
     _Nursery(path).run()
@@ -83,6 +92,9 @@ class _Nursery:
     def _fork(self) -> None:
         connection, _ = self._listening.accept()
         length, output, _, _ = socket.recv_fds(connection, _LENGTH, 2)
+        if not length:  # who asked wanted to know whether there is an answer
+            connection.close()
+            return
         body = b""
         while len(body) < int.from_bytes(length):
             body += connection.recv(1 << 20)
