@@ -68,6 +68,7 @@ class _Nursery:
         self._listening.bind(path)
         self._listening.listen(64)  # who asks before the imports are done waits
         self._runtimes: dict[int, socket.socket] = {}
+        self._orphans: set[int] = set()
         self._wake, self._wakened = socket.socketpair()
         for end in (self._wake, self._wakened):
             end.setblocking(False)
@@ -85,26 +86,24 @@ class _Nursery:
                 elif key.fileobj is self._wake:
                     self._wake.recv(4096)
                     self._reap()
-                else:  # who asked for this runtime is gone
+                elif self._runtimes.get(key.data) is key.fileobj:  # not reaped a moment ago; who asked for it is gone
                     self._selector.unregister(key.fileobj)
+                    self._orphans.add(key.data)
                     os.kill(key.data, signal.SIGKILL)
 
     def _fork(self) -> None:
         connection, _ = self._listening.accept()
-        length, output, _, _ = socket.recv_fds(connection, _LENGTH, 2)
-        if not length:  # who asked wanted to know whether there is an answer
+        body, output = _received(connection)
+        if body is None:
             connection.close()
-            return
-        body = b""
-        while len(body) < int.from_bytes(length):
-            body += connection.recv(1 << 20)
-        nursery, pid = os.getpid(), os.fork()
-        if pid == 0:
-            _become(json.loads(body), output, nursery)
+        else:
+            nursery, pid = os.getpid(), os.fork()
+            if pid == 0:
+                _become(json.loads(body), output, nursery)
+            self._runtimes[pid] = connection
+            self._selector.register(connection, selectors.EVENT_READ, pid)
         for each in output:
             os.close(each)
-        self._runtimes[pid] = connection
-        self._selector.register(connection, selectors.EVENT_READ, pid)
 
     def _reap(self) -> None:
         for pid, connection in list(self._runtimes.items()):
@@ -112,11 +111,28 @@ class _Nursery:
             if not done:
                 continue
             del self._runtimes[pid]
-            if connection in self._selector.get_map():
+            if pid not in self._orphans:
                 self._selector.unregister(connection)
                 with suppress(OSError):  # who asked has gone at the same time
                     connection.send(str(os.waitstatus_to_exitcode(status)).encode())
+            self._orphans.discard(pid)
             connection.close()
+
+
+def _received(connection: socket.socket) -> tuple[bytes | None, list[int]]:
+    """A request and the output that came with it; None where who asked is gone, or wanted no more than an answer."""
+    output: list[int] = []
+    with suppress(OSError):
+        length, output, _, _ = socket.recv_fds(connection, _LENGTH, 2)
+        body = b""
+        while len(length) == _LENGTH and len(body) < int.from_bytes(length):
+            part = connection.recv(1 << 20)
+            if not part:
+                return None, output
+            body += part
+        if len(length) == _LENGTH:
+            return body, output
+    return None, output
 
 
 def _preload() -> None:

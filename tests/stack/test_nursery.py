@@ -1,0 +1,115 @@
+"""The process that runtimes are forked from: whoever asks may be killed at any moment, and it goes on."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from local.stack import nursery
+
+SCRIPT = nursery.__file__
+DEADLINE_S = 60
+
+
+def until(condition):
+    clock, turns = threading.Event(), DEADLINE_S * 100
+    while not condition():
+        turns -= 1
+        assert turns, "not within the deadline"
+        clock.wait(0.01)
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory):
+    """The nursery and its socket."""
+    path = str(tmp_path_factory.mktemp("n") / "s")
+    process = subprocess.Popen([sys.executable, SCRIPT, path])
+    until(lambda: Path(path).exists())
+    nursery.wait_until_it_serves(path, DEADLINE_S)
+    yield process, path
+    assert process.poll() is None, "it has served to the end"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def endpoint():
+    """A runtime API that takes connections and never answers: a runtime waits there."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(100)
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+@contextmanager
+def asked(path, folder, **variables):
+    command = [sys.executable, "-I", "-S", SCRIPT, path, "app.handler"]
+    with subprocess.Popen(
+        command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as asking:
+        yield asking
+
+
+def runtimes(process):
+    """Those that are alive."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent = each.read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == process.pid and state != "Z":
+                found.append(int(each.parent.name))
+    return found
+
+
+@pytest.fixture
+def function(tmp_path):
+    (tmp_path / "app.py").write_text("import os\nprint('I am', os.environ['NAME'], flush=True)\nhandler = print\n")
+    return tmp_path
+
+
+def test_a_runtime_has_the_folder_environment_and_output_of_who_asked(serving, function, endpoint):
+    with asked(serving[1], function, NAME="one", AWS_LAMBDA_RUNTIME_API=endpoint) as asking:
+        assert asking.stdout.readline() == b"I am one\n"
+        (runtime,) = runtimes(serving[0])
+        assert Path(f"/proc/{runtime}/cwd").readlink() == function
+        os.kill(runtime, signal.SIGKILL)
+        assert asking.wait(DEADLINE_S) == -signal.SIGKILL, "it ends as its runtime does"
+
+
+def test_a_runtime_that_cannot_begin_says_why_and_its_exit_code_is_handed_on(serving, function):
+    with asked(serving[1], function, NAME="two") as asking:
+        out, _ = asking.communicate(timeout=DEADLINE_S)
+    assert asking.returncode == 1
+    assert b"AWS_LAMBDA_RUNTIME_API" in out
+
+
+def test_a_runtime_lives_no_longer_than_who_asked_for_it(serving, function, endpoint):
+    with asked(serving[1], function, NAME="three", AWS_LAMBDA_RUNTIME_API=endpoint) as asking:
+        asking.stdout.readline()
+        asking.kill()
+    until(lambda: runtimes(serving[0]) == [])
+
+
+def test_who_is_gone_in_the_middle_of_asking_gets_nothing_and_stops_nobody(serving):
+    for sent in (b"", b"\0\0", (1000).to_bytes(4), (1000).to_bytes(4) + b"{"):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(serving[1])
+            connection.sendall(sent)
+    nursery.wait_until_it_serves(serving[1], DEADLINE_S)
+
+
+def test_runtime_and_who_asked_for_it_may_be_killed_at_once(serving, function, endpoint):
+    for _ in range(10):
+        with asked(serving[1], function, NAME="four", AWS_LAMBDA_RUNTIME_API=endpoint) as asking:
+            asking.stdout.readline()
+            (runtime,) = runtimes(serving[0])
+            for pid in (runtime, asking.pid):
+                os.kill(pid, signal.SIGKILL)
+        until(lambda: runtimes(serving[0]) == [])
+    nursery.wait_until_it_serves(serving[1], DEADLINE_S)
