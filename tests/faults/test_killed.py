@@ -44,8 +44,8 @@ def test_a_killed_function_leaves_the_queue_as_it_was(scene, what):
     run = scene.run().start()
     rule = rules(scene)[0]
     until(lambda: any(e["fault"] == "delay" and matches(rule, e) for e in scene.world.sim.requests()))
-    for function in FUNCTIONS if what == "everything" else [what.partition(",")[0]]:
-        processes.kill(processes.emulators(scene.world, function))
+    functions = FUNCTIONS if what == "everything" else [what.partition(",")[0]]
+    processes.kill(processes.emulators(scene.world, *functions))
     closed(scene, run, (outcome,), (restoration,))
 
 
