@@ -198,7 +198,7 @@ def main() -> int:
 
 def demonstrate(platform: Side, score: Side) -> int:
     listed = scenes(sorted(platform.members()))
-    print(f"\nQueue {QUEUE}, {AGENTS} agents. Each plan goes to both; the states shown are platform's.")
+    print(f"\nQueue {QUEUE}, {AGENTS} agents. Each plan goes to both; states: platform's.")
     sides = (platform, score)
     for number, scene in enumerate(listed, 1):
         if scene.plan:
@@ -296,7 +296,7 @@ def scenes(members: list[str]) -> list[Scene]:
 def summary(plan: dict[str, Any]) -> str:
     threshold, target = plan["overflow_threshold"], plan["utilization_target"]
     load = f"load {plan['projected_load']:g}" if "projected_load" in plan else f"{plan['forecast']['offered']} contacts"
-    end = f", until {plan['until']}" if "until" in plan else ""
+    end = f", until {plan['until'][11:16]}Z" if "until" in plan else ""
     return f"{len(plan['member_weights'])} weights, {load}, overflow at {threshold:g}, target {target:g}{end}"
 
 
