@@ -3,7 +3,6 @@
 It speaks through the layer's own client, so what it is refused is what the functions would be refused.
 """
 
-import argparse
 import logging
 import os
 import re
@@ -14,9 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import requests
-from pydantic import ValidationError
 
-from local.terminal import Connection, Credentials, wrong
+from local.terminal import Connection, Credentials, given_by, parser_of
 from routing_weights.actuation import Actuation, Actuator, Joined, Proficiency
 from routing_weights.distribution import Member
 from routing_weights.errors import Forbidden, GenesysRefused, RoutingWeightsError
@@ -248,22 +246,13 @@ def _allowed(method: str, path: str) -> str:
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """The exit code; wrong usage ends in SystemExit 2, as argparse does it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m local.doctor",
-        description="Checks a Genesys Cloud organisation before a deployment: what is missing?",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    what = "Checks a Genesys Cloud organisation before a deployment: what is missing?"
+    parser = parser_of("doctor", what, _HELP)
     parser.add_argument("--queue", dest="queue_id", metavar="ID", help="the id of a queue that plans will be about")
     parser.add_argument("--skill", help="proficiency: the skill dedicated to that queue, by id or name")
     parser.add_argument("--actuator", help="ring, proficiency or joined: what will carry the weights (ring)")
     parser.add_argument("--wfm-business-unit", metavar="ID", help="where plans are to be projected with its forecasts")
-    flags = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
-    try:
-        given = Input.model_validate({name.lower(): value for name, value in environ.items() if value} | flags)
-    except ValidationError as error:
-        parser.error("; ".join(wrong(problem) for problem in error.errors(include_input=False)))
+    given = given_by(Input, parser, vars(parser.parse_args(argv)), environ)
     counts = {"ok": 0, "missing": 0, "skipped": 0}
     with requests.Session() as session:
         session.trust_env = False  # a .netrc would replace the token

@@ -3,7 +3,6 @@
 Run at set-up, and again whenever the deployment's address changes: what is registered is found, and not made twice.
 """
 
-import argparse
 import logging
 import os
 import sys
@@ -11,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import requests
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from local.terminal import Connection, Credentials, wrong
+from local.terminal import Connection, Credentials, given_by, parser_of
 from routing_weights.errors import GenesysAnswerInvalid, RoutingWeightsError
 from routing_weights.genesys.client import GenesysClient
 from routing_weights.genesys.contracts import score
@@ -108,22 +107,13 @@ class Registration:
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """The exit code; wrong usage ends in SystemExit 2, as argparse does it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m local.register",
-        description="Registers a deployment's webhook at a gateway of contract score.",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = parser_of("register", "Registers a deployment's webhook at a gateway of contract score.", _HELP)
     parser.add_argument("--api", dest="api_url", metavar="URL", help="ApiUrl among the outputs of the deployment")
     parser.add_argument("--name", help=f"the webhook's name ({NAME}); one for each deployment at the same gateway")
-    flags = {name: value for name, value in vars(parser.parse_args(argv)).items() if value is not None}
+    flags = vars(parser.parse_args(argv))
     if environ.get("GENESYS_CONTRACT") == "platform":
         parser.error("Genesys Cloud has no webhooks for queues: docs/genesys-events.md says what it has instead")
-    try:
-        given = Input.model_validate({name.lower(): value for name, value in environ.items() if value} | flags)
-    except ValidationError as error:
-        parser.error("; ".join(wrong(problem) for problem in error.errors(include_input=False)))
+    given = given_by(Input, parser, flags, environ)
     endpoint = given.api_url_of_deployment.rstrip("/") + CALLBACK
     with requests.Session() as session:
         session.trust_env = False  # a .netrc would replace the token

@@ -1,14 +1,15 @@
 """Genesys from a terminal: the layer's own client, credentials from the environment, and a token for one run only."""
 
+import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
-from pydantic import Field
+from pydantic import BaseModel, Field, ValidationError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "layers" / "core"))
 
@@ -18,6 +19,7 @@ from routing_weights.genesys.transport import Deadline, Transport
 from routing_weights.settings import GenesysLogin
 
 LONGEST_RUN_S = 300.0
+Given = TypeVar("Given", bound=BaseModel)
 
 
 class Credentials(GenesysLogin):
@@ -66,7 +68,28 @@ class Connection:
         self.issuer.refresh(refused)
 
 
-def wrong(problem: Mapping[str, Any]) -> str:
+def parser_of(command: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=f"python -m local.{command}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def given_by(
+    model: type[Given], parser: argparse.ArgumentParser, flags: Mapping[str, Any], environ: Mapping[str, str]
+) -> Given:
+    """The environment, empty variables left out, with the flags over it. Wrong usage ends as argparse does it."""
+    variables = {name.lower(): value for name, value in environ.items() if value}
+    try:
+        return model.model_validate(variables | {name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        parser.error("; ".join(_wrong(problem) for problem in error.errors(include_input=False)))
+
+
+def _wrong(problem: Mapping[str, Any]) -> str:
     """One of pydantic's errors, in the names of the variables."""
     said = str(problem["msg"]).removeprefix("Value error, ")
     said = said.replace("GenesysRegion", "GENESYS_REGION").replace("GenesysBaseUrl", "GENESYS_BASE_URL")

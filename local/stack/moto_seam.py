@@ -246,7 +246,7 @@ def _evaluate(self: StringJSONata, env: Environment) -> None:
         engine = Jsonata(f"({declarations}{expression})")
         engine.output_convert_nulls = False  # tells null from nothing
         result = _json(engine.evaluate(None, bindings))
-    except Exception as error:
+    except Exception as error:  # hides nothing: whatever its engine fails of, AWS raises as this error, with the reason
         raise _query_evaluation_error(env, f"The JSONata expression '{expression}' failed: {error}") from error
     env.stack.append(result)
 

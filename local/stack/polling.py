@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ def poller_of(
     )
 
 
-class _Polling:
+class _Polling(ABC):
     """A thread that turns until it is closed."""
 
     def __init__(self, function: str) -> None:
@@ -54,9 +55,9 @@ class _Polling:
         while not self._closing.is_set():
             self._closing.wait(self._turn())
 
+    @abstractmethod
     def _turn(self) -> float:
         """Give the function what there is; how long to wait then, in seconds."""
-        raise NotImplementedError
 
 
 class StreamPoller(_Polling):

@@ -14,7 +14,6 @@ import re
 import select
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,6 +28,8 @@ import requests
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
 
+from tests.waiting import DEADLINE_S, until
+
 ROOT = Path(__file__).resolve().parents[2]
 WEBHOOK_SECRET = "a-secret-of-webhooks"
 CLIENT_ID, CLIENT_SECRET = "test-client", "a-secret-that-nobody-may-see"
@@ -36,19 +37,7 @@ MAX_RETRY_AFTER_S, VERIFY_TIMEOUT_S = 1, 2
 REPAIR_AFTER_S = 8
 SUCCESSFUL = {"completed", "dry_run"}
 WEIGHTS = {"agent-001": 0.5, "agent-002": 0.3, "agent-003": 0.2}
-DEADLINE_S = 60.0
 FUNCTIONS = sorted(f"{folder.parent.name.title()}Function" for folder in (ROOT / "functions").glob("*/app.py"))
-
-_PAUSE = threading.Event()  # never set
-
-
-def until(condition, deadline_s=DEADLINE_S, pause_s=0.02):
-    """What `condition` returns once it is true; fails at the deadline."""
-    end = time.monotonic() + deadline_s
-    while not (value := condition()):
-        assert time.monotonic() < end, f"not within {deadline_s:g} s: {condition}"
-        _PAUSE.wait(pause_s)
-    return value
 
 
 def a_plan(queue_id, weights=None, **changes):

@@ -1,4 +1,4 @@
-"""What the tests of both contracts share: a clock that only sleeping moves, a client, and the shape of an error."""
+"""What the tests of both contracts share: a client, and the shape of an error."""
 
 from contextlib import contextmanager
 
@@ -7,21 +7,6 @@ import requests
 from local.genesys import GenesysSimulator
 
 ERROR_KEYS = {"message", "code", "status", "contextId", "details", "errors"}
-
-
-class FakeTime:
-    """For a simulator: it never waits, and a fraction of a second shows what is rounded."""
-
-    def __init__(self):
-        self.now = 1000.25
-        self.slept = []
-
-    def clock(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 class LoopbackClient(requests.Session):

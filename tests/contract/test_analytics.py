@@ -17,8 +17,7 @@ from routing_weights.genesys.transport import Deadline, Transport
 from routing_weights.projection import Volume
 from routing_weights.projection.calibration import Realised
 from routing_weights.store.forecasts import Forecasts
-from tests.contract.loopback import FakeTime
-from tests.unit.fakes import plan
+from tests.unit.fakes import FakeTime, plan
 
 QUEUE, OTHER, UNIT = "queue-001", "queue-002", "unit-1"
 NOW = datetime(2026, 11, 25, 10, 20, tzinfo=UTC)  # a Wednesday
@@ -47,7 +46,7 @@ class World:
     def __init__(self, simulator, session):
         self.simulator, self.session = simulator, session
         self.now = NOW
-        time = FakeTime()
+        time = FakeTime(1000.25)
         transport = Transport(session, Deadline(time.now + 30), 5.0, clock=time.clock, sleep=time.sleep)
         self.client = GenesysClient(simulator.url, Token(simulator.url), transport, platform.needs)
         self.source = Analytics(self.client, self.clock)

@@ -24,22 +24,11 @@ from routing_weights.genesys.contracts.score import ScoreContract
 from routing_weights.genesys.token import StoredTokens, TokenIssuer
 from routing_weights.genesys.transport import Deadline, Transport
 from routing_weights.strategies import strategies
+from tests.unit.fakes import FakeTime
 
 QUEUE = "queue-001"
 ACTUATION = Actuation(Score(), strategies()["longest-available-agent"], None, ())
 PATH = f"/api/v2/routing/queues/{QUEUE}"
-
-
-class FakeTime:
-    def __init__(self):
-        self.now, self.slept = 1000.0, []
-
-    def clock(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 class Secret:
@@ -320,7 +309,7 @@ def test_a_write_that_is_accepted_is_readable_only_later(genesys):
     before = one.distribute(weights)
     again = one.contract.read_again(before, weights)
     assert unsettled(Target(weights, weights), again) == ["agent-001", "agent-120"]
-    one.time.sleep(2.0)
+    one.time.advance(2.0)
     assert unsettled(Target(weights, weights), one.contract.read_again(again, weights)) == []
 
 
@@ -392,7 +381,7 @@ def test_tokens_revoked_in_the_middle_cost_one_more_token(genesys):
 def test_a_token_that_expires_in_the_middle_is_replaced_before_it_is_refused(genesys):
     one = genesys(agents=20, expires_in=300)
     one.contract.read_queue(QUEUE)
-    one.time.sleep(240)
+    one.time.advance(240)
     one.distribute(dict.fromkeys(one.scores(), 0.05))
     assert one.simulator.state()["tokens_issued"] == 2
     assert 401 not in {entry["status"] for entry in one.simulator.requests()}

@@ -16,7 +16,8 @@ from local.genesys import GenesysSimulator, publicapi
 from local.genesys.platform import OPERATIONS
 from local.genesys.settings import DEFAULT_PERMISSIONS
 from local.genesys.wire import ApiError
-from tests.contract.loopback import FakeTime, LoopbackClient, assert_error, starting
+from tests.contract.loopback import LoopbackClient, assert_error, starting
+from tests.unit.fakes import FakeTime
 
 QUEUES = "/api/v2/routing/queues"
 QUEUE = f"{QUEUES}/queue-001"
@@ -42,7 +43,7 @@ class Client(LoopbackClient):
 
 @pytest.fixture
 def fake_time():
-    return FakeTime()
+    return FakeTime(1000.25)  # a fraction of a second shows what is rounded
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.genesys import GenesysSimulator
-from tests.contract.loopback import FakeTime, LoopbackClient, assert_error, starting
+from tests.contract.loopback import LoopbackClient, assert_error, starting
+from tests.unit.fakes import FakeTime
 
 QUEUE = "/api/v2/routing/queues/queue-001"
 MEMBERS = f"{QUEUE}/members"
@@ -40,7 +41,7 @@ class Client(LoopbackClient):
 
 @pytest.fixture
 def fake_time():
-    return FakeTime()
+    return FakeTime(1000.25)  # a fraction of a second shows what is rounded
 
 
 @pytest.fixture

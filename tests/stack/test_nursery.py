@@ -5,24 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from local.stack import nursery
+from tests.waiting import DEADLINE_S, until
 
 SCRIPT = nursery.__file__
-DEADLINE_S = 60
-
-
-def until(condition):
-    clock, turns = threading.Event(), DEADLINE_S * 100
-    while not condition():
-        turns -= 1
-        assert turns, "not within the deadline"
-        clock.wait(0.01)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -21,9 +20,9 @@ from pathlib import Path
 import pytest
 
 from local.stack import Stack, StackError, moto_seam, template
+from tests.waiting import DEADLINE_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 60.0
 
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
@@ -73,6 +72,7 @@ import json, os, time
 import greeting
 class Refused(Exception): pass
 def handler(event, context):
+    # It sleeps where a function is to hang until its time-out, or to be at work when it is killed.
     do = event.get("do") or json.loads(event.get("body") or "{}").get("do")
     if event.get("source") == "aws.events": print("The time has come:", event["time"], flush=True)
     if do == "raise": raise Refused(json.dumps({"message": 'a "quoted" word', "retry_after_s": 1}))
@@ -207,15 +207,6 @@ def request(stack, method, path, body=None, headers=None):
 def invoke(stack, event, name="DoFunction"):
     outcome = stack.invoke(name, event)
     return json.loads(outcome.payload), outcome.failed
-
-
-def until(condition):
-    """Return what `condition` returns once it is true, within the deadline."""
-    clock, end = threading.Event(), time.monotonic() + DEADLINE_S
-    while not (value := condition()):
-        assert time.monotonic() < end, "not within the deadline"
-        clock.wait(0.01)
-    return value
 
 
 def run(stack, event, **more):

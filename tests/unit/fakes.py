@@ -9,6 +9,7 @@ import requests
 
 from routing_weights.distribution import Member, Queue, Target
 from routing_weights.plan import Plan, parse_plan
+from routing_weights.run import Origin, Run
 
 SMALLEST_PLAN = {
     "queue_id": "queue-001",
@@ -38,6 +39,17 @@ def target(weights, *, values=None, joins=False, **settings):
     return Target(weights, weights if values is None else values, settings, joins)
 
 
+def run_of(started_at):
+    """A distribution of the API's."""
+    return Run(
+        distribution_id="d-1",
+        execution_arn="arn:execution:d-1",
+        started_at=started_at,
+        queue_id="queue-001",
+        origin=Origin(door="api", caller="arn:user/ops"),
+    )
+
+
 class FakeTime:
     """A monotonic and a wall clock that move together, and only while somebody sleeps."""
 
@@ -51,8 +63,13 @@ class FakeTime:
         return self.now + self.offset
 
     def sleep(self, seconds):
+        """What the code under test is given instead of a sleep."""
         assert seconds >= 0
         self.slept.append(seconds)
+        self.advance(seconds)
+
+    def advance(self, seconds):
+        """Let time pass without anybody waiting for it."""
         self.now += seconds
 
 

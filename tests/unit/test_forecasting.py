@@ -632,7 +632,7 @@ def test_a_download_is_read_to_its_limit_and_no_further():
 
 def test_a_download_that_drips_ends_with_the_deadline():
     client, _, time = downloading(None)
-    drip = Stream(b"[", lambda: time.sleep(21) or b"1", AssertionError("it was read further"))
+    drip = Stream(b"[", lambda: time.advance(21) or b"1", AssertionError("it was read further"))
     client.transport.session.answers = [drip]
     with pytest.raises(GenesysUnavailable, match="no time left"):
         client.download("https://downloads.example.com/x", 100)

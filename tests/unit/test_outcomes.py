@@ -19,20 +19,14 @@ from routing_weights.distribution import Status
 from routing_weights.errors import DistributionNotFound, StoreUnavailable
 from routing_weights.outcome_event import DETAIL_TYPE, OutcomeEvent, outcome_of
 from routing_weights.record import CLOSED, closed, refused
-from routing_weights.run import Origin, Outcome, Run
+from routing_weights.run import Outcome
 from routing_weights.store.outgoing import SOURCE, Bus
 from routing_weights.strict_json import problem
-from tests.unit.fakes import LambdaContext, function_module, member, plan, queue
+from tests.unit.fakes import LambdaContext, function_module, member, plan, queue, run_of
 
 ROOT = Path(__file__).parents[2]
 START, END = datetime(2026, 1, 31, 8, 0, tzinfo=UTC), datetime(2026, 1, 31, 8, 0, 4, tzinfo=UTC)
-RUN = Run(
-    distribution_id="d-1",
-    execution_arn="arn:execution:d-1",
-    started_at=START,
-    queue_id="queue-001",
-    origin=Origin(door="api", caller="arn:user/ops"),
-)
+RUN = run_of(START)
 BEFORE = queue(member("agent-1", 0.1), member("agent-2", 0.35), member("agent-3"), overflow_threshold=0.7)
 AFTER = queue(member("agent-1", 0.4), member("agent-2", 0.35), member("agent-3", 0.25), overflow_threshold=0.85)
 

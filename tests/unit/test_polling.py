@@ -1,7 +1,6 @@
 """The stack's event source mapping: what a function reports as failed comes back, and in the end is a dead letter."""
 
 import json
-import threading
 from contextlib import contextmanager
 
 import pytest
@@ -9,8 +8,7 @@ import pytest
 from local.stack.lambdas import Outcome
 from local.stack.polling import Poller
 from local.stack.template import EventSource
-
-DEADLINE_S = 10
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -46,14 +44,6 @@ def polled(sqs, answer, *, reports_failures=True):
 
 def told(answer):
     return Outcome(json.dumps(answer).encode(), failed=False)
-
-
-def until(condition):
-    clock, turns = threading.Event(), DEADLINE_S * 50
-    while not condition():
-        turns -= 1
-        assert turns, "not within the deadline"
-        clock.wait(0.02)
 
 
 def waiting(sqs, queue):

@@ -471,7 +471,7 @@ def test_a_fence_looks_once_a_second_and_consistently(aws_answers):
     check = fence("locks", QUEUE, DEAD, clock=time.clock)
     requests = aws_answers("dynamodb", "GetItem", {"Item": {"holder": {"S": DEAD}}})
     for seconds in (0, 0.9, 0.2, 0.5):
-        time.sleep(seconds)
+        time.advance(seconds)
         check()
     assert [json.loads(request["body"])["ConsistentRead"] for request in requests] == [True, True]
 
@@ -482,7 +482,7 @@ def test_a_fence_that_was_passed_is_closed_once_the_lock_is_gone(locks):
     check = fence("locks", QUEUE, DEAD, clock=time.clock)
     check()
     locks.put(ME)
-    time.sleep(1)
+    time.advance(1)
     for _ in range(2):
         with pytest.raises(Interrupted):
             check()

@@ -39,18 +39,12 @@ from routing_weights.store.secrets import JsonSecret, TokenFunction
 from routing_weights.store.skills import SkillOwners
 from routing_weights.strict_json import problem
 from routing_weights.verification import settle, unverified
-from tests.unit.fakes import SMALLEST_PLAN, FakeTime, member, plan, queue, target
+from tests.unit.fakes import SMALLEST_PLAN, FakeTime, member, plan, queue, run_of, target
 
 START = datetime(2026, 1, 31, 8, 0, 0, 123_456, tzinfo=UTC)
 PLAN_A, PLAN_B = "plans/a.json", "plans/b.json"
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:distribute"
-RUN = Run(
-    distribution_id="d-1",
-    execution_arn="arn:execution:d-1",
-    started_at=START,
-    queue_id="queue-001",
-    origin=Origin(door="api", caller="arn:user/ops"),
-)
+RUN = run_of(START)
 CONSOLE = RUN.model_copy(update={"queue_id": "", "origin": Origin()})
 NO_BASELINES = BaselineStore("nobody asks for them")
 

@@ -20,7 +20,7 @@ def answer(event: dict[str, Any], revoke: Callable[[], None]) -> bool:
     if event["RequestType"] == "Delete":
         try:
             revoke()
-        except Exception as error:
+        except Exception as error:  # hides nothing: it is logged whole, and CloudFormation would wait for an hour
             reason = f"The token was not revoked, and ends by itself: {type(error).__name__}"
             logger.warning("The token was not revoked", exc_info=error)
     body = {
