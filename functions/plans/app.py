@@ -41,7 +41,7 @@ from routing_weights.errors import (
 )
 from routing_weights.fields import DISTRIBUTION_ID, GenesysId
 from routing_weights.intake import accept, open_distribution, restoring, restoring_baseline
-from routing_weights.record import CLOSED, OPENED, REALISED, REALISED_FIELDS, Record, kept, timestamp
+from routing_weights.record import CLOSED, OPENED, REALISED, REALISED_FIELDS, Record, kept, last_completed, timestamp
 from routing_weights.run import Origin, Run, return_name
 from routing_weights.settings import PlansSettings
 from routing_weights.store.audit import AuditTrail
@@ -197,10 +197,10 @@ def _of_one_run(options: RestoreOptions | None) -> dict[str, Any]:
 
 
 def _newest_completed(queue_id: str, trail: AuditTrail) -> str:
-    for record in trail.newest(queue_id):
-        if record["status"] == Status.COMPLETED:
-            return str(record["distribution_id"])
-    raise NotRestorable(f"None of the newest 50 distributions of queue {queue_id} is completed. Name one.")
+    last = last_completed(trail.newest(queue_id))
+    if last is None:
+        raise NotRestorable(f"No distribution of queue {queue_id} is completed, so there is no state to name.")
+    return last
 
 
 def _no_such_distribution(distribution_id: str) -> DistributionNotFound:
@@ -278,7 +278,9 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
 def cancel_return(distribution_id: DistributionId) -> Response[None]:
     settings = PlansSettings.load()
     group, name, (_, trail) = Group(settings.one_time_group), return_name(distribution_id), _trail(settings)
-    if not group.find(name):
+    until = trail.find(distribution_id).get(OPENED, {}).get("until")
+    # Scheduler deletes a schedule some time after it has started it: one whose time has come may be at work.
+    if not group.find(name) or not until or datetime.fromisoformat(until) <= datetime.now(UTC):
         raise ReturnNotFound(
             f"Distribution {distribution_id} has no return to come. GET /distributions/{distribution_id} shows one as "
             "returns_at."

@@ -28,7 +28,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     logger.append_keys(distribution_id=run.distribution_id)
     documents = Documents(settings.documents_bucket)
     plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
-    require_time_left(run.until, datetime.now(UTC))
     if run.returns and plan.restores:
         trail = AuditTrail(settings.audit_table, documents)
         also = require_still_applied(run.returns, plan.queue_id, trail)
@@ -62,4 +61,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         if not run.returns:
             found.raise_unless_passed()
     changes = members_to_write(target, queue, raise_first=genesys.raise_first)
+    require_time_left(run.until, datetime.now(UTC))  # last: reading a queue that is slow takes up to two minutes
     return {"writes": len(changes), "queue_last": tightens(target, queue)}

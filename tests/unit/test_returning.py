@@ -1,19 +1,20 @@
 """A plan for a while: how long that may be, and which later distributions its return gives way to."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from routing_weights.api import RestoreOptions
 from routing_weights.distribution import Status, Target
-from routing_weights.errors import PlanInvalid, PlanNotApplicable, Superseded
+from routing_weights.errors import NotRestorable, PlanInvalid, PlanNotApplicable, ReturnNotFound, Superseded
 from routing_weights.intake import accept_input
 from routing_weights.putting_back import target_of
-from routing_weights.record import kept, timestamp
+from routing_weights.record import KEPT, kept, timestamp
 from routing_weights.returning import require_still_applied, require_time_left, require_until
 from routing_weights.run import Run, return_name
 from routing_weights.store.baselines import BaselineStore
-from tests.unit.fakes import SMALLEST_PLAN, member, plan, queue
+from tests.unit.fakes import SMALLEST_PLAN, function_module, member, plan, queue
 
 START = datetime(2026, 1, 31, 8, tzinfo=UTC)
 UNTIL = "2026-01-31T17:00:00Z"
@@ -65,7 +66,7 @@ def test_an_end_is_after_the_start_and_within_a_year():
 def test_a_plan_that_has_waited_until_its_end_is_not_applied():
     require_time_left("", START)
     require_time_left(UNTIL, START)
-    with pytest.raises(PlanNotApplicable, match="not free before"):
+    with pytest.raises(PlanNotApplicable, match="could not be applied before"):
         require_time_left(UNTIL, datetime.fromisoformat(UNTIL) - timedelta(seconds=59))
 
 
@@ -82,22 +83,30 @@ def test_a_return_has_a_name_that_the_scheduler_takes_and_no_other_has(distribut
 
 @pytest.fixture
 def ran(trail, documents):
-    """Put distributions on record as `(id, what it restores)`, one a minute; those of `failed` did not complete."""
-    minutes = iter(range(1_000))
+    """Put distributions on record as `(id, what it restores)`, one a minute; those of `failed` did not complete.
 
-    def ran(*runs, failed=(), until=UNTIL, untils=None, image="before", strategies=None, **drift):
+    `minutes` are, by id, when one was opened and when it ended.
+    """
+    clock = iter(range(1_000))
+
+    def ran(*runs, failed=(), until=UNTIL, untils=None, image="before", strategies=None, minutes=None, **drift):
         for name, restores in runs:
-            at = timestamp(START + timedelta(minutes=next(minutes)))
-            record = {"distribution_id": name, "timestamp": at, "queue_id": "queue-001", "started_at": at}
+            opened, ended = (
+                timestamp(START + timedelta(minutes=at)) for at in (minutes or {}).get(name, (next(clock),) * 2)
+            )
+            record = {"distribution_id": name, "queue_id": "queue-001", "started_at": opened}
             first, *also = restores.split("+") if restores else [None]
             restored = first and {"distribution_id": first, "image": image} | ({"also": also} if also else {}) | drift
             documents.put(name, "plan", {"strategy_reference": (strategies or {}).get(name, "ring-by-weight")})
             status = Status.MEMBER_UPDATE_FAILED if name in failed else Status.COMPLETED
-            trail.append(record | {"record": "0-opened", "opened_queue_id": "queue-001", "status": Status.INITIATED})
+            begun = {"record": "0-opened", "opened_queue_id": "queue-001", "status": Status.INITIATED}
+            begun["until"] = (untils or {}).get(name, until)
+            trail.append(record | begun | {"timestamp": opened})
             trail.append(
                 record
                 | {
                     "record": "9-closed",
+                    "timestamp": ended,
                     "status": status,
                     "restores": restored,
                     "until": (untils or {}).get(name, until),
@@ -119,6 +128,9 @@ def due(trail, name="boxed"):
         [("lunch", None), ("back", "lunch")],
         [("lunch", None), ("tea", None), ("x", "tea"), ("y", "lunch")],
         [("lunch", None), ("back", "lunch"), ("again", "back"), ("z", "again")],
+        # It was put back for a while itself, and that is over.
+        [("pause", "boxed"), ("resume", "pause")],
+        [("pause", "boxed"), ("resume", "pause"), ("lunch", None), ("back", "lunch")],
     ],
 )
 def test_what_was_put_back_itself_is_no_obstacle(ran, later):
@@ -134,6 +146,8 @@ def test_what_was_put_back_itself_is_no_obstacle(ran, later):
         ([("by-hand", "boxed")], "put back already, by by-hand"),
         ([("by-hand", "boxed"), ("other", None)], "other"),
         ([("lunch", None), ("back", "lunch"), ("by-hand", "boxed")], "put back already, by by-hand"),
+        ([("pause", "boxed"), ("other", None), ("resume", "pause")], "resume"),
+        ([("pause", "boxed"), ("resume", "pause"), ("by-hand", "boxed")], "put back already, by by-hand"),
     ],
 )
 def test_a_later_distribution_is_not_overwritten(ran, later, by):
@@ -193,11 +207,23 @@ def test_a_run_that_failed_is_no_obstacle(ran):
     due(ran(("boxed", None), ("broken", None), failed=("broken",)))
 
 
-def test_many_later_distributions_are_all_read(ran):
+@pytest.mark.parametrize(("opened", "ended", "is_later"), [(-5, 15, True), (-160, 11, True), (5, 8, False)])
+def test_it_is_the_end_that_counts_since_runs_wait_for_one_another(ran, opened, ended, is_later):
+    trail = ran(("boxed", None), ("other", None), minutes={"boxed": (0, 10), "other": (opened, ended)})
+    if is_later:
+        with pytest.raises(Superseded, match="other"):
+            due(trail)
+    else:
+        due(trail)
+
+
+@pytest.mark.parametrize("apart", [1, 60])
+def test_many_later_distributions_are_all_read(ran, apart):
     later = [(f"d-{number}", f"d-{number - 1}" if number % 2 else None) for number in range(120)]
-    trail = ran(("boxed", None), *later)
+    times = {name: (number * apart, number * apart) for number, (name, _) in enumerate(later, 1)}
+    trail = ran(("boxed", None), *later, minutes={"boxed": (0, 0), **times})
     due(trail)
-    ran(("last", None))
+    ran(("last", None), minutes={"last": (121 * apart, 121 * apart)})
     with pytest.raises(Superseded, match="last"):
         due(trail)
 
@@ -221,6 +247,45 @@ def test_a_return_that_was_cancelled_does_not_happen_with_another_one_either(ran
 def test_a_distribution_that_nobody_knows_is_not_returned_from(trail):
     with pytest.raises(PlanNotApplicable):
         due(trail)
+
+
+@pytest.fixture
+def plans(monkeypatch, trail, documents, aws):
+    """The function of the API."""
+    module = function_module("plans")
+    settings = SimpleNamespace(one_time_group="one-time")
+    monkeypatch.setattr(module.PlansSettings, "load", classmethod(lambda _: settings))
+    monkeypatch.setattr(module, "_trail", lambda _: (documents, trail))
+    monkeypatch.setattr(module, "caller_of", lambda _: "arn:me")
+    aws("scheduler").create_schedule_group(Name="one-time")
+    return module
+
+
+@pytest.mark.parametrize(("minutes", "kept_"), [(2, True), (-1, False)])
+def test_a_return_whose_time_has_come_can_no_longer_be_cancelled(plans, ran, aws, trail, minutes, kept_):
+    """EventBridge Scheduler deletes its schedule some time after it has started it."""
+    until = timestamp(datetime.now(UTC) + timedelta(minutes=minutes))
+    ran(("boxed", None), until=until)
+    aws("scheduler").create_schedule(
+        GroupName="one-time", Name=return_name("boxed"), ScheduleExpression="at(2026-01-31T17:00:00)",
+        FlexibleTimeWindow={"Mode": "OFF"}, Target={"Arn": "arn:aws:states:x", "RoleArn": "arn:aws:iam::1:role/x"},
+    )  # fmt: skip
+    if kept_:
+        plans.cancel_return("boxed")
+    else:
+        with pytest.raises(ReturnNotFound):
+            plans.cancel_return("boxed")
+    assert (KEPT in trail.find("boxed")) is kept_
+
+
+def test_the_newest_completed_distribution_is_the_one_that_ended_last_however_far_back(plans, ran, trail):
+    times = {"waited": (0, 10), "overtook": (5, 8)}
+    ran(("waited", None), ("overtook", None), *((f"failed-{n}", None) for n in range(120)),
+        failed={f"failed-{n}" for n in range(120)},
+        minutes=times | {f"failed-{n}": (11 + n, 11 + n) for n in range(120)})  # fmt: skip
+    assert plans._newest_completed("queue-001", trail) == "waited"
+    with pytest.raises(NotRestorable):
+        plans._newest_completed("queue-002", trail)
 
 
 # ---- the plan of a return, and of a schedule's run -------------------------------------------------------------------

@@ -38,7 +38,7 @@ def require_until(until: str | None, since: datetime, now: datetime) -> None:
 def require_time_left(until: str, now: datetime) -> None:
     """Raise PlanNotApplicable where the plan has waited so long that it would be put back at once."""
     if until and datetime.fromisoformat(until) < now + SHORTEST_WHILE:
-        message = f"{until} is over, or will be within a minute: the queue was not free before"
+        message = f"{until} is over, or will be within a minute: the plan could not be applied before"
         raise not_applicable("until", message, "time_invalid")
 
 
@@ -62,17 +62,22 @@ def require_still_applied(distribution_id: str, queue_id: str, trail: AuditTrail
         raise not_applicable("restores", message, "nothing_to_return")
     completed = _completed(queue_id, trail)
     later = list(takewhile(lambda record: record["distribution_id"] != distribution_id, completed))
-    standing, last = [distribution_id], distribution_id
+    last = distribution_id
+    standing: tuple[str, ...] = (distribution_id,)
+    # By distribution, what stood before it, and what stood then.
+    before: dict[str, tuple[str, ...]] = {distribution_id: ()}
+    after = {distribution_id: standing}
     for record in reversed(later):
-        last, back = record["distribution_id"], _put_back(record)
-        if not standing or back[:1] != standing[-1:]:
-            standing.append(last)
-            continue
-        while standing and back[:1] == standing[-1:]:
-            del standing[-1], back[0]
+        last, found = record["distribution_id"], standing
+        for one in _put_back(record):
+            if after.get(one) != standing:
+                break
+            standing = before[one]
+        standing = (*found, last) if standing == found else standing
+        before[last], after[last] = found, standing
     if not standing:
         raise Superseded(f"What queue {queue_id} held before {distribution_id} was put back already, by {last}.")
-    if standing != [distribution_id]:
+    if standing != (distribution_id,):
         raise Superseded(
             f"Distribution {standing[-1]} has been applied to queue {queue_id} since, and stays. To put back what the "
             f"queue held before {distribution_id} nevertheless, send POST /distributions/{distribution_id}/restore."

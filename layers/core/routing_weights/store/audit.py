@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from routing_weights.distribution import Status
 from routing_weights.errors import Interrupted, RequestInvalid, StoreUnavailable
 from routing_weights.record import CLOSED, OPENED, Record
 from routing_weights.store.aws import client, reported
@@ -109,9 +110,17 @@ class AuditTrail:
         ).decode() if last else None
 
     def newest(self, queue_id: str) -> list[Record]:
-        """The summaries of a queue's newest distributions, as many as the API lists on one page."""
-        records, _ = self.of_queue(queue_id, since="0000", until="9999", limit=LISTED, after=None)
-        return records
+        """The summaries of a queue's newest distributions, page by page until a completed one is among them.
+
+        What was refused, blocked or only looked at may be all that there is on the first ones.
+        """
+        records: list[Record] = []
+        after: str | None = None
+        while True:
+            page, after = self.of_queue(queue_id, since="0000", until="9999", limit=LISTED, after=after)
+            records += page
+            if after is None or any(record["status"] == Status.COMPLETED for record in page):
+                return records
 
     def _summaries(self, ids: list[str]) -> dict[str, Record]:
         """By id: the opening record, overlaid with the closing one where there is one."""

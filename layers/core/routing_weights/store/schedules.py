@@ -53,11 +53,11 @@ class Schedules:
     def put(self, schedule: Schedule, plan_ref: str | None, set_by: str, now: datetime) -> Stored:
         """Create a schedule, or replace the one of its name as a whole."""
         self._forget_moved(schedule.name)
-        Group(self.group).put(self._request(schedule, plan_ref, set_by, now))
-        found = self._find(schedule.name)
-        for request in _moved(found, now).values():
-            Group(self.one_time_group).put(request)
-        return _stored(found)
+        request = self._request(schedule, plan_ref, set_by, now)
+        Group(self.group).put(request)
+        for moved in _moved(request, now).values():
+            Group(self.one_time_group).put(moved)
+        return _stored(request)
 
     def get(self, name: str) -> Stored:
         """Raises ScheduleNotFound, for one that did not come through this API too."""
