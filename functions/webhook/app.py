@@ -77,7 +77,8 @@ def _proven(headers: dict[str, str], body: bytes, settings: WebhookSettings, now
             )
         verify_bearer(headers, bearers)
         delivery_id = delivery_of(headers) if DELIVERY in headers else unsigned_delivery(body, now)
-        return delivery_id, [f"id:{delivery_id}"]
+        # A name of its own: what is not signed must not make a signed delivery known.
+        return delivery_id, [f"unsigned:{delivery_id}"]
     signed_with = secrets.current()
     if not signed_with:
         logger.error("WebhookSecret holds no secret: put {current: ...} into it. Until then every webhook is refused")

@@ -109,7 +109,7 @@ class Lambdas:
     def _wait_for_the_nursery(self) -> None:
         """Else the first invocation would wait for its imports, and that counts as the function's own time."""
         for _ in range(int(_NURSERY_S / 0.01)):
-            with suppress(FileNotFoundError, ConnectionRefusedError):  # it is not there yet
+            with suppress(FileNotFoundError, ConnectionError):  # it is not there yet, or has just ended
                 return nursery.wait_until_it_serves(self._socket, _NURSERY_S)
             with suppress(subprocess.TimeoutExpired):
                 self._nursery.wait(0.01)

@@ -206,6 +206,7 @@ def test_a_flow_that_cannot_sign_tells_of_a_change_with_a_bearer_secret(wired):
 def test_nobody_learns_a_secret_from_the_log(wired, completed):
     told = completed()
     until(lambda: wired.system.of(told))
+    assert from_architect(wired, "queue-of-nobody", BEARER).status_code == 202
     text = Path(wired.ready["logs"]).read_text(errors="replace")
     assert "The receiver was told" in text
     assert SECRET not in text

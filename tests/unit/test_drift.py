@@ -127,7 +127,12 @@ class Trail:
         return list(self.then if self.then and self.asked > 1 else self.runs)
 
     def get(self, _distribution_id, name):
-        return {"plan": self.plan, "target": TARGET.to_json(), "after": a_queue(a=0.5, b=0.3).to_json()}[name]
+        return {
+            "plan": self.plan,
+            "target": TARGET.to_json(),
+            "actuation": {"actuator": "ring"},
+            "after": a_queue(a=0.5, b=0.3).to_json(),
+        }[name]
 
     def find(self, _distribution_id, name):
         assert name == "writing"

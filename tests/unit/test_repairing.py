@@ -40,6 +40,7 @@ def repairs(records, documents, executions):
     documents.put("last", "plan", plan(on_drift="repair", dry_run=False, requested_by="wfm").model_dump())
     documents.put("last", "target", APPLIED.to_json())
     documents.put("last", "after", held(a1=0.4, a2=0.35).to_json())
+    documents.put("last", "actuation", {"actuator": "ring"})
     sent, told = [], []
     bus = SimpleNamespace(put=lambda kind, event: told.append((kind, event)))
     made = Repairs(
@@ -121,23 +122,54 @@ def test_what_was_answered_is_not_answered_again(answer, started, repairs):
     assert repairs.sent == []
 
 
+def test_a_crash_before_the_decision_is_on_record_starts_nothing(answer, started, aws_answers, records):
+    aws_answers("dynamodb", "UpdateItem", "ThrottlingException", times=1)
+    with pytest.raises(StoreUnavailable):
+        answer()
+    assert started() == set()
+    assert "action" not in on_record(records)[0]
+    assert answer(later_s=5)["action"] == "repair_started"
+    assert len(started()) == 1
+
+
 def test_a_crash_between_the_record_and_the_start_ends_with_one_repair(answer, started, aws_answers, records):
     aws_answers("stepfunctions", "StartExecution", "ThrottlingException", times=1)
     with pytest.raises(StoreUnavailable):
         answer()
     assert started() == set()
-    assert "action" not in on_record(records)[0], "nothing is claimed"
-    assert answer(later_s=5)["action"] == "repair_started"
-    assert len(started()) == 1
+    (broken_off,) = on_record(records)
+    assert broken_off["action"] == "repair_started"
+    again = answer(later_s=5)
+    assert (again["repair_id"], again["why"]) == (broken_off["repair_id"], broken_off["why"])
+    assert started() == {broken_off["repair_id"]}
 
 
-def test_a_crash_between_the_start_and_the_note_ends_with_one_repair(answer, started, aws_answers):
-    aws_answers("dynamodb", "UpdateItem", "ThrottlingException", times=1)
-    with pytest.raises(StoreUnavailable):
-        answer()
-    (first,) = started()
-    assert answer(later_s=5)["repair_id"] == first
-    assert started() == {first}
+def test_a_repair_that_is_over_when_its_delivery_comes_again_is_on_record(answer, started, repairs, monkeypatch):
+    """The queue holds what was applied by then, so nothing leads to the record any more."""
+    with monkeypatch.context() as broken:
+        broken.setattr(type(repairs.records), "note_begun", lambda *_: (_ for _ in ()).throw(StoreUnavailable("no")))
+        with pytest.raises(StoreUnavailable):
+            answer()
+    (repair_id,) = started()
+    dropped = {"action": "repair_dropped", "why": "it was gone"}
+    assert not repairs.records.note({"queue_id": "queue-001", "record": "r-1"}, dropped, final=True)
+    (record,) = on_record(repairs.records)
+    assert (record["action"], record["repair_id"]) == ("repair_started", repair_id)
+    assert [event.repair_id for _, event in repairs.told] == [repair_id], "and it was told"
+
+
+def test_of_two_functions_that_decide_at_once_one_begins(answer, started, repairs, records):
+    other = {"action": "repair_dropped", "why": "another function has looked meanwhile"}
+    put = records.claim_repair
+
+    class Slower(type(records)):
+        def claim_repair(self, record, *of):
+            records.note(record, other, final=True)
+            return put(record, *of)
+
+    repairs.repairs = Repairs(**vars(repairs.repairs) | {"records": Slower(records.table)})
+    assert answer()["action"] == "repair_dropped"
+    assert (started(), repairs.told) == (set(), [])
 
 
 def test_another_change_and_the_same_one_again_are_repaired_anew(answer, started, records):
@@ -275,52 +307,32 @@ def test_what_is_put_off_for_longer_than_a_queue_can_comes_back_early(aws_answer
 
 
 MINUTE = timedelta(minutes=1)
-
-
-def told(*minutes_ago):
-    """Events, each of a change so long ago; None for one that does not tell."""
-    return [
-        EVENT.model_copy(update={"at": None if ago is None else (NOW - ago * MINUTE).isoformat()})
-        for ago in minutes_ago
-    ]
-
-
 STAMPED = {"raw": {"dateModified": (NOW - 30 * MINUTE).isoformat()}}
-ONE, TWO = {"agent-1": 0.1}, {"agent-1": 0.1, "agent-2": 0.1}
+SETTING = {"overflow_threshold": 0.1}
 
 
 @pytest.mark.parametrize(
-    ("members", "settings", "native", "events", "minutes_ago"),
+    ("members", "settings", "native", "minutes_ago"),
     [
-        (ONE, {}, {}, told(20), 20),
-        (ONE, {}, {}, told(20, 25), 20),
-        (ONE, {}, {}, told(20, None), 0),
-        (ONE, {}, {}, told(None), 0),
-        (ONE, {}, {}, told(-5), 0),
-        (TWO, {}, {}, told(20), 0),
-        (TWO, {}, {}, told(20, 25), 20),
-        (ONE, {}, STAMPED, told(None), 0),
-        ({}, {"overflow_threshold": 0.1}, STAMPED, told(None), 30),
-        ({}, {"overflow_threshold": 0.1}, {"raw": {"dateModified": "yesterday"}}, told(20), 20),
-        ({}, {"overflow_threshold": 0.1, "wrap_up_timeout_s": 1.0}, STAMPED, told(), 30),
-        (ONE, {"overflow_threshold": 0.1}, STAMPED, told(20), 20),
-        (ONE, {"overflow_threshold": 0.1}, STAMPED, told(40), 30),
-        (TWO, {"overflow_threshold": 0.1}, STAMPED, told(40), 0),
-        (ONE, {}, {}, [told(20)[0].model_copy(update={"deferred": "r-1"})], 0),
+        ({"agent-1": 0.1}, {}, {}, 0),
+        ({"agent-1": 0.1}, {}, STAMPED, 0),
+        ({}, SETTING, STAMPED, 30),
+        ({}, SETTING | {"wrap_up_timeout_s": 1.0}, STAMPED, 30),
+        ({}, SETTING, {"raw": {"dateModified": (NOW + MINUTE).isoformat()}}, 0),
+        ({}, SETTING, {}, 0),
+        ({"agent-1": 0.1}, SETTING, STAMPED, 0),
+        *(
+            ({}, SETTING, {"raw": {"dateModified": text}}, 0)
+            for text in ("then", "2026-07-11", "2026-07-11T19:00:00", "", 7, "0001-01-01T00:00:00+23:59")
+        ),
     ],
 )
-def test_a_change_is_as_old_as_genesys_tells_of_all_of_it_and_else_as_young_as_can_be(
-    members, settings, native, events, minutes_ago
+def test_a_change_is_as_old_as_the_queues_stamp_tells_of_its_settings_and_else_as_young_as_can_be(
+    members, settings, native, minutes_ago
 ):
     holding = queue(*(member(user, value) for user, value in members.items()), native=native, **settings)
     applied = target(dict.fromkeys(members, 0.4), **dict.fromkeys(settings, 0.85))
-    assert edited_at(differences(applied, holding), holding, events, NOW) == NOW - minutes_ago * MINUTE
-
-
-@pytest.mark.parametrize("at", ["then", "2026-07-11", "2026-07-11T19:00:00", ""])
-def test_a_moment_that_cannot_be_told_is_none(at):
-    found = differences(APPLIED, FOREIGN)
-    assert edited_at(found, FOREIGN, [EVENT.model_copy(update={"at": at})], NOW) == NOW
+    assert edited_at(differences(applied, holding), holding, NOW) == NOW - minutes_ago * MINUTE
 
 
 # ---- not too often ---------------------------------------------------------------------------------------------------

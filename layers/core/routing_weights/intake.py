@@ -80,6 +80,8 @@ def restoring(
     if plan is None or target is None or then is None:
         raise NotRestorable(f"Distribution {distribution_id} read nothing of its queue, so it has no state {image} it.")
     kept = {name: value for name, value in plan.items() if name not in OF_ONE_RUN}
+    if statement := documents.find(distribution_id, "actuation"):  # the deployment's may be another one by now
+        kept["actuator"] = statement["actuator"]
     restores = {"distribution_id": distribution_id, "image": image} | ({"drift": drift} if drift else {})
     return json.dumps(kept | said | {"restores": restores})
 

@@ -23,7 +23,7 @@ from routing_weights.record import Record, timestamp
 from routing_weights.run import Origin
 from routing_weights.store.documents import Documents
 from routing_weights.store.drift import DriftRecords
-from routing_weights.store.executions import Executions
+from routing_weights.store.executions import Executions, name_of
 from routing_weights.store.outgoing import Bus
 from routing_weights.webhook import WebhookEvent
 
@@ -63,16 +63,26 @@ class Repairs:
     def answer(self, drift: Drift, now: datetime) -> None:
         """Do what the plan says, unless it was done; what was decided is told, and noted beside the record."""
         record = drift.record
-        if record.get("action") not in {None, "repair_deferred"}:
+        if record.get("action") not in {None, "repair_deferred", "repair_started"} or record.get("begun"):
             return
+        broken_off = record.get("action") == "repair_started"
         if drift.plan.on_drift == "notify":
             done: Done | None = _done("notified", "It was told as an event on the bus.")
+        elif broken_off:
+            done = _done("repair_started", record["why"], repair_id=record["repair_id"])
         else:
             done = self._repair(drift, now)
         if done is None:
             return
+        # A repair is noted before it begins: when it is over, there is no drift any more that would lead to its record.
+        begins = done["action"] == "repair_started"
+        if begins and not broken_off and not self.records.note(record, done, final=True):
+            return  # another function was faster
         self.bus.put(DETAIL_TYPE, event_of(record, done))
-        self.records.note(record, done, final=done["action"] != "repair_deferred")
+        if begins:
+            self._begin(drift)
+        else:
+            self.records.note(record, done, final=done["action"] != "repair_deferred")
         log = logger.warning if done["action"] == "repair_refused" else logger.info
         log("Drift is answered", queue_id=record["queue_id"], record=record["record"], done=done)
 
@@ -85,20 +95,21 @@ class Repairs:
         if now < due:
             return self._put_off(drift, due, now)
         try:
-            plan = self._plan(drift)
+            self._plan(drift)
         except (NotRestorable, PlanInvalid) as error:
             return _done("repair_refused", f"There is no plan that could put it back. {error.message}")
         if not self.records.claim_repair(record, self.most_per_hour, int(now.timestamp() * 1000)):
             why = f"The queue has had {self.most_per_hour} repairs within the hour, which is the most that "
             return _done("repair_refused", f"{why}MaxRepairsPerHour allows. Find out who changes it.")
-        # The same record and plan lead to the same execution, whoever starts it, and however often.
-        started = self.executions.start(
-            self.documents.keep_plan(plan),
-            Origin(door="drift", caller=record["record"]).model_dump(),
-            f"drift {record['queue_id']} {record['record']}",
-        )
         why = f"Distribution {record['distribution_id']} is put back.{_left(drift.found)}"
-        return _done("repair_started", why, repair_id=started.distribution_id)
+        return _done("repair_started", why, repair_id=name_of(_key(record)))
+
+    def _begin(self, drift: Drift) -> None:
+        """The same record and plan lead to the same execution, whoever starts it, and however often."""
+        record = drift.record
+        origin = Origin(door="drift", caller=record["record"]).model_dump()
+        self.executions.start(self.documents.keep_plan(self._plan(drift)), origin, _key(record))
+        self.records.note_begun(record)
 
     def _put_off(self, drift: Drift, due: datetime, now: datetime) -> Done | None:
         """Have the queue looked at when it is due, or sooner where a message cannot wait for so long."""
@@ -128,35 +139,31 @@ class Repairs:
         return parse_plan(restoring(last, "after", said, self.documents, drift=fingerprint(last, back)))
 
 
+def _key(record: Record) -> str:
+    return f"drift {record['queue_id']} {record['record']}"
+
+
 def _done(action: Action, why: str, **more: str) -> Done:
     return {"action": action, "why": why, **more}
 
 
-def edited_at(found: Sequence[Difference], held: Queue, events: Sequence[WebhookEvent], now: datetime) -> datetime:
-    """When the newest of the changes was made, as far as Genesys tells of all of them; else now, when it is first seen.
+def edited_at(found: Sequence[Difference], held: Queue, now: datetime) -> datetime:
+    """When the newest of the changes was made, at the latest: the queue's own stamp tells of its settings, else now.
 
-    The queue's own stamp tells of its settings, an event of one change: which one is not asked, so where more differs
-    than was told of, something may be as young as this reading.
+    Of a member's value nothing tells: an event says when one change was made, and not that none came after it, whose
+    event may still be on its way. So a change is as old as it has been on record.
     """
-    settings = sum(difference.what == "setting" for difference in found)
-    stamp = _moment((held.native.get("raw") or {}).get("dateModified")) if settings else None
-    if stamp and settings == len(found):
-        return min(stamp, now)
-    told = [_moment(event.at) for event in events if not event.deferred] + [stamp] * bool(stamp)
-    known = [moment for moment in told if moment]
-    untold = len(found) - settings + 1 if stamp else len(found)
-    if len(known) < max(len(told), untold):
-        return now
-    return min(max(known), now)
+    stamp = _moment((held.native.get("raw") or {}).get("dateModified"))
+    return min(stamp, now) if stamp and all(difference.what == "setting" for difference in found) else now
 
 
 def _moment(text: Any) -> datetime | None:
     """None where there is no moment, or nobody knows in which time zone."""
     try:
         moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (TypeError, ValueError, OverflowError):  # the last: one that no calendar holds once its offset is taken off
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else None
 
 
 def _left(found: Sequence[Difference]) -> str:

@@ -50,7 +50,9 @@ class Watch:
         if last is None:
             self._drop(queue_id, events)
             return False
-        plan = Plan.model_validate(self.trail.documents.get(last, "plan"))
+        # With what carried its values then: the deployment's actuator may be another one by now.
+        carried = {"actuator": self.trail.documents.get(last, "actuation")["actuator"]}
+        plan = Plan.model_validate(self.trail.documents.get(last, "plan") | carried)
         try:
             applied, ours, held = self._read(plan, last, runs, now)
         except QueueNotFound:
@@ -135,7 +137,7 @@ def _record(
         "distribution_id": last,
         "changed_by": told.by if told else _text(stamp.get("modifiedBy")) if by_stamp else None,
         "changed_at": told.at if told else _text(stamp.get("dateModified")) if by_stamp else None,
-        "edited_at": timestamp(edited_at(found, held, events, now)),
+        "edited_at": timestamp(edited_at(found, held, now)),
         "on_drift": plan.on_drift,
         "differences": [difference.to_json() for difference in found],
         "deliveries": sorted({event.delivery_id for event in events if not event.deferred}),

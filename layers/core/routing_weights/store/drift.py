@@ -66,8 +66,8 @@ class DriftRecords:
             return None
         return _whole(self._item(queue_id, state["current"]["S"]))
 
-    def note(self, record: Record, done: Record, *, final: bool) -> None:
-        """Say beside a record what was done about it, in the place of what was said before, unless that was final."""
+    def note(self, record: Record, done: Record, *, final: bool) -> bool:
+        """Say beside a record what was done, in the place of what was said before; False where that was final."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         try:
@@ -84,7 +84,19 @@ class DriftRecords:
                     },
                 )
         except ClientError:  # another function was faster, and came to an end
-            return
+            return False
+        return True
+
+    def note_begun(self, record: Record) -> None:
+        """Say beside a record that its repair has been started."""
+        with reported("note that the repair has begun"):
+            client("dynamodb").update_item(
+                TableName=self.table,
+                Key={"queue_id": {"S": record["queue_id"]}, "record": {"S": record["record"]}},
+                UpdateExpression="SET begun = :yes",
+                ConditionExpression="attribute_exists(drift)",
+                ExpressionAttributeValues={":yes": {"BOOL": True}},
+            )
 
     def claim_repair(self, record: Record, most: int, now_ms: int) -> bool:
         """Take one of the `most` repairs that a queue may have in any hour; for the same record it is the same one.
@@ -138,9 +150,10 @@ class DriftRecords:
                         "fingerprint": {"S": ""},
                         "seen_at": {"N": str(seen_at_ms)},
                     },
-                    # Where no drift was ever seen, there is nothing to forget.
-                    ConditionExpression="seen_at <= :seen AND fingerprint <> :none",
-                    ExpressionAttributeValues={":seen": {"N": str(seen_at_ms)}, ":none": {"S": ""}},
+                    # Where no drift was ever seen, there is nothing to forget. A newer reading without drift is kept,
+                    # or an older one that comes to its end later would be taken for news.
+                    ConditionExpression="seen_at <= :seen",
+                    ExpressionAttributeValues={":seen": {"N": str(seen_at_ms)}},
                 )
         except ClientError:
             return
@@ -174,7 +187,8 @@ class DriftRecords:
 def _whole(item: dict[str, Any]) -> Record:
     """A record, with what was done about it."""
     record: Record = json.loads(item["drift"]["S"])
-    return record | (json.loads(item["done"]["S"]) if "done" in item else {})
+    begun = {"begun": True} if "begun" in item else {}
+    return record | (json.loads(item["done"]["S"]) if "done" in item else {}) | begun
 
 
 def _record(token: str) -> str:

@@ -15,6 +15,11 @@ MOST_PAGES = 10
 """Of a listing, 100 executions each."""
 
 
+def name_of(idempotency_key: str) -> str:
+    """The execution's name, and the distribution's id, that a key leads to."""
+    return f"key-{hashlib.sha256(idempotency_key.encode()).hexdigest()}"
+
+
 @dataclass(frozen=True)
 class Started:
     distribution_id: str
@@ -34,7 +39,7 @@ class Executions:
         """
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
-        name = f"key-{hashlib.sha256(idempotency_key.encode()).hexdigest()}" if idempotency_key else str(uuid.uuid4())
+        name = name_of(idempotency_key) if idempotency_key else str(uuid.uuid4())
         text = json.dumps({"plan_ref": plan_ref, "origin": origin}, sort_keys=True)
         try:
             with reported("start the state machine", expected=("ExecutionAlreadyExists",)):
