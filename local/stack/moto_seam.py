@@ -162,8 +162,8 @@ def _replace(owner: Any, name: str, ours: Any) -> None:
 def _invoke_function(
     _self: Any, function_name: str, _qualifier: str | None, body: Any, _headers: Any, response_headers: dict[str, str]
 ) -> bytes:
-    """Stand for the backend that answers "happy path OK": every version and alias is the code on this disk."""
-    name = function_name.rpartition(":function:")[2].partition(":")[0]
+    """Stand for the backend that answers "happy path OK": what runs is the code on this disk."""
+    name = function_name.rpartition(":function:")[2]
     payload = body.encode() if isinstance(body, str) else body
     assert _invoke is not None  # noqa: S101  `install` came first
     try:

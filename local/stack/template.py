@@ -214,7 +214,7 @@ def _holds(value: Any, conditions: Mapping[str, Any], parameters: Mapping[str, s
 
 
 def _physical_ids(resources: dict[str, Any], region: str) -> dict[str, str]:
-    """Give the names that cannot be a logical id, the alias of each function among them."""
+    """Give the names that cannot be a logical id."""
     names: dict[str, str] = {}
     for key, item in resources.items():
         if item["Type"] == BUCKET:
@@ -223,8 +223,6 @@ def _physical_ids(resources: dict[str, Any], region: str) -> dict[str, str]:
             names[key] = f"https://sqs.{region}.amazonaws.com/{ACCOUNT}/{key}"
         elif item["Type"] == STATE_MACHINE:
             names[key] = f"arn:aws:states:{region}:{ACCOUNT}:stateMachine:{key}"
-        elif item["Type"] == FUNCTION:
-            names[f"{key}.Alias"] = f"{_function_arn(key, region)}:live"
     return names
 
 
@@ -239,7 +237,7 @@ def named_by(arn: str) -> str:
 
 def _event_source(mapping: Resource) -> EventSource | StreamSource:
     properties = mapping.properties
-    source, function = properties["EventSourceArn"], named_by(properties["FunctionName"]).partition(":")[0]
+    source, function = properties["EventSourceArn"], named_by(properties["FunctionName"])
     batch_size = int(properties.get("BatchSize", 10))
     if isinstance(source, dict):  # SAM CLI resolves no `!GetAtt X.StreamArn`
         filters = properties.get("FilterCriteria", {}).get("Filters", [])

@@ -30,7 +30,7 @@ Parameters:
   WordLimitS: {Type: Number, Default: 0.95, MinValue: 0, MaxValue: 5}
   Word: {Type: String, Default: "", AllowedPattern: "^[a-z]*$", ConstraintDescription: must be lower case}
 Globals:
-  Function: {Runtime: python3.13, Handler: app.handler, Timeout: 1, AutoPublishAlias: live, Layers: [!Ref Layer]}
+  Function: {Runtime: python3.13, Handler: app.handler, Timeout: 1, Layers: [!Ref Layer]}
 Resources:
   Layer: {Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: layer/}}
   Api: {Type: AWS::Serverless::HttpApi}
@@ -40,8 +40,8 @@ Resources:
       CodeUri: do/
       Environment:
         Variables:
-          {TABLE: !Ref ThingsTable, BUCKET: !Ref ThingsBucket, MACHINE: !Ref FlowMachine, OTHER: !Ref OneFunction.Alias,
-           LIMIT: !Ref WordLimitS, WORD: !Ref Word}
+          {TABLE: !Ref ThingsTable, BUCKET: !Ref ThingsBucket, MACHINE: !Ref FlowMachine,
+           OTHER: !GetAtt OneFunction.Arn, LIMIT: !Ref WordLimitS, WORD: !Ref Word}
       Events:
         Post: {Type: HttpApi, Properties: {ApiId: !Ref Api, Method: POST, Path: /do, PayloadFormatVersion: "2.0"}}
         Daily: {Type: Schedule, Properties: {Schedule: rate(1 day)}}
@@ -53,7 +53,7 @@ Resources:
     Type: AWS::Serverless::StateMachine
     Properties:
       DefinitionUri: flow.asl.yaml
-      DefinitionSubstitutions: {Do: !Ref DoFunction.Alias, Things: !Ref ThingsTable}
+      DefinitionSubstitutions: {Do: !GetAtt DoFunction.Arn, Things: !Ref ThingsTable}
   ThingsTable:
     Type: AWS::DynamoDB::Table
     Properties:
@@ -255,7 +255,7 @@ def test_the_real_template_is_read_whole():
     assert loaded.left_out == ()
     assert {function.name for function in loaded.functions} >= {"PlansFunction", "TokenFunction"}
     machine = next(item for item in loaded.resources if item.type == template.STATE_MACHINE)
-    assert "ValidateFunction:live" in template.definition(machine, real)
+    assert ':function:ValidateFunction"' in template.definition(machine, real)
 
 
 # ---- functions --------------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def test_a_function_sees_what_the_template_gives_it_and_nothing_of_the_operator(
         "AWS_ENDPOINT_URL": stack.aws_endpoint_url,
     }
     assert environment["MACHINE"] == stack.state_machine_arn
-    assert environment["OTHER"].endswith(":function:OneFunction:live")
+    assert environment["OTHER"].endswith(":function:OneFunction")
     assert environment["AWS_LAMBDA_FUNCTION_TIMEOUT"] == "1"
     assert not environment.keys() & {"GENESYS_CLIENT_SECRET", "UNRELATED", "STACK_TETHER_PARENT", "PYTEST_VERSION"}
     assert invoke(stack, {"do": "context"}) == (["DoFunction", "128", "layer"], False)
@@ -283,7 +283,7 @@ def test_a_raised_exception_is_reported_as_lambda_reports_it(stack):
     assert failed
     assert report["errorType"] == "Refused"
     client = stack.client("lambda")
-    answer = client.invoke(FunctionName="DoFunction", Qualifier="live", Payload=b'{"do": "raise"}')
+    answer = client.invoke(FunctionName="DoFunction", Payload=b'{"do": "raise"}')
     assert (answer["FunctionError"], json.loads(answer["Payload"].read())["errorType"]) == ("Unhandled", "Refused")
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.invoke(FunctionName="NoFunction")

@@ -550,13 +550,6 @@ def test_what_happened_after_a_distribution_is_measured_on_a_schedule():
     assert (schedule["Type"], schedule["Properties"]["Schedule"]) == ("Schedule", "rate(30 minutes)")
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_is_invoked_by_its_alias(name):
-    assert TEMPLATE["Globals"]["Function"]["AutoPublishAlias"] == "live"
-    references = re.findall(rf"(?<!FunctionName, Value: )!Ref {name}(?!\.Alias)\b", TEXT)  # an alarm names it
-    assert not references, "a reference to $LATEST"
-
-
 @pytest.mark.parametrize("name", of_type("AWS::CloudWatch::Alarm"))
 def test_an_alarm_says_what_happened_and_what_to_do(name):
     what, _, then = RESOURCES[name]["Properties"]["AlarmDescription"].partition(". ")

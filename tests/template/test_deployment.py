@@ -1,0 +1,151 @@
+"""A second deployment: whatever it changes, every caller of a function gets the changed function."""
+
+import copy
+import re
+
+import pytest
+
+from tests.template.translated import packaged, translated
+
+DOCUMENT = packaged()
+FUNCTIONS = [name for name, item in DOCUMENT["Resources"].items() if item["Type"] == "AWS::Serverless::Function"]
+
+
+def values(**changed):
+    """The value of every parameter: its default, or what is changed."""
+    return {name: changed.get(name, rule.get("Default", "x")) for name, rule in DOCUMENT["Parameters"].items()}
+
+
+def another(parameter):
+    """A value that the parameter takes and that is not its default."""
+    rule = DOCUMENT["Parameters"][parameter]
+    if "AllowedValues" in rule:
+        return next(value for value in rule["AllowedValues"] if value != rule["Default"])
+    return rule["MaxValue"] if rule["Type"] == "Number" else "another"
+
+
+def references(value):
+    """The logical ids that a value refers to."""
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    for key, item in value.items() if isinstance(value, dict) else ():
+        if key == "Ref":
+            yield item
+        elif key == "Fn::GetAtt":
+            yield item[0] if isinstance(item, list) else item.partition(".")[0]
+        elif key == "Fn::Sub":
+            yield from re.findall(r"\$\{([^.:!}]+)", item if isinstance(item, str) else item[0])
+            yield from references(item)
+        else:
+            yield from references(item)
+
+
+def resolved(value, resources, parameters):
+    """A property with parameters as their values and layers as their contents."""
+    if isinstance(value, list):
+        return [resolved(item, resources, parameters) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"Ref"}:
+        layer = resources.get(value["Ref"], {})
+        if layer.get("Type") == "AWS::Lambda::LayerVersion":
+            return resolved(layer["Properties"], resources, parameters)
+        return parameters.get(value["Ref"], value)
+    return {key: resolved(item, resources, parameters) for key, item in value.items()}
+
+
+class Deployment:
+    """The stack after a deployment, which updates the stack of the `earlier` one if there is one."""
+
+    def __init__(self, document, parameters, earlier=None):
+        resources = translated(copy.deepcopy(document), parameters)
+        self.functions = {
+            name: resolved(item["Properties"], resources, parameters)
+            for name, item in resources.items()
+            if item["Type"] == "AWS::Lambda::Function"
+        }
+        of = {
+            name: next(name for name in references(item["Properties"]["FunctionName"]))
+            for name, item in resources.items()
+            if item["Type"] == "AWS::Lambda::Version"
+        }
+        # CloudFormation publishes a version when its logical id is new, and never changes it again.
+        kept = earlier.versions if earlier else {}
+        self.versions = {name: kept.get(name, self.functions[function]) for name, function in of.items()}
+        aliases = {
+            name: next(version for version in references(item["Properties"]["FunctionVersion"]))
+            for name, item in resources.items()
+            if item["Type"] == "AWS::Lambda::Alias"
+        }
+        code = self.functions | self.versions | {name: self.versions[version] for name, version in aliases.items()}
+        function = {name: name for name in self.functions} | of | {name: of[one] for name, one in aliases.items()}
+        self.invoked = {
+            (name, function[target]): code[target]
+            for name, item in resources.items()
+            if name not in of and name not in aliases
+            for target in references(item.get("Properties", {}))
+            if target in code
+        }
+        """What runs, by the resource that refers to a function and by that function."""
+
+    def stale(self):
+        """The functions that some caller gets as an earlier deployment left them."""
+        return {function for (_, function), runs in self.invoked.items() if runs != self.functions[function]}
+
+
+@pytest.fixture(scope="module")
+def first():
+    return Deployment(DOCUMENT, values())
+
+
+def assert_it_runs(second, first, changed):
+    """The deployment changes these functions, and every caller of every function gets them so."""
+    assert {name for name in second.functions if second.functions[name] != first.functions[name]} == set(changed)
+    assert {function for _, function in second.invoked} == set(FUNCTIONS)
+    assert second.stale() == set()
+
+
+def test_another_layer_is_what_runs(first):
+    document = copy.deepcopy(DOCUMENT)
+    document["Resources"]["CoreLayer"]["Properties"]["ContentUri"]["Key"] = "another"
+    assert_it_runs(Deployment(document, values(), first), first, FUNCTIONS)
+
+
+@pytest.mark.parametrize("parameter", DOCUMENT["Parameters"])
+def test_another_value_of_a_parameter_is_what_runs(parameter, first):
+    inherited = DOCUMENT["Globals"]["Function"]
+    using = [n for n in FUNCTIONS if parameter in references([inherited, DOCUMENT["Resources"][n]["Properties"]])]
+    assert_it_runs(Deployment(DOCUMENT, values(**{parameter: another(parameter)}), first), first, using)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Architectures", ["x86_64"]),
+        ("CodeUri", {"Bucket": "artifacts", "Key": "another"}),
+        ("Description", "another"),
+        ("Environment", {"Variables": {"ANOTHER": "1"}}),
+        ("EphemeralStorage", {"Size": 1024}),
+        ("Handler", "another.handler"),
+        ("Layers", ["arn:aws:lambda:eu-central-1:123456789012:layer:another:1"]),
+        ("LoggingConfig", {"LogGroup": "another"}),
+        ("MemorySize", 2048),
+        ("Runtime", "python3.14"),
+        ("Timeout", 333),
+        ("Tracing", "Active"),
+    ],
+)
+def test_another_property_of_a_function_is_what_runs(name, value, first):
+    document = copy.deepcopy(DOCUMENT)
+    for function in FUNCTIONS:
+        document["Resources"][function]["Properties"][name] = value
+    assert_it_runs(Deployment(document, values(), first), first, FUNCTIONS)
+
+
+def test_the_versions_that_sam_publishes_would_keep_what_they_were():
+    """SAM names a version after code, memory and the text of the environment: a new value gives no new version."""
+    document = copy.deepcopy(DOCUMENT)
+    document["Globals"]["Function"]["AutoPublishAlias"] = "live"
+    before = Deployment(document, values())
+    assert before.stale() == set()
+    assert "PlansFunction" in Deployment(document, values(LogLevel="DEBUG"), before).stale()
