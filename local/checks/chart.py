@@ -31,7 +31,7 @@ def example() -> str:
         normalize=True,
         forecast=forecast,
     )
-    members = tuple(Member(user, max(weights.values()), active=True, native={"value": 1}) for user in users)
+    members = tuple(Member(user, max(weights.values()), native={"value": 1}) for user in users)
     before = Queue(plan.queue_id, {"overflow_threshold": None}, members)
     volume = Volume.of(forecast)
     found = report(

@@ -152,11 +152,14 @@ def test_active_are_those_who_joined_and_are_not_off_queue(genesys):
     assert [member.active for member in queue.members] == [True] * 7 + [False] * 5
 
 
-@pytest.mark.parametrize("status", ["IDLE", "INTERACTING", "COMMUNICATING", "NOT_RESPONDING"])
-def test_any_status_but_off_queue_is_active(genesys, status):
+@pytest.mark.parametrize(
+    ("status", "absent"),
+    [("IDLE", None), ("INTERACTING", None), ("COMMUNICATING", None), ("NOT_RESPONDING", "NOT_RESPONDING")],
+)
+def test_who_does_not_respond_is_not_active(genesys, status, absent):
     one = genesys(agents=1)
     one.simulator.edit_member(QUEUE, "agent-001", routingStatus={"status": status})
-    assert one.contract.read_queue(QUEUE).members[0].active
+    assert one.contract.read_queue(QUEUE).members[0].absent == absent
 
 
 def test_a_members_skills_are_known_by_id_and_by_name(genesys):
@@ -441,23 +444,33 @@ def read(*listings, queue=None):
 
 
 @pytest.mark.parametrize(
-    ("entity", "active"),
+    ("entity", "absent"),
     [
-        ({}, True),
-        ({"joined": None}, True),
-        ({"joined": True, "routingStatus": {"status": "IDLE"}}, True),
-        ({"routingStatus": {}}, True),
-        ({"routingStatus": "IDLE"}, True),
-        ({"routingType": "Manual"}, True),
-        ({"joined": False}, False),
-        ({"routingStatus": {"status": "OFF_QUEUE"}}, False),
-        ({"routingStatus": "OFF_QUEUE"}, False),
-        ({"routingType": "Disabled"}, False),
+        ({}, None),
+        ({"joined": None}, None),
+        ({"joined": True, "routingStatus": {"status": "IDLE"}}, None),
+        ({"routingStatus": {}}, "no routing status"),
+        ({"routingStatus": None}, "no routing status"),
+        ({"routingStatus": "IDLE"}, None),
+        ({"routingType": "Manual"}, None),
+        ({"joined": False}, "not joined"),
+        ({"routingStatus": {"status": "OFF_QUEUE"}}, "OFF_QUEUE"),
+        ({"routingStatus": "OFF_QUEUE"}, "OFF_QUEUE"),
+        ({"routingType": "Disabled"}, "routing type of no agent"),
+        ({"user": {"id": "a", "state": "inactive"}}, "user inactive"),
     ],
 )
-def test_a_member_is_active_unless_it_says_otherwise(entity, active):
+def test_a_member_is_active_unless_it_says_otherwise(entity, absent):
     (member,) = read(listed({"user": {"id": "a"}, "score": 0.5} | entity)).members
-    assert (member.active, member.weight) == (active, 0.5)
+    assert (member.absent, member.weight) == (absent, 0.5)
+
+
+def test_where_others_show_a_routing_status_a_member_without_one_is_not_active():
+    shown = {"user": {"id": "a"}, "routingStatus": {"status": "IDLE"}}
+    assert [member.absent for member in read(listed(shown, {"user": {"id": "b"}})).members] == [
+        None,
+        "no routing status",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,9 @@ def plan(**changes) -> Plan:
     return parse_plan(json.dumps(SMALLEST_PLAN | changes))
 
 
-def member(user_id, weight=0.0, *, active=True, skills=(), **native):
-    return Member(user_id, weight, active, dict.fromkeys(skills), native)
+def member(user_id, weight=0.0, *, active=True, joined=True, skills=(), **native):
+    """One who is not active is off queue."""
+    return Member(user_id, weight, joined, None if active else "OFF_QUEUE", dict.fromkeys(skills), native)
 
 
 def queue(*members, queue_id="queue-001", native=None, **settings):

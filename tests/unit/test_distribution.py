@@ -166,10 +166,6 @@ def test_a_queue_names_the_skill_that_carries_its_weights(native, skill_id):
 # ---- the queue as it will be -----------------------------------------------------------------------------------------
 
 
-def joinable(user_id, *, active, on_queue):
-    return member(user_id, 0.0, active=active, on_queue=on_queue)
-
-
 def active_after(values, *members, joins=True):
     wanted = target(dict.fromkeys(values, 0.0), values=values, joins=joins)
     return [held.user_id for held in as_targeted(queue(*members), wanted).members if held.active]
@@ -177,11 +173,11 @@ def active_after(values, *members, joins=True):
 
 def test_those_who_will_be_joined_and_are_on_queue_will_be_active():
     held = [
-        joinable("joins", active=False, on_queue=True),
-        joinable("stays", active=True, on_queue=True),
-        joinable("leaves", active=True, on_queue=True),
-        joinable("off queue", active=False, on_queue=False),
-        joinable("not named", active=True, on_queue=True),
+        member("joins", joined=False),
+        member("stays"),
+        member("leaves"),
+        member("off queue", active=False, joined=False),
+        member("not named"),
     ]
     values = {"joins": True, "stays": True, "leaves": False, "off queue": True}
     assert active_after(values, *held) == ["joins", "stays", "not named"]
@@ -189,13 +185,13 @@ def test_those_who_will_be_joined_and_are_on_queue_will_be_active():
 
 @given(st.dictionaries(ids, st.booleans(), min_size=1))
 def test_a_plan_that_takes_everybody_out_leaves_no_active_agent(held):
-    members = [joinable(name, active=active, on_queue=True) for name, active in held.items()]
+    members = [member(name, joined=joined) for name, joined in held.items()]
     assert active_after(dict.fromkeys(held, False), *members) == []
 
 
 @pytest.mark.parametrize("values", [{"a": False}, {"a": 6}, {"a": 0.0}])
 def test_where_the_values_do_not_join_everybody_stays_as_it_is(values):
-    before = queue(joinable("a", active=True, on_queue=True), joinable("b", active=False, on_queue=True))
+    before = queue(member("a"), member("b", joined=False))
     assert as_targeted(before, target({"a": 0.0}, values=values)) == before
 
 

@@ -18,7 +18,7 @@ NOW = datetime(2026, 7, 11, 20, 0, tzinfo=UTC)
 
 
 def a_queue(settings=None, **values):
-    members = tuple(Member(user, weight=value, active=True) for user, value in values.items())
+    members = tuple(Member(user, weight=value) for user, value in values.items())
     return Queue("q-1", {"overflow_threshold": 0.8} | (settings or {}), members)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights.actuation import resolve
-from routing_weights.distribution import Queue, image, members_to_write, settings_to_write, unsettled
+from routing_weights.distribution import Member, Queue, image, members_to_write, settings_to_write, unsettled
 from routing_weights.errors import (
     Forbidden,
     GenesysAnswerInvalid,
@@ -205,20 +205,42 @@ def test_a_member_holds_its_proficiency_and_none_where_the_skill_is_not_assigned
 
 
 @pytest.mark.parametrize(
-    ("fields", "active", "on_queue"),
+    ("fields", "absent"),
     [
-        ({}, True, True),
-        ({"status": "INTERACTING"}, True, True),
-        ({"status": "OFF_QUEUE"}, False, False),
-        ({"joined": False}, False, True),
-        ({"joined": False, "status": "OFF_QUEUE"}, False, False),
-        ({"routingStatus": None, "user": {"id": "a", "routingStatus": {"status": "OFF_QUEUE"}}}, False, False),
-        ({"routingStatus": None}, True, True),
+        ({}, None),
+        ({"status": "INTERACTING"}, None),
+        ({"status": "COMMUNICATING"}, None),
+        ({"routingStatus": None, "user": {"id": "a", "routingStatus": {"status": "IDLE"}}}, None),
+        ({"routingStatus": {}, "user": {"id": "a", "routingStatus": {"status": "OFF_QUEUE"}}}, "OFF_QUEUE"),
+        ({"user": {"id": "a", "state": "active"}}, None),
+        ({"status": "OFF_QUEUE"}, "OFF_QUEUE"),
+        ({"status": "NOT_RESPONDING"}, "NOT_RESPONDING"),
+        ({"status": "EMPTY"}, "EMPTY"),
+        ({"status": "<b>"}, "unknown routing status"),
+        ({"status": ["IDLE"]}, "unknown routing status"),
+        ({"status": None}, "no routing status"),
+        ({"routingStatus": None}, "no routing status"),
+        ({"routingStatus": {"userId": "a"}}, "no routing status"),
+        ({"joined": False}, "not joined"),
+        ({"joined": False, "status": "OFF_QUEUE"}, "not joined"),
+        ({"user": {"id": "a", "state": "inactive"}}, "user inactive"),
+        ({"user": {"id": "a", "state": "deleted"}}, "user deleted"),
+        ({"user": {"id": "a", "state": "<b>"}}, "user of an unknown state"),
     ],
 )
-def test_a_member_is_active_where_it_is_joined_and_on_queue(fields, active, on_queue):
+def test_a_member_is_active_where_it_is_joined_and_its_user_active_and_on_queue(fields, absent):
     member = member_of(Genesys([entity("a", **fields)]))
-    assert (member.active, member.native["on_queue"]) == (active, on_queue)
+    assert (member.absent, member.active) == (absent, absent is None)
+
+
+@pytest.mark.parametrize(
+    ("active", "on_queue", "joined", "away"),
+    [(True, True, True, None), (False, True, False, None), (False, False, True, "OFF_QUEUE")],
+)
+def test_the_image_of_an_earlier_release_stays_readable(active, on_queue, joined, away):
+    native = {"page": 1, "value": 2, "on_queue": on_queue, "by_group": False}
+    old = {"user_id": "a", "weight": 0.5, "active": active, "skills": {}, "native": native}
+    assert Member.from_json(old) == Member("a", 0.5, joined, away, {}, native)
 
 
 def test_a_member_has_its_skills_by_id_and_by_name():

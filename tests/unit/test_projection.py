@@ -272,7 +272,7 @@ def test_the_gate_blocks_what_would_overflow_and_nothing_that_was_blocked_passes
 
 
 def test_a_plan_that_takes_everybody_out_is_blocked_for_want_of_active_agents():
-    joined = [member(f"on-{i}", on_queue=True) for i in range(3)]
+    joined = [member(f"on-{i}") for i in range(3)]
     wanted = plan(actuator="joined", member_weights={f"on-{i}": 0.0 for i in range(3)})
     values = dict.fromkeys(wanted.weights, False)
     held = as_targeted(queue(*joined), target(wanted.weights, values=values, joins=True))

@@ -37,7 +37,7 @@ AGENTS = [f"agent-{number:02}" for number in range(11)]
 
 def agent(user, weight=0.0, skills=(), active=True):
     held = skills if isinstance(skills, dict) else dict.fromkeys(skills)
-    return Member(user, weight, active=active, skills=held, native={"page": 1, "on_queue": active})
+    return Member(user, weight, away=None if active else "OFF_QUEUE", skills=held, native={"page": 1})
 
 
 def volume(offered, **changes):

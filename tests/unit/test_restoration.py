@@ -485,7 +485,7 @@ def test_no_moment_of_a_restoration_holds_more_than_the_whole_where_that_is_refu
 @pytest.mark.parametrize(("count", "sizes"), [(3, [3]), (4, [3, 1]), (7, [3, 3, 1])])
 def test_members_go_back_in_writes_of_as_many_as_one_takes(count, sizes):
     users = [f"agent-{n}" for n in range(count)]
-    before = queue(*(Member(user, 0.0, active=True) for user in users))
+    before = queue(*(Member(user, 0.0) for user in users))
     scene = Scene(before, target(dict.fromkeys(users, 0.5)), count, per_write=3)
     genesys = scene.genesys()
     assert scene.restore(genesys) == Restoration("restored", count)

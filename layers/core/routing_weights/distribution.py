@@ -12,6 +12,8 @@ from typing import Any
 from routing_weights.errors import MemberNotInQueue
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, problem
 
+NOT_JOINED, USER_DELETED = "not joined", "user deleted"
+"""Two of the reasons why a member cannot take work: see Member.absent."""
 WEIGHT_TOLERANCE = 1e-9
 """Two weights closer than this are the same: it forgives a decimal round trip and nothing a person would notice."""
 
@@ -54,12 +56,32 @@ class Member:
     user_id: str
     weight: float | None
     """What the value on the wire stands for, on the scale of the plan's weights; None when Genesys holds none."""
-    active: bool
-    """Able to take work: joined to the queue and not off queue."""
+    joined: bool = True
+    away: str | None = None
+    """Why the user could not take work even when joined, such as "NOT_RESPONDING" or "user deleted"; else None."""
     skills: Mapping[str, float | None] = field(default_factory=dict)
     """Proficiencies by skill, under its id and under its name; None where Genesys does not tell."""
     native: dict[str, Any] = field(default_factory=dict)
     """What the contract needs to write this member without changing anything else."""
+
+    @property
+    def absent(self) -> str | None:
+        """Why the member cannot take work now; None for one that can."""
+        return self.away if self.joined else NOT_JOINED
+
+    @property
+    def active(self) -> bool:
+        """Able to take work now: joined, and the user is active and on queue."""
+        return self.absent is None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Member":
+        if "active" not in document:
+            return cls(**document)
+        # A record of an earlier release says `active`, and whether the member is off queue among what is native.
+        fields = {name: value for name, value in document.items() if name != "active"}
+        off_queue = document["native"].get("on_queue") is False
+        return cls(**fields, joined=document["active"] or off_queue, away="OFF_QUEUE" if off_queue else None)
 
     @property
     def value(self) -> Value | None:
@@ -100,7 +122,7 @@ class Queue:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Queue":
-        return cls(**{**document, "members": tuple(Member(**member) for member in document["members"])})
+        return cls(**{**document, "members": tuple(map(Member.from_json, document["members"]))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +167,7 @@ def as_targeted(queue: Queue, target: Target) -> Queue:
             return member
         value = target.values[member.user_id]
         if target.joins:
-            return replace(member, active=bool(value) and bool(member.native["on_queue"]))
+            return replace(member, joined=bool(value))
         kept = {skill: held for skill, held in member.skills.items() if skill not in carrier}
         return replace(member, skills=kept if value is None else {**kept, **dict.fromkeys(carrier, float(value))})
 

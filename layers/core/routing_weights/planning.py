@@ -10,7 +10,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from routing_weights import strict_json
-from routing_weights.actuation import not_applicable
+from routing_weights.actuation import not_applicable, resolve
 from routing_weights.distribution import Queue, Target, members_to_write, settings_to_write
 from routing_weights.errors import RequestInvalid, RoutingWeightsError
 from routing_weights.forecasting import Forecasting
@@ -150,7 +150,8 @@ class Planner:
         tried, best = [], None
         given = {m: w for m, w in draft.member_weights.items() if m != PLACEHOLDER}
         base = draft.model_copy(update={"member_weights": given, "normalize": False, "dry_run": True})
-        for what, weights in candidates(base, queue, objective):
+        joins = resolve(draft, deployed=self.settings.deployed_actuator).actuator.name == "joined"
+        for what, weights in candidates(base, queue, objective, joins=joins):
             plan = base.model_copy(update={"member_weights": weights})
             one = contract(self.settings, self.context, self.run, plan)
             try:

@@ -10,14 +10,17 @@ Objective = Literal["proportional", "skill_coverage", "equal_occupancy"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 
-def candidates(plan: Plan, queue: Queue, objective: Objective) -> Iterator[tuple[str, dict[str, float]]]:
+def candidates(
+    plan: Plan, queue: Queue, objective: Objective, *, joins: bool = False
+) -> Iterator[tuple[str, dict[str, float]]]:
     """Weights with what they are, the one that the objective asks for first, each one different.
 
     `proportional` keeps the ratios of the plan's weights and makes them sum to 1; `skill_coverage` shares them among
     the active members who have every required skill; `equal_occupancy` gives every active member the same, since what
     ranks equal is used equally. What follows gives more members more, which lets contacts reach more agents sooner.
+    Active is whoever can take work now, and with `joins`, where the plan says who is joined, whoever could then.
     """
-    active = [member for member in queue.members if member.active or member.native.get("on_queue")]
+    active = [member for member in queue.members if member.active or (joins and member.away is None)]
     skilled = [m.user_id for m in active if all(required.met_by(m.skills) for required in plan.requirements)]
     everybody = [member.user_id for member in active]
     named = {member: weight for member, weight in plan.member_weights.items() if member in set(everybody)}

@@ -21,6 +21,7 @@ from routing_weights.genesys.contracts.reading import (
     Entity,
     Page,
     all_pages,
+    away,
     entities,
     get_queue,
     members_hold,
@@ -28,7 +29,6 @@ from routing_weights.genesys.contracts.reading import (
     number,
     proficiencies,
     queue_path,
-    status_of,
     user_id,
     with_pages_anew,
 )
@@ -111,7 +111,6 @@ class PlatformContract:
         user = child(entity, "user")
         skills = user.get("skills") or entity.get("skills")
         joined = entity.get("joined") is not False
-        on_queue = (status_of(entity) or status_of(user)) != "OFF_QUEUE"
         match self.actuation.actuator.name:
             case "ring":
                 value: float | bool | None = int(number({"ringNumber": 1} | entity, "ringNumber") or 1)
@@ -123,9 +122,10 @@ class PlatformContract:
         return Member(
             user_id=user_id(entity),
             weight=None if value is None else self.actuation.actuator.weight(value),
-            active=joined and on_queue,
+            joined=joined,
+            away=away(entity),
             skills=proficiencies(skills),
-            native={"page": page, "value": value, "on_queue": on_queue, "by_group": entity.get("memberBy") == "group"},
+            native={"page": page, "value": value, "by_group": entity.get("memberBy") == "group"},
         )
 
     def _skill(self, listed: list[tuple[int, Entity]]) -> tuple[str, str | None]:

@@ -10,6 +10,9 @@ from routing_weights.genesys.client import GenesysClient
 
 PAGE_SIZE = 100
 LARGEST = 1e9
+ON_QUEUE = ("IDLE", "INTERACTING", "COMMUNICATING")
+OFF = ("OFF_QUEUE", "NOT_RESPONDING", "EMPTY")
+GONE = ("inactive", "deleted")
 
 _NOT_FOUND = 404
 
@@ -100,10 +103,24 @@ def user_id(entity: Any) -> str:
     return found
 
 
-def status_of(entity: Entity) -> str | None:
-    status = entity.get("routingStatus")
-    status = status.get("status") if isinstance(status, dict) else status
-    return status if isinstance(status, str) else None
+def away(entity: Entity, *, asked: bool = True) -> str | None:
+    """Why this user could not take work even when joined; None for one that could.
+
+    `asked` is whether the listing shows routing statuses: then a member without one does not count. It stands beside
+    the member or in its user.
+    """
+    user = entity.get("user")
+    user = user if isinstance(user, dict) else {}
+    state = user.get("state")
+    if state not in (None, "active"):
+        return f"user {state}" if state in GONE else "user of an unknown state"
+    held = next((holder["routingStatus"] for holder in (entity, user) if holder.get("routingStatus")), None)
+    status = held.get("status") if isinstance(held, dict) else held
+    if status in ON_QUEUE or (status is None and not asked):
+        return None
+    if status is None:
+        return "no routing status"
+    return status if status in OFF else "unknown routing status"
 
 
 def proficiencies(skills: Any) -> dict[str, float | None]:

@@ -13,13 +13,13 @@ from routing_weights.genesys.contracts.reading import (
     Entity,
     Page,
     all_pages,
+    away,
     entities,
     get_queue,
     members_hold,
     number,
     proficiencies,
     queue_path,
-    status_of,
     user_id,
     with_pages_anew,
 )
@@ -58,16 +58,16 @@ class ScoreContract:
 
     def read_queue(self, queue_id: str) -> Queue:
         queue = get_queue(self.client, queue_id)
-        listed = all_pages(queue_id, lambda page: self._page(queue_id, page))
+        listed = list(all_pages(queue_id, lambda page: self._page(queue_id, page)))
         return Queue(
             queue_id=queue_id,
             settings={ours: number(queue, theirs) for ours, theirs in FIELDS.items()},
-            members=tuple(_member(entity, page) for page, entity in listed),
+            members=tuple(_members(listed)),
         )
 
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
         def page(number: int) -> Iterator[Member]:
-            return (_member(entity, number) for entity in self._page(queue.queue_id, number)[0])
+            return _members([(number, entity) for entity in self._page(queue.queue_id, number)[0]])
 
         return with_pages_anew(queue, user_ids, page) or self.read_queue(queue.queue_id)
 
@@ -133,15 +133,21 @@ class ScoreContract:
         return listed, page < count if isinstance(count, int) else len(listed) >= PAGE_SIZE
 
 
-def _member(entity: Entity, page: int) -> Member:
+def _members(listed: list[tuple[int, Entity]]) -> Iterator[Member]:
+    # The document's own listing has no routing statuses: there, what a member does not say counts as able to work.
+    asked = any("routingStatus" in entity for _, entity in listed)
+    return (_member(entity, page, asked=asked) for page, entity in listed)
+
+
+def _member(entity: Entity, page: int, *, asked: bool) -> Member:
     routing_type = entity.get("routingType") or "Automatic"
     if not isinstance(routing_type, str):
         raise GenesysAnswerInvalid("Genesys lists a member whose routingType is not text.")
     return Member(
         user_id=user_id(entity),
         weight=number(entity, "score"),
-        # What a member does not say is taken as able to work: the document's listing has neither of the two.
-        active=entity.get("joined") is not False and status_of(entity) != "OFF_QUEUE" and routing_type in WORKING_TYPES,
+        joined=entity.get("joined") is not False,
+        away=away(entity, asked=asked) if routing_type in WORKING_TYPES else "routing type of no agent",
         skills=proficiencies(entity.get("skills")),
         native={"page": page, "routing_type": routing_type},
     )
