@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from routing_weights.distribution import Queue, Target, members_to_write, settings_to_write
-from routing_weights.errors import GenesysUnavailable, RateLimited, RoutingWeightsError
+from routing_weights.errors import GenesysUnavailable, RateLimited, RoutingWeightsError, StoreUnavailable
 from routing_weights.genesys.connect import contract, has_time
 from routing_weights.genesys.contracts import Contract
 from routing_weights.plan import Plan
@@ -56,7 +56,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             position += len(chunk)
     except RateLimited as limited:
         tick["pause_s"] = limited.details["retry_after_s"]
-    except GenesysUnavailable:
+    except (GenesysUnavailable, StoreUnavailable):  # both pass, and may be met again
         if position == event["next"]:
             raise
     except RoutingWeightsError as error:  # told, not raised: what was accepted until then is known

@@ -308,6 +308,33 @@ def test_every_retry_is_of_named_errors_bounded_and_jittered(machine, state):
         assert retry["MaxAttempts"] > 0
 
 
+PASSES = {
+    # What the service, the SDK of Step Functions and the network do, and every function's own store.
+    "lambda:invoke": {
+        *(f"Lambda.{name}" for name in ("ServiceException", "AWSLambdaException", "SdkClientException")),
+        *("Lambda.ClientExecutionTimeoutException", "Lambda.TooManyRequestsException", "StoreUnavailable"),
+    },
+    # A transaction on the same item refuses a write; the last but one is what DynamoDB does not model by name.
+    "dynamodb": {
+        *(f"DynamoDB.{name}" for name in ("InternalServerErrorException", "ProvisionedThroughputExceededException")),
+        *(f"DynamoDB.{name}" for name in ("RequestLimitExceededException", "ThrottlingException")),
+        *(f"DynamoDB.{name}" for name in ("TransactionConflictException", "AmazonDynamoDBException")),
+        "DynamoDB.SdkClientException",
+    },
+    "aws-sdk:scheduler": {
+        *(f"Scheduler.{name}" for name in ("InternalServerException", "ThrottlingException", "SdkClientException"))
+    },
+}
+"""What any task may meet that passes by itself, by its service."""
+
+
+@every_task
+def test_what_passes_by_itself_is_tried_again(machine, state):
+    resource = machine.tasks[state]["Resource"]
+    (passing,) = (errors for service, errors in PASSES.items() if f":::{service}" in resource)
+    assert passing <= {name for retry in machine.tasks[state]["Retry"] for name in retry["ErrorEquals"]}
+
+
 @every_task
 def test_no_state_retries_what_it_catches_by_name(machine, state):
     retried = {name for retry in machine.tasks[state]["Retry"] for name in retry["ErrorEquals"]}
