@@ -29,6 +29,7 @@ variables of the stack:
   GENESYS_CLIENT_SECRET  its secret
   SCHEDULE_CLOCK         when schedules fall due: x60 for a clock 60 times as fast, or a file that holds the time
                          as RFC 3339 (the wall clock)
+  DYNAMODB_TRANSACTION_S how many seconds a transaction takes, in which others that write its items are refused (0.02)
   WEBHOOK_SECRET         what webhooks are signed with (none: all are refused)
   OUTGOING_SECRET        what our own webhooks are signed with (none: none is sent)
   With neither GENESYS_BASE_URL nor GENESYS_REGION, the Genesys simulator is started and used. GENESYS_REGION with the

@@ -21,6 +21,7 @@ from werkzeug.test import Client
 from local.stack import events, moto_seam
 from local.stack.errors import StackError
 from local.stack.lambdas import CREDENTIALS
+from local.stack.rules import Transactions
 from local.stack.template import (
     ACCOUNT,
     BUCKET,
@@ -60,7 +61,12 @@ class Aws:
     """Serve every service at one url. Schedules fall due by `clock`."""
 
     def __init__(
-        self, served: Served, region: str, invoke: Callable[[str, bytes], Outcome], clock: Clock = wall_clock
+        self,
+        served: Served,
+        region: str,
+        invoke: Callable[[str, bytes], Outcome],
+        clock: Clock = wall_clock,
+        transactions: Transactions | None = None,
     ) -> None:
         self.url = served.url
         self.region = region
@@ -84,7 +90,7 @@ class Aws:
         self._tellers = ThreadPoolExecutor(2, "events")
         self._invoke = invoke
         self._ticker = Ticker(moto_seam.schedules, self._start, self._delete_schedule, self._invoke_at, clock)
-        moto_seam.install(served.port, invoke, self._ended)
+        moto_seam.install(served.port, invoke, self._ended, transactions or Transactions())
         self._app = DomainDispatcherApplication(create_backend_app)
         # It compares each request with the addresses of some hundred services: a third of the stack's processor time.
         self._app.get_backend_for_host = cache(self._app.get_backend_for_host)

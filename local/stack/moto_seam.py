@@ -23,6 +23,7 @@ from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core import responses
 from moto.core.config import default_user_config
 from moto.core.exceptions import JsonRESTError
+from moto.dynamodb.exceptions import DynamodbException, TransactionCanceledException
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
@@ -51,6 +52,8 @@ from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommu
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
+from local.stack.rules import Transactions
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -58,22 +61,30 @@ if TYPE_CHECKING:
 
 _BEGUN = 2  # events: the execution has started, its first state was entered
 _MAX_INPUT = 262_144  # StartExecution, in bytes of UTF-8
+_CONFLICT = "com.amazonaws.dynamodb.v20120810#TransactionConflictException"
+_ONGOING = "Transaction is ongoing for the item"
 _WRITES = ("put_item", "update_item", "delete_item", "transact_write_items")
 _starting = threading.Lock()
 _writing = threading.Lock()
 _invoke: Callable[[str, bytes], Outcome] | None = None
 _ended: Callable[[str, str, str], None] | None = None
+_transactions = Transactions()
 _make_client = boto_client.boto_client_for
 
 
-def install(port: int, invoke: Callable[[str, bytes], Outcome], ended: Callable[[str, str, str], None]) -> None:
+def install(
+    port: int,
+    invoke: Callable[[str, bytes], Outcome],
+    ended: Callable[[str, str, str], None],
+    transactions: Transactions,
+) -> None:
     """Make moto interpret state machines over `port` and run functions through `invoke`.
 
     `invoke` raises KeyError for a function that does not exist. `ended` is told of every execution that is over: its
     arn, its state machine's, and its status.
     """
-    global _invoke, _ended
-    _invoke, _ended = invoke, ended
+    global _invoke, _ended, _transactions
+    _invoke, _ended, _transactions = invoke, ended, transactions
     # The interpreter calls other services back over HTTP, at this port of `localhost`, past any proxy.
     os.environ["MOTO_PORT"] = str(port)
     bypassed = {*(os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "").split(","), "localhost", "127.0.0.1"}
@@ -181,13 +192,40 @@ def _invoke_function(
 
 @cache
 def _one_at_a_time(name: str) -> Callable[[Any], Any]:
-    """Check the condition of a write and write it in one: moto lets two threads check before either has written."""
+    """Check the condition of a write and write it in one: moto lets two threads check before either has written.
+
+    Where a transaction is under way on an item, refuse instead (rules.Transactions).
+    """
 
     def write(self: Any) -> Any:
         with _writing:
             return _originals[DynamoHandler, name](self)
 
-    return write
+    def write_alone(self: Any) -> Any:
+        if _transactions.has(_item_of(self, self.body)):
+            raise DynamodbException(_CONFLICT, _ONGOING)
+        return write(self)
+
+    def transact(self: Any) -> Any:
+        items = [_item_of(self, part) for entry in self.body["TransactItems"] for part in entry.values()]
+        conflicts = _transactions.begin(items)
+        if any(conflicts):
+            reasons = [("TransactionConflict", _ONGOING, None) if met else (None, None, None) for met in conflicts]
+            raise TransactionCanceledException(reasons)
+        try:
+            return write(self)
+        finally:
+            _transactions.end(items)
+
+    return transact if name == "transact_write_items" else write_alone
+
+
+def _item_of(handler: Any, request: dict[str, Any]) -> tuple[str, ...]:
+    """Name the item that a write is about: its table and its key."""
+    table = handler.dynamodb_backend.get_table(request["TableName"])
+    attributes = request.get("Item") or request.get("Key") or {}
+    keys = filter(None, (table.hash_key_attr, table.range_key_attr))
+    return (table.name, *(json.dumps(attributes.get(name)) for name in keys))
 
 
 def _snapshot(table: Any, _memo: Any) -> Any:

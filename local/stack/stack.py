@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from local.stack import template as templates
 from local.stack.errors import StackError
 from local.stack.lambdas import CREDENTIALS, Lambdas, Outcome, check_platform
+from local.stack.rules import TRANSACTION_S, Transactions
 from local.stack.serving import Served
 from local.stack.ticker import Clock, clock_of
 
@@ -118,6 +119,7 @@ class Stack:
         from local.stack.aws import Aws  # noqa: PLC0415
         from local.stack.polling import poller_of  # noqa: PLC0415
 
+        transactions = Transactions(float(self.environment.get("DYNAMODB_TRANSACTION_S") or TRANSACTION_S))
         template = templates.load(self.path, self.environment, self.region)
         for item in template.left_out:
             self._progress(f"left out, unknown to the embedded stack: {item}")
@@ -127,7 +129,7 @@ class Stack:
         self._progress("starting the functions' runtimes and the AWS services")
         with ThreadPoolExecutor(1) as beside:
             warm = beside.submit(self._lambdas.warm)
-            self._aws = Aws(aws, self.region, self._lambdas.invoke, self._clock)
+            self._aws = Aws(aws, self.region, self._lambdas.invoke, self._clock, transactions)
             self._undo.callback(self._aws.close)
             self._aws.create(template, self.path, self._secrets(template))
             warm.result()

@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -29,12 +31,13 @@ from routing_weights.intake import accept, accept_input, open_distribution
 from routing_weights.record import CLOSED, OPENED, closed, opened, refused, timestamp
 from routing_weights.run import Origin, Outcome, Run
 from routing_weights.store.audit import AuditTrail, _start_key
-from routing_weights.store.aws import client, reported
+from routing_weights.store.aws import reported
 from routing_weights.store.baselines import BaselineStore
 from routing_weights.store.documents import Documents
 from routing_weights.store.executions import Executions
 from routing_weights.store.forecasts import Forecasts
 from routing_weights.store.locks import held_by
+from routing_weights.store.recovery import Recovery
 from routing_weights.store.secrets import JsonSecret, TokenFunction
 from routing_weights.store.skills import SkillOwners
 from routing_weights.strict_json import problem
@@ -780,7 +783,7 @@ def test_a_token_function_that_dies_is_an_error_that_says_so(aws_answers, payloa
 @pytest.mark.parametrize(
     ("service", "operation", "act"),
     [
-        ("dynamodb", "TransactWriteItems", lambda: AuditTrail("audit", Documents("b")).append({"record": "0-opened"})),
+        ("dynamodb", "PutItem", lambda: AuditTrail("audit", Documents("b")).append({"record": "0-opened"})),
         ("dynamodb", "Query", lambda: AuditTrail("audit", Documents("b")).find("d-1")),
         ("dynamodb", "Query", lambda: listing(AuditTrail("audit", Documents("b")))),
         ("dynamodb", "GetItem", lambda: Forecasts("forecasts", 1.0).forecast_for("queue-001")),
@@ -804,21 +807,107 @@ def test_what_aws_refuses_is_reported_and_never_taken_for_an_answer(aws_answers,
 
 
 def test_an_audit_record_that_was_not_written_is_not_taken_for_a_second_writer(trail, aws_answers):
-    aws_answers("dynamodb", "TransactWriteItems", "ThrottlingException")
+    aws_answers("dynamodb", "PutItem", "ThrottlingException")
     with pytest.raises(StoreUnavailable):
         trail.append(opened(RUN, plan(), START))
 
 
-def test_a_transaction_that_met_another_one_is_tried_again_and_not_taken_for_an_answer(trail, monkeypatch):
-    reasons = [{"Code": "None"}, {"Code": "TransactionConflict"}]
-    conflict = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+CONFLICT = {
+    "Error": {"Code": "TransactionCanceledException"},
+    "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}],
+}
+MET_ONE = {"Error": {"Code": "TransactionConflictException"}}
 
-    def refused(**_arguments):
-        raise ClientError(conflict, "TransactWriteItems")
 
-    monkeypatch.setattr(client("dynamodb"), "transact_write_items", refused)
-    with pytest.raises(StoreUnavailable):
-        trail.append(opened(RUN, plan(), START), held_by("locks", "queue-001", "me"))
+@pytest.fixture
+def meets(aws, monkeypatch):
+    """Have an operation of DynamoDB refused so many times, and count how often it is asked for."""
+
+    def meet(operation, response, times):
+        original, asked = getattr(aws("dynamodb"), operation), []
+
+        def write(**arguments):
+            asked.append(arguments)
+            if len(asked) <= times:
+                raise ClientError(response, operation)
+            return original(**arguments)
+
+        monkeypatch.setattr(aws("dynamodb"), operation, write)
+        return asked
+
+    return meet
+
+
+@pytest.fixture
+def locked(aws):
+    """The condition that queue-001 is locked by `me`, which it is."""
+    aws("dynamodb").create_table(
+        TableName="locks",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "queue_id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "queue_id", "KeyType": "HASH"}],
+    )
+    aws("dynamodb").put_item(TableName="locks", Item={"queue_id": {"S": "queue-001"}, "holder": {"S": "me"}})
+    return held_by("locks", "queue-001", "me")
+
+
+def test_a_record_alone_is_written_without_a_transaction(trail, meets):
+    assert trail.append(opened(RUN, plan(), START))
+    refused = meets("transact_write_items", CONFLICT, times=math.inf)
+    assert not trail.append(opened(RUN, plan(), START))
+    assert refused == []
+
+
+@pytest.mark.parametrize("with_lock", [False, True], ids=["alone", "with a check of the lock"])
+def test_a_write_that_met_a_transaction_is_tried_again(trail, meets, locked, fake_time, with_lock):
+    operation, response = ("transact_write_items", CONFLICT) if with_lock else ("put_item", MET_ONE)
+    asked = meets(operation, response, times=3)
+    trail = replace(trail, sleep=fake_time.sleep)
+    assert trail.append(opened(RUN, plan(), START), locked if with_lock else None)
+    assert len(asked) == 4
+    assert len(fake_time.slept) == 3
+
+
+def test_a_write_that_meets_transactions_again_and_again_is_not_taken_for_an_answer(trail, meets, locked, fake_time):
+    asked = meets("transact_write_items", CONFLICT, times=math.inf)
+    with pytest.raises(StoreUnavailable, match="TransactionConflict"):
+        replace(trail, sleep=fake_time.sleep).append(opened(RUN, plan(), START), locked)
+    assert len(asked) == 8
+    assert sum(fake_time.slept) <= 3.75
+    assert trail.find(RUN.distribution_id) == {}
+
+
+@pytest.mark.usefixtures("locked")
+def test_the_takeover_of_a_lock_that_a_closing_record_checks_is_tried_again(trail, meets):
+    asked = meets("update_item", MET_ONE, times=1)
+    recovery = Recovery("locks", trail, "arn:aws:states:eu-central-1:123456789012:stateMachine:recover")
+    assert recovery._take_over("queue-001", {"me"}, "recovery")
+    assert len(asked) == 2
+
+
+def test_drift_that_two_readings_record_at_once_is_recorded(records, meets, fake_time):
+    asked = meets("transact_write_items", CONFLICT, times=2)
+    records = replace(records, sleep=fake_time.sleep)
+    assert records.append({"queue_id": "queue-001", "record": "2026-01-01"}, "state-1", 1)
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("operation", "write"),
+    [
+        ("update_item", lambda records, record: records.note(record, {"action": "alerted"}, final=True)),
+        ("update_item", lambda records, record: records.note_begun(record) is None),
+        ("put_item", lambda records, _record: records.settled("queue-001", 2) is None),
+    ],
+    ids=["note", "note_begun", "settled"],
+)
+def test_what_is_noted_beside_drift_while_that_is_recorded_is_tried_again(records, meets, fake_time, operation, write):
+    record = {"queue_id": "queue-001", "record": "2026-01-01"}
+    records = replace(records, sleep=fake_time.sleep)
+    records.append(record, "state-1", 1)
+    asked = meets(operation, MET_ONE, times=1)
+    assert write(records, record)
+    assert len(asked) == 2
 
 
 def test_a_connection_that_fails_is_reported_by_its_class():

@@ -9,7 +9,8 @@ the usual reason.
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 from routing_weights.distribution import Status
 from routing_weights.errors import Interrupted, RequestInvalid, StoreUnavailable
 from routing_weights.record import CLOSED, OPENED, Record
-from routing_weights.store.aws import client, reported
+from routing_weights.store.aws import client, reported, through_conflicts
 from routing_weights.store.documents import Documents
 from routing_weights.strict_json import problem
 
@@ -26,7 +27,8 @@ MAX_INLINE_BYTES = 200_000
 LISTED = 50
 MOST_KEYS = 100
 """Of a BatchGetItem."""
-_FAILED = "ConditionalCheckFailed"
+_FAILED, _FAILED_ALONE = "ConditionalCheckFailed", "ConditionalCheckFailedException"
+_CANCELLED = "TransactionCanceledException"
 SUMMARY = (
     "distribution_id", "queue_id", "status", "timestamp", "started_at", "latency_ms", "balance_accuracy",
     "overflow_threshold", "requested_by", "reason", "door", "errors", "restores", "until",
@@ -38,6 +40,7 @@ SUMMARY = (
 class AuditTrail:
     table: str
     documents: Documents
+    sleep: Callable[[float], None] = time.sleep
 
     def append(self, record: Record, lock: dict[str, Any] | None = None) -> bool:
         """Write a record with the keys `distribution_id` and `record`. False when it was written before.
@@ -49,15 +52,23 @@ class AuditTrail:
         """
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
-        new = {"TableName": self.table, "ConditionExpression": "attribute_not_exists(distribution_id)"}
-        items: Any = [{"Put": {**new, "Item": _to_item(self._moved_to_s3(record))}}]
-        items += [{"ConditionCheck": lock}] if lock else []
+        put = {
+            "TableName": self.table,
+            "Item": _to_item(self._moved_to_s3(record)),
+            "ConditionExpression": "attribute_not_exists(distribution_id)",
+        }
         try:
-            with reported("write the audit record", expected=("TransactionCanceledException",)):
-                client("dynamodb").transact_write_items(TransactItems=items)
+            with reported("write the audit record", expected=(_FAILED_ALONE, _CANCELLED)):
+                # A transaction only where a condition spans two items: the door and Validate write the same opening
+                # record at the same time, and DynamoDB would cancel one of two transactions.
+                if lock is None:
+                    through_conflicts(lambda: client("dynamodb").put_item(**put), self.sleep)
+                else:
+                    items = [{"Put": put}, {"ConditionCheck": lock}]
+                    through_conflicts(lambda: client("dynamodb").transact_write_items(TransactItems=items), self.sleep)
         except ClientError as error:
             reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
-            if reasons[:1] == [_FAILED]:
+            if lock is None or reasons[:1] == [_FAILED]:
                 return False
             if reasons[1:] == [_FAILED]:
                 raise Interrupted(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import random
+import time
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from routing_weights.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+Answer = TypeVar("Answer")
+
+CONFLICT_TRIES = 8
+CONFLICT_PAUSE_S, LONGEST_CONFLICT_PAUSE_S = 0.05, 1.0
+"""The bounds of the random pauses between tries, the first and the longest: together at most 3.75 s."""
 
 
 @cache
@@ -43,3 +51,28 @@ def reported(action: str, *, expected: tuple[str, ...] = ()) -> Iterator[None]:
         raise StoreUnavailable(f"Could not {action}: {code}.", aws_error=code) from error
     except BotoCoreError as error:
         raise StoreUnavailable(f"Could not {action}: {type(error).__name__}.") from error
+
+
+def through_conflicts(write: Callable[[], Answer], sleep: Callable[[float], None] = time.sleep) -> Answer:
+    """Call `write` again where a transaction of somebody else is under way on one of its items.
+
+    DynamoDB refuses then, it does not queue, and botocore does not try again. Only items that some transaction names
+    meet this: audit records, locks and drift. Raises botocore's ClientError: the last conflict, or any other refusal.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+    """
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    for attempt in range(CONFLICT_TRIES - 1):
+        try:
+            return write()
+        except ClientError as error:
+            if not _is_conflict(error.response):
+                raise
+        sleep(random.random() * min(CONFLICT_PAUSE_S * 2**attempt, LONGEST_CONFLICT_PAUSE_S))  # noqa: S311  no secret
+    return write()
+
+
+def _is_conflict(response: Any) -> bool:
+    reasons = [reason.get("Code") for reason in response.get("CancellationReasons", [])]
+    return response.get("Error", {}).get("Code") == "TransactionConflictException" or "TransactionConflict" in reasons

@@ -3,12 +3,14 @@
 import base64
 import binascii
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from routing_weights.errors import RequestInvalid, StoreUnavailable
 from routing_weights.record import Record
-from routing_weights.store.aws import client, reported
+from routing_weights.store.aws import client, reported, through_conflicts
 from routing_weights.strict_json import problem
 
 STATE = "state"
@@ -25,6 +27,7 @@ class DriftRecords:
     """DriftTable: `queue_id` and `record`, which is a time and a delivery, or `state`, or `repairs`."""
 
     table: str
+    sleep: Callable[[float], None] = time.sleep
 
     def append(self, record: Record, fingerprint: str, seen_at_ms: int) -> bool:
         """Record drift, once: False where the queue's last seen state is the same, or newer than `seen_at_ms`.
@@ -49,9 +52,8 @@ class DriftRecords:
         item = {"queue_id": queue, "record": {"S": record["record"]}, "drift": {"S": json.dumps(record)}}
         try:
             with reported("record the drift", expected=("TransactionCanceledException",)):
-                client("dynamodb").transact_write_items(
-                    TransactItems=[{"Put": state}, {"Put": {"TableName": self.table, "Item": item}}]
-                )
+                puts = [{"Put": state}, {"Put": {"TableName": self.table, "Item": item}}]
+                through_conflicts(lambda: client("dynamodb").transact_write_items(TransactItems=puts), self.sleep)
         except ClientError as error:
             reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
             if reasons[:1] == [_FAILED]:
@@ -72,9 +74,8 @@ class DriftRecords:
 
         try:
             with reported("note what was done about the drift", expected=("ConditionalCheckFailedException",)):
-                client("dynamodb").update_item(
-                    TableName=self.table,
-                    Key={"queue_id": {"S": record["queue_id"]}, "record": {"S": record["record"]}},
+                self._update(
+                    record,
                     UpdateExpression="SET done = :done, is_final = :final",
                     ConditionExpression="attribute_exists(drift) AND NOT is_final = :yes",
                     ExpressionAttributeValues={
@@ -90,13 +91,16 @@ class DriftRecords:
     def note_begun(self, record: Record) -> None:
         """Say beside a record that its repair has been started."""
         with reported("note that the repair has begun"):
-            client("dynamodb").update_item(
-                TableName=self.table,
-                Key={"queue_id": {"S": record["queue_id"]}, "record": {"S": record["record"]}},
+            self._update(
+                record,
                 UpdateExpression="SET begun = :yes",
                 ConditionExpression="attribute_exists(drift)",
                 ExpressionAttributeValues={":yes": {"BOOL": True}},
             )
+
+    def _update(self, record: Record, **change: Any) -> None:
+        key = {"queue_id": {"S": record["queue_id"]}, "record": {"S": record["record"]}}
+        through_conflicts(lambda: client("dynamodb").update_item(TableName=self.table, Key=key, **change), self.sleep)
 
     def claim_repair(self, record: Record, most: int, now_ms: int) -> bool:
         """Take one of the `most` repairs that a queue may have in any hour; for the same record it is the same one.
@@ -142,9 +146,9 @@ class DriftRecords:
 
         try:
             with reported("note that there is no drift", expected=("ConditionalCheckFailedException",)):
-                client("dynamodb").put_item(
-                    TableName=self.table,
-                    Item={
+                put: Any = {
+                    "TableName": self.table,
+                    "Item": {
                         "queue_id": {"S": queue_id},
                         "record": {"S": STATE},
                         "fingerprint": {"S": ""},
@@ -152,9 +156,10 @@ class DriftRecords:
                     },
                     # Where no drift was ever seen, there is nothing to forget. A newer reading without drift is kept,
                     # or an older one that comes to its end later would be taken for news.
-                    ConditionExpression="seen_at <= :seen",
-                    ExpressionAttributeValues={":seen": {"N": str(seen_at_ms)}},
-                )
+                    "ConditionExpression": "seen_at <= :seen",
+                    "ExpressionAttributeValues": {":seen": {"N": str(seen_at_ms)}},
+                }
+                through_conflicts(lambda: client("dynamodb").put_item(**put), self.sleep)
         except ClientError:
             return
 

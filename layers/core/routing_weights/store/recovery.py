@@ -12,7 +12,7 @@ from routing_weights.errors import QueueBusy
 from routing_weights.record import CLOSED, OPENED
 from routing_weights.run import Origin, Run
 from routing_weights.store.audit import AuditTrail
-from routing_weights.store.aws import client, reported
+from routing_weights.store.aws import client, reported, through_conflicts
 
 RECOVERY_S = 60
 """How long a plan waits for the recovery of the run before it, whatever it says about waiting."""
@@ -151,13 +151,15 @@ class Recovery:
         names = {f":o{number}": {"S": owner} for number, owner in enumerate(sorted(owners))}
         try:
             with reported("take over the lock", expected=("ConditionalCheckFailedException",)):
-                client("dynamodb").update_item(
-                    TableName=self.locks_table,
-                    Key={"queue_id": {"S": queue_id}},
-                    UpdateExpression="SET holder = :me",
-                    ConditionExpression=f"holder IN ({', '.join(names)})",
-                    ExpressionAttributeValues={":me": {"S": me}, **names},
-                )
+                change: Any = {
+                    "TableName": self.locks_table,
+                    "Key": {"queue_id": {"S": queue_id}},
+                    "UpdateExpression": "SET holder = :me",
+                    "ConditionExpression": f"holder IN ({', '.join(names)})",
+                    "ExpressionAttributeValues": {":me": {"S": me}, **names},
+                }
+                # The dead run's Audit may be closing its record at this moment, with a check of this lock.
+                through_conflicts(lambda: client("dynamodb").update_item(**change))
         except ClientError:
             return False
         return True

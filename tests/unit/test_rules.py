@@ -1,0 +1,99 @@
+"""What the embedded stack refuses because AWS does (local/stack/rules.py), asked at moto's own doors."""
+
+import pytest
+from botocore.exceptions import ClientError
+from moto.dynamodb.responses import DynamoHandler
+
+from local.stack import moto_seam
+from local.stack.rules import Transactions
+
+# ---- DynamoDB: transactions ------------------------------------------------------------------------------------------
+
+
+def put(name, **more):
+    return {"TableName": "things", "Item": {"id": {"S": name}, **more}}
+
+
+@pytest.fixture
+def dynamodb(aws, monkeypatch):
+    """A client of moto with the stack's rules, and a place for what happens while a transaction is under way."""
+    meanwhile = []
+
+    def sleep(_seconds):
+        while meanwhile:
+            meanwhile.pop()()
+
+    for name in moto_seam._WRITES:
+        original = moto_seam._originals.get((DynamoHandler, name), getattr(DynamoHandler, name))
+        monkeypatch.setitem(moto_seam._originals, (DynamoHandler, name), original)
+        monkeypatch.setattr(DynamoHandler, name, moto_seam._one_at_a_time(name))
+    monkeypatch.setattr(moto_seam, "_transactions", Transactions(sleep=sleep))
+    client = aws("dynamodb")
+    client.create_table(
+        TableName="things",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+    return client, meanwhile
+
+
+def transact(client, *names):
+    return client.transact_write_items(TransactItems=[{"Put": put(name)} for name in names])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda client: client.put_item(**put("a")),
+        lambda client: client.delete_item(TableName="things", Key={"id": {"S": "a"}}),
+        lambda client: client.update_item(TableName="things", Key={"id": {"S": "a"}}, UpdateExpression="REMOVE n"),
+    ],
+    ids=["PutItem", "DeleteItem", "UpdateItem"],
+)
+def test_a_write_to_an_item_of_a_transaction_is_refused_while_that_is_under_way(dynamodb, write):
+    client, meanwhile = dynamodb
+
+    def write_meanwhile():
+        with pytest.raises(client.exceptions.TransactionConflictException):
+            write(client)
+
+    meanwhile.append(write_meanwhile)
+    transact(client, "a", "b")
+    assert meanwhile == []
+    write(client)
+
+
+def test_a_transaction_on_an_item_of_another_one_is_cancelled_and_says_which(dynamodb):
+    client, meanwhile = dynamodb
+
+    def transact_meanwhile():
+        with pytest.raises(client.exceptions.TransactionCanceledException) as caught:
+            transact(client, "c", "b")
+        assert [reason["Code"] for reason in caught.value.response["CancellationReasons"]] == [
+            "None",
+            "TransactionConflict",
+        ]
+
+    meanwhile.append(transact_meanwhile)
+    transact(client, "a", "b")
+    assert meanwhile == []
+    assert {item["id"]["S"] for item in client.scan(TableName="things")["Items"]} == {"a", "b"}
+
+
+def test_what_a_transaction_does_not_name_is_written_and_a_read_is_never_refused(dynamodb):
+    client, meanwhile = dynamodb
+    meanwhile.append(lambda: client.put_item(**put("c")))
+    meanwhile.append(lambda: client.get_item(TableName="things", Key={"id": {"S": "a"}}, ConsistentRead=True))
+    transact(client, "a", "b")
+    assert client.scan(TableName="things")["Count"] == 3
+
+
+def test_a_transaction_that_failed_is_over(dynamodb):
+    client, _ = dynamodb
+    client.put_item(**put("a"))
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        client.transact_write_items(
+            TransactItems=[{"Put": {**put("a"), "ConditionExpression": "attribute_not_exists(id)"}}]
+        )
+    client.put_item(**put("a"))
