@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights.distribution import (
+    Member,
     Queue,
     Status,
     as_targeted,
@@ -19,7 +20,7 @@ from routing_weights.distribution import (
     settings_to_write,
     unsettled,
 )
-from routing_weights.errors import MemberNotInQueue
+from routing_weights.errors import MemberNotInQueue, PlanNotApplicable
 from tests.unit.fakes import member, queue, target
 
 shares = st.floats(0, 1, allow_nan=False)
@@ -247,6 +248,19 @@ def test_strangers_are_refused_each_with_a_path_and_a_way_out():
 def test_a_member_that_is_given_no_weight_must_be_in_the_queue_all_the_same():
     with pytest.raises(MemberNotInQueue):
         require_members({"stranger": 0.0}, queue(member("a")))
+
+
+def test_a_deleted_user_is_refused_with_its_path_and_a_way_out():
+    held = queue(
+        member("a"), Member("b", 0.0, away="user deleted"), Member("c", 0.0, joined=False, away="user deleted")
+    )
+    with pytest.raises(PlanNotApplicable, match=r"Deleted in Genesys: b, c\..* Nothing was written\.") as caught:
+        require_members({"a": 0.5, "c": 0.1, "b": 0.0}, held)
+    assert [(p["path"], p["type"]) for p in caught.value.details["errors"]] == [
+        ("member_weights.b", "member_deleted"),
+        ("member_weights.c", "member_deleted"),
+    ]
+    require_members({"a": 0.5}, held)
 
 
 def test_at_most_a_hundred_strangers_are_listed_and_all_are_counted():

@@ -40,6 +40,13 @@ def test_members_and_settings_that_differ_are_named_and_so_is_who_is_gone():
     ]
 
 
+def test_a_deleted_user_is_gone_though_it_is_still_listed():
+    held = a_queue(a=0.9, b=0.3, c=None)
+    listed = [Member("a", 0.9, away="user deleted"), *held.members[1:]]
+    (found,) = differences(APPLIED, Queue("q-1", held.settings, tuple(listed)))
+    assert found.to_json() == {"member": "a", "expected": 0.5, "held": None, "missing": True}
+
+
 def test_what_a_later_run_of_ours_could_not_put_back_is_no_drift():
     ours = Target(weights={}, values={"a": 0.9}, settings={"overflow_threshold": 0.6})
     held = a_queue({"overflow_threshold": 0.6}, a=0.9, b=0.9, c=None)

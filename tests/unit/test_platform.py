@@ -489,6 +489,13 @@ def test_a_queue_without_room_for_the_rule_refuses_groups_and_nothing_else(field
 # ---- notes -----------------------------------------------------------------------------------------------------------
 
 
+def test_an_inactive_user_who_is_named_is_a_note():
+    idle = entity("agent-2", user={"id": "agent-2", "state": "inactive"})
+    told = notes(Genesys([*agents("agent-1", "agent-3"), idle], **JOINED))
+    assert any(note.startswith("Inactive in Genesys: agent-2. ") for note in told)
+    assert not any(note.startswith("Inactive") for note in notes(Genesys(**JOINED)))
+
+
 def notes(genesys):
     before, target = genesys.prepare()
     return genesys.contract.statement(genesys.plan, target, before)["notes"]

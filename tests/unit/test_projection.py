@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.distribution import as_targeted
+from routing_weights.distribution import Member, as_targeted
 from routing_weights.errors import QueueSaturated, SkillNotCovered
 from routing_weights.projection import Forecast, project
 from tests.unit.fakes import member, plan, queue, target
@@ -105,11 +105,20 @@ def test_a_queue_without_active_agents_is_blocked_with_its_reason(inactive, load
     found = projection(active=0, inactive=inactive, load=load)
     assert (found.verdict, found.saturation_ratio, found.capacity) == ("blocked", None, 0)
     assert found.reason == (
-        f"Queue queue-001 has no active agents: none of its {inactive} members is joined and on queue. "
+        f"Queue queue-001 has no active agents: none of its {inactive} members can take work. "
         "Bring agents on queue, then send the plan again."
+        + (f" Not counted: {inactive} of the {inactive} members ({inactive} OFF_QUEUE)." if inactive else "")
     )
     with pytest.raises(QueueSaturated):
         found.raise_if_blocked()
+
+
+def test_a_block_says_how_many_members_do_not_count_and_why():
+    off = [Member(f"off-{i}", 0.0, away="NOT_RESPONDING") for i in range(8)]
+    found = projection(members=[*agents(3), *off, member("out", joined=False)], load=45.0)
+    assert found.absent == {"NOT_RESPONDING": 8, "not joined": 1}
+    assert found.reason.endswith(" Not counted: 9 of the 12 members (8 NOT_RESPONDING, 1 not joined).")
+    assert found.to_json()["absent"] == found.absent
 
 
 @pytest.mark.parametrize("target", [0, 1e-12])
@@ -156,7 +165,7 @@ def test_a_skill_that_no_active_agent_has_blocks_with_its_own_error():
     found = projection(members=agents(10, inactive=1, skills=["Support"]), required_skills=["Support", "Billing"])
     assert found.reason == (
         "No active agent of queue queue-001 has the required skill Billing: "
-        "assign it to an agent, or take it out of required_skills."
+        "assign it to an agent, or take it out of required_skills. Not counted: 1 of the 11 members (1 OFF_QUEUE)."
     )
     with pytest.raises(SkillNotCovered) as caught:
         found.raise_if_blocked()

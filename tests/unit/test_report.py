@@ -417,6 +417,29 @@ def test_each_objective_comes_first_and_every_candidate_is_a_valid_plans_weights
     assert first["equal_occupancy"] == pytest.approx({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3, "d": 0.0}, abs=1e-6)
 
 
+def test_a_deleted_user_is_no_part_of_a_suggestion():
+    gone = Member("gone", 0.0, away="user deleted")
+    asked = plan(member_weights={"a": 0.6, "gone": 0.2})
+    for objective in OBJECTIVES:
+        assert all(weights == {"a": 1.0} for _, weights in candidates(asked, queue(agent("a"), gone), objective))
+
+
+def test_who_is_not_joined_is_suggested_only_where_the_plan_joins():
+    held = queue(agent("a"), Member("out", 0.0, joined=False), Member("off", 0.0, joined=False, away="OFF_QUEUE"))
+    for joins, expected in [(False, {"a": 1.0}), (True, {"a": 0.5, "out": 0.5})]:
+        asked = plan(member_weights={"a": 0.5})
+        assert next(candidates(asked, held, "equal_occupancy", joins=joins))[1] == expected
+
+
+def test_a_block_by_the_models_says_who_does_not_count():
+    members = [agent("a"), *(agent(f"off-{i}", active=False) for i in range(5))]
+    tight = Limits(1.0, 0.1, frozenset(GATES))
+    found = reported(told(9), members=members, values={"a": 0.5}, limits=tight)
+    assert found.document["verdict"] == "blocked"
+    assert found.document["checks"][0]["verdict"] == "pass"
+    assert found.document["reason"].endswith(" Not counted: 5 of the 6 members (5 OFF_QUEUE).")
+
+
 @settings(max_examples=60)
 @given(
     st.dictionaries(st.sampled_from("abcdefg"), st.floats(0, 1), min_size=1),

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.api import RestoreOptions
-from routing_weights.distribution import Status, Target
+from routing_weights.distribution import Member, Status, Target
 from routing_weights.errors import NotRestorable, PlanInvalid, PlanNotApplicable, ReturnNotFound, Superseded
 from routing_weights.intake import accept_input
 from routing_weights.putting_back import target_of
@@ -415,9 +415,10 @@ def test_what_the_earlier_one_found_is_older_and_what_only_the_later_one_changed
         documents.put(name, "plan", one.model_dump(exclude_defaults=True))
         documents.put(name, "before", before.to_json())
         documents.put(name, "target", Scores().target(one, before).to_json())
-    now = queue(*(member(user, 0.05) for user in "abd"))  # c is no longer in the queue
-    for also, values, threshold in (([], {"b": 0.4}, 0.85), (["first"], {"a": 0.1, "b": 0.2}, 0.7)):
-        back = plan(restores={"distribution_id": "boxed", "image": "before", "also": also})
-        target = target_of(Scores(), back, now, documents.find)
-        assert (target.values, target.weights) == (values, values)
-        assert target.settings == {"overflow_threshold": threshold}
+    gone = Member("c", 0.05, away="user deleted")  # cannot be written, and may stay listed
+    for now in (queue(*(member(user, 0.05) for user in "abd")), queue(*map(member, "abd"), gone)):
+        for also, values, threshold in (([], {"b": 0.4}, 0.85), (["first"], {"a": 0.1, "b": 0.2}, 0.7)):
+            back = plan(restores={"distribution_id": "boxed", "image": "before", "also": also})
+            target = target_of(Scores(), back, now, documents.find)
+            assert (target.values, target.weights) == (values, values)
+            assert target.settings == {"overflow_threshold": threshold}

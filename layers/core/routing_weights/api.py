@@ -135,6 +135,11 @@ class ProjectionView(BaseModel):
     reason: str
     active_agents: int
     members_read: int
+    absent: dict[str, int] = Field(
+        default_factory=dict,
+        description="By reason, how many members cannot take work and are not counted: a routing status such as "
+        "NOT_RESPONDING, 'not joined', 'no routing status', 'user inactive', 'user deleted'.",
+    )
     capacity: float = Field(description="Erlangs: active agents x utilization target.")
     projected_load: float = Field(description="Erlangs.")
     source: str = Field(description="Where the load comes from: docs/forecasts.md has the sources.")

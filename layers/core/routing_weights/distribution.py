@@ -4,16 +4,17 @@ No AWS, no HTTP.
 """
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from routing_weights.errors import MemberNotInQueue
+from routing_weights.errors import MemberNotInQueue, PlanNotApplicable
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, problem
 
-NOT_JOINED, USER_DELETED = "not joined", "user deleted"
-"""Two of the reasons why a member cannot take work: see Member.absent."""
+NOT_JOINED, USER_INACTIVE, USER_DELETED = "not joined", "user inactive", "user deleted"
+"""Some of the reasons why a member cannot take work: see Member.absent."""
 WEIGHT_TOLERANCE = 1e-9
 """Two weights closer than this are the same: it forgives a decimal round trip and nothing a person would notice."""
 
@@ -114,6 +115,11 @@ class Queue:
         """The skill whose proficiencies carry the weights, where they do."""
         return self.native.get("skill_id")
 
+    def absent(self) -> dict[str, int]:
+        """How many members cannot take work now, by reason, the most frequent first."""
+        counts = Counter(member.absent for member in self.members if member.absent)
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
     def weights(self) -> dict[str, float | None]:
         return {member.user_id: member.weight for member in self.members}
 
@@ -201,7 +207,12 @@ def settings_to_write(target: Target, held: Queue) -> dict[str, Setting]:
 
 
 def require_members(requested: Mapping[str, float], queue: Queue) -> None:
-    """Raise MemberNotInQueue, with a problem for each, where the plan gives weight to someone outside the queue."""
+    """Raise where the plan names someone who cannot be written, with a problem for each.
+
+    Raises:
+        MemberNotInQueue: not a member of the queue.
+        PlanNotApplicable: a user who is deleted, and is still listed.
+    """
     missing = sorted(set(requested) - {member.user_id for member in queue.members})
     if missing:
         advice = "add it to the queue, or take it out of member_weights"
@@ -213,6 +224,31 @@ def require_members(requested: Mapping[str, float], queue: Queue) -> None:
             ],
             error_count=len(missing),
         )
+    deleted = sorted(set(requested) & deleted_users(queue))
+    if deleted:
+        advice = "the user is deleted in Genesys: take it out of member_weights"
+        raise PlanNotApplicable(
+            f"Deleted in Genesys: {named(deleted)}. Take them out of member_weights. Nothing was written.",
+            errors=[
+                problem(f"member_weights.{member}", advice, "member_deleted")
+                for member in deleted[:MAX_PROBLEMS_LISTED]
+            ],
+            error_count=len(deleted),
+        )
+
+
+def deleted_users(queue: Queue) -> set[str]:
+    return {member.user_id for member in queue.members if member.away == USER_DELETED}
+
+
+def notes_on_users(requested: Iterable[str], queue: Queue) -> list[str]:
+    """What the reader of a dry run has to know of the users that a plan names."""
+    idle = {member.user_id for member in queue.members if member.away == USER_INACTIVE}
+    inactive = sorted(idle & set(requested))
+    if not inactive:
+        return []
+    note = f"Inactive in Genesys: {named(inactive)}. An inactive user takes no contacts, whatever the weight. "
+    return [note + "Activate the user, or take it out of the plan."]
 
 
 def named(members: list[str], most: int = 10) -> str:

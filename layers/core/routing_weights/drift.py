@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from routing_weights.distribution import Queue, Setting, Target, Value, holds
+from routing_weights.distribution import Queue, Setting, Target, Value, deleted_users, holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Difference:
     expected: Setting | Value
     held: Setting | Value
     missing: bool = False
-    """Whether the member is no longer in the queue."""
+    """Whether the member is no longer in the queue, or its user is deleted."""
 
     def to_json(self) -> dict[str, Any]:
         said = {self.what: self.name, "expected": self.expected, "held": self.held}
@@ -33,7 +33,8 @@ def differences(applied: Target, held: Queue, ours: Sequence[Target] = ()) -> tu
     Only what the distribution set is looked at: everything else is other people's business. `ours` are targets that
     later runs of ours were after, and perhaps could not put back: what holds one of their values is nobody else's work.
     """
-    members = {member.user_id: member for member in held.members}
+    gone = deleted_users(held)  # a deleted user may stay listed, and cannot be written
+    members = {member.user_id: member for member in held.members if member.user_id not in gone}
     settings = [
         Difference("setting", name, wanted, held.settings.get(name))
         for name, wanted in sorted(applied.settings.items())

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from routing_weights.actuation import not_applicable
-from routing_weights.distribution import Queue, Target, holds, image, named
+from routing_weights.distribution import Queue, Target, deleted_users, holds, image, named
 from routing_weights.drift import Difference, differences, fingerprint
 from routing_weights.errors import QueueChanged
 from routing_weights.plan import Plan, Restores
@@ -27,7 +27,7 @@ def target_of(genesys: Targeting, plan: Plan, queue: Queue, find: Find) -> Targe
     if plan.restores is None:
         return genesys.target(plan, queue)
     wanted = _held_then(plan, find)
-    present = {member.user_id for member in queue.members}
+    present = {member.user_id for member in queue.members} - deleted_users(queue)
     settings = {name: value for name, value in wanted.settings.items() if _can_be_set(name, value)}
     return replace(
         wanted,

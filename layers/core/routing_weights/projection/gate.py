@@ -108,6 +108,8 @@ def judge(
     worst = min((check.verdict for check in deciding), key=WORST_FIRST.index)
     telling = {"saturation", "service_level"} if worst == "pass" else {check.name for check in deciding}
     reasons = [check.sentence for check in deciding if check.verdict == worst and check.name in telling]
+    if worst in {"blocked", "inconclusive"} and saturation.absent and saturation.verdict == "pass":
+        reasons.append(ratios.not_counted(saturation.absent, saturation.members_read))
     return Verdict(worst, _once(" ".join(reasons), found), tuple(checks))
 
 

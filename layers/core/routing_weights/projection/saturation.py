@@ -9,7 +9,7 @@ nothing (ADR 4).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -32,6 +32,8 @@ class Projection:
     reason: str
     active_agents: int
     members_read: int
+    absent: dict[str, int]
+    """By reason, such as NOT_RESPONDING, how many members are not among the active agents."""
     capacity: float
     projected_load: float
     saturation_ratio: float | None
@@ -67,7 +69,7 @@ def project(plan: Plan, queue: Queue, forecast: Forecast, *, limit: float, overf
         limit: the saturation ratio above which a plan is blocked, in (0, 1].
         overflow_gate: whether the plan's overflow threshold is a gate of ours, since nothing in Genesys carries it.
     """
-    active = [member for member in queue.members if member.active]
+    active, absent = [member for member in queue.members if member.active], queue.absent()
     capacity = len(active) * plan.utilization_target
     ratio = _ratio(forecast.load, capacity)
     coverage = {
@@ -77,6 +79,8 @@ def project(plan: Plan, queue: Queue, forecast: Forecast, *, limit: float, overf
     reasons = _blocks(plan, queue, forecast, active_agents=len(active), ratio=ratio, limit=limit, coverage=coverage)
     if overflow_gate and not reasons:
         reasons = _overflows(plan, queue, forecast, active_agents=len(active))
+    if reasons and absent:
+        reasons = [*reasons, not_counted(absent, len(queue.members))]
     return Projection(
         verdict="blocked" if reasons else "pass",
         reason=" ".join(reasons)
@@ -84,6 +88,7 @@ def project(plan: Plan, queue: Queue, forecast: Forecast, *, limit: float, overf
         f"at most the limit of {limit:g}.",
         active_agents=len(active),
         members_read=len(queue.members),
+        absent=absent,
         capacity=capacity,
         projected_load=forecast.load,
         saturation_ratio=ratio,
@@ -119,7 +124,7 @@ def _blocks(
     reasons = []
     if active_agents == 0:
         reasons.append(
-            f"{where} has no active agents: none of its {len(queue.members)} members is joined and on queue. "
+            f"{where} has no active agents: none of its {len(queue.members)} members can take work. "
             "Bring agents on queue, then send the plan again."
         )
     elif ratio is None:
@@ -146,6 +151,12 @@ def _blocks(
             f"assign it to an agent, {'lower min_proficiency, ' if graded else ''}or take it out of required_skills."
         )
     return reasons
+
+
+def not_counted(absent: Mapping[str, int], members: int) -> str:
+    """The sentence that explains why a queue has fewer active agents than members."""
+    by_reason = ", ".join(f"{count} {reason}" for reason, count in absent.items())
+    return f"Not counted: {sum(absent.values())} of the {members} members ({by_reason})."
 
 
 def _overflows(plan: Plan, queue: Queue, forecast: Forecast, *, active_agents: int) -> Sequence[str]:

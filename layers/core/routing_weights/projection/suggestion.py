@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
-from routing_weights.distribution import Queue
+from routing_weights.distribution import Queue, deleted_users
 from routing_weights.plan import Plan, normalized
 
 Objective = Literal["proportional", "skill_coverage", "equal_occupancy"]
@@ -38,7 +38,9 @@ def candidates(
     ]
     seen: list[dict[str, float]] = []
     for what, weights in offered:
-        rest = dict.fromkeys(set(plan.member_weights) - weights.keys(), 0.0)  # who gets nothing is said to
+        rest = dict.fromkeys(
+            set(plan.member_weights) - weights.keys() - deleted_users(queue), 0.0
+        )  # who gets nothing is said to
         whole = normalized(dict(sorted((weights | rest).items())))
         if weights and whole not in seen:
             seen.append(whole)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from routing_weights.actuation import Actuation, Ranking, not_applicable, statement
-from routing_weights.distribution import Member, Queue, Setting, Target, same, settings_to_write
+from routing_weights.distribution import Member, Queue, Setting, Target, notes_on_users, same, settings_to_write
 from routing_weights.errors import GenesysRefused, PlanNotApplicable
 from routing_weights.genesys.client import GenesysClient
 from routing_weights.genesys.contracts.queue_document import QueueDocument, child, children
@@ -180,7 +180,13 @@ class PlatformContract:
     def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
         groups = bool(self.actuation.overflow_groups)
         overflow = "conditional_group_routing" if groups else "gate"
-        return statement(plan, target, self.actuation, overflow=overflow, notes=self._notes(target, before))
+        return statement(
+            plan,
+            target,
+            self.actuation,
+            overflow=overflow,
+            notes=[*self._notes(target, before), *notes_on_users(target.values, before)],
+        )
 
     def _required(self, before: Queue) -> dict[str, Setting]:
         """What the strategy requires and the queue does not have, to be written; PlanNotApplicable where it may not."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from routing_weights.actuation import Actuation, Ranking, not_applicable, statement
-from routing_weights.distribution import Member, Queue, Setting, Target
+from routing_weights.distribution import Member, Queue, Setting, Target, notes_on_users
 from routing_weights.errors import GenesysAnswerInvalid
 from routing_weights.genesys.client import GenesysClient
 from routing_weights.genesys.contracts.reading import (
@@ -84,8 +84,9 @@ class ScoreContract:
         named = {name: value for name, value in settings.items() if value is not None}
         return self.actuation.target(plan, named)
 
-    def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:  # noqa: ARG002 - as above
-        return statement(plan, target, self.actuation, overflow="utilization_threshold", notes=[])
+    def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
+        notes = notes_on_users(target.values, before)
+        return statement(plan, target, self.actuation, overflow="utilization_threshold", notes=notes)
 
     def rankings(self, before: Queue, target: Target) -> tuple[Ranking, Ranking]:  # noqa: ARG002 - the same always
         return Ranking("score"), Ranking("score")
