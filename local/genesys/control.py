@@ -29,6 +29,14 @@ def _answer(simulator: GenesysSimulator, request: Request) -> Any:  # noqa: C901
             simulator.edit_queue(queue_id, **request.json_object())
         case ["PATCH", "queues", queue_id, "members", user_id]:
             simulator.edit_member(queue_id, user_id, **request.json_object())
+        case ["POST", "queues", queue_id, "members"]:
+            simulator.add_member(queue_id, **request.json_object())
+        case ["DELETE", "queues", queue_id, "members", user_id]:
+            simulator.remove_member(queue_id, user_id)
+        case ["PATCH", "users", user_id]:
+            simulator.edit_user(user_id, **request.json_object())
+        case ["PATCH", "skills", skill_id]:
+            simulator.edit_organisation_skill(skill_id, **request.json_object())
         case ["PATCH", "users", user_id, "skills", skill_id]:
             simulator.edit_skill(user_id, skill_id, **request.json_object())
         case ["PUT", "analytics"]:

@@ -15,10 +15,15 @@ ACTIONS = {
     "reset_after": "apply, then close the connection without a reply",
     "drop": "answer as if applied, and never apply",
     "malformed": "apply, then answer with a body that is not JSON",
+    "cut": "apply, then answer with half of the body and close the connection",
     "repeat_page": "a members listing answers page 1, whatever page was asked for",
     "edit": "change the fields in `body` of the queue in the path, as people do, before the request is handled",
+    "add_member": "add the member in `body` to the queue in the path before the request is handled",
+    "remove_member": "take the member whose `id` is in `body` out of the queue in the path, likewise",
     "revoke_tokens": "revoke every token before the request is handled",
 }
+CHANGES = ("edit", "add_member", "remove_member")
+"""What people do in the queue of a request, between two of ours."""
 
 
 @dataclass(kw_only=True)
@@ -67,19 +72,21 @@ class Fault:
         self._check_answer()
 
     def _check_answer(self) -> None:
-        if self.action == "edit":
-            self._check_edit()
+        if self.action in CHANGES:
+            self._check_change()
         elif self.action != "status":
             if self.status is not None or self.body is not None or self.headers:
                 raise ValueError("status, body and headers belong to action status")
         else:
             self._check_status()
 
-    def _check_edit(self) -> None:
+    def _check_change(self) -> None:
         if self.status is not None or self.headers:
             raise ValueError("status and headers belong to action status")
         if not isinstance(self.body, dict) or not self.body:
-            raise ValueError("action edit needs a body of fields to change")
+            raise ValueError(f"action {self.action} needs a body: the fields to change, a member, or the id of one")
+        if self.action == "remove_member" and not isinstance(self.body.get("id"), str):
+            raise ValueError("action remove_member needs the id of a member")
 
     def _check_status(self) -> None:
         if not isinstance(self.status, int) or self.status not in range(200, 600):

@@ -18,7 +18,10 @@ from local.genesys.wire import ApiError, Change, Reply, Request, SkillChange
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-STATUSES = ("IDLE", "INTERACTING", "COMMUNICATING", "NOT_RESPONDING", "OFF_QUEUE")
+ABSENT = "absent"
+"""A routing status that a listing does not have, in a specification."""
+STATES = ("active", "inactive", "deleted")
+"""Of users, of skills and of what is assigned."""
 SKILLS = (
     {"id": "skill-support", "name": "Support", "proficiency": 4.0},
     {"id": "skill-billing", "name": "Billing", "proficiency": 3.0},
@@ -32,6 +35,35 @@ _ON_QUEUE = ("IDLE", "INTERACTING", "IDLE", "COMMUNICATING")
 Document = dict[str, Any]
 
 
+class ById(dict[str, Any]):
+    """Documents by id. Ids are GUIDs: they compare without regard to case, and keep the one they were given in."""
+
+    def __init__(self, documents: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self._stored: dict[str, str] = {}
+        for item, document in (documents or {}).items():
+            self[item] = document
+
+    def stored(self, item: str) -> str:
+        """Return an id as it is stored, itself where nothing has it."""
+        return self._stored.get(item.lower(), item)
+
+    def __setitem__(self, item: str, document: Any) -> None:
+        super().__setitem__(self._stored.setdefault(item.lower(), item), document)
+
+    def __getitem__(self, item: str) -> Any:
+        return super().__getitem__(self.stored(item))
+
+    def __contains__(self, item: object) -> bool:
+        return isinstance(item, str) and item.lower() in self._stored
+
+    def get(self, item: str, default: Any = None) -> Any:
+        return super().get(self.stored(item), default)
+
+    def pop(self, item: str, *default: Any) -> Any:
+        return super().pop(self._stored.pop(item.lower(), item), *default)
+
+
 class Organisation(ABC):
     mix: ClassVar[tuple[str, ...]] = ("agents", "off_queue", "unjoined")
     url = ""
@@ -39,11 +71,11 @@ class Organisation(ABC):
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings, self.clock, self.tokens = settings, clock, Tokens(clock)
-        self.queues: dict[str, Document] = {}
+        self.queues = ById()
         self.replays = 0
         self.tell: Callable[[str, Document], None] = lambda _url, _event: None
         """Sends an event, of a dialect that has webhooks; it may not wait for anything."""
-        self._members: dict[str, dict[str, Document]] = {}
+        self._members = ById()
         self._pending: list[tuple[float, Change | SkillChange]] = []
         self._moment, self._last_stamp_ms = clock.now(), 0
 
@@ -62,7 +94,25 @@ class Organisation(ABC):
     def edit_member(self, queue_id: str, user_id: str, fields: Document) -> None: ...
 
     @abstractmethod
-    def edit_skill(self, user_id: str, skill_id: str, proficiency: float | None) -> None: ...
+    def check_member(self, spec: Document) -> None:
+        """Raise ValueError when no member can be made of this."""
+
+    @abstractmethod
+    def add_member(self, queue_id: str, spec: Document) -> None:
+        """Add a member, or replace one of that id."""
+
+    def remove_member(self, queue_id: str, user_id: str) -> None:
+        self.member(queue_id, user_id)
+        self._members[queue_id].pop(user_id)
+
+    @abstractmethod
+    def edit_user(self, user_id: str, fields: Document) -> None: ...
+
+    @abstractmethod
+    def edit_skill(self, user_id: str, skill_id: str, proficiency: float | None, state: str | None = None) -> None: ...
+
+    @abstractmethod
+    def edit_organisation_skill(self, skill_id: str, fields: Document) -> None: ...
 
     @abstractmethod
     def state(self) -> Document: ...
@@ -81,19 +131,22 @@ class Organisation(ABC):
     def queue(self, queue_id: str) -> Document:
         if queue_id not in self.queues:
             raise no_such_queue(queue_id)
-        return self.queues[queue_id]
+        document: Document = self.queues[queue_id]
+        return document
 
-    def members(self, queue_id: str) -> dict[str, Document]:
+    def members(self, queue_id: str) -> ById:
         """Return the members by user id, in the order in which they were given."""
         if queue_id not in self._members:
             raise no_such_queue(queue_id)
-        return self._members[queue_id]
+        members: ById = self._members[queue_id]
+        return members
 
     def member(self, queue_id: str, user_id: str) -> Document:
         member = self.members(queue_id).get(user_id)
         if member is None:
             raise ApiError(404, "not.found", f"{user_id!r} is not a member of queue {queue_id!r}.")
-        return member
+        found: Document = member
+        return found
 
     def apply_later(self, change: Change | SkillChange, delay_s: float) -> None:
         self._pending.append((self._moment + delay_s, change))
@@ -159,12 +212,19 @@ def members_of(spec: Document, mix: tuple[str, ...]) -> list[Document]:
     if given or not isinstance(members, list):
         raise ValueError("members must be a list, without agents and their mix")
     for member in members:
-        user = member.get("user") if isinstance(member, dict) else None
-        if not isinstance(user, dict) or not isinstance(user.get("id"), str) or not user["id"]:
-            raise ValueError('a member is an object with at least {"user": {"id": "…"}}')
-    if len({member["user"]["id"] for member in members}) < len(members):
+        check_user(member)
+    if len({member["user"]["id"].lower() for member in members}) < len(members):
         raise ValueError("two members have the same user id")
     return members
+
+
+def check_user(member: Any) -> None:
+    """Raise ValueError when a specification does not say, as it must, which user is a member."""
+    user = member.get("user") if isinstance(member, dict) else None
+    if not isinstance(user, dict) or not isinstance(user.get("id"), str) or not user["id"]:
+        raise ValueError('a member is an object with at least {"user": {"id": "…"}}')
+    if not isinstance(user.get("name", ""), str) or user.get("state", "active") not in STATES:
+        raise ValueError(f"a user's name is a string, its state one of {', '.join(STATES)}")
 
 
 def check_fields(fields: Document, kinds: Mapping[str, Callable[[Any], bool]]) -> Document:
@@ -177,6 +237,11 @@ def check_fields(fields: Document, kinds: Mapping[str, Callable[[Any], bool]]) -
     return fields
 
 
+def without_absent(member: Document) -> Document:
+    """Return a member without the routing status that is not to be there."""
+    return {name: value for name, value in member.items() if (name, value) != ("routingStatus", ABSENT)}
+
+
 def no_such_queue(queue_id: str) -> ApiError:
     return ApiError(404, "not.found", f"There is no queue {queue_id!r}.")
 
@@ -187,4 +252,8 @@ def check_keys(spec: Document, known: set[str]) -> None:
 
 
 def is_status(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("status") in STATUSES
+    """Tell whether a specification can give this routing status: an object, null, or the word for none at all.
+
+    What the object says is free, since a status that is new, or missing, is one of the things to be tried.
+    """
+    return value is None or value == ABSENT or isinstance(value, dict)

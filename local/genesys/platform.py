@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
@@ -60,7 +61,9 @@ def _answer(organisation: PlatformOrganisation, request: Request) -> Reply:
     # Our choice: a content type that is not JSON is refused, though the real one may be more lenient.
     if request.body and request.content_type != "application/json":
         raise ApiError(415, "unsupported.media.type", "The body must be application/json.")
-    return OPERATIONS[request.method, match.template](organisation, request, *match.values)
+    names = re.findall(r"{(\w+)}", match.template)
+    values = (organisation.stored(name, value) for name, value in zip(names, match.values, strict=True))
+    return OPERATIONS[request.method, match.template](organisation, request, *values)
 
 
 def _permit(organisation: PlatformOrganisation, operation: publicapi.Operation) -> None:
@@ -151,6 +154,7 @@ OPERATIONS: dict[tuple[str, str], Callable[..., Reply]] = {
     ("PUT", f"{_USERS}/{{skillId}}"): skills.put_user_skill,
     ("DELETE", f"{_USERS}/{{skillId}}"): skills.delete_user_skill,
     ("PATCH", f"{_USERS}/bulk"): skills.patch_user_skills,
+    ("PUT", f"{_USERS}/bulk"): skills.put_user_skills,
     ("POST", analytics.OBSERVATIONS): analytics.query_observations,
     ("POST", analytics.AGGREGATES): analytics.query_aggregates,
     ("GET", analytics.FORECASTS): analytics.list_forecasts,

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from local.genesys.organisation import Document, check_keys
+from local.genesys.organisation import ById, Document, check_keys
 from local.genesys.platform_listing import Query, bad_request, body_of
 from local.genesys.wire import ApiError, Reply, is_number
 
@@ -44,8 +44,9 @@ def checked(spec: Document) -> Document:
     (ISO 8601) in a `queueId` and `mediaType`: how many were `offered`, `answered`, `handled`, `waited` and
     `abandoned`, the sums `answer_s`, `handle_s`, `wait_s` and `abandon_s`, and of how many `counted` contacts how many
     were `in_time`. `forecasts`: a list of `id`, `businessUnitId`, `weekDate`,
-    `weekCount`, `start`, `modified`, `usable`, `download` and `groups` of `id`, `name`, `queues`, `offered`, `aht`
-    (per 15 minutes, all weeks in a row) and `goal`, a service level.
+    `weekCount`, `start`, `modified`, `usable`, `download` and `groups` of `id`, `name`, `queues`, `media` (Voice alone
+    where it is not said), `offered`, `aht` (per 15 minutes, all weeks in a row) and `goal`, a service level. An
+    interval in which a queue is closed has 0 `offered` and an `aht` of 0.
     """
     check_keys(spec, {"load", "contacts", "forecasts"})
     contacts, numbers = [], {*_METRICS.values(), *_TIMES.values(), "in_time"}
@@ -60,7 +61,7 @@ def checked(spec: Document) -> Document:
         _require(given, "id", "businessUnitId", "weekDate", "groups")
         usual = {"weekCount": 1, "start": f"{given['weekDate']}T00:00:00Z", "usable": True, "download": False}
         forecasts.append(usual | {"modified": usual["start"]} | given)
-    return {"load": spec.get("load", {}), "contacts": contacts, "forecasts": forecasts}
+    return {"load": ById(spec.get("load", {})), "contacts": contacts, "forecasts": forecasts}
 
 
 def query_observations(organisation: PlatformOrganisation, request: Request) -> Reply:
@@ -68,11 +69,12 @@ def query_observations(organisation: PlatformOrganisation, request: Request) -> 
     if body.get("detailMetrics") or set(body["metrics"]) - {"oOnQueueUsers", "oWaiting", "oInteracting"}:
         raise _not_simulated("metrics other than oOnQueueUsers, oWaiting and oInteracting")
     results: list[Document] = []
-    for queue_id in _queues_of(body["filter"]):
+    for queue_id in map(organisation.queues.stored, _queues_of(body["filter"])):
         if queue_id not in organisation.queues:
             continue
         members = organisation.members(queue_id).values()
-        statuses = [member["routingStatus"]["status"] for member in members if member["joined"]]
+        told = [member.get("routingStatus") or {} for member in members if member["joined"]]
+        statuses = [status["status"] for status in told if isinstance(status.get("status"), str)]
         agents = [
             {"metric": "oOnQueueUsers", "qualifier": status, "stats": {"count": statuses.count(status)}}
             for status in sorted({*statuses} - {"OFF_QUEUE"})
@@ -103,11 +105,11 @@ def query_aggregates(organisation: PlatformOrganisation, request: Request) -> Re
         raise bad_request("interval must be two dates and times in ISO 8601 with a slash between them.") from None
     if not slash or start >= end:
         raise bad_request("interval must begin before it ends.")
-    wanted = _queues_of(body.get("filter") or {"type": "and"})
+    wanted = {queue_id.lower() for queue_id in _queues_of(body.get("filter") or {"type": "and"})}
     facts = [fact for fact in organisation.analytics["contacts"] if start <= fact["start"] < end]
     results = []
     for queue_id, medium in sorted({(fact["queueId"], fact["mediaType"]) for fact in facts}):
-        if queue_id not in wanted:
+        if queue_id.lower() not in wanted:
             continue
         own = [fact for fact in facts if (fact["queueId"], fact["mediaType"]) == (queue_id, medium)]
         metrics = []
@@ -175,7 +177,11 @@ def list_planning_groups(
         {
             "id": group["id"],
             "name": group.get("name", group["id"]),
-            "routePaths": [{"queue": {"id": queue_id}, "mediaType": "Voice"} for queue_id in group["queues"]],
+            "routePaths": [
+                {"queue": {"id": queue_id}, "mediaType": medium}
+                for queue_id in group["queues"]
+                for medium in group.get("media", ["Voice"])
+            ],
             "serviceGoalTemplate": {"serviceLevel": group["goal"]} if "goal" in group else {},
         }
         for group in forecast["groups"]

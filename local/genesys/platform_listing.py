@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode
 
@@ -43,14 +44,23 @@ class Query:
         """Return an array, which may be repeated or joined with commas."""
         return [item for value in self._values.get(name, []) for item in value.split(",")]
 
-    def page(self, entities: list[Any], *, counted: bool) -> Document:
-        """Lay out a page of entities; `total`, `pageCount` and `lastUri` are for listings that are `counted`."""
+    def ids(self) -> set[str]:
+        """Return the ids that are asked for, in lower case."""
+        return {item.lower() for item in self.many("id")}
+
+    def page(self, entities: list[Any], *, counted: bool, second: int | None = None) -> Document:
+        """Lay out a page of entities; `total`, `pageCount` and `lastUri` are for listings that are `counted`.
+
+        With `second` the second page has no more than so many, and the pages after it begin so much earlier.
+        """
         size, number = self._whole("pageSize", 25), self._whole("pageNumber", 1)
         if size > MAX_PAGE_SIZE:
             raise bad_request(f"pageSize must be at most {MAX_PAGE_SIZE}.")
-        pages = math.ceil(len(entities) / size)
+        missing = 0 if second is None else max(0, size - second)
+        ends = (page * size - (missing if page > 1 else 0) for page in (number - 1, number))
+        pages = math.ceil((len(entities) + (missing if len(entities) > size else 0)) / size)
         page = {
-            "entities": entities[(number - 1) * size : number * size],
+            "entities": entities[slice(*ends)],
             "pageSize": size,
             "pageNumber": number,
             "selfUri": self._uri(size, number),
@@ -90,9 +100,28 @@ def body_of(request: Request, template: str, unknown_allowed: frozenset[str] = p
 
 def check_distinct(ids: Iterable[str]) -> None:
     """Refuse a bulk that names an entity twice (our choice: its meaning would hang on the order)."""
-    known = list(ids)
+    known = [item.lower() for item in ids]
     if twice := sorted({item for item in known if known.count(item) > 1}):
         raise bad_request(f"Given twice: {', '.join(twice)}.")
+
+
+def has_name(name: str, pattern: str) -> bool:
+    """Match a name whole, without regard to case, with asterisks allowed at the ends."""
+    name, text = plain(name), plain(pattern)
+    core = text.strip("*")
+    match text.startswith("*"), text.endswith("*"):
+        case True, True:
+            return core in name
+        case True, False:
+            return name.endswith(core)
+        case False, True:
+            return name.startswith(core)
+    return name == core
+
+
+def plain(name: str) -> str:
+    """Return a name as names are compared: without regard to case, and to how its accents are encoded."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def bad_request(message: str) -> ApiError:

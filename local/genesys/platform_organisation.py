@@ -14,17 +14,21 @@ from local.genesys import platform_analytics
 from local.genesys.organisation import (
     MEDIA_SETTINGS,
     SKILLS,
+    STATES,
+    ById,
     Document,
     Organisation,
     check_fields,
     check_keys,
+    check_user,
     is_status,
     members_of,
+    without_absent,
 )
 from local.genesys.wire import ApiError, Change, SkillChange, is_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable
 
     from local.genesys.settings import Settings
     from local.genesys.tokens import Clock
@@ -45,9 +49,9 @@ _MEMBER_FIELDS: dict[str, Callable[[Any], bool]] = {
 class PlatformOrganisation(Organisation):
     def __init__(self, settings: Settings, clock: Clock) -> None:
         super().__init__(settings, clock)
-        self.skills: dict[str, Document] = {}
-        self.users: dict[str, Document] = {}
-        self._proficiencies: dict[str, dict[str, float]] = {}
+        self.skills = ById()
+        self.users = ById()
+        self._assigned = ById()
         self.analytics = platform_analytics.checked({})
 
     def put_queue(self, queue_id: str, spec: Document) -> None:
@@ -62,23 +66,16 @@ class PlatformOrganisation(Organisation):
         shared = [_skill(given) for given in _list_of(spec, "skills")]
         listed = "members" in spec
         members = members_of(spec, self.mix)
-        kept = [_membership(given) for given in members]
-        own = [[_skill(skill) for skill in _list_of(given, "skills")] for given in members]
+        for given in members:
+            self.check_member(given)
 
+        queue_id = self.queues.stored(queue_id)
         self._forget_writes_to(queue_id)
         stamp = self._stamp()
-        self._members[queue_id] = {}
-        for number, (given, membership, skills) in enumerate(zip(members, kept, own, strict=True)):
-            user_id = given["user"]["id"]
-            usual = [] if listed or user_id in self.users else [SKILLS[number % len(SKILLS)]]
-            name = given["user"].get("name", self.users.get(user_id, {}).get("name", user_id))
-            self.users[user_id] = {"id": user_id, "name": name}
-            membership["routingStatus"] = {"userId": user_id, "startTime": stamp} | membership["routingStatus"]
-            self._members[queue_id][user_id] = membership
-            for skill in [*usual, *shared, *skills]:
-                self._know(skill, stamp)
-                if skill["proficiency"] is not None:
-                    self._assign(user_id, skill["id"], skill["proficiency"])
+        self._members[queue_id] = ById()
+        for number, given in enumerate(members):
+            usual = [] if listed or given["user"]["id"] in self.users else [_skill(SKILLS[number % len(SKILLS)])]
+            self._enrol(queue_id, given, [*usual, *shared], stamp)
         for skill in shared:
             self._know(skill, stamp)
         document = _new_queue(queue_id, stamp, self.settings.editor) | fields
@@ -96,18 +93,43 @@ class PlatformOrganisation(Organisation):
         self.queues[queue_id] = {name: value for name, value in edited.items() if value is not None}
 
     def edit_member(self, queue_id: str, user_id: str, fields: Document) -> None:
-        membership = self.member(queue_id, user_id)
-        changed = membership | check_fields(fields, _MEMBER_FIELDS)
+        changed = self.member(queue_id, user_id) | check_fields(fields, _MEMBER_FIELDS)
         if "routingStatus" in fields:
-            changed["routingStatus"] = {"userId": user_id, "startTime": self._stamp()} | fields["routingStatus"]
+            changed = _with_status(changed, self.users.stored(user_id), self._stamp())
         self._members[queue_id][user_id] = changed
 
-    def edit_skill(self, user_id: str, skill_id: str, proficiency: float | None) -> None:
-        if not _is_proficiency(proficiency):
-            raise ValueError(f"not a proficiency: {proficiency!r}")
+    def check_member(self, spec: Document) -> None:
+        check_user(spec)
+        _membership(spec)
+        for given in _list_of(spec, "skills"):
+            _skill(given)
+
+    def add_member(self, queue_id: str, spec: Document) -> None:
+        self.check_member(spec)
+        self.members(queue_id)
+        self._enrol(queue_id, spec, [], self._stamp())
+
+    def edit_user(self, user_id: str, fields: Document) -> None:
+        """Change the name or the state of a user, who stays a member of queues whatever the state."""
+        check_keys(fields, {"name", "state"})
+        user = self.user(user_id)
+        edited = user | fields
+        check_user({"user": edited})
+        self.users[user_id] = edited | {"version": user["version"] + 1}
+
+    def edit_skill(self, user_id: str, skill_id: str, proficiency: float | None, state: str | None = None) -> None:
+        if not _is_proficiency(proficiency) or state not in (None, *STATES):
+            raise ValueError(f"not a proficiency, or not a state of one: {proficiency!r}, {state!r}")
         self.user(user_id)
         self.skill(skill_id)
-        self._assign(user_id, skill_id, proficiency)
+        self._assign(user_id, skill_id, proficiency, state)
+
+    def edit_organisation_skill(self, skill_id: str, fields: Document) -> None:
+        self.skill(skill_id)
+        skill = _skill({**fields, "id": self.skills.stored(skill_id)})
+        if "proficiency" in fields or "assignment" in fields:
+            raise ValueError("proficiency and assignment are a user's")
+        self._know(skill, self._stamp())
 
     def put_analytics(self, spec: Document) -> None:
         self.analytics = platform_analytics.checked(spec)
@@ -135,11 +157,19 @@ class PlatformOrganisation(Organisation):
                 }
                 for queue_id in self.queues
             },
-            "users": {user_id: {"skills": self.skills_of(user_id)} for user_id in self.users},
-            "skills": self.skills,
+            "users": {
+                user_id: {"state": user["state"], "skills": self.skills_of(user_id)}
+                for user_id, user in self.users.items()
+            },
+            "skills": dict(self.skills),
             "replays": self.replays,
             "tokens_issued": len(self.tokens),
         }
+
+    def stored(self, parameter: str, given: str) -> str:
+        """Return the id that a path gives to a parameter, such as `queueId`, as it is stored."""
+        known = {"queueId": self.queues, "memberId": self.users, "userId": self.users, "skillId": self.skills}
+        return known[parameter].stored(given) if parameter in known else given
 
     def queue(self, queue_id: str) -> Document:
         """Return a queue with its counts as they are now."""
@@ -155,39 +185,63 @@ class PlatformOrganisation(Organisation):
     def user(self, user_id: str) -> Document:
         if user_id not in self.users:
             raise ApiError(404, "not.found", f"There is no user {user_id!r}.")
-        return self.users[user_id]
+        user: Document = self.users[user_id]
+        return user
+
+    def existing_user(self, user_id: str) -> Document:
+        """Return a user who is not deleted: nothing can be written to one who is (our choice)."""
+        user = self.user(user_id)
+        if user["state"] == "deleted":
+            raise ApiError(404, "not.found", f"The user {user_id!r} is deleted.")
+        return user
 
     def skill(self, skill_id: str) -> Document:
         if skill_id not in self.skills:
             raise ApiError(404, "not.found", f"There is no skill {skill_id!r}.")
-        return self.skills[skill_id]
+        skill: Document = self.skills[skill_id]
+        return skill
+
+    def visible_skill(self, skill_id: str) -> Document:
+        """Return a skill that the client may see: its role has to cover the skill's division, if it has one."""
+        skill = self.skill(skill_id)
+        if not self.sees(skill):
+            raise ApiError(404, "not.found", f"There is no skill {skill_id!r}.")
+        return skill
+
+    def sees(self, skill: Document) -> bool:
+        return "division" not in skill or skill["division"]["id"] in self.settings.divisions.split()
 
     def member_document(self, queue_id: str, user_id: str) -> Document:
         """Return a member with all that can be told of it."""
         membership, user = self.member(queue_id, user_id), self.users[user_id]
         return {
-            "id": user_id,
+            "id": user["id"],
             "name": user["name"],
             "user": user,
             **membership,
             "skills": self.skills_of(user_id),
         }
 
-    def skills_of(self, user_id: str, changes: Mapping[str, float] | None = None) -> list[Document]:
+    def skills_of(self, user_id: str, changes: Iterable[SkillChange] = ()) -> list[Document]:
         """Return a user's skills by name, as these changes would leave them."""
         self.user(user_id)
+        user_id = self.users.stored(user_id)
         uri = f"{ROOT}/users/{quote(user_id, safe='')}/routingskills"
-        assigned = {**self._proficiencies.get(user_id, {}), **(changes or {})}
+        assigned: Document = {**self._assigned.get(user_id, {})}
+        for change in changes:
+            if change.proficiency is None:
+                assigned.pop(change.skill_id, None)
+            else:
+                assigned[change.skill_id] = self._assignment(change)
         skills = [
             {
                 "id": skill_id,
                 "name": self.skills[skill_id]["name"],
-                "proficiency": proficiency,
-                "state": "active",
+                **assignment,
                 "skillUri": self.skills[skill_id]["selfUri"],
                 "selfUri": f"{uri}/{quote(skill_id, safe='')}",
             }
-            for skill_id, proficiency in assigned.items()
+            for skill_id, assignment in assigned.items()
         ]
         return sorted(skills, key=lambda skill: (skill["name"], skill["id"]))
 
@@ -200,7 +254,7 @@ class PlatformOrganisation(Organisation):
 
     def apply(self, change: Change | SkillChange) -> None:
         if isinstance(change, SkillChange):
-            self._assign(change.user_id, change.skill_id, change.proficiency)
+            self._assign(change.user_id, change.skill_id, change.proficiency, change.state)
         elif change.user_id:
             self._members[change.queue_id][change.user_id] = {
                 **self.member(change.queue_id, change.user_id),
@@ -210,24 +264,40 @@ class PlatformOrganisation(Organisation):
             self.queues[change.queue_id] = self.replaced(change)
             self._stamp()
 
-    def _assign(self, user_id: str, skill_id: str, proficiency: float | None) -> None:
-        skills = self._proficiencies.setdefault(user_id, {})
+    def _enrol(self, queue_id: str, given: Document, usual: list[Document], stamp: str) -> None:
+        """Make a member of a specification, who also has the usual skills."""
+        user_id = self.users.stored(given["user"]["id"])
+        known = self.users.get(user_id, {"name": user_id, "state": "active", "version": 1})
+        told = {name: given["user"][name] for name in ("name", "state") if name in given["user"]}
+        self.users[user_id] = {"id": user_id, **known, **told}
+        self._members[queue_id][user_id] = _with_status(_membership(given), user_id, stamp)
+        for skill in [*usual, *map(_skill, _list_of(given, "skills"))]:
+            self._know(skill, stamp)
+            if skill["proficiency"] is not None:
+                self._assign(user_id, skill["id"], skill["proficiency"], skill.get("assignment"))
+
+    def _assign(self, user_id: str, skill_id: str, proficiency: float | None, state: str | None = None) -> None:
+        if user_id not in self._assigned:
+            self._assigned[user_id] = ById()
         if proficiency is None:
-            skills.pop(skill_id, None)
+            self._assigned[user_id].pop(skill_id, None)
         else:
-            skills[skill_id] = float(proficiency)
+            stored = self.skills.stored(skill_id)
+            self._assigned[user_id][stored] = self._assignment(SkillChange(user_id, stored, proficiency, state))
+
+    def _assignment(self, change: SkillChange) -> Document:
+        """Return what a write leaves: without a state in it, an assignment keeps the one that it has (our choice)."""
+        assigned = self._assigned.get(change.user_id, {}).get(change.skill_id, {"state": "active"})
+        return {"proficiency": change.proficiency, "state": change.state or assigned["state"]}
 
     def _know(self, skill: Document, stamp: str) -> None:
-        known = self.skills.get(skill["id"])
-        name = skill.get("name") or (known["name"] if known else skill["id"])
-        if known is None or name != known["name"]:
-            self.skills[skill["id"]] = {
-                "id": skill["id"],
-                "name": name,
+        known = self.skills.get(skill["id"], {"id": skill["id"], "name": skill["id"], "state": "active"})
+        changed = known | {name: skill[name] for name in ("name", "state", "division") if name in skill}
+        if changed != known or skill["id"] not in self.skills:
+            self.skills[skill["id"]] = changed | {
                 "dateModified": stamp,
-                "state": "active",
-                "version": str(int(known["version"]) + 1 if known else 1),
-                "selfUri": f"{ROOT}/routing/skills/{quote(skill['id'], safe='')}",
+                "version": str(int(known.get("version", 0)) + 1),
+                "selfUri": f"{ROOT}/routing/skills/{quote(known['id'], safe='')}",
             }
 
 
@@ -273,10 +343,16 @@ def _new_queue(queue_id: str, stamp: str, editor: str) -> Document:
 
 def _membership(given: Document) -> Document:
     usual = {"ringNumber": 1, "joined": True, "memberBy": "user", "routingStatus": {"status": "IDLE"}}
-    if not isinstance(given["user"].get("name", ""), str):
-        raise ValueError("a user's name is a string")  # noqa: TRY004 - the caller is told of a wrong value
     own = {name: value for name, value in given.items() if name not in ("user", "skills")}
     return usual | check_fields(own, _MEMBER_FIELDS)
+
+
+def _with_status(membership: Document, user_id: str, stamp: str) -> Document:
+    """Return a membership whose routing status is as the platform shows it, or is not there at all."""
+    status = membership["routingStatus"]
+    if isinstance(status, dict):
+        membership = membership | {"routingStatus": {"userId": user_id, "startTime": stamp} | status}
+    return without_absent(membership)
 
 
 def _list_of(spec: Document, name: str) -> list[Any]:
@@ -290,9 +366,16 @@ def _skill(given: Any) -> Document:
     """Complete a skill of which at least the id is given."""
     if not isinstance(given, dict) or not isinstance(given.get("id"), str) or not given["id"]:
         raise ValueError('a skill is an object with at least {"id": "…"}')
-    check_keys(given, {"id", "name", "proficiency"})
+    check_keys(given, {"id", "name", "proficiency", "state", "division", "assignment"})
     skill = {"proficiency": None, **given}
-    if not isinstance(skill.get("name", ""), str) or not _is_proficiency(skill["proficiency"]):
+    states = (skill.get("state", "active"), skill.get("assignment", "active"))
+    division = skill.get("division", HOME)
+    if (
+        not (isinstance(skill.get("name", "x"), str) and skill.get("name", "x"))
+        or not _is_proficiency(skill["proficiency"])
+        or not all(state in STATES for state in states)
+        or not (isinstance(division, dict) and isinstance(division.get("id"), str))
+    ):
         raise ValueError(f"not a skill: {given!r}")
     return skill
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from local.genesys import publicapi
-from local.genesys.platform_listing import Query, bad_request, body_of, check_distinct
+from local.genesys.platform_listing import Query, bad_request, body_of, check_distinct, has_name
 from local.genesys.wire import Change, Reply
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ def list_queues(organisation: PlatformOrganisation, request: Request) -> Reply:
     query.refuse("divisionId", "peerId", "hasPeer", "cannedResponseLibraryId")
     queues = sorted(map(organisation.queue, organisation.queues), key=lambda queue: (queue["name"], queue["id"]))
     if (name := query.one("name")) is not None:
-        queues = [queue for queue in queues if _has_name(queue["name"], name)]
-    if ids := query.many("id"):
-        queues = [queue for queue in queues if queue["id"] in ids]
+        queues = [queue for queue in queues if has_name(queue["name"], name)]
+    if ids := query.ids():
+        queues = [queue for queue in queues if queue["id"].lower() in ids]
     if query.one("sortOrder", "asc", "desc") == "desc":
         queues.reverse()
     return Reply(body=query.page(queues, counted=True))
@@ -45,7 +45,7 @@ def put_queue(organisation: PlatformOrganisation, request: Request, queue_id: st
     """
     now = organisation.queue(queue_id)
     body = body_of(request, _QUEUE, publicapi.held(now))
-    if body.get("id", queue_id) != queue_id:  # our choice
+    if body.get("id", queue_id).lower() != queue_id.lower():  # our choice
         raise bad_request("id must be the one in the path.")
     if not body["name"].strip():  # our choice
         raise bad_request("name must not be empty.")
@@ -77,7 +77,7 @@ def list_members(organisation: PlatformOrganisation, request: Request, queue_id:
     ]
     if query.one("sortOrder", "asc", "desc") == "desc":
         found.reverse()
-    page = query.page(found, counted=False)
+    page = query.page(found, counted=False, second=organisation.settings.second_page)
     shown = [organisation.member_document(queue_id, user_id) for user_id in page["entities"]]
     return Reply(body=page | {"entities": [_listed(queue_id, member, expand) for member in shown]})
 
@@ -85,8 +85,9 @@ def list_members(organisation: PlatformOrganisation, request: Request, queue_id:
 def patch_member(organisation: PlatformOrganisation, request: Request, queue_id: str, member_id: str) -> Reply:
     """Accept a ring number or joining; the answer says accepted, not applied."""
     member = organisation.member(queue_id, member_id)
+    organisation.existing_user(member_id)
     body = body_of(request, _MEMBER)
-    if body.get("id", member_id) != member_id:
+    if body.get("id", member_id).lower() != member_id.lower():
         raise bad_request("id must be the one in the path.")
     fields = {name: value for name, value in body.items() if name != "id"}
     if len(fields) != 1 or not fields.keys() <= {"ringNumber", "joined"}:
@@ -104,7 +105,11 @@ def patch_members(organisation: PlatformOrganisation, request: Request, queue_id
     if not body or any(item.keys() != {"id", "joined"} for item in body):
         raise bad_request("The body is a list of id and joined, at least one; ring numbers are not set in bulk.")
     check_distinct(item["id"] for item in body)
-    wanted = {item["id"]: {"joined": item["joined"]} for item in body if item["id"] in held}
+    wanted = {
+        organisation.users.stored(item["id"]): {"joined": item["joined"]}
+        for item in body
+        if item["id"] in held and organisation.user(item["id"])["state"] != "deleted"
+    }
     shown = [
         organisation.member_document(queue_id, user_id) | ({} if organisation.settings.apply_delay_s else fields)
         for user_id, fields in wanted.items()
@@ -125,29 +130,7 @@ def _listed(queue_id: str, member: Document, expand: list[str]) -> Document:
     user = {**member["user"], "selfUri": f"/api/v2/users/{quote(member['id'], safe='')}"}
     if "skills" in expand:
         user["skills"] = member["skills"]
-    if "routingStatus" in expand:
-        user["routingStatus"] = member["routingStatus"]
+    status = {name: member[name] for name in ("routingStatus",) if name in expand and name in member}
     uri = f"/api/v2/routing/queues/{quote(queue_id, safe='')}/members/{quote(member['id'], safe='')}"
-    kept = (
-        "id",
-        "name",
-        "ringNumber",
-        "joined",
-        "memberBy",
-        *(("routingStatus",) if "routingStatus" in expand else ()),
-    )
-    return {**{name: member[name] for name in kept}, "user": user, "selfUri": uri}
-
-
-def _has_name(name: str, pattern: str) -> bool:
-    """Match a name whole, ignoring case, with asterisks allowed at the ends."""
-    name, text = name.casefold(), pattern.casefold()
-    core = text.strip("*")
-    match text.startswith("*"), text.endswith("*"):
-        case True, True:
-            return core in name
-        case True, False:
-            return name.endswith(core)
-        case False, True:
-            return name.startswith(core)
-    return name == core
+    kept = ("id", "name", "ringNumber", "joined", "memberBy")
+    return {**{name: member[name] for name in kept}, **status, "user": user | status, "selfUri": uri}

@@ -42,6 +42,7 @@ def _routing(organisation: ScoreOrganisation, request: Request, path: list[str])
     token = organisation.tokens.valid(request.bearer)
     organisation.tokens.admit(token, organisation.settings)
     methods: dict[str, Callable[[], Reply]]
+    path = organisation.stored(path)
     match path:
         case ["routing", "queues", queue_id]:
             methods = {
@@ -134,7 +135,7 @@ def _patch_member(organisation: ScoreOrganisation, queue_id: str, user_id: str, 
     _known_fields(body, fields)
     if missing := [name for name in fields if name not in body]:
         raise _bad_request(f"Missing: {', '.join(missing)}.")
-    if body["user_id"] != user_id:
+    if not isinstance(body["user_id"], str) or body["user_id"].lower() != user_id.lower():
         raise _bad_request("user_id must be the one in the path.")
     if body["routing_type"] not in ROUTING_TYPES:
         raise _bad_request(f"routing_type must be one of {', '.join(ROUTING_TYPES)}.")

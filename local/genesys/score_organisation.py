@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from local.genesys.organisation import (
     MEDIA_SETTINGS,
     SKILLS,
+    ById,
     Document,
     Organisation,
     check_fields,
     check_keys,
+    check_user,
     is_status,
     members_of,
+    without_absent,
 )
 from local.genesys.settings import Settings
 from local.genesys.webhooks import EVENTS, Webhooks
@@ -48,8 +51,9 @@ class ScoreOrganisation(Organisation):
         if not isinstance(queue, dict) or "id" in queue or not isinstance(queue.get("version", 1), int):
             raise ValueError("queue must be an object of fields, without an id")
         members = self._members_of(spec)
+        queue_id = self.queues.stored(queue_id)
         self._forget_writes_to(queue_id)
-        self._members[queue_id] = {member["user"]["id"]: member for member in members}
+        self._members[queue_id] = ById({member["user"]["id"]: member for member in members})
         self.queues[queue_id] = {
             "id": queue_id,
             "name": f"Queue {queue_id}",
@@ -61,9 +65,12 @@ class ScoreOrganisation(Organisation):
             "division": {"id": "division-home", "name": "Home"},
             "mediaSettings": MEDIA_SETTINGS,
             "skillEvaluationMethod": "ALL",
-            "memberCount": len(members),
             **queue,
         }
+
+    def queue(self, queue_id: str) -> Document:
+        """Return a queue with the count of its members as it is now."""
+        return super().queue(queue_id) | {"memberCount": len(self.members(queue_id))}
 
     def check_edit(self, fields: Document) -> None:
         if {"id", "version", "dateModified"} & fields.keys():
@@ -76,16 +83,44 @@ class ScoreOrganisation(Organisation):
     def edit_member(self, queue_id: str, user_id: str, fields: Document) -> None:
         self.apply(Change(queue_id, user_id, check_fields(fields, _MEMBER_FIELDS)))
 
-    def edit_skill(self, user_id: str, skill_id: str, proficiency: float | None) -> NoReturn:  # noqa: ARG002
+    def check_member(self, spec: Document) -> None:
+        check_user(spec)
+        _member(spec, 0.0, SKILLS[0])
+
+    def add_member(self, queue_id: str, spec: Document) -> None:
+        self.check_member(spec)
+        self.members(queue_id)[spec["user"]["id"]] = _member(spec, 0.0, SKILLS[0])
+
+    def edit_user(self, user_id: str, fields: Document) -> NoReturn:  # noqa: ARG002
+        raise ValueError("users are known by themselves under contract platform only")
+
+    def edit_skill(
+        self,
+        user_id: str,  # noqa: ARG002
+        skill_id: str,  # noqa: ARG002
+        proficiency: float | None,  # noqa: ARG002
+        state: str | None = None,  # noqa: ARG002
+    ) -> NoReturn:
         raise ValueError("users have skills of their own under contract platform only")
+
+    def edit_organisation_skill(self, skill_id: str, fields: Document) -> NoReturn:  # noqa: ARG002
+        raise ValueError("an organisation has skills under contract platform only")
 
     def state(self) -> Document:
         queues = {
-            queue_id: {"queue": queue, "members": list(self.members(queue_id).values())}
-            for queue_id, queue in self.queues.items()
+            queue_id: {"queue": self.queue(queue_id), "members": list(self.members(queue_id).values())}
+            for queue_id in self.queues
         }
         told = {"webhooks": dict(self.webhooks)}
         return {"queues": queues, "replays": self.replays, "tokens_issued": len(self.tokens), **told}
+
+    def stored(self, path: list[str]) -> list[str]:
+        """Return a path with its ids as they are stored."""
+        match path:
+            case ["routing", "queues", queue_id, *rest] if queue_id in self.queues:
+                members = self.members(queue_id)
+                return ["routing", "queues", self.queues.stored(queue_id), *map(members.stored, rest)]
+        return path
 
     def scores_after(self, change: Change) -> list[float]:
         """Return all scores of the queue once every accepted write, and this one, is applied."""
@@ -98,7 +133,7 @@ class ScoreOrganisation(Organisation):
     def merged(self, change: Change) -> Document:
         """Return the document as this change will leave it."""
         if change.user_id:
-            return {**self.member(change.queue_id, change.user_id), **change.fields}
+            return without_absent({**self.member(change.queue_id, change.user_id), **change.fields})
         queue = self.queue(change.queue_id)
         stamp = {"version": queue["version"] + 1, "dateModified": self._next_stamp()}
         return {**queue, **stamp, **change.fields}
@@ -146,4 +181,4 @@ def _member(given: Document, score: float, skill: Document) -> Document:
         "skills": [skill],
     }
     edited = check_fields({name: value for name, value in given.items() if name != "user"}, _MEMBER_FIELDS)
-    return {"user": {"name": user["id"], **user}, **usual, **edited}
+    return {"user": {"name": user["id"], **user}, **without_absent(usual | edited)}

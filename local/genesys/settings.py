@@ -33,6 +33,10 @@ class Settings:
     scope: str = _setting(DEFAULT_SCOPE, "score: scopes the client may be granted, separated by spaces")
     permissions: str = _setting(DEFAULT_PERMISSIONS, "platform: what the client's role allows, separated by spaces")
     editor: str = _setting("user-in-the-console", "platform: who is on record for edits by people")
+    divisions: str = _setting("division-home", "platform: divisions that the role covers, separated by spaces")
+    second_page: int | None = _setting(
+        None, "platform: how many members the second page of a listing has; absent: as many as were asked for"
+    )
     expires_in: int = _setting(86_400, "life of a token in seconds")
     latency_ms: float = _setting(0.0, "wait before every reply, in milliseconds")
     rate_limit: int | None = _setting(None, "requests per token in any window (sliding); absent: no limit")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs
 
 from local.genesys import platform, score
-from local.genesys.faults import Fault
+from local.genesys.faults import CHANGES, Fault
 from local.genesys.platform_organisation import PlatformOrganisation
 from local.genesys.score_organisation import ScoreOrganisation
 from local.genesys.server import Server
@@ -151,7 +151,11 @@ class GenesysSimulator:
 
         Keys: `agents`, `off_queue`, `unjoined`, and under contract score `initial_score`, or a list of `members`
         instead; `queue`, fields of the queue itself; and under contract platform `skills`, a list of
-        `{id, name?, proficiency?}`: skills that the organisation has and, with a proficiency, every member gets.
+        `{id, name?, state?, division?, proficiency?, assignment?}`: skills that the organisation has and, with a
+        proficiency, every member gets; `assignment` is the state in which each has it.
+
+        A member is `{user: {id, name?, state?}, …}`. Its `routingStatus` is an object, whatever it says, or null,
+        or `absent` for a member that is listed without one.
         """
         with self._lock:
             self._organisation.settle()
@@ -169,11 +173,38 @@ class GenesysSimulator:
             self._organisation.settle()
             self._organisation.edit_member(queue_id, user_id, copy.deepcopy(fields))
 
-    def edit_skill(self, user_id: str, skill_id: str, proficiency: float | None) -> None:
-        """Give a user a proficiency as people do; None takes the skill away. Raises as edit_queue does."""
+    def add_member(self, queue_id: str, **spec: Any) -> None:
+        """Add a member, given as in the `members` of `put_queue`. Raises as edit_queue does."""
         with self._lock:
             self._organisation.settle()
-            self._organisation.edit_skill(user_id, skill_id, proficiency)
+            self._organisation.add_member(queue_id, copy.deepcopy(spec))
+
+    def remove_member(self, queue_id: str, user_id: str) -> None:
+        """Take a member out of a queue. Raises as edit_queue does."""
+        with self._lock:
+            self._organisation.settle()
+            self._organisation.remove_member(queue_id, user_id)
+
+    def edit_user(self, user_id: str, **fields: Any) -> None:
+        """Change the `name` or the `state` of a user: active, inactive or deleted. Raises as edit_queue does."""
+        with self._lock:
+            self._organisation.settle()
+            self._organisation.edit_user(user_id, fields)
+
+    def edit_skill(self, user_id: str, skill_id: str, proficiency: float | None, state: str | None = None) -> None:
+        """Give a user a proficiency as people do; None takes the skill away. Raises as edit_queue does.
+
+        `state` is that of the assignment.
+        """
+        with self._lock:
+            self._organisation.settle()
+            self._organisation.edit_skill(user_id, skill_id, proficiency, state)
+
+    def edit_organisation_skill(self, skill_id: str, **fields: Any) -> None:
+        """Change `name`, `state` or `division` of a skill for everybody. Raises as edit_queue does."""
+        with self._lock:
+            self._organisation.settle()
+            self._organisation.edit_organisation_skill(skill_id, copy.deepcopy(fields))
 
     def put_analytics(self, **spec: Any) -> None:
         """Replace what is known of loads, under contract platform: see platform_analytics. Raises ValueError."""
@@ -192,9 +223,10 @@ class GenesysSimulator:
     def add_faults(self, *rules: dict[str, Any]) -> None:
         """Add rules, all or none; their keys are the fields of Fault. Raises ValueError."""
         faults = [Fault.parse(rule) for rule in rules]
+        checks = {"edit": self._organisation.check_edit, "add_member": self._organisation.check_member}
         for fault in faults:
-            if fault.action == "edit":
-                self._organisation.check_edit(fault.body)
+            if check := checks.get(fault.action):
+                check(fault.body)
         with self._lock:
             self._faults.extend(faults)
 
@@ -221,8 +253,8 @@ class GenesysSimulator:
             return reply if fault.body is None else replace(reply, body=_raw(fault.body))
         if action == "revoke_tokens":
             self._organisation.tokens.revoke_all()
-        if fault and action == "edit":
-            self._edit_queue_of(request, fault.body)
+        if fault and action in CHANGES:
+            self._change_queue_of(request, fault)
         if action == "repeat_page":
             kept = [part for part in request.query.split("&") if not part.startswith(("page=", "pageNumber="))]
             request = replace(request, query="&".join(kept))
@@ -232,12 +264,20 @@ class GenesysSimulator:
             reply = error.reply(context_id)
         if action == "malformed":
             reply = replace(reply, body=b'{"entities": [')
+        if action == "cut":
+            reply = replace(reply, cut=True)
         return None if action == "reset_after" else reply
 
-    def _edit_queue_of(self, request: Request, fields: Any) -> None:
+    def _change_queue_of(self, request: Request, fault: Fault) -> None:
         match request.segments:
             case ["api", "v2", "routing", "queues", queue_id, *_] if queue_id in self._organisation.queues:
-                self._organisation.edit_queue(queue_id, copy.deepcopy(fields))
+                held, body = self._organisation, copy.deepcopy(fault.body)
+                if fault.action == "edit":
+                    held.edit_queue(queue_id, body)
+                elif fault.action == "add_member":
+                    held.add_member(queue_id, body)
+                elif body["id"] in held.members(queue_id):
+                    held.remove_member(queue_id, body["id"])
 
     def _commit(self, request: Request, reply: Reply, *, dropped: bool) -> Reply:
         """Carry out the writes that a reply promises."""

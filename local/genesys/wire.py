@@ -85,11 +85,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class SkillChange:
-    """A write that was accepted: a user's proficiency in a skill, in every queue; None takes the skill away."""
+    """A write that was accepted: a user's proficiency in a skill, in every queue; None takes the skill away.
+
+    A `state` of None is one that the write does not say.
+    """
 
     user_id: str
     skill_id: str
     proficiency: float | None
+    state: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +101,15 @@ class Reply:
     """An answer and the writes it promises.
 
     A dialect never applies a write itself: whether `changes` happen now, later or never is decided outside.
-    A body of None is sent empty, bytes are sent as they are, anything else as JSON.
+    A body of None is sent empty, bytes are sent as they are, anything else as JSON. Of one that is `cut` only half is
+    sent before the connection ends.
     """
 
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     changes: tuple[Change | SkillChange, ...] = ()
+    cut: bool = False
 
 
 class ApiError(Exception):

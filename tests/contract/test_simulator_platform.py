@@ -24,6 +24,7 @@ QUEUE = f"{QUEUES}/queue-001"
 MEMBERS = f"{QUEUE}/members"
 SKILLS = "/api/v2/routing/skills"
 TOKEN = "/api/v2/tokens/me"
+OBSERVATIONS = "/api/v2/analytics/queues/observations/query"
 GRANT = {"grant_type": "client_credentials"}
 CLIENT = ("demo-client", "demo-client-secret")
 FACTS = ("id", "dateCreated", "createdBy", "memberCount", "userMemberCount", "joinedMemberCount", "selfUri")
@@ -209,7 +210,6 @@ def test_a_method_that_the_path_does_not_have_is_405(start, method, path, allow)
         ("DELETE", QUEUE),
         ("POST", f"{MEMBERS}?delete=true"),
         ("DELETE", f"{MEMBERS}/agent-001"),
-        ("PUT", f"{user_skills('agent-001')}/bulk"),
         ("POST", SKILLS),
         ("DELETE", f"{SKILLS}/skill-support"),
         ("GET", f"{MEMBERS}?presence=Available"),
@@ -474,7 +474,13 @@ def test_a_member_shows_what_was_asked_to_be_expanded(start):
     assert plain == {
         "id": "agent-001",
         "name": "Agent 001",
-        "user": {"id": "agent-001", "name": "Agent 001", "selfUri": "/api/v2/users/agent-001"},
+        "user": {
+            "id": "agent-001",
+            "name": "Agent 001",
+            "state": "active",
+            "version": 1,
+            "selfUri": "/api/v2/users/agent-001",
+        },
         "ringNumber": 1,
         "joined": True,
         "memberBy": "user",
@@ -489,7 +495,7 @@ def test_a_member_shows_what_was_asked_to_be_expanded(start):
     member = joined.json()["entities"][0]
     assert member["routingStatus"] == member["user"]["routingStatus"]
     assert (member["routingStatus"]["status"], member["routingStatus"]["userId"]) == ("IDLE", "agent-001")
-    assert not [flaw for flaw in publicapi.validate(member, "QueueMember") if flaw != "user.version is required."]
+    assert not publicapi.validate(member, "QueueMember")
 
 
 def test_members_are_filtered(start):
@@ -552,6 +558,137 @@ def test_a_bad_member_patch_is_400_and_changes_nothing(start, body, code):
     assert simulator.state() == before
 
 
+@pytest.mark.parametrize(
+    ("given", "listed"),
+    [
+        ({"status": "NOT_RESPONDING"}, {"status": "NOT_RESPONDING"}),
+        ({"status": "EMPTY"}, {"status": "EMPTY"}),
+        ({"status": "ON_THE_MOON"}, {"status": "ON_THE_MOON"}),
+        ({"status": None}, {"status": None}),
+        ({}, {}),
+        (None, None),
+        ("absent", "nothing"),
+    ],
+)
+def test_a_routing_status_is_listed_whatever_it_says(start, given, listed):
+    simulator, client = start()
+    client.put("/_sim/queues/queue-001", json={"members": [{"user": {"id": "ann"}, "routingStatus": given}]})
+    simulator.put_queue("other", members=[{"user": {"id": "bo"}}])
+    assert client.patch("/_sim/queues/other/members/bo", json={"routingStatus": given}).status_code == 200
+    for queue_id in ("queue-001", "other"):
+        (member,) = client.get(f"{QUEUES}/{queue_id}/members?expand=routingStatus").json()["entities"]
+        for entity in (member, member["user"]):
+            shown = entity.get("routingStatus", "nothing")
+            assert (shown | listed if isinstance(shown, dict) else shown) == (
+                shown if isinstance(listed, dict) else listed
+            )
+    query = {"filter": {"type": "or", "predicates": [{"dimension": "queueId", "value": "other"}]}}
+    observed = client.post(f"{OBSERVATIONS}", json=query | {"metrics": ["oOnQueueUsers"]})
+    assert observed.status_code == 200
+
+
+def test_users_have_a_state_and_nothing_is_written_to_one_who_is_deleted(start):
+    simulator, client = start(agents=0)
+    simulator.put_queue("queue-001", members=[{"user": {"id": "ann", "state": "inactive"}}, *named("Bo", "Cy")])
+    assert client.patch("/_sim/users/bo", json={"state": "deleted"}).status_code == 200
+    listed = {member["id"]: member["user"]["state"] for member in client.get(MEMBERS).json()["entities"]}
+    assert listed == {"ann": "inactive", "bo": "deleted", "cy": "active"}
+    assert client.get(QUEUE).json()["memberCount"] == 3
+    before = simulator.state()
+    assert before["users"]["bo"]["state"] == "deleted"
+    assert_error(client.patch(f"{MEMBERS}/bo", json={"joined": False}), 404, "not.found", "deleted")
+    for method, path in (("POST", ""), ("PATCH", "/bulk"), ("PUT", "/bulk"), ("PUT", "/skill-support")):
+        assert_error(client.request(method, f"{user_skills('bo')}{path}", json=[]), 404, "not.found", "deleted")
+    bulk = client.patch(MEMBERS, json=[{"id": "bo", "joined": False}])
+    assert (bulk.status_code, bulk.json()["entities"]) == (200, [])
+    assert simulator.state() == before
+    assert client.patch(f"{MEMBERS}/ann", json={"joined": False}).status_code == 202
+    simulator.put_queue("other", members=named("Bo"))
+    assert simulator.state()["users"]["bo"]["state"] == "deleted"  # a user is the organisation's
+    for wrong in ({"state": "gone"}, {"name": 7}, {"id": "x"}):
+        assert_error(client.patch("/_sim/users/bo", json=wrong), 400, "bad.request")
+
+
+def test_ids_compare_without_regard_to_case(start):
+    simulator, client = start(agents=0)
+    queue_id, user_id, skill_id = (f"{letter}a0f5-11e1-4b6e" for letter in "abc")
+    simulator.put_queue(queue_id.upper(), members=[{"user": {"id": user_id}}], skills=[{"id": skill_id}])
+    queue = f"{QUEUES}/{queue_id}"
+    document = client.get(queue).json()
+    assert (document["id"], document["selfUri"]) == (queue_id.upper(), f"{QUEUES}/{queue_id.upper()}")
+    assert client.put(queue, json=document | {"id": queue_id, "description": "new"}).json()["id"] == queue_id.upper()
+    assert client.patch(f"{queue}/members/{user_id.upper()}", json={"id": user_id, "ringNumber": 1}).status_code == 202
+    bulk = client.patch(f"{queue}/members", json=[{"id": user_id.upper(), "joined": False}])
+    assert [(member["id"], member["joined"]) for member in bulk.json()["entities"]] == [(user_id, False)]
+    twice = [{"id": one, "joined": False} for one in (user_id.upper(), user_id)]
+    assert_error(client.patch(f"{queue}/members", json=twice), 400, "bad.request", "twice")
+    skills = user_skills(user_id.upper())
+    assigned = client.patch(f"{skills}/bulk", json=[{"id": skill_id.upper(), "proficiency": 2}])
+    assert ids(assigned) == [skill_id]
+    assert client.put(f"{skills}/{skill_id.upper()}", json={"proficiency": 3}).json()["id"] == skill_id
+    assert ids(client.get(f"{SKILLS}?id={skill_id.upper()}")) == [skill_id]
+    assert ids(client.get(f"{QUEUES}?id={queue_id}")) == [queue_id.upper()]
+    state = simulator.state()
+    assert state["queues"].keys() == {"queue-001", queue_id.upper()}
+    assert proficiencies(simulator, user_id) == {skill_id: 3.0}
+    simulator.put_queue(queue_id, agents=1)
+    assert simulator.state()["queues"].keys() == state["queues"].keys()
+    with pytest.raises(ValueError, match="same user id"):
+        simulator.put_queue("other", members=[{"user": {"id": one}} for one in (user_id, user_id.upper())])
+
+
+def test_a_short_page_in_the_middle_is_not_the_last(start):
+    simulator, client = start(agents=9, second_page=1)
+    for size, second, lengths in (
+        (4, 1, [4, 1, 4]),
+        (4, 0, [4, 0, 4, 1]),
+        (3, 2, [3, 2, 3, 1]),
+        (9, 0, [9]),
+        (4, 9, [4, 4, 1]),
+    ):
+        simulator.change_settings(second_page=second)
+        pages = [client.get(f"{MEMBERS}?pageSize={size}").json()]
+        while "nextUri" in pages[-1]:
+            pages.append(client.get(pages[-1]["nextUri"]).json())
+        assert [len(page["entities"]) for page in pages] == lengths
+        listed = [member["id"] for page in pages for member in page["entities"]]
+        assert listed == [f"agent-{number:03}" for number in range(1, 10)]
+
+
+def test_members_slide_while_pages_are_read(start):
+    simulator, client = start(agents=6)
+    leave = {"action": "remove_member", "path": "/members$", "skip": 1, "body": {"id": "agent-001"}}
+    simulator.add_faults(leave)
+    first, second = (ids(client.get(f"{MEMBERS}?pageSize=3&pageNumber={number}")) for number in (1, 2))
+    assert (first, second) == (["agent-001", "agent-002", "agent-003"], ["agent-005", "agent-006"])
+    assert client.get(QUEUE).json()["memberCount"] == 5
+    joins = {"user": {"id": "newcomer", "name": "Aaron"}, "joined": False}
+    simulator.add_faults({"action": "add_member", "path": "/members$", "skip": 1, "body": joins})
+    first, second = (ids(client.get(f"{MEMBERS}?pageSize=3&pageNumber={number}")) for number in (1, 2))
+    assert (first, second) == (["agent-002", "agent-003", "agent-004"], ["agent-004", "agent-005", "agent-006"])
+    queue = client.get(QUEUE).json()
+    assert (queue["memberCount"], queue["joinedMemberCount"]) == (6, 5)
+    assert client.delete("/_sim/queues/queue-001/members/newcomer").status_code == 200
+    assert client.delete("/_sim/queues/queue-001/members/newcomer").status_code == 404
+    assert client.post("/_sim/queues/queue-001/members", json={"user": {"id": "Dee"}}).status_code == 200
+    assert client.get(QUEUE).json()["memberCount"] == 6
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"action": "remove_member"},
+        {"action": "remove_member", "body": {"id": 7}},
+        {"action": "add_member", "body": {"id": "ann"}},
+        {"action": "add_member", "body": {"user": {"id": "ann", "state": "gone"}}},
+        {"action": "add_member", "body": {"user": {"id": "ann"}}, "status": 200},
+    ],
+)
+def test_a_bad_slide_is_400(start, rule):
+    _, client = start()
+    assert_error(client.post("/_sim/faults", json=rule), 400, "bad.request")
+
+
 def test_only_members_are_patched_and_a_groups_ring_is_the_groups(start):
     simulator, client = start(agents=2)
     simulator.edit_member("queue-001", "agent-002", memberBy="group")
@@ -566,7 +703,7 @@ def test_many_are_joined_in_one_request_and_strangers_are_disregarded(start):
     body = [{"id": f"agent-{number:03}", "joined": number > 98} for number in range(1, 100)]
     answer = client.patch(MEMBERS, json=[*body, {"id": "stranger", "joined": True}])
     assert answer.status_code == 200
-    assert not [flaw for flaw in publicapi.validate(answer.json(), "QueueMemberEntityListing") if "version" not in flaw]
+    assert not publicapi.validate(answer.json(), "QueueMemberEntityListing")
     assert len(answer.json()["entities"]) == 99
     assert not answer.json()["entities"][0]["joined"]
     assert joined(simulator) == ["agent-099", "agent-100"]
@@ -651,7 +788,6 @@ def test_an_assigned_proficiency_is_put(start):
         ({"id": "skill-billing", "proficiency": 4}, 400, "bad.request"),
         ({"proficiency": 4, "weight": 1}, 400, "invalid.property"),
         ({"proficiency": 4, "state": "gone"}, 400, "bad.request"),
-        ({"proficiency": 4, "state": "inactive"}, 501, "not.simulated"),
         ([{"proficiency": 4}], 400, "bad.request"),
     ],
 )
@@ -712,6 +848,75 @@ def test_skills_are_assigned_in_bulk_up_to_fifty(start):
     assert proficiencies(simulator, "agent-001") == {"skill-support": 4.0} | dict.fromkeys(
         [skill["id"] for skill in new[:50]], 1.5
     )
+
+
+def test_all_skills_of_a_user_are_replaced(start):
+    simulator, client = start(agents=2)
+    simulator.put_queue("other", agents=1, skills=[{"id": "dedicated", "proficiency": 1}])
+    bulk = f"{user_skills('agent-001')}/bulk"
+    assert_error(client.put(bulk, json=[{"id": "made-up", "proficiency": 1}]), 404, "not.found")
+    answer = client.put(bulk, json=[{"id": "skill-billing", "proficiency": 2}, {"id": "dedicated", "proficiency": 3}])
+    assert answer.status_code == 200
+    assert not publicapi.validate(answer.json(), "UserSkillEntityListing")
+    assert proficiencies(simulator, "agent-001") == {"skill-billing": 2.0, "dedicated": 3.0}
+    assert ids(answer) == ["skill-billing", "dedicated"]
+    assert client.put(bulk, json=[]).json()["total"] == 0
+    assert proficiencies(simulator, "agent-001") == {}
+    assert proficiencies(simulator, "agent-002") == {"skill-billing": 3.0}
+
+
+def test_skills_and_assignments_have_states(start):
+    simulator, client = start(agents=1)
+    skills = [
+        {"id": "d-1", "name": "Desk", "state": "deleted"},
+        {"id": "d-2", "name": "Desk", "proficiency": 2, "assignment": "inactive"},
+    ]
+    simulator.put_queue("other", members=[{"user": {"id": "ann"}, "skills": skills}])
+    assert {skill["id"]: skill["state"] for skill in client.get(f"{SKILLS}?name=desk").json()["entities"]} == {
+        "d-1": "deleted",
+        "d-2": "active",
+    }
+    (assigned,) = client.get(user_skills("ann")).json()["entities"]
+    assert (assigned["id"], assigned["state"]) == ("d-2", "inactive")
+    for write in (
+        client.patch(f"{user_skills('ann')}/bulk", json=[{"id": "d-1", "proficiency": 1}]),
+        client.post(user_skills("ann"), json={"id": "d-1", "proficiency": 1}),
+    ):
+        assert_error(write, 400, "bad.request", "deleted")
+    upserted = client.patch(f"{user_skills('ann')}/bulk", json=[{"id": "d-2", "proficiency": 4}]).json()["entities"]
+    assert [(skill["proficiency"], skill["state"]) for skill in upserted] == [(4.0, "inactive")]  # as it was
+    put = client.put(f"{user_skills('ann')}/d-2", json={"proficiency": 4, "state": "active"})
+    assert (put.json()["state"], client.get(user_skills("ann")).json()["entities"]) == ("active", [put.json()])
+    assert client.patch("/_sim/skills/d-2", json={"state": "inactive"}).status_code == 200
+    assert client.get(f"{SKILLS}/d-2").json()["state"] == "inactive"
+    assert client.get(f"{SKILLS}/d-2").json()["version"] == "2"
+    client.patch("/_sim/users/ann/skills/d-2", json={"proficiency": 3, "state": "inactive"})
+    assert client.get(user_skills("ann")).json()["entities"][0]["state"] == "inactive"
+    for wrong in ({"state": "gone"}, {"proficiency": 1}, {"name": ""}, {"division": "home"}):
+        assert_error(client.patch("/_sim/skills/d-2", json=wrong), 400, "bad.request")
+
+
+def test_a_skill_of_a_division_is_seen_by_whose_role_covers_it(start):
+    simulator, client = start(agents=1)
+    elsewhere = {"division": {"id": "division-west", "name": "West"}}
+    simulator.put_queue(
+        "other", agents=1, skills=[{"id": "d-1", "name": "Desk"}, {"id": "d-2", "name": "Desk", **elsewhere}]
+    )
+    assert ids(client.get(f"{SKILLS}?name=Desk")) == ["d-1"]
+    assert_error(client.get(f"{SKILLS}/d-2"), 404, "not.found")
+    write = {"id": "d-2", "proficiency": 1}
+    assert_error(client.post(user_skills("agent-001"), json=write), 404, "not.found")
+    simulator.change_settings(divisions="division-home division-west")
+    assert ids(client.get(f"{SKILLS}?name=Desk")) == ["d-1", "d-2"]
+    assert not publicapi.validate(client.get(f"{SKILLS}/d-2").json(), "RoutingSkill")
+    assert client.post(user_skills("agent-001"), json=write).status_code == 200
+
+
+def test_names_of_skills_compare_in_nfc_and_without_case(start):
+    simulator, client = start(agents=1)
+    simulator.put_queue("q", agents=1, skills=[{"id": "d-1", "name": "Caf\u00e9 STRASSE"}])
+    for asked in ("cafe\u0301", "CAF\u00c9 stra\u00dfe", "*stra*"):
+        assert ids(client.get(SKILLS, params={"name": asked})) == ["d-1"], asked
 
 
 def test_the_organisations_skills_are_listed(start):
@@ -864,6 +1069,16 @@ def test_a_malformed_or_canned_answer_is_no_listing(start):
     assert_error(client.get(MEMBERS), 503, "simulated.fault")
 
 
+def test_an_answer_can_be_cut_off(start):
+    simulator, client = start(agents=2)
+    simulator.add_faults({"action": "cut", "path": "/queue-001$", "times": 2})
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        client.get(QUEUE)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        client.put(QUEUE, json={"name": "applied"})
+    assert client.get(QUEUE).json()["name"] == "applied"
+
+
 def test_a_page_can_repeat_and_tokens_can_go(start):
     simulator, client = start(agents=30)
     simulator.add_faults({"action": "repeat_page", "path": "/members$"}, {"action": "revoke_tokens", "skip": 1})
@@ -984,7 +1199,7 @@ def test_a_state_has_queues_users_and_skills(start):
     assert member == {
         "id": "agent-001",
         "name": "Agent 001",
-        "user": {"id": "agent-001", "name": "Agent 001"},
+        "user": {"id": "agent-001", "name": "Agent 001", "state": "active", "version": 1},
         "ringNumber": 1,
         "joined": True,
         "memberBy": "user",
@@ -1104,8 +1319,7 @@ def test_good_requests_are_no_breach_and_their_answers_are_real(start):
         path = answer.request.path_url.partition("?")[0]
         if answer.content and path != "/oauth/token":
             schema = publicapi.operation(answer.request.method, publicapi.find(path).template).answer
-            # the user of a member is a reference here, as the subset knows the whole user only in part
-            unreal.extend(flaw for flaw in publicapi.validate(answer.json(), schema) if "user.version" not in flaw)
+            unreal.extend(publicapi.validate(answer.json(), schema))
 
     client.hooks["response"].append(judge)
     client.login()
