@@ -16,7 +16,7 @@ from routing_weights.genesys.regions import DOMAINS
 from routing_weights.outcome_event import DETAIL_TYPE
 from routing_weights.receiver import TIMEOUTS_S
 from routing_weights.record import CLOSED
-from routing_weights.store.deliveries import FIRST_PAUSE_S, LONGEST_PAUSE_S, QUIET_S
+from routing_weights.store.deliveries import FIRST_PAUSE_S, LONGEST_DELAY_S, LONGEST_PAUSE_S, QUIET_S
 from routing_weights.store.outgoing import SOURCE
 from routing_weights.webhook import event_of
 
@@ -192,6 +192,8 @@ ALLOWED = {
     }
     | {action: {"*"} for action in LOG_DELIVERY},
 }
+TO_THE_SCHEDULER = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+"""The condition of every permission to pass a role on: no other service may be given it."""
 PARTNER_BUS = "aws.partner/genesys.com/cloud/0f3b6a1e-6c1a-4c0e-9d27-3b1d0a8c2f55/routing-weights"
 MACHINES = {"DistributeStateMachine": "distribute", "RecoverStateMachine": "recover"}
 
@@ -201,6 +203,8 @@ def of_type(kind):
 
 
 FUNCTIONS = of_type("AWS::Serverless::Function")
+HTTP_API, MACHINE = "AWS::Serverless::HttpApi", "AWS::Serverless::StateMachine"
+TABLE = "AWS::DynamoDB::Table"
 
 
 def names_in(value):
@@ -247,8 +251,9 @@ def as_list(value):
 def allowed(name):
     found = {}
     for statement in statements(name):
-        assert statement.keys() == {"Effect", "Action", "Resource"}
-        assert statement["Effect"] == "Allow"
+        condition = {"Condition": TO_THE_SCHEDULER} if "iam:PassRole" in statement["Action"] else {}
+        only = {name: statement[name] for name in ("Action", "Resource")}
+        assert statement == {"Effect": "Allow", **only, **condition}
         for action in as_list(statement["Action"]):
             found.setdefault(action, set()).update(map(readable, as_list(statement["Resource"])))
     return found
@@ -297,7 +302,7 @@ def test_nothing_has_a_name_that_two_stacks_could_fight_over():
     # The name of an inline policy is its role's own.
     assert named.pop(("RecoverFunctionPolicy", "PolicyName")) == "executions"
     assert named.pop(("ScheduleRolePolicy", "PolicyName")) == "runs"
-    groups = {(f"{name}LogGroup", "LogGroupName") for name in ("Distribute", "RecoverStateMachine")}
+    groups = {(f"{name}LogGroup", "LogGroupName") for name in ("Api", "Distribute", "RecoverStateMachine")}
     assert named.keys() == groups | {("OutgoingBus", "Name")}
     assert all("${AWS::StackName}" in value["Fn::Sub"] for value in named.values())
 
@@ -526,6 +531,15 @@ def test_logs_are_not_kept_for_ever(name):
     assert name in set(names_in({key: item for key, item in RESOURCES.items() if key != name}))
 
 
+def test_a_group_that_aws_delivers_to_has_the_prefix_that_needs_no_policy_of_its_own():
+    delivered = {name: item["Properties"]["Logging"]["Destinations"] for name, item in of_type(MACHINE).items()}
+    delivered |= {name: api["Properties"]["AccessLogSettings"] for name, api in of_type(HTTP_API).items()}
+    groups = [group for where in delivered.values() for group in names_in(where)]
+    assert len(groups) == len(delivered) == 3
+    for group in groups:
+        assert RESOURCES[group]["Properties"]["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/")
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_state_machine_logs_no_plans(machine):
     assert RESOURCES[machine]["Properties"]["Logging"]["IncludeExecutionData"] is False
@@ -577,9 +591,17 @@ def test_every_way_to_fail_has_an_alarm():
 
 def test_the_audit_trail_outlives_the_stack():
     table = RESOURCES["AuditTable"]
-    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
-    assert table["Properties"]["DeletionProtectionEnabled"] is True
-    assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert table["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert table["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_audit_table_is_protected_once_the_first_deployment_has_succeeded():
+    """DynamoDB refuses to delete a protected table, to the rollback of a first deployment too."""
+    assert PARAMETERS["ProtectAuditTable"]["Default"] == "off"
+    assert TEMPLATE["Conditions"]["AuditTableIsProtected"] == {"Fn::Equals": [{"Ref": "ProtectAuditTable"}, "on"]}
+    protected = {name: table["Properties"].get("DeletionProtectionEnabled") for name, table in of_type(TABLE).items()}
+    assert protected.pop("AuditTable") == {"Fn::If": ["AuditTableIsProtected", True, False]}
+    assert set(protected.values()) == {None}
 
 
 def test_no_one_may_change_or_delete_an_audit_record():
@@ -587,11 +609,22 @@ def test_no_one_may_change_or_delete_an_audit_record():
     assert granted == {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:BatchGetItem"}
 
 
-@pytest.mark.parametrize(
-    "name", ["AuditTable", "ForecastTable", "SkillsTable", "BaselinesTable", "DriftTable", "DocumentsBucket"]
-)
-def test_what_is_a_persons_data_is_kept_when_the_stack_goes(name):
-    assert (RESOURCES[name]["DeletionPolicy"], RESOURCES[name]["UpdateReplacePolicy"]) == ("Retain", "Retain")
+def test_what_is_a_persons_data_is_kept_when_the_stack_goes_and_not_when_it_never_came_to_be():
+    kept = {name for name, item in RESOURCES.items() if item.get("UpdateReplacePolicy") == "Retain"}
+    assert kept == {
+        *("AuditTable", "ForecastTable", "SkillsTable", "BaselinesTable", "DriftTable"),
+        "DocumentsBucket",
+    }
+    # The rollback of a first deployment deletes what it has created; `Retain` would leave it behind.
+    assert kept == {name for name, item in RESOURCES.items() if item.get("DeletionPolicy") == "RetainExceptOnCreate"}
+    assert "Retain" not in {item.get("DeletionPolicy") for item in RESOURCES.values()}
+
+
+@pytest.mark.parametrize("name", of_type(TABLE))
+def test_a_table_that_is_kept_can_be_put_back_to_any_second_of_the_last_weeks(name):
+    recovery = RESOURCES[name]["Properties"].get("PointInTimeRecoverySpecification")
+    kept = RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+    assert recovery == ({"PointInTimeRecoveryEnabled": True} if kept else None)
 
 
 def test_documents_are_private_encrypted_and_versioned():
@@ -627,6 +660,13 @@ def test_an_event_is_tried_for_longer_than_a_distribution_may_hold_its_queue():
     most = RESOURCES["WebhookQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
     pauses = [min(FIRST_PAUSE_S * 2**n, LONGEST_PAUSE_S) for n in range(most - 1)]
     assert MAX_RUN_S < sum(pauses) < MAX_RUN_S * 1.25
+
+
+def test_a_repair_may_be_put_off_for_as_long_as_the_parameter_allows():
+    """Lambda ends a chain of a function and its own queue after 16 invocations, unless the function allows it."""
+    in_a_row = PARAMETERS["RepairAfterS"]["MaxValue"] / LONGEST_DELAY_S
+    assert in_a_row < 16 or FUNCTIONS["DriftFunction"]["Properties"].get("RecursiveLoop") == "Allow"
+    assert [name for name, item in FUNCTIONS.items() if "RecursiveLoop" in item["Properties"]] == ["DriftFunction"]
 
 
 def test_a_message_is_not_handed_out_again_while_its_function_may_still_be_at_it():
