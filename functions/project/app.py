@@ -53,12 +53,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         found = planner.project(plan, queue, target, planner.forecast_for(plan), genesys, statement)
     except ForecastMissing:
-        if not run.returns:
+        if not plan.restores:
             raise
     else:
         documents.put(run.distribution_id, "projection", found.document)
-        # A return's is shown, and decides nothing: a plan for a while must not stay since its agents have gone home.
-        if not run.returns:
+        # A revert's is shown, and decides nothing: what was there before must not be out of reach since the agents have
+        # gone home, a forecast has risen, or a skill is gone.
+        if not plan.restores:
             found.raise_unless_passed()
     changes = members_to_write(target, queue, raise_first=genesys.raise_first)
     require_time_left(run.until, datetime.now(UTC))  # last: reading a queue that is slow takes up to two minutes

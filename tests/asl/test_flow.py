@@ -54,11 +54,18 @@ UNREADABLE = {
 }
 BLOCKED = {
     "more load than 0.95 of the capacity": ({}, {"projected_load": 2.3}, "lower the load to 2.28 erlangs"),
-    "everyone is off queue": ({"off_queue": 3}, {}, "no active agents"),
-    "no one has joined": ({"unjoined": 3}, {}, "no active agents"),
     "a utilization target of 0": ({}, {"utilization_target": 0}, "Raise utilization_target"),
     "a skill that no one has": ({}, {"required_skills": ["Latin"]}, "required skill Latin"),
 }
+UNSTAFFED = {
+    "everyone is off queue": ({"off_queue": 3}, {}, "approval_required"),
+    "no one has joined": ({"unjoined": 3}, {}, "approval_required"),
+    "everyone is off queue, which is accepted": ({"off_queue": 3}, {"accept_uncertain": True}, "completed"),
+    "everyone is off queue, for the next shift": ({"off_queue": 3}, {"staffing": "joined"}, "completed"),
+    "everyone is off queue, three are expected": ({"off_queue": 3}, {"staffing": 3}, "completed"),
+    "too few for the next shift": ({"off_queue": 3}, {"staffing": 1, "projected_load": 2}, "saturation_blocked"),
+}
+"""By case: the queue's members, the plan's changes, the status."""
 BAD_INPUTS = {
     "a plan with many errors": (
         {
@@ -134,7 +141,7 @@ UNDER_WAY = {
     **{pause: paused_everywhere(pause) for pause in PAUSES},
     **{name: failing_everywhere(fault) for name, fault in PASSING_FAULTS.items()},
     **{name: spoilt(**{"method": "GET", "path": "$"} | fault) for name, (fault, _) in UNREADABLE.items()},
-    **{name: blocked(members, changes) for name, (members, changes, _) in BLOCKED.items()},
+    **{name: blocked(members, changes) for name, (members, changes, _) in {**BLOCKED, **UNSTAFFED}.items()},
     **{name: lambda world, document=document: world.run(document) for name, (document, _) in BAD_INPUTS.items()},
     "the queue's setting is forbidden": spoilt("status", method="PATCH", path="$", status=403, times=None),
     "the second member is forbidden": spoilt("status", path="/members/agent-002", status=403, times=None),
@@ -351,6 +358,16 @@ def test_a_plan_that_the_queue_cannot_carry_is_blocked_with_its_reason(under_way
     assert run.record["projection"]["verdict"] == "blocked"
     assert run.record["projection"]["reason"] == run.cause
     assert run.writes == []
+
+
+@pytest.mark.parametrize("name", UNSTAFFED)
+def test_a_plan_that_is_sent_before_people_are_on_queue_ends_by_whose_presence_it_counts(under_way, name):
+    _, changes, status = UNSTAFFED[name]
+    run = under_way[name].ends(status)
+    assert run.record["staffing"] == run.record["projection"]["staffing"]["staffing"] == changes.get("staffing", "now")
+    if status == "approval_required":
+        assert "Nobody is on queue now" in run.cause
+        assert run.writes == []
 
 
 def test_a_load_of_exactly_the_limit_passes(under_way):

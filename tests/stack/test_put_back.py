@@ -63,6 +63,25 @@ def test_a_distribution_is_put_back_and_that_too_can_be_put_back(carrier):
     assert held(carrier, queue) == after
 
 
+@pytest.mark.parametrize("carrier", ["score", "ring"], indirect=True)
+def test_a_revert_is_projected_and_never_blocked_after_hours_or_by_a_forecast_or_a_skill(carrier):
+    """Nobody is on queue any more, nobody has the skill, and a hundred times as much is forecast."""
+    queue = new_queue(carrier)
+    before = held(carrier, queue)
+    plan = carrier.plan(queue, carrier.weights(3), required_skills=["Support"])
+    del plan["projected_load"]
+    quiet = {"aht_s": 60, "patience_s": 120, "service_level_target": 0.5, "answer_within_s": 60, "ttl_s": 3600}
+    assert call(carrier.world, "PUT", f"/queues/{queue}/forecast", quiet | {"offered": 2}).status_code == 200
+    first = carrier.world.run(plan).start("api").ends("completed").distribution_id
+    call(carrier.world, "PUT", f"/queues/{queue}/forecast", quiet | {"offered": 5000})
+    for member in carrier.world.held(queue)["members"]:
+        carrier.world.sim.edit_member(queue, member, routingStatus={"status": "OFF_QUEUE"})
+    carrier.world.run(carrier.plan(queue, carrier.weights(3))).ends("approval_required")
+    back = ended(carrier.world, call(carrier.world, "POST", f"/distributions/{first}/restore"))
+    assert back["projection"]["verdict"] == "needs_approval", "it is shown"
+    assert held(carrier, queue) == before
+
+
 def test_a_baseline_brings_a_queue_back_in_one_call(carrier):
     queue = new_queue(carrier)
     first = applied(carrier, queue)

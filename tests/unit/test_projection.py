@@ -101,14 +101,10 @@ def test_a_saturated_queue_is_explained_with_its_figures_and_three_ways_out():
 
 @pytest.mark.parametrize("inactive", [0, 4])
 @pytest.mark.parametrize("load", [0.0, 10.0])
-def test_a_queue_without_active_agents_is_blocked_with_its_reason(inactive, load):
+def test_a_queue_that_the_plan_leaves_without_active_agents_is_blocked_with_its_reason(inactive, load):
     found = projection(active=0, inactive=inactive, load=load)
     assert (found.verdict, found.saturation_ratio, found.capacity) == ("blocked", None, 0)
-    assert found.reason == (
-        f"Queue queue-001 has no active agents: none of its {inactive} members can take work. "
-        "Bring agents on queue, then send the plan again."
-        + (f" Not counted: {inactive} of the {inactive} members ({inactive} OFF_QUEUE)." if inactive else "")
-    )
+    assert found.reason.startswith("Queue queue-001 would have no active agents: ")
     with pytest.raises(QueueSaturated):
         found.raise_if_blocked()
 
@@ -119,6 +115,12 @@ def test_a_block_says_how_many_members_do_not_count_and_why():
     assert found.absent == {"NOT_RESPONDING": 8, "not joined": 1}
     assert found.reason.endswith(" Not counted: 9 of the 12 members (8 NOT_RESPONDING, 1 not joined).")
     assert found.to_json()["absent"] == found.absent
+
+
+def test_a_queue_without_agents_with_or_without_the_plan_has_no_ratio_to_decide_by():
+    found = project(plan(), queue(*agents(0, inactive=4)), Forecast(10.0, "plan"), limit=0.95, unstaffed=True)
+    assert (found.verdict, found.saturation_ratio, found.active_agents) == ("pass", None, 0)
+    assert found.reason == "There is nobody to measure 10 erlangs against."
 
 
 @pytest.mark.parametrize("target", [0, 1e-12])

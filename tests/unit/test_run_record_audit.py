@@ -172,6 +172,7 @@ def test_the_opening_record_says_who_wants_what():
         "submitted_weights": None,
         "overflow_threshold": 0.85,
         "utilization_target": 0.8,
+        "staffing": None,
         "strategy_reference": "longest-available-agent",
         "wrap_up_timeout_s": 20,
         "on_drift": "record",
@@ -619,14 +620,29 @@ def test_a_refused_plan_is_on_record_before_it_is_refused(trail, body, queue_id)
 
 def test_a_bare_plan_is_the_consoles(trail, documents):
     run, accepted = accept_input(CONSOLE, SMALLEST_PLAN, trail, documents, NO_BASELINES)
-    assert (accepted, run.queue_id, run.origin.door) == (plan(), "queue-001", "execution")
+    assert (accepted, run.queue_id, run.origin.door) == (plan(staffing="now"), "queue-001", "execution")
 
 
 def test_a_reference_leads_to_the_plan_that_our_door_kept(trail, documents):
     origin = {"door": "api", "caller": "ops"}
     given_ = {"plan_ref": documents.keep_plan(plan(dry_run=True)), "origin": origin}
     run, accepted = accept_input(CONSOLE, given_, trail, documents, NO_BASELINES)
-    assert (accepted, run.origin, run.dry_run) == (plan(dry_run=True), Origin(**origin), True)
+    assert (accepted, run.origin, run.dry_run) == (plan(dry_run=True, staffing="now"), Origin(**origin), True)
+
+
+@pytest.mark.parametrize(
+    ("door", "said", "staffing"),
+    [
+        *(("api", None, "now"), ("execution", None, "now"), ("schedule", None, "joined"), ("drift", None, "now")),
+        *(("api", "joined", "joined"), ("schedule", "now", "now"), ("schedule", 12, 12)),
+    ],
+)
+def test_a_schedule_counts_who_is_joined_and_other_doors_who_is_there_unless_the_plan_says(
+    trail, documents, door, said, staffing
+):
+    kept = documents.keep_plan(plan(staffing=said))
+    given_ = {"plan_ref": kept, "origin": {"door": door, "caller": "somebody"}}
+    assert accept_input(CONSOLE, given_, trail, documents, NO_BASELINES)[1].staffing == staffing
 
 
 @pytest.mark.parametrize("execution_input", [None, 7, [], "plan", {}, SMALLEST_PLAN | {"queue_id": "a/b"}])

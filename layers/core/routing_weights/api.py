@@ -56,7 +56,7 @@ class Accepted(BaseModel):
 class CheckView(BaseModel):
     """One check of a projection."""
 
-    name: str = Field(description="saturation, stability, service_level, abandonment or occupancy")
+    name: str = Field(description="saturation, staffing, stability, service_level, abandonment or occupancy")
     verdict: str = Field(description="pass, blocked, needs_approval or inconclusive")
     required: bool = Field(description="Whether it decides; else it is shown only.")
     sentence: str
@@ -128,12 +128,21 @@ class EffortView(BaseModel):
     dollars: float
 
 
+class StaffingView(BaseModel):
+    """Whose presence a projection counts."""
+
+    staffing: Literal["now", "joined"] | int = Field(description="As the plan says, or its door where it does not.")
+    agents: int = Field(description="How many that is, once the plan is applied.")
+    sentence: str
+
+
 class ProjectionView(BaseModel):
     """What the plan will do, with the figures that decided."""
 
     verdict: str = Field(description="pass, blocked, needs_approval or inconclusive")
     reason: str
-    active_agents: int
+    active_agents: int = Field(description="Whose presence counts: see staffing.")
+    staffing: StaffingView | None = None
     members_read: int
     absent: dict[str, int] = Field(
         default_factory=dict,
@@ -276,6 +285,7 @@ class Distribution(DistributionSummary):
         default=None, description="When (at) and by whom, where a return was cancelled."
     )
     utilization_target: float | None = None
+    staffing: Literal["now", "joined"] | int | None = Field(default=None, description="Whose presence was counted.")
     strategy_reference: str | None = None
     wrap_up_timeout_s: int | None = None
     on_drift: str | None = Field(default=None, description="What the plan says: record, notify or repair.")

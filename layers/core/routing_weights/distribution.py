@@ -15,6 +15,8 @@ from routing_weights.strict_json import MAX_PROBLEMS_LISTED, problem
 
 NOT_JOINED, USER_INACTIVE, USER_DELETED = "not joined", "user inactive", "user deleted"
 """Some of the reasons why a member cannot take work: see Member.absent."""
+CANNOT_COME = ("user ", "routing type ")
+"""How the reasons begin that no routing status changes."""
 WEIGHT_TOLERANCE = 1e-9
 """Two weights closer than this are the same: it forgives a decimal round trip and nothing a person would notice."""
 
@@ -74,6 +76,11 @@ class Member:
     def active(self) -> bool:
         """Able to take work now: joined, and the user is active and on queue."""
         return self.absent is None
+
+    @property
+    def may_come(self) -> bool:
+        """Joined, and able to log in and to take work once the user does, whatever the routing status is now."""
+        return self.joined and not (self.away or "").startswith(CANNOT_COME)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Member":

@@ -36,6 +36,10 @@ def accept(run: Run, text: str | bytes, trail: AuditTrail, occasion: Occasion | 
     """A valid plan, or a refusal on record: PlanInvalid is raised after its audit record was written."""
     try:
         plan = parse_plan(text)
+        if plan.staffing is None:
+            # A schedule runs before the shift that it is for; a person who sends a plan means the queue of this moment.
+            staffing = "joined" if run.origin.door == "schedule" else "now"
+            plan = plan.model_copy(update={"staffing": staffing})
         if occasion:
             plan = plan.model_copy(update={"until": occasion.until()})
         require_until(plan.until, occasion.scheduled_at if occasion else run.started_at, run.started_at)
@@ -79,7 +83,8 @@ def restoring(
     plan, target, then = (documents.find(distribution_id, name) for name in ("plan", "target", image))
     if plan is None or target is None or then is None:
         raise NotRestorable(f"Distribution {distribution_id} read nothing of its queue, so it has no state {image} it.")
-    kept = {name: value for name, value in plan.items() if name not in OF_ONE_RUN}
+    # Without the agents' other queues: a forecast that is gone there must not keep this one from being reverted.
+    kept = {name: value for name, value in plan.items() if name not in OF_ONE_RUN | {"shared_with"}}
     if statement := documents.find(distribution_id, "actuation"):  # the deployment's may be another one by now
         kept["actuator"] = statement["actuator"]
     restores = {"distribution_id": distribution_id, "image": image} | ({"drift": drift} if drift else {})
@@ -119,10 +124,8 @@ def _text(execution_input: dict[str, Any], documents: Documents, baselines: Base
         if "restore" in execution_input:
             return _restored(execution_input, documents)
         if "returns" in execution_input:
-            # Without the agents' other queues: what nobody forecasts any more for them must not keep this one away.
-            # And without its on_drift: it was to guard the plan, not what was there before it.
-            said = {"wait_for_lock_s": RETURN_WAITS_S, "reason": "Its time is over.", "shared_with": []}
-            said["on_drift"] = "record"
+            # Without its on_drift: it was to guard the plan, not what was there before it.
+            said = {"wait_for_lock_s": RETURN_WAITS_S, "reason": "Its time is over.", "on_drift": "record"}
             return restoring(execution_input["returns"], "before", said, documents)
         if "baseline" in execution_input:
             baseline = _read(BaselineName, "baseline", execution_input["baseline"])

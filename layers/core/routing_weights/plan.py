@@ -131,6 +131,21 @@ def _form_of(required: Any) -> str | None:
     return "name" if isinstance(required, str) else "skill" if isinstance(required, dict | RequiredSkill) else None
 
 
+def _form_of_staffing(staffing: Any) -> str | None:
+    return "word" if isinstance(staffing, str) else "number" if type(staffing) is int else None
+
+
+STAFFING_FORMS = f"staffing is now, joined, or a number of agents from 1 to {MAX_MEMBERS}"
+Staffing = Annotated[
+    Annotated[Literal["now", "joined"], Tag("word")]
+    | Annotated[int, Field(ge=1, le=MAX_MEMBERS, strict=True), Tag("number")],
+    Discriminator(
+        _form_of_staffing,
+        custom_error_type="staffing_type",
+        custom_error_message=STAFFING_FORMS,
+    ),
+]
+
 SkillOrName = Annotated[
     Annotated[Line, Tag("name")] | Annotated[RequiredSkill, Tag("skill")],
     Discriminator(
@@ -158,6 +173,11 @@ class Plan(BaseModel):
     )
     strategy_reference: Annotated[str, StringConstraints(pattern=STRATEGY_NAME, strict=True)] = Field(
         description="The entry of the strategies file that says how Genesys is to use the weights."
+    )
+    staffing: Staffing | None = Field(
+        default=None,
+        description="Whose presence the projection counts: now, the agents who can take work at this moment; joined, "
+        "every member who is joined to the queue; or a number of agents. Without it now, and joined from a schedule.",
     )
     actuator: ActuatorName | None = Field(
         default=None,
@@ -249,6 +269,11 @@ class Plan(BaseModel):
         return normalized(self.member_weights) if self.normalize else self.member_weights
 
     @property
+    def counts(self) -> "Staffing":
+        """Whose presence counts; `now` where neither the plan nor its door says."""
+        return self.staffing or "now"
+
+    @property
     def requirements(self) -> list[RequiredSkill]:
         return [RequiredSkill(skill=one) if isinstance(one, str) else one for one in self.required_skills]
 
@@ -319,6 +344,9 @@ def _problem(entry: Mapping[str, Any]) -> Problem:
     loc, message = list(entry["loc"]), str(entry["msg"]).removeprefix("Value error, ")
     if loc[:1] == ["required_skills"]:
         del loc[2:3]  # which of the two forms it has
+    if loc[:1] == ["staffing"]:
+        del loc[1:]
+        message = STAFFING_FORMS
     if not loc and entry["type"] == "value_error":
         return problem("member_weights", message, "weight_sum")
     if loc and loc[-1] == "[key]":

@@ -142,6 +142,7 @@ def _asked(plan: Plan) -> Record:
         "submitted_weights": plan.member_weights if plan.weights != plan.member_weights else None,
         "overflow_threshold": plan.overflow_threshold,
         "utilization_target": plan.utilization_target,
+        "staffing": plan.staffing,
         "strategy_reference": plan.strategy_reference,
         "wrap_up_timeout_s": plan.wrap_up_timeout_s,
         "on_drift": plan.on_drift,

@@ -18,6 +18,7 @@ from routing_weights.projection.inputs import Forecast
 from routing_weights.projection.outlook import Outlook
 from routing_weights.projection.saturation import Projection
 from routing_weights.projection.simulation import Interval
+from routing_weights.projection.staffing import Staffed
 
 Kind = Literal["pass", "blocked", "needs_approval", "inconclusive"]
 GATES = ("service_level", "abandonment", "occupancy")
@@ -71,6 +72,7 @@ def judge(
     saturation: Projection,
     forecast: Forecast,
     found: Outlook | None,
+    staff: Staffed,
     *,
     required: AbstractSet[str],
     accepted: bool,
@@ -80,7 +82,8 @@ def judge(
     Args:
         saturation: the ratio, which always gates.
         forecast: the load, with what of it is stale or assumed.
-        found: what the models say; None where volume and handle time are not known.
+        found: what the models say; None where volume and handle time are not known, or nobody is counted.
+        staff: whose presence is counted, which needs approval where it is nobody's.
         required: which of GATES decide. None of them does where the forecast has no volume.
         accepted: whether the plan accepts what needs approval.
     """
@@ -93,7 +96,8 @@ def judge(
             saturation.saturation_limit,
             source=forecast.source,
             remedy=_unsaturated(saturation) if saturation.verdict == "blocked" else {},
-        )
+        ),
+        _staffing(staff, accepted=accepted),
     ]
     if found:
         decides = required if forecast.volume else frozenset[str]()
@@ -106,11 +110,22 @@ def judge(
             ]
     deciding = [check for check in checks if check.required]
     worst = min((check.verdict for check in deciding), key=WORST_FIRST.index)
-    telling = {"saturation", "service_level"} if worst == "pass" else {check.name for check in deciding}
+    telling = {check.name for check in deciding}
+    if worst == "pass":
+        telling = {"saturation", "service_level"} | ({"staffing"} if staff.doubt else set())
     reasons = [check.sentence for check in deciding if check.verdict == worst and check.name in telling]
     if worst in {"blocked", "inconclusive"} and saturation.absent and saturation.verdict == "pass":
         reasons.append(ratios.not_counted(saturation.absent, saturation.members_read))
     return Verdict(worst, _once(" ".join(reasons), found), tuple(checks))
+
+
+def _staffing(staff: Staffed, *, accepted: bool) -> Check:
+    sentence, verdict = staff.sentence, "pass"
+    if staff.doubt:
+        verdict = "pass" if accepted else "needs_approval"
+        sentence = f"{staff.doubt}, or accept it with accept_uncertain."
+    asked = staff.staffing if isinstance(staff.staffing, int) else None
+    return Check("staffing", verdict, sentence, staff.agents, asked)  # type: ignore[arg-type]
 
 
 def _once(reason: str, found: Outlook | None) -> str:

@@ -12,6 +12,7 @@ from routing_weights.projection.gate import Verdict, judge, undecided
 from routing_weights.projection.inputs import Forecast, Volume
 from routing_weights.projection.outlook import Other, Outlook, ServiceTarget, State, outlook
 from routing_weights.projection.saturation import Projection, project
+from routing_weights.projection.staffing import staffed
 
 ASSUMED_TARGET = (0.8, 20.0)
 """80 % within 20 s, where neither the plan nor the queue says: the most common target, and reported as assumed."""
@@ -71,12 +72,16 @@ def report(
         overflow_gate: whether the plan's overflow threshold is a gate of ours, since nothing in Genesys carries it.
         others: queues that share agents with this one.
     """
-    after = as_targeted(before, target)
-    saturation = project(plan, after, forecast, limit=limits.saturation, overflow_gate=overflow_gate)
+    staff = staffed(plan, before, as_targeted(before, target))
+    before, after = staff.before, staff.after
+    saturation = project(
+        plan, after, forecast, limit=limits.saturation, overflow_gate=overflow_gate, unstaffed=staff.nobody
+    )
     values: Mapping[str, Value | None] = {member.user_id: member.value for member in before.members}
     states = (State(rankings[0], before, values), State(rankings[1], after, {**values, **target.values}))
-    found = _outlook(plan, forecast, states, own_target, limits, others)
-    verdict = judge(saturation, forecast, found, required=limits.required, accepted=plan.accept_uncertain)
+    # Models of a queue that nobody serves say nothing that staffing does not.
+    found = None if staff.nobody else _outlook(plan, forecast, states, own_target, limits, others)
+    verdict = judge(saturation, forecast, found, staff, required=limits.required, accepted=plan.accept_uncertain)
     weights = (before.weights(), {**before.weights(), **target.weights})
     models = found and {
         "indicative": forecast.volume is None,
@@ -86,6 +91,7 @@ def report(
     }
     document = saturation.to_json() | verdict.to_json() | {"models": models, "notes": list(forecast.notes)}
     document["skills"] = skills(plan, after)
+    document["staffing"] = staff.to_json()
     return Report(saturation, verdict, found, forecast, document)
 
 

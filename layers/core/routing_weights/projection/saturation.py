@@ -3,6 +3,8 @@
 capacity [erlangs] = active agents x the plan's utilization target
 saturation ratio   = projected load [erlangs] / capacity
 
+Active agents are those whose presence the plan counts (projection.staffing).
+
 The source document multiplies by the queue's own overflow threshold instead, which the same run then overwrites, so
 that an accepted plan would block its own repetition; that figure is reported as `queue_threshold_ratio` and gates
 nothing (ADR 4).
@@ -59,15 +61,24 @@ class Projection:
             raise (SkillNotCovered if uncovered and within else QueueSaturated)(self.reason)
 
 
-def project(plan: Plan, queue: Queue, forecast: Forecast, *, limit: float, overflow_gate: bool = False) -> Projection:
+def project(
+    plan: Plan,
+    queue: Queue,
+    forecast: Forecast,
+    *,
+    limit: float,
+    overflow_gate: bool = False,
+    unstaffed: bool = False,
+) -> Projection:
     """Project `plan` on `queue`.
 
     Args:
         plan: a valid plan.
-        queue: as read from Genesys just now, with those able to take work who will be once the plan is applied.
+        queue: the queue once the plan is applied, with those active whose presence the plan counts.
         forecast: the load to expect, in erlangs.
         limit: the saturation ratio above which a plan is blocked, in (0, 1].
         overflow_gate: whether the plan's overflow threshold is a gate of ours, since nothing in Genesys carries it.
+        unstaffed: nobody counts with or without the plan, so there is no ratio, and the check of staffing decides.
     """
     active, absent = [member for member in queue.members if member.active], queue.absent()
     capacity = len(active) * plan.utilization_target
@@ -76,16 +87,22 @@ def project(plan: Plan, queue: Queue, forecast: Forecast, *, limit: float, overf
         str(required): sum(required.met_by(member.skills) for member in active) / len(active) if active else 0.0
         for required in plan.requirements
     }
-    reasons = _blocks(plan, queue, forecast, active_agents=len(active), ratio=ratio, limit=limit, coverage=coverage)
-    if overflow_gate and not reasons:
-        reasons = _overflows(plan, queue, forecast, active_agents=len(active))
+    reasons: Sequence[str] = ()
+    if not unstaffed:
+        reasons = _blocks(plan, queue, forecast, active_agents=len(active), ratio=ratio, limit=limit, coverage=coverage)
+        if overflow_gate and not reasons:
+            reasons = _overflows(plan, queue, forecast, active_agents=len(active))
     if reasons and absent:
         reasons = [*reasons, not_counted(absent, len(queue.members))]
+    passed = (
+        f"There is nobody to measure {forecast.load:g} erlangs against."
+        if ratio is None
+        else f"{forecast.load:g} erlangs on {len(active)} active agents x {plan.utilization_target:g} is {ratio:.3f}, "
+        f"at most the limit of {limit:g}."
+    )
     return Projection(
         verdict="blocked" if reasons else "pass",
-        reason=" ".join(reasons)
-        or f"{forecast.load:g} erlangs on {len(active)} active agents x {plan.utilization_target:g} is {ratio:.3f}, "
-        f"at most the limit of {limit:g}.",
+        reason=" ".join(reasons) or passed,
         active_agents=len(active),
         members_read=len(queue.members),
         absent=absent,
@@ -124,8 +141,8 @@ def _blocks(
     reasons = []
     if active_agents == 0:
         reasons.append(
-            f"{where} has no active agents: none of its {len(queue.members)} members can take work. "
-            "Bring agents on queue, then send the plan again."
+            f"{where} would have no active agents: the plan leaves none of those who can take work now in the queue. "
+            "Give agents who are there a weight, or bring others on queue, then send the plan again."
         )
     elif ratio is None:
         reasons.append(
