@@ -471,6 +471,7 @@ def test_every_sample_is_known():
         "console-restore.json",
         "forecast.json",
         "partner-audit.json",
+        "plan-next-shift.json",
         "plan-until.json",
         "schedule-baseline.json",
         "schedule-until.json",
@@ -508,6 +509,16 @@ def test_a_sample_for_the_public_api_is_applied(platform_world, name):
         {skill["name"]: skill["proficiency"] for skill in member["skills"]}.get("Support") for member in held
     ]
     assert (proficiency if field == "proficiency" else [member[field] for member in held]) == expected
+
+
+def test_a_plan_for_the_next_shift_is_applied_before_anybody_is_on_queue(platform_world):
+    platform_world.sim.put_queue("queue-001", agents=3, off_queue=3)
+    plan = json.loads((Path(ROOT) / "events" / "plan-next-shift.json").read_text(encoding="utf-8"))
+    found = ended(platform_world, platform_world.post(plan).json()["distribution_id"])
+    assert (found["status"], found["projection"]["active_agents"]) == ("completed", 3)
+    now = ended(platform_world, platform_world.post(plan | {"staffing": "now"}).json()["distribution_id"])
+    assert (now["status"], now["projection"]["absent"]) == ("approval_required", {"OFF_QUEUE": 3})
+    assert now["errors"][0]["message"].startswith("Nobody is on queue now")
 
 
 VERDICTS = {
