@@ -431,6 +431,15 @@ def test_who_is_not_joined_is_suggested_only_where_the_plan_joins():
         assert next(candidates(asked, held, "equal_occupancy", joins=joins))[1] == expected
 
 
+@pytest.mark.parametrize("staffing", ["joined", 1])
+def test_a_suggestion_for_a_later_time_is_for_everybody_who_is_joined(staffing):
+    held = queue(
+        agent("a"), agent("off", active=False), Member("out", 0.0, joined=False), Member("x", 0.0, away="user inactive")
+    )
+    asked = plan(member_weights={"a": 0.5}, staffing=staffing)
+    assert next(candidates(asked, held, "equal_occupancy"))[1] == {"a": 0.5, "off": 0.5}
+
+
 def test_a_block_by_the_models_says_who_does_not_count():
     members = [agent("a"), *(agent(f"off-{i}", active=False) for i in range(5))]
     tight = Limits(1.0, 0.1, frozenset(GATES))

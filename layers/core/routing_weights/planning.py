@@ -167,7 +167,10 @@ class Planner:
             if verdict["verdict"] == "pass":
                 break
         if best is None:
-            message = "no active member could be given a weight: bring agents on queue, or loosen required_skills"
+            message = (
+                "no active member could be given a weight: bring agents on queue, send staffing joined for a later "
+                "time, or loosen required_skills"
+            )
             raise RequestInvalid(f"queue_id: {message}", errors=[problem("queue_id", message, "nobody_to_suggest")])
         plan, document = best
         ready = plan.model_copy(update={"dry_run": draft.dry_run})

@@ -1,6 +1,7 @@
 """Weights to propose: what an objective asks for, and wider candidates where that does not pass the gate."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 from routing_weights.distribution import Queue, deleted_users
@@ -18,9 +19,12 @@ def candidates(
     `proportional` keeps the ratios of the plan's weights and makes them sum to 1; `skill_coverage` shares them among
     the active members who have every required skill; `equal_occupancy` gives every active member the same, since what
     ranks equal is used equally. What follows gives more members more, which lets contacts reach more agents sooner.
-    Active is whoever can take work now, and with `joins`, where the plan says who is joined, whoever could then.
+    Active is whoever can take work now, or everybody who is joined where the plan's `staffing` is for later. With
+    `joins`, where the plan says who is joined, it is whoever could be.
     """
-    active = [member for member in queue.members if member.active or (joins and member.away is None)]
+    later = plan.counts != "now"
+    everywhere = [replace(member, joined=True) if joins else member for member in queue.members]
+    active = [member for member in everywhere if (member.may_come if later else member.active)]
     skilled = [m.user_id for m in active if all(required.met_by(m.skills) for required in plan.requirements)]
     everybody = [member.user_id for member in active]
     named = {member: weight for member, weight in plan.member_weights.items() if member in set(everybody)}
