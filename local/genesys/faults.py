@@ -15,6 +15,9 @@ ACTIONS = {
     "reset_after": "apply, then close the connection without a reply",
     "drop": "answer as if applied, and never apply",
     "malformed": "apply, then answer with a body that is not JSON",
+    "timeout": "apply, then answer 408 as the platform does",
+    "conflict": "answer 409 as the platform does; nothing is applied",
+    "outdated": "answer 400 `does not match the current version`; nothing is applied",
     "cut": "apply, then answer with half of the body and close the connection",
     "repeat_page": "a members listing answers page 1, whatever page was asked for",
     "edit": "change the fields in `body` of the queue in the path, as people do, before the request is handled",
@@ -22,6 +25,12 @@ ACTIONS = {
     "remove_member": "take the member whose `id` is in `body` out of the queue in the path, likewise",
     "revoke_tokens": "revoke every token before the request is handled",
 }
+PASSING = {
+    "timeout": (408, "request.timeout", "The client did not produce a request within the server timeout limit."),
+    "conflict": (409, "general.conflict", "The request conflicts with the current state of the target resource."),
+    "outdated": (400, "general.conflict", "The version of the resource does not match the current version."),
+}
+"""Answers that are over when the request is repeated; statuses and messages are real, the codes our choice."""
 CHANGES = ("edit", "add_member", "remove_member")
 """What people do in the queue of a request, between two of ours."""
 

@@ -92,6 +92,8 @@ def _issue_token(organisation: PlatformOrganisation, request: Request) -> Reply:
     settings = organisation.settings
     if request.method != "POST":
         raise ApiError(405, "method.not.allowed", "Only POST is allowed here.", headers={"Allow": "POST"})
+    if not organisation.tokens.may_issue(settings):  # the real host's words, as far as they are on record
+        raise _TokenRefused(400, "invalid_request", "rate limit exceeded; try again later")
     if _client(request) != (settings.client_id, settings.client_secret):
         raise _TokenRefused(401, "invalid_client", "The client id and secret are wrong, or not in HTTP Basic.")
     if request.content_type != publicapi.FORM:

@@ -7,6 +7,7 @@ membership's here (our choice), so that putting one queue leaves the agents of a
 
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -260,6 +261,9 @@ class PlatformOrganisation(Organisation):
                 **self.member(change.queue_id, change.user_id),
                 **change.fields,
             }
+            if self.settings.members_date_queue:
+                written = {"dateModified": self._stamp(), "modifiedBy": self.settings.client_id}
+                self.queues[change.queue_id] = self.queues[change.queue_id] | written
         else:
             self.queues[change.queue_id] = self.replaced(change)
             self._stamp()
@@ -288,7 +292,14 @@ class PlatformOrganisation(Organisation):
     def _assignment(self, change: SkillChange) -> Document:
         """Return what a write leaves: without a state in it, an assignment keeps the one that it has (our choice)."""
         assigned = self._assigned.get(change.user_id, {}).get(change.skill_id, {"state": "active"})
-        return {"proficiency": change.proficiency, "state": change.state or assigned["state"]}
+        return {"proficiency": self._kept(change.proficiency or 0.0), "state": change.state or assigned["state"]}
+
+    def _kept(self, proficiency: float) -> float:
+        """Return what the platform keeps of a proficiency: half a unit of the last decimal is rounded up."""
+        decimals = self.settings.proficiency_decimals
+        if decimals is None:
+            return float(proficiency)
+        return float(Decimal(str(proficiency)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))
 
     def _know(self, skill: Document, stamp: str) -> None:
         known = self.skills.get(skill["id"], {"id": skill["id"], "name": skill["id"], "state": "active"})

@@ -39,7 +39,7 @@ def get_queue(organisation: PlatformOrganisation, request: Request, queue_id: st
 
 
 def put_queue(organisation: PlatformOrganisation, request: Request, queue_id: str) -> Reply:
-    """Replace a queue whole: what the body leaves out is gone (assumed; no one has it on record).
+    """Replace a queue whole: what the body leaves out is reset (TF #1179, #1241, of the official Terraform provider).
 
     Fields that the queue holds and publicapi.json does not know are newer than it, and may be put back.
     """
@@ -51,11 +51,49 @@ def put_queue(organisation: PlatformOrganisation, request: Request, queue_id: st
         raise bad_request("name must not be empty.")
     if "conditionalGroupRouting" in body and "conditionalGroupActivation" in body:
         raise bad_request("conditionalGroupRouting and conditionalGroupActivation exclude each other.")
+    if organisation.settings.strict:
+        _check_rings(organisation, now, body)
+        _check_rules(body)
     acw = body.get("acwSettings", {})
     if "timeoutMs" in acw and acw.get("wrapupPrompt") not in _TIMED_PROMPTS:
         raise bad_request(f"acwSettings.timeoutMs can only be used with {', '.join(_TIMED_PROMPTS)}.")
     change = Change(queue_id, None, body, replaces=True)
     return Reply(body=organisation.replaced(change), changes=(change,))
+
+
+def rings_of(queue: Document) -> list[Document]:
+    rings: list[Document] = queue.get("bullseye", {}).get("rings", [])
+    return rings
+
+
+def _check_rings(organisation: PlatformOrganisation, now: Document, body: Document) -> None:
+    """Refuse rings that the platform does not take, and to remove those that somebody is in.
+
+    That every ring, the last one too, needs a time-out is the stricter reading of what all tools write. A ring with
+    member groups is refused for certain (TF PR #1982, #2491), one that members hold by our choice.
+    """
+    before, after = rings_of(now), rings_of(body)
+    for number, ring in enumerate(after, 1):
+        criteria = ring.get("expansionCriteria", [])
+        if not any(one.get("type") == "TIMEOUT_SECONDS" and "threshold" in one for one in criteria):
+            raise bad_request(f"Ring {number} needs an expansion criterion TIMEOUT_SECONDS with a threshold.")
+    for number, ring in enumerate(before[len(after) :], len(after) + 1):
+        if ring.get("memberGroups"):
+            raise bad_request(f"Ring {number} has member groups, and cannot be removed.")
+    held = max((member["ringNumber"] for member in organisation.members(now["id"]).values()), default=1)
+    if len(after) < len(before) and held > max(1, len(after)):
+        raise bad_request(f"Ring {held} has members, and cannot be removed.")
+
+
+def _check_rules(body: Document) -> None:
+    """Refuse a rule that is not the last and does not say how long it waits for the next one.
+
+    The SDK says that only the last rule's is ignored and need not be given; that another without is refused is our
+    choice, the platform could take its default of 2.
+    """
+    for rule in body.get("conditionalGroupRouting", {}).get("rules", [])[:-1]:
+        if "waitSeconds" not in rule:
+            raise bad_request("Every rule of conditionalGroupRouting but the last needs waitSeconds.")
 
 
 def list_members(organisation: PlatformOrganisation, request: Request, queue_id: str) -> Reply:
@@ -92,6 +130,9 @@ def patch_member(organisation: PlatformOrganisation, request: Request, queue_id:
     fields = {name: value for name, value in body.items() if name != "id"}
     if len(fields) != 1 or not fields.keys() <= {"ringNumber", "joined"}:
         raise bad_request("The body takes id, and either ringNumber or joined.")
+    rings = max(1, len(rings_of(organisation.queue(queue_id))))
+    if organisation.settings.strict and fields.get("ringNumber", 1) > rings:  # TF PR #37
+        raise bad_request(f"Ring {fields['ringNumber']} does not exist: the queue has {rings}.")
     # Our choice: such a member's ring is that of the group, which this operation does not move.
     if "ringNumber" in fields and member["memberBy"] == "group":
         raise bad_request(f"{member_id} is a member by a group, whose ring is set in bullseye.rings.")

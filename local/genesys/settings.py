@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_type_hints
 
 CONTRACTS = ("platform", "score")
+RETRY_AFTER = ("seconds", "date", "absent")
 DEFAULT_SCOPE = "routing:queue:read routing:queue:write webhooks:write analytics:queue:read"
 DEFAULT_PERMISSIONS = (
     "analytics:conversationAggregate:view analytics:queueObservation:view "
@@ -37,11 +38,19 @@ class Settings:
     second_page: int | None = _setting(
         None, "platform: how many members the second page of a listing has; absent: as many as were asked for"
     )
+    proficiency_decimals: int | None = _setting(None, "platform: how many a proficiency keeps; absent: all")
+    members_date_queue: bool = _setting(False, "platform: a write of a member changes its queue's dateModified")
+    strict: bool = _setting(False, "platform: refuse rings and rules that the real platform refuses")
     expires_in: int = _setting(86_400, "life of a token in seconds")
     latency_ms: float = _setting(0.0, "wait before every reply, in milliseconds")
     rate_limit: int | None = _setting(None, "requests per token in any window (sliding); absent: no limit")
     rate_window_s: float = _setting(60.0, "the window in seconds")
-    retry_after_date: bool = _setting(False, "Retry-After is an HTTP date instead of seconds")
+    retry_after: str = _setting("seconds", "a 429 has a Retry-After in seconds, as an HTTP date, or it is absent")
+    login_limit: int | None = _setting(None, "platform: tokens in any rate_window_s; absent: no limit")
+    flaky: float = _setting(
+        0.0, "share of requests answered 408, a write also 409 or 400 (version), drawn by seed; repeating them helps"
+    )
+    seed: int = _setting(1, "what is drawn from")
     apply_delay_s: float = _setting(0.0, "above 0, a write is readable this many seconds after its answer")
     sum_rule: bool = _setting(True, "score: refuse a score that lifts the sum of a queue's scores above 1")
     webhook_secret: str = _setting("", "score: what events are signed with that go to webhooks")
@@ -64,6 +73,10 @@ class Settings:
             raise ValueError("rate_limit and rate_window_s must be above 0")
         if self.contract not in CONTRACTS:
             raise ValueError(f"contract must be {' or '.join(CONTRACTS)}, not {self.contract!r}")
+        if self.retry_after not in RETRY_AFTER:
+            raise ValueError(f"retry_after must be one of {', '.join(RETRY_AFTER)}, not {self.retry_after!r}")
+        if self.flaky > 1:
+            raise ValueError(f"flaky must be in [0, 1], not {self.flaky}")
         if self.initial_score > 1:
             raise ValueError(f"initial_score must be in [0, 1], not {self.initial_score}")
 

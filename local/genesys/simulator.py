@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+import random
+import re
 import threading
 import time
 import uuid
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs
 
 from local.genesys import platform, score
-from local.genesys.faults import CHANGES, Fault
+from local.genesys.faults import CHANGES, PASSING, Fault
 from local.genesys.platform_organisation import PlatformOrganisation
 from local.genesys.score_organisation import ScoreOrganisation
 from local.genesys.server import Server
@@ -84,6 +87,7 @@ class GenesysSimulator:
         self._organisation = held(settings, self._clock)
         self._log: list[LogEntry] = []
         self._faults: list[Fault] = []
+        self._repeats: Counter[str] = Counter()
         self.put_queue(settings.queue_id, **{name: getattr(settings, name) for name in held.mix})
         self._sender = Sender(lambda: self.settings.webhook_secret)
         self._organisation.tell = self._sender.send
@@ -123,7 +127,8 @@ class GenesysSimulator:
     def answer(self, request: Request, context_id: str | None = None) -> Reply | None:
         """Answer as the platform would, faults included; None means: close the connection without a reply."""
         with self._lock:
-            fault = next((rule for rule in self._faults if rule.fires(request.method, request.path)), None)
+            fired = (rule for rule in self._faults if rule.fires(request.method, request.path))
+            fault = next(fired, None) or self._flake(request)
             entry = self._open_entry(request, fault)
             wait = self.settings.latency_ms / 1000 + (fault.delay_s if fault else 0)
         if wait:
@@ -134,7 +139,7 @@ class GenesysSimulator:
             entry.answered = self._clock.now()
             if reply:
                 entry.status = reply.status
-                entry.retry_after_until = self._until(reply.headers.get("Retry-After"), entry.answered)
+                entry.retry_after_until = self._until(_wait_of(reply), entry.answered)
         return reply
 
     def state(self) -> dict[str, Any]:
@@ -247,10 +252,8 @@ class GenesysSimulator:
         action = fault.action if fault else None
         if action == "reset_before":
             return None
-        if fault and fault.status:
-            canned = ApiError(fault.status, "simulated.fault", "A scripted fault.", headers=fault.headers)
-            reply = canned.reply(context_id)
-            return reply if fault.body is None else replace(reply, body=_raw(fault.body))
+        if fault and action in ("status", "conflict", "outdated"):
+            return _canned(fault, context_id)
         if action == "revoke_tokens":
             self._organisation.tokens.revoke_all()
         if fault and action in CHANGES:
@@ -262,11 +265,18 @@ class GenesysSimulator:
             reply = self._commit(request, self._respond(self._organisation, request), dropped=action == "drop")
         except ApiError as error:
             reply = error.reply(context_id)
-        if action == "malformed":
-            reply = replace(reply, body=b'{"entities": [')
-        if action == "cut":
-            reply = replace(reply, cut=True)
-        return None if action == "reset_after" else reply
+        return _spoilt(reply, action, context_id)
+
+    def _flake(self, request: Request) -> Fault | None:
+        """Draw which passing fault, if any, spoils this request: the same for the n-th of its kind in every run."""
+        share, kind = self.settings.flaky, f"{request.method} {request.path}"
+        if not share or request.segments[:3] not in (["api", "v2", "routing"], ["api", "v2", "users"]):
+            return None
+        self._repeats[kind] += 1
+        draw = random.Random(f"{self.settings.seed} {kind} {self._repeats[kind]}")  # noqa: S311 - no secret
+        if draw.random() >= share:
+            return None
+        return Fault(action=draw.choice(list(PASSING)) if request.method != "GET" else "timeout")
 
     def _change_queue_of(self, request: Request, fault: Fault) -> None:
         match request.segments:
@@ -322,8 +332,33 @@ class GenesysSimulator:
             return None
 
 
-def _raw(body: Any) -> Any:
-    return body.encode() if isinstance(body, str) else body
+def _wait_of(reply: Reply) -> str | None:
+    """Return what the answer says of when to come again: the header, else the seconds in the message of a 429."""
+    said = re.search(r"\[(\d+)\] seconds", str(reply.body)) if reply.status == 429 else None  # noqa: PLR2004
+    return reply.headers.get("Retry-After", said and said[1])
+
+
+def _spoilt(reply: Reply, action: str | None, context_id: str) -> Reply | None:
+    """Return what is left of the answer to a request that was handled."""
+    match action:
+        case "malformed":
+            return replace(reply, body=b'{"entities": [')
+        case "cut":
+            return replace(reply, cut=True)
+        case "timeout":
+            return ApiError(*PASSING[action]).reply(context_id)
+        case "reset_after":
+            return None
+    return reply
+
+
+def _canned(fault: Fault, context_id: str) -> Reply:
+    """Return the answer of a fault that is given in place of any other."""
+    if fault.status is None:
+        return ApiError(*PASSING[fault.action]).reply(context_id)
+    reply = ApiError(fault.status, "simulated.fault", "A scripted fault.", headers=fault.headers).reply(context_id)
+    body = fault.body.encode() if isinstance(fault.body, str) else fault.body
+    return reply if body is None else replace(reply, body=body)
 
 
 def _loggable(request: Request) -> Any:

@@ -43,12 +43,20 @@ class Tokens:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._tokens: dict[str, Token] = {}
+        self._issued: list[float] = []
 
     def __len__(self) -> int:
         return len(self._tokens)
 
+    def may_issue(self, settings: Settings) -> bool:
+        """Tell whether the login host has a token left in this `rate_window_s`: a sliding window for all together."""
+        start = self._clock.now() - settings.rate_window_s + TOLERANCE_S
+        self._issued = [at for at in self._issued if at > start]
+        return settings.login_limit is None or len(self._issued) < settings.login_limit
+
     def issue(self, scopes: frozenset[str], expires_in: float) -> str:
         bearer = secrets.token_urlsafe(32)
+        self._issued.append(self._clock.now())
         self._tokens[bearer] = Token(len(self) + 1, scopes, self._clock.now() + expires_in)
         return bearer
 
@@ -89,16 +97,14 @@ class Tokens:
             admitted.append(now)
             return
         wait = admitted[-settings.rate_limit] + settings.rate_window_s - now - TOLERANCE_S
-        retry_after = (
-            formatdate(math.ceil(self._clock.wall(now) + wait), usegmt=True)
-            if settings.retry_after_date
-            else str(max(1, math.ceil(wait)))
-        )
+        seconds = str(max(1, math.ceil(wait)))
+        date = formatdate(math.ceil(self._clock.wall(now) + wait), usegmt=True)
+        headers = {"seconds": {"Retry-After": seconds}, "date": {"Retry-After": date}, "absent": {}}
         raise ApiError(
             429,
             "too.many.requests.retry.after",
-            f"Rate limit exceeded the maximum. Retry the request in [{max(1, math.ceil(wait))}] seconds",
-            headers={"Retry-After": retry_after},
+            f"Rate limit exceeded the maximum. Retry the request in [{seconds}] seconds",
+            headers=headers[settings.retry_after],
         )
 
     def usage(self, token: Token, settings: Settings) -> dict[str, str]:

@@ -14,7 +14,7 @@ USUAL = Settings()
 def organisation(world):
     """Settings of the whole organisation, as usual again after the test."""
     yield world.sim.change_settings
-    names = ("expires_in", "rate_limit", "rate_window_s", "retry_after_date", "apply_delay_s", "scope")
+    names = ("expires_in", "rate_limit", "rate_window_s", "retry_after", "apply_delay_s", "scope")
     world.sim.change_settings(**{name: getattr(USUAL, name) for name in names})
     world.sim.clear_faults()
     world.sim.revoke_tokens()  # what a test's token may or may not do is not the next one's affair
@@ -88,7 +88,7 @@ def test_a_client_that_genesys_refuses_fails_the_projection_and_says_what_to_che
 def test_a_rate_limit_is_kept_to_the_request(world, organisation, limit, window_s, as_date):
     members = {f"agent-{n:03}": 0.05 for n in range(1, 15)}
     queue = world.queue(len(members))
-    organisation(rate_limit=limit, rate_window_s=window_s, retry_after_date=as_date)
+    organisation(rate_limit=limit, rate_window_s=window_s, retry_after="date" if as_date else "seconds")
     run = world.run(a_plan(queue, members)).ends("completed")
     assert early(run.requests) == []
     assert ("Wait for Genesys" in run.states) == as_date

@@ -361,7 +361,7 @@ def test_a_lasting_failure_ends(genesys):
 
 @pytest.mark.parametrize("dates", [False, True], ids=["seconds", "date"])
 def test_no_request_is_earlier_than_the_rate_limit_allows(genesys, dates):
-    one = genesys(agents=30, rate_limit=10, rate_window_s=7.0, retry_after_date=dates)
+    one = genesys(agents=30, rate_limit=10, rate_window_s=7.0, retry_after="date" if dates else "seconds")
     weights = {f"agent-{i + 1:03}": 0.03 for i in range(30)}
     one.distribute(weights)
     log = one.simulator.requests()

@@ -389,6 +389,79 @@ def test_a_put_needs_a_name_a_json_type_and_a_queue(start):
     assert client.put(QUEUE, data=b'{"name": "x"}', headers=typed).status_code == 200
 
 
+def ring(threshold=5, *groups):
+    timeout = {"type": "TIMEOUT_SECONDS", "threshold": threshold}
+    return {"expansionCriteria": [timeout]} | ({"memberGroups": list(groups)} if groups else {})
+
+
+def put_rings(client, *rings):
+    queue = client.get(QUEUE).json()
+    kept = {name: value for name, value in queue.items() if name != "bullseye"}
+    return client.put(QUEUE, json=kept | ({"bullseye": {"rings": list(rings)}} if rings else {}))
+
+
+@pytest.mark.parametrize("last", [{}, {"expansionCriteria": []}, {"expansionCriteria": [{"type": "TIMEOUT_SECONDS"}]}])
+def test_every_ring_needs_a_timeout_the_last_one_too(start, last):
+    _, client = start(strict=True)
+    assert_error(put_rings(client, ring(), ring(), last), 400, "bad.request", "Ring 3 needs")
+    assert "bullseye" not in client.get(QUEUE).json()
+    assert put_rings(client, ring(), ring(), ring(0)).status_code == 200
+
+
+def test_a_ring_that_the_queue_does_not_have_is_refused(start):
+    simulator, client = start(agents=1, strict=True)
+    assert client.ring("agent-001", 1).status_code == 202
+    assert_error(client.ring("agent-001", 2), 400, "bad.request", "Ring 2 does not exist")
+    assert put_rings(client, ring(), ring(), ring()).status_code == 200
+    assert client.ring("agent-001", 3).status_code == 202
+    assert_error(client.ring("agent-001", 4), 400, "bad.request", "the queue has 3")
+    assert rings(simulator) == {"agent-001": 3}
+
+
+def test_a_ring_that_somebody_is_in_is_not_removed(start):
+    simulator, client = start(agents=2, strict=True)
+    group = {"id": "night-shift", "type": "GROUP"}
+    assert put_rings(client, ring(), ring(), ring(), ring(5, group)).status_code == 200
+    client.ring("agent-002", 3)
+    assert_error(put_rings(client, ring(), ring(), ring()), 400, "bad.request", "member groups")
+    assert put_rings(client, ring(), ring(), ring(), ring()).status_code == 200
+    assert put_rings(client, ring(), ring(), ring()).status_code == 200
+    assert_error(put_rings(client, ring(), ring()), 400, "bad.request", "Ring 3 has members")
+    assert_error(put_rings(client), 400, "bad.request", "Ring 3 has members")
+    client.ring("agent-002", 2)
+    assert put_rings(client, ring(), ring()).status_code == 200
+    client.ring("agent-002", 1)
+    assert put_rings(client).status_code == 200
+    simulator.edit_member("queue-001", "agent-001", ringNumber=6)
+    assert put_rings(client).status_code == 200  # what was there before is nobody's removal
+
+
+def test_a_rule_that_is_not_the_last_says_how_long_it_waits(start):
+    _, client = start(strict=True)
+    rule = {"metric": "ServiceLevel", "operator": "LessThan", "conditionValue": 0.8, "groups": [{"id": "g"}]}
+    for rules, status in (([rule], 200), ([rule | {"waitSeconds": 2}, rule], 200), ([rule, rule], 400)):
+        queue = client.get(QUEUE).json()
+        put = client.put(QUEUE, json=queue | {"conditionalGroupRouting": {"rules": rules}})
+        assert put.status_code == status
+    assert_error(put, 400, "bad.request", "waitSeconds")
+
+
+def test_a_write_of_a_member_may_date_the_queue(start):
+    simulator, client = start(agents=2)
+    before = queue_of(simulator)
+    client.ring("agent-001", 1)
+    assert queue_of(simulator) == before
+    simulator.change_settings(members_date_queue=True)
+    client.ring("agent-001", 1)
+    once = queue_of(simulator)
+    assert (once["modifiedBy"], once["dateModified"] > before["dateModified"]) == ("demo-client", True)
+    client.patch(MEMBERS, json=[{"id": "agent-001", "joined": True}])
+    twice = queue_of(simulator)
+    assert twice["dateModified"] > once["dateModified"]
+    client.rate("agent-001", "skill-support", 1)  # a user's, of no queue
+    assert queue_of(simulator) == twice
+
+
 def test_queues_are_listed_by_name(start):
     simulator, client = start()
     for queue_id, name in (("q-3", "Sales East"), ("q-2", "Support"), ("q-1", "Sales West")):
@@ -777,6 +850,27 @@ def test_an_assigned_proficiency_is_put(start):
 
 
 @pytest.mark.parametrize(
+    ("decimals", "kept"),
+    [
+        (None, [2.75, 0.123456, 4.96, 0.05]),
+        (1, [2.8, 0.1, 5.0, 0.1]),
+        (0, [3.0, 0.0, 5.0, 0.0]),
+        (2, [2.75, 0.12, 4.96, 0.05]),
+    ],
+)
+def test_a_proficiency_keeps_so_many_decimals(start, decimals, kept):
+    simulator, client = start(agents=1, proficiency_decimals=decimals)
+    read = []
+    for wanted in (2.75, 0.123456, 4.96, 0.05):
+        put = client.rate("agent-001", "skill-support", wanted)
+        read.append(client.get(user_skills("agent-001")).json()["entities"][0]["proficiency"])
+        assert put.json()["proficiency"] == read[-1]
+    assert read == kept
+    simulator.edit_skill("agent-001", "skill-support", 2.75)
+    assert proficiencies(simulator, "agent-001") == {"skill-support": kept[0]}
+
+
+@pytest.mark.parametrize(
     ("body", "status", "code"),
     [
         ({"proficiency": 5.01}, 400, "bad.request"),
@@ -972,8 +1066,31 @@ def test_without_a_limit_nothing_is_told_of_it(start):
     assert client.get(QUEUE).headers["ININ-Correlation-Id"]
 
 
+def test_a_429_without_retry_after_says_the_seconds_in_its_body_and_headers(start):
+    simulator, client = start(rate_limit=1, rate_window_s=30, retry_after="absent")
+    client.get(QUEUE)
+    limited = client.get(QUEUE)
+    assert (limited.status_code, "Retry-After" in limited.headers) == (429, False)
+    assert "in [30] seconds" in limited.json()["message"]
+    assert [limited.headers[f"inin-ratelimit-{name}"] for name in ("count", "allowed", "reset")] == ["1", "1", "30"]
+    entry = simulator.requests()[-1]
+    assert entry["retry_after_until"] == entry["answered"] + 30
+
+
+def test_the_login_host_throttles_with_400(start, fake_time):
+    simulator, client = start(login_limit=2, rate_window_s=60)
+    fake_time.now += 10
+    client.login()
+    answer = client.post("/oauth/token", data=GRANT, auth=CLIENT)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+    assert answer.json()["description"].startswith("rate limit exceeded;")
+    assert simulator.state()["tokens_issued"] == 2
+    fake_time.now += 50
+    assert client.login()
+
+
 def test_each_token_has_its_own_limit_and_a_date_is_possible(start):
-    simulator, client = start(rate_limit=1, retry_after_date=True)
+    simulator, client = start(rate_limit=1, retry_after="date")
     assert [client.get(TOKEN).status_code for _ in range(2)] == [200, 429]
     limited = client.get(TOKEN)
     wait = parsedate_to_datetime(limited.headers["Retry-After"]).timestamp() - simulator.requests()[-1]["wall"]
@@ -1067,6 +1184,45 @@ def test_a_malformed_or_canned_answer_is_no_listing(start):
         malformed.json()
     assert joined(simulator) == ["agent-002"]
     assert_error(client.get(MEMBERS), 503, "simulated.fault")
+
+
+@pytest.mark.parametrize(
+    ("action", "status", "said", "applied"),
+    [
+        ("timeout", 408, "server timeout limit", True),
+        ("conflict", 409, "conflicts with the current state", False),
+        ("outdated", 400, "does not match the current version", False),
+    ],
+)
+def test_a_fault_that_passes_is_over_when_the_request_is_repeated(start, action, status, said, applied):
+    simulator, client = start(agents=1)
+    simulator.add_faults({"action": action, "method": "PATCH"})
+    answer = client.patch(f"{MEMBERS}/agent-001", json={"joined": False})
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+    assert said in answer.json()["message"]
+    assert (joined(simulator) == []) == applied
+    assert client.patch(f"{MEMBERS}/agent-001", json={"joined": False}).status_code == 202
+    assert joined(simulator) == []
+
+
+def test_some_requests_meet_a_fault_that_passes_and_a_seed_says_which(start):
+    def statuses(seed):
+        simulator, client = start(agents=1, flaky=0.4, seed=seed)
+        return [
+            (client.get(QUEUE).status_code, client.patch(f"{MEMBERS}/agent-001", json={"joined": True}).status_code)
+            for _ in range(40)
+        ], [entry["fault"] for entry in simulator.requests()]
+
+    (once, faults), (again, _), (other, _) = statuses(1), statuses(1), statuses(2)
+    assert once == again != other
+    assert {status for status, _ in once} == {200, 408}
+    assert {status for _, status in once} == {202, 400, 408, 409}
+    assert set(faults) == {None, "timeout", "conflict", "outdated"}
+    _, client = start(flaky=1)
+    assert client.get(TOKEN).status_code == 200  # routing and users alone
+    assert client.get("/api/v2").status_code == 404
+    for wrong in ({"flaky": 1.5}, {"retry_after": "never"}, {"login_limit": "2"}):
+        assert_error(client.patch("/_sim/settings", json=wrong), 400, "bad.request")
 
 
 def test_an_answer_can_be_cut_off(start):

@@ -326,7 +326,7 @@ def test_the_rate_limit_slides_and_retry_after_is_rounded_up(start, fake_time):
 
 
 def test_retry_after_can_be_an_http_date(start, fake_time):
-    simulator, client = start(rate_limit=1, rate_window_s=60, retry_after_date=True)
+    simulator, client = start(rate_limit=1, rate_window_s=60, retry_after="date")
     client.get(QUEUE)
     limited = client.get(QUEUE)
     entry = simulator.requests()[-1]
