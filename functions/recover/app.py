@@ -18,11 +18,14 @@ logger = Logger()
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     """`{blocked: run, recover_with}`, a distribution whose queue is locked; `{begin, me, recover_with}`, a recovery.
 
+    A recovery also has `queue_id` and `told` (`status`, `error`, `cause`), empty where it was started without them.
+
     `recover_with` is the state machine of the recoveries: the template could not say so without going in a circle.
     """
     settings = RecoverSettings.load()
     trail = AuditTrail(settings.audit_table, Documents(settings.documents_bucket))
     recovery = Recovery(settings.locks_table, trail, event["recover_with"])
+    now = datetime.now(UTC)
     if "blocked" in event:
-        return {"wait_s": recovery.unblock(Run.model_validate(event["blocked"]), datetime.now(UTC))}
-    return recovery.begin(event["begin"], event["me"], event.get("queue_id", ""))
+        return {"wait_s": recovery.unblock(Run.model_validate(event["blocked"]), now)}
+    return recovery.begin(event["begin"], event["me"], now, queue_id=event["queue_id"], told=event["told"])

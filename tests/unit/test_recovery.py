@@ -17,6 +17,7 @@ from tests.unit.fakes import FakeTime, plan
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:distribute"
 RECOVER = "arn:aws:states:eu-central-1:123456789012:stateMachine:recover"
 START = datetime(2026, 1, 31, 8, tzinfo=UTC)
+NOW = START + timedelta(minutes=10)
 QUEUE = "queue-001"
 
 
@@ -75,12 +76,17 @@ class Locks:
     def __init__(self, dynamodb):
         self.dynamodb = dynamodb
 
-    def put(self, holder, queue_id=QUEUE):
-        item = {"queue_id": {"S": queue_id}, "holder": {"S": holder}, "taken_at": {"N": "1"}}
-        self.dynamodb.put_item(TableName="locks", Item=item)
+    def put(self, holder, queue_id=QUEUE, taken_at=START):
+        since = {"N": f"{taken_at.timestamp():.0f}"}
+        self.dynamodb.put_item(
+            TableName="locks", Item={"queue_id": {"S": queue_id}, "holder": {"S": holder}, "taken_at": since}
+        )
+
+    def item(self, queue_id=QUEUE):
+        return self.dynamodb.get_item(TableName="locks", Key={"queue_id": {"S": queue_id}}).get("Item")
 
     def holder(self, queue_id=QUEUE):
-        item = self.dynamodb.get_item(TableName="locks", Key={"queue_id": {"S": queue_id}}).get("Item")
+        item = self.item(queue_id)
         return item and item["holder"]["S"]
 
 
@@ -138,7 +144,7 @@ def what_is_left(begun):
 
 @pytest.mark.usefixtures("left_behind")
 def test_an_aborted_run_is_restored_closed_and_unlocked_by_who_has_its_lock_now(recovery, locks):
-    begun = recovery.begin(DEAD, ME)
+    begun = recovery.begin(DEAD, ME, NOW)
     assert what_is_left(begun) == {"restore", "open", "locked"}
     assert locks.holder() == ME
     assert Run.model_validate(begun["run"]) == RUN
@@ -164,9 +170,56 @@ def test_an_aborted_run_is_restored_closed_and_unlocked_by_who_has_its_lock_now(
 @pytest.mark.usefixtures("left_behind")
 def test_how_an_execution_ended_is_on_record(recovery, executions, ended, sentence):
     executions.put(DEAD, **ended, stopDate=START + timedelta(seconds=9))
-    begun = recovery.begin(DEAD, ME)
+    begun = recovery.begin(DEAD, ME, NOW)
     assert what_is_left(begun) == {"restore", "open", "locked"}
     assert Outcome.model_validate(begun["outcome"]).message().startswith(sentence)
+
+
+@pytest.mark.parametrize("described", ["RUNNING", None])
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ({"status": "ABORTED", "error": "", "cause": None}, "interrupted"),
+        ({"status": "TIMED_OUT"}, "interrupted"),
+        ({"status": "FAILED", "error": "States.Runtime", "cause": "An error occurred."}, "interrupted"),
+        (
+            {
+                "status": "FAILED",
+                "error": "audit_not_written",
+                "cause": "The outcome completed could not be recorded: X.",
+            },
+            "completed",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("left_behind")
+def test_the_event_is_believed_where_the_description_is_older(recovery, executions, described, told, status):
+    """DescribeExecution is eventually consistent."""
+    del executions.known[DEAD]
+    if described:
+        executions.put(DEAD, described)
+    begun = recovery.begin(DEAD, ME, NOW, queue_id=QUEUE, told=told)
+    assert begun["outcome"]["status"] == status
+    assert (begun["restore"], begun["open"], begun["locked"]) == (status == "interrupted", True, True)
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_a_failure_whose_cause_does_not_show_yet_is_looked_at_again(recovery, executions, locks):
+    """It may have completed, with a record that could not be written: putting that back would undo it."""
+    executions.put(DEAD, "RUNNING")
+    with pytest.raises(StoreUnavailable, match="how it ended"):
+        recovery.begin(DEAD, ME, NOW, told={"status": "FAILED"})
+    assert locks.holder() == DEAD
+    unrecorded(executions, "completed")
+    assert recovery.begin(DEAD, ME, NOW, told={"status": "FAILED"})["outcome"]["status"] == "completed"
+
+
+@pytest.mark.usefixtures("left_behind")
+def test_what_an_input_says_of_a_run_that_goes_on_is_not_believed(recovery, executions, locks):
+    executions.put(DEAD, "RUNNING")
+    for status in ("", "RUNNING", "SUCCEEDED"):
+        assert what_is_left(recovery.begin(DEAD, ME, NOW, told={"status": status})) == set()
+    assert locks.holder() == DEAD
 
 
 def unrecorded(executions, status):
@@ -181,7 +234,7 @@ def test_an_outcome_that_could_not_be_recorded_is_recorded_now_and_what_complete
     recovery, executions, status, restores
 ):
     cause = unrecorded(executions, status)
-    begun = recovery.begin(DEAD, ME)
+    begun = recovery.begin(DEAD, ME, NOW)
     assert (begun["restore"], begun["open"], begun["locked"]) == (restores, True, True)
     assert begun["outcome"]["status"] == status
     # What completed has no error to tell.
@@ -192,19 +245,19 @@ def test_an_outcome_that_could_not_be_recorded_is_recorded_now_and_what_complete
 @pytest.mark.usefixtures("left_behind")
 def test_what_ended_before_its_first_write_is_not_put_back(recovery, executions, status):
     unrecorded(executions, status)
-    assert recovery.begin(DEAD, ME)["restore"] is False
+    assert recovery.begin(DEAD, ME, NOW)["restore"] is False
 
 
 @pytest.mark.usefixtures("left_behind")
 def test_a_status_that_there_is_not_is_not_believed(recovery, executions):
     unrecorded(executions, "splendid")
-    assert recovery.begin(DEAD, ME)["outcome"]["status"] == "interrupted"
+    assert recovery.begin(DEAD, ME, NOW)["outcome"]["status"] == "interrupted"
 
 
 @pytest.mark.usefixtures("left_behind")
 def test_a_run_whose_record_is_closed_is_only_unlocked(recovery, trail, locks):
     close_record(trail)
-    assert what_is_left(recovery.begin(DEAD, ME)) == {"locked"}
+    assert what_is_left(recovery.begin(DEAD, ME, NOW)) == {"locked"}
     assert locks.holder() == ME
 
 
@@ -212,18 +265,18 @@ def test_a_run_that_ended_as_it_should_leaves_nothing_to_do(recovery, executions
     executions.put(DEAD, "FAILED", error="member_update_failed", cause="No.")
     open_record(trail)
     close_record(trail)
-    assert what_is_left(recovery.begin(DEAD, ME)) == set()
+    assert what_is_left(recovery.begin(DEAD, ME, NOW)) == set()
 
 
 def test_a_run_without_a_lock_wrote_nothing_and_is_only_closed(recovery, executions, trail):
     executions.put(DEAD, "ABORTED")
     open_record(trail)
-    assert what_is_left(recovery.begin(DEAD, ME)) == {"open"}
+    assert what_is_left(recovery.begin(DEAD, ME, NOW)) == {"open"}
 
 
 def test_a_run_that_was_aborted_before_it_had_a_record_is_closed_under_its_name(recovery, executions):
     executions.put(DEAD, "ABORTED")
-    begun = recovery.begin(DEAD, ME)
+    begun = recovery.begin(DEAD, ME, NOW)
     assert what_is_left(begun) == {"open"}
     run = Run.model_validate(begun["run"])
     assert (run.distribution_id, run.queue_id, run.origin) == ("d-1", "", Origin())
@@ -233,7 +286,7 @@ def test_a_lock_that_is_anothers_is_not_touched(recovery, executions, trail, loc
     executions.put(DEAD, "ABORTED")
     open_record(trail)
     locks.put(execution("d-2"))
-    assert what_is_left(recovery.begin(DEAD, ME)) == {"open"}
+    assert what_is_left(recovery.begin(DEAD, ME, NOW)) == {"open"}
     assert locks.holder() == execution("d-2")
 
 
@@ -241,7 +294,7 @@ def test_a_lock_that_is_anothers_is_not_touched(recovery, executions, trail, loc
 @pytest.mark.usefixtures("left_behind")
 def test_a_run_that_is_not_over_is_left_alone(recovery, executions, locks, status):
     executions.put(DEAD, status)
-    assert what_is_left(recovery.begin(DEAD, ME)) == set()
+    assert what_is_left(recovery.begin(DEAD, ME, NOW)) == set()
     assert locks.holder() == DEAD
 
 
@@ -249,8 +302,8 @@ def test_a_run_that_is_not_over_is_left_alone(recovery, executions, locks, statu
 def test_the_lock_of_a_run_that_succeeded_and_could_not_unlock_is_given_back(recovery, executions, trail, locks):
     executions.put(DEAD, "SUCCEEDED")
     close_record(trail)
-    assert recovery.sweep(MACHINE, START) == 1
-    assert what_is_left(recovery.begin(DEAD, ME)) == {"locked"}
+    assert recovery.sweep(MACHINE, NOW) == 1
+    assert what_is_left(recovery.begin(DEAD, ME, NOW)) == {"locked"}
     assert locks.holder() == ME
 
 
@@ -260,8 +313,8 @@ def test_the_lock_of_a_run_that_succeeded_and_could_not_unlock_is_given_back(rec
 @pytest.mark.usefixtures("left_behind")
 def test_only_one_recovery_has_the_lock(recovery, executions, locks):
     executions.put(OTHER, "RUNNING")
-    assert recovery.begin(DEAD, ME)["locked"]
-    second = recovery.begin(DEAD, OTHER)
+    assert recovery.begin(DEAD, ME, NOW)["locked"]
+    second = recovery.begin(DEAD, OTHER, NOW)
     assert (second["restore"], second["locked"]) == (False, False)
     assert locks.holder() == ME
 
@@ -269,40 +322,40 @@ def test_only_one_recovery_has_the_lock(recovery, executions, locks):
 @pytest.mark.usefixtures("left_behind")
 def test_a_second_recovery_leaves_the_record_to_the_first(recovery, executions):
     executions.put(OTHER, "RUNNING")
-    recovery.begin(DEAD, ME)
-    assert what_is_left(recovery.begin(DEAD, OTHER)) == set()
+    recovery.begin(DEAD, ME, NOW)
+    assert what_is_left(recovery.begin(DEAD, OTHER, NOW)) == set()
 
 
 @pytest.mark.usefixtures("left_behind")
 def test_an_attempt_repeated_by_its_own_state_machine_finds_the_same(recovery):
-    assert recovery.begin(DEAD, ME) == recovery.begin(DEAD, ME)
+    assert recovery.begin(DEAD, ME, NOW) == recovery.begin(DEAD, ME, NOW)
 
 
 @pytest.fixture
 def recovery_is_over(left_behind, executions):
     """r-1 has taken the lock of d-1 over, and is over itself."""
-    left_behind.begin(DEAD, ME)
+    left_behind.begin(DEAD, ME, NOW)
     executions.put(ME, "TIMED_OUT", input=json.dumps({"executionArn": DEAD}))
     executions.put(OTHER, "RUNNING", input=json.dumps({"executionArn": ME}))
 
 
 @pytest.mark.usefixtures("recovery_is_over")
 def test_a_recovery_that_is_over_is_recovered_for_the_run_that_it_was_to_recover(recovery, executions, locks):
-    begun = recovery.begin(ME, OTHER)
+    begun = recovery.begin(ME, OTHER, NOW)
     assert what_is_left(begun) == {"restore", "open", "locked"}
     assert Run.model_validate(begun["run"]) == RUN
     assert "The execution was aborted" in begun["outcome"]["error"]["Cause"]
     assert locks.holder() == OTHER
     executions.put(OTHER, "FAILED", input=json.dumps({"executionArn": ME}))
     third = execution("r-3", RECOVER)
-    assert what_is_left(recovery.begin(OTHER, third)) == {"restore", "open", "locked"}
+    assert what_is_left(recovery.begin(OTHER, third, NOW)) == {"restore", "open", "locked"}
     assert locks.holder() == third
 
 
 @pytest.mark.usefixtures("recovery_is_over")
 def test_a_recovery_that_is_still_under_way_is_not_recovered(recovery, executions, locks):
     executions.put(ME, "RUNNING", input=json.dumps({"executionArn": DEAD}))
-    assert what_is_left(recovery.begin(ME, OTHER)) == set()
+    assert what_is_left(recovery.begin(ME, OTHER, NOW)) == set()
     assert locks.holder() == ME
 
 
@@ -385,17 +438,17 @@ def test_a_sweep_finds_locks_of_the_dead_and_open_records_once_each(recovery, ex
     for name in ("closed", "open", "both"):
         executions.put(runs[name], "ABORTED" if name == "both" else "TIMED_OUT")
     executions.put(runs["locked"], "FAILED")
-    executions.put(runs["old"], "FAILED", startDate=START - LOOK_BACK - timedelta(seconds=1))
+    executions.put(runs["old"], "FAILED", startDate=NOW - LOOK_BACK - timedelta(seconds=1))
     for number, name in enumerate(("alive", "locked", "both")):
         locks.put(runs[name], f"queue-{number}")
     for name in ("closed", "locked"):
         close_record(trail, name)
-    assert recovery.sweep(MACHINE, START) == 3
+    assert recovery.sweep(MACHINE, NOW) == 3
     assert sorted(executions.started) == sorted(runs[name] for name in ("open", "locked", "both"))
 
 
 def test_a_sweep_with_nothing_to_find_starts_nothing(recovery, executions):
-    assert recovery.sweep(MACHINE, START) == 0
+    assert recovery.sweep(MACHINE, NOW) == 0
     assert executions.started == []
 
 
@@ -406,7 +459,7 @@ def test_a_sweep_reads_every_page_of_the_locks(recovery, executions, locks, monk
     locks.put(ME, "queue-2")
     scan = locks.dynamodb.scan
     monkeypatch.setattr(locks.dynamodb, "scan", lambda **query: scan(**query, Limit=1))
-    assert recovery.sweep(MACHINE, START) == 2
+    assert recovery.sweep(MACHINE, NOW) == 2
     assert sorted(executions.started) == sorted([DEAD, ME])
 
 
@@ -414,19 +467,50 @@ def test_a_run_that_step_functions_has_forgotten_is_as_good_as_aborted(recovery,
     executions.put(ME, "RUNNING")
     open_record(trail)
     locks.put(DEAD)
-    assert recovery.sweep(MACHINE, START) == 1
+    assert recovery.sweep(MACHINE, NOW) == 1
     assert executions.started == [DEAD]
-    begun = recovery.begin(DEAD, ME)
+    begun = recovery.begin(DEAD, ME, NOW)
     assert what_is_left(begun) == {"restore", "open", "locked"}
     assert Run.model_validate(begun["run"]).started_at == START
+    assert begun["outcome"]["error"]["Cause"].startswith("The execution is not known to Step Functions any more. ")
+
+
+def test_a_run_that_took_its_lock_within_a_minute_and_is_not_known_yet_is_left_alone(recovery, executions, locks):
+    """DescribeExecution is eventually consistent."""
+    locks.put(DEAD)
+    a_minute_later = START + timedelta(minutes=1)
+    with pytest.raises(QueueBusy):
+        recovery.unblock(blocked(), a_minute_later)
+    assert recovery.sweep(MACHINE, a_minute_later) == 0
+    assert what_is_left(recovery.begin(DEAD, ME, a_minute_later, queue_id=QUEUE)) == set()
+    assert (locks.holder(), executions.started) == (DEAD, [])
+    assert recovery.sweep(MACHINE, a_minute_later + timedelta(seconds=1)) == 1
+
+
+def test_a_recovery_that_has_taken_over_and_is_not_known_yet_is_left_alone(recovery, executions, trail, locks):
+    executions.put(DEAD, "ABORTED")
+    close_record(trail)
+    locks.put(DEAD)
+    recovery.begin(DEAD, ME, NOW, queue_id=QUEUE)
+    assert locks.item()["taken_at"] == {"N": f"{NOW.timestamp():.0f}"}
+    assert recovery.sweep(MACHINE, NOW) == 0
+    assert what_is_left(recovery.begin(ME, OTHER, NOW, queue_id=QUEUE)) == set()
+    assert locks.holder() == ME
+
+
+def test_a_repeated_attempt_for_a_forgotten_run_goes_on_with_the_lock_that_it_has_taken(recovery, locks):
+    locks.put(DEAD)
+    first = recovery.begin(DEAD, ME, NOW, queue_id=QUEUE)
+    assert first["locked"]
+    assert recovery.begin(DEAD, ME, NOW, queue_id=QUEUE) == first
 
 
 def test_a_lock_that_no_record_explains_is_given_back_all_the_same(recovery, executions, locks):
     executions.put(ME, "RUNNING")
     locks.put(DEAD)
-    recovery.sweep(MACHINE, START)
+    recovery.sweep(MACHINE, NOW)
     assert executions.queues == {DEAD: QUEUE}
-    begun = recovery.begin(DEAD, ME, QUEUE)
+    begun = recovery.begin(DEAD, ME, NOW, queue_id=QUEUE)
     assert begun["locked"]
     assert begun["run"]["queue_id"] == QUEUE
     assert locks.holder() == ME
@@ -439,7 +523,7 @@ def test_a_lock_that_no_record_explains_is_given_back_all_the_same(recovery, exe
 def test_a_service_that_does_not_answer_is_named_as_ours(recovery, aws_answers):
     aws_answers("dynamodb", "UpdateItem", "InternalServerError")
     with pytest.raises(StoreUnavailable, match="take over the lock"):
-        recovery.begin(DEAD, ME)
+        recovery.begin(DEAD, ME, NOW)
 
 
 def test_an_execution_that_cannot_be_described_is_not_taken_for_dead(recovery, executions, locks):
@@ -511,7 +595,7 @@ def test_a_record_that_is_closed_while_the_lock_is_taken_over_is_seen(recovery, 
         return take_over(self, *arguments)
 
     monkeypatch.setattr(Recovery, "_take_over", late)
-    assert what_is_left(recovery.begin(DEAD, ME)) == {"locked"}
+    assert what_is_left(recovery.begin(DEAD, ME, NOW)) == {"locked"}
 
 
 def test_a_lock_that_cannot_be_read_lets_nobody_write(locks, aws_answers):

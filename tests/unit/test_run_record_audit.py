@@ -897,7 +897,7 @@ def test_a_write_that_meets_transactions_again_and_again_is_not_taken_for_an_ans
 def test_the_takeover_of_a_lock_that_a_closing_record_checks_is_tried_again(trail, meets):
     asked = meets("update_item", MET_ONE, times=1)
     recovery = Recovery("locks", trail, "arn:aws:states:eu-central-1:123456789012:stateMachine:recover")
-    assert recovery._take_over("queue-001", {"me"}, "recovery")
+    assert recovery._take_over("queue-001", {"me"}, "recovery", START)
     assert len(asked) == 2
 
 

@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from routing_weights.distribution import Status
-from routing_weights.errors import QueueBusy
+from routing_weights.errors import QueueBusy, StoreUnavailable
 from routing_weights.record import CLOSED, OPENED
 from routing_weights.run import Origin, Run
 from routing_weights.store.audit import AuditTrail
@@ -25,7 +25,25 @@ MAY_HAVE_WRITTEN = {
     Status.VERIFICATION_FAILED,
 }
 OVER = ("FAILED", "TIMED_OUT", "ABORTED")
+UNKNOWN = "UNKNOWN"
+"""Our word for an execution that Step Functions does not know."""
+SHOWS_WITHIN = timedelta(minutes=1)
+"""DescribeExecution is eventually consistent: an execution that took its lock since then may run and be unknown."""
 _UNRECORDED = re.compile(r"The outcome (\w+) could not be recorded")
+
+
+@dataclass(frozen=True)
+class Lock:
+    """An item of LocksTable: the execution that holds the lock of a queue, and since when."""
+
+    queue_id: str
+    holder: str
+    taken_at: datetime
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Any]) -> "Lock":
+        taken_at = datetime.fromtimestamp(int(item["taken_at"]["N"]), UTC)
+        return cls(item["queue_id"]["S"], item["holder"]["S"], taken_at)
 
 
 @dataclass(frozen=True)
@@ -40,14 +58,14 @@ class Recovery:
         Raises:
             QueueBusy: the plan does not want to wait (any longer).
         """
-        holder = self._holder(run.queue_id)
-        if holder is None:
+        lock = self._lock(run.queue_id)
+        if lock is None:
             return 1
-        waited = (now - run.started_at).total_seconds()
-        running, recovering = _execution(holder)["status"] == "RUNNING", self._is_recovery(holder)
-        if not running:
+        holder, waited = lock.holder, (now - run.started_at).total_seconds()
+        over, recovering = _is_over(_execution(holder), lock, now), self._is_recovery(holder)
+        if over:
             self.start(holder, run.queue_id)
-        patience = max(run.wait_for_lock_s, RECOVERY_S) if recovering or not running else run.wait_for_lock_s
+        patience = max(run.wait_for_lock_s, RECOVERY_S) if recovering or over else run.wait_for_lock_s
         if waited >= patience:
             raise QueueBusy(
                 f"Another distribution, {holder.rpartition(':')[2]}, is running on queue {run.queue_id}. Nothing was "
@@ -55,34 +73,43 @@ class Recovery:
             )
         return max(1, min(2, int(patience - waited)))
 
-    def begin(self, execution_arn: str, me: str, queue_id: str = "") -> dict[str, Any]:
+    def begin(
+        self, execution_arn: str, me: str, now: datetime, *, queue_id: str = "", told: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """What is left to do for an execution that is over, with its lock taken over by `me`.
 
         `queue_id` is the queue of the lock that led here: an execution that nobody knows any more cannot say it.
+        `told` is what the event about the end of the execution says: `status`, `error` and `cause`.
 
         `{restore, open, locked, run, outcome}`: whether to put something back, whether its record is open, whether its
         lock is now ours.
+
+        Raises:
+            StoreUnavailable: the execution is over, and Step Functions does not show yet how it ended.
         """
         dead, execution_arn = execution_arn, self._origin_of(execution_arn)
         execution = _execution(execution_arn)
+        if dead == execution_arn:
+            execution = _as_told(execution, told or {})
         nothing = {"restore": False, "open": False, "locked": False}
-        if execution["status"] not in (*OVER, "SUCCEEDED") or (
-            dead != execution_arn and _execution(dead)["status"] == "RUNNING"
-        ):
+        lock = self._lock(queue_id) if queue_id else None
+        if not _is_over(execution, lock, now) or (dead != execution_arn and not _is_over(_execution(dead), lock, now)):
             return nothing
         name = execution_arn.rpartition(":")[2]
         opening = self.trail.find(name).get(OPENED, {})
         run = Run(
             distribution_id=name,
             execution_arn=execution_arn,
-            started_at=execution.get("startDate") or opening.get("started_at") or datetime.now(UTC),
+            started_at=execution.get("startDate") or opening.get("started_at") or now,
             queue_id=opening.get("queue_id") or queue_id,
             origin=Origin(door=opening.get("door") or "execution", caller=opening.get("caller") or ""),
         )
-        outcome = _outcome(execution)
-        locked = bool(run.queue_id) and self._take_over(run.queue_id, {dead, execution_arn, me}, me)
-        holder = None if locked or not run.queue_id else self._holder(run.queue_id)
-        if holder and self._is_recovery(holder):  # the record is its to close; what it leaves open, the sweeper finds
+        outcome = _outcome(execution, now)
+        locked = bool(run.queue_id) and self._take_over(run.queue_id, {dead, execution_arn, me}, me, now)
+        lock = None if locked or not run.queue_id else self._lock(run.queue_id)
+        if lock and self._is_recovery(
+            lock.holder
+        ):  # the record is its to close; what it leaves open, the sweeper finds
             return nothing
         # Read after the lock was taken: from then on nobody else closes a record of what was written.
         is_open = CLOSED not in self.trail.find(name)
@@ -105,7 +132,7 @@ class Recovery:
 
     def sweep(self, state_machine_arn: str, now: datetime) -> int:
         """Start the recovery of whatever was left behind; how many there were."""
-        left = {holder: queue for holder, queue in self._holders() if _execution(holder)["status"] != "RUNNING"}
+        left = {lock.holder: lock.queue_id for lock in self._locks() if _is_over(_execution(lock.holder), lock, now)}
         for arn in _over(state_machine_arn, now - LOOK_BACK):
             if CLOSED not in self.trail.find(arn.rpartition(":")[2]):
                 left.setdefault(arn, "")
@@ -127,25 +154,24 @@ class Recovery:
             execution_arn = given["executionArn"]
         return execution_arn
 
-    def _holder(self, queue_id: str) -> str | None:
+    def _lock(self, queue_id: str) -> Lock | None:
         with reported("read the lock of the queue"):
             answer = client("dynamodb").get_item(
                 TableName=self.locks_table, Key={"queue_id": {"S": queue_id}}, ConsistentRead=True
             )
-        return answer["Item"]["holder"]["S"] if "Item" in answer else None
+        return Lock.from_item(answer["Item"]) if "Item" in answer else None
 
-    def _holders(self) -> Iterator[tuple[str, str]]:
-        """Each lock's holder and queue."""
+    def _locks(self) -> Iterator[Lock]:
         start: dict[str, Any] = {}
         while True:
             with reported("read the locks"):
                 page = client("dynamodb").scan(TableName=self.locks_table, ConsistentRead=True, **start)
-            yield from ((item["holder"]["S"], item["queue_id"]["S"]) for item in page["Items"])
+            yield from map(Lock.from_item, page["Items"])
             if "LastEvaluatedKey" not in page:
                 return
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    def _take_over(self, queue_id: str, owners: set[str], me: str) -> bool:
+    def _take_over(self, queue_id: str, owners: set[str], me: str, now: datetime) -> bool:
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         names = {f":o{number}": {"S": owner} for number, owner in enumerate(sorted(owners))}
@@ -154,9 +180,9 @@ class Recovery:
                 change: Any = {
                     "TableName": self.locks_table,
                     "Key": {"queue_id": {"S": queue_id}},
-                    "UpdateExpression": "SET holder = :me",
+                    "UpdateExpression": "SET holder = :me, taken_at = :now",
                     "ConditionExpression": f"holder IN ({', '.join(names)})",
-                    "ExpressionAttributeValues": {":me": {"S": me}, **names},
+                    "ExpressionAttributeValues": {":me": {"S": me}, ":now": {"N": f"{now.timestamp():.0f}"}, **names},
                 }
                 # The dead run's Audit may be closing its record at this moment, with a check of this lock.
                 through_conflicts(lambda: client("dynamodb").update_item(**change))
@@ -166,15 +192,32 @@ class Recovery:
 
 
 def _execution(arn: str) -> dict[str, Any]:
-    """The execution; one that Step Functions does not know (any more) is as good as aborted."""
+    """The execution as Step Functions describes it; one that it does not know has the status UNKNOWN."""
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
     try:
         with reported("read the execution", expected=("ExecutionDoesNotExist", "InvalidArn")):
             found: dict[str, Any] = dict(client("stepfunctions").describe_execution(executionArn=arn))
     except ClientError:
-        return {"status": "ABORTED"}
+        return {"executionArn": arn, "status": UNKNOWN}
     return found
+
+
+def _is_over(execution: Mapping[str, Any], lock: Lock | None, now: datetime) -> bool:
+    """One that is not known (any more) is over, unless it took `lock` so recently that it may not show yet."""
+    if execution["status"] == UNKNOWN:
+        return not (lock and lock.holder == execution["executionArn"] and now - lock.taken_at <= SHOWS_WITHIN)
+    return execution["status"] in (*OVER, "SUCCEEDED")
+
+
+def _as_told(execution: dict[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """The execution as the event about its end has it, where the description is older than the event."""
+    if told.get("status") not in OVER or execution["status"] not in {"RUNNING", UNKNOWN}:
+        return execution
+    # Without its cause, a run that completed and could not be recorded would be put back.
+    if told["status"] == "FAILED" and not told.get("cause"):
+        raise StoreUnavailable("The execution is over, and Step Functions does not show yet how it ended.")
+    return {**execution, **{name: value for name, value in told.items() if value}}
 
 
 def _over(state_machine_arn: str, since: datetime) -> Iterator[str]:
@@ -187,15 +230,18 @@ def _over(state_machine_arn: str, since: datetime) -> Iterator[str]:
         yield from (item["executionArn"] for item in page["executions"] if item["startDate"] >= since)
 
 
-def _outcome(execution: dict[str, Any]) -> dict[str, Any]:
+def _outcome(execution: dict[str, Any], now: datetime) -> dict[str, Any]:
     """How the run is recorded: as it ended, where only its record is missing, else as interrupted."""
     cause = str(execution.get("cause") or "")
     unrecorded = _UNRECORDED.search(cause)
     if unrecorded and unrecorded[1] in set(Status):
         succeeded = unrecorded[1] in {Status.COMPLETED, Status.DRY_RUN}
         return {"status": unrecorded[1], "error": {} if succeeded else {"Error": "Interrupted", "Cause": cause}}
-    ended = {"ABORTED": "was aborted", "TIMED_OUT": "ran out of time"}.get(execution["status"], "broke off")
+    if execution["status"] == UNKNOWN:
+        ended = "is not known to Step Functions any more"
+    else:
+        ended = {"ABORTED": "was aborted", "TIMED_OUT": "ran out of time"}.get(execution["status"], "broke off")
+        ended += f" at {execution.get('stopDate') or now:%Y-%m-%dT%H:%M:%SZ}"
     reason = f": {execution['error']} {cause}".rstrip() if execution.get("error") else ""
-    stopped = execution.get("stopDate") or datetime.now(UTC)
-    sentence = f"The execution {ended} at {stopped:%Y-%m-%dT%H:%M:%SZ}{reason}. See in the record what was put back."
+    sentence = f"The execution {ended}{reason}. See in the record what was put back."
     return {"status": Status.INTERRUPTED.value, "error": {"Error": "Interrupted", "Cause": sentence}}
