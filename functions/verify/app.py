@@ -5,7 +5,8 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import Queue, named
+from routing_weights.actuation import as_kept
+from routing_weights.distribution import Queue, decimals_kept, named
 from routing_weights.errors import VerificationFailed
 from routing_weights.genesys.connect import contract
 from routing_weights.plan import Plan
@@ -28,7 +29,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     before = Queue.from_json(documents.get(run.distribution_id, "before"))
     genesys, timeout_s = contract(settings, context, run, plan), settings.verify_timeout_s
     target = target_of(genesys, plan, before, documents.find)
-    after = settle(genesys, plan.queue_id, target, timeout_s=timeout_s, clock=time.monotonic, sleep=time.sleep)
+    after = settle(genesys, plan.queue_id, before, target, timeout_s=timeout_s, clock=time.monotonic, sleep=time.sleep)
     documents.put(run.distribution_id, "after", after.to_json())
     differing = unverified(target, after)
     if differing:
@@ -38,4 +39,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             "See in the record what was put back, then send the plan again.",
             members=differing[:100],
         )
+    decimals = decimals_kept(target, after)
+    if decimals is not None:
+        statement = documents.get(run.distribution_id, "actuation")
+        documents.put(run.distribution_id, "actuation", as_kept(statement, after, decimals))
     return {"verified": len(target.values)}

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -309,7 +310,7 @@ def test_the_example_of_weights_is_what_the_actuators_make_of_them():
     actuators = (Score(), Ring(largest), Proficiency(largest), Joined(sum(positive) / len(positive)))
     for weight, (_, *cells) in zip(weights, table, strict=True):
         for actuator, cell in zip(actuators, cells, strict=True):
-            value = actuator.value(weight)
+            value = actuator.value(weight, Fraction(str(weight)) / Fraction(str(largest)))
             shown = str(value).lower() if isinstance(value, bool) else f"{value:g}"
             assert cell == f"{shown} ({round(actuator.weight(value), 4):g})"
 

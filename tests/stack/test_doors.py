@@ -489,7 +489,7 @@ OF_PLATFORM = {
     "plan.json": {"ringNumber": [1, 1, 3]},
     "plan-ring.json": {"ringNumber": [1, 1, 3]},
     "plan-overflow.json": {"ringNumber": [1, 1, 3]},
-    "plan-proficiency.json": {"proficiency": [5.0, 4.375, 3.125]},
+    "plan-proficiency.json": {"proficiency": [5.0, 4.4, 3.1]},
     "plan-joined.json": {"joined": [True, True, False]},
 }
 """What the first three agents hold afterwards."""

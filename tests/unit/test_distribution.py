@@ -1,5 +1,6 @@
 """What a distribution writes, in which order, and how exact the result is."""
 
+import dataclasses
 import json
 import math
 
@@ -11,8 +12,11 @@ from routing_weights.distribution import (
     Member,
     Queue,
     Status,
+    Target,
     as_targeted,
     balance_accuracy,
+    carried_out,
+    decimals_kept,
     members_to_write,
     named,
     require_members,
@@ -320,6 +324,59 @@ def test_balance_accuracy_is_a_hundred_if_and_only_if_all_hold_their_weight(requ
 def test_balance_accuracy_does_not_depend_on_the_order(requested, held, data):
     shuffled = dict(data.draw(st.permutations(list(requested.items()))))
     assert balance_accuracy(shuffled, held) == balance_accuracy(requested, held)
+
+
+# ---- decimals that Genesys does not keep -----------------------------------------------------------------------------
+
+
+WRITTEN = Target({}, {"a": 5.0, "b": 4.375, "c": 1.25, "d": None}, actuator="proficiency")
+
+
+def proficiencies(**values):
+    return holding({"a": 5.0, "b": 4.375, "c": 1.25, "d": None} | values)
+
+
+@pytest.mark.parametrize(
+    ("held", "kept"),
+    [
+        ({}, None),
+        ({"b": 4.38}, 2),
+        ({"b": 4.37}, 2),
+        ({"b": 4.4, "c": 1.3}, 1),
+        ({"b": 4.4, "c": 1.2}, 1),
+        ({"b": 4.0, "c": 1.0}, 0),
+        ({"b": 4.38, "c": 1.3}, None),
+        ({"b": 4.4}, None),
+        ({"b": 4.0, "c": 2.0}, None),
+        ({"b": None, "c": 1.3}, None),
+        ({"b": 4.4, "c": 1.3, "d": 0.0}, None),
+    ],
+)
+def test_values_that_are_all_rounded_alike_hold_the_target(held, kept):
+    assert decimals_kept(WRITTEN, proficiencies(**held)) == kept
+
+
+def test_nothing_but_a_proficiency_is_rounded():
+    assert decimals_kept(dataclasses.replace(WRITTEN, actuator="score"), proficiencies(b=4.4, c=1.3)) is None
+
+
+def test_a_member_who_is_gone_does_not_hold_a_rounded_value():
+    assert decimals_kept(WRITTEN, holding({"a": 5.0, "b": 4.4, "d": None})) is None
+
+
+@pytest.mark.parametrize(
+    ("held", "ours"),
+    [
+        ({}, "abcd"),
+        ({"b": 4.38, "c": 3.0}, "abd"),
+        ({"a": 1.0, "b": 4.4, "c": 1.0}, "bcd"),
+        ({"b": 4.0, "c": 2.0}, "abd"),
+        ({"b": 4.0}, "acd"),  # 1.25 has been kept, so nothing of ours was rounded to 4
+        ({"d": 0.0}, "abc"),
+    ],
+)
+def test_a_rounded_value_is_ours_as_far_as_the_others_do_not_show_more_decimals(held, ours):
+    assert carried_out(WRITTEN, proficiencies(**held)) == set(ours)
 
 
 # ---- the before-image ------------------------------------------------------------------------------------------------

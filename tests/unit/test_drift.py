@@ -55,6 +55,17 @@ def test_what_a_later_run_of_ours_could_not_put_back_is_no_drift():
     assert [(difference.name, difference.missing) for difference in gone] == [("a", True)]
 
 
+def test_what_a_later_run_of_ours_could_not_put_back_is_known_when_genesys_has_rounded_it():
+    ours = Target({}, {"a": 4.375, "b": 1.25}, actuator="proficiency")
+    held = a_queue(a=4.4, b=3.0, c=None)
+    assert [difference.name for difference in differences(APPLIED, held, [ours])] == ["b"]
+
+
+def test_a_value_that_was_read_back_in_full_is_drift_when_somebody_rounds_it():
+    applied = Target({}, {"a": 5.0, "b": 1.4}, actuator="proficiency")
+    assert [difference.name for difference in differences(applied, a_queue(a=5.0, b=1.0))] == ["b"]
+
+
 def test_a_fingerprint_is_of_the_state_and_of_the_distribution():
     one, two = (differences(APPLIED, a_queue(a=value, b=0.3, c=None)) for value in (0.6, 0.7))
     assert fingerprint("d", one) == fingerprint("d", one)

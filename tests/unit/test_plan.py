@@ -255,6 +255,14 @@ def test_normalize_leaves_alone_what_sums_to_one():
     assert accepted.weights == accepted.member_weights
 
 
+def test_weights_are_scaled_once_and_those_of_a_copy_are_its_own():
+    accepted = plan(member_weights={"a": 1, "b": 1}, normalize=True)
+    assert accepted.weights is accepted.weights
+    assert accepted.model_copy(update={"member_weights": {"a": 1.0}}).weights == {"a": 1.0}
+    assert accepted.model_copy() == accepted
+    assert "weights" not in accepted.model_dump()
+
+
 def test_normalize_rounds_down():
     assert normalized({"a": 1.0, "b": 1.0, "c": 1.0}) == dict.fromkeys("abc", 0.333333333333333)
 

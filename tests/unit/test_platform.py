@@ -751,7 +751,7 @@ def test_where_a_skill_can_only_be_put_once_it_is_assigned_it_is_posted_and_the_
         ("POST", "/users/agent-3/routingskills"),
     ]
     assert genesys.session.sent[1][2] == {"id": "skill-1", "proficiency": 5.0}
-    assert genesys.proficiencies() == {"agent-1": [5.0], "agent-2": [4.375], "agent-3": [3.125]}
+    assert genesys.proficiencies() == {"agent-1": [5.0], "agent-2": [4.4], "agent-3": [3.1]}
     assert unsettled(target, genesys.read()) == []
 
 
@@ -984,7 +984,7 @@ def test_a_ring_goes_back_over_the_wire_as_the_integer_that_it_is():
 def test_a_skill_that_nobody_had_is_taken_away_again_and_no_other_is():
     others = [{"id": "skill-2", "name": "Other", "proficiency": 2.0}]
     applied = Applied(agents(skills=others), skills=[SKILL], **PROFICIENCY)
-    assert applied.genesys.proficiencies() == {"agent-1": [5.0], "agent-2": [4.375], "agent-3": [3.125]}
+    assert applied.genesys.proficiencies() == {"agent-1": [5.0], "agent-2": [4.4], "agent-3": [3.1]}
     applied.put_back_members()
     assert applied.session.members == applied.entities
     deleted = [(method, path) for method, path, _ in applied.session.written()]

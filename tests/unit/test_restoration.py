@@ -328,6 +328,24 @@ def test_a_put_back_that_was_dropped_or_refused_once_is_made_up_for():
 # ---- attempts that break off -----------------------------------------------------------------------------------------
 
 TROUBLES = [RateLimited("Wait.", retry_after_s=7), GenesysUnavailable("Gone.")]
+
+
+def rounding(values, decimals):
+    return {user: value if value is None else round(value, decimals) for user, value in values.items()}
+
+
+def test_what_genesys_has_rounded_is_known_for_the_runs_and_put_back():
+    before = queue(*(member(user, value) for user, value in {"a": 1.0, "b": 2.0, "c": None, "d": 4.0}.items()))
+    wanted = target({"a": 5.0, "b": 4.375, "c": 1.234567, "d": 3.846154}, overflow_threshold=0.85)
+    scene = Scene(before, dataclasses.replace(wanted, actuator="proficiency"), 0)
+    genesys = scene.genesys()
+    genesys.give(rounding(scene.target.values, 2))
+    genesys.give({"b": EDITED})
+    restoration = scene.restore(genesys, accepted=4)
+    assert restoration == Restoration("restored", 3, edited=["b"])
+    assert genesys.at_last() == scene.old | {"b": EDITED}
+
+
 troubles = st.dictionaries(st.integers(1, 12), st.tuples(st.sampled_from(TROUBLES), st.booleans()), max_size=4)
 
 

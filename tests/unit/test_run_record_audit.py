@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from routing_weights import api
 from routing_weights.actuation import resolve, statement
-from routing_weights.distribution import Queue, Status
+from routing_weights.distribution import Queue, Status, Target
 from routing_weights.errors import (
     ConfigurationInvalid,
     Forbidden,
@@ -1128,7 +1129,7 @@ class SlowQueue:
 
 def settled(time, timeout_s, readable_at=(0, 0, 0), **genesys):
     slow = SlowQueue(time, dict(zip(SMALLEST_PLAN["member_weights"], readable_at, strict=True)), **genesys)
-    return slow, settle(slow, "queue-001", WANTED, timeout_s=timeout_s, clock=time.clock, sleep=time.sleep)
+    return slow, settle(slow, "queue-001", BEFORE, WANTED, timeout_s=timeout_s, clock=time.clock, sleep=time.sleep)
 
 
 def test_a_queue_that_holds_the_plan_is_read_once(fake_time):
@@ -1149,6 +1150,26 @@ def test_a_queues_own_setting_that_lags_is_read_again_too(fake_time):
     slow, found = settled(fake_time, 15, threshold_at=0.5)
     assert (slow.read_whole, slow.reread) == (3, [])
     assert unverified(WANTED, found) == []
+
+
+def rounded(time, was):
+    """A reading back where Genesys keeps whole numbers only, and `was` is what agent-2 held before."""
+    before = queue(member("agent-1", 2.0), member("agent-2", was))
+    wanted = Target({}, {"agent-1": 5.0, "agent-2": 1.4}, actuator="proficiency")
+    held = queue(member("agent-1", 5.0), member("agent-2", 1.0))
+    genesys = SimpleNamespace(read_queue=lambda _: held, read_again=lambda *_: held)
+    found = settle(genesys, "queue-001", before, wanted, timeout_s=15, clock=time.clock, sleep=time.sleep)
+    return unverified(wanted, found)
+
+
+def test_a_value_that_genesys_has_rounded_is_read_once(fake_time):
+    assert rounded(fake_time, 3.0) == []
+    assert fake_time.slept == []
+
+
+def test_a_rounded_value_that_the_member_held_before_may_only_not_be_readable_yet(fake_time):
+    assert rounded(fake_time, 1.0) == []
+    assert sum(fake_time.slept) > 10
 
 
 @pytest.mark.parametrize("timeout_s", [0, 0.2, 1, 15, 60])

@@ -85,7 +85,7 @@ def test_a_plan_may_name_every_shipped_strategy(name):
 def test_a_strategy_needs_only_a_description(read):
     (strategy,) = read(GOOD).values()
     assert strategy.description == "A sentence."
-    assert (strategy.actuator, strategy.skill, strategy.proficiency_digits) == (None, None, 6)
+    assert (strategy.actuator, strategy.skill, strategy.proficiency_digits) == (None, None, 1)
 
 
 def test_a_strategy_may_say_everything(read):

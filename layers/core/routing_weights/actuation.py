@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, Protocol
 
-from routing_weights.distribution import Setting, Target, Value
+from routing_weights.distribution import Queue, Setting, Target, Value
 from routing_weights.errors import PlanNotApplicable
 from routing_weights.plan import NO_SKILL, Plan
 from routing_weights.strategies import ActuatorName, OverflowGroup, Strategy, strategies
 from routing_weights.strict_json import problem
 
 RINGS = 6
-MAX_PROFICIENCY = 5.0
+MAX_PROFICIENCY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Ranking:
 
 
 class Actuator(Protocol):
-    """Made for one plan: values and weights are on the scale of its weights."""
+    """Made for one plan: weights are on the scale of those that it applies."""
 
     @property
     def name(self) -> ActuatorName: ...
 
-    def value(self, weight: float) -> Value:
-        """What goes over the wire for a weight."""
+    def value(self, weight: float, share: Fraction) -> Value:
+        """What goes over the wire for a weight that is `share` of the plan's largest one, exactly; 0 of nothing."""
         ...
 
     def weight(self, value: float) -> float:
@@ -50,7 +50,7 @@ class Score:
 
     name: Literal["score"] = "score"
 
-    def value(self, weight: float) -> float:
+    def value(self, weight: float, share: Fraction) -> float:  # noqa: ARG002 - no ranking
         return weight
 
     def weight(self, value: float) -> float:
@@ -59,16 +59,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Ring:
-    """Six levels: `1 + min(5, floor(6 (1 - w / max w)))`. A ring stands for the largest weight that falls into it.
-
-    Exact for weights as they are written: 0.4 of 0.6 is two thirds and ring 3, where binary fractions would say 2.
-    """
+    """Six levels: `1 + min(5, floor(6 (1 - w / max w)))`. A ring stands for the largest weight that falls into it."""
 
     largest: float
     name: Literal["ring"] = "ring"
 
-    def value(self, weight: float) -> int:
-        share = Fraction(repr(weight)) / Fraction(repr(self.largest)) if self.largest else 0
+    def value(self, weight: float, share: Fraction) -> int:  # noqa: ARG002 - only the share counts
         return 1 + min(RINGS - 1, math.floor(RINGS * (1 - share)))
 
     def weight(self, value: float) -> float:
@@ -77,14 +73,14 @@ class Ring:
 
 @dataclass(frozen=True)
 class Proficiency:
-    """`5 w / max w`, rounded to `digits` decimals."""
+    """`5 w / max w`, rounded to `digits` decimals, a half to the even digit."""
 
     largest: float
-    digits: int = 6
+    digits: int = 1
     name: Literal["proficiency"] = "proficiency"
 
-    def value(self, weight: float) -> float:
-        return round(MAX_PROFICIENCY * _share(weight, self.largest), self.digits)
+    def value(self, weight: float, share: Fraction) -> float:  # noqa: ARG002 - only the share counts
+        return float(round(MAX_PROFICIENCY * share, self.digits))
 
     def weight(self, value: float) -> float:
         return self.largest * value / MAX_PROFICIENCY
@@ -97,8 +93,8 @@ class Joined:
     mean: float
     name: Literal["joined"] = "joined"
 
-    def value(self, weight: float) -> bool:
-        return weight > 0
+    def value(self, weight: float, share: Fraction) -> bool:  # noqa: ARG002 - only the share counts
+        return share > 0
 
     def weight(self, value: float) -> float:
         return self.mean if value else 0.0
@@ -116,12 +112,14 @@ class Actuation:
 
     def target(self, plan: Plan, settings: Mapping[str, Setting]) -> Target:
         """What the queue will hold, given the settings that the contract can set."""
-        values = {member: self.actuator.value(weight) for member, weight in plan.weights.items()}
+        shares = _shares(plan.member_weights)
+        values = {member: self.actuator.value(weight, shares[member]) for member, weight in plan.weights.items()}
         return Target(
             weights={member: self.actuator.weight(value) for member, value in values.items()},
             values=values,
             settings=settings,
             joins=self.actuator.name == "joined",
+            actuator=self.actuator.name,
         )
 
 
@@ -175,6 +173,27 @@ def statement(plan: Plan, target: Target, actuation: Actuation, *, overflow: str
     }
 
 
+def as_kept(statement: Mapping[str, Any], held: Queue, decimals: int) -> dict[str, Any]:
+    """A statement of proficiencies of which Genesys has kept so many decimals only: with what was read back."""
+    read, members = {member.user_id: member for member in held.members}, {}
+    for user, line in statement["members"].items():
+        value, represented = read[user].value, read[user].weight or 0.0
+        error = round(abs((line["requested"] or 0.0) - represented), 12)
+        members[user] = {**line, "value": value, "represented": represented, "error": error}
+    errors = [line["error"] for line in members.values()]
+    note = (
+        f"Genesys has kept {decimals} decimals of the proficiencies: values, weights and errors are those that were "
+        f"read back. To plan with them, set proficiency_digits = {decimals} in the strategies file."
+    )
+    return {
+        **statement,
+        "largest_error": max(errors, default=0.0),
+        "mean_error": round(math.fsum(errors) / max(1, len(errors)), 12),
+        "members": members,
+        "notes": [*statement["notes"], note],
+    }
+
+
 def _actuator(name: ActuatorName, weights: Mapping[str, float], strategy: Strategy) -> Actuator:
     match name:
         case "ring":
@@ -188,6 +207,12 @@ def _actuator(name: ActuatorName, weights: Mapping[str, float], strategy: Strate
             return Score()
 
 
-def _share(weight: float, largest: float) -> float:
-    """`weight / largest`, and 0 where every weight is 0."""
-    return weight / largest if largest else 0.0
+def _shares(sent: Mapping[str, float]) -> dict[str, Fraction]:
+    """What each weight is of the largest one, exactly as the plan writes them; 0 where every weight is 0.
+
+    0.4 of 0.6 is two thirds and ring 3, where binary fractions would say 2. Scaling leaves the shares as they are, and
+    scaled weights do not: they are rounded.
+    """
+    exact = {member: Fraction(repr(weight)) for member, weight in sent.items()}
+    largest = max(exact.values())
+    return {member: weight / largest if largest else Fraction(0) for member, weight in exact.items()}

@@ -48,6 +48,9 @@ class Status(StrEnum):
         return "Distribution" + self.value.title().replace("_", "")
 
 
+MOST_DECIMALS = 6
+"""Of a proficiency that a strategy may ask for."""
+
 Value = float | bool
 """What carries a weight on the wire: a score, a proficiency, a ring number, or joined."""
 
@@ -150,6 +153,8 @@ class Target:
     """The settings that the plan sets; every other one is left alone."""
     joins: bool = False
     """Whether the values say who is joined to the queue."""
+    actuator: str = ""
+    """What carries the weights; empty in documents that were stored before it was known here."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -199,6 +204,7 @@ def image(before: Queue, target: Target) -> Target:
         values={user_id: held[user_id].value for user_id in known},
         settings={name: before.settings.get(name) for name in target.settings},
         joins=target.joins,
+        actuator=target.actuator,
     )
 
 
@@ -281,6 +287,59 @@ def unsettled(target: Target, held: Queue) -> list[str]:
     """The members whose value, as read back, is not the target's, sorted; one who left the queue is among them."""
     values = {member.user_id: member.value for member in held.members}
     return sorted(user for user, value in target.values.items() if user not in values or not holds(values[user], value))
+
+
+def decimals_kept(target: Target, held: Queue) -> int | None:
+    """How many decimals Genesys has kept of the proficiencies, where it has kept fewer than were written.
+
+    None where a member holds its value in full length, or something that is not its value rounded to as many decimals
+    as everybody else's.
+    """
+    values = {member.user_id: member.value for member in held.members}
+    if target.actuator != "proficiency" or not unsettled(target, held):
+        return None
+    return next(
+        (
+            decimals
+            for decimals in reversed(range(MOST_DECIMALS))
+            if all(
+                user in values
+                and (holds(values[user], value) if value is None else _rounds(values[user], value, decimals))
+                for user, value in target.values.items()
+            )
+        ),
+        None,
+    )
+
+
+def carried_out(target: Target, held: Queue) -> set[str]:
+    """The members who hold what the target gives them, as it is or as Genesys may have rounded it.
+
+    Genesys keeps as many decimals as a value of the target shows that a member holds in full: a value that was rounded
+    to fewer is somebody else's.
+    """
+    values = {member.user_id: member.value for member in held.members}
+    exact = {user for user, value in target.values.items() if user in values and holds(values[user], value)}
+    if target.actuator != "proficiency":
+        return exact
+    kept = max((_decimals(target.values[user]) for user in exact), default=0)
+    return exact | {
+        user
+        for user, value in target.values.items()
+        if any(_rounds(values.get(user), value, decimals) for decimals in range(kept, MOST_DECIMALS))
+    }
+
+
+def _rounds(held: Value | None, value: Value | None, decimals: int) -> bool:
+    """Whether `held` is `value` rounded to so many decimals, whichever way a half goes."""
+    if held is None or value is None:
+        return False
+    return abs(held - value) <= 0.5 / 10**decimals + WEIGHT_TOLERANCE and same(held, round(held, decimals))
+
+
+def _decimals(value: Value | None) -> int:
+    shown = value or 0.0
+    return next((n for n in range(MOST_DECIMALS) if same(shown, round(shown, n))), MOST_DECIMALS)
 
 
 def balance_accuracy(requested: Mapping[str, float], held: Mapping[str, float | None]) -> float:

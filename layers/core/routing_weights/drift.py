@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from routing_weights.distribution import Queue, Setting, Target, Value, deleted_users, holds
+from routing_weights.distribution import Queue, Setting, Target, Value, carried_out, deleted_users, holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ def differences(applied: Target, held: Queue, ours: Sequence[Target] = ()) -> tu
     """
     gone = deleted_users(held)  # a deleted user may stay listed, and cannot be written
     members = {member.user_id: member for member in held.members if member.user_id not in gone}
+    left = set[str]().union(*(carried_out(target, held) for target in ours))
     settings = [
         Difference("setting", name, wanted, held.settings.get(name))
         for name, wanted in sorted(applied.settings.items())
@@ -44,8 +45,7 @@ def differences(applied: Target, held: Queue, ours: Sequence[Target] = ()) -> tu
         Difference("member", user_id, wanted, members[user_id].value if user_id in members else None,
                    missing=user_id not in members)
         for user_id, wanted in sorted(applied.values.items())
-        if user_id not in members
-        or not any(holds(members[user_id].value, value) for value in (wanted, *_values(ours, user_id)))
+        if user_id not in members or not (holds(members[user_id].value, wanted) or user_id in left)
     ]  # fmt: skip
     return (*settings, *values)
 
@@ -58,7 +58,3 @@ def fingerprint(distribution_id: str, found: Sequence[Difference]) -> str:
 
 def _settings(targets: Sequence[Target], name: str) -> list[Setting]:
     return [target.settings[name] for target in targets if name in target.settings]
-
-
-def _values(targets: Sequence[Target], user_id: str) -> list[Value | None]:
-    return [target.values[user_id] for target in targets if user_id in target.values]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import ROUND_FLOOR, Context, Decimal
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -263,10 +264,16 @@ class Plan(BaseModel):
         """Whether it puts back what somebody has changed, and only that."""
         return self.restores is not None and self.restores.drift is not None
 
-    @property
+    @cached_property
     def weights(self) -> dict[str, float]:
         """The weights to apply: as sent, or scaled when the plan says `normalize` and they sum to more than 1."""
         return normalized(self.member_weights) if self.normalize else self.member_weights
+
+    def __copy__(self) -> Self:
+        """`model_copy` changes fields of the copy, whose weights may then be others."""
+        copied = super().__copy__()
+        copied.__dict__.pop("weights", None)
+        return copied
 
     @property
     def counts(self) -> "Staffing":

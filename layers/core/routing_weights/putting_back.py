@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from routing_weights.actuation import not_applicable
-from routing_weights.distribution import Queue, Target, deleted_users, holds, image, named
+from routing_weights.distribution import Queue, Target, carried_out, deleted_users, holds, image, named
 from routing_weights.drift import Difference, differences, fingerprint
 from routing_weights.errors import QueueChanged
 from routing_weights.plan import Plan, Restores
@@ -66,10 +66,11 @@ def require_unedited(target: Target, before: Queue, now: Queue) -> None:
     """
     then, wanted = image(before, target), _all_of(target)
     held = {**now.settings, **{member.user_id: member.value for member in now.members}}
+    written = carried_out(target, now)
     edited = sorted(
         name
         for name, value in _all_of(then).items()
-        if name in held and not holds(held[name], value) and not holds(held[name], wanted[name])
+        if name in held and not holds(held[name], value) and not holds(held[name], wanted[name]) and name not in written
     )
     if edited:
         raise QueueChanged(

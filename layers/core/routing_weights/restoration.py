@@ -10,7 +10,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from routing_weights.distribution import Member, Queue, Setting, Target, holds, image, members_to_write, tightens
+from routing_weights.distribution import (
+    Member,
+    Queue,
+    Target,
+    carried_out,
+    holds,
+    image,
+    members_to_write,
+    tightens,
+)
 from routing_weights.errors import (
     GenesysUnavailable,
     Interrupted,
@@ -135,10 +144,11 @@ class Restorer:
     def _holding(self, queue: Queue) -> list[str]:
         """What holds the run's value and held another one before, the newest write first."""
         now = {member.user_id: member.value for member in queue.members}
+        ours = carried_out(self.target, queue)
         members = [
             member.user_id
             for member in reversed(self._order())
-            if member.user_id in now and holds(now[member.user_id], self.target.values[member.user_id])
+            if member.user_id in ours and not holds(now[member.user_id], member.value)
         ]
         settings = [
             name
@@ -193,16 +203,8 @@ class Restorer:
     def _edited(self, queue: Queue) -> list[str]:
         """What holds neither of the two values, or is no longer in the queue."""
         then = image(self.before, self.target)
-        held: dict[str, Setting] = {member.user_id: member.value for member in queue.members}
-        members = [
-            member.user_id
-            for member in self._order()
-            if member.user_id not in held
-            or not (
-                holds(held[member.user_id], self.target.values[member.user_id])
-                or holds(held[member.user_id], then.values[member.user_id])
-            )
-        ]
+        known = carried_out(self.target, queue) | carried_out(then, queue)
+        members = [member.user_id for member in self._order() if member.user_id not in known]
         settings = [
             name
             for name, value in self.target.settings.items()

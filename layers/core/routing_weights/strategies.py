@@ -33,7 +33,7 @@ class Strategy(BaseModel):
     description: Line
     actuator: ActuatorName | None = None
     skill: Line | None = None
-    proficiency_digits: int = Field(default=6, ge=0, le=6)
+    proficiency_digits: int = Field(default=1, ge=0, le=6)
     skill_evaluation_method: SkillEvaluation | None = None
     bullseye_timeouts_s: tuple[Annotated[float, Field(gt=0, le=259_200)], ...] = Field(default=(), max_length=5)
     if_different: Literal["verify", "set"] = "verify"
