@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response, content_types
-from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import BaseModel
 
 from routing_weights.api import (
@@ -31,7 +31,7 @@ from routing_weights.api import (
     summary,
 )
 from routing_weights.distribution import Status
-from routing_weights.door import answers, body_of, caller_of, new_app
+from routing_weights.door import answers, body_as, body_of, caller_of, new_app
 from routing_weights.errors import (
     DistributionNotFound,
     ForecastNotFound,
@@ -58,7 +58,6 @@ app = new_app(logger)
 
 DistributionId = Annotated[str, Path(pattern=DISTRIBUTION_ID, description="An execution's name.")]
 BaselineName = Annotated[GenesysId, Path(description="The baseline's name.")]
-Options = Annotated[RestoreOptions | None, Body(description="May be left out.")]
 QueueId = Annotated[GenesysId, Path(description="The queue's id.")]
 Since = Annotated[str, Query(alias="from", max_length=40, description="RFC 3339; UTC without an offset.")]
 Until = Annotated[str, Query(alias="to", max_length=40, description="RFC 3339; UTC without an offset.")]
@@ -131,13 +130,11 @@ def _submit(text: str | bytes, idempotency_key: str | None) -> Response[Accepted
     description="Starts a distribution like any other: projected, locked, read back and audited.",
     responses=_answers(HTTPStatus.ACCEPTED, Accepted, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
-def restore_distribution(
-    distribution_id: DistributionId, options: Options = None, idempotency_key: IdempotencyKey = None
-) -> Response[Accepted]:
+def restore_distribution(distribution_id: DistributionId, idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
     documents, trail = _trail(PlansSettings.load())
     if not trail.find(distribution_id):
         raise _no_such_distribution(distribution_id)
-    return _submit(restoring(distribution_id, "before", _of_one_run(options), documents), idempotency_key)
+    return _submit(restoring(distribution_id, "before", _of_one_run(), documents), idempotency_key)
 
 
 @app.put(
@@ -146,10 +143,10 @@ def restore_distribution(
     description="Replaces an earlier baseline of that name.",
     responses=_answers(HTTPStatus.OK, Baseline, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
-def set_baseline(queue_id: QueueId, name: BaselineName, new: Annotated[NewBaseline | None, Body()] = None) -> Baseline:
-    settings = PlansSettings.load()
+def set_baseline(queue_id: QueueId, name: BaselineName) -> Baseline:
+    settings, new = PlansSettings.load(), body_as(app, NewBaseline)
     _, trail = _trail(settings)
-    distribution_id = (new.distribution_id if new else None) or _newest_completed(queue_id, trail)
+    distribution_id = new.distribution_id or _newest_completed(queue_id, trail)
     record = trail.find(distribution_id).get(CLOSED)
     if record is None or record.get("queue_id") != queue_id or record["status"] != Status.COMPLETED:
         raise NotRestorable(
@@ -185,15 +182,15 @@ def list_baselines(queue_id: QueueId) -> Baselines:
     responses=_answers(HTTPStatus.ACCEPTED, Accepted, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 def restore_baseline(
-    queue_id: QueueId, name: BaselineName, options: Options = None, idempotency_key: IdempotencyKey = None
+    queue_id: QueueId, name: BaselineName, idempotency_key: IdempotencyKey = None
 ) -> Response[Accepted]:
     settings = PlansSettings.load()
     baselines, (documents, _) = BaselineStore(settings.baselines_table), _trail(settings)
-    return _submit(restoring_baseline(queue_id, name, _of_one_run(options), baselines, documents), idempotency_key)
+    return _submit(restoring_baseline(queue_id, name, _of_one_run(), baselines, documents), idempotency_key)
 
 
-def _of_one_run(options: RestoreOptions | None) -> dict[str, Any]:
-    return (options or RestoreOptions()).model_dump(exclude_defaults=True)
+def _of_one_run() -> dict[str, Any]:
+    return body_as(app, RestoreOptions).model_dump(exclude_defaults=True)
 
 
 def _newest_completed(queue_id: str, trail: AuditTrail) -> str:

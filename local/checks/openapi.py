@@ -1,6 +1,5 @@
-"""Prints the operators' API as OpenAPI, from the code: `python -m local.checks.openapi > docs/openapi.json`."""
+"""Prints the API as OpenAPI, from the code: `python -m local.checks.openapi > docs/openapi.json`."""
 
-import copy
 import importlib.util
 import json
 import sys
@@ -8,38 +7,97 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+PROBLEM, JSON = "application/problem+json", "application/json"
+DISTRIBUTION, QUEUE = "/distributions/{distribution_id}", "/queues/{queue_id}"
+BASELINE, SCHEDULE, CALLBACK = QUEUE + "/baselines/{name}", "/schedules/{name}", "/webhooks/genesys/callback"
+
+BODIES = {
+    ("/plans", "post"): "Plan",
+    ("/plans/suggest", "post"): "Draft",
+    (f"{DISTRIBUTION}/restore", "post"): "RestoreOptions",
+    (BASELINE, "put"): "NewBaseline",
+    (f"{BASELINE}/restore", "post"): "RestoreOptions",
+    (f"{QUEUE}/forecast", "put"): "NewForecast",
+    (SCHEDULE, "put"): "Schedule",
+}
+"""The functions read these from their raw bytes, so that nothing is dropped: Powertools does not know their models."""
+OPTIONAL = {"RestoreOptions", "NewBaseline"}
+
+_OF_DISTRIBUTION = {"distribution_id": "$response.body#/distribution_id"}
+_STARTED = {
+    (DISTRIBUTION, "get"): _OF_DISTRIBUTION,
+    (f"{DISTRIBUTION}/projection.svg", "get"): _OF_DISTRIBUTION,
+    (f"{DISTRIBUTION}/restore", "post"): _OF_DISTRIBUTION,
+    (f"{DISTRIBUTION}/return", "delete"): _OF_DISTRIBUTION,
+}
+_BY_QUEUE = {"queue_id": "$request.path.queue_id"}
+_BY_NAME = {"name": "$request.path.name"}
+LINKS: dict[tuple[str, str, str], dict[tuple[str, str], dict[str, str]]] = {
+    ("/plans", "post", "202"): _STARTED,
+    (f"{DISTRIBUTION}/restore", "post", "202"): _STARTED,
+    (f"{BASELINE}/restore", "post", "202"): _STARTED,
+    (DISTRIBUTION, "get", "200"): {
+        (f"{QUEUE}/{listing}", "get"): {"queue_id": "$response.body#/queue_id"}
+        for listing in ("distributions", "drift", "calibration")
+    },
+    (BASELINE, "put", "200"): {
+        (f"{BASELINE}/restore", "post"): _BY_QUEUE | _BY_NAME,
+        (f"{QUEUE}/baselines", "get"): _BY_QUEUE,
+        (DISTRIBUTION, "get"): _OF_DISTRIBUTION,
+    },
+    (f"{QUEUE}/forecast", "put", "200"): {
+        (f"{QUEUE}/forecast", "get"): _BY_QUEUE,
+        (f"{QUEUE}/forecast", "delete"): _BY_QUEUE,
+    },
+    (SCHEDULE, "put", "200"): {
+        (SCHEDULE, "get"): _BY_NAME,
+        (f"{SCHEDULE}/preview", "get"): _BY_NAME,
+        (SCHEDULE, "delete"): _BY_NAME,
+    },
+}
+"""What takes the ids that an answer, by route and status, has made."""
+
+GATEWAY = {
+    "400": "The request line is malformed (the gateway)",
+    "403": "The request is not signed, or its caller may not call the route (the gateway)",
+    "429": "More requests than the deployment's throttling allows (the gateway)",
+    "500": "The function broke off (the gateway)",
+    "503": "The function did not answer in time, or could not be started (the gateway)",
+}
+NOT_ROUTED = "The path fits no route"
+TOO_LARGE = "The body is larger than a function takes: 6 MB as the function gets it (the gateway)"
 
 
 def main() -> None:
     sys.path.insert(0, str(ROOT / "layers" / "core"))
-    from routing_weights.api import Draft, NewForecast, Suggestion  # noqa: PLC0415 - only now on the path
+    from routing_weights import api  # noqa: PLC0415 - only now on the path
     from routing_weights.plan import Plan  # noqa: PLC0415
     from routing_weights.scheduling import Schedule  # noqa: PLC0415
 
-    document, of_schedules = _documented("plans"), _documented("schedules")
-    document["paths"] |= of_schedules["paths"]
-    document["components"]["schemas"] |= of_schedules["components"]["schemas"]
-    # These bodies are read from their raw bytes, so that nothing is dropped, and Powertools does not know their models.
-    schemas = document["components"]["schemas"]
-    for path, method, model in (
-        ("/plans", "post", Plan),
-        ("/queues/{queue_id}/forecast", "put", NewForecast),
-        ("/schedules/{name}", "put", Schedule),
-    ):
-        document["paths"][path][method]["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}},
-        }
+    document, *others = (_documented(folder) for folder in ("plans", "suggest", "schedules"))
+    schemas, paths = document["components"]["schemas"], document["paths"]
+    for other in others:
+        paths |= other["paths"]
+        schemas |= other["components"]["schemas"]
+    for model in (Plan, Schedule, api.Draft, api.NewBaseline, api.NewForecast, api.RestoreOptions):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
-    document["paths"]["/plans/suggest"] = {"post": _suggest(document["paths"]["/plans"]["post"]["responses"])}
-    for own in (Draft, Suggestion):
-        schema = own.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas |= schema.pop("$defs", {}) | {own.__name__: schema}
-    for operation in (operation for path in document["paths"].values() for operation in path.values()):
-        operation["responses"]["500"]["content"].pop("application/json", None)
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         schemas.pop(unused, None)  # Powertools' own shapes: every error of ours is a problem
+    schemas["GatewayMessage"] = {
+        "description": "What API Gateway answers itself.",
+        "properties": {"message": {"type": "string"}},
+        "required": ["message"],
+        "type": "object",
+    }
+    for (path, method), name in BODIES.items():
+        content = {JSON: {"schema": _schema(name)}}
+        paths[path][method]["requestBody"] = {"required": name not in OPTIONAL, "content": content}
+    paths[CALLBACK] = {"post": _callback()}
+    for path, operations in paths.items():
+        for operation in operations.values():
+            _complete(path, operation)
+    _link(paths)
     document["components"]["securitySchemes"] = {
         "iam": {"type": "apiKey", "in": "header", "name": "Authorization", "x-amazon-apigateway-authtype": "awsSigv4"}
     }
@@ -58,26 +116,92 @@ def _documented(folder: str) -> dict[str, Any]:
         module.app.get_openapi_json_schema(
             title="Routing Weights for Genesys Cloud",
             version="1",
-            description="Every route needs a request signed for execute-api (IAM).",
+            description="Every route except that of webhooks needs a request signed for execute-api (IAM). Bodies are "
+            "read as JSON in UTF-8 whatever Content-Type says. A wrong method is a 404.",
         )
     )
     return document
 
 
-def _suggest(answers: dict[str, Any]) -> dict[str, Any]:
-    """The route of another function: its refusals are those of a plan, and the simplest of them are not repeated."""
-    good = {"application/json": {"schema": {"$ref": "#/components/schemas/Suggestion"}}}
-    return {
-        "summary": "Propose weights that pass the gate",
-        "description": "Takes a plan, with or without `member_weights`, and an `objective`. Writes nothing.",
-        "operationId": "suggest_plan_plans_suggest_post",
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Draft"}}},
-        },
-        "responses": {"200": {"description": "OK", "content": good}}
-        | {code: answer for code, answer in copy.deepcopy(answers).items() if code in {"422", "500", "503"}},
+def _schema(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _callback() -> dict[str, Any]:
+    """The function of webhooks starts without Powertools' event handler, so it cannot say this itself."""
+    answer = {
+        "type": "object",
+        "properties": {"delivery_id": {"type": "string"}, "status": {"enum": ["queued", "known"]}},
+        "required": ["delivery_id", "status"],
     }
+    headers = {
+        "X-Webhook-Timestamp": "Epoch seconds, at most 300 from now.",
+        "X-Webhook-Signature": "`sha256=` and HMAC-SHA256 of `{timestamp}.{body}` in hexadecimal.",
+        "X-Webhook-Id": "The delivery: 1 to 128 letters, digits, dots, colons, hyphens or underscores.",
+    }
+    problems = {
+        "401": "Neither the signature nor, where the deployment takes one, the bearer secret is right",
+        "413": "The body is larger than 256 KiB",
+        "422": "The webhook is its sender's, and names no change of a queue",
+        "503": "An AWS service did not answer; send the webhook again",
+    }
+    return {
+        "summary": "Say that a queue has changed",
+        "description": "For Genesys. The signature is checked before the body is read: docs/webhooks.md.",
+        "operationId": "take_webhook_webhooks_genesys_callback_post",
+        "security": [],
+        "parameters": [
+            {"name": name, "in": "header", "required": False, "description": text, "schema": {"type": "string"}}
+            for name, text in headers.items()
+        ],
+        "requestBody": {"required": True, "content": {JSON: {"schema": {"type": "object"}}}},
+        "responses": {
+            "200": {"description": "Known already", "content": {JSON: {"schema": answer}}},
+            "202": {"description": "Queued", "content": {JSON: {"schema": answer}}},
+        }
+        | {
+            status: {"description": text, "content": {PROBLEM: {"schema": _schema("ProblemDetails")}}}
+            for status, text in problems.items()
+        },
+    }
+
+
+def _complete(path: str, operation: dict[str, Any]) -> None:
+    """Add what Powertools cannot know: the answers of the gateway, and those to a path that it does not match."""
+    responses = operation["responses"]
+    # Powertools puts its own shape in its place.
+    responses["500"] = {
+        "description": "A defect of this system",
+        "content": {PROBLEM: {"schema": _schema("ProblemDetails")}},
+    }
+    if "204" in responses:
+        del responses["204"]["content"]
+    if "202" in responses and path != CALLBACK:
+        location = {"description": "Where the distribution is.", "required": True, "schema": {"type": "string"}}
+        responses["202"]["headers"] = {"Location": location}
+    if "{" in path:
+        _add(responses, "404", NOT_ROUTED, PROBLEM, "ProblemDetails")
+        _add(responses, "404", "", JSON, "GatewayMessage")
+    if "requestBody" in operation:
+        _add(responses, "413", TOO_LARGE, JSON, "GatewayMessage")
+    for status, text in GATEWAY.items():
+        if status != "403" or operation.get("security") != []:
+            _add(responses, status, text, JSON, "GatewayMessage")
+
+
+def _add(responses: dict[str, Any], status: str, text: str, kind: str, schema: str) -> None:
+    answer = responses.setdefault(status, {"description": text, "content": {}})
+    if text not in answer["description"]:
+        answer["description"] += f". Or: {text[0].lower()}{text[1:]}"
+    answer["content"].setdefault(kind, {"schema": _schema(schema)})
+
+
+def _link(paths: dict[str, Any]) -> None:
+    for (path, method, status), targets in LINKS.items():
+        paths[path][method]["responses"][status]["links"] = {
+            (name := paths[target][verb]["operationId"]): {"operationId": name, "parameters": parameters}
+            for (target, verb), parameters in targets.items()
+        }
 
 
 if __name__ == "__main__":

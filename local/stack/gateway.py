@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flask import abort, jsonify, make_response, request
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from local.stack.lambdas import Outcome
 
 _MAX_BODY = 10 * 1024 * 1024  # of an HTTP API
+_MAX_EVENT = 6 * 1024 * 1024  # of a synchronous invocation (Lambda quotas); what is no text is in base64 in it
 _TEXT = ("application/json", "application/javascript", "application/xml")
 
 
@@ -55,15 +57,18 @@ class _Gateway(LocalApigwService):  # type: ignore[misc]
     def _generate_lambda_event(self, flask_request: Any, route: Route, method: str, _endpoint: str) -> dict[str, Any]:
         """Give each event its own time and id (SAM CLI's are those of its start), and header names in lower case."""
         now = datetime.now(UTC)
-        event: dict[str, Any] = construct_v2_event_http(
-            flask_request=flask_request,
-            port=self.port,
-            binary_types=_Binary(),
-            stage_name="$default",
-            route_key=self._v2_route_key(method, route.path, route.is_default_route),
-            request_time_epoch=int(now.timestamp() * 1000),
-            request_time=now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
-        )
+        try:
+            event: dict[str, Any] = construct_v2_event_http(
+                flask_request=flask_request,
+                port=self.port,
+                binary_types=_Binary(),
+                stage_name="$default",
+                route_key=self._v2_route_key(method, route.path, route.is_default_route),
+                request_time_epoch=int(now.timestamp() * 1000),
+                request_time=now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+            )
+        except UnicodeDecodeError:  # a query string that no client may send so: SAM CLI says 502
+            abort(_message(400, "Bad Request"))
         event["requestContext"]["requestId"] = str(uuid.uuid4())
         event["headers"] = {name.lower(): value for name, value in event["headers"].items()}
         return event
@@ -79,7 +84,9 @@ class _Runner:
         return False
 
     def invoke(self, name: str, event: str, stdout: Any, **_: Any) -> None:
-        outcome = self._invoke(name, event.encode())
+        if len(payload := event.encode()) > _MAX_EVENT:
+            abort(_message(413, "Request Entity Too Large"))
+        outcome = self._invoke(name, payload)
         if outcome.failed:
             abort(_message(500, "Internal Server Error"))
         stdout.write_str(outcome.payload.decode())
@@ -104,9 +111,18 @@ def serve(api: Any, served: Served, invoke: Callable[[str, bytes], Outcome]) -> 
         (500, 500, "Internal Server Error"),
     ]:
         app.register_error_handler(code, _always(status, message))
+    app.url_map.merge_slashes = False  # werkzeug would redirect `/queues//drift`; the gateway has no such route
+    app.after_request(_without_type_where_there_is_no_body)
     for rule in app.url_map.iter_rules():
         rule.methods.discard("HEAD")  # Flask's own, no route's
     served.start(app)
+
+
+def _without_type_where_there_is_no_body(response: Any) -> Any:
+    """SAM CLI names application/json where the function names nothing."""
+    if response.status_code == HTTPStatus.NO_CONTENT:
+        response.headers.pop("Content-Type", None)
+    return response
 
 
 def _always(status: int, message: str) -> Callable[[Exception], Any]:

@@ -2,7 +2,7 @@
 
 import math
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -34,7 +34,9 @@ from routing_weights.projection.calibration import (
 )
 from routing_weights.record import CLOSED, KEPT, OPENED, Record, timestamp
 from routing_weights.store.forecasts import StoredForecast
-from routing_weights.strict_json import Problem, problem
+from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
+
+Model = TypeVar("Model", bound=BaseModel)
 
 NOT_ALONE = "Another distribution was at work on the queue before the interval was over: its figures are of both."
 CANNOT_TELL = "Contract score has no figures of what happens in a queue, so nothing can be compared."
@@ -547,13 +549,7 @@ def _not_measured(after: Record | None, completed: str, now: datetime, *, can_te
 
 def new_forecast(raw: str | bytes, pushed_by: str | None, now: float) -> StoredForecast:
     """Read a pushed forecast from JSON text; `now` in epoch seconds. Raises RequestInvalid with every problem."""
-    document, problems = strict_json.load(raw)
-    new = None
-    if document is not None or not problems:
-        try:
-            new = NewForecast.model_validate(document)
-        except ValidationError as error:
-            problems += [_field_problem(entry) for entry in error.errors(include_url=False, include_input=False)]
+    new, problems = read(raw, NewForecast)
     if new is not None:
         begins = max(now, new.valid_from.timestamp()) if new.valid_from else now
         expires = new.expires_at.timestamp() if new.expires_at else begins + (new.ttl_s or DEFAULT_TTL_S)
@@ -563,7 +559,7 @@ def new_forecast(raw: str | bytes, pushed_by: str | None, now: float) -> StoredF
             message = "must be after now and after valid_from, by at most 31 days"
             problems.append(problem("expires_at", message, "time_invalid"))
     if problems or new is None:
-        raise RequestInvalid("; ".join(f"{p['path'] or 'body'}: {p['message']}" for p in problems[:3]), errors=problems)
+        raise request_invalid(problems)
     volume = VolumeForecast.model_validate(new.model_dump(include=set(VolumeForecast.model_fields)))
     return StoredForecast(
         Volume.of(volume).load,
@@ -593,6 +589,23 @@ def forecast_view(queue_id: str, stored: StoredForecast, now: float) -> Forecast
 
 def _shown(at: float | None) -> str | None:
     return None if at is None else timestamp(datetime.fromtimestamp(at, UTC))
+
+
+def read(raw: str | bytes, model: type[Model]) -> tuple[Model | None, list[Problem]]:
+    """A model from JSON text, None where the text is not one; and everything that is wrong with the text."""
+    document, problems = strict_json.load(raw)
+    if document is None and problems:
+        return None, problems
+    try:
+        return model.model_validate(document), problems
+    except ValidationError as error:
+        return None, problems + [_field_problem(e) for e in error.errors(include_url=False, include_input=False)]
+
+
+def request_invalid(problems: list[Problem]) -> RequestInvalid:
+    """The first hundred are listed: an answer holds 6 MB, and a body of 1 MiB may have 100,000 problems."""
+    lead = "; ".join(f"{found['path'] or 'body'}: {found['message']}" for found in problems[:3])
+    return RequestInvalid(lead, errors=problems[:MAX_PROBLEMS_LISTED], error_count=len(problems))
 
 
 def _field_problem(entry: ErrorDetails) -> Problem:

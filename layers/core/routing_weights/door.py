@@ -2,7 +2,7 @@
 
 import base64
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -10,9 +10,11 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
-from routing_weights.api import ProblemDetails, problem_of
-from routing_weights.errors import RequestInvalid, RouteNotFound, RoutingWeightsError
+from routing_weights.api import ProblemDetails, problem_of, read, request_invalid
+from routing_weights.errors import RouteNotFound, RoutingWeightsError
 from routing_weights.strict_json import problem
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def new_app(logger: Logger) -> APIGatewayHttpResolver:
@@ -31,7 +33,7 @@ def new_app(logger: Logger) -> APIGatewayHttpResolver:
     @app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]
     def explain_parameters(error: RequestValidationError) -> Response[str]:
         problems = [problem(str(e["loc"][-1]), str(e["msg"]), str(e["type"])) for e in error.errors()]
-        return answer(RequestInvalid("; ".join(f"{p['path']}: {p['message']}" for p in problems), errors=problems))
+        return answer(request_invalid(problems))
 
     @app.not_found
     def explain_route(_error: NotFoundError) -> Response[str]:
@@ -49,9 +51,24 @@ def new_app(logger: Logger) -> APIGatewayHttpResolver:
 
 
 def body_of(app: APIGatewayHttpResolver) -> str | bytes:
-    """As it was sent: nothing is dropped silently on the way to the code that judges it."""
+    """As it was sent, whatever its content type says: nothing is dropped on the way to the code that judges it.
+
+    No route has a `Body` of Powertools: that reads some content types, and raises for all others.
+    """
     event = app.current_event
     return base64.b64decode(event.body or "") if event.is_base64_encoded else event.body or ""
+
+
+def body_as(app: APIGatewayHttpResolver, model: type[Model]) -> Model:
+    """The body as a model whose fields are all optional; an empty body says nothing.
+
+    Raises:
+        RequestInvalid: with every problem, each at its path.
+    """
+    new, problems = read(body_of(app) or "{}", model)
+    if problems or new is None:
+        raise request_invalid(problems)
+    return new
 
 
 def caller_of(app: APIGatewayHttpResolver) -> str:

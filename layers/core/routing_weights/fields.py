@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
 GenesysId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$", strict=True)]
 """An id that is safe in a URL path: letters, digits, `-` and `_`, 1 to 64 of them."""
@@ -26,8 +26,16 @@ def _dated(value: Any) -> Any:
     raise ValueError("not an RFC 3339 date and time such as 2026-01-31T08:00:00Z")
 
 
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_dated)]
-"""RFC 3339 with an offset; a number is no moment."""
+def _held_in_utc(at: datetime) -> datetime:
+    try:
+        at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is outside the years 1 to 9999 in UTC") from None
+    return at
+
+
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_dated), AfterValidator(_held_in_utc)]
+"""RFC 3339 with an offset, of the years 1 to 9999 in UTC; a number is no moment."""
 
 
 def in_utc(value: Any) -> str:

@@ -70,9 +70,10 @@ def _hidden_problems(node: Any, path: tuple[str, ...]) -> Iterator[Problem]:
         return
     if isinstance(node, _Object):
         for key in node.duplicates:
-            yield problem(".".join((*path, key)), f"the key {key!r} appears more than once", "duplicate_key")
+            name = key[:80]  # a long key above many others would else be copied into the path of each
+            yield problem(".".join((*path, name)), f"the key {name!r} appears more than once", "duplicate_key")
         for key, value in node.items():
-            yield from _hidden_problems(value, (*path, key))
+            yield from _hidden_problems(value, (*path, key[:80]))
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield from _hidden_problems(value, (*path, str(index)))

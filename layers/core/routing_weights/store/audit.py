@@ -16,11 +16,10 @@ from decimal import Decimal
 from typing import Any
 
 from routing_weights.distribution import Status
-from routing_weights.errors import Interrupted, RequestInvalid, StoreUnavailable
+from routing_weights.errors import Interrupted, StoreUnavailable
 from routing_weights.record import CLOSED, OPENED, Record
-from routing_weights.store.aws import client, reported, through_conflicts
+from routing_weights.store.aws import client, listing, reported, through_conflicts, token_invalid
 from routing_weights.store.documents import Documents
-from routing_weights.strict_json import problem
 
 MAX_INLINE_BYTES = 200_000
 """A DynamoDB item holds 400 KB, a log event 256 KB: above this, the largest fields of a record move to S3."""
@@ -111,7 +110,7 @@ class AuditTrail:
         }
         if after:
             query["ExclusiveStartKey"] = _start_key(after, queue_id)
-        with reported("read the audit trail of the queue"):
+        with listing("read the audit trail of the queue", after):
             page = client("dynamodb").query(**query)
         ids = [item["distribution_id"]["S"] for item in page["Items"]]
         found = self._summaries(ids)
@@ -194,8 +193,7 @@ def _start_key(token: str, queue_id: str) -> dict[str, Any]:
             return {name: {"S": key[name]["S"]} for name in names}
     except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
         pass
-    message = "next is not a token of this queue's listing: use the `next` of the previous page"
-    raise RequestInvalid(message, errors=[problem("next", message, "token_invalid")])
+    raise token_invalid()
 
 
 def _to_item(record: Record) -> dict[str, Any]:

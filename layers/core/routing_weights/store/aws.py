@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from routing_weights.errors import StoreUnavailable
+from routing_weights.errors import RequestInvalid, StoreUnavailable
+from routing_weights.strict_json import problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,3 +77,25 @@ def through_conflicts(write: Callable[[], Answer], sleep: Callable[[float], None
 def _is_conflict(response: Any) -> bool:
     reasons = [reason.get("Code") for reason in response.get("CancellationReasons", [])]
     return response.get("Error", {}).get("Code") == "TransactionConflictException" or "TransactionConflict" in reasons
+
+
+@contextmanager
+def listing(action: str, token: str | None) -> Iterator[None]:
+    """`reported`, for one page of a listing. AWS refuses a token that it did not make with a ValidationException.
+
+    Raises:
+        RequestInvalid: it does so, and the caller sent a token.
+    """
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    try:
+        with reported(action, expected=("ValidationException",) if token else ()):
+            yield
+    except ClientError as error:
+        raise token_invalid() from error
+
+
+def token_invalid() -> RequestInvalid:
+    """The `next` of a request is no page token of the listing that it asks for."""
+    message = "not a token of this listing: use the `next` of the previous page"
+    return RequestInvalid(f"next: {message}", errors=[problem("next", message, "token_invalid")])

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from routing_weights.errors import RequestInvalid, StoreUnavailable
+from routing_weights.errors import StoreUnavailable
 from routing_weights.record import Record
-from routing_weights.store.aws import client, reported, through_conflicts
-from routing_weights.strict_json import problem
+from routing_weights.store.aws import client, listing, reported, through_conflicts, token_invalid
 
 STATE = "state"
 """The item that holds the last seen state of a queue. It sorts after every time, so no listing meets it."""
@@ -182,7 +181,7 @@ class DriftRecords:
         }
         if after:
             query["ExclusiveStartKey"] = {"queue_id": {"S": queue_id}, "record": {"S": _record(after)}}
-        with reported("read the drift of the queue"):
+        with listing("read the drift of the queue", after):
             page = client("dynamodb").query(**query)
         last = page.get("LastEvaluatedKey")
         token = base64.urlsafe_b64encode(last["record"]["S"].encode()).decode() if last else None
@@ -203,6 +202,5 @@ def _record(token: str) -> str:
     except (ValueError, binascii.Error):
         text = ""
     if not text[:1].isdigit() or len(text) > 200 or not text.isascii() or not text.isprintable():  # noqa: PLR2004
-        message = "next is not a token of this listing: use the `next` of the previous page"
-        raise RequestInvalid(message, errors=[problem("next", message, "token_invalid")])
+        raise token_invalid()
     return text

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from routing_weights.store.aws import client, reported
+from routing_weights.store.aws import client, listing, reported
 
 _MISSING, _THERE = "ResourceNotFoundException", "ConflictException"
 
@@ -51,10 +51,10 @@ class Group:
         return True
 
     def page(self, limit: int, after: str | None, prefix: str = "") -> tuple[list[str], str | None]:
-        """Names of schedules, and what to send for those that follow."""
+        """Names of schedules, and what to send for those that follow. Raises RequestInvalid for a forged `after`."""
         query = {"GroupName": self.name, "MaxResults": limit}
         query |= ({"NextToken": after} if after else {}) | ({"NamePrefix": prefix} if prefix else {})
-        with reported("list the schedules"):
+        with listing("list the schedules", after):
             answer = client("scheduler").list_schedules(**query)
         return [item["Name"] for item in answer["Schedules"]], answer.get("NextToken")
 
