@@ -22,12 +22,12 @@ from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core import responses
 from moto.core.config import default_user_config
-from moto.core.exceptions import JsonRESTError
+from moto.core.exceptions import InvalidToken, JsonRESTError
 from moto.dynamodb.exceptions import DynamodbException, TransactionCanceledException
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
-from moto.scheduler.models import scheduler_backends
+from moto.scheduler.models import EventBridgeSchedulerBackend, scheduler_backends
 from moto.sqs import models as sqs_models
 from moto.sqs.models import Message
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, ExecutionStatus, HistoryEventType
@@ -70,6 +70,7 @@ _invoke: Callable[[str, bytes], Outcome] | None = None
 _ended: Callable[[str, str, str], None] | None = None
 _transactions = Transactions()
 _make_client = boto_client.boto_client_for
+_list_schedules = EventBridgeSchedulerBackend.list_schedules
 
 
 def install(
@@ -101,6 +102,7 @@ def install(
         (responses, "method_names_from_class", _methods_of),
         (Preprocessor, "_inner_string_of", staticmethod(_text_of)),
         (StringJSONata, "_eval_body", _evaluate),
+        (EventBridgeSchedulerBackend, "list_schedules", _page_of_schedules),
         (StepFunctionsParserBackend, "start_execution", _start_execution),
         (StepFunctionsParserBackend, "stop_execution", _stop_execution),
         (BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_execution_status),
@@ -137,6 +139,14 @@ def schedules() -> list[dict[str, Any]]:
     backends = [backend for by_region in scheduler_backends.values() for backend in list(by_region.values())]
     groups = [group for backend in backends for group in list(backend.schedule_groups.values())]
     return [schedule.to_dict() for group in groups for schedule in list(group.schedules.values())]
+
+
+def _page_of_schedules(backend: Any, *arguments: Any, **named: Any) -> Any:
+    """Refuse a token as the API does: ListSchedules has no InvalidToken among its errors."""
+    try:
+        return _list_schedules(backend, *arguments, **named)
+    except InvalidToken as error:
+        raise JsonRESTError("ValidationException", "Invalid NextToken") from error
 
 
 def stream_of(table: str, start: int, most: int) -> list[dict[str, Any]]:

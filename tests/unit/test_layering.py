@@ -44,11 +44,10 @@ CEILINGS = {
     **dict.fromkeys(["audit", "outcomes", "recover", "sweep", "validate", "webhook"], 290),
     "plans": 430,
     "schedules": 440,
-    **dict.fromkeys(
-        ["calibrate", "drift", "outgoing", "patch", "project", "restore", "suggest", "token", "verify"], 490
-    ),
+    **dict.fromkeys(["calibrate", "drift", "outgoing", "patch", "project", "restore", "token", "verify"], 490),
+    "suggest": 610,
 }
-"""Modules after `import app`. Measured: 275, 409 and 457 to 482; what is much lower deserves a new number."""
+"""Modules after `import app`. Measured: 275, 409, 457 to 482 and 599; what is much lower deserves a new number."""
 
 
 def sources():

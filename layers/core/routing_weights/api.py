@@ -621,7 +621,7 @@ def problem_of(error: RoutingWeightsError) -> ProblemDetails:
         type=error.problem_type(),
         title=error.title,
         status=error.http_status,
-        detail=error.message,
+        detail=strict_json.sendable(error.message),  # it may quote a path, or an id in it
         distribution_id=details.get("distribution_id"),
         errors=[FieldProblem.model_validate(e) for e in details.get("errors", [])],
         error_count=details.get("error_count"),

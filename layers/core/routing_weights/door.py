@@ -1,6 +1,7 @@
 """What functions behind the API share: how a request is read, and how every error becomes a problem."""
 
 import base64
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -22,6 +23,12 @@ def new_app(logger: Logger) -> APIGatewayHttpResolver:
     app = APIGatewayHttpResolver(
         enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
     )
+
+    def match_whole(app: APIGatewayHttpResolver, next_middleware: Callable[..., Any]) -> Any:
+        """Powertools matches a path that ends in a line break as if it did not: `$` of a regular expression."""
+        if app.current_event.path.endswith("\n"):
+            return explain_route(NotFoundError())
+        return next_middleware(app)
 
     def answer(error: RoutingWeightsError) -> Response[str]:
         if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -47,6 +54,7 @@ def new_app(logger: Logger) -> APIGatewayHttpResolver:
         )
 
     app.exception_handler(RoutingWeightsError)(answer)
+    app.use([match_whole])
     return app
 
 

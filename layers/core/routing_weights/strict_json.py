@@ -29,9 +29,14 @@ def _object(pairs: list[tuple[str, Any]]) -> _Object:
 
 
 def problem(path: str, message: str, kind: str) -> Problem:
-    """Cut to a length that fits a record, and without half surrogate pairs, which no answer can carry."""
+    """Cut to a length that fits a record."""
     clean = {"path": path[:200], "message": message[:300], "type": kind}
-    return {name: text.encode("utf-8", "replace").decode() for name, text in clean.items()}
+    return {name: sendable(text) for name, text in clean.items()}
+
+
+def sendable(text: str) -> str:
+    """Text without half surrogate pairs, which no answer and no record can carry."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def load(raw: str | bytes) -> tuple[Any, list[Problem]]:

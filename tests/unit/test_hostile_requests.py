@@ -1,0 +1,383 @@
+"""Every route of the template answers whatever comes in with a status that docs/openapi.json has, and never with 5xx.
+
+A route that is new in the template is tested without a line here.
+"""
+
+import base64
+import json
+import re
+import time
+from http import HTTPMethod
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+
+from routing_weights.api import ProblemDetails
+from routing_weights.errors import QueueNotFound, RequestInvalid
+from routing_weights.settings import Settings
+from routing_weights.store.drift import DriftRecords
+from routing_weights.store.scheduler import Group
+from routing_weights.webhook import DELIVERY, SIGNATURE, TIMESTAMP, signature
+from tests.unit.fakes import LambdaContext, function_module
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+OPENAPI = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
+FUNCTIONS = {
+    resource["Properties"]["CodeUri"].split("/")[1]: resource["Properties"]
+    for resource in TEMPLATE["Resources"].values()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+ROUTES = {
+    f"{event['Properties']['Method']} {event['Properties']['Path']}": folder
+    for folder, function in FUNCTIONS.items()
+    for event in function.get("Events", {}).values()
+    if event["Type"] == "HttpApi"
+}
+IDS = {"distribution_id": "d-1", "queue_id": "queue-001", "name": "normal"}
+"""What there is in the fixture: a completed distribution of a queue, and its state as a baseline."""
+
+
+def sample(name):
+    return (ROOT / "events" / name).read_bytes()
+
+
+GOOD = {
+    "Plan": sample("plan.json"),
+    "Draft": sample("suggest.json"),
+    "RestoreOptions": b'{"dry_run": true}',
+    "NewBaseline": b'{"distribution_id": "d-1"}',
+    "NewForecast": sample("forecast.json"),
+    "Schedule": sample("schedule.json"),
+}
+"""A body that each model takes."""
+
+
+def operation(route):
+    method, path = route.split()
+    return OPENAPI["paths"][path][method.lower()]
+
+
+def good_body(route):
+    content = operation(route).get("requestBody", {}).get("content", {})
+    reference = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+    return GOOD.get(reference.rpartition("/")[2])
+
+
+WITH_A_BODY = [route for route in ROUTES if good_body(route)]
+
+
+@pytest.fixture
+def tables(aws, trail, documents, executions, records):
+    """What the functions need: tables, groups, a bucket, a queue, and one completed distribution with a baseline."""
+    for table, *names in (("baselines", "queue_id", "name"), ("forecasts", "queue_id"), ("deliveries", "delivery")):
+        aws("dynamodb").create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+            KeySchema=[
+                {"AttributeName": n, "KeyType": kind} for n, kind in zip(names, ("HASH", "RANGE"), strict=False)
+            ],
+        )
+    for group in ("schedules", "one-time"):
+        aws("scheduler").create_schedule_group(Name=group)
+    aws("secretsmanager").create_secret(Name="webhooks", SecretString='{"current": "new"}')
+    common = {"distribution_id": "d-1", "queue_id": "queue-001", "started_at": "2026-01-01T00:00:00.000Z"}
+    common["timestamp"] = common["started_at"]
+    opened = {"record": "0-opened", "opened_queue_id": "queue-001", "status": "initiated"}
+    trail.append(common | opened)
+    trail.append(common | {"record": "9-closed", "status": "completed"})
+    documents.put("d-1", "plan", json.loads(sample("plan.json")))
+    for name in ("target", "before", "after"):
+        documents.put("d-1", name, {})
+    baseline = {"queue_id": "queue-001", "name": "normal", "distribution_id": "d-1", "set_at": common["timestamp"]}
+    aws("dynamodb").put_item(TableName="baselines", Item={name: {"S": value} for name, value in baseline.items()})
+    role = "arn:aws:iam::123456789012:role/scheduler"
+    return {
+        "AUDIT_TABLE": "audit",
+        "BASELINES_TABLE": "baselines",
+        "FORECAST_TABLE": "forecasts",
+        "DRIFT_TABLE": records.table,
+        "DELIVERIES_TABLE": "deliveries",
+        "DOCUMENTS_BUCKET": documents.bucket,
+        "STATE_MACHINE_ARN": executions.state_machine_arn,
+        "SCHEDULE_GROUP": "schedules",
+        "ONE_TIME_GROUP": "one-time",
+        "SCHEDULE_ROLE_ARN": role,
+        "SCHEDULE_DEAD_LETTERS_ARN": "arn:aws:sqs:eu-central-1:123456789012:dead",
+        "WEBHOOK_QUEUE": aws("sqs").create_queue(QueueName="events")["QueueUrl"],
+        "WEBHOOK_SECRET": "webhooks",
+        "GENESYS_REGION": "eu-central-1",
+    }
+
+
+def forget_settings():
+    for settings in [Settings, *Settings.__subclasses__()]:
+        settings.load.__func__.cache_clear()
+
+
+@pytest.fixture
+def ask(tables, monkeypatch, request):
+    """Send a route's function what the gateway would: the answer, once it is one that the route documents."""
+    route = request.node.callspec.params["route"]
+    folder, variables = ROUTES[route], FUNCTIONS[ROUTES[route]].get("Environment", {}).get("Variables", {})
+    for name, value in variables.items():
+        parameter = TEMPLATE["Parameters"].get(value.get("Ref"), {}) if isinstance(value, dict) else {}
+        monkeypatch.setenv(name, tables.get(name, str(parameter.get("Default", "unused"))))
+    forget_settings()
+    module = function_module(folder)
+    if hasattr(module, "Planner"):
+
+        def nobody(*_):
+            raise QueueNotFound("Genesys knows no such queue.")
+
+        monkeypatch.setattr(module.Planner, "suggest", nobody)
+
+    def send(body=None, *, path=None, headers=None, query=None, ids=IDS):
+        method, pattern = route.split()
+        path = pattern.format_map(ids) if path is None else path
+        event = {
+            "version": "2.0",
+            "routeKey": route,
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {"content-type": "application/json", **(headers or {})},
+            "isBase64Encoded": isinstance(body, bytes),
+            "requestContext": {
+                "http": {"method": method, "path": path},
+                "stage": "$default",
+                "authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:user/ops"}},
+            },
+        }
+        if query:
+            event["queryStringParameters"] = query
+        if body is not None:
+            event["body"] = base64.b64encode(body).decode() if isinstance(body, bytes) else body
+        answer = module.handler(json.loads(json.dumps(event)), LambdaContext())
+        conforms(route, answer)
+        return answer
+
+    yield send
+    forget_settings()
+
+
+def conforms(route, answer):
+    """The status, the content type and, of a refusal, the shape are those of the OpenAPI."""
+    status, responses = answer["statusCode"], operation(route)["responses"]
+    assert status < 500, answer
+    assert str(status) in responses
+    kind = (answer.get("headers") or {}).get("Content-Type")
+    if status == 204:
+        assert (answer.get("body") or "", kind) == ("", None)
+        return
+    assert kind in responses[str(status)]["content"]
+    if status >= 400:
+        assert kind == "application/problem+json"
+        assert ProblemDetails.model_validate_json(answer["body"]).status == status
+    assert len(answer["body"].encode()) < 6_291_456, "a function's answer has at most 6 MB"
+
+
+def test_every_route_of_the_template_is_in_the_openapi_and_no_other():
+    documented = {
+        f"{method.upper()} {path}"
+        for path, operations in OPENAPI["paths"].items()
+        for method in operations
+        if method.upper() in set(HTTPMethod)
+    }
+    assert documented == set(ROUTES)
+    assert len(ROUTES) >= 21
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_route_documents_what_the_gateway_says_itself(route):
+    """403, 413, 429, 500 and 503 have its own shape, and so has 404 where a path may fit no route."""
+    responses = operation(route)["responses"]
+    own = {"400", "429", "500", "503"}
+    own |= {"403"} if operation(route).get("security") != [] else set()
+    own |= {"404"} if "{" in route else set()
+    own |= {"413"} if "requestBody" in operation(route) else set()
+    reference = {"$ref": "#/components/schemas/GatewayMessage"}
+    found = {
+        s for s, r in responses.items() if r.get("content", {}).get("application/json", {}).get("schema") == reference
+    }
+    assert found == own
+    assert "content" not in responses.get("204", {})
+    for status in {"409", "422", "500", "503"} & responses.keys():
+        assert "application/problem+json" in responses[status]["content"]
+
+
+def test_every_link_leads_to_an_operation_and_says_each_of_its_ids():
+    by_id = {o["operationId"]: (path, o) for path, ops in OPENAPI["paths"].items() for o in ops.values()}
+    links = {
+        (o["operationId"], link["operationId"]): link["parameters"]
+        for _, o in by_id.values()
+        for response in o["responses"].values()
+        for link in response.get("links", {}).values()
+    }
+    for (_, target), parameters in links.items():
+        assert set(re.findall(r"{(\w+)}", by_id[target][0])) == parameters.keys()
+    made_by_plans = {target for source, target in links if source.startswith("submit_plan")}
+    assert {by_id[target][0] for target in made_by_plans} >= {
+        "/distributions/{distribution_id}",
+        "/distributions/{distribution_id}/restore",
+        "/distributions/{distribution_id}/projection.svg",
+    }
+
+
+# ---- bodies ----------------------------------------------------------------------------------------------------------
+
+CONTENT_TYPES = [
+    "application/x-www-form-urlencoded",  # curl's own
+    "application/octet-stream",
+    "text/xml",
+    "text/plain; charset=utf-16",
+    "application/vnd.api+json",
+    "application/json; charset=latin-1",
+    "multipart/form-data; boundary=x",
+    "multipart/form-data",
+    "application/json, text/html",
+    "é",
+    "\x00",
+    "",
+    "x" * 9_000,
+]
+
+
+@pytest.mark.parametrize("route", WITH_A_BODY)
+def test_a_body_is_read_as_json_whatever_its_content_type_says(ask, route):
+    expected = ask(good_body(route))["statusCode"]
+    assert expected < 400 or ROUTES[route] == "suggest"
+    for kind in CONTENT_TYPES:
+        for body in (good_body(route), good_body(route).decode()):
+            assert ask(body, headers={"content-type": kind})["statusCode"] == expected, kind
+
+
+TWICE = ",".join(f'"{n}":1,"{n}":1' for n in range(30_000))
+BODIES = {
+    "nothing": "",
+    "white space": " \n",
+    "null": "null",
+    "a number": "1e400",
+    "an integer of 5,000 digits": "9" * 5_000,
+    "NaN": '{"queue_id": NaN}',
+    "a text": '"plan"',
+    "a list": "[[]]",
+    "no UTF-8": b'{"reason": "\xff\xfe"}',
+    "UTF-16": '{"dry_run": true}'.encode("utf-16"),
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "NUL": '{"reason": "\\u0000", "\\u0000": "\x00"}',
+    "half a surrogate pair": '{"reason": "\\ud800", "\\udfff": "\\ud800", "queue_id": "\\ud800", "source": "\\ud800"}',
+    "half a surrogate pair as it is": '{"reason": "\ud800"}',
+    "a key twice": '{"dry_run": true, "dry_run": false}',
+    "deep nesting": '{"a":' * 2_000 + "1" + "}" * 2_000,
+    "nesting without an end": "[" * 100_000,
+    "a form": "dry_run=true&reason=x",
+    "a multipart form": '--x\r\nContent-Disposition: form-data; name="dry_run"\r\n\r\ntrue\r\n--x--',
+    "100,000 unknown fields": "{" + ",".join(f'"k{n}":1' for n in range(90_000)) + "}",
+    "many keys twice below a long one": f'{{"{"k" * 400_000}": {{{TWICE}}}}}',
+    "a long text": json.dumps({"reason": "x" * 900_000, "requested_by": "é" * 10_000}),
+    "more than 1 MiB": b" " * 1_100_000,
+    "numbers that no clock has": '{"offered": 1e308, "aht_s": 1e-308, "ttl_s": 1e30, "interval_s": 99999999999999}',
+    "a moment before the year 1": '{"offered": 1, "aht_s": 1, "valid_from": "0001-01-01T00:00:00+14:00"}',
+    "a moment after the year 9999": '{"offered": 1, "aht_s": 1, "expires_at": "9999-12-31T23:59:59-14:00"}',
+    "values of other types": '{"objective": [], "plan": [], "baseline": 1, "name": {}, "distribution_id": []}',
+    "an id that is too long": json.dumps({"distribution_id": "x" * 2_000, "queue_id": "x" * 2_000}),
+}
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if "requestBody" in operation(route)])
+def test_a_bad_body_is_a_problem_and_never_ours(ask, route):
+    for kind, body in BODIES.items():
+        headers = {}
+        if ROUTES[route] == "webhook":
+            raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+            assert ask(body)["statusCode"] in {401, 413}, "its sender comes first"
+            stamp = str(int(time.time()))
+            headers = {TIMESTAMP: stamp, DELIVERY: "delivery", SIGNATURE: signature(b"new", stamp, raw)}
+        status = ask(body, headers=headers)["statusCode"]
+        assert 400 <= status < 500 or kind == "nothing", kind
+
+
+# ---- paths, queries, headers -----------------------------------------------------------------------------------------
+
+SEGMENTS = [
+    "a/b", "a%2Fb", "..", ".", "%2e%2e", "\x00", "%00", "a\nb", "a\n", "a b", "a+b", "é", "\ud800", "\U0001f600", '"',
+    "\\", "?", "#", "%", "%zz", "<b>", "{queue_id}", "$default", "'", "a;b", "-", "\u202e", "x" * 81, "x" * 3_000,
+    "00000000-0000-4000-8000-00000000ABCD", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if "{" in route])
+def test_an_odd_path_segment_is_a_problem_and_never_ours(ask, route):
+    """An HTTP API decodes `rawPath`; one that is not decoded is as good."""
+    for segment in SEGMENTS:
+        for name in re.findall(r"{(\w+)}", route):
+            for text in (segment, quote(segment.encode("utf-8", "replace"), safe="")):
+                path = route.split()[1].format_map(IDS | {name: text})
+                answer = ask(good_body(route), path=path)
+                if re.search(r"[\x00\n\ud800/\"\\?#]", text):
+                    assert answer["statusCode"] in {404, 422}, text
+
+
+MOMENTS = [
+    "garbage", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "12", "1e9", "\ud800", "\x00", ",",
+    "2026-01-01,2026-01-02", "2026-01-01T00:00:00+99:99", "x" * 41,
+]  # fmt: skip
+QUERIES = {
+    "limit": ["-1", "0", "51", "1e400", "NaN", "9" * 5_000, "", " ", "1,2", "\uff11", "\x00", "\ud800", "true", "0x10"],
+    "count": ["-1", "0", "101", "", "9" * 5_000, "1,1", "\ud800"],
+    "from": MOMENTS,
+    "to": MOMENTS,
+    "unknown": ["x", "\ud800"],
+    "next": ["garbage", "é", "\ud800", "x" * 2_000, "x" * 9_000, "W10=", "bnVsbA==", "a,b", "\x00", "=", "{}",
+             base64.urlsafe_b64encode(b"[" * 1_400).decode()],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.startswith("GET")])
+def test_an_odd_query_is_a_problem_and_never_ours(ask, aws_answers, route):
+    known = {parameter["name"] for parameter in operation(route)["parameters"]}
+    for name, values in QUERIES.items():
+        if name == "next":
+            aws_answers("scheduler", "ListSchedules", "ValidationException")
+        for value in values:
+            status = ask(query={name: value})["statusCode"]
+            if name in known and value.strip():
+                assert status in {404, 422}, (name, value)
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_odd_headers_are_a_problem_and_never_ours(ask, route):
+    for key in ("", " ", "é", "\ud800", "\x00", "a,b", "x" * 256, "x" * 9_000, "../../x", "\U0001f600"):
+        for name in ("idempotency-key", "x-webhook-id", "authorization", "x-webhook-signature", "accept", "cookie"):
+            ask(good_body(route), headers={name: key})
+
+
+# ---- page tokens -----------------------------------------------------------------------------------------------------
+
+FORGED = [
+    lambda key: key | {"timestamp": {"S": "9999"}},
+    lambda key: key | {"timestamp": {"S": "2026" * 300}},
+]
+
+
+@pytest.mark.parametrize("forge", FORGED)
+def test_a_token_that_dynamodb_refuses_is_the_callers_mistake(trail, aws_answers, forge):
+    """ "The provided starting key is outside query boundaries", or longer than a key may be."""
+    key = {name: {"S": "d-1"} for name in ("distribution_id", "record", "opened_queue_id", "timestamp")}
+    token = base64.urlsafe_b64encode(json.dumps(forge(key | {"opened_queue_id": {"S": "queue-001"}})).encode()).decode()
+    aws_answers("dynamodb", "Query", "ValidationException")
+    with pytest.raises(RequestInvalid, match="next"):
+        trail.of_queue("queue-001", since="2026", until="2027", limit=1, after=token)
+    with pytest.raises(RequestInvalid, match="next"):
+        DriftRecords("drift").of_queue(
+            "queue-001", since="2026", until="2027", limit=1, after=base64.b64encode(b"9999").decode()
+        )
+
+
+def test_a_token_that_the_scheduler_refuses_is_the_callers_mistake(aws_answers):
+    aws_answers("scheduler", "ListSchedules", "ValidationException")
+    with pytest.raises(RequestInvalid, match="next"):
+        Group("schedules").page(20, "garbage")
