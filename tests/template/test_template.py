@@ -314,7 +314,9 @@ def test_no_partition_region_or_account_is_written_down(literal):
     )
     assert without_regions_of_genesys != TEXT
     # A service principal has this name in every partition.
-    without_principals = re.sub(r"Service: (scheduler|events)\.amazonaws\.com", "", without_regions_of_genesys)
+    without_principals = re.sub(
+        r"Service: (scheduler|events|cloudwatch)\.amazonaws\.com", "", without_regions_of_genesys
+    )
     assert not re.search(literal, without_principals)
 
 
@@ -564,29 +566,150 @@ def test_what_happened_after_a_distribution_is_measured_on_a_schedule():
     assert (schedule["Type"], schedule["Properties"]["Schedule"]) == ("Schedule", "rate(30 minutes)")
 
 
-@pytest.mark.parametrize("name", of_type("AWS::CloudWatch::Alarm"))
-def test_an_alarm_says_what_happened_and_what_to_do(name):
-    what, _, then = RESOURCES[name]["Properties"]["AlarmDescription"].partition(". ")
+ALARMS = of_type("AWS::CloudWatch::Alarm")
+
+
+def heading_of(alarm):
+    """`SweepFailsAlarm` is explained under the heading `Sweep fails`, whose link ends in `#sweep-fails`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", alarm.removesuffix("Alarm")).lower()
+
+
+def dimensions_of(alarm):
+    """The metrics that an alarm watches: (name, dimension, the resource that the dimension names)."""
+    properties = ALARMS[alarm]["Properties"]
+    metrics = [item["MetricStat"]["Metric"] for item in properties.get("Metrics", []) if "MetricStat" in item]
+    return {
+        (metric["MetricName"], dimension["Name"], *names_in(dimension["Value"]))
+        for metric in metrics or [properties]
+        for dimension in metric["Dimensions"]
+    }
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_says_what_happened_what_to_do_and_where_to_read_on(name):
+    description = ALARMS[name]["Properties"]["AlarmDescription"]
+    what, _, then = description.partition(". ")
     assert what.startswith(("A distribution ", "A webhook "))
     assert re.match(r"(Find|Read|Check|Compare|Send|Put|Look) ", then), then
-    assert RESOURCES[name]["Properties"]["TreatMissingData"] == "notBreaching"
+    assert description.endswith(f". docs/alarms.md#{heading_of(name)}")
+    assert ALARMS[name]["Properties"]["TreatMissingData"] == "notBreaching"
 
 
-def test_every_way_to_fail_has_an_alarm():
-    watched = set(re.findall(r"MetricName: (\w+)", TEXT))
-    # What is aborted or times out is recovered: the alarms are for what that cannot mend.
-    assert watched == {
-        *("ExecutionsFailed", "RestorePartial", "RestoreFailed", "Errors"),
-        *("ApproximateNumberOfMessagesVisible", "IteratorAge"),
+def test_every_alarm_has_its_heading_and_every_heading_says_what_it_means_where_to_look_and_what_to_do():
+    page = (ROOT / "docs/alarms.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n)+)", page, re.MULTILINE))
+    assert {heading.lower().replace(" ", "-") for heading in sections} == {heading_of(name) for name in ALARMS}
+    for heading, text in sections.items():
+        assert re.findall(r"^\*\*(.+?)\.\*\* ", text, re.MULTILINE) == ["What it means", "Look at", "Do"], heading
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_reaches_somebody_when_it_begins_and_when_it_is_over(name):
+    topic = [{"Fn::If": ["MakesAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}]
+    properties = ALARMS[name]["Properties"]
+    assert (properties["AlarmActions"], properties["OKActions"]) == (topic, topic)
+    assert properties.get("ActionsEnabled", True) is True
+
+
+def test_an_alarm_can_be_published_to_the_topic():
+    assert TEMPLATE["Conditions"]["MakesAlarmTopic"] == {"Fn::Equals": [{"Ref": "AlarmTopicArn"}, ""]}
+    topic, policy = RESOURCES["AlarmTopic"], RESOURCES["AlarmTopicPolicy"]
+    assert topic["Condition"] == policy["Condition"] == "MakesAlarmTopic"
+    # With the key aws/sns, the only one that costs nothing, CloudWatch may publish nothing.
+    assert "KmsMasterKeyId" not in topic.get("Properties", {})
+    assert policy["Properties"]["Topics"] == [{"Ref": "AlarmTopic"}]
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert statement.pop("Condition").keys() == {"StringEquals", "ArnLike"}, "of this account, and of an alarm"
+    assert statement == {
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": {"Ref": "AlarmTopic"},
     }
-    assert "ScheduleDeadLetters" in set(names_in(RESOURCES["ScheduleDeadLettersAlarm"]))
-    for alarm, function in {
-        "SweepFailsAlarm": "SweepFunction",
-        "ScheduleUpkeepFailsAlarm": "SchedulesFunction",
-    }.items():
-        assert function in str(RESOURCES[alarm]["Properties"]["Dimensions"])
-    failures = [a for a in of_type("AWS::CloudWatch::Alarm").values() if "ExecutionsFailed" in str(a)]
-    assert {name for alarm in failures for name in names_in(alarm)} == MACHINES.keys()
+
+
+def test_who_gets_the_alarms_by_mail_is_subscribed_to_the_topic_that_they_go_to():
+    subscription = RESOURCES["AlarmSubscription"]
+    assert subscription["Condition"] == "MailsAlarms"
+    assert TEMPLATE["Conditions"]["MailsAlarms"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmEmail"}, ""]}]}
+    assert subscription["Properties"] == {
+        "TopicArn": ALARMS["SweepFailsAlarm"]["Properties"]["AlarmActions"][0],
+        "Protocol": "email",
+        "Endpoint": {"Ref": "AlarmEmail"},
+    }
+
+
+def test_an_execution_that_does_not_complete_alarms():
+    """A distribution that somebody aborts is put back and recorded by a recovery; a recovery has nobody like that."""
+    ends = {"DistributionsFailAlarm": "DistributeStateMachine", "RecoveriesFailAlarm": "RecoverStateMachine"}
+    assert set(ends.values()) == MACHINES.keys()
+    for alarm, machine in ends.items():
+        counted = {"ExecutionsFailed", "ExecutionsTimedOut"} | (
+            {"ExecutionsAborted"} if "Recover" in machine else set()
+        )
+        assert dimensions_of(alarm) == {(metric, "StateMachineArn", machine) for metric in counted}
+
+
+@pytest.mark.parametrize("name", [name for name in ALARMS if "Metrics" in ALARMS[name]["Properties"]])
+def test_an_alarm_on_several_metrics_counts_each_of_them(name):
+    """A metric without data is missing, and so would be the sum of it and another one."""
+    (math,) = (item for item in ALARMS[name]["Properties"]["Metrics"] if "Expression" in item)
+    parts = [item for item in ALARMS[name]["Properties"]["Metrics"] if "MetricStat" in item]
+    assert set(math["Expression"].split(" + ")) == {f"FILL({part['Id']}, 0)" for part in parts}
+    assert math.get("ReturnData", True) is True
+    assert all(part["ReturnData"] is False and part["MetricStat"]["Stat"] == "Sum" for part in parts)
+
+
+def test_every_restoration_that_leaves_something_alarms():
+    assert dimensions_of("RestoreFailedAlarm") == {("RestorePartial", "service"), ("RestoreFailed", "service")}
+
+
+def dead_letter_queues():
+    """Every queue that something else gives its failures to."""
+    targets = ("deadLetterTargetArn", "DeadLetterConfig", "OnFailure", "DeadLetterArn", "DeadLetterQueue")
+
+    def given(value):
+        for key, item in (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        ):
+            yield from names_in(item) if key in targets else given(item)
+
+    handed_over = {name for name in FUNCTIONS for name in names_in(FUNCTIONS[name]) if name.endswith("DeadLetters")}
+    return {*given(RESOURCES), *handed_over}
+
+
+def test_every_queue_of_dead_letters_alarms():
+    queues = dead_letter_queues()
+    assert queues == {name for name in of_type("AWS::SQS::Queue") if name.endswith("DeadLetters")}
+    metric = "ApproximateNumberOfMessagesVisible"
+    watched = set().union(*map(dimensions_of, ALARMS))
+    assert queues == {queue for name, _, *rest in watched if name == metric for queue in rest}
+
+
+def test_every_function_that_the_clock_invokes_alarms():
+    """Nobody waits for its answer, so nobody but an alarm sees that it fails."""
+    regular = {
+        name
+        for name, item in FUNCTIONS.items()
+        if any(event["Type"] == "Schedule" for event in item["Properties"].get("Events", {}).values())
+    }
+    watched = set().union(*map(dimensions_of, ALARMS))
+    assert regular == {function for name, _, *rest in watched if name == "Errors" for function in rest}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fits"),
+    [
+        ("AlarmTopicArn", "arn:aws:sns:eu-central-1:123456789012:pager", True),
+        ("AlarmTopicArn", "arn:aws:sns:eu-central-1:123456789012:pager.fifo", False),
+        ("AlarmTopicArn", "pager", False),
+        ("AlarmEmail", "on-call@example.com", True),
+        ("AlarmEmail", "on-call", False),
+        ("AlarmEmail", "a@example.com, b@example.com", False),
+    ],
+)
+def test_whom_an_alarm_reaches_is_checked_at_the_parameter(name, value, fits):
+    assert bool(re.fullmatch(PARAMETERS[name]["AllowedPattern"], value)) is fits
 
 
 def test_the_audit_trail_outlives_the_stack():
