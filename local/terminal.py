@@ -62,10 +62,7 @@ class Connection:
             revoke_url="",
             revoke_refused=False,
         )
-        self.client = GenesysClient(given.api_url, StoredTokens(self.token, self._renew), transport, needs)
-
-    def _renew(self, refused: str) -> None:
-        self.issuer.refresh(refused)
+        self.client = GenesysClient(given.api_url, StoredTokens(self.token, self.issuer.refresh), transport, needs)
 
 
 def parser_of(command: str, description: str, epilog: str) -> argparse.ArgumentParser:

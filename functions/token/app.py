@@ -1,4 +1,4 @@
-"""Token: the only reader of the client credentials. Runs one at a time and refreshes once for everybody."""
+"""Token: the only reader of the client credentials. Refreshes once for everybody who asks at the same time."""
 
 from typing import Any
 
@@ -15,8 +15,9 @@ logger = Logger()
 def handler(event: dict[str, Any], context: Any) -> dict[str, bool]:
     """`{refused}`: the fingerprint of the token that Genesys did not accept, empty where there is none.
 
+    `{stored}`: whether a good token is stored now. Else another invocation is getting one.
     CloudFormation calls too, with a `RequestType`: it creates and deletes the resource TokenRevocation.
     """
     if "RequestType" in event:
         return {"answered": teardown.answer(event, lambda: issuer(TokenSettings.load(), context).tear_down())}
-    return {"refreshed": issuer(TokenSettings.load(), context).refresh(str(event.get("refused", "")))}
+    return {"stored": issuer(TokenSettings.load(), context).refresh(str(event.get("refused", "")))}

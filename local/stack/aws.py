@@ -21,7 +21,7 @@ from werkzeug.test import Client
 from local.stack import events, moto_seam
 from local.stack.errors import StackError
 from local.stack.lambdas import CREDENTIALS
-from local.stack.rules import Transactions
+from local.stack.rules import Throttled, Transactions
 from local.stack.template import (
     ACCOUNT,
     BUCKET,
@@ -155,7 +155,15 @@ class Aws:
         """As a rule by a rate does; nobody waits for what comes of it."""
         event = events.time_has_come(time, self.region, ACCOUNT)
         if not self._closing.is_set():
-            self._tellers.submit(self._invoke, function, json.dumps(event).encode())
+            self._tellers.submit(self._invoke_patiently, function, json.dumps(event).encode())
+
+    def _invoke_patiently(self, function: str, event: bytes) -> None:
+        """As Lambda does with what is asynchronous: it tries again where the function is throttled."""
+        while not self._closing.is_set():
+            with suppress(Throttled):
+                self._invoke(function, event)
+                return
+            self._closing.wait(1)
 
     def _delete_schedule(self, schedule: dict[str, Any]) -> None:
         client = self.client("scheduler")

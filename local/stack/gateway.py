@@ -18,6 +18,7 @@ from samcli.local.apigw.local_apigw_service import LocalApigwService
 from samcli.local.apigw.route import Route
 
 from local.stack.errors import StackError
+from local.stack.rules import Throttled
 from local.stack.serving import HOST, Served
 
 if TYPE_CHECKING:
@@ -86,7 +87,10 @@ class _Runner:
     def invoke(self, name: str, event: str, stdout: Any, **_: Any) -> None:
         if len(payload := event.encode()) > _MAX_EVENT:
             abort(_message(413, "Request Entity Too Large"))
-        outcome = self._invoke(name, payload)
+        try:
+            outcome = self._invoke(name, payload)
+        except Throttled:
+            abort(_message(503, "Service Unavailable"))
         if outcome.failed:
             abort(_message(500, "Internal Server Error"))
         stdout.write_str(outcome.payload.decode())

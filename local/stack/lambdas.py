@@ -23,6 +23,7 @@ import samcli
 
 from local.stack import nursery, tether
 from local.stack.errors import StackError
+from local.stack.rules import Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,9 +50,9 @@ class Outcome:
 
 
 class Lambdas:
-    """Invokes functions. At most `_CAP` invocations of one run at a time, the rest wait their turn.
+    """Invokes functions. Those beyond ReservedConcurrentExecutions are refused.
 
-    AWS throttles instead (429), and at its own limit; only ReservedConcurrentExecutions is the template's word.
+    At most `_CAP` invocations of one function run at a time, the rest wait their turn: that is this machine's limit.
     """
 
     def __init__(self, functions: Iterable[Function], environment: dict[str, str], log: Path) -> None:
@@ -66,7 +67,7 @@ class Lambdas:
         self._closed = False
 
     def invoke(self, name: str, payload: bytes) -> Outcome:
-        """Run one invocation. Raises KeyError when the template has no such function."""
+        """Run one invocation. Raises KeyError when the template has no such function, Throttled beyond its reserve."""
         return self._pools[name].invoke(payload or b"{}")
 
     def warm(self) -> None:
@@ -145,12 +146,23 @@ class _Pool:
             "AWS_LAMBDA_FUNCTION_TIMEOUT": str(function.timeout),
             **function.environment,
         }
-        self._turn = threading.BoundedSemaphore(min(function.reserved or _CAP, _CAP))
+        self._turn = threading.Semaphore(_CAP)
+        self._reserve = None if function.reserved is None else threading.Semaphore(function.reserved)
         self._lock = threading.Condition()
         self._idle: list[_Runtime] = []
         self._all: set[_Runtime] = set()
 
     def invoke(self, payload: bytes) -> Outcome:
+        if self._reserve is None:
+            return self._invoke(payload)
+        if not self._reserve.acquire(blocking=False):
+            raise Throttled(self._function.name)
+        try:
+            return self._invoke(payload)
+        finally:
+            self._reserve.release()
+
+    def _invoke(self, payload: bytes) -> Outcome:
         with self._turn:
             runtime = self._take()
             try:

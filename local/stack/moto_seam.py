@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from jsonata.jsonata import Jsonata
 from jsonata.utils import Utils
-from moto.awslambda.exceptions import UnknownFunctionException
+from moto.awslambda.exceptions import LambdaClientError, UnknownFunctionException
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core import responses
 from moto.core.config import default_user_config
@@ -52,7 +52,7 @@ from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommu
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
-from local.stack.rules import Transactions
+from local.stack.rules import Throttled, Transactions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,10 +191,19 @@ def _invoke_function(
         outcome = _invoke(name, payload)
     except KeyError:
         raise UnknownFunctionException(function_name) from None
+    except Throttled:
+        raise _TooManyRequests from None
     if outcome.failed:
         response_headers["x-amz-function-error"] = "Unhandled"
     response_headers["x-amz-executed-version"] = "$LATEST"
     return outcome.payload
+
+
+class _TooManyRequests(LambdaClientError):  # type: ignore[misc]
+    code = 429
+
+    def __init__(self) -> None:
+        super().__init__("TooManyRequestsException", "Rate Exceeded.")
 
 
 # ---- DynamoDB ---------------------------------------------------------------------------------------------------

@@ -15,12 +15,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from moto.events.models import EventPattern
 
 from local.stack import moto_seam
+from local.stack.lambdas import Outcome
+from local.stack.rules import Throttled
 from local.stack.template import ACCOUNT, EventSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.stack.lambdas import Outcome
     from local.stack.template import StreamSource
 
 _IDLE_S = 0.25  # moto's own long poll turns in a loop of 10 ms
@@ -39,7 +40,8 @@ def poller_of(
 class _Polling(ABC):
     """A thread that turns until it is closed."""
 
-    def __init__(self, function: str) -> None:
+    def __init__(self, function: str, invoke: Callable[[str, bytes], Outcome]) -> None:
+        self._invoke = invoke
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._poll, name=f"poll for {function}", daemon=True)
 
@@ -55,6 +57,13 @@ class _Polling(ABC):
         while not self._closing.is_set():
             self._closing.wait(self._turn())
 
+    def _handed(self, function: str, records: list[dict[str, Any]]) -> Outcome:
+        """Give a function its records. One that is throttled has failed, so they come again."""
+        try:
+            return self._invoke(function, json.dumps({"Records": records}).encode())
+        except Throttled:
+            return Outcome(b"", failed=True)
+
     @abstractmethod
     def _turn(self) -> float:
         """Give the function what there is; how long to wait then, in seconds."""
@@ -67,9 +76,8 @@ class StreamPoller(_Polling):
     """
 
     def __init__(self, source: StreamSource, invoke: Callable[[str, bytes], Outcome], region: str) -> None:
-        super().__init__(source.function)
+        super().__init__(source.function, invoke)
         self._source = source
-        self._invoke = invoke
         self._region = region
         self._patterns = [EventPattern.load(text) for text in source.patterns]
         self._next = 0
@@ -94,7 +102,7 @@ class StreamPoller(_Polling):
     def _failed_first(self, wanted: list[dict[str, Any]]) -> dict[str, Any] | None:
         by_number = {record["dynamodb"]["SequenceNumber"]: record for record in wanted}
         records = [{**record, "awsRegion": self._region} for record in wanted]
-        outcome = self._invoke(self._source.function, json.dumps({"Records": records}).encode())
+        outcome = self._handed(self._source.function, records)
         failures = _failures(outcome, set(by_number))
         return by_number[min(failures, key=int)] if failures else None
 
@@ -103,11 +111,10 @@ class Poller(_Polling):
     """Gives a function the messages of a queue, one batch at a time."""
 
     def __init__(self, sqs: Any, source: EventSource, region: str, invoke: Callable[[str, bytes], Outcome]) -> None:
-        super().__init__(source.function)
+        super().__init__(source.function, invoke)
         self._sqs = sqs
         self._source = source
         self._region = region
-        self._invoke = invoke
 
     def _turn(self) -> float:
         if not moto_seam.has_messages(self._region, ACCOUNT, self._source.queue.rpartition("/")[2]):
@@ -127,7 +134,7 @@ class Poller(_Polling):
 
     def _hand_over(self, messages: list[dict[str, Any]]) -> None:
         records = [self._record(message) for message in messages]
-        outcome = self._invoke(self._source.function, json.dumps({"Records": records}).encode())
+        outcome = self._handed(self._source.function, records)
         kept = self._kept(outcome, {message["MessageId"] for message in messages})
         done = [message for message in messages if message["MessageId"] not in kept]
         if done:

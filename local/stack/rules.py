@@ -48,3 +48,11 @@ class Transactions:
     def end(self, items: Sequence[object]) -> None:
         with self._lock:
             self._under_way.difference_update(items)
+
+
+class Throttled(Exception):
+    """Lambda refuses a synchronous invocation beyond the function's reserved concurrency. It does not queue it.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html: "your function can't scale out of control",
+    and https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html: 429 TooManyRequestsException.
+    """

@@ -125,3 +125,15 @@ def test_a_write_that_is_late_is_put_back_whatever_failed_after_it(world, queue,
     until(lambda: time.monotonic() > run.writes[-1]["monotonic"] + 1.5)
     assert run.held["scores"] == dict.fromkeys(WEIGHTS, 0.0)
     assert run.held["queue"]["utilizationThreshold"] == 0.8
+
+
+@pytest.mark.usefixtures("organisation")
+def test_runs_that_need_a_token_at_once_share_one_login_however_slow_it_is(world):
+    """Schedules of one minute find the day's token due together; the token function starts cold, or Genesys is slow."""
+    world.sim.revoke_tokens()
+    world.sim.add_faults({"action": "delay", "path": "/oauth/token", "delay_s": 5})
+    before = world.token_requests()
+    runs = [world.run(a_plan(world.queue())).start() for _ in range(10)]
+    for run in runs:
+        run.ends("completed")
+    assert world.token_requests() - before == 1

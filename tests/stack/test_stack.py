@@ -17,7 +17,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from local.stack import Stack, StackError, moto_seam, template
 from tests.waiting import DEADLINE_S, until
@@ -330,12 +332,24 @@ def test_a_function_is_invoked_regularly_and_once_for_all_the_times_that_have_pa
     assert second - first == timedelta(days=3)
 
 
-def test_reserved_concurrency_is_kept_and_other_functions_grow(stack):
-    def pids(name):
-        with ThreadPoolExecutor(3) as callers:
-            return {pid for pid, _ in callers.map(lambda _: invoke(stack, {"do": "pid"}, name), range(12))}
-
-    assert len(pids("OneFunction")) == 1
+def test_an_invocation_beyond_the_reserved_concurrency_is_refused_and_other_functions_grow(stack):
+    client = boto3.client(
+        "lambda",
+        endpoint_url=stack.aws_endpoint_url,
+        region_name=stack.region,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(proxies={}, retries={"total_max_attempts": 1}),
+    )
+    begun = stack.logs.read_text(errors="replace").count("INVOKE START")
+    with ThreadPoolExecutor(1) as beside:
+        first = beside.submit(invoke, stack, {"do": "wait", "s": 0.9}, "OneFunction")
+        until(lambda: stack.logs.read_text(errors="replace").count("INVOKE START") > begun)
+        with pytest.raises(client.exceptions.TooManyRequestsException) as refused:
+            client.invoke(FunctionName="OneFunction", Payload=b"{}")
+        assert first.result(DEADLINE_S) == (None, False)
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 429
+    assert invoke(stack, {"a": 1}, "OneFunction") == ({"a": 1}, False)
 
     def two_at_once():
         with ThreadPoolExecutor(2) as callers:

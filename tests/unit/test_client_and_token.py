@@ -2,6 +2,8 @@
 
 import base64
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -31,6 +33,7 @@ from routing_weights.genesys.token import StoredTokens, TokenIssuer, fingerprint
 from routing_weights.genesys.transport import Deadline, Transport
 from routing_weights.run import Run
 from routing_weights.settings import GenesysCaller, TokenSettings
+from routing_weights.store.login import LoginLock
 from tests.unit.fakes import FakeSecret, FakeSession, answer, plan
 
 BASE = "https://genesys.example.com"
@@ -250,11 +253,24 @@ def stored(fake_time):
             self.asked = []
             self.secret = FakeSecret({"access_token": "first", "refresh_at": fake_time.wall_clock() + 100})
             self.fresh = {"access_token": "fresh", "refresh_at": fake_time.wall_clock() + 1000}
-            self.tokens = StoredTokens(self.secret, self.refresh, fake_time.wall_clock)
+            self.busy = 0  # how often somebody else is at it when it is asked
+            self.tokens = StoredTokens(
+                self.secret,
+                self.refresh,
+                fake_time.wall_clock,
+                fake_time.clock,
+                fake_time.sleep,
+                jitter=lambda: 1.0,
+                until=fake_time.now + 200,
+            )
 
         def refresh(self, refused):
             self.asked.append(refused)
+            if self.busy:
+                self.busy -= 1
+                return False
             self.secret.value = self.fresh
+            return True
 
     return Stored()
 
@@ -307,6 +323,45 @@ def test_a_token_function_that_stores_no_other_token_is_an_error(stored, left):
     stored.fresh = left
     with pytest.raises(StoreUnavailable, match="stored no new token"):
         stored.tokens.replace("first")
+
+
+def test_a_caller_who_finds_somebody_else_at_it_asks_again_until_there_is_a_token(stored, fake_time):
+    stored.busy = 5
+    assert stored.tokens.replace("first") == ("fresh", True)
+    assert stored.asked == [fingerprint("first")] * 6
+    assert fake_time.slept == [0.25, 0.5, 1.0, 2.0, 2.0]
+
+
+def test_a_token_that_somebody_else_has_stored_meanwhile_is_taken_without_a_pause(stored, fake_time):
+    stored.secret.value = {}
+
+    def stored_by_another(_refused):
+        stored.secret.value = stored.fresh
+        return False
+
+    stored.tokens.ask_for_refresh = stored_by_another
+    assert (stored.tokens.current(), fake_time.slept) == ("fresh", [])
+
+
+def test_a_refused_token_that_another_is_replacing_is_not_taken_again(stored):
+    """It is still in the secret, and not due: only the one who is refused knows."""
+    stored.busy = 2
+    assert stored.tokens.replace(stored.tokens.current()) == ("fresh", True)
+
+
+def test_a_caller_waits_no_longer_than_its_invocation_may_work(stored, fake_time):
+    stored.busy, stored.tokens.until = 10_000, fake_time.now + 30
+    with pytest.raises(StoreUnavailable, match="no time left to wait for a token"):
+        stored.tokens.replace("first")
+    assert 28 <= sum(fake_time.slept) < 30
+
+
+def test_a_reading_that_is_older_than_what_was_just_stored_is_made_again(stored, fake_time):
+    stale, stored.secret.value = stored.secret.value, {}
+    readings = iter([stale, stale, stored.fresh])
+    stored.secret.read = lambda: next(readings)
+    assert stored.tokens.replace("first") == ("fresh", True)
+    assert fake_time.slept == [0.25]
 
 
 def test_the_representation_of_stored_tokens_shows_no_token(stored):
@@ -388,13 +443,91 @@ def test_the_representation_of_a_request_for_a_token_shows_no_secret(contract):
 def test_two_callers_with_the_same_refused_token_refresh_once(issuer, fake_time):
     held = {"access_token": "old", "refresh_at": fake_time.wall_clock() + 100}
     tokens = issuer(answer(200), GRANTED, held=held)
-    assert [tokens.refresh(fingerprint("old")), tokens.refresh(fingerprint("old"))] == [True, False]
+    assert [tokens.refresh(fingerprint("old")), tokens.refresh(fingerprint("old"))] == [True, True]
     assert methods(tokens) == ["DELETE", "POST"]
 
 
 def test_a_good_token_that_nobody_refused_is_kept(issuer, fake_time):
     tokens = issuer(GRANTED, held={"access_token": "old", "refresh_at": fake_time.wall_clock() + 1})
+    assert (tokens.refresh(""), methods(tokens), tokens.secret.writes) == (True, [], 0)
+
+
+class HeldLock:
+    """Says whether it can be taken, and keeps what was done with it."""
+
+    def __init__(self, *, free=True):
+        self.free, self.done = free, []
+
+    def take(self):
+        self.done.append("take")
+        return self.free
+
+    def release(self):
+        self.done.append("release")
+
+
+def test_while_another_invocation_gets_a_token_nobody_logs_in(issuer):
+    tokens = replace(issuer(GRANTED), lock=HeldLock(free=False))
     assert (tokens.refresh(""), methods(tokens), tokens.secret.writes) == (False, [], 0)
+    assert tokens.lock.done == ["take"]
+
+
+@pytest.mark.parametrize("status", [200, 401])
+def test_the_lock_is_given_back_whatever_comes_of_the_login(issuer, status):
+    tokens = replace(issuer(answer(status, {"access_token": "new", "expires_in": 3600})), lock=HeldLock())
+    with nullcontext() if status == 200 else pytest.raises(Unauthorized):
+        assert tokens.refresh("")
+    assert tokens.lock.done == ["take", "release"]
+
+
+def test_what_is_stored_is_read_under_the_lock(issuer, fake_time):
+    """Whoever had it just before has stored a token."""
+    tokens = replace(issuer(GRANTED), lock=HeldLock())
+    good = {"access_token": "theirs", "refresh_at": fake_time.wall_clock() + 100}
+    tokens.lock.take = lambda: tokens.secret.write(good) is None
+    assert (tokens.refresh(""), methods(tokens)) == (True, [])
+
+
+# ---- the lock of the login -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def login_lock(aws, fake_time):
+    aws("dynamodb").create_table(
+        TableName="budget",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "client", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "client", "KeyType": "HASH"}],
+    )
+    return lambda lives_s=30.0: LoginLock("budget", "login:token", lives_s, fake_time.wall_clock)
+
+
+def test_one_invocation_has_the_lock_until_it_gives_it_back(login_lock):
+    mine, other = login_lock(), login_lock()
+    assert [mine.take(), other.take(), mine.take()] == [True, False, True]
+    other.release()
+    assert not other.take()
+    mine.release()
+    assert other.take()
+
+
+def test_a_lock_whose_holder_died_expires(login_lock, fake_time):
+    dead, other = login_lock(), login_lock()
+    assert dead.take()
+    fake_time.advance(30)
+    assert not other.take()
+    fake_time.advance(3)
+    assert other.take()
+    dead.release()  # too late: it is no longer its own
+    assert not login_lock().take()
+
+
+def test_a_lock_that_cannot_be_given_back_does_not_undo_the_login(login_lock, aws_answers):
+    mine = login_lock()
+    assert mine.take()
+    asked = aws_answers("dynamodb", "DeleteItem", "InternalServerError")
+    mine.release()
+    assert len(asked) == 1
 
 
 def test_a_token_that_is_due_is_replaced_and_not_revoked(issuer, fake_time):

@@ -767,9 +767,19 @@ def lambda_answer(payload, function_error=None):
 
 
 def test_the_token_function_is_told_which_token_was_refused(aws_answers):
-    asked = aws_answers("lambda", "Invoke", lambda_answer({"refreshed": True}))
-    TokenFunction("token-function").refresh("abc")
+    asked = aws_answers("lambda", "Invoke", lambda_answer({"stored": True}))
+    assert TokenFunction("token-function").refresh("abc") is True
     assert [json.loads(request["body"]) for request in asked] == [{"refused": "abc"}]
+
+
+def test_a_token_function_that_finds_another_one_at_it_says_so(aws_answers):
+    aws_answers("lambda", "Invoke", lambda_answer({"stored": False}))
+    assert TokenFunction("token-function").refresh("abc") is False
+
+
+def test_a_token_function_that_is_throttled_is_to_be_asked_again_and_not_a_failure(aws_answers):
+    aws_answers("lambda", "Invoke", "TooManyRequestsException")
+    assert TokenFunction("token-function").refresh("abc") is False
 
 
 def test_a_failure_of_the_token_function_is_raised_as_its_own_class(aws_answers):

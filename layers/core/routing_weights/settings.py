@@ -233,6 +233,7 @@ class GenesysLogin(Genesys):
 
 class TokenSettings(GenesysLogin):
     credentials_secret: str
+    budget_table: str
 
     def credentials(self, secret: dict[str, Any]) -> tuple[str, str]:
         """(client id, client secret) from the secret's value."""

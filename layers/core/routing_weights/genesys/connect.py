@@ -19,6 +19,7 @@ from routing_weights.plan import Plan
 from routing_weights.run import Run
 from routing_weights.settings import GenesysCaller, TokenSettings
 from routing_weights.store.budget import RequestBudget
+from routing_weights.store.login import LoginLock
 from routing_weights.store.secrets import JsonSecret, TokenFunction
 
 RESERVE_S = 12.0
@@ -42,6 +43,13 @@ def _tokens(settings: GenesysCaller) -> StoredTokens:
     return StoredTokens(JsonSecret(settings.token_secret), TokenFunction(settings.token_function).refresh)
 
 
+def _tokens_for(settings: GenesysCaller, transport: Transport) -> StoredTokens:
+    """The process's tokens, waited for no longer than this invocation may work."""
+    tokens = _tokens(settings)
+    tokens.until = transport.deadline.at
+    return tokens
+
+
 @cache
 def _budget(settings: GenesysCaller) -> RequestBudget | None:
     """The token's secret names the OAuth client: a deployment has one of each."""
@@ -52,15 +60,19 @@ def _budget(settings: GenesysCaller) -> RequestBudget | None:
     )
 
 
+def remaining_s(context: Any) -> float:
+    return float(context.get_remaining_time_in_millis() / 1000)
+
+
 def deadline(context: Any, run: Run | None = None) -> Deadline:
-    left = context.get_remaining_time_in_millis() / 1000 - RESERVE_S
+    left = remaining_s(context) - RESERVE_S
     give_up = run.started_at.timestamp() + MAX_RUN_S if run else math.inf
     return Deadline(at=time.monotonic() + left, give_up_at=give_up)
 
 
 def has_time(context: Any) -> bool:
     """Whether this invocation may begin one more write and still finish it in order."""
-    return bool(context.get_remaining_time_in_millis() / 1000 > 2 * RESERVE_S)
+    return remaining_s(context) > 2 * RESERVE_S
 
 
 def contract(
@@ -78,9 +90,9 @@ def contract(
         _session(), deadline(context, run), settings.max_retry_after_s, budget=_budget(settings), fence=fence
     )
     if settings.genesys_contract == "platform":
-        client = GenesysClient(settings.api_url, _tokens(settings), transport, platform.needs)
+        client = GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, platform.needs)
         return platform.PlatformContract(client, actuation)
-    client = GenesysClient(settings.api_url, _tokens(settings), transport, score.needs)
+    client = GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, score.needs)
     return score.ScoreContract(client, actuation)
 
 
@@ -94,7 +106,7 @@ def analytics(settings: GenesysCaller, context: Any, run: Run | None = None) -> 
     until = deadline(context, run)
     until = replace(until, at=min(until.at, time.monotonic() + ANALYTICS_S))
     transport = Transport(_session(), until, settings.max_retry_after_s, budget=_budget(settings))
-    return Analytics(GenesysClient(settings.api_url, _tokens(settings), transport, platform.needs))
+    return Analytics(GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, platform.needs))
 
 
 def issuer(settings: TokenSettings, context: Any) -> TokenIssuer:
@@ -109,4 +121,5 @@ def issuer(settings: TokenSettings, context: Any) -> TokenIssuer:
         token_request=token_request,
         revoke_url=f"{settings.api_url}/api/v2/tokens/me",
         revoke_refused=settings.genesys_contract == "score",
+        lock=LoginLock(settings.budget_table, f"login:{settings.token_secret}", remaining_s(context)),
     )

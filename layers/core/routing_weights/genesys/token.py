@@ -1,6 +1,7 @@
 """Access tokens: issued by one function, kept in one secret, refreshed once for everybody."""
 
 import hashlib
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,10 @@ from routing_weights.genesys.transport import CONNECT_TIMEOUT_S, Transport, said
 logger = Logger(child=True)
 
 REFRESH_BEFORE_EXPIRY_S = 60.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
+"""How long a caller waits before it asks again: at least half of it, up to twice as long each time."""
+READINGS = 3
+"""How often the token function may say that it has stored a token before one that shows none is an error."""
 LONGEST_LIFE_S = 1e9
 """Thirty years: a longer one is a mistake, or an attack on the arithmetic."""
 
@@ -41,14 +46,28 @@ class TokenSecret(Protocol):
     def write(self, value: dict[str, Any]) -> None: ...
 
 
+class Lock(Protocol):
+    def take(self) -> bool: ...
+
+    def release(self) -> None: ...
+
+
 @dataclass
 class StoredTokens:
     """What the Genesys-calling functions use: reads the secret, asks the token function when a new one is due."""
 
     secret: TokenSecret
-    ask_for_refresh: Callable[[str], None]
-    """Called with the fingerprint of the token that is no longer good (empty: there is none)."""
+    ask_for_refresh: Callable[[str], bool]
+    """Called with the fingerprint of the token that is no longer good (empty: there is none).
+
+    True: a good token is stored. False: somebody else is getting one, or there was no room to ask.
+    """
     wall_clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    jitter: Callable[[], float] = random.random
+    until: float = 0.0
+    """On the monotonic clock: until when to wait for a token that somebody else is getting."""
     _held: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def current(self) -> str:
@@ -65,12 +84,29 @@ class StoredTokens:
         return self._refresh(refused), True
 
     def _refresh(self, refused: str) -> str:
-        self.ask_for_refresh(fingerprint(refused) if refused else "")
-        self._held = self.secret.read()
-        token = self._held.get("access_token", "")
-        if not token or token == refused:
-            raise StoreUnavailable("The token function stored no new token. Its log says why.")
-        return str(token)
+        """Have a token stored that is not `refused`, or wait for the one that somebody else is getting.
+
+        Raises:
+            StoreUnavailable: there is none at `until`, or the token function stores none.
+        """
+        pause, stored = FIRST_PAUSE_S, 0
+        while True:
+            answer = self.ask_for_refresh(fingerprint(refused) if refused else "")
+            self._held = self.secret.read()
+            token = self._held.get("access_token", "")
+            if token and token != refused and (answer or self._usable()):
+                return str(token)
+            stored += answer  # a reading may be older than what was just stored
+            if stored >= READINGS:
+                raise StoreUnavailable("The token function stored no new token. Its log says why.")
+            wait = pause * (1 + self.jitter()) / 2
+            if self.clock() + wait >= self.until:
+                raise StoreUnavailable(
+                    "There was no time left to wait for a token that another invocation is getting. "
+                    "TokenFunction's log says what became of it."
+                )
+            self.sleep(wait)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
 
     def _usable(self) -> bool:
         return bool(self._held.get("access_token")) and self.wall_clock() < self._held.get("refresh_at", 0)
@@ -89,7 +125,7 @@ class TokenRequest:
 
 @dataclass
 class TokenIssuer:
-    """What the token function does. One at a time, so the second of two refreshes finds the first one's token."""
+    """What the token function does. Under a lock, so the second of two refreshes finds the first one's token."""
 
     secret: TokenSecret
     transport: Transport
@@ -98,14 +134,28 @@ class TokenIssuer:
     revoke_url: str
     revoke_refused: bool
     """Whether the contract wants a refused token revoked. On the real platform there is nothing left to revoke."""
+    lock: Lock | None = None
+    """None where there is one caller only."""
     wall_clock: Callable[[], float] = time.time
 
     def refresh(self, refused: str) -> bool:
-        """Store a new token unless the stored one is good and not `refused` (a fingerprint). True if it did."""
+        """Have a good token stored that is not `refused` (a fingerprint). False: somebody else is getting one."""
+        if self.lock is None:
+            self._refresh(refused)
+            return True
+        if not self.lock.take():
+            return False
+        try:
+            self._refresh(refused)
+        finally:
+            self.lock.release()
+        return True
+
+    def _refresh(self, refused: str) -> None:
         held = self.secret.read()
         token = held.get("access_token", "")
         if token and fingerprint(token) != refused and self.wall_clock() < held.get("refresh_at", 0):
-            return False
+            return
         if token and fingerprint(token) == refused and self.revoke_refused:
             self._revoke(token)
         token, expires_in = self._issue()
@@ -118,7 +168,6 @@ class TokenIssuer:
             }
         )
         logger.info("A new token is stored", expires_in=expires_in, token=fingerprint(token))
-        return True
 
     def tear_down(self) -> None:
         """The deployment goes: have its token revoked, and forget it."""

@@ -45,14 +45,24 @@ class TokenFunction:
 
     name: str
 
-    def refresh(self, refused: str) -> None:
-        """Have the stored token replaced, unless it already was; failures are raised as their own class."""
-        with reported("invoke the token function"):
-            answer = client("lambda").invoke(FunctionName=self.name, Payload=json.dumps({"refused": refused}))
-            payload = answer["Payload"].read()
+    def refresh(self, refused: str) -> bool:
+        """Have the stored token replaced, unless it already was; failures are raised as their own class.
+
+        False: somebody else is getting a token, or Lambda throttled the invocation (429). Ask again.
+        """
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        try:
+            with reported("invoke the token function", expected=("TooManyRequestsException",)):
+                answer = client("lambda").invoke(FunctionName=self.name, Payload=json.dumps({"refused": refused}))
+                payload = json.loads(answer["Payload"].read())
+        except ClientError:
+            return False
         if answer.get("FunctionError"):
-            error = json.loads(payload)
-            raise errors.from_wire(str(error.get("errorType", "Lambda.Unknown")), str(error.get("errorMessage", "")))
+            raise errors.from_wire(
+                str(payload.get("errorType", "Lambda.Unknown")), str(payload.get("errorMessage", ""))
+            )
+        return bool(payload["stored"])
 
 
 @dataclass
