@@ -41,6 +41,10 @@ def _answer(simulator: GenesysSimulator, request: Request) -> Any:  # noqa: C901
             simulator.edit_skill(user_id, skill_id, **request.json_object())
         case ["PUT", "analytics"]:
             simulator.put_analytics(**request.json_object())
+        case ["GET", "events"]:
+            return simulator.events()
+        case ["DELETE", "events"]:
+            simulator.clear_events()
         case ["GET", "requests"]:
             return simulator.requests()
         case ["DELETE", "requests"]:

@@ -75,6 +75,8 @@ class Organisation(ABC):
         self.replays = 0
         self.tell: Callable[[str, Document], None] = lambda _url, _event: None
         """Sends an event, of a dialect that has webhooks; it may not wait for anything."""
+        self.events: list[Document] = []
+        """What a dialect that has a partner bus has published there."""
         self._members = ById()
         self._pending: list[tuple[float, Change | SkillChange]] = []
         self._moment, self._last_stamp_ms = clock.now(), 0
@@ -102,6 +104,7 @@ class Organisation(ABC):
         """Add a member, or replace one of that id."""
 
     def remove_member(self, queue_id: str, user_id: str) -> None:
+        """Take a member out of a queue."""
         self.member(queue_id, user_id)
         self._members[queue_id].pop(user_id)
 

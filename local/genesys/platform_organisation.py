@@ -26,6 +26,7 @@ from local.genesys.organisation import (
     members_of,
     without_absent,
 )
+from local.genesys.platform_events import Events
 from local.genesys.wire import ApiError, Change, SkillChange, is_number
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class PlatformOrganisation(Organisation):
         self.users = ById()
         self._assigned = ById()
         self.analytics = platform_analytics.checked({})
+        self.events: Events = Events()
 
     def put_queue(self, queue_id: str, spec: Document) -> None:
         """Create or replace a queue; writes on their way to an earlier one of that id are forgotten.
@@ -90,14 +92,18 @@ class PlatformOrganisation(Organisation):
         """Change fields; None takes one away. Who and when are on record unless the fields say otherwise."""
         self.check_edit(fields)
         self.queue(queue_id)
-        edited = self.queues[queue_id] | {"dateModified": self._stamp(), "modifiedBy": self.settings.editor} | fields
+        stamp, editor = self._stamp(), self.settings.editor
+        edited = self.queues[queue_id] | {"dateModified": stamp, "modifiedBy": editor} | fields
         self.queues[queue_id] = {name: value for name, value in edited.items() if value is not None}
+        self.events.queue(self.queue(queue_id), list(fields), editor, stamp)
 
     def edit_member(self, queue_id: str, user_id: str, fields: Document) -> None:
         changed = self.member(queue_id, user_id) | check_fields(fields, _MEMBER_FIELDS)
         if "routingStatus" in fields:
             changed = _with_status(changed, self.users.stored(user_id), self._stamp())
         self._members[queue_id][user_id] = changed
+        if "joined" in fields:
+            self._tell_of_member("update", queue_id, user_id, changed, self.settings.editor)
 
     def check_member(self, spec: Document) -> None:
         check_user(spec)
@@ -109,6 +115,12 @@ class PlatformOrganisation(Organisation):
         self.check_member(spec)
         self.members(queue_id)
         self._enrol(queue_id, spec, [], self._stamp())
+        user_id = spec["user"]["id"]
+        self._tell_of_member("add", queue_id, user_id, self.member(queue_id, user_id), self.settings.editor)
+
+    def remove_member(self, queue_id: str, user_id: str) -> None:
+        super().remove_member(queue_id, user_id)
+        self._tell_of_member("delete", queue_id, user_id, {"joined": False}, self.settings.editor)
 
     def edit_user(self, user_id: str, fields: Document) -> None:
         """Change the name or the state of a user, who stays a member of queues whatever the state."""
@@ -257,16 +269,22 @@ class PlatformOrganisation(Organisation):
         if isinstance(change, SkillChange):
             self._assign(change.user_id, change.skill_id, change.proficiency, change.state)
         elif change.user_id:
-            self._members[change.queue_id][change.user_id] = {
-                **self.member(change.queue_id, change.user_id),
-                **change.fields,
-            }
+            member = {**self.member(change.queue_id, change.user_id), **change.fields}
+            self._members[change.queue_id][change.user_id] = member
+            if "joined" in change.fields:
+                self._tell_of_member("update", change.queue_id, change.user_id, member, None)
             if self.settings.members_date_queue:
                 written = {"dateModified": self._stamp(), "modifiedBy": self.settings.client_id}
                 self.queues[change.queue_id] = self.queues[change.queue_id] | written
         else:
-            self.queues[change.queue_id] = self.replaced(change)
-            self._stamp()
+            before, after = self.queue(change.queue_id), self.replaced(change)
+            self.queues[change.queue_id] = after
+            changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+            self.events.queue(after, changed, None, self._stamp())
+
+    def _tell_of_member(self, action: str, queue_id: str, user_id: str, member: Document, by: str | None) -> None:
+        user_id, at = self.users.stored(user_id), self._stamp()
+        self.events.member(action, self.queue(queue_id), user_id, joined=member["joined"], by=by, at=at)
 
     def _enrol(self, queue_id: str, given: Document, usual: list[Document], stamp: str) -> None:
         """Make a member of a specification, who also has the usual skills."""

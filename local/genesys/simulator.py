@@ -216,6 +216,16 @@ class GenesysSimulator:
         with self._lock:
             self._organisation.put_analytics(copy.deepcopy(spec))
 
+    def events(self) -> list[dict[str, Any]]:
+        """Return what was published to EventBridge under contract platform, oldest first: see platform_events."""
+        with self._lock:
+            self._organisation.settle()
+            return copy.deepcopy(list(self._organisation.events))
+
+    def clear_events(self) -> None:
+        with self._lock:
+            self._organisation.events.clear()
+
     def requests(self) -> list[dict[str, Any]]:
         """Return the log, oldest first, as dictionaries shaped like LogEntry."""
         with self._lock:

@@ -1442,6 +1442,92 @@ def test_the_python_methods_raise_what_the_routes_answer(start):
         GenesysSimulator(contract="swagger")
 
 
+# Events
+
+
+def told(simulator):
+    """What was published: for members the action and whether joined, for audits the action, who and what changed."""
+    found = []
+    for event in simulator.events():
+        body, metadata = event["detail"]["eventBody"], event["detail"]["metadata"]
+        if event["detail-type"].startswith("v2.audits"):
+            found.append(
+                (body["action"], body.get("userId"), [change["property"] for change in body["propertyChanges"]])
+            )
+        else:
+            found.append((metadata["action"], body["user"]["id"], body.get("joined", "nothing")))
+    return found
+
+
+def test_who_comes_and_goes_is_told_twice_and_joined_only_in_the_update(start):
+    simulator, _ = start(agents=2)
+    simulator.add_member("QUEUE-001", user={"id": "ann"})
+    simulator.remove_member("queue-001", "agent-002")
+    member = "QueueMember/queue-001"
+    assert told(simulator) == [
+        ("add", "ann", "nothing"),
+        ("update", "ann", True),
+        ("MemberAdd", "user-in-the-console", [f"{member}:ann"]),
+        ("delete", "agent-002", "nothing"),
+        ("update", "agent-002", False),
+        ("MemberRemove", "user-in-the-console", [f"{member}:agent-002"]),
+    ]
+    add, update, audit, *_ = simulator.events()
+    assert add["detail"]["topicName"] == "v2.routing.queues.queue-001.users"
+    assert (add["detail-type"], update["detail-type"]) == ("v2.routing.queues.{id}.users",) * 2
+    assert add["detail"]["metadata"] == {
+        "CorrelationId": update["detail"]["metadata"]["CorrelationId"],
+        "action": "add",
+        "activeMemberCount": 3,
+        "memberCount": 3,
+    }
+    assert update["detail"]["metadata"]["memberCount"] == "3"
+    assert update["detail"]["eventBody"] == {"id": "ann", "queueId": "queue-001", "user": {"id": "ann"}, "joined": True}
+    sample = json.loads((Path(__file__).parents[2] / "events" / "partner-audit.json").read_text())
+    assert audit.keys() == sample.keys()
+    assert audit["detail"].keys() == sample["detail"].keys()
+    assert audit["detail"]["eventBody"].keys() >= sample["detail"]["eventBody"].keys()
+    assert audit["detail"]["eventBody"]["client"] == {}
+
+
+def test_our_own_writes_come_back_as_updates_of_nobody(start, fake_time):
+    simulator, client = start(agents=2)
+    client.patch(f"{MEMBERS}/agent-001", json={"joined": False})
+    client.patch(MEMBERS, json=[{"id": "agent-002", "joined": True}])
+    client.put(QUEUE, json=client.get(QUEUE).json() | {"description": "new"})
+    assert told(simulator) == [
+        ("update", "agent-001", False),
+        ("MemberUpdate", None, ["QueueMember/queue-001:agent-001:joined"]),
+        ("update", "agent-002", True),
+        ("MemberUpdate", None, ["QueueMember/queue-001:agent-002:joined"]),
+        ("Update", None, ["description", "dateModified", "modifiedBy"]),
+    ]
+    assert client.delete("/_sim/events").status_code == 200
+    assert client.get("/_sim/events").json() == []
+    simulator.change_settings(apply_delay_s=5)
+    client.patch(f"{MEMBERS}/agent-001", json={"joined": True})
+    assert told(simulator) == []
+    fake_time.now += 5
+    assert told(simulator)[0] == ("update", "agent-001", True)
+    assert client.get("/_sim/events").json() == simulator.events()
+
+
+def test_nothing_tells_of_rings_and_proficiencies(start):
+    simulator, client = start(agents=1)
+    client.ring("agent-001", 1)
+    client.rate("agent-001", "skill-support", 1)
+    simulator.edit_member("queue-001", "agent-001", ringNumber=3)
+    simulator.edit_skill("agent-001", "skill-support", 2)
+    assert simulator.events() == []
+    simulator.edit_member("queue-001", "agent-001", joined=False)
+    simulator.edit_queue("queue-001", description="by hand")
+    assert told(simulator) == [
+        ("update", "agent-001", False),
+        ("MemberUpdate", "user-in-the-console", ["QueueMember/queue-001:agent-001:joined"]),
+        ("Update", "user-in-the-console", ["description"]),
+    ]
+
+
 # The log, and who judges it
 
 

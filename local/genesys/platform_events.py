@@ -1,0 +1,80 @@
+"""Contract `platform`: what the organisation publishes to Amazon EventBridge, in the envelope it has there.
+
+Members who come, go, join or unjoin make an event of their queue's `users`, as six of them were seen in a
+screenshot of 2024-06 (PierrickI3/GenesysCloud-Audit-Events-To-Splunk), and an audit record, as 100 of them of one
+organisation were. Of rings and proficiencies neither was ever seen, so there is none here.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from local.genesys.organisation import Document
+
+SOURCE = "aws.partner/genesys.com/cloud/0f3b6a1e-6c1a-4c0e-9d27-3b1d0a8c2f55/routing-weights"
+USERS, AUDITS = "v2.routing.queues.{id}.users", "v2.audits.entitytype.{id}.entityid.{id}"
+_AUDITED = {"add": "MemberAdd", "delete": "MemberRemove", "update": "MemberUpdate"}
+_TOLD = {"add": "<queue member added>", "delete": "<queue member deleted>"}
+
+
+class Events(list["Document"]):
+    """All that was published, oldest first. `by` is the user who did it; a client is none, and on record nowhere."""
+
+    def member(self, action: str, queue: Document, user_id: str, *, joined: bool, by: str | None, at: str) -> None:
+        """Tell that a member was added or deleted, or has joined or not (`update`).
+
+        An `add` and a `delete` come without `joined`, and with an `update` of the same CorrelationId that has it.
+        """
+        queue_id, cause = queue["id"], str(uuid.uuid4())
+        body = {"id": user_id, "queueId": queue_id, "user": {"id": user_id}}
+        counts = {"activeMemberCount": queue["joinedMemberCount"], "memberCount": queue["memberCount"]}
+        for step in dict.fromkeys((action, "update")):
+            # Whether the counts are numbers or text cannot be read from the screenshot: here is either.
+            told = {name: str(count) if step == "update" else count for name, count in counts.items()}
+            metadata = {"CorrelationId": cause, "action": step, **told}
+            said = body | ({"joined": joined} if step == "update" else {})
+            self._publish(USERS, f"v2.routing.queues.{queue_id}.users", said, metadata, at)
+        name = f"QueueMember/{queue_id}:{user_id}"
+        change = {"property": name, "oldValues": [], "newValues": [_TOLD.get(action)]}
+        if action == "update":
+            change = {"property": f"{name}:joined", "oldValues": [], "newValues": [str(joined).lower()]}
+        self._audit(_AUDITED[action], queue, [change], by, at)
+
+    def queue(self, queue: Document, changes: list[str], by: str | None, at: str) -> None:
+        """Tell that these fields of a queue were changed."""
+        told = [{"property": name, "oldValues": [], "newValues": []} for name in changes]
+        self._audit("Update", queue, told, by, at)
+
+    def _audit(self, action: str, queue: Document, changes: list[Document], by: str | None, at: str) -> None:
+        body: dict[str, Any] = {
+            "id": str(uuid.uuid4()),
+            "serviceName": "ContactCenter",
+            "eventTime": at,
+            "action": action,
+            "level": "USER" if by else "SYSTEM",
+            "client": {},  # its id was in none of the records that were seen
+            "entityType": "Queue",
+            "entity": {"id": queue["id"], "name": queue["name"]},
+            "propertyChanges": changes,
+        }
+        topic = f"v2.audits.entitytype.Queue.entityid.{queue['id']}"
+        who = {"userId": by} if by else {}
+        self._publish(AUDITS, topic, body | who, {"CorrelationId": str(uuid.uuid4())}, at)
+
+    def _publish(self, kind: str, topic: str, body: Document, metadata: Document, at: str) -> None:
+        detail = {"topicName": topic, "version": "2", "eventBody": body, "metadata": metadata, "timestamp": at}
+        self.append(
+            {
+                "version": "0",
+                "id": str(uuid.uuid4()),
+                "detail-type": kind,
+                "source": SOURCE,
+                "account": "123456789012",
+                "time": f"{at[:19]}Z",
+                "region": "eu-central-1",
+                "resources": [],
+                "detail": detail,
+            }
+        )
