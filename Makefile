@@ -20,7 +20,7 @@ demo: .venv/ready ## a plan, from HTTP to Genesys and into the audit table, on t
 up: .venv/ready ## serve the embedded stack until Ctrl-C (python -m local.stack --help)
 	@$(BIN)/python -m local.stack --die-with-parent
 
-doctor: .venv/ready ## what a Genesys organisation lacks (python -m local.doctor --help)
+doctor: .venv/ready ## what a Genesys organisation and the AWS account lack (python -m local.doctor --help)
 	@$(BIN)/python -m local.doctor
 
 register: .venv/ready ## have a gateway of contract score tell a deployment of changes (python -m local.register --help)

@@ -1,4 +1,4 @@
-"""`python -m local.doctor`: what a Genesys Cloud organisation lacks before a deployment, and what to do about it.
+"""`python -m local.doctor`: what a Genesys Cloud organisation and an AWS account lack before a deployment.
 
 It speaks through the layer's own client, so what it is refused is what the functions would be refused.
 """
@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import requests
+from botocore.exceptions import BotoCoreError, ClientError
 
+from local import quotas
 from local.terminal import Connection, Credentials, given_by, parser_of
 from routing_weights.actuation import Actuation, Actuator, Joined, Proficiency
 from routing_weights.distribution import Member
@@ -50,6 +52,9 @@ unset:
                          only a Genesys on this machine
   QUEUE_ID, SKILL, ACTUATOR, WFM_BUSINESS_UNIT
                          for the flags that are not given
+  AWS_PROFILE, or AWS_ACCESS_KEY_ID and so on; AWS_REGION
+                         the account and region of the deployment, whose quotas
+                         are checked; without them they are not
 
 It changes nothing. Whether the client may write is tried on what does not
 exist: the user, skill and queue whose id is all zeros. 403 says that the
@@ -77,6 +82,9 @@ class Input(Credentials):
     wfm_business_unit: GenesysId | None = None
 
 
+WITHOUT_A_TOKEN = {"hosts", "token", "concurrency", "log delivery"}
+
+
 class _Skipped(Exception):
     """A check that cannot be made, and why."""
 
@@ -84,7 +92,8 @@ class _Skipped(Exception):
 class Doctor:
     """Each check returns a sentence, or raises the layer's error."""
 
-    def __init__(self, given: Input, session: requests.Session) -> None:
+    def __init__(self, given: Input, session: requests.Session, environ: Mapping[str, str]) -> None:
+        self._environ = environ
         self._given, self._queue_id = given, ""
         connection = Connection(given, session, platform.token_request, platform.needs)
         self._secret, self._issuer, self._client = connection.token, connection.issuer, connection.client
@@ -93,7 +102,7 @@ class Doctor:
         """`ok`, `missing` or `skipped`; the check; a sentence."""
         for name, check in self._checks():
             try:
-                if not self._secret.value and name not in {"hosts", "token"}:
+                if not self._secret.value and name not in WITHOUT_A_TOKEN:
                     raise _Skipped("There is no token.")  # noqa: TRY301
                 yield "ok", name, check()
             except _Skipped as reason:
@@ -122,6 +131,8 @@ class Doctor:
         yield "agents now", self._optional(self._observe)
         yield "history", self._optional(self._history)
         yield "WFM forecast", self._optional(self._predicted)
+        yield "concurrency", self._granted(quotas.concurrency)
+        yield "log delivery", self._granted(quotas.log_delivery)
 
     def _hosts(self) -> str:
         region = f"{self._given.genesys_region}: " if self._given.genesys_region else ""
@@ -205,6 +216,20 @@ class Doctor:
 
         return checked
 
+    def _granted(self, check: Callable[[Callable[[str], Any]], str]) -> Callable[[], str]:
+        """A check of the account that the stack is deployed into, where there are credentials for it."""
+
+        def checked() -> str:
+            try:
+                clients = quotas.clients_of(self._environ)
+                if clients is None:
+                    raise _Skipped("Not checked: there are no AWS credentials. Set AWS_PROFILE and AWS_REGION.")
+                return check(clients)
+            except (BotoCoreError, ClientError) as error:
+                raise _Skipped(f"Not checked: {error}") from error
+
+        return checked
+
     def _known_queue(self) -> str:
         if not self._queue_id:
             raise _Skipped("There is no queue to look into.")
@@ -246,7 +271,7 @@ def _allowed(method: str, path: str) -> str:
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """The exit code; wrong usage ends in SystemExit 2, as argparse does it."""
-    what = "Checks a Genesys Cloud organisation before a deployment: what is missing?"
+    what = "Checks a Genesys organisation and an AWS account before a deployment."
     parser = parser_of("doctor", what, _HELP)
     parser.add_argument("--queue", dest="queue_id", metavar="ID", help="the id of a queue that plans will be about")
     parser.add_argument("--skill", help="proficiency: the skill dedicated to that queue, by id or name")
@@ -256,7 +281,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     counts = {"ok": 0, "missing": 0, "skipped": 0}
     with requests.Session() as session:
         session.trust_env = False  # a .netrc would replace the token
-        for state, name, sentence in Doctor(given, session).findings():
+        for state, name, sentence in Doctor(given, session, environ).findings():
             counts[state] += 1
             text = "".join(c for c in sentence if c.isprintable())
             print(

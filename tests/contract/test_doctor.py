@@ -11,10 +11,12 @@ import tomllib
 from fractions import Fraction
 from pathlib import Path
 
+import boto3
 import pytest
 import requests
+from botocore.stub import Stubber
 
-from local import doctor
+from local import doctor, quotas
 from local.genesys import GenesysSimulator
 from routing_weights.actuation import Joined, Proficiency, Ring, Score
 from routing_weights.genesys.contracts import platform
@@ -64,12 +66,42 @@ def genesys():
         yield simulator
 
 
+AWS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "eu-central-1"}
+POLICIES = [f"policy-{number}" for number in range(quotas.MOST_LOG_POLICIES)]
+
+
 @pytest.fixture
-def examine(genesys, capsys):
+def account(monkeypatch):
+    """What the AWS account grants, and what it refuses to say."""
+    granted = {"executions": 1000, "policies": [], "refused": ""}
+    make = boto3.Session.client
+
+    def client(session, service):
+        answers = {
+            "get_account_settings": {"AccountLimit": {"UnreservedConcurrentExecutions": granted["executions"]}},
+            "describe_resource_policies": {"resourcePolicies": [{"policyName": name} for name in granted["policies"]]},
+        }
+        made = make(session, service)
+        stubber = Stubber(made)
+        for operation in answers.keys() & set(dir(made)):
+            if granted["refused"]:
+                stubber.add_client_error(operation, granted["refused"])
+            else:
+                stubber.add_response(operation, answers[operation])
+        stubber.activate()
+        return made
+
+    monkeypatch.setattr(boto3.Session, "client", client)
+    return granted
+
+
+@pytest.fixture
+def examine(genesys, account, capsys):
     """Run the doctor in this process: its exit code, and state and sentence by check."""
+    assert account
 
     def run(*argv, **environ):
-        given = {"GENESYS_BASE_URL": genesys.url, "GENESYS_CLIENT_ID": CLIENT_ID}
+        given = {"GENESYS_BASE_URL": genesys.url, "GENESYS_CLIENT_ID": CLIENT_ID, **AWS}
         code = doctor.main(argv, given | {"GENESYS_CLIENT_SECRET": CLIENT_SECRET} | environ)
         out, err = capsys.readouterr()
         assert CLIENT_SECRET not in out + err
@@ -102,7 +134,7 @@ def test_all_is_well(examine, genesys, actuator):
 def test_a_region_has_its_own_hosts():
     given = doctor.Input(genesys_region="eu-central-1", genesys_client_id=CLIENT_ID, genesys_client_secret="-")
     with requests.Session() as session:
-        checks = dict(itertools.islice(doctor.Doctor(given, session)._checks(), 2))
+        checks = dict(itertools.islice(doctor.Doctor(given, session, {})._checks(), 2))
     said = "eu-central-1: API https://api.mypurecloud.de, tokens https://login.mypurecloud.de."
     assert checks["hosts"]() == said
 
@@ -186,7 +218,8 @@ def test_a_wrong_secret(examine, genesys):
     assert findings["token"][0] == "missing"
     assert "GENESYS_CLIENT_SECRET" in findings["token"][1]
     assert "another-secret" not in findings["token"][1]
-    assert {state for name, state in states(findings).items() if name not in {"hosts", "token"}} == {"skipped"}
+    skipped = {state for name, state in states(findings).items() if name not in doctor.WITHOUT_A_TOKEN}
+    assert skipped == {"skipped"}
     assert [entry["path"] for entry in genesys.requests()] == ["/oauth/token"]
 
 
@@ -217,6 +250,46 @@ def test_what_is_not_named_is_skipped(examine):
         *OPTIONAL.values(),
     }
     assert "--queue" in findings["queue"][1]
+
+
+def test_an_account_that_grants_enough(examine, account):
+    account["policies"] = [*POLICIES[1:], quotas.DELIVERY_POLICY]
+    _, findings = examine()
+    assert findings["concurrency"] == ("ok", "Lambda grants 1000 executions at once in eu-central-1.")
+    assert findings["log delivery"] == ("ok", "10 of 10 resource policies of CloudWatch Logs are in use.")
+
+
+def test_an_account_that_grants_too_little_says_how_to_get_more(examine, account):
+    account |= {"executions": 10, "policies": POLICIES}  # what a new account has, and one that many stacks share
+    code, findings = examine()
+    assert code == 1
+    assert findings["concurrency"][0] == findings["log delivery"][0] == "missing"
+    assert "Lambda grants 10 executions at once in eu-central-1; ten distributions" in findings["concurrency"][1]
+    assert "Service Quotas" in findings["concurrency"][1]
+    assert "Delete one that nobody needs" in findings["log delivery"][1]
+
+
+def test_an_account_that_does_not_say_is_not_taken_for_one_that_grants_enough(examine, account):
+    account["refused"] = "AccessDeniedException"
+    code, findings = examine()
+    assert (code, findings["concurrency"][0], findings["log delivery"][0]) == (0, "skipped", "skipped")
+    assert "Not checked: An error occurred (AccessDeniedException)" in findings["concurrency"][1]
+
+
+@pytest.mark.parametrize(
+    ("environ", "reason"),
+    [
+        (dict.fromkeys(AWS, ""), "there are no AWS credentials. Set AWS_PROFILE and AWS_REGION."),
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_PROFILE": "nobody's"}, "The config profile (nobody's) could not be found"),
+        ({"AWS_REGION": ""}, "You must specify a region."),
+    ],
+)
+def test_without_credentials_the_quotas_are_said_not_to_be_checked(examine, monkeypatch, environ, reason):
+    for name in ("AWS_DEFAULT_REGION", "AWS_CONFIG_FILE", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    code, findings = examine(**environ)
+    assert code == 0
+    assert findings["concurrency"] == findings["log delivery"] == ("skipped", f"Not checked: {reason}")
 
 
 @pytest.mark.parametrize("status", [405, 409])
