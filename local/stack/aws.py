@@ -20,6 +20,7 @@ from werkzeug.test import Client
 
 from local.stack import events, moto_seam
 from local.stack.errors import StackError
+from local.stack.iam import Guard, Permissions
 from local.stack.lambdas import CREDENTIALS
 from local.stack.rules import Throttled, Transactions
 from local.stack.template import (
@@ -35,8 +36,9 @@ from local.stack.template import (
     Function,
     Resource,
     Template,
+    arn,
     definition,
-    named_by,
+    role_of,
 )
 from local.stack.ticker import Clock, Ticker, wall_clock
 
@@ -65,6 +67,7 @@ class Aws:
         served: Served,
         region: str,
         invoke: Callable[[str, bytes], Outcome],
+        permissions: Permissions,
         clock: Clock = wall_clock,
         transactions: Transactions | None = None,
     ) -> None:
@@ -72,11 +75,9 @@ class Aws:
         self.region = region
         self.ids: dict[str, str] = {}
         self._served = served
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()
-        self._session = boto3.Session(
-            CREDENTIALS["AWS_ACCESS_KEY_ID"], CREDENTIALS["AWS_SECRET_ACCESS_KEY"], region_name=region
-        )
+        self._session = boto3.Session(region_name=region)
         self._rules: list[events.Rule] = []
         self._creators: dict[str, Callable[[Resource], None]] = {
             BUCKET: self._create_bucket,
@@ -89,22 +90,30 @@ class Aws:
         self._closing = threading.Event()
         self._tellers = ThreadPoolExecutor(2, "events")
         self._invoke = invoke
-        self._ticker = Ticker(moto_seam.schedules, self._start, self._delete_schedule, self._invoke_at, clock)
-        moto_seam.install(served.port, invoke, self._ended, transactions or Transactions())
+        self._permissions = permissions
+        self._ticker = Ticker(moto_seam.schedules, self._start_scheduled, self._delete_schedule, self._invoke_at, clock)
+        moto_seam.install(served.port, invoke, self._ended, transactions or Transactions(), permissions.queue_takes)
         self._app = DomainDispatcherApplication(create_backend_app)
         # It compares each request with the addresses of some hundred services: a third of the stack's processor time.
         self._app.get_backend_for_host = cache(self._app.get_backend_for_host)
         self._reset()
-        served.start(self._app, MotoRequestHandler)
+        served.start(Guard(self._app, permissions), MotoRequestHandler)
 
-    def client(self, service: str) -> Any:
-        """Return the boto3 client of a service. Threads may share clients, but not the session that makes them."""
+    def client(self, service: str, role: str = CREDENTIALS["AWS_ACCESS_KEY_ID"]) -> Any:
+        """Return the boto3 client of a service, with the permissions of `role` (default: the administrator's).
+
+        Threads may share clients, but not the session that makes them.
+        """
         with self._making:
-            if service not in self._clients:
-                self._clients[service] = self._session.client(  # type: ignore[call-overload]
-                    service, endpoint_url=self.url, config=Config(proxies={})
+            if (service, role) not in self._clients:
+                self._clients[service, role] = self._session.client(  # type: ignore[call-overload]
+                    service,
+                    endpoint_url=self.url,
+                    aws_access_key_id=role,
+                    aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+                    config=Config(proxies={}),
                 )
-            return self._clients[service]
+            return self._clients[service, role]
 
     def create(self, template: Template, path: Path, secrets: dict[str, str]) -> None:
         """Create what the template declares; `ids` then has the names in snake case.
@@ -112,20 +121,21 @@ class Aws:
         `secrets` are the values of secrets that have none in the template.
         """
         self._rules = events.rules(template.resources)
-        role = self._role()
+        for role in self._permissions:  # moto wants to know it; what it allows is known here
+            self.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument="{}")
         for function in template.functions:
-            self._create_function(function, role)
+            self._create_function(function)
         # A queue comes after the one that takes its dead letters, a rule after its bus.
         for resource in sorted(
             template.resources, key=lambda item: (item.type == RULE, "RedrivePolicy" in item.properties)
         ):
             name = resource.name
             if resource.type == STATE_MACHINE:
-                self._create_state_machine(resource, definition(resource, path), role)
+                self._create_state_machine(resource, definition(resource, path))
             elif resource.type == SECRET:
                 value = secrets.get(resource.logical_id, resource.properties.get("SecretString"))
                 self.client("secretsmanager").create_secret(
-                    Name=name, **({} if value is None else {"SecretString": value})
+                    Name=resource.logical_id, **({} if value is None else {"SecretString": value})
                 )
             else:
                 self._creators[resource.type](resource)
@@ -148,8 +158,33 @@ class Aws:
             event = events.execution_ended(arn, machine_arn, status, self.region, ACCOUNT)
             self._tellers.submit(events.deliver, event, self._rules, self._start)
 
-    def _start(self, machine_arn: str, execution_input: str) -> None:
-        self.client("stepfunctions").start_execution(stateMachineArn=machine_arn, input=execution_input)
+    def _start(self, role: str, machine_arn: str, execution_input: str) -> None:
+        client = self.client("stepfunctions", role)
+        client.start_execution(stateMachineArn=machine_arn, input=execution_input)
+
+    def _start_scheduled(self, target: dict[str, Any], execution_input: str) -> None:
+        """Start what a schedule is for with the schedule's role; what AWS refuses goes to its dead letters."""
+        role = target["RoleArn"].rpartition("/")[2]
+        if role not in self._permissions:
+            return  # EventBridge Scheduler can take no role that is not there, for dead letters neither
+        try:
+            self._start(role, target["Arn"], execution_input)
+        except ClientError as error:
+            if letters := target.get("DeadLetterConfig"):
+                name = letters["Arn"].rpartition(":")[2]
+                reason = error.response["Error"]
+                texts = {"ERROR_CODE": reason["Code"], "ERROR_MESSAGE": reason["Message"], "TARGET_ARN": target["Arn"]}
+                self._send(role, name, execution_input, texts)
+
+    def _send(self, role: str, queue: str, body: str, attributes: dict[str, str]) -> None:
+        with suppress(ClientError):  # a role that may not write dead letters loses them
+            self.client("sqs", role).send_message(
+                QueueUrl=f"https://sqs.{self.region}.amazonaws.com/{ACCOUNT}/{queue}",
+                MessageBody=body,
+                MessageAttributes={
+                    name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()
+                },
+            )
 
     def _invoke_at(self, function: str, time: str) -> None:
         """As a rule by a rate does; nobody waits for what comes of it."""
@@ -174,19 +209,14 @@ class Aws:
         """Forget what an earlier stack of this process left in moto."""
         Client(self._app).post("/moto-api/reset", headers={"Host": "localhost"})
 
-    def _role(self) -> str:
-        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}
-        made = self.client("iam").create_role(RoleName="local", AssumeRolePolicyDocument=json.dumps(trust))
-        return str(made["Role"]["Arn"])
-
-    def _create_function(self, function: Function, role: str) -> None:
+    def _create_function(self, function: Function) -> None:
         """Register a function for those who ask about it; its code stays in its folder."""
         code = io.BytesIO()
         zipfile.ZipFile(code, "w").close()
         self.client("lambda").create_function(
             FunctionName=function.name,
             Runtime="python3.13",
-            Role=role,
+            Role=arn("iam", "", f"role/{role_of(function.name)}"),
             Handler=function.handler,
             Code={"ZipFile": code.getvalue()},
             Timeout=function.timeout,
@@ -215,13 +245,8 @@ class Aws:
     def _create_queue(self, queue: Resource) -> None:
         attributes = {name: str(queue.properties[name]) for name in _QUEUE_PROPERTIES if name in queue.properties}
         if redrive := queue.properties.get("RedrivePolicy"):
-            arn = self._queue_arn(redrive["deadLetterTargetArn"])
-            attributes["RedrivePolicy"] = json.dumps(redrive | {"deadLetterTargetArn": arn})
+            attributes["RedrivePolicy"] = json.dumps(redrive)
         self.client("sqs").create_queue(QueueName=queue.logical_id, Attributes=attributes)
-
-    def _queue_arn(self, resolved: str) -> str:
-        """What `!GetAtt X.Arn` of a queue means."""
-        return f"arn:aws:sqs:{self.region}:{ACCOUNT}:{named_by(resolved).rpartition('/')[2]}"
 
     def _create_rule(self, rule: Resource) -> None:
         """A rule whose targets are queues, the only ones that moto delivers to, once: nothing is tried again."""
@@ -229,11 +254,11 @@ class Aws:
         if of["EventBusName"].startswith("aws.partner/"):  # on AWS it is an administrator who makes it
             client.create_event_bus(Name=of["EventBusName"].rpartition("/")[2])  # which is all that moto goes by
         client.put_rule(Name=rule.name, EventPattern=json.dumps(rule.properties["EventPattern"]), **of)
-        targets = [{"Id": one["Id"], "Arn": self._queue_arn(one["Arn"])} for one in rule.properties["Targets"]]
-        client.put_targets(Rule=rule.name, Targets=targets, **of)
+        client.put_targets(Rule=rule.name, Targets=rule.properties["Targets"], **of)
 
-    def _create_state_machine(self, machine: Resource, text: str, role: str) -> None:
+    def _create_state_machine(self, machine: Resource, text: str) -> None:
         client = self.client("stepfunctions")
+        role = arn("iam", "", f"role/{role_of(machine.logical_id)}")
         try:
             made = client.create_state_machine(name=machine.logical_id, definition=text, roleArn=role)
         except ClientError as error:

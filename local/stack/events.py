@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from moto.events.models import EventPattern
 
 from local.stack.errors import StackError
-from local.stack.template import STATE_MACHINE
+from local.stack.template import STATE_MACHINE, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 class Rule:
     """One rule and the state machine that it starts, with the part of the event that `input_path` names."""
 
+    role: str
     machine_arn: str
     pattern: Any
     input_path: str
@@ -47,7 +48,8 @@ def rules(resources: Iterable[Resource]) -> list[Rule]:
             path = properties.get("InputPath", "")
             if event["Type"] != "EventBridgeRule" or path.count(".") > 1:
                 raise StackError(f"{resource.logical_id}: the embedded stack does not know the event {name}")
-            found.append(Rule(resource.name, EventPattern.load(json.dumps(properties["Pattern"])), path))
+            role, pattern = role_of(resource.logical_id + name), EventPattern.load(json.dumps(properties["Pattern"]))
+            found.append(Rule(role, resource.name, pattern, path))
     return found
 
 
@@ -74,8 +76,9 @@ def _event(region: str, account: str) -> dict[str, Any]:
     }
 
 
-def deliver(event: dict[str, Any], known: Iterable[Rule], start: Callable[[str, str], None]) -> None:
+def deliver(event: dict[str, Any], known: Iterable[Rule], start: Callable[[str, str, str], None]) -> None:
+    """Start with the role, the state machine and its input what wants to know of an event."""
     for rule in known:
         given = rule.input_for(event)
         if given is not None:
-            start(rule.machine_arn, json.dumps(given))
+            start(rule.role, rule.machine_arn, json.dumps(given))

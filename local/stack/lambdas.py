@@ -24,12 +24,14 @@ import samcli
 from local.stack import nursery, tether
 from local.stack.errors import StackError
 from local.stack.rules import Throttled
+from local.stack.template import role_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from local.stack.template import Function
 
+# Those of the administrator; a function has the access key of its role.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": "local"}
 _CAP = 4  # emulators per function without reserved concurrency
 _USUAL, _PATIENCE_S = 2, 0.3  # more are started only for who has waited so long: each costs, and most work is short
@@ -144,6 +146,7 @@ class _Pool:
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory),
             "AWS_LAMBDA_FUNCTION_TIMEOUT": str(function.timeout),
+            "AWS_ACCESS_KEY_ID": role_of(function.name),
             **function.environment,
         }
         self._turn = threading.Semaphore(_CAP)

@@ -12,10 +12,13 @@ import os
 import threading
 import time
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import boto3
+from botocore.config import Config
 from jsonata.jsonata import Jsonata
 from jsonata.utils import Utils
 from moto.awslambda.exceptions import LambdaClientError, UnknownFunctionException
@@ -27,8 +30,10 @@ from moto.dynamodb.exceptions import DynamodbException, TransactionCanceledExcep
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
+from moto.events.models import Rule
 from moto.scheduler.models import EventBridgeSchedulerBackend, scheduler_backends
 from moto.sqs import models as sqs_models
+from moto.sqs.exceptions import QueueDoesNotExist
 from moto.sqs.models import Message
 from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, ExecutionStatus, HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
@@ -47,7 +52,6 @@ from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.jsonata.jsonata import extract_jsonata_variable_references
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
-from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
@@ -63,13 +67,14 @@ _BEGUN = 2  # events: the execution has started, its first state was entered
 _MAX_INPUT = 262_144  # StartExecution, in bytes of UTF-8
 _CONFLICT = "com.amazonaws.dynamodb.v20120810#TransactionConflictException"
 _ONGOING = "Transaction is ongoing for the item"
+_LONGEST_TASK_S = 99_999_999  # as moto: a task's own TimeoutSeconds ends it
 _WRITES = ("put_item", "update_item", "delete_item", "transact_write_items")
 _starting = threading.Lock()
 _writing = threading.Lock()
 _invoke: Callable[[str, bytes], Outcome] | None = None
 _ended: Callable[[str, str, str], None] | None = None
+_queue_takes: Callable[[str, str], bool] | None = None
 _transactions = Transactions()
-_make_client = boto_client.boto_client_for
 _list_schedules = EventBridgeSchedulerBackend.list_schedules
 
 
@@ -78,14 +83,16 @@ def install(
     invoke: Callable[[str, bytes], Outcome],
     ended: Callable[[str, str, str], None],
     transactions: Transactions,
+    queue_takes: Callable[[str, str], bool],
 ) -> None:
     """Make moto interpret state machines over `port` and run functions through `invoke`.
 
     `invoke` raises KeyError for a function that does not exist. `ended` is told of every execution that is over: its
-    arn, its state machine's, and its status.
+    arn, its state machine's, and its status. `queue_takes` says whether the policy of a queue lets a rule send to it,
+    by their ARNs.
     """
-    global _invoke, _ended, _transactions
-    _invoke, _ended, _transactions = invoke, ended, transactions
+    global _invoke, _ended, _queue_takes, _transactions
+    _invoke, _ended, _queue_takes, _transactions = invoke, ended, queue_takes, transactions
     # The interpreter calls other services back over HTTP, at this port of `localhost`, past any proxy.
     os.environ["MOTO_PORT"] = str(port)
     bypassed = {*(os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "").split(","), "localhost", "127.0.0.1"}
@@ -96,6 +103,7 @@ def install(
     for owner, name, ours in [
         (LambdaSimpleBackend, "invoke", _invoke_function),
         *((DynamoHandler, name, _one_at_a_time(name)) for name in _WRITES),
+        (Rule, "_send_to_sqs_queue", _send_to_queue),
         (Message, "visible", property(lambda message: time.time() * 1000 > message.visible_at)),
         (Message, "delayed", property(lambda message: time.time() * 1000 < message.delayed_until)),
         *((module, "camelcase_to_underscores", _underscored) for module in (responses, sqs_models)),
@@ -260,6 +268,22 @@ def _snapshot(table: Any, _memo: Any) -> Any:
     return same
 
 
+# ---- EventBridge ------------------------------------------------------------------------------------------------
+
+
+def _send_to_queue(self: Rule, name: str, event: dict[str, Any], group_id: str | None = None) -> None:
+    """Send to a queue whose policy allows it, else to the target's dead letters: moto asks no policy."""
+    assert _queue_takes is not None  # noqa: S101  `install` came first
+    of_queues = f"arn:aws:sqs:{self.region_name}:{self.account_id}:"
+    rule = f"arn:aws:events:{self.region_name}:{self.account_id}:rule/{self.name}"
+    (target,) = (each for each in self.targets if each["Arn"] == of_queues + name)
+    for queue in (target["Arn"], target.get("DeadLetterConfig", {}).get("Arn")):
+        if queue is not None and _queue_takes(queue, rule):
+            with suppress(QueueDoesNotExist):
+                _originals[Rule, "_send_to_sqs_queue"](self, queue.rpartition(":")[2], dict(event), group_id)
+                return
+
+
 # ---- each request -----------------------------------------------------------------------------------------------
 
 # SQS asks each message of a queue for its time some ten times per message that is sent or received, in a roundabout
@@ -412,11 +436,21 @@ def _parsed(definition: str) -> Any:
 
 
 @cache
-def _client_at(_port: str, region: str, service: str) -> Any:
-    return _make_client(region, service)
+def _client_at(port: str, region: str, service: str, role: str) -> Any:
+    return boto3.client(  # type: ignore[call-overload]
+        service,
+        region_name=region,
+        endpoint_url=f"http://localhost:{port}",
+        aws_access_key_id=role,
+        aws_secret_access_key="of-" + role,
+        config=Config(parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=_LONGEST_TASK_S),
+    )
 
 
-def _client(region: str, service: str, state_credentials: Any = None) -> Any:  # noqa: ARG001
-    """Make a client once: `boto3.client` per task takes 20 ms and is not safe in concurrent executions."""
+def _client(region: str, service: str, state_credentials: Any) -> Any:
+    """Make a client once, with the state machine's role: moto's takes 20 ms per task, and has nobody's permissions.
+
+    Nor is `boto3.client` safe in concurrent executions.
+    """
     with _starting:
-        return _client_at(os.environ["MOTO_PORT"], region, service)
+        return _client_at(os.environ["MOTO_PORT"], region, service, state_credentials.role_arn.rpartition("/")[2])

@@ -15,13 +15,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from moto.events.models import EventPattern
 
 from local.stack import moto_seam
+from local.stack.errors import StackError
+from local.stack.iam import Call
 from local.stack.lambdas import Outcome
 from local.stack.rules import Throttled
-from local.stack.template import ACCOUNT, EventSource
+from local.stack.template import ACCOUNT, EventSource, named_by, role_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from local.stack.iam import Permissions
     from local.stack.template import StreamSource
 
 _IDLE_S = 0.25  # moto's own long poll turns in a loop of 10 ms
@@ -29,9 +32,31 @@ _LONGEST_S = 8.0  # between attempts at a record of a stream
 _JOIN_S = 5.0
 
 
+# What the role of a function has to allow before Lambda makes a mapping for it (Developer guide, "Execution role
+# permissions" of SQS and of DynamoDB Streams), and what CreateEventSourceMapping says where it does not.
+_OF_QUEUE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+_OF_STREAM = ("dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams")
+_REFUSED = "The provided execution role does not have permissions to call {} on {}"
+
+
 def poller_of(
-    source: EventSource | StreamSource, sqs: Any, region: str, invoke: Callable[[str, bytes], Outcome]
+    source: EventSource | StreamSource,
+    sqs: Any,
+    region: str,
+    invoke: Callable[[str, bytes], Outcome],
+    permissions: Permissions,
 ) -> Poller | StreamPoller:
+    """Make a mapping; `sqs` has the permissions of its function's role. Raises StackError where they are not enough."""
+    needed = (
+        [Call(action, source.queue) for action in _OF_QUEUE]
+        if isinstance(source, EventSource)
+        else [Call(action, source.stream) for action in _OF_STREAM]
+        + [Call("sqs:SendMessage", queue) for queue in (source.on_failure,) if queue is not None]
+    )
+    for call in needed:
+        if not permissions.allow(role_of(source.function), call):
+            service, _, action = call.action.partition(":")
+            raise StackError(f"{source.function}: {_REFUSED.format(action, service.upper())}")
     return (
         Poller(sqs, source, region, invoke) if isinstance(source, EventSource) else StreamPoller(source, invoke, region)
     )
@@ -114,15 +139,16 @@ class Poller(_Polling):
         super().__init__(source.function, invoke)
         self._sqs = sqs
         self._source = source
+        self._url = f"https://sqs.{region}.amazonaws.com/{ACCOUNT}/{named_by(source.queue)}"
         self._region = region
 
     def _turn(self) -> float:
-        if not moto_seam.has_messages(self._region, ACCOUNT, self._source.queue.rpartition("/")[2]):
+        if not moto_seam.has_messages(self._region, ACCOUNT, named_by(self._source.queue)):
             return _IDLE_S
         messages: list[dict[str, Any]] = []
         with suppress(ClientError, BotoCoreError):
             messages = self._sqs.receive_message(
-                QueueUrl=self._source.queue,
+                QueueUrl=self._url,
                 MaxNumberOfMessages=min(self._source.batch_size, 10),
                 MessageSystemAttributeNames=["All"],
             ).get("Messages", [])
@@ -139,14 +165,13 @@ class Poller(_Polling):
         done = [message for message in messages if message["MessageId"] not in kept]
         if done:
             entries = [{"Id": str(n), "ReceiptHandle": item["ReceiptHandle"]} for n, item in enumerate(done)]
-            self._sqs.delete_message_batch(QueueUrl=self._source.queue, Entries=entries)
+            self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
 
     def _kept(self, outcome: Outcome, sent: set[str]) -> set[str]:
         """The messages that stay in the queue."""
         return _failures(outcome, sent) if outcome.failed or self._source.reports_failures else set()
 
     def _record(self, message: dict[str, Any]) -> dict[str, Any]:
-        name = self._source.queue.rpartition("/")[2]
         return {
             "messageId": message["MessageId"],
             "receiptHandle": message["ReceiptHandle"],
@@ -155,7 +180,7 @@ class Poller(_Polling):
             "messageAttributes": message.get("MessageAttributes", {}),
             "md5OfBody": message["MD5OfBody"],
             "eventSource": "aws:sqs",
-            "eventSourceARN": f"arn:aws:sqs:{self._region}:{ACCOUNT}:{name}",
+            "eventSourceARN": self._source.queue,
             "awsRegion": self._region,
         }
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 _SIMULATOR_S = 15.0
 _BASE_URL = "GenesysBaseUrl"
+PERMISSIONS_FOLDER = "ROUTING_WEIGHTS_PERMISSIONS"
 _SIGNED_WITH = {"WebhookSecret": "WEBHOOK_SECRET", "OutgoingSecret": "OUTGOING_SECRET"}
 DEMO_CLIENT = {"client_id": "demo-client", "client_secret": "demo-client-secret"}
 """Known to everybody, so worth nothing: what the simulator expects unless it is told otherwise."""
@@ -39,7 +40,8 @@ class Stack:
     `environment` sets the template's parameters and the GENESYS_ variables (default: this process's). Port 0 is a
     free port. With neither GENESYS_BASE_URL nor GENESYS_REGION the simulator is started, and stopped, with the stack.
     Schedules fall due by `clock`, or by the one that SCHEDULE_CLOCK names. The functions' log goes to a temporary
-    folder, or to `keep_logs`. Raises StackError for whatever its user can put right.
+    folder, or to `keep_logs`. At its end it writes which permissions were used and refused into the folder that
+    ROUTING_WEIGHTS_PERMISSIONS names, if any. Raises StackError for whatever its user can put right.
     """
 
     api_url: str
@@ -117,24 +119,29 @@ class Stack:
         self._progress(f"reading {self.path.name}")
         from local.stack import gateway  # noqa: PLC0415  SAM CLI and moto take 2 s to import: a busy port is told before
         from local.stack.aws import Aws  # noqa: PLC0415
+        from local.stack.iam import Permissions  # noqa: PLC0415
         from local.stack.polling import poller_of  # noqa: PLC0415
 
         transactions = Transactions(float(self.environment.get("DYNAMODB_TRANSACTION_S") or TRANSACTION_S))
         template = templates.load(self.path, self.environment, self.region)
         for item in template.left_out:
             self._progress(f"left out, unknown to the embedded stack: {item}")
+        permissions = Permissions(template.granting)
+        if folder := self.environment.get(PERMISSIONS_FOLDER):
+            self._undo.callback(permissions.write, Path(folder))
         of_functions = {"AWS_ENDPOINT_URL": aws.url, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
         self._lambdas = Lambdas(template.functions, CREDENTIALS | of_functions, self.logs)
         self._undo.callback(self._lambdas.close)
         self._progress("starting the functions' runtimes and the AWS services")
         with ThreadPoolExecutor(1) as beside:
             warm = beside.submit(self._lambdas.warm)
-            self._aws = Aws(aws, self.region, self._lambdas.invoke, self._clock, transactions)
+            self._aws = Aws(aws, self.region, self._lambdas.invoke, permissions, self._clock, transactions)
             self._undo.callback(self._aws.close)
             self._aws.create(template, self.path, self._secrets(template))
             warm.result()
         for mapping in template.mappings:
-            poller = poller_of(mapping, self._aws.client("sqs"), self.region, self._lambdas.invoke)
+            sqs = self._aws.client("sqs", templates.role_of(mapping.function))
+            poller = poller_of(mapping, sqs, self.region, self._lambdas.invoke, permissions)
             self._undo.callback(poller.close)
             poller.start()
         gateway.serve(template.api, api, self._lambdas.invoke)

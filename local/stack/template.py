@@ -4,8 +4,8 @@ The seam to SAM CLI's template reader. Its hazards:
 
 - A float default (`0.95`) stays an unresolved `{"Ref": ...}`, and an empty override falls back to the default.
   Every value therefore becomes the parameter's `Default`, as text.
-- A reference resolves to the logical id, but for what the caller overrides: `_physical_ids` holds the exceptions.
-  SAM CLI then renames the resource itself too.
+- A reference resolves to the logical id, and an `Arn` to a function's, except what the caller overrides: `_attributes`
+  holds what this stack's resources have instead. SAM CLI then renames the resource itself too, by its `Ref`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from samcli.yamlhelper import yaml_parse
 from local.stack.errors import StackError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 ACCOUNT = "123456789012"
@@ -30,7 +30,10 @@ BUCKET = "AWS::S3::Bucket"
 BUS = "AWS::Events::EventBus"
 FUNCTION = "AWS::Serverless::Function"
 MAPPING = "AWS::Lambda::EventSourceMapping"
+POLICY = "AWS::IAM::Policy"
 QUEUE = "AWS::SQS::Queue"
+QUEUE_POLICY = "AWS::SQS::QueuePolicy"
+ROLE = "AWS::IAM::Role"
 RULE = "AWS::Events::Rule"
 SCHEDULE_GROUP = "AWS::Scheduler::ScheduleGroup"
 SECRET = "AWS::SecretsManager::Secret"  # noqa: S105  a type
@@ -39,18 +42,18 @@ TABLE = "AWS::DynamoDB::Table"
 
 CUSTOM = "Custom::"
 
+_STREAM = "2026-01-01T00:00:00.000"  # on AWS the time when the stream was made
+
 _CREATED = {BUCKET, BUS, QUEUE, RULE, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
+_GRANTING = {FUNCTION, POLICY, QUEUE_POLICY, ROLE, STATE_MACHINE}
 # Nothing on this machine depends on these. Any other type is reported as left out.
 _WITHOUT_EFFECT = {
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
-    "AWS::IAM::Policy",
-    "AWS::IAM::Role",
     "AWS::Logs::LogGroup",
     "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
-    "AWS::SQS::QueuePolicy",
     "AWS::Serverless::HttpApi",
     "AWS::Serverless::LayerVersion",
 }
@@ -83,7 +86,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class EventSource:
-    """A queue whose messages a function is given, in batches."""
+    """A queue, by its ARN, whose messages a function is given, in batches."""
 
     queue: str
     function: str
@@ -93,12 +96,20 @@ class EventSource:
 
 @dataclass(frozen=True)
 class StreamSource:
-    """A table whose stream a function is given: the records that one of `patterns` fits, or all where there is none."""
+    """A table's stream, by its ARN: a function is given the records that fit one of `patterns`, or all without one.
 
-    table: str
+    `on_failure` is the ARN of the queue that is told of what the function never took.
+    """
+
+    stream: str
     function: str
     batch_size: int
     patterns: tuple[str, ...]
+    on_failure: str | None
+
+    @property
+    def table(self) -> str:
+        return self.stream.split("/")[1]
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,7 @@ class Template:
     mappings: tuple[EventSource | StreamSource, ...]
     regular: tuple[Regularly, ...]
     custom: tuple[Resource, ...]
+    granting: tuple[Resource, ...]  # whatever says what may be done: see `iam`
     left_out: tuple[str, ...]
     parameters: dict[str, str]
     api: Any  # SAM CLI's own Api: its gateway takes nothing else
@@ -140,12 +152,13 @@ def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
     parameters = {name: _value(name, rule, environment) for name, rule in document.get("Parameters", {}).items()}
     for name, value in parameters.items():
         document["Parameters"][name]["Default"] = value
-    names = _physical_ids(document["Resources"], region)
-    resolved, functions, api = _resolve(document, {"AWS::Region": region, "AWS::AccountId": ACCOUNT, **names})
+    attributes = _attributes(document["Resources"], region)
+    resolved, functions, api = _resolve(document, {"AWS::Region": region, "AWS::AccountId": ACCOUNT} | attributes)
     resources = [
-        Resource(key, names.get(key, key), item["Type"], item.get("Properties", {}))
+        Resource(key, name, item["Type"], item.get("Properties", {}))
         for key in document["Resources"]
-        for item in [resolved[names.get(key, key)]]
+        for name in [attributes.get(key, {}).get("Ref", key)]
+        for item in [resolved[name]]
         if _holds({"Condition": item.get("Condition")}, document.get("Conditions", {}), parameters)
     ]
     reserved = {item.logical_id: item.properties.get("ReservedConcurrentExecutions") for item in resources}
@@ -161,10 +174,11 @@ def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
             if event["Type"] == "Schedule"
         ),
         custom=tuple(item for item in resources if item.type.startswith(CUSTOM)),
+        granting=tuple(item for item in resources if item.type in _GRANTING),
         left_out=tuple(
             f"{item.logical_id} ({item.type})"
             for item in resources
-            if item.type not in {FUNCTION, MAPPING, *_CREATED, *_WITHOUT_EFFECT} and not item.type.startswith(CUSTOM)
+            if item.type not in {MAPPING, *_CREATED, *_GRANTING, *_WITHOUT_EFFECT} and not item.type.startswith(CUSTOM)
         ),
         parameters=parameters,
         api=api,
@@ -190,7 +204,7 @@ def _read(path: Path) -> dict[str, Any]:
     return document
 
 
-def _resolve(document: dict[str, Any], overrides: dict[str, str]) -> tuple[dict[str, Any], list[Any], Any]:
+def _resolve(document: dict[str, Any], overrides: dict[str, Any]) -> tuple[dict[str, Any], list[Any], Any]:
     """Let SAM CLI resolve the template: the resources, and its own Functions and Api."""
     # Imported late: they take a second, in which a busy port could have been told.
     from samcli.lib.providers.api_provider import ApiProvider  # noqa: PLC0415
@@ -216,37 +230,54 @@ def _holds(value: Any, conditions: Mapping[str, Any], parameters: Mapping[str, s
     return {"Fn::Not": not parts[0], "Fn::And": all(parts), "Fn::Or": any(parts)}[kind]
 
 
-def _physical_ids(resources: dict[str, Any], region: str) -> dict[str, str]:
-    """Give the names that cannot be a logical id."""
-    names: dict[str, str] = {}
-    for key, item in resources.items():
-        if item["Type"] == BUCKET:
-            names[key] = key.lower()
-        elif item["Type"] == QUEUE:
-            names[key] = f"https://sqs.{region}.amazonaws.com/{ACCOUNT}/{key}"
-        elif item["Type"] == STATE_MACHINE:
-            names[key] = f"arn:aws:states:{region}:{ACCOUNT}:stateMachine:{key}"
-    return names
+def _attributes(resources: dict[str, Any], region: str) -> dict[str, Any]:
+    """Give what `!Ref` and `!GetAtt` of each resource are where SAM CLI would give something else."""
+    of_type: dict[str, Callable[[str], dict[str, str]]] = {
+        BUCKET: lambda key: {"Ref": key.lower(), "Arn": f"arn:aws:s3:::{key.lower()}"},
+        BUS: lambda key: {"Arn": arn("events", region, f"event-bus/{key}")},
+        QUEUE: lambda key: {
+            "Ref": f"https://sqs.{region}.amazonaws.com/{ACCOUNT}/{key}",
+            "Arn": arn("sqs", region, key),
+            "QueueName": key,
+        },
+        ROLE: lambda key: {"Arn": arn("iam", "", f"role/{key}")},
+        RULE: lambda key: {"Arn": arn("events", region, f"rule/{key}")},
+        SCHEDULE_GROUP: lambda key: {"Arn": arn("scheduler", region, f"schedule-group/{key}")},
+        SECRET: lambda key: {"Ref": arn("secretsmanager", region, f"secret:{key}")},
+        STATE_MACHINE: lambda key: {"Ref": arn("states", region, f"stateMachine:{key}"), "Name": key},
+        TABLE: lambda key: {
+            "Arn": arn("dynamodb", region, f"table/{key}"),
+            "StreamArn": arn("dynamodb", region, f"table/{key}/stream/{_STREAM}"),
+        },
+    }
+    return {key: of_type[item["Type"]](key) for key, item in resources.items() if item["Type"] in of_type}
 
 
-def _function_arn(name: str, region: str) -> str:
-    return f"arn:aws:lambda:{region}:{ACCOUNT}:function:{name}"
+def role_of(name: str) -> str:
+    """Name the role that SAM makes for a function, a state machine, or one of its events."""
+    return f"{name}Role"
 
 
-def named_by(arn: str) -> str:
-    """The name in what SAM CLI makes of `!GetAtt X.Arn`: it takes everything for a function."""
-    return arn.partition(":function:")[2]
+def arn(service: str, region: str, resource: str) -> str:
+    return f"arn:aws:{service}:{region}:{ACCOUNT}:{resource}"
 
 
 def _event_source(mapping: Resource) -> EventSource | StreamSource:
     properties = mapping.properties
     source, function = properties["EventSourceArn"], named_by(properties["FunctionName"])
     batch_size = int(properties.get("BatchSize", 10))
-    if isinstance(source, dict):  # SAM CLI resolves no `!GetAtt X.StreamArn`
+    if ":dynamodb:" in source:
         filters = properties.get("FilterCriteria", {}).get("Filters", [])
-        return StreamSource(source["Fn::GetAtt"][0], function, batch_size, tuple(one["Pattern"] for one in filters))
+        patterns = tuple(one["Pattern"] for one in filters)
+        on_failure = properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        return StreamSource(source, function, batch_size, patterns, on_failure)
     reports = "ReportBatchItemFailures" in properties.get("FunctionResponseTypes", [])
-    return EventSource(named_by(source), function, batch_size, reports)
+    return EventSource(source, function, batch_size, reports)
+
+
+def named_by(arn: str) -> str:
+    """Give the name at the end of the ARN of a function or queue."""
+    return arn.rpartition(":")[2]
 
 
 def _function(item: Any, folder: Path, reserved: int | None, region: str) -> Function:
@@ -255,7 +286,7 @@ def _function(item: Any, folder: Path, reserved: int | None, region: str) -> Fun
         raise StackError(f"{item.name}: SAM CLI could not resolve {', '.join(unresolved)}")
     return Function(
         name=item.name,
-        arn=_function_arn(item.name, region),
+        arn=arn("lambda", region, f"function:{item.name}"),
         code=folder / item.codeuri,
         handler=item.handler,
         timeout=int(item.timeout or 3),

@@ -66,14 +66,14 @@ def clock_of(text: str) -> Clock:
 class Ticker:
     """Start the schedules that fall due.
 
-    `schedules` gives them as GetSchedule would, `start` takes a state machine and its input, `delete` a schedule,
+    `schedules` gives them as GetSchedule would, `start` takes a target and its input, `delete` a schedule,
     `invoke` a function and the time.
     """
 
     def __init__(
         self,
         schedules: Callable[[], list[dict[str, Any]]],
-        start: Callable[[str, str], None],
+        start: Callable[[dict[str, Any], str], None],
         delete: Callable[[dict[str, Any]], None],
         invoke: Callable[[str, str], None],
         clock: Clock,
@@ -108,7 +108,7 @@ class Ticker:
         for schedule in self._schedules():
             due = _due(schedule, since, now)
             for at in due:
-                self._start(schedule["Target"]["Arn"], schedule["Target"]["Input"].replace(_SCHEDULED_TIME, at))
+                self._start(schedule["Target"], schedule["Target"]["Input"].replace(_SCHEDULED_TIME, at))
             if due and schedule["ActionAfterCompletion"] == "DELETE":
                 self._delete(schedule)
         for each in self._regular:

@@ -28,6 +28,7 @@ import requests
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
 
+from local.stack.stack import PERMISSIONS_FOLDER
 from tests.waiting import DEADLINE_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -355,6 +356,7 @@ def served_stack(folder: Path, genesys_url: str, contract: str, **settings: str)
         "REQUESTS_PER_MINUTE": "0",
         "LOG_LEVEL": "DEBUG",
         "WEBHOOK_SECRET": WEBHOOK_SECRET,
+        PERMISSIONS_FOLDER: os.environ.get(PERMISSIONS_FOLDER, ""),
         **settings,
     }
     said = folder / "stack.err"

@@ -307,5 +307,5 @@ def test_a_clock_that_goes_back_starts_nothing_twice():
         ticker.tick()
         counts.append(len(started))
     assert counts == [1, 1, 1, 3]
-    assert set(started) == {("machine", "{}")}
+    assert [(target["Arn"], text) for target, text in started] == [("machine", "{}")] * 3
     assert deleted == []

@@ -56,6 +56,10 @@ Resources:
     Properties:
       DefinitionUri: flow.asl.yaml
       DefinitionSubstitutions: {Do: !GetAtt DoFunction.Arn, Things: !Ref ThingsTable}
+      Policies:
+        - Statement:
+            - {Effect: Allow, Action: lambda:InvokeFunction, Resource: !GetAtt DoFunction.Arn}
+            - {Effect: Allow, Action: dynamodb:PutItem, Resource: !GetAtt ThingsTable.Arn}
   ThingsTable:
     Type: AWS::DynamoDB::Table
     Properties:

@@ -33,7 +33,8 @@ def polled(sqs, answer, *, reports_failures=True):
         got.append([record["body"] for record in records])
         return answer(records)
 
-    poller = Poller(sqs, EventSource(sqs.events, "DriftFunction", 10, reports_failures), "eu-central-1", invoke)
+    source = EventSource("arn:aws:sqs:eu-central-1:123456789012:events", "DriftFunction", 10, reports_failures)
+    poller = Poller(sqs, source, "eu-central-1", invoke)
     poller.start()
     try:
         yield got

@@ -1,0 +1,373 @@
+"""What each role may do, in front of moto: a call that its role does not allow is refused as its service refuses it.
+
+Whoever calls names its role by its access key: functions in their environment, state machines, mappings, schedules and
+rules by the clients that the stack makes for them. Any other key is an administrator's: the stack's own, a test's,
+yours. No signature is checked, and the port is on loopback.
+
+moto has an access control (moto.iam.access_control), which reads no Resource and no Condition, takes a transaction for
+one action, and words a refusal in the same way for nearly every service.
+
+Sources: AWS's service authorization reference for actions and resources, "Policy evaluation logic" in the IAM user
+guide, and refusals in public bug reports for their words.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+import re
+import uuid
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qs
+
+from werkzeug.wrappers import Response
+
+from local.stack.errors import StackError
+from local.stack.template import ACCOUNT, FUNCTION, POLICY, QUEUE_POLICY, ROLE, STATE_MACHINE, arn, role_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from local.stack.template import Resource
+
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[^/]*/([^/]*)/([^/]*)/")
+_NOTHING: Mapping[str, str] = {}
+
+
+class Call(NamedTuple):
+    """One action on one resource, by its ARN, with the condition keys that its request carries."""
+
+    action: str
+    resource: str
+    context: Mapping[str, str] = _NOTHING
+
+
+class Permission(NamedTuple):
+    """One action on one resource of a statement, both as the template writes them, wildcards included."""
+
+    effect: str
+    action: str
+    resource: str
+    condition: Mapping[str, Mapping[str, Any]]
+
+    def covers(self, call: Call) -> bool:
+        return bool(_pattern(self.resource).fullmatch(call.resource)) and all(
+            call.context.get(key) is not None
+            and any(_fits(operator, text, call.context[key]) for text in _listed(texts))
+            for operator, wanted in self.condition.items()
+            for key, texts in wanted.items()
+        )
+
+
+class Permissions:
+    """What the roles of a template allow, and which of it was used and what was refused."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        """Raises StackError for what the embedded stack cannot evaluate: it would allow or refuse too much."""
+        resources = tuple(resources)
+        self._roles = _roles(resources)
+        self._trusts = {
+            item.logical_id: _permissions(item.logical_id, _trust(item), {"Resource": "*"})
+            for item in resources
+            if item.type == ROLE
+        }
+        self._queues = [
+            permission
+            for item in resources
+            if item.type == QUEUE_POLICY
+            for permission in _permissions(item.logical_id, item.properties["PolicyDocument"]["Statement"])
+        ]
+        self._by_action: dict[tuple[str, str], list[Permission]] = {}
+        self.used: set[tuple[str, str, str]] = set()
+        self.refused: set[tuple[str, str, str]] = set()
+
+    def __contains__(self, role: str) -> bool:
+        return role in self._roles
+
+    def of(self, role: str) -> list[Permission]:
+        return list(self._roles[role])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._roles)
+
+    def allow(self, role: str, call: Call) -> bool:
+        """Say whether a role allows a call; one that is allowed by a single permission counts as a use of it."""
+        known = self._by_action.get((role, call.action))
+        if known is None:
+            known = [each for each in self._roles[role] if _pattern(each.action.lower()).fullmatch(call.action.lower())]
+            self._by_action[role, call.action] = known
+        covering = [each for each in known if each.covers(call)]
+        allowed = bool(covering) and all(each.effect == "Allow" for each in covering)
+        if not allowed:
+            self.refused.add((role, call.action, call.resource))
+        elif len(covering) == 1:  # of two that allow the same, neither would be missed
+            self.used.add((role, covering[0].action, covering[0].resource))
+        return allowed
+
+    def trusts(self, role: str, context: Mapping[str, str]) -> bool:
+        """Say whether a service may take a role."""
+        call = Call("sts:AssumeRole", "*", context)
+        return any(each.covers(call) for each in self._trusts.get(role, []))
+
+    def queue_takes(self, queue: str, rule: str) -> bool:
+        """Say whether a queue's policy lets a rule of EventBridge send to it; both are ARNs."""
+        call = Call("sqs:SendMessage", queue, {"principal": "events.amazonaws.com", "aws:SourceArn": rule})
+        return any(each.action == call.action and each.covers(call) for each in self._queues)
+
+    def write(self, folder: Path) -> None:
+        """Write what was used and what was refused to a file of its own in `folder`, for `tests/permissions.py`."""
+        text = json.dumps({"used": sorted(self.used), "refused": sorted(self.refused)})
+        (folder / f"{uuid.uuid4()}.json").write_text(text, encoding="utf-8")
+
+
+def _roles(resources: tuple[Resource, ...]) -> dict[str, list[Permission]]:
+    """The permissions of each role. AWSLambdaBasicExecutionRole, which SAM adds, is for logs, which are a file here."""
+    roles: dict[str, list[Permission]] = {}
+    for item in resources:
+        if item.type in {FUNCTION, STATE_MACHINE}:
+            if "Role" in item.properties:
+                raise StackError(f"{item.logical_id}: the embedded stack gives it the role that SAM makes, no other")
+            roles[role_of(item.logical_id)] = _documents(item.logical_id, item.properties.get("Policies", []))
+        elif item.type == ROLE:
+            policies = [each["PolicyDocument"] for each in item.properties.get("Policies", [])]
+            roles[item.logical_id] = _documents(item.logical_id, policies)
+        if item.type == STATE_MACHINE:
+            for event in item.properties.get("Events", {}):
+                start = Permission("Allow", "states:StartExecution", item.name, {})
+                roles[role_of(item.logical_id + event)] = [start]
+    for item in resources:
+        if item.type == POLICY:
+            for role in item.properties["Roles"]:
+                roles[role] += _documents(item.logical_id, [item.properties["PolicyDocument"]])
+    return roles
+
+
+def _documents(name: str, documents: Any) -> list[Permission]:
+    found = []
+    for document in _listed(documents):
+        if not isinstance(document, dict) or "Statement" not in document:
+            raise StackError(f"{name}: the embedded stack knows policies with statements only")
+        found += _permissions(name, document["Statement"])
+    return found
+
+
+def _permissions(name: str, statements: Any, more: Mapping[str, Any] = _NOTHING) -> list[Permission]:
+    found = []
+    for statement in _listed(statements):
+        statement = {**more, **statement}  # noqa: PLW2901
+        condition = dict(statement.get("Condition", {}))
+        if principal := statement.get("Principal"):
+            condition["StringEquals"] = {**condition.get("StringEquals", {}), "principal": principal["Service"]}
+        resources = _listed(statement["Resource"])
+        if left := [each for each in resources if not isinstance(each, str)]:
+            raise StackError(f"{name}: SAM CLI could not resolve {json.dumps(left[0])}")
+        if unknown := condition.keys() - _OPERATORS.keys():
+            raise StackError(f"{name}: the embedded stack does not know the condition {', '.join(sorted(unknown))}")
+        if unknown := statement.keys() - {"Sid", "Effect", "Action", "Resource", "Condition", "Principal"}:
+            raise StackError(f"{name}: the embedded stack does not know {', '.join(sorted(unknown))} of a statement")
+        found += [
+            Permission(statement["Effect"], action, resource, condition)
+            for action, resource in product(_listed(statement["Action"]), resources)
+        ]
+    return found
+
+
+def _trust(role: Resource) -> Any:
+    return role.properties["AssumeRolePolicyDocument"]["Statement"]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+
+
+_OPERATORS: dict[str, bool] = {"StringEquals": False, "StringLike": True, "ArnEquals": True, "ArnLike": True}
+"""Whether a condition's text has wildcards."""
+
+
+def _fits(operator: str, text: str, value: str) -> bool:
+    return bool(_pattern(text).fullmatch(value)) if _OPERATORS[operator] else text == value
+
+
+# ---- what a request does --------------------------------------------------------------------------------------------
+
+
+def calls(service: str, region: str, environ: Mapping[str, Any], body: bytes) -> list[Call]:
+    """Give every action that a signed request needs to be allowed, with its resource."""
+    path = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")  # as WSGI has it
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+    if service == "s3":
+        return _of_s3(environ["REQUEST_METHOD"], path, query)
+    if service == "lambda":
+        function = path.removeprefix("/2015-03-31/functions/").removesuffix("/invocations")
+        if environ["REQUEST_METHOD"] == "POST" and path.endswith("/invocations"):
+            whole = function if ":" in function else arn("lambda", region, f"function:{function}")
+            return [Call("lambda:InvokeFunction", whole)]
+    if service == "scheduler":
+        return _of_scheduler(region, environ["REQUEST_METHOD"], path, query, json.loads(body or b"{}"))
+    operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+    if service in _OF_JSON and operation:
+        return list(_OF_JSON[service](region, operation, json.loads(body)))
+    return [Call(f"{service}:{operation or environ['REQUEST_METHOD']}", "*")]
+
+
+def _of_s3(method: str, path: str, query: Mapping[str, list[str]]) -> list[Call]:
+    bucket, _, key = path.removeprefix("/").partition("/")
+    if not key:
+        return [Call("s3:ListBucket" if method in {"GET", "HEAD"} else f"s3:{method}", f"arn:aws:s3:::{bucket}")]
+    verb = {"GET": "Get", "HEAD": "Get", "PUT": "Put", "DELETE": "Delete"}.get(method, method)
+    return [Call(f"s3:{verb}Object{'Version' if 'versionId' in query else ''}", f"arn:aws:s3:::{bucket}/{key}")]
+
+
+def _of_scheduler(
+    region: str, method: str, path: str, query: Mapping[str, list[str]], body: Mapping[str, Any]
+) -> list[Call]:
+    _, kind, *name = path.split("/", 2)
+    if kind != "schedules":
+        return [Call(f"scheduler:{method}", "*")]
+    if not name or not name[0]:
+        return [Call("scheduler:ListSchedules", "*")]
+    group = body.get("GroupName") or query.get("groupName", ["default"])[0]
+    verb = {"POST": "Create", "PUT": "Update", "GET": "Get", "DELETE": "Delete"}.get(method, method)
+    found = [Call(f"scheduler:{verb}Schedule", arn("scheduler", region, f"schedule/{group}/{name[0]}"))]
+    if "Target" in body:
+        passed = {"iam:PassedToService": "scheduler.amazonaws.com"}
+        found.append(Call("iam:PassRole", body["Target"]["RoleArn"], passed))
+    return found
+
+
+def _of_dynamodb(region: str, operation: str, body: Mapping[str, Any]) -> Iterator[Call]:
+    def table(name: str) -> str:
+        return name if name.startswith("arn:") else arn("dynamodb", region, f"table/{name}")
+
+    if operation.startswith("Transact"):  # each of its items by itself
+        for item in body["TransactItems"]:
+            for kind, request in item.items():
+                yield Call(f"dynamodb:{_OF_ITEMS.get(kind, kind)}", table(request["TableName"]))
+    elif operation.startswith("Batch"):
+        for name in body["RequestItems"]:
+            yield Call(f"dynamodb:{operation}", table(name))
+    else:
+        index = f"/index/{body['IndexName']}" if "IndexName" in body else ""
+        yield Call(f"dynamodb:{operation}", table(body.get("TableName", "*")) + index)
+
+
+_OF_ITEMS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Get": "GetItem"} | {
+    "ConditionCheck": "ConditionCheckItem"
+}
+
+
+def _of_sqs(region: str, operation: str, body: Mapping[str, Any]) -> Iterator[Call]:
+    yield Call(
+        f"sqs:{operation.removesuffix('Batch')}", arn("sqs", region, body.get("QueueUrl", "*").rpartition("/")[2])
+    )
+
+
+def _of_secrets(region: str, operation: str, body: Mapping[str, Any]) -> Iterator[Call]:
+    secret = body.get("SecretId", "*")
+    yield Call(
+        f"secretsmanager:{operation}",
+        secret if secret.startswith("arn:") else arn("secretsmanager", region, f"secret:{secret}"),
+    )
+
+
+def _of_states(_region: str, operation: str, body: Mapping[str, Any]) -> Iterator[Call]:
+    yield Call(f"states:{operation}", body.get("stateMachineArn") or body.get("executionArn") or "*")
+
+
+def _of_events(region: str, operation: str, body: Mapping[str, Any]) -> Iterator[Call]:
+    for entry in body["Entries"] if operation == "PutEvents" else [{"EventBusName": "*"}]:
+        bus = entry.get("EventBusName", "default")
+        yield Call(f"events:{operation}", bus if bus.startswith("arn:") else arn("events", region, f"event-bus/{bus}"))
+
+
+_OF_JSON: dict[str, Callable[[str, str, Mapping[str, Any]], Iterator[Call]]] = {
+    "dynamodb": _of_dynamodb,
+    "sqs": _of_sqs,
+    "secretsmanager": _of_secrets,
+    "states": _of_states,
+    "events": _of_events,
+}
+_WITHOUT_BODY = {"s3", "lambda"}  # whose actions are in method and path
+
+
+# ---- in front of moto -----------------------------------------------------------------------------------------------
+
+
+class Guard:
+    """A WSGI application that lets `app` answer what the caller's role allows, and refuses the rest."""
+
+    def __init__(self, app: Any, permissions: Permissions) -> None:
+        self._app = app
+        self.permissions = permissions
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        credential = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+        if credential is None or credential[1] not in self.permissions:
+            return self._app(environ, start_response)
+        role, region, service = credential.groups()
+        body = b""
+        if service not in _WITHOUT_BODY:
+            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            environ["wsgi.input"] = io.BytesIO(body)
+        wanted = calls(service, region, environ, body)
+        for call in wanted:
+            if not self.permissions.allow(role, call):
+                return refusal(service, role, call)(environ, start_response)
+            if call.action == "iam:PassRole" and not self._assumable(call, wanted[0]):
+                return _unassumable()(environ, start_response)
+        if service == "s3" and wanted[0].action.startswith("s3:GetObject"):
+            return self._get_object(environ, role, wanted[0])(environ, start_response)
+        return self._app(environ, start_response)
+
+    def _get_object(self, environ: dict[str, Any], role: str, call: Call) -> Response:
+        """S3 tells that an object is not there to those alone who may list its bucket."""
+        response = Response.from_app(self._app, environ, buffered=True)
+        listing = Call("s3:ListBucket", call.resource.partition("/")[0])
+        if response.status_code == 404 and not self.permissions.allow(role, listing):  # noqa: PLR2004
+            return refusal("s3", role, listing)
+        return response
+
+    def _assumable(self, passed: Call, schedule: Call) -> bool:
+        group = schedule.resource.replace(":schedule/", ":schedule-group/").rpartition("/")[0]
+        return self.permissions.trusts(passed.resource.rpartition("/")[2], {**_SCHEDULER, "aws:SourceArn": group})
+
+
+_SCHEDULER = {"principal": "scheduler.amazonaws.com", "aws:SourceAccount": ACCOUNT}
+
+
+def refusal(service: str, role: str, call: Call) -> Response:
+    """Word a refusal as the service does: code, status, message and where they are."""
+    action = call.action.lower() if service == "sqs" else call.action
+    resource = f'"{call.resource}"' if service == "s3" else call.resource
+    message = (
+        f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{role.removesuffix('Role')} is not authorized to perform: "
+        f"{action} on resource: {resource} because no identity-based policy allows the {action} action"
+    )
+    if service == "s3":
+        text = html.escape(message)
+        xml = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>{text}</Message></Error>'
+        return Response(xml, 403, content_type="application/xml")
+    if service in {"lambda", "scheduler"}:
+        return _json(403, {"Message": message}, {"x-amzn-ErrorType": "AccessDeniedException"})
+    kind = {"__type": "com.amazon.coral.service#AccessDeniedException", "message": message}
+    if service == "sqs":
+        return _json(403, kind, {"x-amzn-query-error": "AccessDenied;Sender"})
+    return _json(400, kind)
+
+
+def _unassumable() -> Response:
+    message = "The execution role you provide must allow AWS EventBridge Scheduler to assume the role."
+    return _json(400, {"Message": message}, {"x-amzn-ErrorType": "ValidationException"})
+
+
+def _json(status: int, body: Mapping[str, str], headers: Mapping[str, str] = _NOTHING) -> Response:
+    return Response(json.dumps(body), status, headers, content_type="application/x-amz-json-1.0")

@@ -1,0 +1,333 @@
+"""The roles of the embedded stack: what is asked of them, what they allow, and how each service refuses."""
+
+import io
+import re
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from werkzeug.test import Client
+from werkzeug.wrappers import Response
+
+from local.stack.errors import StackError
+from local.stack.iam import Call, Guard, Permissions
+from local.stack.template import FUNCTION, POLICY, QUEUE_POLICY, ROLE, STATE_MACHINE, Resource
+
+HERE = "us-east-1:123456789012"
+DYNAMODB, STATES = f"arn:aws:dynamodb:{HERE}:table", f"arn:aws:states:{HERE}"
+MACHINE, EXECUTION = f"{STATES}:stateMachine:Flow", f"{STATES}:execution:Flow:one"
+SCHEDULE, SCHEDULE_ROLE = f"arn:aws:scheduler:{HERE}:schedule/group", "arn:aws:iam::123456789012:role/ScheduleRole"
+QUEUE_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/Letters"
+FUNCTION_ARN = f"arn:aws:lambda:{HERE}:function:Other"
+
+
+def allow(*actions, on, **more):
+    return {"Effect": "Allow", "Action": list(actions), "Resource": on, **more}
+
+
+def function(*statements, name="Do"):
+    return Resource(name, name, FUNCTION, {"Policies": [{"Statement": list(statements)}]})
+
+
+def permissions(*statements):
+    return Permissions([function(*statements)])
+
+
+def a_schedule(**more):
+    target = {"Arn": MACHINE, "RoleArn": SCHEDULE_ROLE}
+    of = {"Name": "one", "GroupName": "group", "ScheduleExpression": "rate(1 day)", "Target": target}
+    return of | {"FlexibleTimeWindow": {"Mode": "OFF"}} | more
+
+
+TRANSACTION = {
+    "TransactItems": [
+        {"Put": {"TableName": "Records", "Item": {"id": {"S": "1"}}}},
+        {"ConditionCheck": {"TableName": "Locks", "Key": {"id": {"S": "1"}}, "ConditionExpression": "a = b"}},
+        {"Update": {"TableName": "Drift", "Key": {"id": {"S": "1"}}, "UpdateExpression": "SET a = b"}},
+        {"Delete": {"TableName": "Old", "Key": {"id": {"S": "1"}}}},
+    ]
+}
+KEY = {"Key": {"id": {"S": "1"}}}
+CALLS = [
+    ("dynamodb", "get_item", {"TableName": "Things", **KEY}, [("dynamodb:GetItem", f"{DYNAMODB}/Things")]),
+    ("dynamodb", "scan", {"TableName": f"{DYNAMODB}/Things"}, [("dynamodb:Scan", f"{DYNAMODB}/Things")]),
+    (
+        *("dynamodb", "query", {"TableName": "Things", "IndexName": "by", "KeyConditionExpression": "a = b"}),
+        [("dynamodb:Query", f"{DYNAMODB}/Things/index/by")],
+    ),
+    (
+        *("dynamodb", "batch_get_item", {"RequestItems": {name: {"Keys": [{"id": {"S": "1"}}]} for name in "AB"}}),
+        [("dynamodb:BatchGetItem", f"{DYNAMODB}/A"), ("dynamodb:BatchGetItem", f"{DYNAMODB}/B")],
+    ),
+    (
+        *("dynamodb", "transact_write_items", TRANSACTION),
+        [
+            ("dynamodb:PutItem", f"{DYNAMODB}/Records"),
+            ("dynamodb:ConditionCheckItem", f"{DYNAMODB}/Locks"),
+            ("dynamodb:UpdateItem", f"{DYNAMODB}/Drift"),
+            ("dynamodb:DeleteItem", f"{DYNAMODB}/Old"),
+        ],
+    ),
+    ("s3", "put_object", {"Bucket": "b", "Key": "a/ö 1", "Body": b"1"}, [("s3:PutObject", "arn:aws:s3:::b/a/ö 1")]),
+    ("s3", "delete_object", {"Bucket": "b", "Key": "a"}, [("s3:DeleteObject", "arn:aws:s3:::b/a")]),
+    ("s3", "list_objects_v2", {"Bucket": "b"}, [("s3:ListBucket", "arn:aws:s3:::b")]),
+    ("s3", "get_object", {"Bucket": "b", "Key": "a"}, [("s3:GetObject", "arn:aws:s3:::b/a")]),
+    (
+        *("s3", "get_object", {"Bucket": "b", "Key": "a", "VersionId": "1"}),
+        [("s3:GetObjectVersion", "arn:aws:s3:::b/a")],
+    ),
+    (
+        *("sqs", "send_message", {"QueueUrl": QUEUE_URL, "MessageBody": "1"}),
+        [("sqs:SendMessage", f"arn:aws:sqs:{HERE}:Letters")],
+    ),
+    (
+        *("sqs", "delete_message_batch", {"QueueUrl": QUEUE_URL, "Entries": [{"Id": "1", "ReceiptHandle": "1"}]}),
+        [("sqs:DeleteMessage", f"arn:aws:sqs:{HERE}:Letters")],
+    ),
+    (
+        *("secretsmanager", "get_secret_value", {"SecretId": "Token"}),
+        [("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{HERE}:secret:Token")],
+    ),
+    (
+        *("secretsmanager", "put_secret_value", {"SecretId": f"arn:aws:secretsmanager:{HERE}:secret:Token"}),
+        [("secretsmanager:PutSecretValue", f"arn:aws:secretsmanager:{HERE}:secret:Token")],
+    ),
+    ("lambda", "invoke", {"FunctionName": "Other"}, [("lambda:InvokeFunction", FUNCTION_ARN)]),
+    ("lambda", "invoke", {"FunctionName": FUNCTION_ARN}, [("lambda:InvokeFunction", FUNCTION_ARN)]),
+    ("stepfunctions", "start_execution", {"stateMachineArn": MACHINE}, [("states:StartExecution", MACHINE)]),
+    ("stepfunctions", "describe_execution", {"executionArn": EXECUTION}, [("states:DescribeExecution", EXECUTION)]),
+    ("stepfunctions", "list_executions", {"stateMachineArn": MACHINE}, [("states:ListExecutions", MACHINE)]),
+    (
+        *("events", "put_events", {"Entries": [{"EventBusName": "Bus"}, {"Source": "x"}]}),
+        [("events:PutEvents", f"arn:aws:events:{HERE}:event-bus/{name}") for name in ("Bus", "default")],
+    ),
+    (
+        *("scheduler", "create_schedule", a_schedule()),
+        [("scheduler:CreateSchedule", f"{SCHEDULE}/one"), ("iam:PassRole", SCHEDULE_ROLE)],
+    ),
+    (
+        *("scheduler", "update_schedule", a_schedule()),
+        [("scheduler:UpdateSchedule", f"{SCHEDULE}/one"), ("iam:PassRole", SCHEDULE_ROLE)],
+    ),
+    (
+        "scheduler",
+        "get_schedule",
+        {"Name": "one", "GroupName": "group"},
+        [("scheduler:GetSchedule", f"{SCHEDULE}/one")],
+    ),
+    ("scheduler", "list_schedules", {"GroupName": "group"}, [("scheduler:ListSchedules", "*")]),
+]
+NAMES = [f"{service}-{operation}-{number}" for number, (service, operation, *_) in enumerate(CALLS)]
+TAKEN = Response("{}", 200)
+CODES = {
+    "s3": ("AccessDenied", 403),
+    "sqs": ("AccessDenied", 403),
+    "lambda": ("AccessDeniedException", 403),
+    "scheduler": ("AccessDeniedException", 403),
+}
+TRUST = Resource(
+    *("ScheduleRole", "ScheduleRole", ROLE),
+    {
+        "AssumeRolePolicyDocument": {
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "scheduler.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                    "Condition": {
+                        "StringEquals": {"aws:SourceArn": [f"arn:aws:scheduler:{HERE}:schedule-group/group"]}
+                    },
+                }
+            ]
+        }
+    },
+)
+
+
+def client(guard, service, key="DoRole"):
+    """A client whose requests a guard gets, over no socket."""
+    made = boto3.client(
+        *(service, "us-east-1"),
+        aws_access_key_id=key,
+        aws_secret_access_key="x",
+        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, parameter_validation=False),
+    )
+
+    def send(request, **_):
+        url = urlsplit(request.url)
+        target = f"{url.path}?{url.query}"
+        headers = {name: value if isinstance(value, str) else value.decode() for name, value in request.headers.items()}
+        answer = Client(guard).open(target, method=request.method, headers=headers, data=request.body)
+        return AWSResponse(request.url, answer.status_code, answer.headers, Raw(answer.data))
+
+    made.meta.events.register_first("before-send.*.*", send)
+    return made
+
+
+class Raw(io.BytesIO):
+    """What botocore reads a body from."""
+
+    def stream(self, **_):
+        yield self.read()
+
+
+def answered(made, operation, parameters):
+    """Make a call: None where it is let through, whatever comes back; else the refusal."""
+    try:
+        getattr(made, operation)(**parameters)
+    except ClientError as error:
+        return error.response
+    return None
+
+
+@pytest.mark.parametrize(("service", "operation", "parameters", "wanted"), CALLS, ids=NAMES)
+def test_a_call_needs_each_of_its_actions_on_each_of_its_resources(service, operation, parameters, wanted):
+    statements = [allow(action, on=resource) for action, resource in wanted]
+    guard = Guard(Response("<a/>") if service == "s3" else TAKEN, Permissions([function(*statements), TRUST]))
+    assert answered(client(guard, service), operation, parameters) is None
+    assert guard.permissions.used == {("DoRole", *each) for each in wanted}
+    for missing, (action, resource) in zip(statements, wanted, strict=True):
+        guard.permissions = Permissions([function(*(each for each in statements if each != missing)), TRUST])
+        refused = answered(client(guard, service), operation, parameters)
+        assert (refused["Error"]["Code"], refused["ResponseMetadata"]["HTTPStatusCode"]) == CODES.get(
+            service, ("AccessDeniedException", 400)
+        )
+        named, where = (action.lower(), resource) if service == "sqs" else (action, resource)
+        where = f'"{where}"' if service == "s3" else where
+        assert refused["Error"]["Message"] == (
+            f"User: arn:aws:sts::123456789012:assumed-role/DoRole/Do is not authorized to perform: {named} on "
+            f"resource: {where} because no identity-based policy allows the {named} action"
+        )
+        assert guard.permissions.refused == {("DoRole", action, resource)}
+    assert answered(client(guard, service, "administrator"), operation, parameters) is None
+
+
+def test_an_action_that_nobody_knows_is_refused():
+    guard = Guard(TAKEN, permissions(allow("ssm:GetParameter", on="*")))
+    assert answered(client(guard, "ssm"), "get_parameter", {"Name": "x"}) is None
+    for service, operation, parameters in [
+        ("ssm", "get_parameters", {"Names": ["x"]}),
+        ("dynamodb", "list_tables", {}),
+        ("events", "list_rules", {}),
+        ("lambda", "list_functions", {}),
+        ("scheduler", "list_schedule_groups", {}),
+    ]:
+        refused = answered(client(guard, service), operation, parameters)
+        assert refused["Error"]["Code"] == "AccessDeniedException"
+
+
+def test_only_who_may_list_a_bucket_is_told_that_an_object_is_not_there():
+    reading = allow("s3:GetObject", on="arn:aws:s3:::b/*")
+    listing = allow("s3:ListBucket", on="arn:aws:s3:::b")
+    missing = Response("<Error><Code>NoSuchKey</Code><Message>It is not there.</Message></Error>", 404)
+    guard = Guard(missing, permissions(reading))
+    refused = answered(client(guard, "s3"), "get_object", {"Bucket": "b", "Key": "k"})["Error"]
+    assert refused["Code"] == "AccessDenied"
+    assert 's3:ListBucket on resource: "arn:aws:s3:::b"' in refused["Message"]
+    guard = Guard(missing, permissions(reading, listing))
+    assert answered(client(guard, "s3"), "get_object", {"Bucket": "b", "Key": "k"})["Error"]["Code"] == "NoSuchKey"
+    assert ("DoRole", "s3:ListBucket", "arn:aws:s3:::b") in guard.permissions.used
+
+
+def test_a_role_that_the_scheduler_may_not_take_for_a_group_is_no_role_of_its_schedules():
+    statements = [allow("scheduler:*", on="*"), allow("iam:PassRole", on="*")]
+    guard = Guard(TAKEN, Permissions([function(*statements), TRUST]))
+    refused = answered(client(guard, "scheduler"), "create_schedule", a_schedule(GroupName="other"))["Error"]
+    assert refused == {
+        "Code": "ValidationException",
+        "Message": "The execution role you provide must allow AWS EventBridge Scheduler to assume the role.",
+    }
+    assert answered(client(guard, "scheduler"), "create_schedule", a_schedule()) is None
+
+
+# ---- evaluation ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "allowed"),
+    [
+        ("dynamodb:GetItem", "arn:one", True),
+        ("DynamoDB:getitem", "arn:one", True),
+        ("dynamodb:GetItems", "arn:one", False),
+        ("dynamodb:GetItem", "ARN:one", False),
+        ("dynamodb:GetItem", "arn:one/more", False),
+        ("s3:GetObject", "arn:b/plans/1/2", True),
+        ("s3:GetObject", "arn:b/plans", False),
+        ("s3:GetObjectAcl", "arn:b/plans/1", False),
+        ("sqs:SendMessage", "arn:q1", True),
+        ("sqs:ReceiveMessage", "arn:q1", True),
+        ("sqs:SendMessage", "arn:q12", False),
+        ("logs:PutLogEvents", "*", False),
+    ],
+)
+def test_a_permission_is_of_one_action_and_one_resource_with_wildcards(action, resource, allowed):
+    known = permissions(
+        allow("dynamodb:GetItem", on=["arn:one", "arn:two"]),
+        allow("s3:GetObject", on="arn:b/plans/*"),
+        allow("sqs:*", on="arn:q?"),
+    )
+    assert known.allow("DoRole", Call(action, resource)) is allowed
+
+
+def test_what_is_denied_is_denied_whatever_allows_it():
+    known = permissions(allow("s3:*", on="*"), allow("s3:DeleteObject", on="arn:b/*") | {"Effect": "Deny"})
+    assert known.allow("DoRole", Call("s3:GetObject", "arn:b/1"))
+    assert not known.allow("DoRole", Call("s3:DeleteObject", "arn:b/1"))
+
+
+def test_a_condition_holds_for_one_of_its_values_and_never_for_a_key_that_is_absent():
+    passed = {"StringEquals": {"iam:PassedToService": ["scheduler.amazonaws.com", "x"]}}
+    known = permissions(allow("iam:PassRole", on="arn:role", Condition=passed))
+    to_scheduler = {"iam:PassedToService": "scheduler.amazonaws.com"}
+    assert known.allow("DoRole", Call("iam:PassRole", "arn:role", to_scheduler))
+    assert not known.allow("DoRole", Call("iam:PassRole", "arn:role", {"iam:PassedToService": "lambda.amazonaws.com"}))
+    assert not known.allow("DoRole", Call("iam:PassRole", "arn:role"))
+
+
+def test_a_permission_that_another_one_makes_needless_does_not_count_as_used():
+    known = permissions(allow("s3:GetObject", on="arn:b/*"), allow("s3:GetObject", on="arn:b/plans/*"))
+    assert known.allow("DoRole", Call("s3:GetObject", "arn:b/plans/1"))
+    assert known.used == set()
+    assert known.allow("DoRole", Call("s3:GetObject", "arn:b/other"))
+    assert known.used == {("DoRole", "s3:GetObject", "arn:b/*")}
+
+
+def test_every_role_of_a_template_is_known():
+    start, send = allow("states:StartExecution", on=MACHINE), allow("sqs:SendMessage", on="arn:q")
+    machine = Resource("Flow", MACHINE, STATE_MACHINE, {"Policies": [{"Statement": [send]}], "Events": {"Over": {}}})
+    policy = Resource("P", "P", POLICY, {"Roles": ["DoRole", "ScheduleRole"], "PolicyDocument": {"Statement": start}})
+    known = Permissions([policy, function(send), machine, TRUST])
+    assert {role: [(each.action, each.resource) for each in known.of(role)] for role in known} == {
+        "DoRole": [("sqs:SendMessage", "arn:q"), ("states:StartExecution", MACHINE)],
+        "FlowRole": [("sqs:SendMessage", "arn:q")],
+        "FlowOverRole": [("states:StartExecution", MACHINE)],  # made by SAM for the event
+        "ScheduleRole": [("states:StartExecution", MACHINE)],
+    }
+
+
+def test_a_queue_takes_what_its_policy_allows_a_rule_to_send():
+    statement = allow("sqs:SendMessage", on="arn:q", Principal={"Service": "events.amazonaws.com"})
+    statement["Condition"] = {"ArnEquals": {"aws:SourceArn": "arn:rule"}}
+    policy = Resource("P", "P", QUEUE_POLICY, {"PolicyDocument": {"Statement": [statement]}})
+    known = Permissions([policy])
+    assert known.queue_takes("arn:q", "arn:rule")
+    assert not known.queue_takes("arn:q", "arn:other")
+    assert not known.queue_takes("arn:other", "arn:rule")
+
+
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        ({"Role": "arn:mine"}, "the role that SAM makes"),
+        ({"Policies": ["AmazonDynamoDBFullAccess"]}, "policies with statements only"),
+        ({"Policies": [{"Statement": allow("s3:*", on={"Fn::ImportValue": "x"})}]}, "could not resolve"),
+        ({"Policies": [{"Statement": allow("s3:*", on="*", Condition={"Bool": {"a": "b"}})}]}, "the condition Bool"),
+        ({"Policies": [{"Statement": allow("s3:*", on="*", NotResource="x")}]}, "NotResource"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_an_error_and_not_a_permission(properties, message):
+    with pytest.raises(StackError, match=re.escape(message)):
+        Permissions([Resource("Do", "Do", FUNCTION, properties)])
