@@ -1,7 +1,6 @@
 """Restore: puts the before-image back after a failure, and reads what the queue really holds then."""
 
 import time
-from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -24,6 +23,8 @@ logger = Logger()
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """`{accepted, settings_accepted}`: which writes were accepted for certain; `holder` has the lock, if not the run.
 
+    `started_at` is of the execution that restores: the run's, or the recovery's.
+
     Each attempt begins with a fresh reading, so it may be repeated any time; `left` is what there was no time for.
     """
     settings, run = RestoreSettings.load(), Run.model_validate(event)
@@ -35,8 +36,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"outcome": "not_needed", "left": 0}
     plan, before = Plan.model_validate(documents.get(run.distribution_id, "plan")), Queue.from_json(image)
     guard = fence(settings.locks_table, plan.queue_id, event.get("holder") or run.execution_arn)
-    # Its patience is its own: the run's may be used up, which may be why it failed.
-    genesys = contract(settings, context, run.model_copy(update={"started_at": datetime.now(UTC)}), plan, guard)
+    genesys = contract(settings, context, run, plan, guard, restoring=True)
     restorer = Restorer(
         genesys,
         before,

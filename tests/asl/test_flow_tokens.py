@@ -78,6 +78,33 @@ def test_a_client_that_genesys_refuses_fails_the_projection_and_says_what_to_che
     assert run.writes == []
 
 
+DESCRIBED = {"error": "invalid_request", "error_description": "rate limit exceeded; try again later"}
+
+
+@pytest.mark.usefixtures("organisation")
+def test_a_login_host_that_limits_is_waited_for(world, queue):
+    """With the login host's own 400, and with a 429 that the state machine waits for."""
+    world.sim.revoke_tokens()
+    limit = {"action": "status", "path": "/oauth/token"}
+    world.sim.add_faults(limit | {"status": 400, "body": DESCRIBED, "times": 2})
+    world.sim.add_faults(limit | {"status": 429, "headers": {"Retry-After": "2"}})
+    run = world.run(a_plan(queue)).ends("completed")
+    assert "Wait for Genesys" in run.states
+    assert run.held["scores"] == run.plan["member_weights"]
+
+
+@pytest.mark.usefixtures("organisation")
+def test_a_login_host_that_asks_for_more_than_a_run_may_take_fails_the_run_at_once(world, queue):
+    world.sim.revoke_tokens()
+    headers = {"Retry-After": "200000000"}
+    world.sim.add_faults({"action": "status", "path": "/oauth/token", "status": 429, "headers": headers, "times": None})
+    run = world.run(a_plan(queue)).ends("projection_failed")
+    assert "Wait for Genesys" not in run.states
+    assert run.record["errors"][0]["type"] == "WaitTooLong"
+    assert "The login host asks to wait 200000000 s" in run.cause
+    assert run.writes == []
+
+
 @pytest.mark.parametrize(
     ("limit", "window_s", "as_date"),
     [

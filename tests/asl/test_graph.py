@@ -98,6 +98,7 @@ HAS_ITS_STATES_STATUS = {
     "QueueNotFound",
     "Unauthorized",
     "VerificationFailed",
+    "WaitTooLong",
 }
 """Errors that need no name in the state machine, since where they happen says how the run ends."""
 
@@ -277,6 +278,18 @@ def test_a_run_gives_up_waiting_for_genesys_before_the_machine_times_out():
     last = ("Patch members", "Verify", "Restore", "Audit", "Unlock")
     last_ticks = sum(TASKS[name]["TimeoutSeconds"] for name in last)
     assert connect.MAX_RUN_S + last_ticks < DISTRIBUTE.definition["TimeoutSeconds"]
+
+
+@pytest.mark.parametrize("machine", [DISTRIBUTE, RECOVER], ids=["distribute", "recover"])
+def test_a_restoration_gives_up_after_the_run_and_before_the_machine_times_out(machine):
+    last = sum(machine.states[name]["TimeoutSeconds"] for name in ("Restore", "Audit", "Unlock"))
+    assert connect.MAX_RUN_S + 3600 < connect.MAX_RESTORE_S
+    assert connect.MAX_RESTORE_S + 2 * last < machine.definition["TimeoutSeconds"]
+
+
+def test_the_time_of_a_recoverys_restoration_counts_from_the_recoverys_start():
+    payload = RECOVER.states["Restore"]["Arguments"]["Payload"]
+    assert "'started_at': $states.context.Execution.StartTime" in payload
 
 
 def test_a_run_gives_up_waiting_for_the_lock_before_it_gives_up_waiting_for_genesys():

@@ -334,8 +334,10 @@ def test_a_member_whose_page_has_shifted_is_found_again(genesys):
         ({"action": "reset_after"}, ["d-1:member:agent-001", "d-1:member:agent-002"]),
         ({"action": "reset_before"}, ["d-1:member:agent-001", "d-1:member:agent-001", "d-1:member:agent-002"]),
         ({"action": "status", "status": 504}, ["d-1:member:agent-001", "d-1:member:agent-001", "d-1:member:agent-002"]),
+        ({"action": "status", "status": 408}, ["d-1:member:agent-001", "d-1:member:agent-001", "d-1:member:agent-002"]),
+        ({"action": "status", "status": 409}, ["d-1:member:agent-001", "d-1:member:agent-001", "d-1:member:agent-002"]),
     ],
-    ids=["applied", "not applied", "a gateway's, not applied"],
+    ids=["applied", "not applied", "a gateway's, not applied", "a time-out, not applied", "a conflict"],
 )
 def test_a_lost_answer_is_looked_for_by_reading_and_the_write_repeated_only_if_it_was_not_applied(genesys, fault, sent):
     one = genesys(agents=2)

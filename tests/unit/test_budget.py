@@ -357,7 +357,7 @@ def test_retry_after_holds_everybody_back_and_never_moves_backwards(pauses):
 
 def test_a_very_long_retry_after_does_not_hold_everybody_back_for_ever(store, fake_time):
     store.paced(fake_time).limited(86_400)
-    assert store.item()["next_at"] <= (fake_time.wall_clock() + 3600) * 1000 + 1
+    assert store.item()["next_at"] <= (fake_time.wall_clock() + 300) * 1000 + 1
 
 
 # ---- what the headers say --------------------------------------------------------------------------------------------

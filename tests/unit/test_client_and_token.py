@@ -21,13 +21,15 @@ from routing_weights.errors import (
     GenesysUnavailable,
     PlanInvalid,
     QueueChanged,
+    RateLimited,
     RoutingWeightsError,
     StoreUnavailable,
     Unauthorized,
+    WaitTooLong,
     from_wire,
 )
 from routing_weights.genesys import connect, teardown
-from routing_weights.genesys.client import GenesysClient
+from routing_weights.genesys.client import CONFLICT_TRIES, GenesysClient
 from routing_weights.genesys.contracts import platform, score
 from routing_weights.genesys.token import StoredTokens, TokenIssuer, fingerprint, refresh_after_s
 from routing_weights.genesys.transport import Deadline, Transport
@@ -219,6 +221,56 @@ def test_a_refusal_that_repeats_the_token_does_not_pass_it_on(client, status):
     with pytest.raises(RoutingWeightsError) as caught:
         client(answer(status, {"message": "Bearer token-1 and token-0 are bad"})).get("/x")
     assert ("token-1" if status == 401 else "token-0") not in str(caught.value)
+
+
+CONFLICTS = [
+    answer(409, {"message": "Conflict."}),
+    answer(400, {"message": "The version 3 does not match the current version 4."}),
+    answer(400, {"message": "DOES NOT MATCH THE CURRENT VERSION"}),
+]
+
+
+@pytest.mark.parametrize("conflict", CONFLICTS, ids=["409", "400", "capitals"])
+@pytest.mark.parametrize(
+    "act",
+    [lambda genesys: genesys.write("PUT", "/x", {}, idempotency_key="k"), lambda genesys: genesys.delete("/x")],
+    ids=["PUT", "DELETE"],
+)
+def test_a_conflict_of_versions_is_tried_again_as_the_same_request(client, conflict, act):
+    genesys = client(conflict, conflict, answer(204, b""))
+    act(genesys)
+    assert (
+        len(
+            {
+                (sent["method"], sent["headers"].get("X-Genesys-Idempotency-Key"))
+                for sent in genesys.transport.session.sent
+            }
+        )
+        == 1
+    )
+    assert len(bearers(genesys)) == 3
+
+
+@pytest.mark.parametrize("conflict", CONFLICTS, ids=["409", "400", "capitals"])
+def test_a_conflict_of_versions_is_not_tried_for_ever(client, conflict):
+    genesys = client(conflict)
+    with pytest.raises(GenesysRefused):
+        genesys.write("PUT", "/x", {})
+    assert len(bearers(genesys)) == CONFLICT_TRIES
+
+
+def test_after_a_conflict_what_holds_already_is_not_sent_again(client):
+    genesys = client(answer(409))
+    genesys.write("PUT", "/x", {}, applied=lambda: True)
+    assert len(bearers(genesys)) == 1
+
+
+@pytest.mark.parametrize("refusal", [answer(400, {"message": "No."}), answer(404), answer(405)], ids=repr)
+def test_any_other_refusal_of_a_write_is_not_repeated(client, refusal):
+    genesys = client(refusal)
+    with pytest.raises(GenesysRefused):
+        genesys.write("PUT", "/x", {})
+    assert len(bearers(genesys)) == 1
 
 
 # ---- when a token is due ---------------------------------------------------------------------------------------------
@@ -630,6 +682,82 @@ def test_the_request_for_a_token_is_retried_like_any_other(issuer):
     assert tokens.refresh("") is True
 
 
+LIMITED = [
+    answer(400, {"error": "invalid_request", "error_description": "rate limit exceeded; see the documentation"}),
+    answer(400, {"error": "invalid_request", "description": "Rate Limit Exceeded"}),
+    answer(400, {"error": "invalid_request", "error_description": "RATE_LIMIT: too fast"}),
+    answer(400, {"error": "invalid_request", "error_description": "Too many requests."}),
+    answer(429, {"error": "rate_limited"}),
+    answer(429, b"<html>"),
+]
+
+
+@pytest.mark.parametrize("contract", [score, platform])
+@pytest.mark.parametrize("limit", LIMITED, ids=repr)
+def test_a_login_host_that_limits_is_waited_for_and_blames_no_credentials(issuer, limit, contract, fake_time):
+    tokens = issuer(limit, limit, GRANTED, contract=contract)
+    assert tokens.refresh("") is True
+    assert fake_time.slept == [0.25, 0.5]
+
+
+@pytest.mark.parametrize("limit", LIMITED, ids=repr)
+def test_a_login_host_that_goes_on_limiting_is_left_to_the_state_machine(issuer, limit):
+    tokens = issuer(limit)
+    with pytest.raises(RateLimited) as caught:
+        tokens.refresh("")
+    assert caught.value.details["guessed"] is True
+    assert tokens.secret.writes == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": "invalid_request", "error_description": "grant_type is missing"},
+        {"error": "invalid_client", "description": "client not found"},
+        {"error": "invalid_request", "error_description": ["rate limit exceeded"]},
+        {"error": "invalid_request"},
+    ],
+)
+def test_any_other_400_of_a_login_host_is_about_the_credentials(issuer, body):
+    with pytest.raises(Unauthorized, match="Check client_id and client_secret"):
+        issuer(answer(400, body)).refresh("")
+
+
+class LimitedTokens:
+    """Tokens of a token function that the login host limits."""
+
+    def __init__(self, **details):
+        self.details = details
+
+    def current(self):
+        raise RateLimited("The login host asks to wait.", **self.details)
+
+
+@pytest.mark.parametrize("asked", [301, 7200, 200_000_000])
+def test_a_login_host_that_asks_for_more_than_the_run_may_take_is_not_waited_for(send_over, fake_time, asked):
+    sender = send_over(answer())
+    sender.deadline = Deadline(fake_time.now + 100, give_up_at=fake_time.wall_clock() + 300)
+    with pytest.raises(WaitTooLong, match=r"The login host asks to wait \d+ s before GET /x, and the run would"):
+        GenesysClient(BASE, LimitedTokens(retry_after_s=asked), sender, needs).get("/x")
+    assert sender.session.sent == []
+
+
+def test_a_login_host_that_asks_for_what_the_run_may_take_is_waited_for(send_over, fake_time):
+    sender = send_over(answer())
+    sender.deadline = Deadline(fake_time.now + 100, give_up_at=fake_time.wall_clock() + 300)
+    with pytest.raises(RateLimited) as caught:
+        GenesysClient(BASE, LimitedTokens(retry_after_s=300), sender, needs).get("/x")
+    assert caught.value.details == {"retry_after_s": 300}
+
+
+def test_where_a_login_host_does_not_say_until_when_the_wait_grows_with_the_run(send_over, fake_time):
+    sender, now = send_over(answer()), fake_time.wall_clock()
+    sender.deadline = Deadline(fake_time.now + 100, give_up_at=now + 5000, since=now - 200)
+    with pytest.raises(RateLimited) as caught:
+        GenesysClient(BASE, LimitedTokens(retry_after_s=15, guessed=True), sender, needs).get("/x")
+    assert caught.value.details == {"retry_after_s": 150, "guessed": True}
+
+
 @pytest.mark.parametrize("contract", [score, platform])
 @pytest.mark.parametrize(
     "outcomes",
@@ -824,6 +952,7 @@ def test_what_the_api_answers_has_its_status(name, status):
 def test_only_what_may_pass_by_itself_is_retryable():
     assert {cls.__name__ for cls in CLASSES if cls.retryable} == {
         "RateLimited",
+        "WaitTooLong",
         "GenesysUnavailable",
         "StoreUnavailable",
     }
@@ -870,6 +999,13 @@ def test_a_function_speaks_the_deployments_contract_with_its_actuator(fields, ki
 def test_a_function_speaks_the_plans_actuator_before_the_deployments():
     genesys = connect.contract(GenesysCaller(**PLATFORM), Context(), RUN, plan(actuator="joined"))
     assert (genesys.actuation.actuator.name, genesys.per_write) == ("joined", 100)
+
+
+def test_a_run_is_kept_waiting_until_its_bound_and_a_restoration_goes_on_trying_until_a_later_one():
+    began = RUN.started_at.timestamp()
+    patient, insisting = (connect.deadline(Context(), RUN, restoring=restoring) for restoring in (False, True))
+    assert (patient.give_up_at, patient.since, patient.insists) == (began + connect.MAX_RUN_S, began, False)
+    assert (insisting.give_up_at, insisting.since, insisting.insists) == (began + connect.MAX_RESTORE_S, began, True)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ from routing_weights.errors import (
     QueueChanged,
     QueueNotFound,
 )
-from routing_weights.genesys.client import GenesysClient
+from routing_weights.genesys.client import CONFLICT_TRIES, GenesysClient
 from routing_weights.genesys.contracts import platform
-from routing_weights.genesys.contracts.platform import CONFLICT_TRIES, PlatformContract
+from routing_weights.genesys.contracts.platform import PlatformContract
 from routing_weights.genesys.contracts.queue_document import FIELDS, QueueDocument
 from routing_weights.genesys.transport import Deadline, Transport
 from tests.unit.fakes import FakePlatform, FakeTime, answer, plan
@@ -607,7 +607,9 @@ def test_a_queue_that_somebody_else_changed_is_not_overwritten(edit):
     assert genesys.session.raw == raw_queue(**edit)
 
 
-@pytest.mark.parametrize("failure", [answer(503), answer(500), answer(429, Retry_After="1"), answer(409)], ids=repr)
+@pytest.mark.parametrize(
+    "failure", [answer(503), answer(500), answer(429, Retry_After="1"), answer(408), answer(409)], ids=repr
+)
 def test_a_change_between_two_attempts_of_the_same_put_is_not_overwritten(failure):
     genesys = Genesys(wrap_up_timeout_s=20)
     before, target = genesys.prepare()
@@ -646,7 +648,7 @@ def test_a_conflict_of_versions_is_tried_again_with_a_fresh_reading(conflict):
     genesys.write_queue(before, target)
     assert [method for method, _, _ in genesys.session.sent] == ["GET", "PUT"] * 3
     assert genesys.session.raw["acwSettings"]["timeoutMs"] == 20_000
-    assert genesys.time.slept == [0.5, 1.0]
+    assert genesys.time.slept == [0.375, 0.75]
 
 
 @pytest.mark.parametrize("conflict", [answer(409), answer(400, VERSION)], ids=["409", "400"])

@@ -17,6 +17,7 @@ from routing_weights.errors import (
     QueueChanged,
     RateLimited,
     StoreUnavailable,
+    WaitTooLong,
 )
 from routing_weights.genesys import connect
 from routing_weights.restoration import Restoration, Restorer
@@ -182,7 +183,7 @@ class Scene:
         settings = SETTING in self.changed
         try:
             run = restorer.run(accepted=self.accepted, watch_s=WATCH_S, settings_accepted=settings)
-        except (RateLimited, GenesysUnavailable, Forbidden):
+        except (RateLimited, WaitTooLong, GenesysUnavailable, Forbidden):
             return restorer.interrupted(), True
         return run[0], False
 
@@ -327,8 +328,6 @@ def test_a_put_back_that_was_dropped_or_refused_once_is_made_up_for():
 
 # ---- attempts that break off -----------------------------------------------------------------------------------------
 
-TROUBLES = [RateLimited("Wait.", retry_after_s=7), GenesysUnavailable("Gone.")]
-
 
 def rounding(values, decimals):
     return {user: value if value is None else round(value, decimals) for user, value in values.items()}
@@ -346,6 +345,7 @@ def test_what_genesys_has_rounded_is_known_for_the_runs_and_put_back():
     assert genesys.at_last() == scene.old | {"b": EDITED}
 
 
+TROUBLES = [RateLimited("Wait.", retry_after_s=7), WaitTooLong("Too long."), GenesysUnavailable("Gone.")]
 troubles = st.dictionaries(st.integers(1, 12), st.tuples(st.sampled_from(TROUBLES), st.booleans()), max_size=4)
 
 
@@ -609,6 +609,18 @@ def test_a_restoration_leaves_a_long_pause_to_the_state_machine(restore, documen
 def test_a_restoration_may_wait_for_genesys_even_where_the_run_has_waited_long_enough(restore, minutes):
     with pytest.raises(RateLimited):
         restore(answer(429, {}, Retry_After="30"), started_ago=timedelta(minutes=minutes))
+
+
+def test_a_restoration_goes_on_trying_where_genesys_asks_for_more_than_it_may_take(restore):
+    with pytest.raises(RateLimited) as caught:
+        restore(answer(429, {}, Retry_After="200000000"), started_ago=timedelta(minutes=5))
+    assert caught.value.details["retry_after_s"] == 900
+
+
+def test_a_restoration_whose_time_is_over_is_on_record_as_failed(restore, documents):
+    with pytest.raises(WaitTooLong):
+        restore(answer(429, {}, Retry_After="30"), started_ago=timedelta(minutes=165))
+    assert documents.get("d-1", "restore") == Restoration("failed").to_json()
 
 
 def test_a_restoration_that_may_not_read_is_on_record_as_failed(restore, documents):

@@ -11,13 +11,15 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.errors import GenesysUnavailable, RateLimited
+from routing_weights.errors import GenesysUnavailable, RateLimited, WaitTooLong
 from routing_weights.genesys.transport import (
     BACKOFF_CAP_S,
+    LONGEST_WAIT_S,
     MAX_ATTEMPTS,
     MAX_PAUSES,
     Deadline,
     Transport,
+    asked_s,
     retry_after_s,
     said_by_genesys,
 )
@@ -28,10 +30,21 @@ TOKEN, SECRET = "token-3f9a", "secret-77c1"
 URL = "https://user:pass-word@genesys.example.com/api/v2/x?access=hidden"
 
 
-def transport(time, *answers, lasts_s=60.0, give_up_in_s=math.inf, max_retry_after_s=5.0, jitter=0.5, budget=None):
+def transport(
+    time,
+    *answers,
+    lasts_s=60.0,
+    give_up_in_s=math.inf,
+    max_retry_after_s=5.0,
+    jitter=0.5,
+    budget=None,
+    insists=False,
+    begun_before_s=0.0,
+):
+    now = time.wall_clock()
     return Transport(
         FakeSession(*answers),
-        Deadline(at=time.now + lasts_s, give_up_at=time.wall_clock() + give_up_in_s),
+        Deadline(time.now + lasts_s, now + give_up_in_s, now - begun_before_s, insists),
         max_retry_after_s,
         clock=time.clock,
         wall_clock=time.wall_clock,
@@ -55,7 +68,8 @@ def http_date(at):
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("3", 3.0), (" 3 ", 3.0), ("0", 0.0), ("2.5", 2.5), ("-7", 0.0), ("86400", 86_400.0)]
+    ("value", "seconds"),
+    [("3", 3.0), (" 3 ", 3.0), ("0", 0.0), ("2.5", 2.5), ("7.", 7.0), ("-7", 0.0), ("86400", 86_400.0)],
 )
 def test_retry_after_in_seconds(value, seconds):
     assert retry_after_s({"Retry-After": value}, now=0.0) == seconds
@@ -78,7 +92,26 @@ def test_retry_after_as_a_date_in_the_past_asks_for_nothing(date):
     assert retry_after_s(headers, now=NOW.timestamp()) == 0.0
 
 
-@pytest.mark.parametrize("value", [None, "", "soon", "NaN", "inf", "-inf", "1e999", "31 Feb 2026", "99:99", "3 s"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "soon",
+        "NaN",
+        "inf",
+        "-inf",
+        "1e999",
+        "1e3",
+        "31 Feb 2026",
+        "99:99",
+        "3 s",
+        "1_0",
+        "٣",
+        "0x10",
+        "9" * 400,
+    ],
+)
 def test_retry_after_that_cannot_be_read_is_none(value):
     assert retry_after_s({} if value is None else {"Retry-After": value}, now=0.0) is None
 
@@ -99,7 +132,7 @@ def test_a_short_pause_is_slept_and_the_request_is_sent_again(fake_time):
 
 
 @given(
-    st.lists(st.floats(0, 5).map(str) | st.integers(0, 5).map(str), min_size=1, max_size=10),
+    st.lists(st.floats(0, 5).map("{:.6f}".format) | st.integers(0, 5).map(str), min_size=1, max_size=10),
     st.floats(0, 1, exclude_max=True),
 )
 def test_no_request_is_sent_earlier_than_asked(pauses, jitter):
@@ -156,27 +189,117 @@ def test_a_long_pause_is_left_to_the_state_machine_in_whole_seconds(fake_time, s
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_pause_longer_than_a_run_may_take_fails_and_says_what_to_do(fake_time, status):
-    with pytest.raises(GenesysUnavailable) as caught:
-        send(transport(fake_time, answer(status, Retry_After="600"), give_up_in_s=300))
-    assert "600 s before GET /x, longer than a run may take" in caught.value.message
+@pytest.mark.parametrize("asked", ["301", "600", "200000000", "9" * 300, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_pause_longer_than_a_run_may_take_fails_and_says_what_to_do(fake_time, status, asked):
+    with pytest.raises(WaitTooLong) as caught:
+        send(transport(fake_time, answer(status, Retry_After=asked), give_up_in_s=300))
+    assert "before GET /x, and the run would take longer than it may" in caught.value.message
     assert "Send the plan again when other integrations are quieter" in caught.value.message
+    assert len(caught.value.message) < 250
 
 
-def test_429_without_retry_after_backs_off_exponentially_and_then_fails(fake_time):
+def test_a_limit_that_does_not_say_until_when_is_backed_off_from_and_then_left_to_the_state_machine(fake_time):
     sender = transport(fake_time, answer(429), jitter=1.0)
-    with pytest.raises(GenesysUnavailable, match="still limits the rate at attempt 6 of GET /x"):
+    with pytest.raises(RateLimited, match="limits the rate and not until when before GET /x") as caught:
         send(sender)
     assert fake_time.slept == [0.5, 1.0, 2.0, 4.0, 5.0]
     assert len(sender.session.sent) == MAX_ATTEMPTS
+    assert caught.value.details == {"retry_after_s": 15, "guessed": True}
+
+
+@pytest.mark.parametrize(
+    ("taken_s", "shortest", "longest"), [(0, 8, 15), (40, 20, 53), (200, 100, 213), (5000, 150, 300)]
+)
+def test_the_state_machine_waits_for_up_to_as_long_as_the_run_has_taken(taken_s, shortest, longest):
+    for jitter, seconds in ((0.0, shortest), (1.0, longest)):
+        with pytest.raises(RateLimited) as caught:
+            send(transport(FakeTime(), answer(429), begun_before_s=taken_s, jitter=jitter))
+        assert caught.value.details["retry_after_s"] == seconds
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_a_limit_without_an_end_ends_with_the_run_after_few_waits(jitter):
+    """What the state machine does: it waits, and invokes the function again, until that one gives up."""
+    time, waits, began = FakeTime(), [], FakeTime().wall_clock()
+    for _ in range(1000):
+        taken = time.wall_clock() - began
+        try:
+            send(transport(time, answer(429), give_up_in_s=5400 - taken, begun_before_s=taken, jitter=jitter))
+        except RateLimited as limited:
+            waits.append(limited.details["retry_after_s"])
+            time.now += waits[-1]
+        except WaitTooLong:
+            break
+    assert 5400 - LONGEST_WAIT_S - 20 <= time.wall_clock() - began <= 5400 + 20
+    assert len(waits) < 50
 
 
 @pytest.mark.parametrize("asked", ["0", "1", "-3"])
-def test_429_that_says_until_when_is_not_obeyed_for_ever(fake_time, asked):
+def test_a_limit_that_says_until_when_again_and_again_is_left_to_the_state_machine(fake_time, asked):
     sender = transport(fake_time, answer(429, Retry_After=asked), lasts_s=1000)
-    with pytest.raises(GenesysUnavailable, match="still limits the rate at attempt 20 of GET /x"):
+    with pytest.raises(RateLimited) as caught:
         send(sender)
     assert len(sender.session.sent) == MAX_PAUSES
+    assert caught.value.details["guessed"] is True
+
+
+def test_a_run_that_insists_asks_earlier_than_it_may_rather_than_never(fake_time):
+    """A restoration: what the run has written is wrong for as long as it waits."""
+    waits, left = [], 9900.0
+    while True:
+        sender = transport(fake_time, answer(429, Retry_After="200000000"), give_up_in_s=left, insists=True)
+        try:
+            send(sender)
+        except RateLimited as limited:
+            waits.append(limited.details["retry_after_s"])
+            left -= waits[-1]
+        except WaitTooLong:
+            break
+    assert waits[:3] == [900, 900, 900]
+    assert waits[-1] >= 60
+    assert 0 <= left < 120
+    assert len(waits) < 20
+
+
+def test_a_run_that_insists_waits_as_long_as_it_is_asked_to_where_it_has_the_time(fake_time):
+    with pytest.raises(RateLimited) as caught:
+        send(transport(fake_time, answer(429, Retry_After="1800"), give_up_in_s=1900, insists=True))
+    assert caught.value.details == {"retry_after_s": 1800}
+
+
+REAL_429 = {
+    "message": "Rate limit exceeded the maximum. Retry the request in [42] seconds",
+    "code": "too.many.requests.retry.after",
+    "status": 429,
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "seconds"),
+    [
+        (REAL_429, {}, 42.0),
+        (REAL_429, {"Retry-After": "7"}, 7.0),
+        (REAL_429, {"Retry-After": "soon"}, 42.0),
+        (REAL_429, {"inin-ratelimit-reset": "12"}, 42.0),
+        ({"message": "Slow down, retry in 2.5s."}, {}, 2.5),
+        ({"error": "invalid_request", "error_description": "rate limit exceeded; wait 30 sec"}, {}, 30.0),
+        ({"message": "Rate limit of 300 requests in 60 seconds"}, {"inin-ratelimit-reset": "61"}, 61.0),
+        ({"message": "No."}, {"inin-ratelimit-reset": "1764489600"}, 120.0),
+        ({"message": "No."}, {"inin-ratelimit-reset": "0"}, None),
+        ({"message": "No."}, {"inin-ratelimit-reset": "NaN"}, None),
+        ({"message": ["Retry in [5] seconds"]}, {}, 5.0),
+        ({"message": "Retry the request in [%s] seconds"}, {}, None),
+        ({}, {}, None),
+    ],
+)
+def test_where_a_limit_says_until_when(body, headers, seconds):
+    assert asked_s(headers, body, now=0.0) == seconds
+
+
+def test_a_limit_that_says_it_in_its_body_is_left_to_the_state_machine_for_so_long(fake_time):
+    with pytest.raises(RateLimited) as caught:
+        send(transport(fake_time, answer(429, REAL_429)))
+    assert caught.value.details == {"retry_after_s": 42}
 
 
 def test_429_that_says_until_when_may_come_more_often_than_failures(fake_time):
@@ -192,6 +315,7 @@ def test_a_pause_within_a_runs_time_does_not_fail(fake_time):
 # ---- 5xx and lost connections ----------------------------------------------------------------------------------------
 
 FAILURES = [
+    answer(408),
     answer(500),
     answer(503),
     answer(599),
@@ -311,7 +435,7 @@ def test_a_slot_that_the_deadline_does_not_leave_is_left_to_the_state_machine(fa
 
 
 def test_a_slot_later_than_a_run_may_take_fails_and_says_what_to_do(fake_time):
-    with pytest.raises(GenesysUnavailable, match="The request budget still asks to wait, 6 s before GET /x") as caught:
+    with pytest.raises(WaitTooLong, match="The request budget asks to wait 6 s before GET /x") as caught:
         send(transport(fake_time, answer(), give_up_in_s=4, budget=FakeBudget(5.5)))
     assert "Send the plan again when other integrations are quieter" in caught.value.message
 

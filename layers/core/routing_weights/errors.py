@@ -220,11 +220,22 @@ class Forbidden(RoutingWeightsError):
 
 
 class RateLimited(RoutingWeightsError):
-    """Genesys asks for a pause too long to sleep in a function: `details["retry_after_s"]`, whole seconds."""
+    """Genesys asks for a pause too long to sleep in a function: `details["retry_after_s"]`, whole seconds.
+
+    `details["guessed"]` is true where Genesys does not say how long, so the seconds are ours.
+    """
 
     retryable = True
     http_status = 503
     title = "Genesys asks to wait"
+
+
+class WaitTooLong(RoutingWeightsError):
+    """Genesys limits the rate for longer than the run may take, so nobody waits."""
+
+    retryable = True
+    http_status = 503
+    title = "Genesys asks to wait too long"
 
 
 class GenesysUnavailable(RoutingWeightsError):

@@ -26,10 +26,11 @@ from routing_weights.errors import (
     RateLimited,
     RoutingWeightsError,
     StoreUnavailable,
+    WaitTooLong,
 )
 from routing_weights.verification import Writable
 
-AGAIN = (RateLimited, GenesysUnavailable, StoreUnavailable, Interrupted)
+AGAIN = (RateLimited, WaitTooLong, GenesysUnavailable, StoreUnavailable, Interrupted)
 """Errors that end an attempt; any other one is of the member or the setting that it befell."""
 TRIES = 2
 """How often one attempt writes the same member or setting, where the first write is refused, dropped or overtaken."""
@@ -92,6 +93,7 @@ class Restorer:
 
         Raises:
             RateLimited, GenesysUnavailable, StoreUnavailable: try again later; what was done stays done.
+            WaitTooLong: there is no time left to try again.
             Interrupted: the lock is another's, and so is the rest.
         """
         self._touched = {*self.earlier.unrestored, *self.earlier.unconfirmed}

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -14,13 +14,17 @@ from routing_weights.errors import (
     GenesysAnswerInvalid,
     GenesysRefused,
     GenesysUnavailable,
+    RateLimited,
     RoutingWeightsError,
     Unauthorized,
 )
 from routing_weights.genesys.transport import Transport, said_by_genesys
 
 logger = Logger(child=True)
+_T = TypeVar("_T")
 
+CONFLICT_TRIES = 4
+CONFLICT_PAUSE_S = 0.25
 ACCEPTED = {requests.codes.ok, requests.codes.created, requests.codes.accepted, requests.codes.no_content}
 
 
@@ -96,26 +100,43 @@ class GenesysClient:
     ) -> None:
         """Send `body`, or what it returns when it is called, right before each attempt.
 
-        That it was accepted does not mean that it was applied: read it back. `applied` does so where no answer came.
+        That it was accepted does not mean that it was applied: read it back. `applied` does so where no answer came,
+        and after a conflict of versions. Both are tried again, with the same `idempotency_key`.
         """
         headers = {"X-Genesys-Idempotency-Key": idempotency_key} if idempotency_key else {}
-        self._send(method, path, json=body, headers=headers, applied=applied)
+        self._change(method, path, applied=applied, json=body, headers=headers)
 
     def delete(self, path: str) -> None:
         """Take away what is at `path`; that it is gone already is fine."""
         try:
-            self._send("DELETE", path)
+            self._change("DELETE", path)
         except GenesysRefused as error:
             if error.details["http_status"] != requests.codes.not_found:
                 raise
 
+    def _change(self, method: str, path: str, *, applied: Callable[[], bool] | None = None, **parts: Any) -> None:
+        """Send again after a conflict of versions, unless a fresh reading shows that it is done."""
+        transport = self.transport
+        for attempt in range(1, CONFLICT_TRIES + 1):
+            try:
+                self._send(method, path, applied=applied, **parts)
+            except GenesysRefused as error:
+                if attempt == CONFLICT_TRIES or not _is_conflict(error):
+                    raise
+                transport.sleep(CONFLICT_PAUSE_S * 2**attempt * (0.5 + transport.jitter() / 2))
+                if applied and applied():
+                    return
+            else:
+                return
+
     def _send(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, **parts: Any
     ) -> requests.Response:
-        what, tried, renewed = f"{method} {path}", [self.tokens.current()], False
+        what, renewed = f"{method} {path}", False
+        tried = [self._token(what, self.tokens.current)]
         response = self._send_as(tried[-1], what, method, path, headers or {}, parts)
         while response.status_code == requests.codes.unauthorized and not renewed:
-            token, renewed = self.tokens.replace(tried[-1])
+            token, renewed = self._token(what, lambda: self.tokens.replace(tried[-1]))
             tried.append(token)
             response = self._send_as(tried[-1], what, method, path, headers or {}, parts)
         if response.status_code in ACCEPTED:
@@ -123,6 +144,13 @@ class GenesysClient:
         refusal = self._refusal(what, self.needs(method, path), response, tried)
         logger.warning("Genesys refused", request=what, **refusal.details)
         raise refusal
+
+    def _token(self, what: str, ask: Callable[[], _T]) -> _T:
+        """The login host's limit knows nothing of the run that has to wait for it: its bound is the request's."""
+        try:
+            return ask()
+        except RateLimited as limited:
+            self.transport.leave_waiting(what, limited, who="The login host")
 
     def _send_as(
         self, token: str, what: str, method: str, path: str, headers: dict[str, str], parts: dict[str, Any]
@@ -149,6 +177,14 @@ class GenesysClient:
         if response.status_code < requests.codes.bad_request:
             return GenesysAnswerInvalid(f"Genesys answered {what} with status {response.status_code}.", **details)
         return GenesysRefused(f"Genesys refuses {what} with status {response.status_code}.{quote}", **details)
+
+
+def _is_conflict(error: GenesysRefused) -> bool:
+    """409, or the 400 that Genesys gives for an old version."""
+    status, said = error.details.get("http_status"), str(error.details.get("genesys_message", ""))
+    return status == requests.codes.conflict or (
+        status == requests.codes.bad_request and "does not match the current version" in said.lower()
+    )
 
 
 def _host(url: str) -> str | None:

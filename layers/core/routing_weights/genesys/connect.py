@@ -1,6 +1,5 @@
 """Builds the contract that a function speaks, within the time that its invocation has."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +26,9 @@ RESERVE_S = 12.0
 ANALYTICS_S = 30.0
 """For all that is asked about a queue's load, retries included."""
 MAX_RUN_S = 5400.0
-"""A run is not kept waiting longer than this, well before the state machine's own time-out of 7200 s."""
+"""A run is kept waiting for so long, and no longer: half of the state machine's own time-out."""
+MAX_RESTORE_S = 9900.0
+"""The same of a run that restores: 75 minutes later, and 15 minutes before the state machine's own time-out."""
 
 
 @cache
@@ -64,10 +65,12 @@ def remaining_s(context: Any) -> float:
     return float(context.get_remaining_time_in_millis() / 1000)
 
 
-def deadline(context: Any, run: Run | None = None) -> Deadline:
-    left = remaining_s(context) - RESERVE_S
-    give_up = run.started_at.timestamp() + MAX_RUN_S if run else math.inf
-    return Deadline(at=time.monotonic() + left, give_up_at=give_up)
+def deadline(context: Any, run: Run | None = None, *, restoring: bool = False) -> Deadline:
+    at = time.monotonic() + remaining_s(context) - RESERVE_S
+    if run is None:
+        return Deadline(at)
+    since = run.started_at.timestamp()
+    return Deadline(at, since + (MAX_RESTORE_S if restoring else MAX_RUN_S), since, insists=restoring)
 
 
 def has_time(context: Any) -> bool:
@@ -76,9 +79,15 @@ def has_time(context: Any) -> bool:
 
 
 def contract(
-    settings: GenesysCaller, context: Any, run: Run, plan: Plan, fence: Callable[[], None] | None = None
+    settings: GenesysCaller,
+    context: Any,
+    run: Run,
+    plan: Plan,
+    fence: Callable[[], None] | None = None,
+    *,
+    restoring: bool = False,
 ) -> Contract:
-    """The deployment's contract for one plan, authorised, with the time that `context` leaves.
+    """The deployment's contract for one plan, authorised, with the time that `context` and `run` leave.
 
     `fence` raises where the run may write no more: see Transport.
 
@@ -86,9 +95,8 @@ def contract(
         PlanNotApplicable: the plan's actuator lacks something.
     """
     actuation = resolve(plan, deployed=settings.deployed_actuator)
-    transport = Transport(
-        _session(), deadline(context, run), settings.max_retry_after_s, budget=_budget(settings), fence=fence
-    )
+    until = deadline(context, run, restoring=restoring)
+    transport = Transport(_session(), until, settings.max_retry_after_s, budget=_budget(settings), fence=fence)
     if settings.genesys_contract == "platform":
         client = GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, platform.needs)
         return platform.PlatformContract(client, actuation)

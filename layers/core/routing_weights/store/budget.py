@@ -32,7 +32,7 @@ RENEW_EVERY_S = 30.0
 """What is known is said again once it is so old."""
 LOOK_EVERY_S = 1.0
 """How often a process that is not paced looks whether the others are."""
-LONGEST_PUSH_S = 3600.0
+LONGEST_PUSH_S = 300.0
 """A longer Retry-After is for who got it; the others may find out for themselves."""
 LEAST_ALLOWED = 60.0
 """Announced requests a minute below which the headers are not believed: who limits so much says it with a 429."""

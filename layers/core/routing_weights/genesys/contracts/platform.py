@@ -37,8 +37,6 @@ from routing_weights.plan import Plan
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, problem
 
 MAX_BULK = 100
-CONFLICT_TRIES = 4
-CONFLICT_PAUSE_S = 0.25
 SKILL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -294,7 +292,7 @@ class PlatformContract:
             return document.merged(missing)
 
         try:
-            self._insist(lambda: self.client.write("PUT", path, body), held=lambda: False)
+            self.client.write("PUT", path, body)
         except _Held:
             return
 
@@ -310,28 +308,25 @@ class PlatformContract:
             return document.put_back(before.native["raw"], ours)
 
         try:
-            self._insist(lambda: self.client.write("PUT", queue_path(before.queue_id), body), held=lambda: False)
+            self.client.write("PUT", queue_path(before.queue_id), body)
         except _Held:
             return
 
     def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None:  # noqa: ARG002 - absolute
-        def send() -> None:
-            if self.actuation.actuator.name == "joined":
-                body = [{"id": m.user_id, "joined": target.values[m.user_id]} for m in members]
-                self.client.write("PATCH", f"{queue_path(before.queue_id)}/members", body, applied=held)
-                return
-            (member,) = members
-            value = target.values[member.user_id]
-            if self.actuation.actuator.name == "ring":
-                path = f"{queue_path(before.queue_id)}/members/{member.user_id}"
-                self.client.write("PATCH", path, {"id": member.user_id, "ringNumber": value}, applied=held)
-            else:
-                self._put_proficiency(member, before.native["skill_id"], value, held)
-
         def held() -> bool:
             return members_hold(self.read_again(before, {member.user_id for member in members}), members, target)
 
-        self._insist(send, held=held)
+        if self.actuation.actuator.name == "joined":
+            body = [{"id": m.user_id, "joined": target.values[m.user_id]} for m in members]
+            self.client.write("PATCH", f"{queue_path(before.queue_id)}/members", body, applied=held)
+            return
+        (member,) = members
+        value = target.values[member.user_id]
+        if self.actuation.actuator.name == "ring":
+            path = f"{queue_path(before.queue_id)}/members/{member.user_id}"
+            self.client.write("PATCH", path, {"id": member.user_id, "ringNumber": value}, applied=held)
+        else:
+            self._put_proficiency(member, before.native["skill_id"], value, held)
 
     def _put_proficiency(self, member: Member, skill_id: str, value: float | None, held: Callable[[], bool]) -> None:
         path = f"/api/v2/users/{member.user_id}/routingskills"
@@ -350,19 +345,6 @@ class PlatformContract:
                 return
         self.client.write("POST", path, {"id": skill_id, "proficiency": value}, applied=held)
 
-    def _insist(self, send: Callable[[], None], *, held: Callable[[], bool]) -> None:
-        """Send again after a conflict of versions, unless a fresh reading shows that it is done."""
-        for attempt in range(1, CONFLICT_TRIES + 1):
-            try:
-                return send()
-            except GenesysRefused as error:
-                if attempt == CONFLICT_TRIES or not _is_conflict(error):
-                    raise
-            self.client.transport.sleep(CONFLICT_PAUSE_S * 2**attempt)
-            if held():
-                return None
-        return None
-
 
 class _Held(Exception):
     """There is nothing to write: the queue holds it already, from a try whose answer was lost, or from somebody."""
@@ -375,9 +357,3 @@ def _rings(timeouts_s: tuple[float, ...]) -> Ranking:
 
 def _is_active(skill: Entity) -> bool:
     return bool(skill.get("state", "active") == "active")
-
-
-def _is_conflict(error: GenesysRefused) -> bool:
-    """409, or the 400 that the platform gives for an old version."""
-    said = str(error.details.get("genesys_message", ""))
-    return error.details.get("http_status") == 409 or "does not match the current version" in said  # noqa: PLR2004
