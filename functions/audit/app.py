@@ -6,12 +6,13 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from routing_weights.distribution import Queue, Status
+from routing_weights.distribution import Queue
 from routing_weights.errors import StoreUnavailable
 from routing_weights.plan import Plan
 from routing_weights.record import closed
 from routing_weights.run import Outcome, Run, return_name
 from routing_weights.settings import AuditSettings
+from routing_weights.status import Status
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.documents import Documents
 from routing_weights.store.locks import held_by
@@ -19,14 +20,6 @@ from routing_weights.store.scheduler import Group
 
 logger = Logger()
 metrics = Metrics()
-
-WRITTEN = {
-    Status.COMPLETED,
-    Status.QUEUE_UPDATE_FAILED,
-    Status.MEMBER_UPDATE_FAILED,
-    Status.VERIFICATION_FAILED,
-}
-"""How a run ends that has come to writing, under the lock of its queue."""
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -52,7 +45,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         at=datetime.now(UTC),
     )
     # The record of what was written is its writer's: one whose lock was taken over claims nothing any more.
-    holder = event.get("holder") or (run.execution_arn if outcome.status in WRITTEN else "")
+    holder = event.get("holder") or (run.execution_arn if outcome.status.wrote == "yes" else "")
     lock = held_by(settings.locks_table, run.queue_id, holder) if holder else None
     first = AuditTrail(settings.audit_table, documents).append(record, lock)
     logger.info("AUDIT", record=record)

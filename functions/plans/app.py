@@ -30,7 +30,6 @@ from routing_weights.api import (
     new_forecast,
     summary,
 )
-from routing_weights.distribution import Status
 from routing_weights.door import answers, body_as, body_of, caller_of, new_app
 from routing_weights.errors import (
     DistributionNotFound,
@@ -44,6 +43,7 @@ from routing_weights.intake import accept, open_distribution, restoring, restori
 from routing_weights.record import CLOSED, OPENED, REALISED, REALISED_FIELDS, Record, kept, last_completed, timestamp
 from routing_weights.run import Origin, Run, return_name
 from routing_weights.settings import PlansSettings
+from routing_weights.status import Status
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.baselines import BaselineStore
 from routing_weights.store.documents import Documents

@@ -1,19 +1,21 @@
 """The state machines as graphs: what can be said of them without running them."""
 
 import ast
+import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
+from jsonata.jsonata import Jsonata
 from samcli.yamlhelper import yaml_parse
 
 from local.checks.picture import example, picture, ways
 from routing_weights import errors
-from routing_weights.distribution import Status
 from routing_weights.genesys import connect, transport
 from routing_weights.plan import Plan
+from routing_weights.status import Status
 from routing_weights.store import aws
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,7 +142,7 @@ def test_every_state_leads_to_an_end_and_there_are_no_other_ends(machine, known)
 def test_completed_is_reached_through_the_check_of_the_status_only():
     assert [state for state in STATES for target, _ in edges(state) if target == "Completed"] == ["Completed?"]
     (rule,) = STATES["Completed?"]["Choices"]
-    assert set(re.findall(r"'(\w+)'", rule["Condition"])) == {Status.COMPLETED, Status.DRY_RUN}
+    assert set(re.findall(r"'(\w+)'", rule["Condition"])) == {status for status in Status if status.green}
     assert STATES["Completed?"]["Default"] == "Failed"
 
 
@@ -222,14 +224,6 @@ def test_a_recovery_restores_before_it_closes_the_record_and_unlocks_last():
     assert not {"Audit", "Unlock", "Done"} & RECOVER.reachable("Wait for the last write", without={"Restore"})
     assert not {"Unlock", "Done"} & RECOVER.reachable("Restore", without={"Audit"})
     assert "Done" not in RECOVER.reachable("Audit", without={"Unlock"})
-
-
-def test_a_recovery_is_told_how_the_event_says_that_the_execution_ended():
-    told = RECOVER.tasks["Begin"]["Arguments"]["Payload"]["told"]
-    assert told == {
-        name: f"{{% $exists($states.input.{name}) ? $states.input.{name} : '' %}}"
-        for name in ("status", "error", "cause")
-    }
 
 
 def test_a_recovery_that_cannot_write_the_record_keeps_the_lock_and_fails():
@@ -535,3 +529,15 @@ def test_a_picture_shows_where_a_way_leads_whatever_the_order():
     spans = [(float(line.get("y1")), float(line.get("y2"))) for line in lanes]
     assert len(spans) == 2, "from A to C, and from B to A; from A to B is an arrow"
     assert all(low < high for low, high in spans)
+
+
+def test_an_outcome_that_is_not_recorded_is_handed_over_as_data_with_a_sentence_for_people():
+    (catch,) = STATES["Audit"]["Catch"]
+    expression = catch["Assign"]["outcome"]["message"].removeprefix("{%").removesuffix("%}").strip()
+    evaluated = Jsonata(expression)
+    evaluated.assign("outcome", {"status": "completed", "message": 'It said "done".'})
+    evaluated.assign("states", {"errorOutput": {"Error": "StoreUnavailable", "Cause": "{}"}})
+    said = json.loads(evaluated.evaluate(None))
+    assert said.keys() == {"status", "sentence"}
+    assert said["status"] == "completed"
+    assert said["sentence"].startswith("The outcome completed could not be recorded: StoreUnavailable. ")

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from routing_weights.distribution import (
     Member,
     Queue,
-    Status,
     Target,
     as_targeted,
     balance_accuracy,
@@ -410,35 +409,3 @@ def test_a_queue_comes_back_from_json_as_it_went(before):
 
 def test_a_before_image_says_what_each_member_held():
     assert queue(member("a", 0.5), member("b", None)).weights() == {"a": 0.5, "b": None}
-
-
-# ---- statuses --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", Status)
-def test_every_status_but_initiated_is_terminal(status):
-    assert status.terminal is (status.value != "initiated")
-
-
-def test_the_seven_statuses_of_the_source_document_keep_their_words():
-    assert {
-        "initiated",
-        "validation_failed",
-        "projection_failed",
-        "saturation_blocked",
-        "queue_update_failed",
-        "member_update_failed",
-        "completed",
-    } <= {status.value for status in Status}
-
-
-@pytest.mark.parametrize(
-    ("status", "metric"),
-    [
-        ("completed", "DistributionCompleted"),
-        ("saturation_blocked", "DistributionSaturationBlocked"),
-        ("dry_run", "DistributionDryRun"),
-    ],
-)
-def test_an_outcome_has_a_metric_of_its_own(status, metric):
-    assert Status(status).metric == metric

@@ -33,6 +33,7 @@ DOMAIN = [
     "restoration",
     "run",
     "scheduling",
+    "status",
     "strategies",
     "strict_json",
     "verification",

@@ -15,11 +15,11 @@ from local.stack import moto_seam
 from local.stack.lambdas import Outcome as Invoked
 from local.stack.polling import StreamPoller
 from local.stack.template import StreamSource
-from routing_weights.distribution import Status
 from routing_weights.errors import DistributionNotFound, StoreUnavailable
 from routing_weights.outcome_event import DETAIL_TYPE, OutcomeEvent, outcome_of
 from routing_weights.record import CLOSED, closed, refused
 from routing_weights.run import Outcome
+from routing_weights.status import Status
 from routing_weights.store.outgoing import SOURCE, Bus
 from routing_weights.strict_json import problem
 from tests.unit.fakes import LambdaContext, function_module, member, plan, queue, run_of

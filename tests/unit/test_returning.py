@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.api import RestoreOptions
-from routing_weights.distribution import Member, Status, Target
+from routing_weights.distribution import Member, Target
 from routing_weights.errors import NotRestorable, PlanInvalid, PlanNotApplicable, ReturnNotFound, Superseded
 from routing_weights.intake import accept_input
 from routing_weights.putting_back import target_of
 from routing_weights.record import KEPT, kept, timestamp
 from routing_weights.returning import require_still_applied, require_time_left, require_until
 from routing_weights.run import Run, return_name
+from routing_weights.status import Status
 from routing_weights.store.baselines import BaselineStore
 from tests.unit.fakes import SMALLEST_PLAN, function_module, member, plan, queue
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from routing_weights import api
 from routing_weights.actuation import resolve, statement
-from routing_weights.distribution import Queue, Status, Target
+from routing_weights.distribution import Queue, Target
 from routing_weights.errors import (
     ConfigurationInvalid,
     Forbidden,
@@ -31,6 +31,7 @@ from routing_weights.errors import (
 from routing_weights.intake import accept, accept_input, open_distribution
 from routing_weights.record import CLOSED, OPENED, closed, opened, refused, timestamp
 from routing_weights.run import Origin, Outcome, Run
+from routing_weights.status import Status
 from routing_weights.store.audit import AuditTrail, _start_key
 from routing_weights.store.aws import reported
 from routing_weights.store.baselines import BaselineStore

@@ -15,7 +15,6 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from routing_weights import strict_json
-from routing_weights.distribution import Status
 from routing_weights.errors import RequestInvalid, RoutingWeightsError
 from routing_weights.fields import DISTRIBUTION_ID, Instant, Line, Moment
 from routing_weights.plan import Plan, VolumeForecast
@@ -33,6 +32,7 @@ from routing_weights.projection.calibration import (
     summarise,
 )
 from routing_weights.record import CLOSED, KEPT, OPENED, Record, timestamp
+from routing_weights.status import Status
 from routing_weights.store.forecasts import StoredForecast
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import Status
 from routing_weights.errors import RoutingWeightsError
 from routing_weights.genesys.analytics import Analytics
 from routing_weights.projection.calibration import LOOK_BACK, SPAN, Realised, predicted, window_after
-from routing_weights.record import CLOSED, FAILED_WRITING, REALISED, timestamp
+from routing_weights.record import CLOSED, REALISED, timestamp
+from routing_weights.status import Status
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.executions import Executions
 
@@ -23,7 +23,6 @@ SETTLED = timedelta(minutes=15)
 LONGEST_RUN = timedelta(hours=2)
 MOST = 100
 """Distributions in one run: as many queues as one request asks for. The next run takes the rest."""
-MAY_HAVE_WRITTEN = {Status.INITIATED, Status.COMPLETED, *FAILED_WRITING}
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ class Calibration:
             run["distribution_id"]
             for run in runs
             if run["distribution_id"] != due.distribution_id
-            and run["status"] in MAY_HAVE_WRITTEN
+            and Status(run["status"]).wrote != "no"
             and datetime.fromisoformat(run["timestamp"]) > due.completed
         ]
         figures = {

@@ -7,7 +7,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 
 from routing_weights.errors import MemberNotInQueue, PlanNotApplicable
@@ -19,37 +18,9 @@ CANNOT_COME = ("user ", "routing type ")
 """How the reasons begin that no routing status changes."""
 WEIGHT_TOLERANCE = 1e-9
 """Two weights closer than this are the same: it forgives a decimal round trip and nothing a person would notice."""
-
-
-class Status(StrEnum):
-    """Where a distribution is; all but `initiated` are terminal."""
-
-    INITIATED = "initiated"
-    VALIDATION_FAILED = "validation_failed"
-    PROJECTION_FAILED = "projection_failed"
-    SATURATION_BLOCKED = "saturation_blocked"
-    APPROVAL_REQUIRED = "approval_required"
-    PROJECTION_INCONCLUSIVE = "projection_inconclusive"
-    QUEUE_UPDATE_FAILED = "queue_update_failed"
-    MEMBER_UPDATE_FAILED = "member_update_failed"
-    COMPLETED = "completed"
-    DRY_RUN = "dry_run"
-    QUEUE_BUSY = "queue_busy"
-    VERIFICATION_FAILED = "verification_failed"
-    INTERRUPTED = "interrupted"
-
-    @property
-    def terminal(self) -> bool:
-        return self is not Status.INITIATED
-
-    @property
-    def metric(self) -> str:
-        """The outcome's metric: `DistributionCompleted`, `DistributionSaturationBlocked`, ..."""
-        return "Distribution" + self.value.title().replace("_", "")
-
-
 MOST_DECIMALS = 6
 """Of a proficiency that a strategy may ask for."""
+
 
 Value = float | bool
 """What carries a weight on the wire: a score, a proficiency, a ring number, or joined."""

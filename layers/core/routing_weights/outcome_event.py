@@ -4,8 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from routing_weights.distribution import Status
 from routing_weights.record import Record
+from routing_weights.status import Status
 
 DETAIL_TYPE = "Distribution Outcome"
 LISTED_ERRORS, LONGEST_TEXT = 5, 1000

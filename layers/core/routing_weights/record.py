@@ -4,20 +4,14 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from routing_weights.distribution import Member, Queue, Status, balance_accuracy, same
+from routing_weights.distribution import Member, Queue, balance_accuracy, same
 from routing_weights.plan import Plan
 from routing_weights.run import Outcome, Run
+from routing_weights.status import Status
 from routing_weights.strict_json import Problem
 
 OPENED, REALISED, KEPT, CLOSED = "0-opened", "5-realised", "7-kept", "9-closed"
 REALISED_FIELDS = ("why", "start", "end", "predicted", "realised", "others", "alone")
-
-FAILED_WRITING = {
-    Status.QUEUE_UPDATE_FAILED,
-    Status.MEMBER_UPDATE_FAILED,
-    Status.VERIFICATION_FAILED,
-    Status.INTERRUPTED,
-}
 
 Record = dict[str, Any]
 
@@ -111,7 +105,7 @@ def last_completed(runs: Iterable[Record]) -> str | None:
 
 def _restore(outcome: Outcome, before: Queue | None, restore: dict[str, Any] | None) -> dict[str, Any] | None:
     """What a restoration came to; one that never said so has failed, where there was something to put back."""
-    if restore is None and before and outcome.status in FAILED_WRITING:
+    if restore is None and before and outcome.status.failed_writing:
         return {"outcome": "failed", "restored": 0, "unrestored": [], "unconfirmed": [], "edited": []}
     return {name: value for name, value in restore.items() if name != "left"} if restore else None
 

@@ -6,10 +6,10 @@ from itertools import takewhile
 from typing import Any
 
 from routing_weights.actuation import not_applicable
-from routing_weights.distribution import Status
 from routing_weights.errors import Superseded
 from routing_weights.plan import LONGEST_WHILE, MOST_RESTORED, SHORTEST_WHILE, plan_invalid
 from routing_weights.record import CLOSED, KEPT, Record, timestamp
+from routing_weights.status import Status
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.documents import Documents
 from routing_weights.strict_json import problem

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from routing_weights import errors
-from routing_weights.distribution import Status
 from routing_weights.errors import RoutingWeightsError
+from routing_weights.status import Status
 
 
 class Origin(BaseModel):
@@ -64,7 +64,7 @@ class Outcome(BaseModel):
 
     def message(self) -> str:
         """One sentence for the execution."""
-        return self._failure().message if self.error else self.status.value
+        return self._failure().message if self.error else self.status.sentence
 
     def errors(self) -> list[dict[str, Any]]:
         """For the record: type, message (a sentence) and details; empty when nothing went wrong."""

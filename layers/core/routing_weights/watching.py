@@ -7,14 +7,15 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import Queue, Status, Target, image
+from routing_weights.distribution import Queue, Target, image
 from routing_weights.drift import Difference, differences, fingerprint
 from routing_weights.errors import QueueBusy, QueueNotFound
 from routing_weights.genesys.contracts import Contract
 from routing_weights.plan import Plan
-from routing_weights.record import FAILED_WRITING, Record, last_completed, timestamp
+from routing_weights.record import Record, last_completed, timestamp
 from routing_weights.repairing import Drift, edited_at
 from routing_weights.run import Run
+from routing_weights.status import Status
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.drift import DriftRecords
 from routing_weights.store.locks import holder_of
@@ -111,7 +112,7 @@ def _later(runs: list[Record], last: str) -> list[str]:
     return [
         run["distribution_id"]
         for run in runs
-        if run["status"] in FAILED_WRITING
+        if Status(run["status"]).failed_writing
         and run["timestamp"] >= ended
         and (run.get("restore") or {}).get("outcome") not in PUT_BACK
     ]

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from routing_weights.distribution import Status
 from routing_weights.errors import Interrupted, StoreUnavailable
 from routing_weights.record import CLOSED, OPENED, Record
+from routing_weights.status import Status
 from routing_weights.store.aws import client, listing, reported, through_conflicts, token_invalid
 from routing_weights.store.documents import Documents
 

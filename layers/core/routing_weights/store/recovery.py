@@ -1,16 +1,16 @@
 """What executions left behind: locks whose owner is over, and records that nobody closed."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from routing_weights.distribution import Status
 from routing_weights.errors import QueueBusy, StoreUnavailable
 from routing_weights.record import CLOSED, OPENED
 from routing_weights.run import Origin, Run
+from routing_weights.status import Status
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.aws import client, reported, through_conflicts
 
@@ -18,18 +18,13 @@ RECOVERY_S = 60
 """How long a plan waits for the recovery of the run before it, whatever it says about waiting."""
 LOOK_BACK = timedelta(days=1)
 LISTED = 100
-MAY_HAVE_WRITTEN = {
-    Status.INTERRUPTED,
-    Status.QUEUE_UPDATE_FAILED,
-    Status.MEMBER_UPDATE_FAILED,
-    Status.VERIFICATION_FAILED,
-}
+NOT_RECORDED = "audit_not_written"
+"""How an execution fails whose outcome could not be recorded; its cause is `{status, sentence}`, as JSON."""
 OVER = ("FAILED", "TIMED_OUT", "ABORTED")
 UNKNOWN = "UNKNOWN"
 """Our word for an execution that Step Functions does not know."""
 SHOWS_WITHIN = timedelta(minutes=1)
 """DescribeExecution is eventually consistent: an execution that took its lock since then may run and be unknown."""
-_UNRECORDED = re.compile(r"The outcome (\w+) could not be recorded")
 
 
 @dataclass(frozen=True)
@@ -115,7 +110,7 @@ class Recovery:
         is_open = CLOSED not in self.trail.find(name)
         return {
             # Writes happen under the lock only, and a run that had verified them or came to none is not put back.
-            "restore": locked and is_open and outcome["status"] in MAY_HAVE_WRITTEN,
+            "restore": locked and is_open and Status(outcome["status"]).failed_writing,
             "open": is_open,
             "locked": locked,
             "run": run.model_dump(mode="json"),
@@ -214,8 +209,6 @@ def _as_told(execution: dict[str, Any], told: Mapping[str, Any]) -> dict[str, An
     """The execution as the event about its end has it, where the description is older than the event."""
     if told.get("status") not in OVER or execution["status"] not in {"RUNNING", UNKNOWN}:
         return execution
-    if execution.get("redriveCount"):  # it was over, and runs again
-        return execution
     # Without its cause, a run that completed and could not be recorded would be put back.
     if told["status"] == "FAILED" and not told.get("cause"):
         raise StoreUnavailable("The execution is over, and Step Functions does not show yet how it ended.")
@@ -235,10 +228,11 @@ def _over(state_machine_arn: str, since: datetime) -> Iterator[str]:
 def _outcome(execution: dict[str, Any], now: datetime) -> dict[str, Any]:
     """How the run is recorded: as it ended, where only its record is missing, else as interrupted."""
     cause = str(execution.get("cause") or "")
-    unrecorded = _UNRECORDED.search(cause)
-    if unrecorded and unrecorded[1] in set(Status):
-        succeeded = unrecorded[1] in {Status.COMPLETED, Status.DRY_RUN}
-        return {"status": unrecorded[1], "error": {} if succeeded else {"Error": "Interrupted", "Cause": cause}}
+    if execution.get("error") == NOT_RECORDED:
+        with suppress(ValueError, TypeError, KeyError):  # the input of a recovery may be a person's
+            unrecorded = json.loads(cause)
+            status, error = Status(unrecorded["status"]), {"Error": "Interrupted", "Cause": unrecorded["sentence"]}
+            return {"status": status.value, "error": {} if status.green else error}
     if execution["status"] == UNKNOWN:
         ended = "is not known to Step Functions any more"
     else:
