@@ -24,6 +24,7 @@ UNITS = "/api/v2/workforcemanagement/businessunits"
 FORECASTS = f"{UNITS}/{{businessUnitId}}/weeks/{{weekDateId}}/shorttermforecasts"
 DOWNLOADS = "downloads"
 SIGNATURE = "signature=made-by-the-simulator"
+MEDIA = ("Voice", "Chat", "Email", "Callback", "Message", "Workitem")
 INTERVALS_OF_A_WEEK = 7 * 96
 _METRICS = {
     "nOffered": "offered",
@@ -59,6 +60,10 @@ def checked(spec: Document) -> Document:
     forecasts = []
     for given in spec.get("forecasts", []):
         _require(given, "id", "businessUnitId", "weekDate", "groups")
+        for group in given["groups"]:
+            _require(group, "id", "queues", "offered", "aht")
+            if not all(medium in MEDIA for medium in group.get("media", ["Voice"])):
+                raise ValueError(f"the media of a planning group are among {', '.join(MEDIA)}")
         usual = {"weekCount": 1, "start": f"{given['weekDate']}T00:00:00Z", "usable": True, "download": False}
         forecasts.append(usual | {"modified": usual["start"]} | given)
     return {"load": ById(spec.get("load", {})), "contacts": contacts, "forecasts": forecasts}

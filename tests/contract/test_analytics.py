@@ -537,6 +537,17 @@ def test_a_forecast_is_where_it_was_put(world, ask, path, status):
     assert ask("GET", f"/api/v2/workforcemanagement/businessunits/{UNIT}/weeks/{path}")[0] == status
 
 
+def test_a_planning_group_has_a_path_for_each_queue_and_medium(world, ask):
+    mixed = group("mixed", queues=[QUEUE, OTHER], media=["Voice", "Email"])
+    world.simulator.put_analytics(forecasts=[forecast(group("calls"), mixed)])
+    path = f"/api/v2/workforcemanagement/businessunits/{UNIT}/weeks/{MONDAY}/shorttermforecasts/forecast-1"
+    _, _, listed = ask("GET", f"{path}/planninggroups")
+    assert not publicapi.validate(listed, "ForecastPlanningGroupsResponse")
+    calls, mixed = [[(p["queue"]["id"], p["mediaType"]) for p in g["routePaths"]] for g in listed["entities"]]
+    assert calls == [(QUEUE, "Voice")]
+    assert mixed == [(QUEUE, "Voice"), (QUEUE, "Email"), (OTHER, "Voice"), (OTHER, "Email")]
+
+
 def test_a_week_lists_the_forecasts_that_span_it(world, ask):
     longer = forecast(name="long", weekDate="2026-11-16", weekCount=2)
     world.simulator.put_analytics(forecasts=[forecast(), longer])
@@ -554,6 +565,8 @@ def test_a_week_lists_the_forecasts_that_span_it(world, ask):
         {"contacts": [week(1) | {"offered": "many"}]},
         {"contacts": [week(1) | {"start": "soon"}]},
         {"forecasts": [{"id": "x"}]},
+        {"forecasts": [forecast(group(media=["Fax"]))]},
+        {"forecasts": [forecast({"id": "group-1", "queues": [QUEUE]})]},
     ],
 )
 def test_a_test_that_says_nonsense_is_told(world, spec):

@@ -500,6 +500,50 @@ def test_a_bad_fault_is_400_and_none_of_the_batch_is_added(start, rule):
     assert client.get(QUEUE).status_code == 200
 
 
+def test_a_member_may_be_listed_without_a_routing_status_and_its_user_has_a_state(start):
+    simulator, client = start()
+    statuses = [{"status": "EMPTY"}, {}, None, "absent"]
+    members = [{"user": {"id": f"m-{n}", "state": "inactive"}, "routingStatus": s} for n, s in enumerate(statuses)]
+    client.put("/_sim/queues/queue-001", json={"members": members})
+    listed = client.get(MEMBERS).json()["entities"]
+    assert [member.get("routingStatus", "nothing") for member in listed] == [*statuses[:3], "nothing"]
+    assert {member["user"]["state"] for member in listed} == {"inactive"}
+    simulator.edit_member("queue-001", "m-0", routingStatus="absent")
+    assert "routingStatus" not in client.get(MEMBERS).json()["entities"][0]
+
+
+def test_ids_compare_without_regard_to_case(start):
+    simulator, client = start(agents=0)
+    simulator.put_queue("QUEUE-001", members=[{"user": {"id": "agent-00A"}}])
+    assert client.get("/api/v2/routing/queues/Queue-001").json()["id"] == "queue-001"
+    answer = client.patch(f"{MEMBERS}/AGENT-00a", json={"user_id": "agent-00a", "routing_type": "Manual", "score": 0.2})
+    assert answer.json()["user"]["id"] == "agent-00A"
+    assert scores(simulator) == {"agent-00A": 0.2}
+
+
+def test_members_slide_and_answers_are_cut_off(start):
+    simulator, client = start(agents=4)
+    simulator.add_faults(
+        {"action": "remove_member", "path": "/members$", "skip": 1, "body": {"id": "agent-001"}},
+        {"action": "cut", "path": "/members$", "skip": 1},
+    )
+    pages = [client.get(MEMBERS, params={"pageSize": 2, "page": page}).json() for page in (1, 2)]
+    assert [[member["user"]["id"] for member in page["entities"]] for page in pages] == [
+        ["agent-001", "agent-002"],
+        ["agent-004"],
+    ]
+    assert client.get(QUEUE).json()["memberCount"] == 3
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        client.get(MEMBERS)
+    simulator.add_faults({"action": "add_member", "path": "/members$", "body": {"user": {"id": "ann"}, "score": 0.1}})
+    assert client.get(MEMBERS).json()["total"] == 4
+    assert scores(simulator)["ann"] == 0.1
+    with pytest.raises(ValueError, match="contract platform"):
+        simulator.edit_user("ann", state="deleted")
+    with pytest.raises(ValueError, match="contract platform"):
+        simulator.edit_organisation_skill("skill-support", state="deleted")
+
+
 # Control routes
 
 
