@@ -313,11 +313,12 @@ class PlatformOrganisation(Organisation):
         return {"proficiency": self._kept(change.proficiency or 0.0), "state": change.state or assigned["state"]}
 
     def _kept(self, proficiency: float) -> float:
-        """Return what the platform keeps of a proficiency: half a unit of the last decimal is rounded up."""
-        decimals = self.settings.proficiency_decimals
-        if decimals is None:
-            return float(proficiency)
-        return float(Decimal(str(proficiency)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP))
+        """Return what the platform keeps of a proficiency: one decimal is all that is proven (TF's live tests).
+
+        Half a unit of the last decimal is rounded up, by our choice; the real one may cut it off.
+        """
+        unit = Decimal(1).scaleb(-self.settings.proficiency_decimals)
+        return float(Decimal(str(proficiency)).quantize(unit, ROUND_HALF_UP))
 
     def _know(self, skill: Document, stamp: str) -> None:
         known = self.skills.get(skill["id"], {"id": skill["id"], "name": skill["id"], "state": "active"})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_type_hints
 
 CONTRACTS = ("platform", "score")
+MAX_DECIMALS = 15  # all that a float has
 RETRY_AFTER = ("seconds", "date", "absent")
 DEFAULT_SCOPE = "routing:queue:read routing:queue:write webhooks:write analytics:queue:read"
 DEFAULT_PERMISSIONS = (
@@ -38,7 +39,7 @@ class Settings:
     second_page: int | None = _setting(
         None, "platform: how many members the second page of a listing has; absent: as many as were asked for"
     )
-    proficiency_decimals: int | None = _setting(None, "platform: how many a proficiency keeps; absent: all")
+    proficiency_decimals: int = _setting(1, "platform: how many decimals of a proficiency are kept, at most 15")
     members_date_queue: bool = _setting(False, "platform: a write of a member changes its queue's dateModified")
     strict: bool = _setting(False, "platform: refuse rings and rules that the real platform refuses")
     expires_in: int = _setting(86_400, "life of a token in seconds")
@@ -75,6 +76,8 @@ class Settings:
             raise ValueError(f"contract must be {' or '.join(CONTRACTS)}, not {self.contract!r}")
         if self.retry_after not in RETRY_AFTER:
             raise ValueError(f"retry_after must be one of {', '.join(RETRY_AFTER)}, not {self.retry_after!r}")
+        if self.proficiency_decimals > MAX_DECIMALS:
+            raise ValueError(f"proficiency_decimals must be in [0, {MAX_DECIMALS}], not {self.proficiency_decimals}")
         if self.flaky > 1:
             raise ValueError(f"flaky must be in [0, 1], not {self.flaky}")
         if self.initial_score > 1:

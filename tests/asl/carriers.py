@@ -7,6 +7,9 @@ from typing import Any
 
 from tests.asl.runner import World, a_plan, skill_of
 
+BULLSEYE = {"rings": [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 10}]}] * 6}
+"""All the rings that a queue can have."""
+
 
 @dataclass(frozen=True)
 class Carrier:
@@ -23,8 +26,10 @@ class Carrier:
         """A new queue in which no member holds the value of a plan of `weights_for`."""
         queue_id = self.world.queue(agents, unjoined=agents if self.actuator == "joined" else 0, off_queue=0)
         if self.actuator == "proficiency":
-            skill = {"id": skill_of(queue_id), "name": "Dedicated", "proficiency": 0.01}
+            skill = {"id": skill_of(queue_id), "name": "Dedicated", "proficiency": 0.3}
             spec = {"skills": [skill], **spec}
+        if self.actuator == "ring":
+            spec = {**spec, "queue": {"bullseye": BULLSEYE} | spec.get("queue", {})}
         if spec:
             self.world.sim.put_queue(queue_id, **{"agents": agents, "unjoined": 0, "off_queue": 0} | spec)
         return queue_id
@@ -50,7 +55,7 @@ class Carrier:
         of = {
             "score": lambda w: w,
             "ring": lambda w: 1 + min(5, math.floor(6 * (1 - Fraction(repr(w)) / Fraction(repr(largest))))),
-            "proficiency": lambda w: round(5 * w / largest, 6),
+            "proficiency": lambda w: float(round(5 * Fraction(repr(w)) / Fraction(repr(largest)), 1)),
             "joined": lambda w: w > 0,
         }[self.actuator]
         return {member: of(weight) for member, weight in weights.items()}

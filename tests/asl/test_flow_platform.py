@@ -155,7 +155,7 @@ def test_without_overflow_groups_the_threshold_is_a_gate_of_ours(ring):
 
 
 def test_a_strategy_sets_what_it_requires_of_the_queue(ring, proficiency):
-    queue = ring.queue()
+    queue = ring.world.queue(3)
     ring.world.run(ring.plan(queue, ring.weights(3), strategy_reference="ring-by-weight")).ends("completed")
     assert len(ring.world.held(queue)["queue"]["bullseye"]["rings"]) == 6
     queue = proficiency.queue()

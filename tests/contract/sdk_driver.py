@@ -33,7 +33,15 @@ def drive(url):
 
     results = {"client": tokens.get_tokens_me().o_auth_client.id}
 
+    def request(queue):
+        return filled(sdk.QueueRequest(), **{name: getattr(queue, name) for name in sdk.QueueRequest().swagger_types})
+
     ring = filled(sdk.QueueMember(), id="agent-002", ring_number=4)
+    results["no_ring"] = refusal(routing.patch_routing_queue_member, QUEUE, "agent-002", ring)
+    ringed = request(routing.get_routing_queue(QUEUE))
+    timeout = filled(sdk.ExpansionCriterium(), type="TIMEOUT_SECONDS", threshold=5)
+    ringed.bullseye = filled(sdk.Bullseye(), rings=[filled(sdk.Ring(), expansion_criteria=[timeout]) for _ in range(4)])
+    results["rings"] = len(routing.put_routing_queue(QUEUE, ringed).bullseye.rings)
     results["ring"] = routing.patch_routing_queue_member(QUEUE, "agent-002", ring)
     members = [
         filled(sdk.QueueMember(), id="agent-003", joined=False),
@@ -47,6 +55,8 @@ def drive(url):
     post = filled(sdk.UserRoutingSkillPost(), id="skill-billing", proficiency=1.5)
     assigned = users.patch_user_routingskills_bulk("agent-001", [post])
     results["assigned"] = [assigned.total, {skill.id: skill.proficiency for skill in assigned.entities}]
+    replaced = users.put_user_routingskills_bulk("agent-005", [post])
+    results["replaced"] = [[skill.id, skill.proficiency, skill.state] for skill in replaced.entities]
     results["skills"] = [skill.name for skill in routing.get_routing_skills(name="S").entities]
 
     pages = []
@@ -61,6 +71,7 @@ def drive(url):
                 member.ring_number,
                 member.member_by,
                 member.user.routing_status.status,
+                member.user.state,
                 [skill.proficiency for skill in member.user.skills],
             ]
             for member in page
@@ -69,10 +80,8 @@ def drive(url):
     ]
 
     queue = routing.get_routing_queue(QUEUE)
-    request = sdk.QueueRequest()
-    request = filled(request, **{name: getattr(queue, name) for name in request.swagger_types})
-    request.skill_evaluation_method = "BEST"
-    put = routing.put_routing_queue(QUEUE, request)
+    best = filled(request(queue), skill_evaluation_method="BEST")
+    put = routing.put_routing_queue(QUEUE, best)
     results["queue"] = [put.name, put.skill_evaluation_method, put.modified_by, put.date_modified > queue.date_modified]
     results["listed"] = [[queue.id, queue.member_count] for queue in routing.get_routing_queues(name="queue*").entities]
 

@@ -24,7 +24,7 @@ def driven(tmp_path_factory):
     """What the SDK got, and the simulator that it got it from."""
     home = tmp_path_factory.mktemp("home")
     outside = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    with GenesysSimulator(contract="platform", agents=6, off_queue=1, unjoined=1) as simulator:
+    with GenesysSimulator(contract="platform", agents=6, off_queue=1, unjoined=1, strict=True) as simulator:
         finished = subprocess.run(
             [PYTHON, Path(__file__).with_name("sdk_driver.py"), simulator.url],
             env=outside | {"HOME": str(home)},
@@ -46,14 +46,21 @@ def test_the_sdk_gets_a_token_with_basic_and_a_form(driven):
 
 def test_the_sdk_pages_through_the_members_that_have_joined(driven):
     assert driven.results["members"] == [
-        [["agent-001", 1, "user", "IDLE", [1.5, 2.5]], ["agent-002", 4, "user", "INTERACTING", [3.0]]],
-        [["agent-004", 1, "user", "COMMUNICATING", [3.0]], ["agent-005", 1, "user", "OFF_QUEUE", [4.0]]],
+        [
+            ["agent-001", 1, "user", "IDLE", "active", [1.5, 2.5]],
+            ["agent-002", 4, "user", "INTERACTING", "active", [3.0]],
+        ],
+        [
+            ["agent-004", 1, "user", "COMMUNICATING", "active", [3.0]],
+            ["agent-005", 1, "user", "OFF_QUEUE", "active", [1.5]],
+        ],
     ]
 
 
 def test_the_sdk_writes_rings_joining_and_proficiencies(driven):
     results = driven.results
-    assert results["ring"] is None
+    assert (results["no_ring"]["status"], results["rings"], results["ring"]) == (400, 4, None)
+    assert results["replaced"] == [["skill-billing", 1.5, "active"]]
     assert results["bulk"] == [["agent-003", False]]
     assert results["proficiency"] == 2.5
     assert results["assigned"] == [2, {"skill-support": 2.5, "skill-billing": 1.5}]
@@ -69,6 +76,7 @@ def test_the_sdk_puts_back_the_queue_that_it_read(driven):
     assert driven.results["listed"] == [[QUEUE, 6]]
     with GenesysSimulator(contract="platform", agents=6, off_queue=1, unjoined=1) as other:
         fresh, held = (one.state()["queues"][QUEUE]["queue"] for one in (other, driven.simulator))
+    assert held.pop("bullseye")["rings"] == [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 5}]}] * 4
     changed = {"skillEvaluationMethod", "modifiedBy", "dateModified", "dateCreated", "joinedMemberCount"}
     assert fresh.keys() == held.keys()
     assert {name for name in fresh if fresh[name] != held[name]} == changed

@@ -845,14 +845,14 @@ def test_an_assigned_proficiency_is_put(start):
     assert (answer.json()["name"], answer.json()["proficiency"]) == ("Support", 0.0)
     whole = client.get(user_skills("agent-001")).json()["entities"][0]
     assert whole == answer.json()
-    assert client.put(whole["selfUri"], json=whole | {"proficiency": 2.75}).json()["proficiency"] == 2.75
+    assert client.put(whole["selfUri"], json=whole | {"proficiency": 2.5}).json()["proficiency"] == 2.5
     assert proficiencies(simulator, "agent-002") == {"skill-billing": 3.0}
 
 
 @pytest.mark.parametrize(
     ("decimals", "kept"),
     [
-        (None, [2.75, 0.123456, 4.96, 0.05]),
+        (15, [2.75, 0.123456, 4.96, 0.05]),
         (1, [2.8, 0.1, 5.0, 0.1]),
         (0, [3.0, 0.0, 5.0, 0.0]),
         (2, [2.75, 0.12, 4.96, 0.05]),
@@ -1221,7 +1221,7 @@ def test_some_requests_meet_a_fault_that_passes_and_a_seed_says_which(start):
     _, client = start(flaky=1)
     assert client.get(TOKEN).status_code == 200  # routing and users alone
     assert client.get("/api/v2").status_code == 404
-    for wrong in ({"flaky": 1.5}, {"retry_after": "never"}, {"login_limit": "2"}):
+    for wrong in ({"flaky": 1.5}, {"retry_after": "never"}, {"login_limit": "2"}, {"proficiency_decimals": 16}):
         assert_error(client.patch("/_sim/settings", json=wrong), 400, "bad.request")
 
 
@@ -1696,7 +1696,11 @@ def test_no_body_and_no_query_is_a_500(target, body, query):
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 6), st.floats(0, 5)), max_size=6))
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(0, 50).map(lambda tenths: tenths / 10)), max_size=6
+    )
+)
 def test_what_was_written_last_is_what_is_read(writes):
     with GenesysSimulator(agents=3, off_queue=0, unjoined=0) as simulator, Client(simulator.url) as client:
         client.login()

@@ -10,6 +10,7 @@ from functools import cached_property
 from math import floor
 from typing import Any
 
+from tests.asl.carriers import BULLSEYE
 from tests.asl.runner import Run, World, a_plan, skill_of
 
 VOLATILE = {"version", "dateModified", "modifiedBy", "joinedMemberCount"}
@@ -35,7 +36,7 @@ HELD = {
 WANTED = {
     "score": WEIGHTS["score"],
     "ring": (5, 1, 4, 2),
-    "proficiency": (1.25, 5.0, 2.5, 3.75),
+    "proficiency": (1.2, 5.0, 2.5, 3.8),
     "joined": (False, True, False, True),
 }
 FIELD = {"score": "score", "ring": "ringNumber", "joined": "joined"}
@@ -73,6 +74,8 @@ class Scene:
             spec["queue"] = {"conditionalGroupRouting": {"rules": [_RULE | {"conditionValue": 0.8}]}}
             self.settings_old["overflow_threshold"] = 0.8
             self.settings_new["overflow_threshold"] = self.threshold
+        if self.actuator == "ring":
+            spec["queue"] = {"bullseye": BULLSEYE} | spec.get("queue", {})
         self.world.sim.put_queue(self.queue_id, members=[self._member(u, v) for u, v in self.old.items()], **spec)
         self.before = self.snapshot()
         self.edits: dict[str, Any] = {}
@@ -230,17 +233,18 @@ def many(size: int) -> tuple[dict[str, Any], ...]:
     """For a queue of another size: what is held, what is wanted, and the weights. Every member changes."""
     weights = tuple(round(0.9 * (number + 1) / (size * (size + 1) / 2), 6) for number in range(size))
     largest = max(weights)
+    proficiencies = tuple(float(round(5 * Fraction(repr(w)) / Fraction(repr(largest)), 1)) for w in weights)
     rings = tuple(1 + min(5, floor(6 * (1 - Fraction(repr(w)) / Fraction(repr(largest))))) for w in weights)
     held = {
         "score": tuple(0.0 if number % 2 else round(0.9 / size, 6) for number in range(size)),
         "ring": tuple(6 if ring < 4 else 1 for ring in rings),
-        "proficiency": tuple(0.5 if number % 2 else 4.9 for number in range(size)),
+        "proficiency": tuple(4.9 if value < 2.5 else 0.5 for value in proficiencies),
         "joined": tuple(bool(number % 2) for number in range(size)),
     }
     wanted = {
         "score": weights,
         "ring": rings,
-        "proficiency": tuple(round(5 * weight / largest, 6) for weight in weights),
+        "proficiency": proficiencies,
         "joined": (True,) * size,
     }
     return held, wanted, dict.fromkeys(held, weights)
