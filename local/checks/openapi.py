@@ -22,6 +22,20 @@ BODIES = {
 }
 """The functions read these from their raw bytes, so that nothing is dropped: Powertools does not know their models."""
 OPTIONAL = {"RestoreOptions", "NewBaseline"}
+EXAMPLES: dict[str, Any] = {
+    **{
+        name: json.loads((ROOT / "events" / f"{sample}.json").read_text(encoding="utf-8"))
+        for name, sample in {
+            "Plan": "plan",
+            "Draft": "suggest",
+            "NewForecast": "forecast",
+            "Schedule": "schedule",
+        }.items()
+    },
+    "RestoreOptions": {"dry_run": True},
+    "NewBaseline": {},
+}
+IDS = {"queue_id": "queue-001", "name": "normal"}
 
 _OF_DISTRIBUTION = {"distribution_id": "$response.body#/distribution_id"}
 _STARTED = {
@@ -91,7 +105,7 @@ def main() -> None:
         "type": "object",
     }
     for (path, method), name in BODIES.items():
-        content = {JSON: {"schema": _schema(name)}}
+        content = {JSON: {"schema": _schema(name), "example": EXAMPLES[name]}}
         paths[path][method]["requestBody"] = {"required": name not in OPTIONAL, "content": content}
     paths[CALLBACK] = {"post": _callback()}
     for path, operations in paths.items():
@@ -179,6 +193,9 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     if "202" in responses and path != CALLBACK:
         location = {"description": "Where the distribution is.", "required": True, "schema": {"type": "string"}}
         responses["202"]["headers"] = {"Location": location}
+    for parameter in operation["parameters"] if "{" in path else []:
+        if parameter["name"] in IDS:
+            parameter["example"] = IDS[parameter["name"]]
     if "{" in path:
         _add(responses, "404", NOT_ROUTED, PROBLEM, "ProblemDetails")
         _add(responses, "404", "", JSON, "GatewayMessage")

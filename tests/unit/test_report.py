@@ -22,10 +22,10 @@ from routing_weights.planning import PLACEHOLDER, Planner, draft_of
 from routing_weights.projection.effort import effort
 from routing_weights.projection.gate import GATES, OVERLOADED, STARVED
 from routing_weights.projection.inputs import Forecast, Volume
-from routing_weights.projection.outlook import Other, ServiceTarget, State, outlook
+from routing_weights.projection.outlook import MOST_CONTACTS, Other, ServiceTarget, State, outlook, spans
 from routing_weights.projection.report import ASSUMED_TARGET, Limits, report, service_target, skills
 from routing_weights.projection.saturation import agents_needed
-from routing_weights.projection.simulation import SHARED_AGENTS
+from routing_weights.projection.simulation import REPLICATIONS, SHARED_AGENTS
 from routing_weights.projection.suggestion import OBJECTIVES, candidates
 from tests.unit.fakes import plan, queue, target
 
@@ -496,3 +496,21 @@ def test_the_effort_counts_what_a_distribution_asks():
     assert paced["seconds_at_the_budget"] == 14.0
     assert 0.0003 < paced["dollars"] < 0.002
     assert effort(members=3, writes=0, sets_queue=False, requests_per_minute=0)["requests"] == 4
+
+
+@given(per_s=st.floats(1e-9, 2e4), aht_s=st.floats(0.001, 86_400))
+def test_no_load_takes_more_contacts_than_the_bound_and_what_agents_can_carry_warms_up(per_s, aht_s):
+    horizon_s, warm_up_s = spans(per_s, aht_s)
+    assert horizon_s > 0
+    assert per_s * (horizon_s + warm_up_s) * REPLICATIONS <= MOST_CONTACTS * (1 + 1e-9)
+    if per_s * aht_s <= 5_000:
+        assert warm_up_s >= min(4 * aht_s, 1800) * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+@pytest.mark.parametrize("offered", [60, 600])
+def test_a_queue_may_want_nobody_or_everybody_answered_in_time(level, offered):
+    """Genesys takes a service level of 0 and of 100 %, and so does the forecast of a plan."""
+    checked = check(reported(told(offered), own=(level, 20.0)), "service_level")
+    assert checked["threshold"] == level
+    assert checked["verdict"] == ("blocked" if level else "pass")

@@ -199,12 +199,12 @@ def agents_needed(
     abandonment: float = 1.0,
     most: int = MOST_AGENTS,
 ) -> int | None:
-    """The fewest agents that meet a service level, in (0, 1), and a limit of abandonment, in [0, 1].
+    """The fewest agents that meet a service level, in [0, 1], and a limit of abandonment, in [0, 1].
 
     None where not even `most` agents do. An infinite patience asks Erlang C. Both figures improve with every agent, so
     the search halves; raises ValueError for an argument out of its bounds.
     """
-    _require(0 < service_level < 1, "service_level", service_level, "above 0 and below 1")
+    _require(0 <= service_level <= 1, "service_level", service_level, "in [0, 1]")
 
     def meets(agents: int) -> bool:
         found = erlang_a(offered_per_s, aht_s=aht_s, agents=agents, patience_s=patience_s, target_s=target_s)
@@ -230,17 +230,18 @@ def load_it_can_take(
 ) -> float:
     """The largest volume, in contacts per second, with which `agents` meet a service level and a limit of abandonment.
 
+    Where neither binds, a hundred times what they can answer.
     Exact to a millionth and never above: the volume that is returned meets both. 0.0 where no volume does. Raises
     ValueError for an argument out of its bounds.
     """
-    _require(0 < service_level < 1, "service_level", service_level, "above 0 and below 1")
+    _require(0 <= service_level <= 1, "service_level", service_level, "in [0, 1]")
 
     def meets(offered_per_s: float) -> bool:
         found = erlang_a(offered_per_s, aht_s=aht_s, agents=agents, patience_s=patience_s, target_s=target_s)
         return _meets(found, service_level, abandonment)
 
     # Of what is offered at most N/A can be answered at all.
-    low, high = 0.0, 1.001 * max(agents, 1) / aht_s / service_level
+    low, high = 0.0, 1.001 * max(agents, 1) / aht_s / max(service_level, 1 - abandonment, 0.01)
     if agents == 0:
         return low
     while high - low > 1e-6 * high and high > 1e-12 / aht_s:

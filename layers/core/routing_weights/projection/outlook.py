@@ -36,6 +36,8 @@ SEED = 1
 CONTACTS = 30_000
 """What one side simulates in all its replications; more only where the first answer does not decide."""
 SHORTEST_S, LONGEST_S = 900.0, 4 * 3600.0
+MOST_CONTACTS = 300_000
+"""Of one side in all its replications, with those of the warm-up: a million erlangs would else take many minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +214,11 @@ def outlook(
 
     sides = (scenario(before), scenario(after))
     per_s = sum(demand.offered_per_s for demand in sides[1].demands)
-    replications = REPLICATIONS * effort
     compared = None
     if volume.rate > 0:
-        horizon_s = min(LONGEST_S, max(SHORTEST_S, CONTACTS / REPLICATIONS / per_s))
-        warm_up_s = min(1800.0, max(600.0, 4 * volume.aht_s))
+        horizon_s, warm_up_s = spans(per_s, volume.aht_s)
+        affordable = MOST_CONTACTS / REPLICATIONS / per_s / (horizon_s + warm_up_s)
+        replications = int(REPLICATIONS * max(1.0, min(effort, affordable)))
         compared = compare(*sides, seed=SEED, replications=replications, horizon_s=horizon_s, warm_up_s=warm_up_s)
     return Outlook(
         volume=volume,
@@ -236,6 +238,21 @@ def outlook(
         shared=sum(len(seat.places) > 1 for seat in sides[1].seats),
         others=tuple(others),
     )
+
+
+def spans(per_s: float, aht_s: float) -> tuple[float, float]:
+    """How long each replication measures, and how long it warms up before that, in seconds.
+
+    `per_s` is the contacts of all queues per second, above 0. What 5,000 agents can carry still warms up for four
+    handling times.
+    """
+    horizon_s = min(LONGEST_S, max(SHORTEST_S, CONTACTS / REPLICATIONS / per_s))
+    warm_up_s = min(1800.0, max(600.0, 4 * aht_s))
+    most_s = MOST_CONTACTS / REPLICATIONS / per_s
+    if horizon_s + warm_up_s > most_s:
+        warm_up_s = min(warm_up_s, 4 * aht_s, most_s * 2 / 3)
+        horizon_s = most_s - warm_up_s
+    return horizon_s, warm_up_s
 
 
 def _demand(other: Other) -> Demand:
