@@ -38,7 +38,7 @@ _HERE = {
     r"that the client is active": "that the client is active and of this region",
     r"Check queue_id": "Check the id, and the divisions of the client's role",
     r"^The OAuth client may not do .*?: it needs": "It needs",
-    r"^skill: |(?<=\.) Nothing was written\.": "",
+    r"^skill: ": "",
 }
 """The layer's sentences speak to who sends a plan to a deployment."""
 _HELP = """

@@ -151,7 +151,8 @@ class FakePlatform:
     def _get(self, parts, params):
         match parts:
             case ["routing", "queues", _]:
-                return answer(200, self.raw)
+                counted = {"memberCount": len(self.members)} if len(self.members) > self.granted else {}
+                return answer(200, counted | self.raw)
             case ["routing", "queues", _, "members"]:
                 first = (params["pageNumber"] - 1) * self.granted
                 page = self.members[first : first + self.granted]

@@ -258,7 +258,7 @@ def test_a_deployment_for_proficiencies_needs_a_skill_of_each_plan():
         resolve(plan(), deployed="proficiency")
     (found,) = caught.value.details["errors"]
     assert (found["path"], found["type"]) == ("skill", "skill_missing")
-    assert caught.value.message == f"skill: {found['message']}. Nothing was written."
+    assert caught.value.message == f"skill: {found['message']}."
 
 
 def test_a_strategy_that_is_no_longer_there_is_named():
@@ -299,7 +299,7 @@ def test_each_actuator_is_made_for_the_plans_weights():
 
 def test_a_refusal_with_one_problem_says_it_twice():
     error = not_applicable("skill", "no such skill", "skill_not_found")
-    assert error.message == "skill: no such skill. Nothing was written."
+    assert error.message == "skill: no such skill."
     assert error.details == {"errors": [{"path": "skill", "message": "no such skill", "type": "skill_not_found"}]}
 
 

@@ -146,7 +146,7 @@ def resolve(plan: Plan, *, deployed: ActuatorName) -> Actuation:
 
 def not_applicable(path: str, message: str, kind: str) -> PlanNotApplicable:
     """A refusal with one problem."""
-    return PlanNotApplicable(f"{path}: {message}. Nothing was written.", errors=[problem(path, message, kind)])
+    return PlanNotApplicable(f"{path}: {message}.", errors=[problem(path, message, kind)])
 
 
 def statement(plan: Plan, target: Target, actuation: Actuation, *, overflow: str, notes: list[str]) -> dict[str, Any]:

@@ -201,7 +201,7 @@ def require_members(requested: Mapping[str, float], queue: Queue) -> None:
     if missing:
         advice = "add it to the queue, or take it out of member_weights"
         raise MemberNotInQueue(
-            f"Not in queue {queue.queue_id}: {named(missing)}. For each, {advice}. Nothing was written.",
+            f"Not in queue {queue.queue_id}: {named(missing)}. For each, {advice}.",
             errors=[
                 problem(f"member_weights.{member}", f"not a member of the queue: {advice}", "member_not_in_queue")
                 for member in missing[:MAX_PROBLEMS_LISTED]
@@ -212,7 +212,7 @@ def require_members(requested: Mapping[str, float], queue: Queue) -> None:
     if deleted:
         advice = "the user is deleted in Genesys: take it out of member_weights"
         raise PlanNotApplicable(
-            f"Deleted in Genesys: {named(deleted)}. Take them out of member_weights. Nothing was written.",
+            f"Deleted in Genesys: {named(deleted)}. Take them out of member_weights.",
             errors=[
                 problem(f"member_weights.{member}", advice, "member_deleted")
                 for member in deleted[:MAX_PROBLEMS_LISTED]

@@ -21,6 +21,11 @@ from routing_weights.errors import (
 from routing_weights.genesys.transport import Transport, said_by_genesys
 
 logger = Logger(child=True)
+
+READINGS = 3
+"""How often a document is read whose body is not JSON."""
+READING_PAUSE_S = 0.5
+"""The first pause between two readings, in seconds; each is longer by as much."""
 _T = TypeVar("_T")
 
 CONFLICT_TRIES = 4
@@ -50,11 +55,18 @@ class GenesysClient:
 
     def get(self, path: str, **query: str | int) -> Any:
         """The JSON document at `path`."""
-        return _document(f"GET {path}", self._send("GET", path, params=query))
+        return self._document(f"GET {path}", lambda: self._send("GET", path, params=query))
 
     def query(self, path: str, body: Any) -> Any:
         """The JSON document that answers a question too long for a URL. It changes nothing."""
-        return _document(f"POST {path}", self._send("POST", path, json=body))
+        return self._document(f"POST {path}", lambda: self._send("POST", path, json=body))
+
+    def pause(self, seconds: float) -> bool:
+        """Sleep, and say so; False, and at once, where the deadline comes first."""
+        if self.transport.clock() + seconds >= self.transport.deadline.at:
+            return False
+        self.transport.sleep(seconds)
+        return True
 
     def download(self, url: str, largest: int) -> Any:
         """The JSON document of at most `largest` bytes at a URL that Genesys gave.
@@ -129,6 +141,21 @@ class GenesysClient:
             else:
                 return
 
+    def _document(self, what: str, read: Callable[[], requests.Response]) -> Any:
+        """What `read` answers; a body that is not JSON, perhaps cut off on its way, is read again."""
+        for attempt in range(1, READINGS + 1):
+            response = read()
+            try:
+                return response.json()
+            except (ValueError, RecursionError):
+                logger.warning("Genesys answered something that is not JSON", request=what, attempt=attempt)
+            if attempt == READINGS or not self.pause(READING_PAUSE_S * attempt):
+                break
+        raise GenesysAnswerInvalid(
+            f"Genesys answered {what} with something that is not JSON, {attempt} times. Check the deployment's region "
+            "or URL, and the Genesys status page."
+        )
+
     def _send(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, **parts: Any
     ) -> requests.Response:
@@ -192,10 +219,3 @@ def _host(url: str) -> str | None:
         return urlsplit(url).hostname
     except ValueError:
         return None
-
-
-def _document(what: str, response: requests.Response) -> Any:
-    try:
-        return response.json()
-    except requests.JSONDecodeError as error:
-        raise GenesysAnswerInvalid(f"Genesys answered {what} with something that is not JSON.") from error

@@ -20,15 +20,15 @@ from routing_weights.genesys.contracts.reading import (
     PAGE_SIZE,
     Entity,
     Page,
-    all_pages,
     away,
-    entities,
     get_queue,
     members_hold,
     not_found,
     number,
+    page_of,
     proficiencies,
     queue_path,
+    read_listing,
     user_id,
     with_pages_anew,
 )
@@ -80,8 +80,7 @@ class PlatformContract:
     # ---- reading ----------------------------------------------------------------------------------------------------
 
     def read_queue(self, queue_id: str) -> Queue:
-        raw = get_queue(self.client, queue_id)
-        listed = list(all_pages(queue_id, lambda page: self._page(queue_id, page)))
+        raw, listed = read_listing(self.client, queue_id, lambda page: self._page(queue_id, page))
         skill_id, skill_name = self._skill(listed) if self.actuation.skill else (None, None)
         return Queue(
             queue_id=queue_id,
@@ -92,18 +91,15 @@ class PlatformContract:
 
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
         def page(number: int) -> Iterator[Member]:
-            listed = self._page(queue.queue_id, number)[0]
+            listed = self._page(queue.queue_id, number).entities
             return (self._member(entity, number, queue.skill_id) for entity in listed)
 
         return with_pages_anew(queue, user_ids, page) or self.read_queue(queue.queue_id)
 
     def _page(self, queue_id: str, page: int) -> Page:
-        """The listing has neither a total nor a number of pages: a short page is the last one."""
         path = f"{queue_path(queue_id)}/members"
         listing = self.client.get(path, pageSize=PAGE_SIZE, pageNumber=page, expand="skills,routingStatus")
-        listed = entities(listing, path)
-        size = listing.get("pageSize")  # should Genesys grant less than was asked for
-        return listed, len(listed) >= (min(size, PAGE_SIZE) if isinstance(size, int) else PAGE_SIZE)
+        return page_of(listing, path, page)
 
     def _member(self, entity: Entity, page: int, skill_id: str | None) -> Member:
         user = child(entity, "user")
@@ -211,7 +207,7 @@ class PlatformContract:
             for name, value in missing.items()
         ]
         message = "; ".join(found["message"] for found in problems)
-        raise PlanNotApplicable(f"{message}. Nothing was written.", errors=problems)
+        raise PlanNotApplicable(f"{message}.", errors=problems)
 
     def _require_own_rings(self, before: Queue, target: Target) -> None:
         """A member who is in the queue through a group gets its ring from the group."""
@@ -227,8 +223,7 @@ class PlatformContract:
         ]
         if owned:
             raise PlanNotApplicable(
-                f"{len(owned)} members of queue {before.queue_id} cannot be given a ring, {owned[0]} first: {advice}. "
-                "Nothing was written.",
+                f"{len(owned)} members of queue {before.queue_id} cannot be given a ring, {owned[0]} first: {advice}.",
                 errors=[
                     problem(f"member_weights.{member}", advice, "member_by_group")
                     for member in owned[:MAX_PROBLEMS_LISTED]

@@ -1,8 +1,10 @@
 """What every dialect has to do when it reads: page, and trust no answer's shape."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import replace
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from routing_weights.distribution import Member, Queue, Target, same
 from routing_weights.errors import GenesysAnswerInvalid, GenesysRefused, QueueNotFound
@@ -17,8 +19,22 @@ GONE = ("inactive", "deleted")
 _NOT_FOUND = 404
 
 Entity = dict[str, Any]
-Page = tuple[list[Entity], bool]
-"""What a page lists, and whether another one follows."""
+
+LISTINGS = 5
+"""How often a queue's members are read while the readings disagree."""
+LISTING_PAUSE_S = 0.25
+"""The first pause between two of them, in seconds; the pauses double."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page of a listing has."""
+
+    entities: list[Entity]
+    following: int | None
+    """The number of the next page, where the listing names one."""
+    more: bool
+    """Whether another one may follow all the same."""
 
 
 def queue_path(queue_id: str) -> str:
@@ -54,34 +70,113 @@ def entities(listing: Any, path: str) -> list[Entity]:
     return found
 
 
-def all_pages(queue_id: str, page: Callable[[int], Page]) -> Iterator[tuple[int, Entity]]:
-    """Page after page of a queue's members, each with the number of its page.
+def page_of(listing: Any, path: str, number: int) -> Page:
+    """Page `number` of a listing.
 
-    A page that repeats a member ends the reading with an error, never with a double count.
+    The real one has neither a total nor a number of pages: a full page may have a successor, though no `nextUri` says
+    so.
     """
+    listed = entities(listing, path)
+    size, pages = listing.get("pageSize"), listing.get("pageCount")
+    full = min(size, PAGE_SIZE) if isinstance(size, int) else PAGE_SIZE  # should Genesys grant less than was asked for
+    more = number < pages if isinstance(pages, int) else len(listed) >= full
+    return Page(listed, _named_by(listing.get("nextUri"), number), more=more)
+
+
+def _named_by(uri: Any, number: int) -> int | None:
+    """The number of the page that `nextUri` names, None without one: nothing else is taken from outside."""
+    if not isinstance(uri, str) or not uri:
+        return None
+    try:
+        query = parse_qs(urlsplit(uri).query)
+    except ValueError:
+        return number + 1
+    (given,) = (query.get("pageNumber") or query.get("page") or [""])[:1]
+    named = int(given) if re.fullmatch("[0-9]{1,9}", given, re.ASCII) else 0
+    return named if named > number else number + 1
+
+
+def read_listing(
+    client: GenesysClient, queue_id: str, page: Callable[[int], Page]
+) -> tuple[Entity, list[tuple[int, Entity]]]:
+    """The queue, and its members, each once, with the number of its page.
+
+    Members join and leave while pages are read, so that one slides to another page and is listed twice, or never. A
+    reading is taken where no member is repeated and its count is the queue's `memberCount`, and else only where a
+    second reading agrees: the count may be wrong, and a queue may not show any. (A single page cannot slide.)
+
+    Raises:
+        GenesysAnswerInvalid: the readings differ to the end.
+    """
+    before: set[str] | None = None
+    for attempt in range(1, LISTINGS + 1):
+        queue = get_queue(client, queue_id)
+        count = queue.get("memberCount")
+        count = count if isinstance(count, int) and not isinstance(count, bool) else None
+        listed = _pages(page, count)
+        members, repeated = _once(listed)
+        ids = {user_id(entity) for _, entity in members}
+        certain = all(number == 1 for number, _ in listed) if count is None else count == len(ids)
+        if not repeated and (certain or ids == before):
+            return queue, members
+        flaw = f"member {repeated} is listed twice" if repeated else f"{len(ids)} are listed"
+        before = None if repeated else ids
+        if attempt == LISTINGS or not client.pause(LISTING_PAUSE_S * 2 ** (attempt - 1)):
+            break
+    raise GenesysAnswerInvalid(
+        f"Genesys lists the members of queue {queue_id} differently at each of {attempt} readings; at the last one "
+        f"{flaw}, and the queue shows a count of {'none' if count is None else count}. Send the plan again when nobody "
+        "joins or leaves the queue; if it stays, report it to Genesys."
+    )
+
+
+def _pages(page: Callable[[int], Page], count: int | None) -> list[tuple[int, Entity]]:
+    """Page after page. A short page is the last one, unless the queue has more members, or the page names another."""
+    listed: list[tuple[int, Entity]] = []
     known: set[str] = set()
-    number, more = 1, True
-    while more:
-        listed, more = page(number)
-        ids = [user_id(entity) for entity in listed]
-        repeated = set(ids) & known
-        if repeated:
-            raise GenesysAnswerInvalid(
-                f"Genesys lists member {min(repeated)} of queue {queue_id} again on page {number}, so the listing "
-                "cannot be trusted: nothing was counted or written. Try again; if it stays, report it to Genesys."
-            )
-        if len(set(ids)) < len(ids):
-            raise GenesysAnswerInvalid(f"Genesys lists a member of queue {queue_id} twice on page {number}.")
-        known |= set(ids)
-        yield from ((number, entity) for entity in listed)
-        more = more and bool(listed)
-        number += 1
+    number = 1
+    while True:
+        found = page(number)
+        listed += [(number, entity) for entity in found.entities]
+        new = {user_id(entity) for entity in found.entities} - known
+        known |= new
+        if not new:  # the end, or a listing that goes round in circles
+            return listed
+        if found.following is None and not found.more and (count is None or len(known) >= count):
+            return listed
+        number = found.following or number + 1
+
+
+def _once(listed: list[tuple[int, Entity]]) -> tuple[list[tuple[int, Entity]], str | None]:
+    """The members, each once, and one that is repeated.
+
+    A member both directly and through a group is listed as both: it is one member, and directly.
+    """
+    found: dict[str, tuple[int, Entity]] = {}
+    repeated = None
+    for number, entity in listed:
+        user = user_id(entity)
+        if user not in found:
+            found[user] = number, entity
+            continue
+        kinds = [found[user][1].get("memberBy"), entity.get("memberBy")]
+        if sorted(map(str, kinds)) != ["group", "user"]:
+            repeated = repeated or user
+        elif kinds[1] == "user":
+            found[user] = number, entity
+    return list(found.values()), repeated
 
 
 def with_pages_anew(queue: Queue, user_ids: Collection[str], page: Callable[[int], Iterable[Member]]) -> Queue | None:
     """`queue` with the pages that hold the given members read anew; None where the pages have shifted since."""
     numbers = sorted({member.native["page"] for member in queue.members if member.user_id in user_ids})
-    fresh = {member.user_id: member for number in numbers for member in page(number)}
+    by_group = {member.user_id: member.native.get("by_group") for member in queue.members}  # one may be listed as both
+    fresh = {
+        member.user_id: member
+        for number in numbers
+        for member in page(number)
+        if member.native.get("by_group") == by_group.get(member.user_id)
+    }
     if not set(user_ids) <= fresh.keys():  # somebody joined or left
         return None
     return replace(queue, members=tuple(fresh.get(member.user_id, member) for member in queue.members))

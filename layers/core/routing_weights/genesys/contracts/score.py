@@ -12,14 +12,14 @@ from routing_weights.genesys.contracts.reading import (
     PAGE_SIZE,
     Entity,
     Page,
-    all_pages,
     away,
-    entities,
     get_queue,
     members_hold,
     number,
+    page_of,
     proficiencies,
     queue_path,
+    read_listing,
     user_id,
     with_pages_anew,
 )
@@ -57,8 +57,7 @@ class ScoreContract:
     raise_first: ClassVar[bool] = False
 
     def read_queue(self, queue_id: str) -> Queue:
-        queue = get_queue(self.client, queue_id)
-        listed = list(all_pages(queue_id, lambda page: self._page(queue_id, page)))
+        queue, listed = read_listing(self.client, queue_id, lambda page: self._page(queue_id, page))
         return Queue(
             queue_id=queue_id,
             settings={ours: number(queue, theirs) for ours, theirs in FIELDS.items()},
@@ -67,7 +66,7 @@ class ScoreContract:
 
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
         def page(number: int) -> Iterator[Member]:
-            return _members([(number, entity) for entity in self._page(queue.queue_id, number)[0]])
+            return _members([(number, entity) for entity in self._page(queue.queue_id, number).entities])
 
         return with_pages_anew(queue, user_ids, page) or self.read_queue(queue.queue_id)
 
@@ -128,10 +127,7 @@ class ScoreContract:
         path = f"{queue_path(queue_id)}/members"
         # The document pages with `page`, the real listing with `pageNumber`: both are sent, with the same value.
         listing = self.client.get(path, pageSize=PAGE_SIZE, page=page, pageNumber=page)
-        listed = entities(listing, path)
-        count = listing.get("pageCount")
-        # Without a count, a full page may have a successor.
-        return listed, page < count if isinstance(count, int) else len(listed) >= PAGE_SIZE
+        return page_of(listing, path, page)
 
 
 def _members(listed: list[tuple[int, Entity]]) -> Iterator[Member]:
