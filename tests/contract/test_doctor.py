@@ -294,7 +294,7 @@ def test_without_credentials_the_quotas_are_said_not_to_be_checked(examine, monk
 
 @pytest.mark.parametrize("status", [405, 409])
 def test_an_answer_that_says_nothing_of_the_permission_is_not_taken_as_granted(examine, genesys, status):
-    genesys.add_faults({"action": "status", "method": "PUT", "status": status})
+    genesys.add_faults({"action": "status", "method": "PUT", "status": status, "times": 9})
     code, findings = examine("--queue", QUEUE)
     assert (code, findings["edit queue"][0]) == (1, "missing")
 
