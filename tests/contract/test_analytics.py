@@ -154,7 +154,7 @@ def test_history_is_the_medians_of_the_same_half_hour_of_four_weeks(world):
             for ago in (1, 2, 3, 4)
         ]
     )
-    assert world.source.history([QUEUE]) == {QUEUE: History(70.0, 210.0, 500.0, 4)}
+    assert world.source.history([QUEUE]) == {QUEUE: History(70.0, 210.0, 500.0, 4, {"voice": 70.0})}
     intervals = [entry["body"]["interval"] for entry in world.sent()]
     assert intervals == [
         f"2026-{day}T10:00:00.000Z/2026-{day}T10:30:00.000Z" for day in ("11-18", "11-11", "11-04", "10-28")
@@ -195,18 +195,33 @@ def test_patience_is_that_of_the_media_in_which_contacts_abandon(world):
     mails = [week(ago, medium="email", offered=5, handled=5, wait_s=1e9, abandoned=0) for ago in (1, 2, 3, 4)]
     world.simulator.put_analytics(contacts=[week(ago) for ago in (1, 2, 3, 4)] + mails)
     found = world.source.history([QUEUE])[QUEUE]
-    assert (found.offered, found.patience_s) == (65.0, 100.0)
+    assert (found.offered, found.aht_s, found.patience_s) == (60.0, 240.0, 100.0)
+    assert (found.media, found.by_medium) == (("voice",), {"email": 5.0, "voice": 60.0})
+
+
+def test_callbacks_are_calls(world):
+    back = [week(ago, medium="callback", offered=5, handled=5, handle_s=4_500, abandoned=0) for ago in (1, 2, 3, 4)]
+    world.simulator.put_analytics(contacts=[week(ago) for ago in (1, 2, 3, 4)] + back)
+    found = world.source.history([QUEUE])[QUEUE]
+    assert (found.offered, found.aht_s, found.media) == (65.0, 300.0, ("callback", "voice"))
+
+
+@pytest.mark.parametrize("medium", ["email", "chat", "message", "workitem"])
+def test_other_media_are_no_calls(world, medium):
+    others = [week(ago, medium=medium, offered=500) for ago in (1, 2, 3, 4)]
+    world.simulator.put_analytics(contacts=[week(ago, offered=0, handled=0) for ago in (1, 2, 3, 4)] + others)
+    assert world.source.history([QUEUE])[QUEUE].offered == 0.0
 
 
 def test_without_abandons_there_is_no_patience_and_without_handled_contacts_no_handle_time(world):
     world.simulator.put_analytics(contacts=[week(ago, handled=0, handle_s=0, abandoned=0) for ago in (1, 2, 3, 4)])
-    assert world.source.history([QUEUE])[QUEUE] == History(60.0, None, None, 4)
+    assert world.source.history([QUEUE])[QUEUE] == History(60.0, None, None, 4, {"voice": 60.0})
 
 
 # ---- what happened ---------------------------------------------------------------------------------------------------
 
 
-def test_what_happened_is_read_for_several_queues_in_one_request_with_all_media_added(world):
+def test_what_happened_is_read_for_several_queues_in_one_request_with_the_media_of_calls_added(world):
     start, end = HALF_HOUR - timedelta(hours=2), HALF_HOUR - timedelta(hours=1)
     hour = {"start": start, "answered": 48, "answer_s": 480, "counted": 58, "in_time": 40}
     later = hour | {"start": start + timedelta(minutes=30)}
@@ -215,15 +230,18 @@ def test_what_happened_is_read_for_several_queues_in_one_request_with_all_media_
         contacts=[
             week(0, **hour),
             week(0, **later),
-            week(0, medium="email", start=start, **mail),
+            week(0, medium="callback", start=start, **mail),
+            week(0, medium="email", start=start, offered=999),
+            week(0, "mails", medium="email", start=start, **mail),
             week(0, OTHER, **hour),
             week(0, start=end, offered=999),
             week(0, "queue-003", start=start, offered=999),
         ]
     )
-    found = world.source.realised([QUEUE, OTHER, "silent"], start, end)
-    assert found.keys() == {QUEUE, OTHER}
-    assert found[QUEUE] == Realised(122, 96, 20, 101, 24_600, 121, 11_000, 80, 116, ("email", "voice"))
+    found = world.source.realised([QUEUE, OTHER, "mails", "silent"], start, end)
+    assert found.keys() == {QUEUE, OTHER, "mails"}
+    assert (found["mails"].offered, found["mails"].media) == (2, ("email",)), "it has no calls"
+    assert found[QUEUE] == Realised(122, 96, 20, 101, 24_600, 121, 11_000, 80, 116, ("callback", "voice"))
     assert (found[OTHER].offered, found[OTHER].in_time, found[OTHER].media) == (60, 40, ("voice",))
     (asked,) = world.sent()
     assert (asked["path"], asked["body"]["interval"]) == (
@@ -257,7 +275,10 @@ def test_a_group_of_one_queue_is_the_queues_with_its_goal(world):
     found = world.source.predicted(UNIT, QUEUE)
     assert found.volume == Volume(50.0, 900.0, 180.0, None, 0.8, 20.0)
     assert (found.volume.load, found.age_s, found.assumed) == (10.0, 3600.0, ())
-    assert found.detail == f"WFM short-term forecast forecast-1, week of {MONDAY}: 100.0% of planning group group-1"
+    assert (
+        found.detail
+        == f"WFM short-term forecast forecast-1, week of {MONDAY}: 100.0% of planning group group-1; counted: voice"
+    )
     unit = f"/api/v2/workforcemanagement/businessunits/{UNIT}/weeks"
     assert [(entry["path"].removeprefix(unit), entry["query"]) for entry in world.sent()] == [
         ("/recent/shorttermforecasts", ""),
@@ -290,8 +311,8 @@ def test_a_group_of_several_queues_is_split_by_what_they_were_offered(world):
 def test_without_a_history_equal_shares_are_assumed_and_that_is_said(world, contacts):
     world.simulator.put_analytics(contacts=contacts, forecasts=[forecast(group(queues=[OTHER, QUEUE]))])
     found = world.source.predicted(UNIT, QUEUE)
-    assert (found.volume.offered, found.assumed) == (25.0, ("equal shares of the planning group's queues",))
-    assert "split equally among its queues, which is assumed" in found.detail
+    assert (found.volume.offered, found.assumed) == (25.0, ("equal shares of the planning group's route paths",))
+    assert "split equally among its route paths, which is assumed" in found.detail
 
 
 def test_without_the_permission_for_a_history_equal_shares_are_assumed(world):
@@ -315,6 +336,38 @@ def test_an_interval_without_contacts_has_a_load_of_none(world):
     assert world.source.predicted(UNIT, QUEUE).volume == Volume(0.0, 900.0, 200.0)
 
 
+def test_a_closed_interval_without_a_handle_time_is_a_load_of_none(world):
+    world.simulator.put_analytics(forecasts=[forecast(group(offered=0.0, aht=0.0))])
+    assert world.source.predicted(UNIT, QUEUE).volume == Volume(0.0, 900.0, 0.0)
+
+
+def test_groups_of_other_media_than_calls_are_not_counted_and_that_is_said(world):
+    """10 erlangs of calls, 4 of callbacks; 40 of e-mail, which nobody answers one at a time."""
+    groups = [
+        group("calls", media=["Voice"], offered=50.0, aht=180.0),
+        group("backs", media=["Callback"], offered=20.0, aht=180.0),
+        group("mails", media=["Email"], offered=60.0, aht=600.0),
+        group("chats", media=["Chat", "Message", "Workitem"], offered=60.0, aht=600.0),
+    ]
+    world.simulator.put_analytics(forecasts=[forecast(*groups)])
+    found = world.source.predicted(UNIT, QUEUE)
+    assert (found.volume.load, found.media) == (pytest.approx(14.0), ("callback", "voice"))
+    assert found.detail.endswith("; counted: callback, voice; not counted: chat, email, message, workitem")
+
+
+def test_a_group_of_several_media_is_split_by_what_was_offered_in_each(world):
+    contacts = [fact for ago in (1, 2, 3, 4) for fact in (week(ago), week(ago, medium="email", offered=20))]
+    world.simulator.put_analytics(contacts=contacts, forecasts=[forecast(group(media=["Voice", "Email"]))])
+    found = world.source.predicted(UNIT, QUEUE)
+    assert (found.volume.offered, found.media, found.assumed) == (37.5, ("voice",), ())
+
+
+def test_without_a_history_a_group_of_several_media_is_split_equally(world):
+    world.simulator.put_analytics(forecasts=[forecast(group(media=["Voice", "Email"]))])
+    found = world.source.predicted(UNIT, QUEUE)
+    assert (found.volume.offered, found.assumed) == (25.0, ("equal shares of the planning group's route paths",))
+
+
 @pytest.mark.parametrize(
     ("forecasts", "why"),
     [
@@ -322,6 +375,7 @@ def test_an_interval_without_contacts_has_a_load_of_none(world):
         ([forecast(weekDate="2026-11-30")], "none of the 0 short-term forecasts"),
         ([forecast(group(queues=[OTHER]))], "no planning group of forecast forecast-1 has this queue"),
         ([forecast(group(aht=0.0))], "no handle time"),
+        ([forecast(group(media=["Email", "Chat"]))], "has no calls of this queue: its media are chat, email"),
         ([forecast(group() | {"offered": [1.0] * QUARTER})], "none of the 1 short-term forecasts"),
         ([forecast(start="2026-11-25T12:00:00Z")], "none of the 1 short-term forecasts"),
     ],

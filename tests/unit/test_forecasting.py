@@ -193,6 +193,46 @@ def test_a_queue_with_too_little_history_has_the_default_which_is_assumed(histor
     assert [note.split(":")[0] for note in found.notes] == ["plan", "pushed", "genesys_wfm", "history"]
 
 
+# ---- a closed interval, and other media than calls -------------------------------------------------------------------
+
+CLOSED = [{"offered": 0}, {"offered": 0.0, "aht_s": 0}, {"offered": 0, "aht_s": None}]
+
+
+@pytest.mark.parametrize("forecast", CLOSED)
+def test_a_closed_interval_of_a_plan_is_a_load_of_0_and_needs_no_handle_time(forecast):
+    assert ask(plan(forecast=forecast)) == Forecast(0.0, "plan")
+
+
+@pytest.mark.parametrize("forecast", CLOSED)
+def test_a_closed_interval_that_was_pushed_is_a_load_of_0(table, forecast):
+    table.put("queue-001", new_forecast(json.dumps(forecast), "arn:wfm", NOW))
+    found = ask(stored=table.find("queue-001"))
+    assert (found.load, found.source, found.volume) == (0.0, "pushed", None)
+
+
+def test_a_closed_interval_of_wfm_is_a_load_of_0_and_asks_no_other_source():
+    closed = PREDICTED._replace(volume=Volume(0.0, 900.0, 0.0), media=("voice",))
+    found = ask(genesys=Genesys(closed, HISTORY))
+    assert (found.load, found.source, found.volume, found.media) == (0.0, "genesys_wfm", None, ("voice",))
+
+
+def test_a_closed_half_hour_of_the_history_is_a_load_of_0():
+    found = ask(genesys=Genesys("there is none", History(0.0, None, None, 4, {"voice": 0.0})))
+    assert (found.load, found.source, found.volume, found.media) == (0.0, "history", None, ("voice",))
+
+
+def test_a_history_of_other_media_alone_says_nothing_of_calls():
+    found = ask(genesys=Genesys("there is none", History(0.0, None, None, 4, {"email": 30.0, "message": 2.0})))
+    assert found.source == "default_parameter"
+    assert found.notes[-1] == "history: the last weeks have no calls in this half hour, only email, message."
+
+
+def test_a_history_says_which_media_were_counted_and_which_were_not():
+    found = ask(genesys=Genesys("there is none", replace(HISTORY, by_medium={"email": 9.0, "voice": 60.0})))
+    assert (found.load, found.media) == (8.0, ("voice",))
+    assert found.detail.endswith("; counted: voice; not counted: email")
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -359,7 +399,10 @@ def test_an_end_is_rounded_to_the_whole_second_after_it():
         ({"source": "x" * 201}, {"source"}),
         ({"colour": "red"}, {"colour"}),
         ({"projected_load": 3}, {"projected_load"}),
-        ({"aht_s": 0, "offered": -1}, {"aht_s", "offered"}),
+        ({"aht_s": -1, "offered": -1}, {"aht_s", "offered"}),
+        ({"aht_s": 0}, {"aht_s"}),
+        ({"aht_s": None}, {"aht_s"}),
+        ({"aht_s": 0.0001, "offered": 0}, {"aht_s"}),
         ({"offered": 1e6, "interval_s": 60}, {""}),
     ],
 )
@@ -834,7 +877,7 @@ def with_place(node, path, value):
 def test_the_answers_that_are_spoilt_below_are_good_ones():
     source = answering(TRUE)
     assert source.observe("queue-001").on_queue == {"IDLE": 3}
-    assert source.history(["queue-001"]) == {"queue-001": History(60.0, 240.0, 100.0, 4)}
+    assert source.history(["queue-001"]) == {"queue-001": History(60.0, 240.0, 100.0, 4, {"voice": 60.0})}
     found = source.predicted("unit-1", "queue-001")
     # The other queue has no history, so no contacts.
     assert (found.volume, found.assumed) == (

@@ -156,6 +156,7 @@ class ProjectionView(BaseModel):
     source: str = Field(description="Where the load comes from: docs/forecasts.md has the sources.")
     source_age_s: float | None = None
     source_detail: str = ""
+    source_media: list[str] = Field(default=[], description="The media that were counted, where the source says.")
     saturation_ratio: float | None = Field(description="Load / capacity; null without capacity.")
     saturation_limit: float
     queue_threshold_ratio: float | None = Field(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from routing_weights.errors import ForecastMissing, RoutingWeightsError
-from routing_weights.genesys.analytics import HISTORY_INTERVAL, Analytics
+from routing_weights.genesys.analytics import HISTORY_INTERVAL, Analytics, is_call
 from routing_weights.plan import MAX_LOAD, Plan, SharedQueue, VolumeForecast
 from routing_weights.projection import ASSUMED_PATIENCE_S, Forecast, Volume
 from routing_weights.settings import ForecastSource
@@ -101,18 +101,26 @@ class Forecasting:
         found = self.analytics.predicted(self.business_unit, queue_id)
         if isinstance(found, str):
             raise _Unknown(found)
-        volume, age_s, detail, assumed = found
-        return Forecast(volume.load, "genesys_wfm", age_s=age_s, detail=detail, volume=volume, assumed=assumed)
+        volume, age_s, detail, assumed, media = found
+        known = Forecast(volume.load, "genesys_wfm", age_s, detail, volume.modelled)
+        return replace(known, assumed=assumed, media=media)
 
     def _history(self, queue_id: str) -> Forecast:
         if self.analytics is None:
             raise _Unknown(NO_ANALYTICS)
         found = self.analytics.history([queue_id])[queue_id]
-        if found is None or found.aht_s is None:
-            raise _Unknown("too few of the last weeks have handled contacts in this half hour")
-        volume = Volume(found.offered, HISTORY_INTERVAL.total_seconds(), found.aht_s, found.patience_s)
+        if found is None:
+            raise _Unknown("too few of the last weeks have contacts in this half hour")
+        if found.by_medium and not any(map(is_call, found.by_medium)):
+            raise _Unknown(f"the last weeks have no calls in this half hour, only {', '.join(found.by_medium)}")
+        if found.offered and found.aht_s is None:
+            raise _Unknown("none of the last weeks has a handled call in this half hour")
+        volume = Volume(found.offered, HISTORY_INTERVAL.total_seconds(), found.aht_s or 0.0, found.patience_s)
+        left_out = [medium for medium in found.by_medium if not is_call(medium)]
         detail = f"medians of this half hour (UTC) of the weekday in the last {found.weeks} weeks with contacts"
-        return Forecast(volume.load, "history", detail=detail, volume=volume)
+        detail += f"; counted: {', '.join(found.media) or 'no medium is said'}"
+        detail += f"; not counted: {', '.join(left_out)}" if left_out else ""
+        return Forecast(volume.load, "history", detail=detail, volume=volume.modelled, media=found.media)
 
     def _with_patience(self, found: Forecast, volume: Volume, queue_id: str) -> Forecast:
         """Patience from the queue's history where its source does not know it; else it is assumed, and said so."""
@@ -135,7 +143,7 @@ class Forecasting:
 
 def _stated(forecast: VolumeForecast) -> Forecast:
     volume = Volume.of(forecast)
-    return Forecast(volume.load, "plan", volume=volume)
+    return Forecast(volume.load, "plan", volume=volume.modelled)
 
 
 def _of_plan(plan: Plan) -> Forecast:

@@ -22,6 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from routing_weights import strict_json
 from routing_weights.errors import PlanInvalid
@@ -67,6 +68,7 @@ class Restores(BaseModel):
 
 
 Seconds = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False, strict=True)]
+SHORTEST_AHT_S = 0.001
 
 
 class VolumeForecast(BaseModel):
@@ -80,7 +82,12 @@ class VolumeForecast(BaseModel):
     interval_s: Annotated[int, Field(ge=60, le=86_400, strict=True)] = Field(
         default=1800, description="The interval's length in seconds."
     )
-    aht_s: Seconds = Field(description="Average handle time in seconds, talk, hold and after-call work together.")
+    aht_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False, strict=True)] | None = Field(
+        default=None,
+        validate_default=True,
+        description="Average handle time in seconds, talk, hold and after-call work together. It may be 0 or absent "
+        "where `offered` is 0: the queue is closed.",
+    )
     patience_s: Seconds | None = Field(
         default=None,
         description="Mean time in seconds after which a contact gives up waiting: total wait / abandons. When absent "
@@ -93,9 +100,17 @@ class VolumeForecast(BaseModel):
         default=None, description="What in time means, in seconds. When absent, the queue's own."
     )
 
+    @field_validator("aht_s")
+    @classmethod
+    def _is_known_of_what_is_offered(cls, aht_s: float | None, info: ValidationInfo) -> float | None:
+        if (aht_s or 0) < SHORTEST_AHT_S and (aht_s or info.data.get("offered")):
+            kind = "missing" if aht_s is None else "greater_than_equal"
+            raise PydanticCustomError(kind, f"must be at least {SHORTEST_AHT_S:g} where contacts are offered")
+        return aht_s
+
     @model_validator(mode="after")
     def _load_is_bounded(self) -> Self:
-        load = self.offered * self.aht_s / self.interval_s
+        load = self.offered * (self.aht_s or 0.0) / self.interval_s
         if load > MAX_LOAD:
             raise ValueError(f"offered x aht_s / interval_s is {load:.6g} erlangs, more than 1000000: check the units")
         return self

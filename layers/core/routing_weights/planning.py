@@ -84,6 +84,8 @@ class Planner:
         found, forecasting = [], self._forecasting()
         for number, shared in enumerate(plan.shared_with):
             forecast = forecasting.forecast_shared(shared)
+            if forecast and not forecast.load and not forecast.volume:  # it is closed, and takes nobody's time
+                continue
             if forecast is None or forecast.volume is None:
                 message = f"nothing says what queue {shared.queue_id} expects: give its forecast, or push one"
                 raise not_applicable(f"shared_with.{number}.forecast", message, "forecast_missing")

@@ -13,7 +13,7 @@ settings; how late the figures of an interval that is over still change.
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -45,15 +45,37 @@ LARGEST = 1e15
 """Milliseconds of waiting, for instance, that a queue of e-mails adds up."""
 
 
+CALLS = ("callback", "voice")
+"""The media of calls: either takes an agent's whole attention, as an erlang does, and an e-mail does not.
+
+Route paths say Voice and Callback, analytics voice and callback. What says no medium at all is counted.
+"""
+
+
+def is_call(medium: str) -> bool:
+    return not medium or medium in CALLS
+
+
 @dataclass(frozen=True, slots=True)
 class History:
-    """A queue's interval in the last weeks that have data: medians."""
+    """A queue's interval in the last weeks that have data: medians of its calls."""
 
     offered: float
     aht_s: float | None
+    """None where no call was handled."""
     patience_s: float | None
-    """Total wait of all contacts / abandons, in the media in which contacts abandon; None without abandons."""
+    """Total wait of all calls / abandons, in the media in which calls are abandoned; None without abandons."""
     weeks: int
+    by_medium: Mapping[str, float] = field(default_factory=dict)
+    """Contacts offered in each medium that was seen, others than calls too."""
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """Those that count."""
+        return tuple(sorted(medium for medium in self.by_medium if medium in CALLS))
+
+    def offered_in(self, medium: str) -> float:
+        return self.by_medium.get(medium, 0.0) if medium else self.offered
 
 
 _REALISED = {
@@ -75,6 +97,8 @@ class Predicted(NamedTuple):
     """Since it was last modified."""
     detail: str
     assumed: tuple[str, ...]
+    media: tuple[str, ...] = ()
+    """Those that were counted."""
 
 
 @dataclass
@@ -134,10 +158,17 @@ class Analytics:
         return found
 
     def realised(self, queue_ids: Sequence[str], start: datetime, end: datetime) -> dict[str, Realised]:
-        """What happened from `start` to `end`, in one request; a queue without any contact is not among them."""
+        """What happened from `start` to `end`, in one request; a queue without any contact is not among them.
+
+        Of a queue that had calls only these count, as in a forecast.
+        """
         found: dict[str, dict[str, float]] = {}
         media: dict[str, set[str]] = {}
-        for queue_id, medium, metric, stats in self._aggregates(queue_ids, start, end, list(_REALISED)):
+        said = list(self._aggregates(queue_ids, start, end, list(_REALISED)))
+        calling = {queue_id for queue_id, medium, _, _ in said if is_call(medium)}
+        for queue_id, medium, metric, stats in said:
+            if queue_id in calling and not is_call(medium):
+                continue
             figures = found.setdefault(queue_id, {})
             media.setdefault(queue_id, set()).add(medium)
             for statistic, name in _REALISED.get(metric, {}).items():
@@ -164,16 +195,17 @@ class Analytics:
         for result in _listed(self.client.query(AGGREGATES, body), "results", AGGREGATES):
             group = child(result, "group")
             for metric in (metric for data in children(result, "data") for metric in children(data, "metrics")):
-                names = (str(group.get("queueId")), str(group.get("mediaType")), str(metric.get("metric")))
-                yield *names, child(metric, "stats")
+                medium = str(group.get("mediaType") or "").lower()
+                yield str(group.get("queueId")), medium, str(metric.get("metric")), child(metric, "stats")
 
     # ---- what it will be --------------------------------------------------------------------------------------------
 
     def predicted(self, business_unit: str, queue_id: str) -> Predicted | str:
-        """The queue's part of the newest short-term forecast that covers this moment; else a sentence that says why.
+        """The queue's calls in the newest short-term forecast that covers this moment; else a sentence that says why.
 
-        A forecast is per planning group. Of a group with several queues the queue gets its share of the contacts that
-        they were offered in the last weeks; where that is not known, equal shares are assumed.
+        A forecast is per planning group, which has route paths of a queue and a medium each. Of a group with others
+        than the queue's calls these get their share of the contacts that were offered in the last weeks; where that is
+        not known, equal shares are assumed.
         """
         unit = f"/api/v2/workforcemanagement/businessunits/{business_unit}/weeks"
         now, path = datetime.fromtimestamp(self.wall_clock(), UTC), f"{unit}/recent/shorttermforecasts"
@@ -186,12 +218,16 @@ class Analytics:
             groups = {
                 str(group["id"]): group
                 for group in _listed(self.client.get(f"{path}/planninggroups"), "entities", path)
-                if queue_id in _queues(group)
+                if queue_id in {queue for queue, _ in _paths(group)}
             }
             if not groups:
                 return f"no planning group of forecast {forecast.id} has this queue"
-            shares, how = self._shares(queue_id, groups)
-            return _predicted(forecast, now, interval, groups, shares, how)
+            media = {medium for group in groups.values() for queue, medium in _paths(group) if queue == queue_id}
+            counted = {key: group for key, group in groups.items() if _calls(_paths(group), queue_id)}
+            if not counted:
+                return f"forecast {forecast.id} has no calls of this queue: its media are {', '.join(sorted(media))}"
+            shares, how = self._shares(queue_id, counted)
+            return _predicted(forecast, now, interval, counted, shares, how, media)
         return f"none of the {len(candidates)} short-term forecasts around this week covers this moment"
 
     def _forecast_interval(
@@ -217,22 +253,23 @@ class Analytics:
         return None
 
     def _shares(self, queue_id: str, groups: dict[str, Entity]) -> tuple[dict[str, float], str]:
-        """The queue's share of each group, and how it was found."""
-        queues = {key: _queues(group) for key, group in groups.items()}
-        everyone = sorted(set().union(*queues.values()))
-        if len(everyone) == 1:
+        """The share of each group that the queue's calls are, and how it was found."""
+        paths = {key: _paths(group) for key, group in groups.items()}
+        ours = {key: _calls(found, queue_id) for key, found in paths.items()}
+        if ours == paths:
             return dict.fromkeys(groups, 1.0), ""
+        everyone = sorted({queue for found in paths.values() for queue, _ in found})
         try:
             known = self.history(everyone) if len(everyone) <= MAX_QUEUES else {}
         except RoutingWeightsError:  # what is left of the forecast is worth more than nothing
             known = {}
         shares = {}
-        for key, members in queues.items():
-            offered = {member: found.offered for member in members if (found := known.get(member))}
+        for key, found in paths.items():
+            offered = {path: history.offered_in(path[1]) for path in found if (history := known.get(path[0]))}
             total = sum(offered.values())
-            if len(members) > 1 and not (total and queue_id in offered):
-                return {key: 1 / len(members) for key, members in queues.items()}, "equal"
-            shares[key] = offered[queue_id] / total if len(members) > 1 else 1.0
+            if ours[key] != found and not (total and known.get(queue_id)):
+                return {key: len(ours[key]) / len(found) for key, found in paths.items()}, "equal"
+            shares[key] = sum(offered[path] for path in ours[key]) / total if ours[key] != found else 1.0
         return shares, "history"
 
 
@@ -272,12 +309,16 @@ def _predicted(
     groups: dict[str, Entity],
     shares: dict[str, float],
     how: str,
+    media: set[str],
 ) -> Predicted | str:
+    """`media` are all those that the queue has in the forecast."""
     parts = [(shares[key] * interval[key][0], interval[key][1]) for key in groups if key in interval]
     offered = sum(part for part, _ in parts)
     handled = sum(part * aht for part, aht in parts)
     aht = handled / offered if offered else max((aht for _, aht in parts), default=0.0)
-    if aht <= 0:
+    if not parts:
+        return f"forecast {forecast.id} has no figures of this queue's planning groups for this interval"
+    if offered and aht <= 0:  # without contacts the queue is closed
         return f"forecast {forecast.id} has no handle time for this interval"
     goal = child(child(next(iter(groups.values())), "serviceGoalTemplate"), "serviceLevel") if len(groups) == 1 else {}
     percent, seconds = _figure(goal, "percent"), _figure(goal, "seconds")
@@ -292,33 +333,41 @@ def _predicted(
     by = {
         "": "",
         "history": "; a group is split by what its queues were offered in the last weeks",
-        "equal": "; a group is split equally among its queues, which is assumed",
+        "equal": "; a group is split equally among its route paths, which is assumed",
     }
+    counted, left_out = (sorted(filter(None, media & set(CALLS))), sorted(m for m in media if not is_call(m)))
+    said = f"; counted: {', '.join(counted) or 'no medium is said'}"
+    said += f"; not counted: {', '.join(left_out)}" if left_out else ""
     return Predicted(
         volume,
         max(0.0, now.timestamp() - forecast.modified) if forecast.modified else None,
-        f"WFM short-term forecast {forecast.id}, week of {forecast.week_date}: {of}{by[how]}",
-        ("equal shares of the planning group's queues",) if how == "equal" else (),
+        f"WFM short-term forecast {forecast.id}, week of {forecast.week_date}: {of}{by[how]}{said}",
+        ("equal shares of the planning group's route paths",) if how == "equal" else (),
+        tuple(counted),
     )
 
 
 def _median(weeks: list[_Interval]) -> History | None:
     if len(weeks) < FEWEST_WEEKS:
         return None
+    calls = [{key: figures for key, figures in week.items() if is_call(key[0])} for week in weeks]
     handles = []
-    for week in weeks:
+    for week in calls:
         handled = [figures for (_, metric), figures in week.items() if metric == "tHandle" and figures[0] > 0]
         if handled:
             handles.append(sum(seconds for _, seconds in handled) / sum(count for count, _ in handled))
-    abandons = _by_medium(weeks, "tAbandon", 0)
-    waits = _by_medium(weeks, "tWait", 1)
+    abandons = _by_medium(calls, "tAbandon", 0)
+    waits = _by_medium(calls, "tWait", 1)
     abandoned = {medium: count for medium, count in abandons.items() if count > 0}
     patience = sum(waits.get(medium, 0.0) for medium in abandoned) / sum(abandoned.values()) if abandoned else None
+    offered = [_by_medium([week], "nOffered", 0) for week in weeks]
+    media = {medium for week in weeks for medium, _ in week}
     return History(
-        offered=statistics.median(sum(_by_medium([week], "nOffered", 0).values()) for week in weeks),
+        offered=statistics.median(sum(count for medium, count in week.items() if is_call(medium)) for week in offered),
         aht_s=statistics.median(handles) or None if handles else None,
         patience_s=patience or None,
         weeks=len(weeks),
+        by_medium={medium: statistics.median(week.get(medium, 0.0) for week in offered) for medium in sorted(media)},
     )
 
 
@@ -330,9 +379,14 @@ def _by_medium(weeks: list[_Interval], metric: str, part: int) -> dict[str, floa
     return found
 
 
-def _queues(group: Entity) -> set[str]:
-    found = (child(path, "queue").get("id") for path in children(group, "routePaths"))
-    return {queue for queue in found if isinstance(queue, str)}
+def _paths(group: Entity) -> set[tuple[str, str]]:
+    """Queue and medium of each route path; the medium is empty where the path does not say it."""
+    found = ((child(path, "queue").get("id"), path.get("mediaType")) for path in children(group, "routePaths"))
+    return {(queue, str(medium or "").lower()) for queue, medium in found if isinstance(queue, str)}
+
+
+def _calls(paths: set[tuple[str, str]], queue_id: str) -> set[tuple[str, str]]:
+    return {(queue, medium) for queue, medium in paths if queue == queue_id and is_call(medium)}
 
 
 def _at(groups: list[Entity], index: int) -> dict[str, tuple[float, float]] | None:

@@ -21,7 +21,7 @@ class Volume:
     """Contacts per interval, >= 0."""
     interval_s: float
     aht_s: float
-    """Average handle time in seconds, > 0."""
+    """Average handle time in seconds, > 0; 0 where nothing is offered and nobody says: the queue is closed."""
     patience_s: float | None = None
     """Mean patience in seconds, > 0: total wait of all contacts / abandons. None where nobody knows."""
     service_level_target: float | None = None
@@ -30,7 +30,12 @@ class Volume:
 
     @classmethod
     def of(cls, forecast: VolumeForecast) -> Self:
-        return cls(**forecast.model_dump())
+        return cls(**forecast.model_dump() | {"aht_s": forecast.aht_s or 0.0})
+
+    @property
+    def modelled(self) -> Self | None:
+        """What the models can work with: a closed queue has a load of 0, and nothing to say about its contacts."""
+        return self if self.aht_s > 0 else None
 
     @property
     def rate(self) -> float:
@@ -57,6 +62,8 @@ class Forecast:
     """What the load is made of; None where the source knows the load alone."""
     stale: bool = False
     """Whether it is older than the deployment's ForecastMaxAgeS."""
+    media: tuple[str, ...] = ()
+    """The media that were counted; empty where the source does not say."""
     assumed: tuple[str, ...] = ()
     """Inputs that nobody has said, such as "patience 120 s"."""
     notes: tuple[str, ...] = ()

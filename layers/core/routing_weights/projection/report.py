@@ -154,4 +154,5 @@ def _provenance(forecast: Forecast) -> dict[str, Any]:
         "stale": forecast.stale,
         "assumed": list(forecast.assumed),
         "detail": forecast.detail,
+        "media": list(forecast.media),
     }

@@ -45,6 +45,8 @@ class Projection:
     source: str
     source_age_s: float | None
     source_detail: str
+    source_media: list[str]
+    """The media that were counted; empty where the source does not say."""
     skill_coverage: dict[str, float]
     """By required skill: the share of active agents who are proficient enough in it, in [0, 1]."""
 
@@ -95,9 +97,9 @@ def project(
     if reasons and absent:
         reasons = [*reasons, not_counted(absent, len(queue.members))]
     passed = (
-        f"There is nobody to measure {forecast.load:g} erlangs against."
+        f"There is nobody to measure {_erlangs(forecast)} against."
         if ratio is None
-        else f"{forecast.load:g} erlangs on {len(active)} active agents x {plan.utilization_target:g} is {ratio:.3f}, "
+        else f"{_erlangs(forecast)} on {len(active)} active agents x {plan.utilization_target:g} is {ratio:.3f}, "
         f"at most the limit of {limit:g}."
     )
     return Projection(
@@ -114,6 +116,7 @@ def project(
         source=forecast.source,
         source_age_s=forecast.age_s,
         source_detail=forecast.detail,
+        source_media=list(forecast.media),
         skill_coverage=coverage,
     )
 
@@ -121,6 +124,14 @@ def project(
 def agents_needed(load: float, utilization_target: float, limit: float) -> int:
     """The fewest active agents at which the ratio is at most `limit`; `utilization_target` is above 0."""
     return math.ceil(load / (utilization_target * limit) - RATIO_TOLERANCE)
+
+
+def _erlangs(forecast: Forecast) -> str:
+    return f"{forecast.load:g} erlangs{' of ' if forecast.media else ''}{' and '.join(forecast.media)}"
+
+
+def _source(forecast: Forecast) -> str:
+    return ", ".join((forecast.source, *forecast.media))
 
 
 def _ratio(load: float, capacity: float) -> float | None:
@@ -154,7 +165,7 @@ def _blocks(
         reasons.append(
             f"{where} has {active_agents} active agents x {plan.utilization_target:g} = "
             f"{active_agents * plan.utilization_target:g} erlangs of capacity; the projected load is {forecast.load:g} "
-            f"({forecast.source}), a saturation ratio of {ratio:.3f}, above {limit:g}: lower the load to "
+            f"({_source(forecast)}), a saturation ratio of {ratio:.3f}, above {limit:g}: lower the load to "
             f"{limit * active_agents * plan.utilization_target:.4g} erlangs, have "
             f"{agents_needed(forecast.load, plan.utilization_target, limit)} agents on queue, or raise "
             "utilization_target."
@@ -183,7 +194,7 @@ def _overflows(plan: Plan, queue: Queue, forecast: Forecast, *, active_agents: i
         return []
     sentence = (
         f"Queue {queue.queue_id} has {active_agents} active agents for a projected load of {forecast.load:g} erlangs "
-        f"({forecast.source}), a utilization of {utilization:.3f}, above the overflow threshold of "
+        f"({_source(forecast)}), a utilization of {utilization:.3f}, above the overflow threshold of "
         f"{plan.overflow_threshold:g}, and no group to overflow to: name overflow_groups, lower the load, add agents, "
         "or raise overflow_threshold."
     )

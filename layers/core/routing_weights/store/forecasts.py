@@ -39,7 +39,8 @@ class StoredForecast:
     def forecast(self, now: float) -> Forecast:
         volume = Volume.of(self.volume) if self.volume else None
         source: Literal["pushed", "forecast_table"] = "pushed" if volume else "forecast_table"
-        return Forecast(self.load, source, age_s=self.age_s(now), detail=self.detail, volume=volume)
+        said = volume.modelled if volume else None
+        return Forecast(self.load, source, age_s=self.age_s(now), detail=self.detail, volume=said)
 
 
 @dataclass(frozen=True)
