@@ -1,12 +1,20 @@
 """Patch: writes what differs from the before-image, the queue's setting or the members'."""
 
 import json
+import time
+from dataclasses import replace
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import Queue, Target, members_to_write, settings_to_write
-from routing_weights.errors import GenesysUnavailable, RateLimited, RoutingWeightsError, StoreUnavailable
+from routing_weights.distribution import RINGS, Queue, Target, members_to_write, named, settings_by_part, unsettled
+from routing_weights.errors import (
+    GenesysUnavailable,
+    RateLimited,
+    RoutingWeightsError,
+    StoreUnavailable,
+    VerificationFailed,
+)
 from routing_weights.genesys.connect import contract, has_time
 from routing_weights.genesys.contracts import Contract
 from routing_weights.plan import Plan
@@ -16,13 +24,14 @@ from routing_weights.settings import PatchSettings
 from routing_weights.store.documents import Documents
 from routing_weights.store.locks import fence
 from routing_weights.store.skills import SkillOwners
+from routing_weights.verification import settle
 
 logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{target: "queue"}` writes the setting; `{target: "members", next}` writes members from `next` on.
+    """`{target: "queue", part}` writes a part of the settings; `{target: "members", next}` members from `next` on.
 
     A tick ends when all are written, when the invocation's time is up, when Genesys asks for a long pause, or when it
     fails after some progress; it says where the next one begins, so no write is repeated.
@@ -40,11 +49,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if event["target"] == "queue":
         if before.skill_id:
             SkillOwners(settings.skills_table).claim(before.skill_id, plan.queue_id)
-        differing = settings_to_write(target, before)
-        if differing:
+        parts, part = settings_by_part(target, before), event["part"]
+        if parts[part]:
             _leave_younger_edits(plan, genesys, target, before)
-            genesys.write_queue(before, differing, key=f"{run.distribution_id}:queue")
-        return {"written": bool(differing)}
+            if part == "last" and RINGS in parts[part]:
+                _await_empty_rings(genesys, before, target, settings.verify_timeout_s)
+            changes = members_to_write(target, before, raise_first=genesys.raise_first)
+            own = parts["first"] if part == "last" and (changes or parts["first"]) else None
+            genesys.write_queue(before, target, parts[part], f"{run.distribution_id}:queue:{part}", own)
+        return {"written": bool(parts[part])}
 
     changes, position = members_to_write(target, before, raise_first=genesys.raise_first), event["next"]
     tick: dict[str, Any] = {"total": len(changes), "pause_s": 0}
@@ -63,6 +76,23 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         cause = {"errorType": type(error).__name__, "errorMessage": str(error)}
         tick["failure"] = {"Error": type(error).__name__, "Cause": json.dumps(cause)}
     return {"next": position, **tick}
+
+
+def _await_empty_rings(genesys: Contract, before: Queue, target: Target, timeout_s: float) -> None:
+    """Wait until the members have left the rings that are to be removed: a write that was accepted is not yet applied.
+
+    Raises:
+        VerificationFailed: some are still in them, so that Genesys would refuse, or leave them in rings that are gone.
+    """
+    members = replace(target, settings={})
+    now = settle(genesys, before.queue_id, before, members, timeout_s=timeout_s, clock=time.monotonic, sleep=time.sleep)
+    staying = unsettled(members, now)
+    if staying:
+        raise VerificationFailed(
+            f"Genesys accepted the writes of members, and {timeout_s:g} s later still holds something else for "
+            f"{named(staying)}. The rings were not removed. Send the plan again.",
+            members=staying[:100],
+        )
 
 
 def _leave_younger_edits(plan: Plan, genesys: Contract, target: Target, before: Queue) -> None:

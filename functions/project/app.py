@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import members_to_write, require_members, tightens
+from routing_weights.distribution import members_to_write, require_members, settings_by_part
 from routing_weights.errors import ForecastMissing
 from routing_weights.genesys.connect import contract
 from routing_weights.plan import Plan
@@ -63,4 +63,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             found.raise_unless_passed()
     changes = members_to_write(target, queue, raise_first=genesys.raise_first)
     require_time_left(run.until, datetime.now(UTC))  # last: reading a queue that is slow takes up to two minutes
-    return {"writes": len(changes), "queue_last": tightens(target, queue)}
+    return {"writes": len(changes), "settings_last": bool(settings_by_part(target, queue)["last"])}

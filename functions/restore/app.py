@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import Queue
+from routing_weights.distribution import PARTS, Queue
 from routing_weights.errors import Interrupted, RoutingWeightsError
 from routing_weights.genesys.connect import contract, has_time
 from routing_weights.plan import Plan
@@ -21,7 +21,9 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """`{accepted, settings_accepted}`: which writes were accepted for certain; `holder` has the lock, if not the run.
+    """`{accepted, settings_left}`: how many members, and which parts of the settings, were not accepted for certain.
+
+    `holder` has the lock, if not the run.
 
     `started_at` is of the execution that restores: the run's, or the recovery's.
 
@@ -50,7 +52,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         restoration, after = restorer.run(
             accepted=event["accepted"],
-            settings_accepted=event.get("settings_accepted", False),
+            settings_accepted=[part for part in PARTS if not event.get("settings_left", {}).get(part, True)],
             watch_s=settings.verify_timeout_s,
         )
     except Interrupted:  # what is on record is the new owner's to write

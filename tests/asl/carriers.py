@@ -7,7 +7,6 @@ from typing import Any
 
 from tests.asl.runner import World, a_plan, skill_of
 
-BULLSEYE = {"rings": [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 10}]}] * 6}
 """All the rings that a queue can have."""
 
 
@@ -28,10 +27,8 @@ class Carrier:
         if self.actuator == "proficiency":
             skill = {"id": skill_of(queue_id), "name": "Dedicated", "proficiency": 0.3}
             spec = {"skills": [skill], **spec}
-        if self.actuator == "ring":
-            spec = {**spec, "queue": {"bullseye": BULLSEYE} | spec.get("queue", {})}
         if spec:
-            self.world.sim.put_queue(queue_id, **{"agents": agents, "unjoined": 0, "off_queue": 0} | spec)
+            self.world.put_queue(queue_id, **{"agents": agents, "unjoined": 0, "off_queue": 0} | spec)
         return queue_id
 
     def plan(self, queue_id: str, weights: dict[str, float], **changes: Any) -> dict[str, Any]:

@@ -41,6 +41,10 @@ WEIGHTS = {"agent-001": 0.5, "agent-002": 0.3, "agent-003": 0.2}
 FUNCTIONS = sorted(f"{folder.parent.name.title()}Function" for folder in (ROOT / "functions").glob("*/app.py"))
 
 
+RINGS = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 2}]}] * 6
+NO_RINGS: dict[str, Any] = {"bullseye": None}
+
+
 def a_plan(queue_id, weights=None, **changes):
     """A valid plan that differs from a fresh queue in everything."""
     return {
@@ -110,10 +114,17 @@ class World:
     # ---- Genesys ----------------------------------------------------------------------------------------------------
 
     def queue(self, agents: int = 3, **spec: Any) -> str:
-        """A new queue, of `agents` members unless `members` are given."""
+        """A new queue, of `agents` members unless `members` are given; see `put_queue`."""
         queue_id = f"queue-of-test-{next(self._numbers):03}"
-        self.sim.put_queue(queue_id, **({"agents": agents} | spec if "members" not in spec else spec))
+        self.put_queue(queue_id, **({"agents": agents} | spec if "members" not in spec else spec))
         return queue_id
+
+    def put_queue(self, queue_id: str, **spec: Any) -> None:
+        """Create or replace a queue; under the platform it has six bullseye rings unless its fields say otherwise."""
+        if self.sim.settings.contract == "platform":
+            fields = {"bullseye": {"rings": RINGS}} | spec.get("queue", {})
+            spec["queue"] = {name: value for name, value in fields.items() if value is not None}
+        self.sim.put_queue(queue_id, **spec)
 
     def held(self, queue_id: str) -> dict[str, Any]:
         """The queue as Genesys holds it: its own fields, its members by id, and their scores."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import a_plan, skill_of
+from tests.asl.runner import NO_RINGS, RINGS, a_plan, skill_of
 
 
 @pytest.fixture
@@ -132,7 +132,8 @@ def test_overflow_groups_become_a_rule_and_other_rules_stay(ring):
     groups = [{"id": "night-shift", "type": "GROUP"}]
     run = ring.world.run(ring.plan(queue, ring.weights(3), overflow_groups=groups)).ends("completed")
     ours = {"metric": "ServiceLevel", "operator": "LessThan", "conditionValue": 0.85, "groups": groups}
-    assert ring.world.held(queue)["queue"]["conditionalGroupRouting"]["rules"] == [theirs, ours]
+    waits = theirs | {"waitSeconds": 2}  # it is no longer the last one
+    assert ring.world.held(queue)["queue"]["conditionalGroupRouting"]["rules"] == [waits, ours]
     record = ring.world.distribution(run.distribution_id)
     assert (record["actuation"]["overflow"], record["applied_overflow_threshold"]) == (
         "conditional_group_routing",
@@ -140,9 +141,11 @@ def test_overflow_groups_become_a_rule_and_other_rules_stay(ring):
     )
     ring.world.run(ring.plan(queue, ring.weights(3), overflow_groups=groups, overflow_threshold=0.8)).ends("completed")
     assert ring.world.held(queue)["queue"]["conditionalGroupRouting"]["rules"] == [
-        theirs,
+        waits,
         ours | {"conditionValue": 0.8},
     ]
+    ring.world.run({"restore": run.distribution_id}).ends("completed")
+    assert ring.world.held(queue)["queue"]["conditionalGroupRouting"]["rules"] == [theirs]
 
 
 def test_without_overflow_groups_the_threshold_is_a_gate_of_ours(ring):
@@ -155,7 +158,7 @@ def test_without_overflow_groups_the_threshold_is_a_gate_of_ours(ring):
 
 
 def test_a_strategy_sets_what_it_requires_of_the_queue(ring, proficiency):
-    queue = ring.world.queue(3)
+    queue = ring.queue(queue=NO_RINGS)
     ring.world.run(ring.plan(queue, ring.weights(3), strategy_reference="ring-by-weight")).ends("completed")
     assert len(ring.world.held(queue)["queue"]["bullseye"]["rings"]) == 6
     queue = proficiency.queue()
@@ -165,7 +168,7 @@ def test_a_strategy_sets_what_it_requires_of_the_queue(ring, proficiency):
 
 
 def test_rings_that_somebody_configured_are_not_replaced(ring):
-    rings = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 5.0}]}, {"expansionCriteria": []}]
+    rings = RINGS[:2]
     queue = ring.queue(queue={"bullseye": {"rings": rings}})
     run = ring.world.run(ring.plan(queue, ring.weights(3), strategy_reference="ring-by-weight"))
     assert "are not replaced" in problems(run.ends("validation_failed"))["strategy_reference"]

@@ -211,7 +211,7 @@ def test_who_goes_to_restore_says_how_the_run_ends_and_how_far_it_got():
     assert len(rules) == 4
     for state, rule in rules:
         assert rule["Assign"].keys() == {"outcome", "restore"}, state
-        assert rule["Assign"]["restore"].keys() == {"accepted", "settings_accepted"}, state
+        assert rule["Assign"]["restore"].keys() == {"accepted", "settings_left"}, state
 
 
 def test_restoring_has_the_last_word_of_a_failed_run_whether_it_succeeds_or_not():

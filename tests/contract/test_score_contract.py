@@ -287,7 +287,8 @@ def test_a_stranger_is_found_before_the_first_write(genesys):
 def test_only_what_differs_of_the_queue_is_written_and_every_other_field_stays(genesys, threshold, wrap_up, body):
     one = genesys(agents=1)
     before, held_before = one.contract.read_queue(QUEUE), one.held()["queue"]
-    one.contract.write_queue(before, differing(before, threshold, wrap_up), key="d:queue")
+    wanted = {"overflow_threshold": threshold, "wrap_up_timeout_s": wrap_up}
+    one.contract.write_queue(before, Target({}, {}, wanted), differing(before, threshold, wrap_up), key="d:queue")
     (entry,) = one.sent("PATCH")
     assert (entry["path"], entry["body"], entry["idempotency_key"]) == (PATH, body, "d:queue")
     stamps = {"version", "dateModified"}

@@ -10,7 +10,6 @@ from functools import cached_property
 from math import floor
 from typing import Any
 
-from tests.asl.carriers import BULLSEYE
 from tests.asl.runner import Run, World, a_plan, skill_of
 
 VOLATILE = {"version", "dateModified", "modifiedBy", "joinedMemberCount"}
@@ -74,9 +73,7 @@ class Scene:
             spec["queue"] = {"conditionalGroupRouting": {"rules": [_RULE | {"conditionValue": 0.8}]}}
             self.settings_old["overflow_threshold"] = 0.8
             self.settings_new["overflow_threshold"] = self.threshold
-        if self.actuator == "ring":
-            spec["queue"] = {"bullseye": BULLSEYE} | spec.get("queue", {})
-        self.world.sim.put_queue(self.queue_id, members=[self._member(u, v) for u, v in self.old.items()], **spec)
+        self.world.put_queue(self.queue_id, members=[self._member(u, v) for u, v in self.old.items()], **spec)
         self.before = self.snapshot()
         self.edits: dict[str, Any] = {}
         """What somebody else gave a member or a setting during the run: that stays."""

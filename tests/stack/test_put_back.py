@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import ROOT, until
+from tests.asl.runner import NO_RINGS, ROOT, until
 
 
 @pytest.fixture(params=CARRIERS)
@@ -107,6 +107,55 @@ def test_a_dry_run_of_a_restore_writes_nothing_and_says_what_it_would(carrier):
     )
     assert held(carrier, queue) == before
     assert record["actuation"]["members"].keys() == carrier.weights(3).keys()
+
+
+def steps(entries):
+    """The writes of a run in their order: members, or how many rings and which threshold the queue then has."""
+    found = []
+    for entry in entries:
+        if entry["method"] == "PATCH" and (not found or found[-1] != "members"):
+            found.append("members")
+        if entry["method"] == "PUT":
+            rules = (entry["body"].get("conditionalGroupRouting") or {}).get("rules") or [{}]
+            rings = (entry["body"].get("bullseye") or {}).get("rings") or []
+            found.append((len(rings), rules[0].get("conditionValue")))
+    return found
+
+
+@pytest.fixture
+def strict(platform_world):
+    """Genesys refuses rings that there are not, and to remove rings in use; a member's write moves the queue's date."""
+    platform_world.sim.clear_faults()
+    platform_world.sim.change_settings(strict=True, members_date_queue=True)
+    yield Carrier("ring", platform_world, **CARRIERS["ring"])
+    platform_world.sim.change_settings(strict=False, members_date_queue=False)
+
+
+def test_rings_are_made_before_members_are_in_them_and_removed_when_they_are_empty(strict):
+    groups = [{"id": "night-shift", "type": "GROUP"}]
+    rule = {"metric": "ServiceLevel", "operator": "LessThan", "conditionValue": 0.9, "groups": groups}
+    queue = strict.queue(queue=NO_RINGS | {"conditionalGroupRouting": {"rules": [rule]}})
+    before = held(strict, queue)
+    plan = strict.plan(queue, strict.weights(3), strategy_reference="ring-by-weight", overflow_groups=groups)
+    first = strict.world.run(plan).ends("completed")
+    assert steps(first.writes) == [(6, 0.9), "members", (6, 0.85)], "the lower threshold comes last"
+    back = strict.world.run({"restore": first.distribution_id}).ends("completed")
+    assert steps(back.writes) == ["members", (0, 0.9)]
+    assert held(strict, queue) == before
+    again = strict.world.run({"restore": back.distribution_id}).ends("completed")
+    assert steps(again.writes) == [(6, 0.9), "members", (6, 0.85)]
+
+
+def test_a_revert_whose_rings_cannot_be_removed_leaves_the_queue_as_it_was(strict):
+    queue = strict.queue(5, queue=NO_RINGS)
+    plan = strict.plan(queue, strict.weights(3), strategy_reference="ring-by-weight")
+    first = strict.world.run(plan).ends("completed")
+    strict.world.sim.edit_member(queue, "agent-005", ringNumber=3)
+    after = held(strict, queue)
+    back = strict.world.run({"restore": first.distribution_id}).ends("queue_update_failed")
+    assert back.record["restore"]["outcome"] == "restored"
+    assert held(strict, queue) == after
+    assert any("agent-005" in note for note in back.record["actuation"]["notes"])
 
 
 def test_the_console_puts_back_what_it_names(carrier):

@@ -40,6 +40,16 @@ def target(weights, *, values=None, joins=False, **settings):
     return Target(weights, weights if values is None else values, settings, joins)
 
 
+class PlainContract:
+    """What a plan that puts back asks of a contract where no setting depends on another."""
+
+    def completed(self, target, _before):
+        return target
+
+    def fields_of(self, _queue, _names):
+        return {}
+
+
 def run_of(started_at):
     """A distribution of the API's."""
     return Run(

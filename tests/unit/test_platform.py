@@ -1,6 +1,7 @@
 """Contract `platform`: what it reads, what it refuses before the first write, and what it writes, once and no more."""
 
 import copy
+import dataclasses
 import json
 import math
 
@@ -9,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights.actuation import resolve
-from routing_weights.distribution import Member, Queue, image, members_to_write, settings_to_write, unsettled
+from routing_weights.distribution import (
+    Member,
+    Queue,
+    image,
+    members_to_write,
+    settings_by_part,
+    settings_to_write,
+    unsettled,
+)
 from routing_weights.errors import (
     Forbidden,
     GenesysAnswerInvalid,
@@ -33,6 +42,8 @@ VERSION = {"message": "The version 3 does not match the current version 4."}
 RING = {"strategy_reference": "ring-by-weight"}
 PROFICIENCY = {"strategy_reference": "proficiency-by-weight", "skill": "Queue 1"}
 JOINED = {"actuator": "joined"}
+SIX = {"bullseye_rings": 6}
+TIMEOUT = {"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 10}]}
 
 
 def raw_queue(**fields):
@@ -45,6 +56,16 @@ def raw_queue(**fields):
         "skillEvaluationMethod": "ALL",
         "somethingNew": {"deep": [1, None]},
     } | fields
+
+
+def rings(count, **fields):
+    """A queue with so many bullseye rings."""
+    return raw_queue(bullseye={"rings": [TIMEOUT] * count}, **fields)
+
+
+def shown(count):
+    """A number of rings as people are told it."""
+    return f"{count} (the admin console shows {max(0, count - 1)})"
 
 
 def entity(user_id, *, skills=(), status="IDLE", **fields):
@@ -102,8 +123,8 @@ class Genesys:
         assert self.session.written() == []
         return caught.value.details["errors"]
 
-    def write_queue(self, before, target):
-        self.contract.write_queue(before, settings_to_write(target, before), key="d-1:queue")
+    def write_queue(self, before, target, own=None):
+        self.contract.write_queue(before, target, settings_to_write(target, before), key="d-1:queue", own=own)
 
     def write_members(self, before, target):
         """As the function does it."""
@@ -461,7 +482,7 @@ def test_without_proficiencies_there_is_no_skill(changes):
 
 
 def test_a_plan_that_requires_nothing_changes_nothing_of_the_queue():
-    _, target = Genesys().prepare()
+    _, target = Genesys(raw=rings(6)).prepare()
     assert target.settings == {}
     assert target.values == {"agent-1": 1, "agent-2": 1, "agent-3": 3}
 
@@ -480,9 +501,10 @@ def test_a_score_is_refused(changes):
 
 @pytest.mark.parametrize("ring", [None, 2])
 def test_a_member_through_a_group_is_refused_only_where_its_ring_would_change(ring):
-    rings = {} if ring is None else {"ringNumber": ring}
-    members = [entity("agent-1", memberBy="group"), entity("agent-2", memberBy="group", **rings), entity("agent-3")]
-    genesys = Genesys(members, member_weights={"agent-1": 0.4, "agent-2": 0.4, "agent-3": 0.1}, actuator="ring")
+    given = {} if ring is None else {"ringNumber": ring}
+    members = [entity("agent-1", memberBy="group"), entity("agent-2", memberBy="group", **given), entity("agent-3")]
+    weights = {"agent-1": 0.4, "agent-2": 0.4, "agent-3": 0.1}
+    genesys = Genesys(members, rings(6), member_weights=weights, actuator="ring")
     if ring is None:
         assert genesys.prepare()[1].values == {"agent-1": 1, "agent-2": 1, "agent-3": 5}
     else:
@@ -508,7 +530,7 @@ def test_a_member_through_a_group_may_be_joined_and_have_a_proficiency(changes):
 
 
 def test_a_member_through_a_group_whom_the_plan_does_not_name_does_not_matter():
-    genesys = Genesys([*agents(), entity("other", memberBy="group", ringNumber=5)], actuator="ring")
+    genesys = Genesys([*agents(), entity("other", memberBy="group", ringNumber=5)], rings(6), actuator="ring")
     assert genesys.prepare()
 
 
@@ -526,26 +548,29 @@ def test_what_the_queue_has_already_is_not_written():
     assert genesys.prepare()[1].settings == {}
 
 
-@pytest.mark.parametrize(("held", "settings"), [(0, {"bullseye_rings": 6}), (6, {}), (7, {})])
+@pytest.mark.parametrize(("held", "settings"), [(0, SIX), (1, SIX), (6, {}), (7, {})])
 def test_rings_are_written_where_there_are_none_and_left_alone_where_there_are_enough(held, settings):
-    genesys = Genesys(raw=raw_queue(bullseye={"rings": [{}] * held}), **RING)
+    genesys = Genesys(raw=rings(held), **RING)
     assert genesys.prepare()[1].settings == settings
 
 
-@pytest.mark.parametrize("held", [1, 2, 5])
+@pytest.mark.parametrize("held", [2, 5])
 def test_rings_that_somebody_configured_are_not_replaced(held):
-    (found,) = Genesys(raw=raw_queue(bullseye={"rings": [{}] * held}), **RING).refuse()
+    (found,) = Genesys(raw=rings(held), **RING).refuse()
     assert (found["path"], found["type"]) == ("strategy_reference", "queue_not_ready")
-    assert f"requires bullseye_rings 6, the queue has {held}: somebody has configured its rings" in found["message"]
+    assert found["message"] == (
+        f"the strategy requires bullseye_rings {shown(6)}, the queue has {shown(held)}: somebody has configured its "
+        "rings, which are not replaced: add the missing ones in the console"
+    )
 
 
 def test_a_strategy_that_verifies_refuses_what_the_queue_lacks_with_a_problem_for_each(own_strategy):
     own = own_strategy(skill_evaluation_method="BEST", bullseye_timeouts_s=(10, 10), if_different="verify")
     problems = Genesys(**own).refuse()
     assert {found["type"] for found in problems} == {"queue_not_ready"}
-    assert [found["message"].split(":")[0] for found in problems] == [
+    assert [found["message"].split(": ")[0] for found in problems] == [
         "the strategy requires skill_evaluation_method BEST, the queue has ALL",
-        "the strategy requires bullseye_rings 3, the queue has 0",
+        f"the strategy requires bullseye_rings {shown(3)}, the queue has {shown(0)}",
     ]
 
 
@@ -559,7 +584,7 @@ def test_a_strategy_that_verifies_accepts_a_queue_that_is_ready(own_strategy):
 
 
 def test_with_groups_the_threshold_is_the_queues_and_without_a_gate():
-    with_groups, without = Genesys(overflow_groups=GROUPS), Genesys()
+    with_groups, without = Genesys(overflow_groups=GROUPS, **JOINED), Genesys(**JOINED)
     for genesys, overflow in ((with_groups, "conditional_group_routing"), (without, "gate")):
         before, target = genesys.prepare()
         assert genesys.contract.statement(genesys.plan, target, before)["overflow"] == overflow
@@ -572,9 +597,9 @@ def test_with_groups_the_threshold_is_the_queues_and_without_a_gate():
     ids=["activation", "five rules"],
 )
 def test_a_queue_without_room_for_the_rule_refuses_groups_and_nothing_else(fields):
-    (found,) = Genesys(raw=raw_queue(**fields), overflow_groups=GROUPS).refuse()
+    (found,) = Genesys(raw=raw_queue(**fields), overflow_groups=GROUPS, **JOINED).refuse()
     assert (found["path"], found["type"]) == ("overflow_groups", "overflow_unavailable")
-    assert Genesys(raw=raw_queue(**fields)).prepare()
+    assert Genesys(raw=raw_queue(**fields), **JOINED).prepare()
 
 
 # ---- notes -----------------------------------------------------------------------------------------------------------
@@ -595,25 +620,25 @@ def notes(genesys):
 GATE = "No overflow groups are named: overflow_threshold is a gate of this system only."
 
 
-def test_a_ring_that_the_queue_does_not_have_is_noted():
-    missing = (
-        "The queue has 0 bullseye rings and the plan uses ring 6: a ring that the queue does not have ranks nobody, "
-        "and Genesys may refuse it. Configure the rings, or take strategy ring-by-weight."
+@pytest.mark.parametrize(("held", "least", "ring"), [(0, 0.3, 2), (0, 0.0, 6), (1, 0.3, 2), (2, 0.2, 4), (5, 0.0, 6)])
+def test_a_ring_that_the_queue_does_not_have_is_refused_for_each_member(held, least, ring):
+    weights = {"agent-1": 0.4, "agent-2": least, "agent-3": least}
+    problems = Genesys(raw=rings(held), member_weights=weights, actuator="ring").refuse()
+    assert [(p["path"], p["type"]) for p in problems] == [(f"member_weights.agent-{n}", "ring_unknown") for n in (2, 3)]
+    advice = (
+        "take strategy ring-by-weight, which makes six, or configure rings in the admin console"
+        if held <= 1
+        else "add the missing rings in the admin console, or send weights that are closer together"
     )
-    genesys = Genesys(member_weights={"agent-1": 0.4, "agent-2": 0.0}, actuator="ring")
-    assert notes(genesys) == [missing, GATE]
+    assert (
+        problems[0]["message"]
+        == f"this weight is ring {ring}, and the bullseye rings of the queue are {shown(held)}: {advice}"
+    )
 
 
-@pytest.mark.parametrize(
-    ("held", "least", "noted"), [(0, 0.4, False), (2, 0.3, False), (2, 0.2, True), (6, 0.0, False)]
-)
-def test_rings_are_noted_only_where_the_plan_uses_one_too_many(held, least, noted):
-    genesys = Genesys(
-        raw=raw_queue(bullseye={"rings": [{}] * held}),
-        member_weights={"agent-1": 0.4, "agent-2": least},
-        actuator="ring",
-    )
-    assert any("bullseye" in note for note in notes(genesys)) is noted
+@pytest.mark.parametrize(("held", "least"), [(0, 0.4), (1, 0.4), (2, 0.3), (6, 0.0)])
+def test_rings_that_the_queue_has_are_not_refused(held, least):
+    assert Genesys(raw=rings(held), member_weights={"agent-1": 0.4, "agent-2": least}, actuator="ring").prepare()
 
 
 def test_rings_that_will_be_written_are_not_missed():
@@ -644,7 +669,7 @@ def test_an_evaluation_that_will_be_written_is_not_missed():
 
 
 def test_the_queue_is_put_as_it_is_at_that_moment_with_nothing_changed_but_the_settings():
-    genesys = Genesys(wrap_up_timeout_s=20)
+    genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
     before, target = genesys.prepare()
     genesys.session.raw = raw_queue(memberCount=8, somethingNew={"deep": [2]})
     genesys.write_queue(before, target)
@@ -672,7 +697,7 @@ def test_fields_that_nobody_here_knows_go_back_as_they_came(unknown):
 
 
 def test_nothing_is_sent_where_the_queue_holds_it_by_now():
-    genesys = Genesys(wrap_up_timeout_s=20)
+    genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
     before, target = genesys.prepare()
     genesys.session.raw = raw_queue(acwSettings={"timeoutMs": 20_000}, dateModified="2026-01-31T09:00:00Z")
     genesys.write_queue(before, target)
@@ -689,7 +714,7 @@ def test_nothing_is_sent_where_the_queue_holds_it_by_now():
     ids=["date", "date and name", "touched field"],
 )
 def test_a_queue_that_somebody_else_changed_is_not_overwritten(edit):
-    genesys = Genesys(wrap_up_timeout_s=20)
+    genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
     before, target = genesys.prepare()
     genesys.session.raw = raw_queue(**edit)
     with pytest.raises(QueueChanged, match="changed by bob"):
@@ -702,7 +727,7 @@ def test_a_queue_that_somebody_else_changed_is_not_overwritten(edit):
     "failure", [answer(503), answer(500), answer(429, Retry_After="1"), answer(408), answer(409)], ids=repr
 )
 def test_a_change_between_two_attempts_of_the_same_put_is_not_overwritten(failure):
-    genesys = Genesys(wrap_up_timeout_s=20)
+    genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
     before, target = genesys.prepare()
     edited = raw_queue(dateModified="2026-01-31T09:00:00Z", modifiedBy="bob", name="Sales")
 
@@ -718,7 +743,7 @@ def test_a_change_between_two_attempts_of_the_same_put_is_not_overwritten(failur
 
 
 def test_a_put_whose_answer_was_lost_is_not_sent_again():
-    genesys = Genesys(wrap_up_timeout_s=20)
+    genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
     before, target = genesys.prepare()
 
     def apply_and_lose():
@@ -733,7 +758,7 @@ def test_a_put_whose_answer_was_lost_is_not_sent_again():
 
 @pytest.mark.parametrize("conflict", [answer(409), answer(400, VERSION)], ids=["409", "400"])
 def test_a_conflict_of_versions_is_tried_again_with_a_fresh_reading(conflict):
-    genesys = Genesys(wrap_up_timeout_s=20)
+    genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
     before, target = genesys.prepare()
     genesys.session.scripted["PUT"] = [conflict, conflict]
     genesys.write_queue(before, target)
@@ -744,7 +769,7 @@ def test_a_conflict_of_versions_is_tried_again_with_a_fresh_reading(conflict):
 
 @pytest.mark.parametrize("conflict", [answer(409), answer(400, VERSION)], ids=["409", "400"])
 def test_a_conflict_of_versions_is_not_tried_for_ever(conflict):
-    genesys = Genesys(wrap_up_timeout_s=20)
+    genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
     before, target = genesys.prepare()
     genesys.session.scripted["PUT"] = [conflict] * 50
     with pytest.raises(GenesysRefused):
@@ -755,7 +780,7 @@ def test_a_conflict_of_versions_is_not_tried_for_ever(conflict):
 
 @pytest.mark.parametrize("refusal", [answer(400), answer(400, {"message": "No."}), answer(404), answer(422)], ids=repr)
 def test_any_other_refusal_of_the_queue_is_not_repeated(refusal):
-    genesys = Genesys(wrap_up_timeout_s=20)
+    genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
     before, target = genesys.prepare()
     genesys.session.scripted["PUT"] = [refusal]
     with pytest.raises(GenesysRefused):
@@ -764,11 +789,46 @@ def test_any_other_refusal_of_the_queue_is_not_repeated(refusal):
 
 
 def test_a_queue_that_vanished_before_the_write_is_named():
-    genesys = Genesys(wrap_up_timeout_s=20)
+    genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
     before, target = genesys.prepare()
     genesys.session.scripted["GET"] = [answer(404)]
     with pytest.raises(QueueNotFound):
         genesys.write_queue(before, target)
+
+
+LATER = {"dateModified": "2026-01-31T08:05:00Z", "modifiedBy": "client"}
+
+
+def test_a_date_that_the_runs_own_writes_may_have_moved_is_nobodys_edit():
+    genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
+    before, target = genesys.prepare()
+    genesys.session.raw = raw_queue(joinedMemberCount=2, **LATER)
+    genesys.write_queue(before, target, own={})
+    assert genesys.session.raw["acwSettings"]["timeoutMs"] == 20_000
+
+
+@pytest.mark.parametrize("edit", [{"name": "Sales"}, {"acwSettings": {"timeoutMs": 60_000}}], ids=["other", "touched"])
+def test_a_field_that_differs_is_somebodys_edit_even_after_writes_of_our_own(edit):
+    genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
+    before, target = genesys.prepare()
+    genesys.session.raw = raw_queue(**edit, **LATER)
+    with pytest.raises(QueueChanged, match=next(iter(edit))):
+        genesys.write_queue(before, target, own={})
+    assert genesys.session.written() == []
+
+
+def test_what_the_first_part_has_written_is_nobodys_edit_while_the_queue_holds_it():
+    genesys = Genesys(wrap_up_timeout_s=20, **RING)
+    before, target = genesys.prepare()
+    made = {"bullseye_rings": 6}
+    genesys.contract.write_queue(before, target, made, key="d-1:queue")
+    genesys.session.raw |= LATER
+    genesys.session.raw["bullseye"]["rings"][0]["actions"] = {"skillsToRemove": []}  # as Genesys may fill it in
+    genesys.contract.write_queue(before, target, ["wrap_up_timeout_s"], key="d-1:queue", own=made)
+    assert genesys.session.raw["acwSettings"]["timeoutMs"] == 20_000
+    genesys.session.raw = raw_queue(bullseye={"rings": [TIMEOUT] * 2}, **LATER)
+    with pytest.raises(QueueChanged, match="bullseye"):
+        genesys.contract.write_queue(before, target, ["wrap_up_timeout_s"], key="d-1:queue", own=made)
 
 
 def test_every_kind_of_setting_is_held_after_the_write():
@@ -793,7 +853,10 @@ def test_a_ring_is_one_request_for_each_member_that_differs():
 
 def test_raising_goes_first():
     genesys = Genesys(
-        [entity("low"), entity("high", ringNumber=6)], member_weights={"low": 0.0, "high": 0.5}, actuator="ring"
+        [entity("low"), entity("high", ringNumber=6)],
+        rings(6),
+        member_weights={"low": 0.0, "high": 0.5},
+        actuator="ring",
     )
     genesys.write_members(*genesys.prepare())
     assert [path.rpartition("/")[2] for _, path, _ in genesys.session.sent] == ["high", "low"]
@@ -954,7 +1017,7 @@ def test_a_distribution_writes_each_member_once_and_the_next_one_nothing(data, a
         )
         for name in names
     ]
-    genesys = Genesys(members, skills=[SKILL], member_weights=wanted, actuator=actuator, skill="Queue 1")
+    genesys = Genesys(members, rings(6), [SKILL], member_weights=wanted, actuator=actuator, skill="Queue 1")
     before, target = genesys.prepare()
     changes = members_to_write(target, before, raise_first=True)
     genesys.write_members(before, target)
@@ -1003,6 +1066,35 @@ def test_a_queue_is_put_back_with_one_put_and_is_as_it_was():
     assert applied.genesys.read().settings == applied.before.settings
 
 
+WITH_GROUP = {**TIMEOUT, "memberGroups": [{"id": "g-2", "type": "GROUP"}]}
+
+
+def test_rings_that_have_got_groups_are_emptied_before_they_are_removed():
+    applied = Applied(**RING)
+    applied.session.raw["bullseye"]["rings"][2] = WITH_GROUP
+    applied.put_back_queue()
+    first, last = (body for _, _, body in applied.session.written())
+    assert len(first["bullseye"]["rings"]) == 6
+    assert not any(ring.get("memberGroups") for ring in first["bullseye"]["rings"])
+    assert last == applied.raw
+
+
+def test_a_plan_that_removes_rings_empties_them_first_and_they_come_back_with_their_groups():
+    held = raw_queue(bullseye={"rings": [TIMEOUT, WITH_GROUP, TIMEOUT]})
+    genesys = Genesys(raw=held, member_weights=dict.fromkeys(("agent-1", "agent-2"), 0.4), actuator="ring")
+    before, wanted = genesys.prepare()
+    fields = {"bullseye_rings": None}
+    target = dataclasses.replace(wanted, settings={"bullseye_rings": 0}, fields=fields)
+    target = genesys.contract.completed(target, before)
+    parts = settings_by_part(target, before)
+    assert parts == {"first": {}, "last": {"bullseye_rings": 0, "ring_groups": None}}
+    genesys.contract.write_queue(before, target, parts["last"], key="d-1:queue", own={})
+    assert [len((body.get("bullseye") or {"rings": []})["rings"]) for _, _, body in genesys.session.written()] == [3, 0]
+    assert "bullseye" not in genesys.session.raw
+    genesys.contract.put_back_queue(before, target, parts["last"], key="d-1:queue")
+    assert genesys.session.raw == held
+
+
 def test_only_the_named_settings_are_put_back():
     applied = Applied(wrap_up_timeout_s=20, **RING)
     written = copy.deepcopy(applied.session.raw)
@@ -1020,14 +1112,14 @@ def test_what_somebody_else_changed_before_it_was_put_back_stays(edit):
 
 
 def test_nothing_is_put_where_nothing_of_ours_is_left():
-    applied = Applied(wrap_up_timeout_s=20)
+    applied = Applied(wrap_up_timeout_s=20, **JOINED)
     applied.session.raw = raw_queue(acwSettings={"timeoutMs": 60_000})
     applied.put_back_queue()
     assert applied.session.written() == []
 
 
 def test_a_put_back_whose_answer_was_lost_is_not_sent_again():
-    applied = Applied(wrap_up_timeout_s=20)
+    applied = Applied(wrap_up_timeout_s=20, **JOINED)
 
     def apply_and_lose():
         applied.session.raw = applied.raw
@@ -1040,7 +1132,7 @@ def test_a_put_back_whose_answer_was_lost_is_not_sent_again():
 
 @pytest.mark.parametrize("conflict", [answer(409), answer(400, VERSION)], ids=["409", "400"])
 def test_a_conflict_of_versions_while_putting_back_is_tried_again_with_a_fresh_reading(conflict):
-    applied = Applied(wrap_up_timeout_s=20)
+    applied = Applied(wrap_up_timeout_s=20, **JOINED)
     applied.session.scripted["PUT"] = [conflict]
     applied.put_back_queue()
     assert [method for method, _, _ in applied.session.sent] == ["GET", "PUT", "GET", "PUT"]
@@ -1136,7 +1228,7 @@ def test_every_request_of_a_distribution_needs_a_permission_that_the_role_of_the
 
 
 def test_a_403_names_the_permission():
-    genesys = Genesys(wrap_up_timeout_s=20)
+    genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
     before, target = genesys.prepare()
     genesys.session.scripted["PUT"] = [answer(403, {"code": "missing.permissions"})]
     with pytest.raises(Forbidden, match="it needs the permission routing:queue:edit, in a role of the client"):

@@ -182,7 +182,8 @@ def test_merging_twice_is_merging_once(raw, wanted):
 def test_every_rule_of_somebody_else_survives_and_ours_is_there_just_as_often_as_before_or_once(raw, threshold):
     def split(queue):
         held = (queue.get("conditionalGroupRouting") or {}).get("rules") or []
-        return [r for r in held if r in FOREIGN], [r for r in held if r not in FOREIGN]
+        bare = [{k: v for k, v in r.items() if k != "waitSeconds" or v != 2} for r in held]
+        return [r for r in bare if r in FOREIGN], [r for r in held if r.get("waitSeconds") != 2 and r not in FOREIGN]
 
     foreign, ours = split(raw)
     merged_foreign, merged_ours = split(document(raw).merged({"overflow_threshold": threshold}))
@@ -211,10 +212,54 @@ def test_a_wrap_up_timeout_is_written_in_whole_milliseconds_beside_the_prompt():
     assert isinstance(merged["acwSettings"]["timeoutMs"], int)
 
 
-def test_six_rings_are_five_timeouts_and_a_last_ring_that_has_none():
+def timeout(seconds):
+    return {"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": seconds}]}
+
+
+def test_six_rings_have_a_timeout_each_the_last_one_too():
     merged = document(raw_queue(bullseye={"x": 1})).merged({"bullseye_rings": 6})
-    timeout = {"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 10}]}
-    assert merged["bullseye"] == {"x": 1, "rings": [timeout] * 5 + [{"expansionCriteria": []}]}
+    assert merged["bullseye"] == {"x": 1, "rings": [timeout(10)] * 5 + [timeout(5)]}
+
+
+def test_the_one_ring_that_a_queue_has_keeps_what_else_it_says():
+    only = timeout(5) | {"actions": {"skillsToRemove": [{"id": "s"}]}}
+    merged = document(raw_queue(bullseye={"rings": [only]})).merged({"bullseye_rings": 6})
+    assert merged["bullseye"]["rings"] == [only | timeout(10), *[timeout(10)] * 4, timeout(5)]
+
+
+def test_a_rule_that_is_no_longer_the_last_one_waits_and_goes_back_as_it_was():
+    raw = raw_queue(**rules(FOREIGN[0] | {"waitSeconds": 7}, FOREIGN[2]))
+    merged = document(raw).merged({"overflow_threshold": 0.5})
+    first, second, ours = merged["conditionalGroupRouting"]["rules"]
+    assert (first, second) == (raw["conditionalGroupRouting"]["rules"][0], FOREIGN[2] | {"waitSeconds": 2})
+    assert "waitSeconds" not in ours
+    assert document(merged).put_back(raw, ["overflow_threshold"]) == raw
+    then = document(raw).fields_of(["overflow_threshold"])
+    assert document(merged).merged({"overflow_threshold": None}, then) == raw
+
+
+@pytest.mark.parametrize("wait", [0, 2, 9])
+def test_a_rule_that_says_how_long_it_waits_goes_on_saying_so(wait):
+    held = FOREIGN[0] | {"waitSeconds": wait}
+    merged = document(raw_queue(**rules(held))).merged({"overflow_threshold": 0.5})
+    assert merged["conditionalGroupRouting"]["rules"][0] == held
+    back = document(merged).put_back(raw_queue(**rules(held)), ["overflow_threshold"])
+    assert back["conditionalGroupRouting"]["rules"] == [held]
+
+
+def test_the_waiting_time_that_somebody_changed_meanwhile_stays():
+    raw = raw_queue(**rules(FOREIGN[0]))
+    now = document(raw).merged({"overflow_threshold": 0.5})
+    now["conditionalGroupRouting"]["rules"][0]["waitSeconds"] = 30
+    back = document(now).put_back(raw, ["overflow_threshold"])
+    assert back["conditionalGroupRouting"]["rules"] == [FOREIGN[0] | {"waitSeconds": 30}]
+
+
+def test_groups_of_rings_are_told_in_a_fixed_order_and_can_be_taken_out():
+    held = [timeout(9) | {"memberGroups": []}, timeout(9) | {"memberGroups": [{"id": "g-2"}, {"id": "g-1"}]}]
+    one = document(raw_queue(bullseye={"rings": held}))
+    assert one.settings()["ring_groups"] == "2: g-1, g-2"
+    assert one.without_ring_groups()["bullseye"] == {"rings": [held[0], held[1] | {"memberGroups": []}]}
 
 
 def test_merging_nothing_is_the_queue_as_it_was():
@@ -417,7 +462,7 @@ def test_somebody_whom_genesys_does_not_name_is_somebody():
 def test_a_field_that_would_be_touched_and_differs_is_a_change_even_without_a_date(name, field):
     read, now = raw_queue(**{field: None}), raw_queue(**{field: {"x": 1}})
     assert changed(read, now, [name]).details["fields"] == [field]
-    others = [other for other in ALL if other != name]
+    others = [other for other in ALL if FIELDS[other] != field]
     document(now).require_unchanged(read, others)
 
 

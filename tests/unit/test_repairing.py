@@ -17,7 +17,7 @@ from routing_weights.record import timestamp
 from routing_weights.repairing import Drift, Repairs, edited_at
 from routing_weights.store.deliveries import look_again
 from routing_weights.webhook import WebhookEvent
-from tests.unit.fakes import SMALLEST_PLAN, member, plan, queue, target
+from tests.unit.fakes import SMALLEST_PLAN, PlainContract, member, plan, queue, target
 
 PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 NOW = datetime(2026, 7, 11, 20, 0, tzinfo=UTC)
@@ -482,7 +482,7 @@ def test_what_a_repair_puts_back_and_what_was_found_have_one_fingerprint():
     }
     holding = held({"wrap_up_timeout_s": 9.0}, a1=0.9)
     again = back(a1=0.9, a2=0.35)
-    wanted = target_of(SimpleNamespace(), again, holding, lambda run, name: run == "last" and documents[name])
+    wanted = target_of(PlainContract(), again, holding, lambda run, name: run == "last" and documents[name])
     assert (dict(wanted.values), dict(wanted.settings)) == ({"agent-1": 0.4}, {})
     require_known_drift(again.restores, wanted, holding, "last")
 
@@ -495,5 +495,5 @@ def test_a_state_that_was_itself_put_back_is_found_in_one_step():
         asked.append((run, name))
         return documents[name]
 
-    assert target_of(SimpleNamespace(), back(a1=0.9, a2=0.35), FOREIGN, find).values == APPLIED.values
+    assert target_of(PlainContract(), back(a1=0.9, a2=0.35), FOREIGN, find).values == APPLIED.values
     assert asked == [("last", "target"), ("last", "after")]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from routing_weights.distribution import Member, Queue, holds, image, members_to_write, tightens
+from routing_weights.distribution import Member, Queue, holds, image, members_to_write, settings_by_part
 from routing_weights.errors import (
     Forbidden,
     GenesysRefused,
@@ -149,7 +149,16 @@ class Scene:
         wanted = self.target.settings.get(SETTING)
         if SETTING not in self.target.settings or holds(self.before.settings[SETTING], wanted):
             return members
-        return [*members, SETTING] if tightens(self.target, self.before) else [SETTING, *members]
+        return [*members, SETTING] if self.part == "last" else [SETTING, *members]
+
+    @property
+    def part(self):
+        """When the setting is written."""
+        return "last" if settings_by_part(self.target, self.before)["last"] else "first"
+
+    @property
+    def settings_accepted(self):
+        return [self.part] if SETTING in self.changed else []
 
     @property
     def changed(self):
@@ -175,14 +184,13 @@ class Scene:
     def restore(self, genesys, *, watch_s=WATCH_S, accepted=None, **options):
         accepted = self.accepted if accepted is None else accepted
         restorer = self.restorer(genesys, **options)
-        return restorer.run(accepted=accepted, watch_s=watch_s, settings_accepted=SETTING in self.changed)[0]
+        return restorer.run(accepted=accepted, watch_s=watch_s, settings_accepted=self.settings_accepted)[0]
 
     def attempt(self, genesys, **options):
         """As the function does it: what is known is kept when an attempt breaks off. (restoration, whether it did)"""
         restorer = self.restorer(genesys, **options)
-        settings = SETTING in self.changed
         try:
-            run = restorer.run(accepted=self.accepted, watch_s=WATCH_S, settings_accepted=settings)
+            run = restorer.run(accepted=self.accepted, watch_s=WATCH_S, settings_accepted=self.settings_accepted)
         except (RateLimited, WaitTooLong, GenesysUnavailable, Forbidden):
             return restorer.interrupted(), True
         return run[0], False
@@ -327,6 +335,59 @@ def test_a_put_back_that_was_dropped_or_refused_once_is_made_up_for():
 
 
 # ---- attempts that break off -----------------------------------------------------------------------------------------
+
+
+class Rings(FakeGenesys):
+    """A queue that removes no ring while somebody is in it, and has nobody in a ring that there is not."""
+
+    def shown(self):
+        held = super().shown()
+        return dataclasses.replace(
+            held, members=tuple(dataclasses.replace(m, native={"value": m.weight}) for m in held.members)
+        )
+
+    def put_back_queue(self, before, target, names, key):
+        rings = max(1, before.settings["bullseye_rings"])
+        if any(m.weight > rings for m in self.shown().members):
+            raise GenesysRefused("Ring in use.", http_status=400)
+        super().put_back_queue(before, target, names, key)
+
+    def write_members(self, before, members, target, key):  # noqa: ARG002 - the contract's own names
+        rings = max(1, self.shown().settings["bullseye_rings"])
+        if any(target.values[m.user_id] > rings for m in members):
+            raise GenesysRefused("No such ring.", http_status=400)
+        values = {m.user_id: target.values[m.user_id] for m in members}
+        self._write(list(values), lambda: self.give(values))
+
+
+def ringed(rings, **values):
+    return queue(*(member(u, v, value=v) for u, v in values.items()), bullseye_rings=rings)
+
+
+def in_rings(rings, **values):
+    return dataclasses.replace(target(values, bullseye_rings=rings), actuator="ring")
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 1.0])
+def test_rings_that_a_run_has_made_are_removed_when_nobody_is_in_them_any_more(delay_s):
+    scene = Scene(ringed(0, a=1, b=1, c=1), in_rings(6, a=1, b=3, c=5), 0)
+    genesys = Rings(ringed(6, a=1, b=3, c=5), delay_s=delay_s)
+    assert scene.restore(genesys, accepted=2) == Restoration("restored", 3)
+    assert [sorted(names) for names in genesys.writes] == [["c"], ["b"], ["bullseye_rings"]]
+
+
+def test_rings_stay_while_somebody_else_has_put_a_member_into_one():
+    scene = Scene(ringed(0, a=1, b=1, c=1), in_rings(6, b=3, c=5), 0)
+    genesys = Rings(ringed(6, a=1, b=2, c=5))
+    assert scene.restore(genesys, accepted=2) == Restoration("partial", 1, ["bullseye_rings"], edited=["b"])
+    assert genesys.writes == [["c"]]
+
+
+def test_rings_that_a_run_has_removed_are_made_again_before_anybody_is_put_into_one():
+    scene = Scene(ringed(6, a=1, b=3, c=5), in_rings(0, a=1, b=1, c=1), 0)
+    genesys = Rings(ringed(0, a=1, b=1, c=1))
+    assert scene.restore(genesys, accepted=2) == Restoration("restored", 3)
+    assert genesys.writes[0] == ["bullseye_rings"]
 
 
 def rounding(values, decimals):
@@ -545,11 +606,39 @@ def test_the_image_of_a_target_is_what_brings_everything_back(scene):
     ],
 )
 def test_a_lower_threshold_narrows_the_queue(held, wanted, expected):
-    assert tightens(target({"a": 0.5}, **{SETTING: wanted}), queue(member("a"), overflow_threshold=held)) is expected
+    parts = settings_by_part(target({"a": 0.5}, **{SETTING: wanted}), queue(member("a"), overflow_threshold=held))
+    assert (SETTING in parts["last"]) is expected
 
 
-def test_a_plan_without_a_threshold_narrows_nothing():
-    assert not tightens(target({"a": 0.5}, wrap_up_timeout_s=1), queue(member("a")))
+MADE = {"bullseye_rings": 0}, {"bullseye_rings": 6}
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "first", "last"),
+    [
+        ({}, {"wrap_up_timeout_s": 1}, {"wrap_up_timeout_s"}, set()),
+        (*MADE, {"bullseye_rings"}, set()),
+        (*MADE[::-1], set(), {"bullseye_rings"}),
+        ({}, {"overflow_threshold": 0.5, "wrap_up_timeout_s": 1}, set(), {"overflow_threshold", "wrap_up_timeout_s"}),
+        (
+            MADE[0],
+            MADE[1] | {"overflow_threshold": 0.5, "wrap_up_timeout_s": 1},
+            {"bullseye_rings", "wrap_up_timeout_s"},
+            {"overflow_threshold"},
+        ),
+        (
+            MADE[1] | {"ring_groups": "2: g"},
+            MADE[0] | {"ring_groups": None, "overflow_threshold": 0.9},
+            set(),
+            {"bullseye_rings", "ring_groups", "overflow_threshold"},
+        ),
+        (MADE[1], MADE[1], set(), set()),
+    ],
+)
+def test_rings_are_made_before_members_are_written_and_removed_after_them(held, wanted, first, last):
+    parts = settings_by_part(target({"a": 0.5}, **wanted), queue(member("a"), **held))
+    assert (parts["first"].keys(), parts["last"].keys()) == (first, last)
+    assert {**parts["first"], **parts["last"]}.items() <= wanted.items()
 
 
 def test_a_restoration_comes_back_from_its_document_as_it_went():

@@ -404,6 +404,12 @@ class Scores:
         settings = {"overflow_threshold": wanted.overflow_threshold}
         return Target(wanted.weights, wanted.weights, settings)
 
+    def completed(self, target, _before):
+        return target
+
+    def fields_of(self, queue, names):
+        return {name: f"{name} of {queue.queue_id}" for name in names}
+
 
 def test_what_the_earlier_one_found_is_older_and_what_only_the_later_one_changed_is_its_own(documents):
     held = [{"a": 0.1, "b": 0.2, "c": 0.3, "d": 0.0}, {"a": 0.5, "b": 0.4, "c": 0.3, "d": 0.0}]
@@ -423,3 +429,4 @@ def test_what_the_earlier_one_found_is_older_and_what_only_the_later_one_changed
             target = target_of(Scores(), back, now, documents.find)
             assert (target.values, target.weights) == (values, values)
             assert target.settings == {"overflow_threshold": threshold}
+            assert target.fields == {"overflow_threshold": "overflow_threshold of queue-001"}

@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from routing_weights.errors import MemberNotInQueue, PlanNotApplicable
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, problem
@@ -126,6 +126,8 @@ class Target:
     """Whether the values say who is joined to the queue."""
     actuator: str = ""
     """What carries the weights; empty in documents that were stored before it was known here."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """By setting, what carried it in the queue's own JSON, where an image is put back: it goes back as it was."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -179,10 +181,54 @@ def image(before: Queue, target: Target) -> Target:
     )
 
 
-def tightens(target: Target, before: Queue) -> bool:
-    """Whether the queue's own settings are to be written last: a lower overflow threshold narrows the queue."""
-    wanted, held = target.settings.get("overflow_threshold"), before.overflow_threshold
-    return isinstance(wanted, float | int) and held is not None and wanted < held and not same(wanted, held)
+Part = Literal["first", "last"]
+"""When a setting of the queue is written: before the members, or after them."""
+PARTS: tuple[Part, ...] = ("first", "last")
+RINGS, RING_GROUPS = "bullseye_rings", "ring_groups"
+"""The settings that say how many bullseye rings a queue has, and which groups are in them, as text."""
+
+
+def settings_by_part(target: Target, before: Queue) -> dict[Part, dict[str, Setting]]:
+    """The queue's own settings that differ from the target, by when they are written.
+
+    Rings are made before a member is put into one, and removed when nobody is in them any more. A lower overflow
+    threshold narrows the queue, so it comes last. Everything else goes with whatever there is, so that a queue is
+    written twice only where it has to be.
+    """
+    differing, late = settings_to_write(target, before), set[str]()
+    fewer = RINGS in differing and _number(differing[RINGS]) < _number(before.settings.get(RINGS))
+    early = {RINGS} & differing.keys() if not fewer else set[str]()
+    if fewer:
+        late |= {RINGS, RING_GROUPS} & differing.keys()
+    if "overflow_threshold" in differing and _tightens(differing["overflow_threshold"], before.overflow_threshold):
+        late.add("overflow_threshold")
+    rest = differing.keys() - early - late
+    late |= rest if late and not early else set()
+    return {
+        "first": {name: value for name, value in differing.items() if name not in late},
+        "last": {name: value for name, value in differing.items() if name in late},
+    }
+
+
+def _tightens(wanted: Setting, held: float | None) -> bool:
+    return isinstance(wanted, float | int) and held is not None and wanted < held
+
+
+def _number(setting: Setting) -> float:
+    return setting if isinstance(setting, float | int) else 0.0
+
+
+def beyond(rings: Setting, queue: Queue) -> list[str]:
+    """The members in a ring that a queue of so many rings does not have, by id; ring 1 is there always.
+
+    For actuator ring. Whoever is in a ring through a group leaves it with the group.
+    """
+    most = max(1.0, _number(rings))
+    return sorted(
+        member.user_id
+        for member in queue.members
+        if not member.native.get("by_group") and member.value is not None and member.value > most
+    )
 
 
 def settings_to_write(target: Target, held: Queue) -> dict[str, Setting]:

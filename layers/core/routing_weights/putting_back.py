@@ -1,11 +1,11 @@
 """A plan that puts an earlier state back: its target is what a distribution's image held. No AWS, no HTTP."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
 from routing_weights.actuation import not_applicable
-from routing_weights.distribution import Queue, Target, carried_out, deleted_users, holds, image, named
+from routing_weights.distribution import RING_GROUPS, Queue, Target, carried_out, deleted_users, holds, image, named
 from routing_weights.drift import Difference, differences, fingerprint
 from routing_weights.errors import QueueChanged
 from routing_weights.plan import Plan, Restores
@@ -17,24 +17,29 @@ Find = Callable[[str, str], Any]
 class Targeting(Protocol):
     def target(self, plan: Plan, before: Queue) -> Target: ...
 
+    def completed(self, target: Target, before: Queue) -> Target: ...
+
+    def fields_of(self, queue: Queue, names: Iterable[str]) -> Mapping[str, Any]: ...
+
 
 def target_of(genesys: Targeting, plan: Plan, queue: Queue, find: Find) -> Target:
     """What `queue` will hold once `plan` is applied: its weights, or the state that it puts back.
 
     Raises:
-        PlanNotApplicable: the state to put back is not on record, or another queue's.
+        PlanNotApplicable: the state to put back is not on record, another queue's, or not one that the queue can have.
     """
     if plan.restores is None:
         return genesys.target(plan, queue)
-    wanted = _held_then(plan, find)
+    wanted = _held_then(genesys, plan, find)
     present = {member.user_id for member in queue.members} - deleted_users(queue)
     settings = {name: value for name, value in wanted.settings.items() if _can_be_set(name, value)}
-    return replace(
+    found = replace(
         wanted,
         weights=_of(wanted.weights, present),
         values=_of(wanted.values, present),
         settings=settings,
     )
+    return genesys.completed(found, queue)
 
 
 def can_be_put_back(difference: Difference) -> bool:
@@ -84,27 +89,30 @@ def _all_of(target: Target) -> dict[str, Any]:
     return {**target.settings, **target.values}
 
 
-def _held_then(plan: Plan, find: Find) -> Target:
+def _held_then(genesys: Targeting, plan: Plan, find: Find) -> Target:
     assert plan.restores is not None  # noqa: S101  only asked then
-    held = _image(plan.queue_id, plan.restores.distribution_id, plan.restores.image, find)
+    held = _image(genesys, plan.queue_id, plan.restores.distribution_id, plan.restores.image, find)
     for earlier in plan.restores.also:
-        older = _image(plan.queue_id, earlier, "before", find)
+        older = _image(genesys, plan.queue_id, earlier, "before", find)
         held = replace(
             held,
             weights={**held.weights, **older.weights},
             values={**held.values, **older.values},
             settings={**held.settings, **older.settings},
+            fields={**held.fields, **older.fields},
         )
     return held
 
 
-def _image(queue_id: str, run: str, which: str, find: Find) -> Target:
+def _image(genesys: Targeting, queue_id: str, run: str, which: str, find: Find) -> Target:
     """What the queue held before or after a distribution, of what that distribution was to change."""
     target, then = (find(run, name) for name in ("target", which))
     if target is None or then is None or then["queue_id"] != queue_id:
         message = f"no state {which} distribution {run} is on record for queue {queue_id}"
         raise not_applicable("restores", message, "image_unknown")
-    return image(Queue.from_json(then), Target.from_json(target))
+    queue = Queue.from_json(then)
+    held = image(queue, Target.from_json(target))
+    return replace(held, fields=genesys.fields_of(queue, held.settings))
 
 
 def _of(values: Mapping[str, Any], members: set[str]) -> dict[str, Any]:
@@ -112,5 +120,5 @@ def _of(values: Mapping[str, Any], members: set[str]) -> dict[str, Any]:
 
 
 def _can_be_set(name: str, value: Any) -> bool:
-    """A time-out that Genesys did not hold cannot be taken away; a rule or rings can."""
-    return value is not None or name == "overflow_threshold"
+    """A time-out that Genesys did not hold cannot be taken away; a rule, or the groups of rings, can."""
+    return value is not None or name in {"overflow_threshold", RING_GROUPS}

@@ -6,19 +6,22 @@ long as an accepted write may take to become readable, since one of the run's ma
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from routing_weights.distribution import (
+    RINGS,
     Member,
+    Part,
     Queue,
     Target,
+    beyond,
     carried_out,
     holds,
     image,
     members_to_write,
-    tightens,
+    settings_by_part,
 )
 from routing_weights.errors import (
     GenesysUnavailable,
@@ -83,13 +86,15 @@ class Restorer:
     _tried: Counter[str] = field(default_factory=Counter, init=False)
     _read_last: Queue | None = field(default=None, init=False)
 
-    def run(self, *, accepted: int, watch_s: float, settings_accepted: bool = False) -> tuple[Restoration, Queue]:
+    def run(
+        self, *, accepted: int, watch_s: float, settings_accepted: Collection[Part] = ()
+    ) -> tuple[Restoration, Queue]:
         """Put back what there is time for, and say what Genesys holds then.
 
         Args:
             accepted: how many member writes, in their order, Genesys has accepted for certain; there may be more.
             watch_s: how long an accepted write may take to become readable, in seconds.
-            settings_accepted: whether Genesys has accepted the write of the queue's own settings.
+            settings_accepted: which parts of the queue's own settings Genesys has accepted.
 
         Raises:
             RateLimited, GenesysUnavailable, StoreUnavailable: try again later; what was done stays done.
@@ -97,8 +102,9 @@ class Restorer:
             Interrupted: the lock is another's, and so is the rest.
         """
         self._touched = {*self.earlier.unrestored, *self.earlier.unconfirmed}
-        changed = [n for n, value in self.target.settings.items() if not holds(self.before.settings.get(n), value)]
-        certain = [member.user_id for member in self._order()[:accepted]] + changed * settings_accepted
+        parts = settings_by_part(self.target, self.before)
+        certain = [member.user_id for member in self._order()[:accepted]]
+        certain += [name for part in settings_accepted for name in parts[part]]
         self._ours = sorted(self._touched) or ([] if self.earlier.restored else certain)
         until, pause = self.clock() + watch_s, watch_s / FIRST_LOOK
         while True:
@@ -152,32 +158,33 @@ class Restorer:
             for member in reversed(self._order())
             if member.user_id in ours and not holds(now[member.user_id], member.value)
         ]
-        settings = [
-            name
-            for name, value in self.target.settings.items()
-            if holds(queue.settings.get(name), value) and not holds(self.before.settings.get(name), value)
-        ]
-        return settings + members if tightens(self.target, self.before) else members + settings
+        first, last = (
+            [name for name, value in settings.items() if holds(queue.settings.get(name), value)]
+            for settings in settings_by_part(self.target, self.before).values()
+        )
+        return last + members + first
 
     def _put_back(self, queue: Queue, names: list[str]) -> bool:
         """Write what there is time for; whether anything was written, refused or not."""
         members = {member.user_id: member for member in queue.members}
         then, size = image(self.before, self.target), self.genesys.per_write
         current = Queue(queue.queue_id, queue.settings, queue.members, self.before.native)
-        settings = [name for name in names if name in self.target.settings]
+        parts = settings_by_part(self.target, self.before)
+        late, early = ([name for name in names if name in parts[part]] for part in ("last", "first"))
+        if RINGS in early and self._rings_in_use(queue):
+            early.remove(RINGS)
         users = [name for name in names if name not in self.target.settings]
         chunks = [users[start : start + size] for start in range(0, len(users), size)]
-        order = [settings, *chunks] if names[:1] == settings[:1] else [*chunks, settings]
         wrote = False
-        for chunk in filter(None, order):
+        for chunk in filter(None, [late, *chunks, early]):
             if not self.has_time():
                 break
             wrote = True
             self._tried.update(chunk)
             key = f"{self.key}:{self._tried[chunk[0]]}"
             try:
-                if chunk is settings:
-                    self.genesys.put_back_queue(self.before, self.target, settings, key=f"{key}:queue")
+                if chunk is late or chunk is early:
+                    self.genesys.put_back_queue(self.before, self.target, chunk, key=f"{key}:queue")
                 else:
                     key = f"{key}:member:{chunk[0]}"
                     self.genesys.write_members(current, [members[user] for user in chunk], then, key=key)
@@ -189,6 +196,13 @@ class Restorer:
                 self._accepted |= set(chunk)
             self._sent |= dict.fromkeys(chunk, self.clock())
         return wrote
+
+    def _rings_in_use(self, queue: Queue) -> bool:
+        """Whether somebody is still in a ring that the run has made. A write of ours may only not be applied yet."""
+        then = {member.user_id: member.value for member in self.before.members}
+        now = {member.user_id: member.value for member in queue.members}
+        left = beyond(self.before.settings.get(RINGS), queue)
+        return self.target.actuator == "ring" and any(now[user] != then.get(user) for user in left)
 
     def _outcome(self, queue: Queue) -> Restoration:
         """What still holds the run's value is not restored, whatever was accepted."""

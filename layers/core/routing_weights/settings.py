@@ -157,6 +157,7 @@ class SkillSettings(Documented, GenesysCaller):
 
 class PatchSettings(SkillSettings):
     locks_table: str
+    verify_timeout_s: float = Field(ge=0)
 
 
 class RestoreSettings(Documented, GenesysCaller):

@@ -1,6 +1,6 @@
 """The contracts: what the rest of the system needs of Genesys, and which module speaks which dialect."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from routing_weights.actuation import Ranking
@@ -45,8 +45,26 @@ class Contract(Protocol):
         """The queue's own target: the share of contacts to answer within so many seconds; None where it has none."""
         ...
 
-    def write_queue(self, before: Queue, settings: Mapping[str, Setting], key: str) -> None:
-        """Set what is given. Raises QueueChanged, and sends nothing, where somebody else changed the queue."""
+    def completed(self, target: Target, before: Queue) -> Target:
+        """`target` with what else has to change for it. Raises PlanNotApplicable where the queue cannot hold it."""
+        ...
+
+    def fields_of(self, queue: Queue, names: Iterable[str]) -> Mapping[str, Any]:
+        """By setting, what carried it in a queue that was read: see `Target.fields`."""
+        ...
+
+    def write_queue(
+        self,
+        before: Queue,
+        target: Target,
+        names: Collection[str],
+        key: str,
+        own: Mapping[str, Setting] | None = None,
+    ) -> None:
+        """Set the named settings. Raises QueueChanged, and sends nothing, where somebody else changed the queue.
+
+        `own` is what the run has written of the queue before, None where it has written nothing, members neither.
+        """
         ...
 
     def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None:

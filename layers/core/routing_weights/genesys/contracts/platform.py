@@ -7,12 +7,25 @@ and an answer says that a write was accepted, not that it was applied.
 
 import base64
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from routing_weights.actuation import Actuation, Ranking, not_applicable, statement
-from routing_weights.distribution import Member, Queue, Setting, Target, notes_on_users, same, settings_to_write
+from routing_weights.distribution import (
+    RING_GROUPS,
+    RINGS,
+    Member,
+    Queue,
+    Setting,
+    Target,
+    beyond,
+    holds,
+    named,
+    notes_on_users,
+    same,
+    settings_to_write,
+)
 from routing_weights.errors import GenesysRefused, PlanNotApplicable
 from routing_weights.genesys.client import GenesysClient
 from routing_weights.genesys.contracts.queue_document import QueueDocument, child, children
@@ -169,7 +182,22 @@ class PlatformContract:
             settings["overflow_threshold"] = plan.overflow_threshold
         target = self.actuation.target(plan, settings)
         self._require_own_rings(before, target)
+        return self.completed(target, before)
+
+    def completed(self, target: Target, before: Queue) -> Target:
+        """`target` with what else has to change for it; PlanNotApplicable where it uses rings that there will not be.
+
+        Rings that are to be removed must have no groups.
+        """
+        now, then = (_count(rings) for rings in (before.settings[RINGS], {**before.settings, **target.settings}[RINGS]))
+        if self.actuation.actuator.name == "ring":
+            _require_rings(target, max(now, then))  # those that go are removed after the members are written
+        if before.settings.get(RING_GROUPS) and then < now:
+            return replace(target, settings={RING_GROUPS: None, **target.settings})
         return target
+
+    def fields_of(self, queue: Queue, names: Iterable[str]) -> Mapping[str, Any]:
+        return QueueDocument(queue.native["raw"], self.actuation).fields_of(names)
 
     def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
         groups = bool(self.actuation.overflow_groups)
@@ -185,26 +213,26 @@ class PlatformContract:
     def _required(self, before: Queue) -> dict[str, Setting]:
         """What the strategy requires and the queue does not have, to be written; PlanNotApplicable where it may not."""
         strategy, missing = self.actuation.strategy, dict[str, Setting]()
-        wanted, held = strategy.skill_evaluation_method, before.settings["bullseye_rings"]
+        wanted, held = strategy.skill_evaluation_method, _count(before.settings[RINGS])
         if wanted and wanted != before.settings["skill_evaluation_method"]:
             missing["skill_evaluation_method"] = wanted
         rings = len(strategy.bullseye_timeouts_s) + 1
-        if strategy.bullseye_timeouts_s and isinstance(held, int | float) and held < rings:
-            missing["bullseye_rings"] = rings
+        if strategy.bullseye_timeouts_s and held < rings:
+            missing[RINGS] = rings
         if missing and strategy.if_different == "verify":
             advice = "set it in the admin console, or take a strategy that sets it"
-        elif missing.get("bullseye_rings") and held:
-            missing = {"bullseye_rings": rings}
+        elif missing.get(RINGS) and held > 1:  # one ring is everybody's, which is as good as none
+            missing = {RINGS: rings}
             advice = "somebody has configured its rings, which are not replaced: add the missing ones in the console"
         else:
             return missing
         problems = [
             problem(
                 "strategy_reference",
-                f"the strategy requires {name} {value}, the queue has {before.settings[name]}: {advice}",
+                f"the strategy requires {n} {_said(n, value)}, the queue has {_said(n, before.settings[n])}: {advice}",
                 "queue_not_ready",
             )
-            for name, value in missing.items()
+            for n, value in missing.items()
         ]
         message = "; ".join(found["message"] for found in problems)
         raise PlanNotApplicable(f"{message}.", errors=problems)
@@ -235,11 +263,11 @@ class PlatformContract:
         """What the reader of a dry run has to know: where a value will have no effect."""
         will = {**before.settings, **target.settings}
         name, notes = self.actuation.actuator.name, []
-        rings, last = will["bullseye_rings"], max(value or 0 for value in target.values.values())
-        if name == "ring" and isinstance(rings, int | float) and last > max(rings, 1):
+        outside = beyond(will[RINGS], replace(before, members=_others(before, target))) if name == "ring" else []
+        if outside and _count(will[RINGS]) < _count(before.settings[RINGS]):
             notes.append(
-                f"The queue has {rings:g} bullseye rings and the plan uses ring {last}: a ring that the queue does not "
-                "have ranks nobody, and Genesys may refuse it. Configure the rings, or take strategy ring-by-weight."
+                f"Members whom the plan does not name are in rings that it removes: {named(outside)}. Genesys may "
+                "refuse to remove a ring that somebody is in: give them ring 1 in the admin console first."
             )
         if name == "proficiency" and will["skill_evaluation_method"] != "BEST":
             notes.append(
@@ -255,8 +283,9 @@ class PlatformContract:
             case "ring":
                 timeouts = now.ring_timeouts_s
                 then = timeouts
-                if "bullseye_rings" in target.settings and will["bullseye_rings"] != before.settings["bullseye_rings"]:
-                    then = self.actuation.strategy.bullseye_timeouts_s
+                if RINGS in target.settings and will[RINGS] != before.settings[RINGS]:
+                    wanted = now.merged({RINGS: will[RINGS]}, target.fields)
+                    then = QueueDocument(wanted, self.actuation).ring_timeouts_s
                 return _rings(timeouts), _rings(then)
             case "proficiency":
                 sides = (before.settings["skill_evaluation_method"], will["skill_evaluation_method"])
@@ -273,37 +302,68 @@ class PlatformContract:
 
     # ---- writing ----------------------------------------------------------------------------------------------------
 
-    def write_queue(self, before: Queue, settings: Mapping[str, Setting], key: str) -> None:  # noqa: ARG002 - absolute
-        """PUT the queue as it is at that moment, with nothing changed but `settings`."""
-        path, target = queue_path(before.queue_id), Target({}, {}, settings)
+    def write_queue(
+        self,
+        before: Queue,
+        target: Target,
+        names: Collection[str],
+        key: str,  # noqa: ARG002 - absolute
+        own: Mapping[str, Setting] | None = None,
+    ) -> None:
+        """PUT the queue as it is at that moment, with nothing changed but the named settings.
 
-        def body() -> Entity:
-            fresh = get_queue(self.client, before.queue_id)
-            document = QueueDocument(fresh, self.actuation)
-            missing = settings_to_write(target, Queue(before.queue_id, document.settings(), ()))
+        Rings without groups are a PUT of their own, before the one that removes the rings.
+        """
+        groups = [name for name in names if name == RING_GROUPS]
+        if groups:
+            self._set(before, target, groups, own)
+            own = {**(own or {}), RING_GROUPS: target.settings[RING_GROUPS]}
+        self._set(before, target, [name for name in names if name not in groups], own)
+
+    def _set(self, before: Queue, target: Target, names: Collection[str], own: Mapping[str, Setting] | None) -> None:
+        wanted = Target({}, {}, {name: target.settings[name] for name in names})
+
+        def change(document: QueueDocument) -> Entity | None:
+            missing = settings_to_write(wanted, Queue(before.queue_id, document.settings(), ()))
             if not missing:
-                raise _Held
-            document.require_unchanged(before.native["raw"], missing)
-            return document.merged(missing)
+                return None
+            document.require_unchanged(before.native["raw"], missing, own)
+            return document.merged(missing, target.fields)
 
-        try:
-            self.client.write("PUT", path, body)
-        except _Held:
-            return
+        self._put_queue(before.queue_id, change)
 
     def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None:  # noqa: ARG002 - absolute
         """PUT the queue as it is at that moment, with what it held before where it still holds what we wrote."""
 
-        def body() -> Entity:
-            document = QueueDocument(get_queue(self.client, before.queue_id), self.actuation)
+        def ours(document: QueueDocument) -> list[str]:
             now = document.settings()
-            ours = [name for name in names if same(now.get(name), target.settings[name])]
-            if not ours:
+            return [name for name in names if holds(now.get(name), target.settings[name])]
+
+        def change(document: QueueDocument) -> Entity | None:
+            nonlocal emptying
+            found = ours(document)
+            fewer = RINGS in found and _count(before.settings[RINGS]) < _count(target.settings[RINGS])
+            emptying = fewer and RING_GROUPS in document.settings()
+            if emptying:
+                return document.without_ring_groups()
+            return document.put_back(before.native["raw"], found) if found else None
+
+        emptying = False
+        self._put_queue(before.queue_id, change)
+        if emptying:
+            self._put_queue(before.queue_id, change)
+
+    def _put_queue(self, queue_id: str, change: Callable[[QueueDocument], Entity | None]) -> None:
+        """PUT what `change` makes of the queue as it is at that moment, where it makes anything."""
+
+        def body() -> Entity:
+            changed = change(QueueDocument(get_queue(self.client, queue_id), self.actuation))
+            if changed is None:
                 raise _Held
-            return document.put_back(before.native["raw"], ours)
+            return changed
 
         try:
-            self.client.write("PUT", queue_path(before.queue_id), body)
+            self.client.write("PUT", queue_path(queue_id), body)
         except _Held:
             return
 
@@ -343,6 +403,46 @@ class PlatformContract:
 
 class _Held(Exception):
     """There is nothing to write: the queue holds it already, from a try whose answer was lost, or from somebody."""
+
+
+def _require_rings(target: Target, rings: Setting) -> None:
+    """Genesys refuses a ring that a queue does not have; a queue without any knows ring 1 alone (TF PR #37)."""
+    wrong = {
+        user: value for user, value in target.values.items() if value is not None and value > max(1, _count(rings))
+    }
+    if not wrong:
+        return
+    advice = (
+        "take strategy ring-by-weight, which makes six, or configure rings in the admin console"
+        if _count(rings) <= 1
+        else "add the missing rings in the admin console, or send weights that are closer together"
+    )
+    message = f"the bullseye rings of the queue are {_shown(rings)}: {advice}"
+    raise PlanNotApplicable(
+        f"The plan uses ring {max(wrong.values()):g}, and {message}. Nothing was written.",
+        errors=[
+            problem(f"member_weights.{user}", f"this weight is ring {value:g}, and {message}", "ring_unknown")
+            for user, value in list(wrong.items())[:MAX_PROBLEMS_LISTED]
+        ],
+        error_count=len(wrong),
+    )
+
+
+def _count(rings: Setting) -> int:
+    return int(rings) if isinstance(rings, int | float) else 0
+
+
+def _shown(rings: Setting) -> str:
+    """How many rings, in words that do not contradict the admin console, which shows the last one as the queue."""
+    return f"{_count(rings)} (the admin console shows {max(0, _count(rings) - 1)})"
+
+
+def _said(name: str, value: Setting) -> str:
+    return _shown(value) if name == RINGS else str(value)
+
+
+def _others(before: Queue, target: Target) -> tuple[Member, ...]:
+    return tuple(member for member in before.members if member.user_id not in target.values)
 
 
 def _rings(timeouts_s: tuple[float, ...]) -> Ranking:

@@ -4,12 +4,12 @@ The PUT replaces the whole queue, so everything else goes back as it was read, f
 No HTTP.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from routing_weights.actuation import Actuation
-from routing_weights.distribution import Setting
+from routing_weights.distribution import RING_GROUPS, RINGS, Setting, holds
 from routing_weights.errors import GenesysAnswerInvalid, QueueChanged
 from routing_weights.genesys.contracts.reading import Entity, number
 
@@ -17,10 +17,18 @@ MAX_OVERFLOW_RULES = 5
 FIELDS = {
     "wrap_up_timeout_s": "acwSettings",
     "skill_evaluation_method": "skillEvaluationMethod",
-    "bullseye_rings": "bullseye",
+    RINGS: "bullseye",
+    RING_GROUPS: "bullseye",
     "overflow_threshold": "conditionalGroupRouting",
 }
 """Which field of the queue carries each of our settings."""
+LAST_RING_S = 5
+"""Every ring has a time-out, the last one too: the console writes this there (developer forum, thread 21142)."""
+RULE_WAIT_S = 2
+"""What a rule waits before the next one, unless it says so: the default of Genesys' Terraform provider.
+
+Genesys ignores it in the last rule, where it may be absent.
+"""
 TIMED_PROMPTS = ("AGENT_REQUESTED", "MANDATORY_TIMEOUT", "MANDATORY_FORCED_TIMEOUT")
 READ_ONLY = {"dateModified", "modifiedBy", "memberCount", "userMemberCount", "joinedMemberCount", "version"}
 """What Genesys changes on its own whenever something of a queue changes."""
@@ -34,14 +42,19 @@ class QueueDocument:
     actuation: Actuation
 
     def settings(self) -> dict[str, Setting]:
-        """`overflow_threshold` is among them only where there are overflow groups to carry it."""
+        """`overflow_threshold` is among them only where there are overflow groups to carry it.
+
+        `bullseye_rings` counts as the API does, which is one more than the console shows.
+        """
         wrap_up = number(child(self.raw, "acwSettings"), "timeoutMs")
         method = self.raw.get("skillEvaluationMethod")
         settings: dict[str, Setting] = {
             "wrap_up_timeout_s": None if wrap_up is None else wrap_up / 1000,
             "skill_evaluation_method": method if isinstance(method, str) else None,
-            "bullseye_rings": len(children(child(self.raw, "bullseye"), "rings")),
+            RINGS: len(self._rings),
         }
+        if self._ring_groups:
+            settings[RING_GROUPS] = self._ring_groups
         if self.actuation.overflow_groups:
             rule = next(filter(self._is_ours, self._rules), {})
             settings["overflow_threshold"] = number(rule, "conditionValue")
@@ -50,9 +63,8 @@ class QueueDocument:
     @property
     def ring_timeouts_s(self) -> tuple[float, ...]:
         """Seconds that a call stays in each ring but the last, as far as the rings say so."""
-        rings = children(child(self.raw, "bullseye"), "rings")
         found = []
-        for ring in rings[:-1]:
+        for ring in self._rings[:-1]:
             timeouts = [c for c in children(ring, "expansionCriteria") if c.get("type") == "TIMEOUT_SECONDS"]
             found.append(number(timeouts[0], "threshold") if timeouts else None)
         return tuple(seconds or 0.0 for seconds in found)
@@ -70,7 +82,7 @@ class QueueDocument:
         groups = {group.id for group in self.actuation.overflow_groups}
         foreign = sorted(groups - {str(group.get("id")) for group in children(self.raw, "memberGroups")})
         prompt = child(self.raw, "acwSettings").get("wrapupPrompt")
-        rings = settings.get("bullseye_rings") or child(self.raw, "bullseye")
+        rings = settings.get(RINGS) or child(self.raw, "bullseye")
         found = {
             "No overflow groups are named: overflow_threshold is a gate of this system only.": not groups,
             f"Not member groups of the queue: {', '.join(foreign)}. Genesys calls in only groups that are.": foreign,
@@ -83,39 +95,49 @@ class QueueDocument:
         }
         return [note for note, applies in found.items() if applies]
 
-    def merged(self, settings: Mapping[str, Setting]) -> Entity:
-        """The whole queue with nothing changed but `settings`."""
-        fields = {FIELDS[name]: self._field(name, value) for name, value in settings.items()}
-        return {name: value for name, value in (self.raw | fields).items() if name not in fields or value is not None}
+    def fields_of(self, names: Iterable[str]) -> dict[str, Any]:
+        """By setting, the field that carries it, None where there is none."""
+        return {name: self.raw.get(FIELDS[name]) for name in names}
 
-    def put_back(self, read: Entity, names: Collection[str]) -> Entity:
-        """The whole queue with the named settings as they were `read`; a field that was not there is taken out."""
+    def merged(self, settings: Mapping[str, Setting], then: Mapping[str, Any] | None = None) -> Entity:
+        """The whole queue with nothing changed but `settings`.
+
+        `then` has, of a setting that is put back, the field as it was read when the queue held that value.
+        """
         body = dict(self.raw)
-        then = QueueDocument(read, self.actuation).settings()
-        for name in names:
-            held = then[name]
-            if name == "overflow_threshold" and held is None:
-                rules = [rule for rule in self._rules if not self._is_ours(rule)]
-                body[FIELDS[name]] = {**body[FIELDS[name]], "rules": rules}
-            elif name == "wrap_up_timeout_s" and held is None:
-                body[FIELDS[name]] = {k: v for k, v in (body.get(FIELDS[name]) or {}).items() if k != "timeoutMs"}
-            elif name in {"overflow_threshold", "wrap_up_timeout_s"} and held is not None:
-                body[FIELDS[name]] = self._field(name, held)
-            else:
-                body[FIELDS[name]] = read.get(FIELDS[name])
-            if body[FIELDS[name]] is None or (FIELDS[name] not in read and body[FIELDS[name]] in ({}, {"rules": []})):
+        for name, value in settings.items():
+            written = self._as_it_was(name, value, then[name]) if then and name in then else self._field(name, value)
+            body[FIELDS[name]] = written
+            if written is None:
                 del body[FIELDS[name]]
         return body
 
-    def require_unchanged(self, read: Entity, settings: Collection[str]) -> None:
+    def put_back(self, read: Entity, names: Collection[str]) -> Entity:
+        """The whole queue with the named settings as they were `read`; a field that was not there is taken out."""
+        then = QueueDocument(read, self.actuation)
+        held = then.settings()
+        return self.merged({name: held.get(name) for name in names}, then.fields_of(names))
+
+    def without_ring_groups(self) -> Entity:
+        """The whole queue with no group in any ring: Genesys removes no ring that has one."""
+        return self.merged({RING_GROUPS: None})
+
+    def require_unchanged(
+        self, read: Entity, settings: Collection[str], own: Mapping[str, Setting] | None = None
+    ) -> None:
         """Raise QueueChanged where somebody else wrote the queue since it was `read`, or what `settings` would touch.
 
-        Genesys has no version and no ETag of a queue: the date of the last change is all there is to compare.
+        Genesys has no version and no ETag of a queue: the date of the last change is all there is to compare. `own` is
+        what this run has written of the queue since, None where it has written nothing, members neither. Its writes may
+        move the date, those of members too (nobody knows). So then a later date alone is no change by somebody else,
+        and an edit that no field shows, or that was taken back, is not noticed.
         """
-        known = (read.keys() | self.raw.keys()) - READ_ONLY
+        ours = {FIELDS[name] for name, value in (own or {}).items() if holds(self.settings().get(name), value)}
+        known = (read.keys() | self.raw.keys()) - READ_ONLY - ours
         differs = sorted(name for name in known if read.get(name) != self.raw.get(name))
         touched = {FIELDS[name] for name in settings}
-        if self.raw.get("dateModified") == read.get("dateModified") and not touched & set(differs):
+        is_dated = self.raw.get("dateModified") != read.get("dateModified")
+        if not touched & set(differs) and not (is_dated and (own is None or differs)):
             return
         who = str(self.raw.get("modifiedBy") or "somebody")
         when = str(self.raw.get("dateModified") or "an unknown time")
@@ -129,6 +151,18 @@ class QueueDocument:
         )
 
     @property
+    def _rings(self) -> list[Entity]:
+        return children(child(self.raw, "bullseye"), "rings")
+
+    @property
+    def _ring_groups(self) -> str | None:
+        """Which groups are in which ring, as text; None where no ring has one."""
+        groups = {
+            n: [str(g.get("id")) for g in children(ring, "memberGroups")] for n, ring in enumerate(self._rings, 1)
+        }
+        return "; ".join(f"{n}: {', '.join(sorted(ids))}" for n, ids in groups.items() if ids) or None
+
+    @property
     def _rules(self) -> list[Entity]:
         return children(child(self.raw, "conditionalGroupRouting"), "rules")
 
@@ -136,12 +170,14 @@ class QueueDocument:
         held = self.raw.get(FIELDS[name]) or {}
         if name == "wrap_up_timeout_s":
             return {**held, "timeoutMs": round(1000 * float(value or 0))}
-        if name == "bullseye_rings" and not value:
+        if name == RING_GROUPS:
+            return {**held, "rings": [{**r, "memberGroups": []} if r.get("memberGroups") else r for r in self._rings]}
+        if name == RINGS and not value:
             return None
-        if name == "bullseye_rings":
-            timeouts = self.actuation.strategy.bullseye_timeouts_s
+        if name == RINGS:
+            timeouts = (*self.actuation.strategy.bullseye_timeouts_s, LAST_RING_S)
             rings = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": t}]} for t in timeouts]
-            return {**held, "rings": [*rings, {"expansionCriteria": []}]}
+            return {**held, "rings": [{**(self._rings or [{}])[0], **rings[0]}, *rings[1:]]}
         if name == "overflow_threshold":
             rules = self._rules_with(value)
             return {**held, "rules": rules} if rules or held.keys() - {"rules"} else None
@@ -154,7 +190,25 @@ class QueueDocument:
             return [{**rule, "conditionValue": threshold} if self._is_ours(rule) else rule for rule in self._rules]
         groups = [{"id": group.id, "type": group.type} for group in self.actuation.overflow_groups]
         ours = {"metric": "ServiceLevel", "operator": "LessThan", "conditionValue": threshold, "groups": groups}
-        return [*self._rules, ours]
+        others = self._rules
+        if others and others[-1].get("waitSeconds") is None:
+            others = [*others[:-1], {**others[-1], "waitSeconds": RULE_WAIT_S}]
+        return [*others, ours]
+
+    def _as_it_was(self, name: str, value: Setting, then: Any) -> Any:
+        """The field with a setting that is put back; `then` is the field when it was read."""
+        held = self.raw.get(FIELDS[name]) or {}
+        if name == "overflow_threshold" and value is None:
+            known = children(then or {}, "rules")
+            rules = [_unwaiting(rule, known) for rule in self._rules if not self._is_ours(rule)]
+            written = {**held, "rules": rules}
+        elif name == "wrap_up_timeout_s" and value is None:
+            written = {key: part for key, part in held.items() if key != "timeoutMs"}
+        elif name in {"overflow_threshold", "wrap_up_timeout_s"}:
+            written = self._field(name, value)
+        else:
+            return then
+        return None if then is None and written in ({}, {"rules": []}) else written
 
     def _is_ours(self, rule: Entity) -> bool:
         """A service-level rule about this queue for just these groups: there is no name to know it by."""
@@ -168,6 +222,14 @@ class QueueDocument:
             and ours == {group for group in groups if isinstance(group, str)}
             and len(groups) == len(ours)
         )
+
+
+def _unwaiting(rule: Entity, known: list[Entity]) -> Entity:
+    """A rule without the waiting time that it was given when ours came after it, as it is among the `known` ones."""
+    if rule.get("waitSeconds") != RULE_WAIT_S:
+        return rule
+    bare = [then for then in known if then.get("waitSeconds") is None]
+    return next((then for then in bare if {**then, "waitSeconds": RULE_WAIT_S} == rule), rule)
 
 
 def child(holder: Entity, key: str) -> Entity:

@@ -1,6 +1,6 @@
 """Contract `score`: the dialect of the source document. The real platform does not speak it (README)."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -93,8 +93,21 @@ class ScoreContract:
     def service_target(self, queue: Queue) -> tuple[float, float] | None:  # noqa: ARG002 - the document knows none
         return None
 
-    def write_queue(self, before: Queue, settings: Mapping[str, Setting], key: str) -> None:
-        body = {FIELDS[name]: value for name, value in settings.items()}
+    def completed(self, target: Target, before: Queue) -> Target:  # noqa: ARG002 - nothing depends on anything
+        return target
+
+    def fields_of(self, queue: Queue, names: Iterable[str]) -> Mapping[str, Any]:  # noqa: ARG002 - values say it all
+        return {}
+
+    def write_queue(
+        self,
+        before: Queue,
+        target: Target,
+        names: Collection[str],
+        key: str,
+        own: Mapping[str, Setting] | None = None,  # noqa: ARG002 - nobody else's change can be seen
+    ) -> None:
+        body = {FIELDS[name]: target.settings[name] for name in names}
         if isinstance(timeout := body.get("wrapUpTimeout"), float) and timeout.is_integer():
             body["wrapUpTimeout"] = int(timeout)  # whole seconds, as they were read
 
@@ -107,7 +120,7 @@ class ScoreContract:
     def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None:  # noqa: ARG002
         held = {name: before.settings[name] for name in names if before.settings[name] is not None}
         if held:
-            self.write_queue(before, held, key)
+            self.write_queue(before, Target({}, {}, held), held, key)
 
     def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None:
         (member,) = members
