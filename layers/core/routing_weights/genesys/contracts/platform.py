@@ -335,6 +335,8 @@ class PlatformContract:
     def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None:  # noqa: ARG002 - absolute
         """PUT the queue as it is at that moment, with what it held before where it still holds what we wrote."""
 
+        emptying = False
+
         def ours(document: QueueDocument) -> list[str]:
             now = document.settings()
             return [name for name in names if holds(now.get(name), target.settings[name])]
@@ -348,7 +350,6 @@ class PlatformContract:
                 return document.without_ring_groups()
             return document.put_back(before.native["raw"], found) if found else None
 
-        emptying = False
         self._put_queue(before.queue_id, change)
         if emptying:
             self._put_queue(before.queue_id, change)
