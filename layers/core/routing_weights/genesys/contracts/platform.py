@@ -334,7 +334,6 @@ class PlatformContract:
 
     def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None:  # noqa: ARG002 - absolute
         """PUT the queue as it is at that moment, with what it held before where it still holds what we wrote."""
-
         emptying = False
 
         def ours(document: QueueDocument) -> list[str]:
