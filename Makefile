@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 SOURCES := functions layers local tests bench
 
-.PHONY: faults help demo up doctor register test pr lint types template build drift openapi lock bench clean
+.PHONY: faults fuzz help demo up doctor register test pr lint types template build drift openapi lock bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -31,6 +31,9 @@ test: .venv/ready .venv/sdk ## all tests
 
 faults: .venv/ready ## the part of `make test` that breaks things: faults, aborts, killed functions
 	@$(BIN)/python -m pytest -q tests/faults
+
+fuzz: .venv/ready ## 3,500 requests and more by docs/openapi.json over the embedded stack (python -m local.checks.fuzz --help)
+	@$(BIN)/python -m local.checks.fuzz
 
 pr: .venv/ready ## what CI runs: lint, types, template and build side by side, then the tests, then drift
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint types template build
