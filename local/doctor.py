@@ -126,7 +126,7 @@ class Doctor:
             case "proficiency":
                 yield "read skills", self._read_skills
                 yield "skill", self._find_skill
-                yield "assign skill", self._try("PUT", f"{user_skill}/{NOBODY}", {"id": NOBODY, "proficiency": 0})
+                yield "assign skill", self._try("PATCH", f"{user_skill}/bulk", [{"id": NOBODY, "proficiency": 0}])
         yield "edit queue", self._try("PUT", queue_path(NOBODY), {"name": "Nobody's queue"}, _EDITED)
         yield "agents now", self._optional(self._observe)
         yield "history", self._optional(self._history)

@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
     before = Queue.from_json(documents.get(run.distribution_id, "before"))
     guard = fence(settings.locks_table, plan.queue_id, run.execution_arn)
-    genesys = contract(settings, context, run, plan, guard)
+    genesys = contract(settings, context, run, plan, guard, before=before)
     target = target_of(genesys, plan, before, documents.find)
     documents.put(run.distribution_id, "writing", {})  # from here on a restoration has something to look for
 

@@ -50,6 +50,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     documents.put(run.distribution_id, "actuation", statement)
 
     planner = Planner(settings, context, run)
+    if not plan.restores:
+        queue = genesys.with_skills_in_use(queue, plan.requirements)
     try:
         found = planner.project(plan, queue, target, planner.forecast_for(plan), genesys, statement)
     except ForecastMissing:

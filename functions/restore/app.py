@@ -38,7 +38,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"outcome": "not_needed", "left": 0}
     plan, before = Plan.model_validate(documents.get(run.distribution_id, "plan")), Queue.from_json(image)
     guard = fence(settings.locks_table, plan.queue_id, event.get("holder") or run.execution_arn)
-    genesys = contract(settings, context, run, plan, guard, restoring=True)
+    genesys = contract(settings, context, run, plan, guard, restoring=True, before=before)
     restorer = Restorer(
         genesys,
         before,

@@ -27,7 +27,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     documents = Documents(settings.documents_bucket)
     plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
     before = Queue.from_json(documents.get(run.distribution_id, "before"))
-    genesys, timeout_s = contract(settings, context, run, plan), settings.verify_timeout_s
+    genesys, timeout_s = contract(settings, context, run, plan, before=before), settings.verify_timeout_s
     target = target_of(genesys, plan, before, documents.find)
     after = settle(genesys, plan.queue_id, before, target, timeout_s=timeout_s, clock=time.monotonic, sleep=time.sleep)
     documents.put(run.distribution_id, "after", after.to_json())

@@ -164,7 +164,7 @@ def test_who_does_not_respond_is_not_active(genesys, status, absent):
 
 def test_a_members_skills_are_known_by_id_and_by_name(genesys):
     queue = genesys(agents=2).contract.read_queue(QUEUE)
-    known = [("skill-support", "Support"), ("skill-billing", "Billing")]
+    known = [("skill-support", "support"), ("skill-billing", "billing")]
     assert [{*member.skills} for member in queue.members] == [{*skill} for skill in known]
 
 
@@ -499,10 +499,18 @@ def test_a_member_without_a_score_has_no_weight(held):
     [
         (None, {}),
         ("Billing", {}),
-        (["Billing", "Support"], {"Billing": None, "Support": None}),
-        ([{"id": "s-1"}, {"name": "Billing"}, {"id": 7}, 7], {"s-1": None, "Billing": None}),
-        ([{"id": "s-1", "proficiency": 3}, {"name": "B", "proficiency": "high"}], {"s-1": 3.0, "B": None}),
-        ([{"name": "B", "proficiency": True}], {"B": None}),
+        (["Billing", "Support"], {"billing": None, "support": None}),
+        ([{"id": "s-1"}, {"name": "Billing"}, {"id": 7}, 7], {"s-1": None, "billing": None}),
+        ([{"id": "s-1", "proficiency": 3}, {"name": "B", "proficiency": "high"}], {"s-1": 3.0, "b": None}),
+        ([{"name": "B", "proficiency": True}], {"b": None}),
+        (
+            [{"name": "B", "state": "inactive"}, {"name": "C", "state": "deleted"}, {"name": "D", "state": "active"}],
+            {"d": None},
+        ),
+        (
+            [{"name": "Espan\u0303ol", "proficiency": 2}, {"name": "ESPA\u00d1OL", "proficiency": 4}],
+            {"espa\u00f1ol": 4.0},
+        ),
     ],
 )
 def test_skills_are_read_in_any_shape(skills, known):

@@ -8,6 +8,7 @@ from pathlib import Path
 import requests
 
 from routing_weights.distribution import Member, Queue, Target
+from routing_weights.fields import folded
 from routing_weights.plan import Plan, parse_plan
 from routing_weights.run import Origin, Run
 
@@ -26,7 +27,8 @@ def plan(**changes) -> Plan:
 
 def member(user_id, weight=0.0, *, active=True, joined=True, skills=(), **native):
     """One who is not active is off queue."""
-    return Member(user_id, weight, joined, None if active else "OFF_QUEUE", dict.fromkeys(skills), native)
+    held = dict.fromkeys(map(folded, skills))
+    return Member(user_id, weight, joined, None if active else "OFF_QUEUE", held, native)
 
 
 def queue(*members, queue_id="queue-001", native=None, **settings):
@@ -145,8 +147,8 @@ class FakePlatform:
             case "PUT", ["routing", "queues", _]:
                 self.raw = body
                 return answer(200, body)
-            case "PUT" | "POST", ["users", user, "routingskills", *skill]:
-                return self._assign(self.member(user)["user"]["skills"], skill, body)
+            case "PATCH", ["users", user, "routingskills", "bulk"]:
+                return self._assign(self.member(user)["user"]["skills"], body)
             case "DELETE", ["users", user, "routingskills", skill]:
                 held = self.member(user)["user"]["skills"]
                 assigned = [entry for entry in held if entry["id"] == skill]
@@ -168,22 +170,22 @@ class FakePlatform:
                 page = self.members[first : first + self.granted]
                 return answer(200, {"entities": page, "pageSize": self.granted, "pageNumber": params["pageNumber"]})
             case ["routing", "skills"]:
-                return answer(200, {"entities": [s for s in self.skills if s["name"].startswith(params["name"])]})
+                start = params["name"].casefold()
+                return answer(200, {"entities": [s for s in self.skills if s["name"].casefold().startswith(start)]})
             case ["routing", "skills", skill]:
                 found = [entry for entry in self.skills if entry["id"] == skill]
                 return answer(200, found[0]) if found else answer(404, {"code": "not.found"})
         raise AssertionError(f"the platform has no GET {parts}")
 
     @staticmethod
-    def _assign(held, skill, body):
-        """A PUT changes the proficiency of a skill that is assigned, a POST assigns one."""
-        assigned = [entry for entry in held if entry["id"] == body["id"]]
-        if skill and not assigned:
-            return answer(404, {"code": "not.found", "message": "Not assigned."})
-        if not assigned:
-            held.append({})
-        (assigned or held)[-1].update(body)
-        return answer(200 if skill else 201, body)
+    def _assign(held, body):
+        """Change the proficiency of skills that are assigned, and assign the others."""
+        for change in body:
+            assigned = [entry for entry in held if entry["id"] == change["id"]]
+            if not assigned:
+                held.append({})
+            (assigned or held)[-1].update(change)
+        return answer(200, {"entities": held})
 
     def member(self, user_id):
         return next(entity for entity in self.members if entity["id"] == user_id)

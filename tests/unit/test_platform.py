@@ -358,7 +358,7 @@ def test_the_image_of_an_earlier_release_stays_readable(active, on_queue, joined
 def test_a_member_has_its_skills_by_id_and_by_name():
     held = [SKILL | {"proficiency": 2}, {"id": "skill-2", "name": "Support"}]
     told = member_of(Genesys([entity("a", skills=held)])).skills
-    assert told == {"skill-1": 2.0, "Queue 1": 2.0, "skill-2": None, "Support": None}
+    assert told == {"skill-1": 2.0, "queue 1": 2.0, "skill-2": None, "support": None}
 
 
 @pytest.mark.parametrize(
@@ -409,11 +409,91 @@ def asked_for_skills(genesys):
     return [(path, params) for method, path, params in genesys.session.sent if "/skills" in path]
 
 
-@pytest.mark.parametrize("wanted", ["skill-1", "Queue 1"])
-def test_a_skill_that_a_member_holds_is_not_asked_for(wanted):
+@pytest.mark.parametrize("wanted", ["skill-1", "Queue 1", "queue 1", "SKILL-1"])
+def test_a_skill_that_members_hold_and_genesys_does_not_show_is_the_members(wanted):
     members = [entity("a"), entity("b", skills=[SKILL | {"proficiency": 1}])]
-    genesys = Genesys(members, **PROFICIENCY | {"skill": wanted})
-    assert (skill_id(genesys), asked_for_skills(genesys)) == ("skill-1", [])
+    assert skill_id(Genesys(members, **PROFICIENCY | {"skill": wanted})) == "skill-1"
+    inactive = [entity("b", skills=[SKILL | {"proficiency": 1, "state": "inactive"}])]
+    with pytest.raises(PlanNotApplicable, match="Genesys knows no skill"):
+        skill_id(Genesys(inactive, **PROFICIENCY | {"skill": wanted}))
+
+
+def test_the_skill_in_use_goes_before_one_of_its_name_that_is_not():
+    old, new = ({"id": f"s-{state}", "name": "Queue 1", "state": state} for state in ("inactive", "active"))
+    genesys = Genesys([entity("a", skills=[old | {"proficiency": 2}]), entity("b")], skills=[old, new], **PROFICIENCY)
+    assert genesys.read().skill_id == "s-active"
+    assert [member.value for member in genesys.read().members] == [None, None]
+
+
+@pytest.mark.parametrize("wanted", ["Espa\u00f1ol", "Espan\u0303ol", "ESPAN\u0303OL"])
+def test_names_compare_in_nfc_and_without_regard_to_case(wanted):
+    assert skill_id(Genesys(skills=[{"id": "s-1", "name": "Espa\u00f1ol"}], **PROFICIENCY | {"skill": wanted})) == "s-1"
+
+
+def test_two_skills_of_one_name_are_refused_with_both_ids():
+    twice = [{"id": "s-2", "name": "Queue 1"}, {"id": "s-1", "name": "QUEUE 1", "state": "active"}]
+    held = [entity("a", skills=[skill | {"proficiency": 1} for skill in twice])]
+    for genesys in (Genesys(skills=twice, **PROFICIENCY), Genesys(held, **PROFICIENCY)):
+        with pytest.raises(
+            PlanNotApplicable, match="several skills are named Queue 1, with the ids s-1, s-2"
+        ) as caught:
+            genesys.read()
+        assert [(found["path"], found["type"]) for found in caught.value.details["errors"]] == [
+            ("skill", "skill_ambiguous")
+        ]
+
+
+def test_a_guid_is_asked_for_in_lower_case_and_first():
+    guid = "9c2e6f0a-5f1e-4b6e-9d53-000000000001"
+    genesys = Genesys(skills=[{"id": guid, "name": "Queue 1"}], **PROFICIENCY | {"skill": guid.upper()})
+    assert (skill_id(genesys), asked_for_skills(genesys)) == (guid, [(f"/routing/skills/{guid}", {})])
+
+
+def test_the_skill_is_looked_up_once_in_a_run():
+    genesys = Genesys(skills=[SKILL], **PROFICIENCY)
+    before = genesys.read()
+    genesys.session.skills.clear()
+    genesys.contract = PlatformContract(genesys.contract.client, genesys.contract.actuation, known=before)
+    assert genesys.read() == before
+    assert len(asked_for_skills(genesys)) == 1
+
+
+def test_an_inactive_assignment_carries_nothing_and_is_refused_where_it_is_named():
+    idle = entity("agent-1", skills=[SKILL | {"proficiency": 2.0, "state": "inactive"}])
+    genesys = Genesys([idle, *agents("agent-2", "agent-3")], skills=[SKILL], **PROFICIENCY)
+    assert genesys.read().members[0].value is None
+    (found,) = genesys.refuse()
+    assert (found["path"], found["type"]) == ("member_weights.agent-1", "skill_assignment_inactive")
+    others = Genesys([idle, *agents("agent-2")], skills=[SKILL], member_weights={"agent-2": 0.5}, **PROFICIENCY)
+    assert others.prepare()
+
+
+def covered(genesys, *required):
+    wanted = plan(required_skills=list(required)).requirements
+    queue = genesys.contract.with_skills_in_use(genesys.read(), wanted)
+    return [[one.met_by(member.skills) for one in wanted] for member in queue.members]
+
+
+def test_a_required_skill_that_is_not_in_use_is_covered_by_nobody():
+    skill = {"id": "s-1", "name": "Espa\u00f1ol"}
+    members = [entity("a", skills=[skill | {"proficiency": 3, "state": "active"}]), entity("b")]
+    for state, expected in (("active", True), ("inactive", False), ("deleted", False)):
+        genesys = Genesys(members, skills=[skill | {"state": state}])
+        for name in ("ESPAN\u0303OL", "s-1", {"skill": "espa\u00f1ol", "min_proficiency": 3}):
+            assert covered(genesys, name) == [[expected], [False]], (state, name)
+    assert covered(Genesys(members), "espa\u00f1ol") == [[True], [False]], "of a division that the client does not see"
+    other = {"id": "s-2", "name": "Espa\u00f1ol", "state": "active"}
+    old = Genesys(members, skills=[skill | {"state": "inactive"}, other])
+    assert covered(old, "espa\u00f1ol") == [[False], [False]], "the one in use is another one"
+
+
+def test_required_skills_of_one_name_are_refused_with_both_ids():
+    genesys = Genesys(skills=[{"id": "s-1", "name": "B"}, {"id": "s-2", "name": "b"}])
+    with pytest.raises(PlanNotApplicable, match="with the ids s-1, s-2") as caught:
+        covered(genesys, "A", "B")
+    assert [(p["path"], p["type"]) for p in caught.value.details["errors"]] == [
+        ("required_skills.1", "skill_ambiguous")
+    ]
 
 
 def test_an_id_goes_before_another_skill_of_that_name():
@@ -424,7 +504,7 @@ def test_an_id_goes_before_another_skill_of_that_name():
 def test_a_skill_that_nobody_holds_is_found_by_its_id():
     genesys = Genesys(skills=[SKILL], **PROFICIENCY | {"skill": "skill-1"})
     assert skill_id(genesys) == "skill-1"
-    assert asked_for_skills(genesys) == [("/routing/skills/skill-1", {})]
+    assert asked_for_skills(genesys)[-1] == ("/routing/skills/skill-1", {})
 
 
 @pytest.mark.parametrize("name", ["Billing", "Queue 1", "Año/ñ?&"])
@@ -432,7 +512,7 @@ def test_a_skill_that_nobody_holds_is_found_by_its_whole_name(name):
     skills = [{"id": "s-0", "name": f"{name} and more"}, {"id": "s-1", "name": name}]
     genesys = Genesys(skills=skills, **PROFICIENCY | {"skill": name})
     assert skill_id(genesys) == "s-1"
-    assert asked_for_skills(genesys)[-1] == ("/routing/skills", {"pageSize": 100, "name": name})
+    assert asked_for_skills(genesys)[-1] == ("/routing/skills", {"pageSize": 100, "pageNumber": 1, "name": name})
 
 
 def test_a_name_that_is_not_safe_in_a_path_is_never_put_into_one():
@@ -442,27 +522,22 @@ def test_a_name_that_is_not_safe_in_a_path_is_never_put_into_one():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "skills"),
+    ("wanted", "skills", "kind"),
     [
-        ("nothing", []),
-        ("Queue 1", [{"id": "s-1", "name": "Queue 10"}]),
-        ("skill-1", [SKILL | {"state": "deleted"}]),
-        ("Queue 1", [{"id": "a/b", "name": "Queue 1"}]),
+        ("nothing", [], "skill_not_found"),
+        ("Queue 1", [{"id": "s-1", "name": "Queue 10"}], "skill_not_found"),
+        ("skill-1", [SKILL | {"state": "deleted"}], "skill_inactive"),
+        ("Queue 1", [SKILL | {"state": "inactive"}], "skill_inactive"),
+        ("Queue 1", [{"id": "a/b", "name": "Queue 1"}], "skill_not_found"),
     ],
 )
-def test_a_skill_that_genesys_does_not_have_is_refused(wanted, skills):
+def test_a_skill_that_genesys_does_not_have_in_use_is_refused(wanted, skills, kind):
     genesys = Genesys(skills=skills, **PROFICIENCY | {"skill": wanted})
     with pytest.raises(PlanNotApplicable) as caught:
         genesys.read()
     (found,) = caught.value.details["errors"]
-    assert (found["path"], found["type"]) == ("skill", "skill_not_found")
+    assert (found["path"], found["type"]) == ("skill", kind)
     assert wanted in found["message"]
-
-
-def test_a_deleted_skill_is_refused_by_its_name_too():
-    genesys = Genesys(skills=[SKILL | {"state": "deleted"}], **PROFICIENCY)
-    with pytest.raises(PlanNotApplicable):
-        genesys.read()
 
 
 def test_a_refusal_to_show_skills_is_not_taken_for_an_unknown_skill():
@@ -885,61 +960,25 @@ def test_the_body_of_a_bulk_request_says_of_each_whether_it_is_joined():
     assert genesys.session.sent == [("PATCH", f"{QUEUE}/members", body)]
 
 
-def test_a_proficiency_of_an_assigned_skill_is_put():
-    held = [SKILL | {"proficiency": 1.0}]
-    genesys = Genesys(agents("agent-1", skills=held), member_weights={"agent-1": 0.4}, **PROFICIENCY)
+def test_a_proficiency_is_one_patch_whether_the_skill_was_assigned_or_not_and_leaves_the_other_skills():
+    other = {"id": "x", "name": "y", "proficiency": 3}
+    assigned = agents("agent-2", skills=[SKILL | {"proficiency": 1}])
+    genesys = Genesys([entity("agent-1", skills=[other]), *assigned, entity("agent-3")], skills=[SKILL], **PROFICIENCY)
     before, target = genesys.prepare()
     genesys.write_members(before, target)
     assert genesys.session.sent == [
-        ("PUT", "/users/agent-1/routingskills/skill-1", {"id": "skill-1", "proficiency": 5.0})
+        ("PATCH", f"/users/{user}/routingskills/bulk", [{"id": "skill-1", "proficiency": value}])
+        for user, value in (("agent-1", 5.0), ("agent-2", 4.4), ("agent-3", 3.1))
     ]
+    assert genesys.session.members[0]["user"]["skills"][0] == other
     assert unsettled(target, genesys.read()) == []
-
-
-def test_where_a_skill_can_only_be_put_once_it_is_assigned_it_is_posted_and_the_next_at_once():
-    genesys = Genesys(skills=[SKILL], **PROFICIENCY)
-    before, target = genesys.prepare()
-    genesys.write_members(before, target)
-    assert [(method, path) for method, path, _ in genesys.session.sent] == [
-        ("PUT", "/users/agent-1/routingskills/skill-1"),
-        ("POST", "/users/agent-1/routingskills"),
-        ("POST", "/users/agent-2/routingskills"),
-        ("POST", "/users/agent-3/routingskills"),
-    ]
-    assert genesys.session.sent[1][2] == {"id": "skill-1", "proficiency": 5.0}
-    assert genesys.proficiencies() == {"agent-1": [5.0], "agent-2": [4.4], "agent-3": [3.1]}
-    assert unsettled(target, genesys.read()) == []
-
-
-def test_once_it_is_known_that_a_skill_must_be_assigned_an_assigned_one_is_still_put():
-    genesys = Genesys([entity("agent-1"), *agents("agent-2", skills=[SKILL | {"proficiency": 1}]), entity("agent-3")],
-                      **PROFICIENCY)  # fmt: skip
-    genesys.write_members(*genesys.prepare())
-    assert [method for method, _, _ in genesys.session.sent] == ["PUT", "POST", "PUT", "POST"]
-
-
-def test_where_genesys_assigns_with_a_put_nothing_is_posted():
-    genesys = Genesys(skills=[SKILL], **PROFICIENCY)
-    before, target = genesys.prepare()
-    genesys.session.scripted["PUT"] = [answer(200)] * 3
-    genesys.write_members(before, target)
-    assert [method for method, _, _ in genesys.session.sent] == ["PUT"] * 3
-
-
-def test_a_404_for_a_skill_that_was_assigned_is_not_taken_for_an_unassigned_one():
-    genesys = Genesys(agents(skills=[SKILL | {"proficiency": 1}]), **PROFICIENCY)
-    before, target = genesys.prepare()
-    genesys.session.scripted["PUT"] = [answer(404)]
-    with pytest.raises(GenesysRefused):
-        genesys.write_members(before, target)
-    assert genesys.session.count("POST") == 0
 
 
 CONFLICTING = [
     ("PATCH", RING | {"member_weights": {"agent-1": 0.0, "agent-2": 0.5}}, {}),
     ("PATCH", JOINED | {"member_weights": {"agent-1": 0.0, "agent-2": 0.5}}, {}),
-    ("PUT", PROFICIENCY | {"member_weights": {"agent-1": 0.4}}, {"skills": [SKILL | {"proficiency": 1}]}),
-    ("POST", PROFICIENCY | {"member_weights": {"agent-1": 0.4}}, {}),
+    ("PATCH", PROFICIENCY | {"member_weights": {"agent-1": 0.4}}, {"skills": [SKILL | {"proficiency": 1}]}),
+    ("PATCH", PROFICIENCY | {"member_weights": {"agent-1": 0.4}}, {}),
 ]
 
 
@@ -1021,8 +1060,7 @@ def test_a_distribution_writes_each_member_once_and_the_next_one_nothing(data, a
     before, target = genesys.prepare()
     changes = members_to_write(target, before, raise_first=True)
     genesys.write_members(before, target)
-    after_404 = int(actuator == "proficiency" and any(member.value is None for member in changes))
-    assert len(genesys.session.written()) == math.ceil(len(changes) / genesys.contract.per_write) + after_404
+    assert len(genesys.session.written()) == math.ceil(len(changes) / genesys.contract.per_write)
     assert unsettled(target, genesys.read()) == []
     genesys.session.sent.clear()
     genesys.write_members(genesys.read(), target)
@@ -1203,8 +1241,7 @@ def test_any_other_refusal_to_take_a_skill_away_is_one():
         ("PATCH", f"{QUEUE}/members/agent-1", "routing:queueMember:manage"),
         ("GET", "/routing/skills", "routing:skill:view"),
         ("GET", "/routing/skills/skill-1", "routing:skill:view"),
-        ("PUT", "/users/agent-1/routingskills/skill-1", "routing:skill:assign"),
-        ("POST", "/users/agent-1/routingskills", "routing:skill:assign"),
+        ("PATCH", "/users/agent-1/routingskills/bulk", "routing:skill:assign"),
     ],
 )
 def test_a_request_needs_a_permission_and_a_division(method, path, permission):

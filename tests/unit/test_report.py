@@ -18,6 +18,7 @@ from routing_weights.errors import (
     RequestInvalid,
     ServiceLevelAtRisk,
 )
+from routing_weights.fields import folded
 from routing_weights.planning import PLACEHOLDER, Planner, draft_of
 from routing_weights.projection.effort import effort
 from routing_weights.projection.gate import GATES, OVERLOADED, STARVED
@@ -37,6 +38,7 @@ AGENTS = [f"agent-{number:02}" for number in range(11)]
 
 def agent(user, weight=0.0, skills=(), active=True):
     held = skills if isinstance(skills, dict) else dict.fromkeys(skills)
+    held = {folded(skill): proficiency for skill, proficiency in held.items()}
     return Member(user, weight, away=None if active else "OFF_QUEUE", skills=held, native={"page": 1})
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from routing_weights.errors import MemberNotInQueue, PlanNotApplicable
+from routing_weights.fields import folded
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, problem
 
 NOT_JOINED, USER_INACTIVE, USER_DELETED = "not joined", "user inactive", "user deleted"
@@ -37,7 +38,8 @@ class Member:
     away: str | None = None
     """Why the user could not take work even when joined, such as "NOT_RESPONDING" or "user deleted"; else None."""
     skills: Mapping[str, float | None] = field(default_factory=dict)
-    """Proficiencies by skill, under its id and under its name; None where Genesys does not tell."""
+    """Proficiencies by skill, under its id and its name, each as `fields.folded` has it; None where Genesys does not
+    tell. Inactive ones are left out."""
     native: dict[str, Any] = field(default_factory=dict)
     """What the contract needs to write this member without changing anything else."""
 
@@ -151,7 +153,7 @@ def holds(held: Setting | Value, wanted: Setting | Value) -> bool:
 
 def as_targeted(queue: Queue, target: Target) -> Queue:
     """`queue` with who is able to take work, and with which skills, once `target` is reached: the one to project on."""
-    carrier = [skill for skill in (queue.skill_id, queue.native.get("skill_name")) if skill]
+    carrier = [folded(skill) for skill in (queue.skill_id, queue.native.get("skill_name")) if skill]
 
     def targeted(member: Member) -> Member:
         if member.user_id not in target.values:

@@ -1,6 +1,7 @@
 """Kinds of values that several models hold."""
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -14,6 +15,12 @@ DISTRIBUTION_ID = r"^[^\s/]{1,80}$"
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
 """A finite number in [0, 1]; booleans and numbers in strings are refused."""
+
+
+def folded(name: str) -> str:
+    """The form in which names and ids are compared: NFC, without regard to case."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
 
 LINE = r"^[^\x00-\x1f\x7f]*$"
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=LINE, strict=True)]

@@ -26,7 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from routing_weights import strict_json
 from routing_weights.errors import PlanInvalid
-from routing_weights.fields import DISTRIBUTION_ID, LINE, GenesysId, Instant, Line, Share
+from routing_weights.fields import DISTRIBUTION_ID, LINE, GenesysId, Instant, Line, Share, folded
 from routing_weights.strategies import ActuatorName, OverflowGroup, strategies
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 
@@ -140,7 +140,12 @@ class RequiredSkill(BaseModel):
 
     def met_by(self, held: Mapping[str, float | None]) -> bool:
         """Whether who holds these proficiencies, by skill, has it. One that Genesys does not tell is not enough."""
-        return self.skill in held and (held[self.skill] or 0.0) >= self.min_proficiency
+        return self.key in held and (held[self.key] or 0.0) >= self.min_proficiency
+
+    @property
+    def key(self) -> str:
+        """The skill as Member.skills has it."""
+        return folded(self.skill)
 
 
 def _form_of(required: Any) -> str | None:

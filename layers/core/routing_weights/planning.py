@@ -147,7 +147,7 @@ class Planner:
     def suggest(self, draft: Plan, objective: Objective) -> dict[str, Any]:
         """The first candidate that passes; else the first one that could be projected, with what speaks against it."""
         genesys = contract(self.settings, self.context, self.run, draft)
-        queue = genesys.read_queue(draft.queue_id)
+        queue = genesys.with_skills_in_use(genesys.read_queue(draft.queue_id), draft.requirements)
         forecast = self.forecast_for(draft)
         tried, best = [], None
         given = {m: w for m, w in draft.member_weights.items() if m != PLACEHOLDER}

@@ -9,6 +9,7 @@ from typing import Any
 import requests
 
 from routing_weights.actuation import resolve
+from routing_weights.distribution import Queue
 from routing_weights.genesys.analytics import Analytics
 from routing_weights.genesys.client import GenesysClient
 from routing_weights.genesys.contracts import Contract, platform, score
@@ -86,10 +87,12 @@ def contract(
     fence: Callable[[], None] | None = None,
     *,
     restoring: bool = False,
+    before: Queue | None = None,
 ) -> Contract:
     """The deployment's contract for one plan, authorised, with the time that `context` and `run` leave.
 
-    `fence` raises where the run may write no more: see Transport.
+    `fence` raises where the run may write no more: see Transport. `before` is the run's before-image, where there is
+    one.
 
     Raises:
         PlanNotApplicable: the plan's actuator lacks something.
@@ -99,7 +102,7 @@ def contract(
     transport = Transport(_session(), until, settings.max_retry_after_s, budget=_budget(settings), fence=fence)
     if settings.genesys_contract == "platform":
         client = GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, platform.needs)
-        return platform.PlatformContract(client, actuation)
+        return platform.PlatformContract(client, actuation, known=before)
     client = GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, score.needs)
     return score.ScoreContract(client, actuation)
 

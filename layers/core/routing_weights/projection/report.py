@@ -138,9 +138,9 @@ def skills(plan: Plan, after: Queue) -> dict[str, Any]:
                 m.user_id for m in active if not required.met_by(m.skills) and plan.weights.get(m.user_id, 0.0) > 0
             ),
             "below_proficiency": {
-                m.user_id: m.skills[required.skill]
+                m.user_id: m.skills[required.key]
                 for m in sorted(active, key=lambda m: m.user_id)
-                if required.skill in m.skills and not required.met_by(m.skills)
+                if required.key in m.skills and not required.met_by(m.skills)
             },
         }
         for required in plan.requirements

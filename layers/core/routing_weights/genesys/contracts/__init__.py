@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from routing_weights.actuation import Ranking
 from routing_weights.distribution import Member, Queue, Setting, Target
-from routing_weights.plan import Plan
+from routing_weights.plan import Plan, RequiredSkill
 
 
 class Contract(Protocol):
@@ -27,6 +27,13 @@ class Contract(Protocol):
 
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
         """`queue` with the given members read anew: only the pages that hold them."""
+        ...
+
+    def with_skills_in_use(self, queue: Queue, required: Sequence[RequiredSkill]) -> Queue:
+        """`queue` with the required skills as the organisation has them: one that is not active, nobody has.
+
+        Raises PlanNotApplicable where several skills have the name of a required one.
+        """
         ...
 
     def target(self, plan: Plan, before: Queue) -> Target:

@@ -7,8 +7,9 @@ and an answer says that a write was accepted, not that it was applied.
 
 import base64
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Any, ClassVar
 
 from routing_weights.actuation import Actuation, Ranking, not_applicable, statement
@@ -27,6 +28,7 @@ from routing_weights.distribution import (
     settings_to_write,
 )
 from routing_weights.errors import GenesysRefused, PlanNotApplicable
+from routing_weights.fields import folded
 from routing_weights.genesys.client import GenesysClient
 from routing_weights.genesys.contracts.queue_document import QueueDocument, child, children
 from routing_weights.genesys.contracts.reading import (
@@ -35,8 +37,8 @@ from routing_weights.genesys.contracts.reading import (
     Page,
     away,
     get_queue,
+    is_active,
     members_hold,
-    not_found,
     number,
     page_of,
     proficiencies,
@@ -46,10 +48,13 @@ from routing_weights.genesys.contracts.reading import (
     with_pages_anew,
 )
 from routing_weights.genesys.token import TokenRequest
-from routing_weights.plan import Plan
-from routing_weights.strict_json import MAX_PROBLEMS_LISTED, problem
+from routing_weights.plan import Plan, RequiredSkill
+from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 
 MAX_BULK = 100
+SKILLS = "/api/v2/routing/skills"
+MAX_SKILL_PAGES = 20
+GUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 SKILL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -83,8 +88,14 @@ class PlatformContract:
     client: GenesysClient
     actuation: Actuation
     raise_first: ClassVar[bool] = True
-    _assigns: bool = field(default=False, init=False)
-    """Whether Genesys has said that a proficiency can only be put where the skill is assigned."""
+    known: InitVar[Queue | None] = None
+    """An earlier reading of the same run: the skill that carries the weights is looked up once in a run."""
+    _carrier: tuple[str | None, str | None] | None = field(default=None, init=False)
+    """Id and name of that skill; both None where none does."""
+
+    def __post_init__(self, known: Queue | None) -> None:
+        if known is not None:
+            self._carrier = known.skill_id, known.native.get("skill_name")
 
     @property
     def per_write(self) -> int:
@@ -94,7 +105,7 @@ class PlatformContract:
 
     def read_queue(self, queue_id: str) -> Queue:
         raw, listed = read_listing(self.client, queue_id, lambda page: self._page(queue_id, page))
-        skill_id, skill_name = self._skill(listed) if self.actuation.skill else (None, None)
+        skill_id, skill_name = self._carrier = self._carrier or self._skill(listed)
         return Queue(
             queue_id=queue_id,
             settings=QueueDocument(raw, self.actuation).settings(),
@@ -117,6 +128,7 @@ class PlatformContract:
     def _member(self, entity: Entity, page: int, skill_id: str | None) -> Member:
         user = child(entity, "user")
         skills = user.get("skills") or entity.get("skills")
+        inactive = False
         joined = entity.get("joined") is not False
         match self.actuation.actuator.name:
             case "ring":
@@ -124,46 +136,97 @@ class PlatformContract:
             case "joined":
                 value = joined
             case _:
-                held = [s for s in skills or [] if isinstance(s, dict) and s.get("id") == skill_id]
-                value = number(held[0], "proficiency") if held else None
+                held = _named(skill_id or "", [skill for skill in skills or [] if isinstance(skill, dict)], "id")
+                inactive = any(not is_active(skill) for skill in held)
+                value = number(held[0], "proficiency") if held and not inactive else None
         return Member(
             user_id=user_id(entity),
             weight=None if value is None else self.actuation.actuator.weight(value),
             joined=joined,
             away=away(entity),
             skills=proficiencies(skills),
-            native={"page": page, "value": value, "by_group": entity.get("memberBy") == "group"},
+            native={"page": page, "value": value, "by_group": entity.get("memberBy") == "group"}
+            | ({"inactive": True} if inactive else {}),
         )
 
-    def _skill(self, listed: list[tuple[int, Entity]]) -> tuple[str, str | None]:
-        """The actuator's skill, id and name. Any member who has it shows that it exists; else Genesys is asked."""
-        wanted = self.actuation.skill or ""
-        held = [
-            skill
-            for _, entity in listed
-            for skill in children(child(entity, "user"), "skills") + children(entity, "skills")
-            if wanted in (skill.get("id"), skill.get("name"))
-        ]
-        # An id goes before another skill of that name.
-        for skill in sorted(held, key=lambda skill: skill.get("id") != wanted) or self._found_skills(wanted):
-            if isinstance(skill.get("id"), str) and SKILL_ID.fullmatch(skill["id"]):
-                return skill["id"], skill["name"] if isinstance(skill.get("name"), str) else None
-        message = f"Genesys knows no skill {wanted}, by id or by name: create it, or name another one"
+    def _skill(self, listed: list[tuple[int, Entity]]) -> tuple[str | None, str | None]:
+        """The actuator's skill, id and name: the one that Genesys has, else the one that members hold."""
+        wanted = self.actuation.skill
+        if wanted is None:
+            return None, None
+        found = self._skills_of(wanted)
+        usable = list(filter(is_active, found))
+        if found and not usable:
+            message = f"skill {wanted} is {named(_states(found))} in Genesys: activate it, or name another one"
+            raise not_applicable("skill", message, "skill_inactive")
+        if not found:  # the client may not see the division of a skill that members hold
+            held = [
+                skill
+                for _, entity in listed
+                for skill in children(child(entity, "user"), "skills") + children(entity, "skills")
+                if is_active(skill)
+            ]
+            usable = _named(wanted, held, "id") or _named(wanted, held, "name")
+        skills = {str(skill.get("id")): skill for skill in usable if SKILL_ID.fullmatch(str(skill.get("id")))}
+        if len(skills) > 1:
+            raise not_applicable("skill", _ambiguous(wanted, skills), "skill_ambiguous")
+        for skill_id, skill in skills.items():
+            return skill_id, skill["name"] if isinstance(skill.get("name"), str) else None
+        message = (
+            f"Genesys knows no skill {wanted}, by id or by name: create it, name another one, or give the client's "
+            "role the skill's division"
+        )
         raise not_applicable("skill", message, "skill_not_found")
 
-    def _found_skills(self, wanted: str) -> list[Entity]:
-        if SKILL_ID.fullmatch(wanted):
-            try:
-                skill = self.client.get(f"/api/v2/routing/skills/{wanted}")
-            except GenesysRefused as error:
-                # What is not shaped like an id of theirs may be refused instead of not found.
-                if error.details.get("http_status") not in {400, 404}:
-                    raise
-            else:
-                return [skill] if isinstance(skill, dict) and _is_active(skill) else []
-        listing = self.client.get("/api/v2/routing/skills", pageSize=PAGE_SIZE, name=wanted)
-        found = children(listing if isinstance(listing, dict) else {}, "entities")
-        return [skill for skill in found if skill.get("name") == wanted and _is_active(skill)]
+    def _skills_of(self, wanted: str) -> list[Entity]:
+        """The organisation's skills with this id or else this name, in whatever state."""
+        by_id = self._skill_by_id(wanted.lower()) if GUID.fullmatch(wanted) else []
+        return by_id or self._skills_by_name(wanted) or ([] if GUID.fullmatch(wanted) else self._skill_by_id(wanted))
+
+    def _skill_by_id(self, wanted: str) -> list[Entity]:
+        if not SKILL_ID.fullmatch(wanted):
+            return []
+        try:
+            skill = self.client.get(f"{SKILLS}/{wanted}")
+        except GenesysRefused as error:
+            # What is not shaped like an id of theirs may be refused instead of not found.
+            if error.details.get("http_status") not in {400, 404}:
+                raise
+            return []
+        return [skill] if isinstance(skill, dict) else []
+
+    def _skills_by_name(self, wanted: str) -> list[Entity]:
+        """The listing has every skill whose name begins with the one asked for."""
+        found: list[Entity] = []
+        for page in range(1, MAX_SKILL_PAGES + 1):
+            name = unicodedata.normalize("NFC", wanted)
+            listing = self.client.get(SKILLS, pageSize=PAGE_SIZE, pageNumber=page, name=name)
+            listed = children(listing if isinstance(listing, dict) else {}, "entities")
+            found += _named(wanted, listed, "name")
+            if len(listed) < PAGE_SIZE:
+                break
+        return found
+
+    def with_skills_in_use(self, queue: Queue, required: Sequence[RequiredSkill]) -> Queue:
+        problems: list[Problem] = []
+        ids: dict[str, str | None] = {}
+        for number_, one in enumerate(required):
+            found = self._skills_of(one.skill)
+            usable = {str(skill.get("id")): skill for skill in found if is_active(skill)}
+            if len(usable) > 1:
+                message = _ambiguous(one.skill, usable)
+                problems.append(problem(f"required_skills.{number_}", message, "skill_ambiguous"))
+            elif found:  # what Genesys does not show, the members' own assignments decide
+                ids[one.key] = folded(next(iter(usable))) if usable else None
+        if problems:
+            raise PlanNotApplicable(f"{problems[0]['path']}: {problems[0]['message']}.", errors=problems)
+
+        def in_use(member: Member) -> Member:
+            skills = {key: held for key, held in member.skills.items() if key not in ids}
+            covered = {key: member.skills[id_] for key, id_ in ids.items() if id_ in member.skills and id_ is not None}
+            return replace(member, skills=skills | covered)
+
+        return replace(queue, members=tuple(map(in_use, queue.members))) if ids else queue
 
     # ---- what a plan comes to ---------------------------------------------------------------------------------------
 
@@ -182,6 +245,7 @@ class PlatformContract:
             settings["overflow_threshold"] = plan.overflow_threshold
         target = self.actuation.target(plan, settings)
         self._require_own_rings(before, target)
+        self._require_active_assignments(before, target)
         return self.completed(target, before)
 
     def completed(self, target: Target, before: Queue) -> Target:
@@ -257,6 +321,21 @@ class PlatformContract:
                     for member in owned[:MAX_PROBLEMS_LISTED]
                 ],
                 error_count=len(owned),
+            )
+
+    def _require_active_assignments(self, before: Queue, target: Target) -> None:
+        """An inactive assignment carries no weight, and a write of the proficiency may leave it inactive."""
+        inactive = [m.user_id for m in before.members if m.native.get("inactive") and m.user_id in target.values]
+        if inactive:
+            advice = f"its skill {self.actuation.skill} is not active: activate it for the user, or take the user out"
+            raise PlanNotApplicable(
+                f"Inactive assignments of skill {self.actuation.skill}: {named(inactive)}. Activate them, or take the "
+                "members out of member_weights.",
+                errors=[
+                    problem(f"member_weights.{member}", advice, "skill_assignment_inactive")
+                    for member in inactive[:MAX_PROBLEMS_LISTED]
+                ],
+                error_count=len(inactive),
             )
 
     def _notes(self, target: Target, before: Queue) -> list[str]:
@@ -387,18 +466,8 @@ class PlatformContract:
         path = f"/api/v2/users/{member.user_id}/routingskills"
         if value is None:
             self.client.delete(f"{path}/{skill_id}")
-            return
-        assigned = member.value is not None
-        if assigned or not self._assigns:
-            try:
-                self.client.write("PUT", f"{path}/{skill_id}", {"id": skill_id, "proficiency": value}, applied=held)
-            except GenesysRefused as error:
-                if assigned or not not_found(error):
-                    raise
-                self._assigns = True
-            else:
-                return
-        self.client.write("POST", path, {"id": skill_id, "proficiency": value}, applied=held)
+        else:  # assigns the skill where it is not, and leaves the user's other skills alone
+            self.client.write("PATCH", f"{path}/bulk", [{"id": skill_id, "proficiency": value}], applied=held)
 
 
 class _Held(Exception):
@@ -450,5 +519,13 @@ def _rings(timeouts_s: tuple[float, ...]) -> Ranking:
     return Ranking("ring", timeouts_s) if timeouts_s else Ranking("joined")
 
 
-def _is_active(skill: Entity) -> bool:
-    return bool(skill.get("state", "active") == "active")
+def _named(wanted: str, skills: Iterable[Entity], key: str) -> list[Entity]:
+    return [skill for skill in skills if isinstance(skill.get(key), str) and folded(skill[key]) == folded(wanted)]
+
+
+def _states(skills: Iterable[Entity]) -> list[str]:
+    return sorted({skill["state"] if skill["state"] in ("inactive", "deleted") else "not active" for skill in skills})
+
+
+def _ambiguous(wanted: str, ids: Iterable[str]) -> str:
+    return f"several skills are named {wanted}, with the ids {named(sorted(ids))}: name one by its id"

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from routing_weights.distribution import Member, Queue, Target, same
 from routing_weights.errors import GenesysAnswerInvalid, GenesysRefused, QueueNotFound
+from routing_weights.fields import folded
 from routing_weights.genesys.client import GenesysClient
 
 PAGE_SIZE = 100
@@ -219,16 +220,25 @@ def away(entity: Entity, *, asked: bool = True) -> str | None:
 
 
 def proficiencies(skills: Any) -> dict[str, float | None]:
-    """By id and by name; None where a listing has the skill alone, or something that is no proficiency."""
+    """By id and by name, folded; None where a listing has the skill alone, or something that is no proficiency.
+
+    An assignment that is not active is none. Of two skills of one name the higher proficiency counts for the name.
+    """
     found: dict[str, float | None] = {}
     for skill in skills if isinstance(skills, list) else []:
         if isinstance(skill, str):
-            found[skill] = None
-        elif isinstance(skill, dict):
+            found.setdefault(folded(skill), None)
+        elif isinstance(skill, dict) and is_active(skill):
             held = skill.get("proficiency")
             known = float(held) if isinstance(held, int | float) and not isinstance(held, bool) else None
-            found |= {skill[key]: known for key in ("name", "id") if isinstance(skill.get(key), str)}
+            for key in {folded(skill[key]) for key in ("name", "id") if isinstance(skill.get(key), str)}:
+                found[key] = max(filter(None, (found.get(key), known)), default=known)
     return found
+
+
+def is_active(skill: Entity) -> bool:
+    """Whether a skill, or its assignment to a user, is in use: one without a state is."""
+    return skill.get("state") in (None, "active")
 
 
 def number(holder: Entity, key: str) -> float | None:

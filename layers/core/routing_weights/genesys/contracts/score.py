@@ -24,7 +24,7 @@ from routing_weights.genesys.contracts.reading import (
     with_pages_anew,
 )
 from routing_weights.genesys.token import TokenRequest
-from routing_weights.plan import Plan
+from routing_weights.plan import Plan, RequiredSkill
 
 SCOPES = ("routing:queue:read", "routing:queue:write", "webhooks:write", "analytics:queue:read")
 WORKING_TYPES = {"Automatic", "Manual"}
@@ -69,6 +69,9 @@ class ScoreContract:
             return _members([(number, entity) for entity in self._page(queue.queue_id, number).entities])
 
         return with_pages_anew(queue, user_ids, page) or self.read_queue(queue.queue_id)
+
+    def with_skills_in_use(self, queue: Queue, required: Sequence[RequiredSkill]) -> Queue:  # noqa: ARG002
+        return queue  # the document has no listing of skills
 
     def target(self, plan: Plan, before: Queue) -> Target:  # noqa: ARG002 - the same for every queue
         if self.actuation.actuator.name != "score":
