@@ -193,7 +193,8 @@ def test_a_missing_permission_is_named(examine, genesys, permission, actuator, c
     assert sentence.startswith(f"It needs the permission {permission},")
     assert "Grant it in the Genesys admin console, then run this again." in sentence
     missing = {name for name, state in states(findings).items() if state == "missing"}
-    assert missing == {check} | ({"edit queue"} if "routing:queue:edit" in lost else set())
+    also = {"routing:queue:edit": "edit queue", "routing:skill:view": "skill"}
+    assert missing == {check} | {name for needed, name in also.items() if needed in lost}
 
 
 @pytest.mark.parametrize(("permission", "check"), OPTIONAL.items())
@@ -238,7 +239,8 @@ def test_an_unknown_skill(examine):
     assert code == 1
     assert findings["skill"] == (
         "missing",
-        "Genesys knows no skill Juggling, by id or by name: create it, or name another one.",
+        "Genesys knows no skill Juggling, by id or by name: create it, name another one, "
+        + "or give the client's role the skill's division.",
     )
 
 

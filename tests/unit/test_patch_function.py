@@ -37,7 +37,7 @@ def tick(documents, monkeypatch):
             written.append(one.user_id)
 
         genesys = SimpleNamespace(raise_first=True, per_write=1, write_members=write_members)
-        monkeypatch.setattr(app, "contract", lambda *_: genesys)
+        monkeypatch.setattr(app, "contract", lambda *_, **__: genesys)
         monkeypatch.setattr(app, "target_of", lambda *_: TARGET)
         monkeypatch.setattr(app, "has_time", lambda _: True)
         written.clear()
