@@ -232,7 +232,8 @@ def makers():
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_everything_raised_is_defined_in_errors_or_a_builtin(path):
     tree = parsed(path)
-    assert set(raised(tree)) <= OURS | BUILTIN | makers() | signals(tree)
+    # A validator may raise pydantic's own error, which gives a problem its kind and never leaves the model.
+    assert set(raised(tree)) <= OURS | BUILTIN | makers() | signals(tree) | {"PydanticCustomError"}
 
 
 def test_no_error_is_defined_anywhere_else():
