@@ -81,7 +81,7 @@ bench: .venv/ready ## measure: writes, requests, import times, projections
 	@$(BIN)/python -m bench.projection
 
 clean:
-	rm -rf .venv .aws-sam .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .aws-sam .hypothesis .schemathesis .pytest_cache .mypy_cache .ruff_cache
 
 # The lock is complete, so nothing is left to resolve (--no-deps); old versions of pip could not either.
 .venv/ready: requirements-dev.txt
