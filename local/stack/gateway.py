@@ -18,7 +18,7 @@ from samcli.local.apigw.local_apigw_service import LocalApigwService
 from samcli.local.apigw.route import Route
 
 from local.stack.errors import StackError
-from local.stack.rules import Throttled
+from local.stack.rules import RequestTooLarge, Throttled
 from local.stack.serving import HOST, Served
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from local.stack.lambdas import Outcome
 
 _MAX_BODY = 10 * 1024 * 1024  # of an HTTP API
-_MAX_EVENT = 6 * 1024 * 1024  # of a synchronous invocation (Lambda quotas); what is no text is in base64 in it
 _TEXT = ("application/json", "application/javascript", "application/xml")
 
 
@@ -85,10 +84,10 @@ class _Runner:
         return False
 
     def invoke(self, name: str, event: str, stdout: Any, **_: Any) -> None:
-        if len(payload := event.encode()) > _MAX_EVENT:
-            abort(_message(413, "Request Entity Too Large"))
         try:
-            outcome = self._invoke(name, payload)
+            outcome = self._invoke(name, event.encode())
+        except RequestTooLarge:  # what is no text is in base64 in the event
+            abort(_message(413, "Request Entity Too Large"))
         except Throttled:
             abort(_message(503, "Service Unavailable"))
         if outcome.failed:

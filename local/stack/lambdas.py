@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -17,13 +18,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import samcli
 
 from local.stack import nursery, tether
 from local.stack.errors import StackError
-from local.stack.rules import Throttled
+from local.stack.rules import MOST_REQUEST_BYTES, MOST_RESPONSE_BYTES, RequestTooLarge, Throttled
 from local.stack.template import role_of
 
 if TYPE_CHECKING:
@@ -51,6 +52,12 @@ class Outcome:
     failed: bool
 
 
+class Invoke(Protocol):
+    """What invokes a function by its logical id; `trace` is the header X-Amzn-Trace-Id."""
+
+    def __call__(self, name: str, payload: bytes, trace: str = "", /) -> Outcome: ...
+
+
 class Lambdas:
     """Invokes functions. Those beyond ReservedConcurrentExecutions are refused.
 
@@ -68,9 +75,21 @@ class Lambdas:
         self._pools = {item.name: _Pool(self, item, inherited | environment) for item in functions}
         self._closed = False
 
-    def invoke(self, name: str, payload: bytes) -> Outcome:
-        """Run one invocation. Raises KeyError when the template has no such function, Throttled beyond its reserve."""
-        return self._pools[name].invoke(payload or b"{}")
+    def invoke(self, name: str, payload: bytes, trace: str = "") -> Outcome:
+        """Run one invocation; `trace` is its header X-Amzn-Trace-Id.
+
+        Raises KeyError when the template has no such function, Throttled beyond its reserve, RequestTooLarge.
+        """
+        pool = self._pools[name]
+        if len(payload) > MOST_REQUEST_BYTES:
+            raise RequestTooLarge(name)
+        outcome = pool.invoke(payload or b"{}", trace)
+        if len(outcome.payload) > MOST_RESPONSE_BYTES:
+            return _error(
+                "Function.ResponseSizeTooLarge",
+                f"Response payload size exceeded maximum allowed payload size ({MOST_RESPONSE_BYTES} bytes).",
+            )
+        return outcome
 
     def warm(self) -> None:
         """Start one emulator per function, all at once. The function itself is imported when it is first called."""
@@ -155,21 +174,21 @@ class _Pool:
         self._idle: list[_Runtime] = []
         self._all: set[_Runtime] = set()
 
-    def invoke(self, payload: bytes) -> Outcome:
+    def invoke(self, payload: bytes, trace: str) -> Outcome:
         if self._reserve is None:
-            return self._invoke(payload)
+            return self._invoke(payload, trace)
         if not self._reserve.acquire(blocking=False):
             raise Throttled(self._function.name)
         try:
-            return self._invoke(payload)
+            return self._invoke(payload, trace)
         finally:
             self._reserve.release()
 
-    def _invoke(self, payload: bytes) -> Outcome:
+    def _invoke(self, payload: bytes, trace: str) -> Outcome:
         with self._turn:
             runtime = self._take()
             try:
-                outcome = runtime.invoke(payload)
+                outcome = runtime.invoke(payload, trace)
             except (OSError, http.client.HTTPException) as error:
                 self._drop(runtime)
                 return _error("Runtime.ExitError", f"Runtime exited: {error!r}")
@@ -241,10 +260,12 @@ class _Runtime:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def invoke(self, payload: bytes) -> Outcome:
+    def invoke(self, payload: bytes, trace: str) -> Outcome:
         connection = http.client.HTTPConnection(*self._address, timeout=self._timeout_s)
         try:
-            connection.request("POST", _INVOCATIONS, payload)
+            # The emulator drops X-Amzn-Trace-Id: the runtime finds it here (see nursery).
+            context = base64.b64encode(json.dumps({"trace": trace}).encode()).decode()
+            connection.request("POST", _INVOCATIONS, payload, {"X-Amz-Client-Context": context} if trace else {})
             response = connection.getresponse()
             body = response.read()
         finally:

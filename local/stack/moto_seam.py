@@ -30,12 +30,22 @@ from moto.dynamodb.exceptions import DynamodbException, TransactionCanceledExcep
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.responses import DynamoHandler
-from moto.events.models import Rule
+from moto.events.models import EventsBackend, Rule
+from moto.s3.exceptions import S3ClientError
+from moto.s3.models import S3Backend
 from moto.scheduler.models import EventBridgeSchedulerBackend, scheduler_backends
 from moto.sqs import models as sqs_models
-from moto.sqs.exceptions import QueueDoesNotExist
-from moto.sqs.models import Message
-from moto.stepfunctions.parser.api import EvaluationFailedEventDetails, ExecutionStatus, HistoryEventType
+from moto.sqs.exceptions import InvalidParameterValue, QueueDoesNotExist
+from moto.sqs.models import Message, SQSBackend
+from moto.sqs.responses import SQSResponse
+from moto.stepfunctions.parser.api import (
+    EvaluationFailedEventDetails,
+    ExecutionStatus,
+    HistoryEventType,
+    TaskFailedEventDetails,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl import ErrorEqualsDecl
+from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
@@ -46,6 +56,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_aws_sdk,
     state_task_service_dynamodb,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task import StateTask
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
@@ -56,7 +69,8 @@ from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommu
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
-from local.stack.rules import Throttled, Transactions
+from local.stack import rules
+from local.stack.rules import RequestTooLarge, Throttled, Transactions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +78,6 @@ if TYPE_CHECKING:
     from local.stack.lambdas import Outcome
 
 _BEGUN = 2  # events: the execution has started, its first state was entered
-_MAX_INPUT = 262_144  # StartExecution, in bytes of UTF-8
 _CONFLICT = "com.amazonaws.dynamodb.v20120810#TransactionConflictException"
 _ONGOING = "Transaction is ongoing for the item"
 _LONGEST_TASK_S = 99_999_999  # as moto: a task's own TimeoutSeconds ends it
@@ -119,6 +132,16 @@ def install(
         (lambda_eval_utils, "boto_client_for", _client),
         (state_task_service_aws_sdk, "boto_client_for", _client),
         (state_task_service_dynamodb, "boto_client_for", _client),
+        (StateTask, "_eval_parameters", _eval_parameters),
+        (CommonStateField, "_eval_body", _eval_state),
+        (ErrorEqualsDecl, "_eval_body", _eval_error_equals),
+        (WaitFunction, "_wait_interval", _wait_interval),
+        (SQSResponse, "send_message", _send_message),
+        (SQSBackend, "send_message", _send_traced),
+        (SQSBackend, "_validate_message", _validate_message),
+        (EventsBackend, "put_events", _put_events),
+        (EventBridgeSchedulerBackend, "create_schedule", _create_schedule),
+        (S3Backend, "put_object", _put_object),
     ]:
         _replace(owner, name, ours)
     Table.__deepcopy__ = _snapshot
@@ -200,18 +223,20 @@ def _invoke_function(
     except KeyError:
         raise UnknownFunctionException(function_name) from None
     except Throttled:
-        raise _TooManyRequests from None
+        raise _Refused(429, "TooManyRequestsException", "Rate Exceeded.") from None
+    except RequestTooLarge:
+        message = f"Request must be smaller than {rules.MOST_REQUEST_BYTES} bytes for the InvokeFunction operation"
+        raise _Refused(413, "RequestTooLargeException", message) from None
     if outcome.failed:
         response_headers["x-amz-function-error"] = "Unhandled"
     response_headers["x-amz-executed-version"] = "$LATEST"
     return outcome.payload
 
 
-class _TooManyRequests(LambdaClientError):  # type: ignore[misc]
-    code = 429
-
-    def __init__(self) -> None:
-        super().__init__("TooManyRequestsException", "Rate Exceeded.")
+class _Refused(LambdaClientError):  # type: ignore[misc]
+    def __init__(self, code: int, error: str, message: str) -> None:
+        super().__init__(error, message)
+        self.code = code
 
 
 # ---- DynamoDB ---------------------------------------------------------------------------------------------------
@@ -301,6 +326,55 @@ def _methods_of(clazz: type) -> Any:
     return _method_names(clazz)
 
 
+# ---- sizes and names -------------------------------------------------------------------------------------------------
+
+_sending = threading.local()
+
+
+def _send_message(self: SQSResponse) -> Any:
+    """Remember the header that SQS keeps with a message: moto's model of a queue does not see the request."""
+    _sending.trace = self.headers.get("X-Amzn-Trace-Id", "")
+    try:
+        return _originals[SQSResponse, "send_message"](self)
+    finally:
+        _sending.trace = ""
+
+
+def _send_traced(self: Any, *args: Any, **options: Any) -> Any:
+    if trace := getattr(_sending, "trace", ""):
+        kept = {"AWSTraceHeader": {"DataType": "String", "StringValue": trace}}
+        options["system_attributes"] = kept | (options.get("system_attributes") or {})
+    return _originals[SQSBackend, "send_message"](self, *args, **options)
+
+
+def _validate_message(self: Any, queue: Any, message_body: str, *args: Any, **options: Any) -> None:
+    """Count bytes, where moto counts characters."""
+    most = min(queue.maximum_message_size, rules.MOST_MESSAGE_BYTES)
+    if len(message_body.encode()) > most:
+        raise InvalidParameterValue(
+            f"One or more parameters are invalid. Reason: Message must be shorter than {most} bytes."
+        )
+    _originals[SQSBackend, "_validate_message"](self, queue, message_body, *args, **options)
+
+
+def _put_events(self: Any, events: list[dict[str, Any]]) -> Any:
+    if sum(map(rules.size_of_entry, events)) > rules.MOST_ENTRIES_BYTES:
+        raise JsonRESTError("ValidationException", "Total size of the entries in the request is over the limit.")
+    return _originals[EventsBackend, "put_events"](self, events)
+
+
+def _create_schedule(self: Any, **properties: Any) -> Any:
+    if not rules.SCHEDULE_NAME.fullmatch(properties["name"]):
+        raise JsonRESTError("ValidationException", f"'name' must match {rules.SCHEDULE_NAME.pattern}")
+    return _originals[EventBridgeSchedulerBackend, "create_schedule"](self, **properties)
+
+
+def _put_object(self: Any, bucket_name: str, key_name: str, *args: Any, **options: Any) -> Any:
+    if len(key_name.encode()) > rules.MOST_KEY_BYTES:
+        raise S3ClientError("KeyTooLongError", "Your key is too long")
+    return _originals[S3Backend, "put_object"](self, bucket_name, key_name, *args, **options)
+
+
 # ---- the definition ---------------------------------------------------------------------------------------------
 
 
@@ -380,8 +454,8 @@ def _start_execution(
     """Name an execution that has no name (moto: `None`), and let two calls with one name start one execution."""
     if name is not None:
         self._validate_name(name)
-    if len((execution_input or "").encode()) > _MAX_INPUT:
-        raise JsonRESTError("ValidationException", f"Value at 'input' must be at most {_MAX_INPUT} bytes long")
+    if len((execution_input or "").encode()) > rules.MOST_STATE_BYTES:
+        raise JsonRESTError("ValidationException", f"'input' must be at most {rules.MOST_STATE_BYTES} bytes long")
     with _starting:
         return _originals[StepFunctionsParserBackend, "start_execution"](
             self, state_machine_arn, name or str(uuid.uuid4()), execution_input, trace
@@ -433,6 +507,49 @@ def _program(self: Any) -> Any:
 @cache
 def _parsed(definition: str) -> Any:
     return AmazonStateLanguageParser.parse(definition)[0]
+
+
+def _eval_parameters(self: StateTask, env: Environment) -> Any:
+    parameters = _originals[StateTask, "_eval_parameters"](self, env)
+    if rules.is_too_large(parameters):
+        cause = f"The state/task '{self.name}' was given an input over the maximum number of bytes service limit."
+        raise _task_failed(env, StatesErrorNameType.StatesStatesDataLimitExceeded, cause)
+    return parameters
+
+
+def _eval_state(self: CommonStateField, env: Environment) -> None:
+    """End an execution before the state whose events would be over the most that a history holds."""
+    if env.event_manager._event_id_gen._next_id > rules.MOST_EVENTS:  # noqa: SLF001
+        cause = f"The execution reached the maximum number of history events ({rules.MOST_EVENTS})."
+        raise _task_failed(env, StatesErrorNameType.StatesRuntime, cause)
+    _originals[CommonStateField, "_eval_body"](self, env)
+
+
+def _task_failed(env: Environment, kind: StatesErrorNameType, cause: str) -> FailureEventException:
+    details = TaskFailedEventDetails(error=kind.to_name(), cause=cause)
+    return FailureEventException(
+        failure_event=FailureEvent(
+            env=env,
+            error_name=StatesErrorName(typ=kind),
+            event_type=HistoryEventType.TaskFailed,
+            event_details=EventDetails(taskFailedEventDetails=details),
+        )
+    )
+
+
+def _eval_error_equals(self: ErrorEqualsDecl, env: Environment) -> None:
+    """Say of what States.ALL does not catch that it is not caught."""
+    error = env.stack[-1]
+    name = error.error_name if isinstance(error, ErrorName) else None
+    _originals[ErrorEqualsDecl, "_eval_body"](self, env)
+    if name in rules.UNCATCHABLE and error not in self.error_names:
+        env.stack[-1] = False
+
+
+def _wait_interval(self: WaitFunction, env: Environment, wait_seconds: int) -> None:
+    if not 0 <= wait_seconds <= rules.MOST_WAIT_S:
+        raise _query_evaluation_error(env, f"Seconds is {wait_seconds}, but must be from 0 to {rules.MOST_WAIT_S}")
+    _originals[WaitFunction, "_wait_interval"](self, env, wait_seconds)
 
 
 @cache

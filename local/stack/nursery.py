@@ -167,6 +167,7 @@ def _become(request: dict[str, Any], output: list[int], nursery: int) -> None:
             os.environ.update(request["environment"])
             sys.path[:1] = [str(request["folder"]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
             sys.argv = ["awslambdaric", request["handler"]]
+            _take_traces()
             runpy.run_module("awslambdaric", run_name="__main__", alter_sys=True)
             code = 0
     except SystemExit as end:
@@ -177,6 +178,21 @@ def _become(request: dict[str, Any], output: list[int], nursery: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _take_traces() -> None:
+    """Have the runtime find X-Amzn-Trace-Id in the client context: the emulator hands the header itself to nobody."""
+    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient  # noqa: PLC0415
+
+    wait = LambdaRuntimeClient.wait_next_invocation
+
+    def wait_next_invocation(self: Any) -> Any:
+        request = wait(self)
+        if request.client_context:
+            request.x_amzn_trace_id, request.client_context = json.loads(request.client_context)["trace"], None
+        return request
+
+    LambdaRuntimeClient.wait_next_invocation = wait_next_invocation
 
 
 if __name__ == "__main__":

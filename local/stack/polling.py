@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.events.models import EventPattern
 
-from local.stack import moto_seam
+from local.stack import moto_seam, rules
 from local.stack.errors import StackError
 from local.stack.iam import Call
 from local.stack.lambdas import Outcome
-from local.stack.rules import Throttled
+from local.stack.rules import RequestTooLarge, Throttled
 from local.stack.template import ACCOUNT, EventSource, named_by, role_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from local.stack.iam import Permissions
+    from local.stack.lambdas import Invoke
     from local.stack.template import StreamSource
 
 _IDLE_S = 0.25  # moto's own long poll turns in a loop of 10 ms
@@ -43,7 +42,7 @@ def poller_of(
     source: EventSource | StreamSource,
     sqs: Any,
     region: str,
-    invoke: Callable[[str, bytes], Outcome],
+    invoke: Invoke,
     permissions: Permissions,
 ) -> Poller | StreamPoller:
     """Make a mapping; `sqs` has the permissions of its function's role. Raises StackError where they are not enough."""
@@ -65,7 +64,7 @@ def poller_of(
 class _Polling(ABC):
     """A thread that turns until it is closed."""
 
-    def __init__(self, function: str, invoke: Callable[[str, bytes], Outcome]) -> None:
+    def __init__(self, function: str, invoke: Invoke) -> None:
         self._invoke = invoke
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._poll, name=f"poll for {function}", daemon=True)
@@ -82,11 +81,11 @@ class _Polling(ABC):
         while not self._closing.is_set():
             self._closing.wait(self._turn())
 
-    def _handed(self, function: str, records: list[dict[str, Any]]) -> Outcome:
-        """Give a function its records. One that is throttled has failed, so they come again."""
+    def _handed(self, function: str, records: list[dict[str, Any]], trace: str = "") -> Outcome:
+        """Give a function its records. An invocation that is refused has failed, so they come again."""
         try:
-            return self._invoke(function, json.dumps({"Records": records}).encode())
-        except Throttled:
+            return self._invoke(function, json.dumps({"Records": records}).encode(), trace)
+        except (Throttled, RequestTooLarge):
             return Outcome(b"", failed=True)
 
     @abstractmethod
@@ -100,7 +99,7 @@ class StreamPoller(_Polling):
     For as long as the stack runs: AWS gives up at the age that the template names, and tells its dead letters.
     """
 
-    def __init__(self, source: StreamSource, invoke: Callable[[str, bytes], Outcome], region: str) -> None:
+    def __init__(self, source: StreamSource, invoke: Invoke, region: str) -> None:
         super().__init__(source.function, invoke)
         self._source = source
         self._region = region
@@ -135,7 +134,7 @@ class StreamPoller(_Polling):
 class Poller(_Polling):
     """Gives a function the messages of a queue, one batch at a time."""
 
-    def __init__(self, sqs: Any, source: EventSource, region: str, invoke: Callable[[str, bytes], Outcome]) -> None:
+    def __init__(self, sqs: Any, source: EventSource, region: str, invoke: Invoke) -> None:
         super().__init__(source.function, invoke)
         self._sqs = sqs
         self._source = source
@@ -159,13 +158,28 @@ class Poller(_Polling):
         return 0
 
     def _hand_over(self, messages: list[dict[str, Any]]) -> None:
+        messages = [message for message in messages if not self._loops(message)]
+        if not messages:
+            return
         records = [self._record(message) for message in messages]
-        outcome = self._handed(self._source.function, records)
+        outcome = self._handed(self._source.function, records, self._trace(messages))
         kept = self._kept(outcome, {message["MessageId"] for message in messages})
         done = [message for message in messages if message["MessageId"] not in kept]
         if done:
             entries = [{"Id": str(n), "ReceiptHandle": item["ReceiptHandle"]} for n, item in enumerate(done)]
             self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
+
+    def _loops(self, message: dict[str, Any]) -> bool:
+        """Whether Lambda drops the invocation for a loop. The message stays, as one whose invocation has failed."""
+        count = rules.invocations(_trace_of(message), self._source.function)
+        return count >= rules.MOST_INVOCATIONS and not self._source.may_loop
+
+    def _trace(self, messages: list[dict[str, Any]]) -> str:
+        """The header of the invocation: it goes on with the longest chain of the batch."""
+        function = self._source.function
+        return rules.one_more(
+            max(map(_trace_of, messages), key=lambda trace: rules.invocations(trace, function)), function
+        )
 
     def _kept(self, outcome: Outcome, sent: set[str]) -> set[str]:
         """The messages that stay in the queue."""
@@ -183,6 +197,10 @@ class Poller(_Polling):
             "eventSourceARN": self._source.queue,
             "awsRegion": self._region,
         }
+
+
+def _trace_of(message: dict[str, Any]) -> str:
+    return str(message.get("Attributes", {}).get("AWSTraceHeader", ""))
 
 
 def _failures(outcome: Outcome, sent: set[str]) -> set[str]:

@@ -5,13 +5,38 @@ Nothing here knows moto: moto_seam.py asks these rules at the places where moto 
 
 from __future__ import annotations
 
+import json
+import re
+import secrets
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+MOST_REQUEST_BYTES, MOST_RESPONSE_BYTES = 6_291_456, 6_291_556
+"""Of a synchronous invocation: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+MOST_INVOCATIONS = 16
+"""Of a function in one chain of requests: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html."""
+MOST_STATE_BYTES = 262_144
+"""Of an execution's input, and of a task's input and output. MOST_EVENTS are an execution's whole history.
+
+https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+"""
+MOST_EVENTS = 25_000
+MOST_WAIT_S = 99_999_999
+"""https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
+UNCATCHABLE = {"States.DataLimitExceeded", "States.Runtime"}
+"""By States.ALL: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html."""
+MOST_MESSAGE_BYTES = 1_048_576
+"""Of SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html."""
+MOST_ENTRIES_BYTES = 1_048_576
+"""Of one PutEvents: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html."""
+MOST_KEY_BYTES = 1_024
+"""Of an S3 object's key: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
+SCHEDULE_NAME = re.compile(r"[0-9a-zA-Z-_.]{1,64}")
+"""https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html"""
 TRANSACTION_S = 0.02
 """How long a transaction of DynamoDB takes, unless DYNAMODB_TRANSACTION_S says otherwise: two rounds over its items."""
 
@@ -56,3 +81,42 @@ class Throttled(Exception):
     https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html: "your function can't scale out of control",
     and https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html: 429 TooManyRequestsException.
     """
+
+
+class RequestTooLarge(Exception):
+    """Lambda refuses an event of more than MOST_REQUEST_BYTES: 413 RequestTooLargeException."""
+
+
+def size_of_entry(entry: Mapping[str, Any]) -> int:
+    """Count an entry of PutEvents.
+
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-putevent-size
+    """
+    texts = [entry.get("Source"), entry.get("DetailType"), entry.get("Detail"), *entry.get("Resources", [])]
+    return (14 if "Time" in entry else 0) + sum(len(str(text or "").encode()) for text in texts)
+
+
+def is_too_large(value: Any) -> bool:
+    """Whether a value is more than MOST_STATE_BYTES of JSON."""
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) > MOST_STATE_BYTES
+
+
+# ---- chains of requests ----------------------------------------------------------------------------------------------
+
+# A function's invocations in a chain of requests are counted in the header X-Amzn-Trace-Id, which the SDK passes on and
+# SQS keeps with a message: `Root=...;Lineage=<function>:<count>`.
+
+
+def invocations(trace: str, function: str) -> int:
+    """How often the function was invoked in the chain that the header tells of."""
+    found = re.search(rf"Lineage=[^;]*?\b{function}:(\d+)", trace)
+    return int(found[1]) if found else 0
+
+
+def one_more(trace: str, function: str) -> str:
+    """The header of the function's next invocation in the chain."""
+    lineage = dict(re.findall(r"(\w+):(\d+)", (re.search(r"Lineage=([^;]*)", trace) or [""])[0]))
+    lineage[function] = str(invocations(trace, function) + 1)
+    root = re.search(r"Root=[^;]+", trace)
+    begun = root[0] if root else f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    return f"{begun};Lineage={'|'.join(f'{name}:{count}' for name, count in lineage.items())}"

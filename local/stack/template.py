@@ -86,12 +86,16 @@ class Resource:
 
 @dataclass(frozen=True)
 class EventSource:
-    """A queue, by its ARN, whose messages a function is given, in batches."""
+    """A queue, by its ARN, whose messages a function is given, in batches.
+
+    `may_loop`: the function's RecursiveLoop is Allow.
+    """
 
     queue: str
     function: str
     batch_size: int
     reports_failures: bool
+    may_loop: bool = False
 
 
 @dataclass(frozen=True)
@@ -162,10 +166,11 @@ def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
         if _holds({"Condition": item.get("Condition")}, document.get("Conditions", {}), parameters)
     ]
     reserved = {item.logical_id: item.properties.get("ReservedConcurrentExecutions") for item in resources}
+    looping = {item.logical_id for item in resources if item.properties.get("RecursiveLoop") == "Allow"}
     return Template(
         functions=tuple(_function(item, path.parent, reserved[item.name], region) for item in functions),
         resources=tuple(item for item in resources if item.type in _CREATED),
-        mappings=tuple(_event_source(item) for item in resources if item.type == MAPPING),
+        mappings=tuple(_event_source(item, looping) for item in resources if item.type == MAPPING),
         regular=tuple(
             Regularly(item.logical_id, event["Properties"]["Schedule"])
             for item in resources
@@ -262,7 +267,7 @@ def arn(service: str, region: str, resource: str) -> str:
     return f"arn:aws:{service}:{region}:{ACCOUNT}:{resource}"
 
 
-def _event_source(mapping: Resource) -> EventSource | StreamSource:
+def _event_source(mapping: Resource, looping: set[str]) -> EventSource | StreamSource:
     properties = mapping.properties
     source, function = properties["EventSourceArn"], named_by(properties["FunctionName"])
     batch_size = int(properties.get("BatchSize", 10))
@@ -272,7 +277,7 @@ def _event_source(mapping: Resource) -> EventSource | StreamSource:
         on_failure = properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         return StreamSource(source, function, batch_size, patterns, on_failure)
     reports = "ReportBatchItemFailures" in properties.get("FunctionResponseTypes", [])
-    return EventSource(source, function, batch_size, reports)
+    return EventSource(source, function, batch_size, reports, function in looping)
 
 
 def named_by(arn: str) -> str:

@@ -6,6 +6,7 @@ import ctypes
 import http.client
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -21,7 +22,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from local.stack import Stack, StackError, moto_seam, template
+from local.stack import Stack, StackError, moto_seam, rules, template
+from tests.stack.test_rules import in_hand
 from tests.waiting import DEADLINE_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +53,22 @@ Resources:
   OneFunction:
     Type: AWS::Serverless::Function
     Properties: {CodeUri: do/, ReservedConcurrentExecutions: 1, Timeout: 5}
+  LoopFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: do/
+      Timeout: 20
+      Environment: {Variables: {LOOP: !Ref LoopQueue}}
+      Policies:
+        - Version: "2012-10-17"
+          Statement:
+            - Effect: Allow
+              Action: [sqs:SendMessage, sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes]
+              Resource: !GetAtt LoopQueue.Arn
+  LoopQueue: {Type: AWS::SQS::Queue, Properties: {VisibilityTimeout: 120}}
+  LoopMapping:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties: {EventSourceArn: !GetAtt LoopQueue.Arn, FunctionName: !GetAtt LoopFunction.Arn, BatchSize: 1}
   FlowMachine:
     Type: AWS::Serverless::StateMachine
     Properties:
@@ -89,6 +107,12 @@ def handler(event, context):
     if do == "environment": return dict(os.environ)
     if do == "context": return [context.function_name, context.memory_limit_in_mb, greeting.WORD]
     if do == "null": return None
+    if do == "long": return "x" * event["n"]
+    if "Records" in event:
+        import boto3
+        print("Looped", os.environ.get("_X_AMZN_TRACE_ID"), flush=True)
+        boto3.client("sqs").send_message(QueueUrl=os.environ["LOOP"], MessageBody="again")
+        return {}
     if "requestContext" in event:
         return {"statusCode": 409, "body": json.dumps({"event": event}),
                 "headers": {"Content-Type": "application/problem+json", "Location": "/there"}}
@@ -323,6 +347,40 @@ def test_a_runtime_that_exits_or_is_killed_fails_its_invocation_only(stack):
         os.kill(emulator, signal.SIGKILL)
     assert until(lambda: gone({pid})), "a runtime lives no longer than its emulator"
     assert until(lambda: invoke(stack, {"a": 2}, "OneFunction") == ({"a": 2}, False))
+
+
+def test_an_answer_of_more_than_6_mb_is_a_failure(stack):
+    report, failed = invoke(stack, {"do": "long", "n": rules.MOST_RESPONSE_BYTES})
+    assert (failed, report["errorType"]) == (True, "Function.ResponseSizeTooLarge")
+
+
+def test_a_function_that_feeds_its_own_queue_is_stopped_after_16_invocations(stack):
+    """The count travels as on AWS: in the message, the event, and the header that the SDK adds to a request."""
+    client, queue = stack.client("sqs"), stack.ready()["loop_queue"]
+    trace = {"DataType": "String", "StringValue": f"Root=1-0-1;Lineage=LoopFunction:{rules.MOST_INVOCATIONS - 2}"}
+    client.send_message(QueueUrl=queue, MessageBody="first", MessageSystemAttributes={"AWSTraceHeader": trace})
+
+    def counts():
+        return re.findall(r"Looped Root=1-0-1;Lineage=LoopFunction:(\d+)", stack.logs.read_text(errors="replace"))
+
+    until(lambda: len(counts()) == 2 and in_hand(client, queue) == ["0", "1"])
+    assert counts() == ["15", "16"]
+
+
+def test_an_execution_ends_with_the_most_events_that_a_history_holds(stack, monkeypatch):
+    monkeypatch.setattr(rules, "MOST_EVENTS", 50)
+    client = stack.client("stepfunctions")
+    again = {"Type": "Pass", "Next": "Again"}
+    machine = client.create_state_machine(
+        name="forever",
+        definition=json.dumps({"StartAt": "Again", "States": {"Again": again}}),
+        roleArn="arn:aws:iam::123456789012:role/machine",
+    )
+    arn = client.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
+    answer = until(lambda: (a := client.describe_execution(executionArn=arn))["status"] != "RUNNING" and a)
+    assert (answer["status"], answer["error"]) == ("FAILED", "States.Runtime")
+    assert "history events (50)" in answer["cause"]
+    client.delete_state_machine(stateMachineArn=machine["stateMachineArn"])
 
 
 def test_a_function_is_invoked_regularly_and_once_for_all_the_times_that_have_passed(stack, ahead):

@@ -254,7 +254,7 @@ def stream(aws):
 def test_a_function_gets_the_records_that_its_filter_lets_through_in_order_and_again_from_the_one_that_failed(stream):
     got, failing = [], ["b"]
 
-    def invoke(_name, payload):
+    def invoke(_name, payload, _trace=""):
         records = json.loads(payload)["Records"]
         keys = [record["dynamodb"]["Keys"]["distribution_id"]["S"] for record in records]
         got.append(keys)
@@ -266,7 +266,8 @@ def test_a_function_gets_the_records_that_its_filter_lets_through_in_order_and_a
         )
 
     pattern = '{"eventName": ["INSERT"], "dynamodb": {"Keys": {"record": {"S": ["9-closed"]}}}}'
-    poller = StreamPoller(StreamSource("told", "OutcomesFunction", 4, (pattern,)), invoke, "eu-central-1")
+    arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/told/stream/now"
+    poller = StreamPoller(StreamSource(arn, "OutcomesFunction", 4, (pattern,), None), invoke, "eu-central-1")
     for key in "abc":
         stream(key, "0-opened")
         stream(key, CLOSED)
