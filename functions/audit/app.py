@@ -16,6 +16,7 @@ from routing_weights.status import Status
 from routing_weights.store.audit import AuditTrail
 from routing_weights.store.documents import Documents
 from routing_weights.store.locks import held_by
+from routing_weights.store.patrol import Patrol
 from routing_weights.store.scheduler import Group
 
 logger = Logger()
@@ -33,17 +34,24 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     logger.append_keys(distribution_id=run.distribution_id)
     documents = Documents(settings.documents_bucket)
     plan, before, after = (documents.find(run.distribution_id, name) for name in ("plan", "before", "after"))
+    wanted = Plan.model_validate(plan) if plan else None
     record = closed(
         run,
         outcome,
-        plan=Plan.model_validate(plan) if plan else None,
+        plan=wanted,
         before=Queue.from_json(before) if before else None,
         projection=documents.find(run.distribution_id, "projection"),
         actuation=documents.find(run.distribution_id, "actuation"),
         restore=documents.find(run.distribution_id, "restore"),
         after=Queue.from_json(after) if after else None,
-        at=datetime.now(UTC),
+        at=(now := datetime.now(UTC)),
     )
+    if wanted and outcome.status is Status.COMPLETED:  # before the record is closed: a failure is tried again
+        patrol = Patrol(settings.drift_table)
+        if wanted.on_drift:
+            patrol.watch(run.queue_id, int(now.timestamp() * 1000))
+        else:
+            patrol.forget(run.queue_id)
     # The record of what was written is its writer's: one whose lock was taken over claims nothing any more.
     holder = event.get("holder") or (run.execution_arn if outcome.status.wrote == "yes" else "")
     lock = held_by(settings.locks_table, run.queue_id, holder) if holder else None

@@ -1,5 +1,6 @@
 """Drift: works off the queue of events. Each leads to a look at its queue; drift is recorded, told, or repaired."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,6 +8,7 @@ from aws_lambda_powertools import Logger
 
 from routing_weights.errors import QueueBusy, QueueNotFound, RoutingWeightsError, WebhookInvalid
 from routing_weights.genesys.connect import contract, has_time
+from routing_weights.patrolling import PATIENCE_S
 from routing_weights.repairing import Repairs
 from routing_weights.settings import DriftSettings
 from routing_weights.store.audit import AuditTrail
@@ -15,8 +17,9 @@ from routing_weights.store.documents import Documents
 from routing_weights.store.drift import DriftRecords
 from routing_weights.store.executions import Executions
 from routing_weights.store.outgoing import Bus
+from routing_weights.store.patrol import Patrol
 from routing_weights.watching import Watch
-from routing_weights.webhook import event_in
+from routing_weights.webhook import WebhookEvent, event_in
 
 logger = Logger()
 _looked_at_ms: dict[str, int] = {}
@@ -44,6 +47,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         lambda run, plan: contract(settings, context, run, plan),
         repairs.answer,
     )
+    patrol = Patrol(settings.drift_table)
+    giving_way = replace(
+        watch, contract=lambda run, plan: contract(settings, context, run, plan, patience_s=PATIENCE_S)
+    )
     together: dict[str, list[dict[str, Any]]] = {}
     failed: list[dict[str, Any]] = []
     for message in event["Records"]:
@@ -63,25 +70,35 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             for event, message in zip(events, messages, strict=True)
         ):
             continue
-        try:
-            now = datetime.now(UTC)
-            watch.look(queue_id, events, now)
-            _looked_at_ms[queue_id] = int(now.timestamp() * 1000)
-        except QueueBusy as busy:
-            logger.info("Looked at later", queue_id=queue_id, reason=busy.message)
-            failed += messages
-        except QueueNotFound:
-            logger.info("Genesys no longer has the queue", queue_id=queue_id)
-        except RoutingWeightsError as error:
-            logger.warning(
-                "The queue could not be compared",
-                queue_id=queue_id,
-                error_type=type(error).__name__,
-                reason=error.message,
-            )
-            failed += messages
-        except Exception:  # a defect of ours: logged, tried again, and at last a dead letter, with an alarm
-            logger.exception("Unexpected error", queue_id=queue_id)
-            failed += messages
+        is_patrol = all(event.kind == "patrol" for event in events)
+        if _look(giving_way if is_patrol else watch, patrol, queue_id, events):
+            continue
+        failed += messages
     put_off(settings.webhook_queue, failed)
     return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in failed]}
+
+
+def _look(watch: Watch, patrol: Patrol, queue_id: str, events: list[WebhookEvent]) -> bool:
+    """Look at one queue; False where its events have to come back."""
+    now = datetime.now(UTC)
+    now_ms = int(now.timestamp() * 1000)
+    try:
+        watch.look(queue_id, events, now)
+        patrol.looked(queue_id, now_ms)
+        _looked_at_ms[queue_id] = now_ms
+    except QueueNotFound:
+        logger.info("Genesys no longer has the queue", queue_id=queue_id)
+    except RoutingWeightsError as error:
+        is_busy = isinstance(error, QueueBusy)
+        left = (is_busy or error.retryable) and all(event.kind == "patrol" for event in events)
+        (logger.info if is_busy or left else logger.warning)(
+            "Left to the next patrol, which begins with it" if left else "The queue could not be compared",
+            queue_id=queue_id,
+            error_type=type(error).__name__,
+            reason=error.message,
+        )
+        return left
+    except Exception:  # a defect of ours: logged, tried again, and at last a dead letter, with an alarm
+        logger.exception("Unexpected error", queue_id=queue_id)
+        return False
+    return True

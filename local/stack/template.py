@@ -168,7 +168,9 @@ def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
     reserved = {item.logical_id: item.properties.get("ReservedConcurrentExecutions") for item in resources}
     looping = {item.logical_id for item in resources if item.properties.get("RecursiveLoop") == "Allow"}
     return Template(
-        functions=tuple(_function(item, path.parent, reserved[item.name], region) for item in functions),
+        functions=tuple(
+            _function(item, path.parent, reserved[item.name], region) for item in functions if item.name in reserved
+        ),
         resources=tuple(item for item in resources if item.type in _CREATED),
         mappings=tuple(_event_source(item, looping) for item in resources if item.type == MAPPING),
         regular=tuple(

@@ -147,6 +147,7 @@ ALLOWED = {
         "dynamodb:UpdateItem": {"LocksTable"},
         "s3:GetObject": {OF_RUNS},
     },
+    "PatrolFunction": {"dynamodb:Query": {"DriftTable"}, "sqs:SendMessage": {"WebhookQueue"}},
     "SweepFunction": {
         "dynamodb:Query": {"AuditTable"},
         "dynamodb:Scan": {"LocksTable"},
@@ -165,7 +166,8 @@ ALLOWED = {
         "states:ListExecutions": {"DistributeStateMachine"},
     },
     "AuditFunction": {
-        "dynamodb:PutItem": {"AuditTable"},
+        "dynamodb:PutItem": {"AuditTable", "DriftTable"},
+        "dynamodb:DeleteItem": {"DriftTable"},
         "dynamodb:ConditionCheckItem": {"LocksTable"},
         "scheduler:DeleteSchedule": {"schedules of OneTimeGroup"},
         "s3:GetObject": {OF_RUNS},
@@ -557,6 +559,15 @@ def test_what_no_state_can_catch_starts_a_recovery_and_a_sweeper_finds_what_that
     assert detail["stateMachineArn"] == [{"Ref": "DistributeStateMachine"}]
     (schedule,) = FUNCTIONS["SweepFunction"]["Properties"]["Events"].values()
     assert schedule["Properties"]["Schedule"] == "rate(15 minutes)"
+
+
+def test_the_patrol_is_on_a_schedule_of_its_own_unless_it_is_turned_off():
+    (schedule,) = FUNCTIONS["PatrolFunction"]["Properties"]["Events"].values()
+    assert schedule["Properties"]["Schedule"] == {"Fn::Sub": "cron(0/${DriftPatrolMinutes} * * * ? *)"}
+    for name in ("PatrolFunction", "PatrolLogGroup", "PatrolFailsAlarm"):
+        assert RESOURCES[name]["Condition"] == "PatrolsDrift"
+    limits = TEMPLATE["Parameters"]["DriftPatrolMinutes"]
+    assert (limits["Default"], limits["MinValue"], limits["MaxValue"]) == (15, 0, 59), "minutes of a cron"
 
 
 def test_moved_runs_are_seen_to_every_day():

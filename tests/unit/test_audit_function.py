@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.settings import Settings
+from routing_weights.store.patrol import Patrol
 from tests.unit.fakes import SMALLEST_PLAN, function_module
 
 ROOT = Path(__file__).parents[2]
@@ -26,13 +27,22 @@ CONTEXT = SimpleNamespace(
 @pytest.fixture
 def close(trail, documents, aws, monkeypatch):
     """Close the record of `d-1`, which was for a while or for good; what is recorded, and which returns are left."""
-    for name in ("LOCKS_TABLE", "AUDIT_TABLE", "DOCUMENTS_BUCKET", "ONE_TIME_GROUP"):
+    for name in ("LOCKS_TABLE", "AUDIT_TABLE", "DOCUMENTS_BUCKET", "DRIFT_TABLE", "ONE_TIME_GROUP"):
         monkeypatch.setenv(
             name, {"AUDIT_TABLE": trail.table, "DOCUMENTS_BUCKET": documents.bucket}.get(name, "one-time")
         )
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
     Settings.load.__func__.cache_clear()
     app = function_module("audit")
+    aws("dynamodb").create_table(
+        TableName="one-time",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("queue_id", "record")],
+        KeySchema=[
+            {"AttributeName": "queue_id", "KeyType": "HASH"},
+            {"AttributeName": "record", "KeyType": "RANGE"},
+        ],
+    )
     scheduler = aws("scheduler")
     scheduler.create_schedule_group(Name="one-time")
     for name in ("return.d-1", "return.d-2"):
@@ -44,13 +54,13 @@ def close(trail, documents, aws, monkeypatch):
             Target={"Arn": "arn:aws:states:x:1:stateMachine:m", "RoleArn": "arn:aws:iam::1:role/r"},
         )
 
-    def close(status, **changes):
-        documents.put("d-1", "plan", SMALLEST_PLAN | changes)
+    def close(status, run_id="d-1", **changes):
+        documents.put(run_id, "plan", SMALLEST_PLAN | changes)
         error = {} if status in {"completed", "dry_run"} else {"Error": "QueueBusy", "Cause": "{}"}
         event = {"run": RUN, "outcome": {"status": status, "error": error}, "holder": ""}
-        app.handler(event | {"run": RUN | {"execution_arn": ""}}, CONTEXT)
+        app.handler(event | {"run": RUN | {"distribution_id": run_id, "execution_arn": ""}}, CONTEXT)
         left = [item["Name"] for item in scheduler.list_schedules(GroupName="one-time")["Schedules"]]
-        return trail.find("d-1")["9-closed"], sorted(left)
+        return trail.find(run_id)["9-closed"], sorted(left)
 
     yield close
     Settings.load.__func__.cache_clear()
@@ -78,3 +88,20 @@ def test_a_return_that_cannot_be_taken_back_does_not_keep_the_record_open(close,
     assert record["status"] == "queue_busy"
     assert "return.d-1" in left
     assert any("A return is left" in str(entry.get("msg")) for entry in logs())
+
+
+@pytest.mark.parametrize("policy", ["record", "notify", "repair"])
+def test_the_queue_of_a_completed_plan_that_names_on_drift_is_patrolled_until_one_that_does_not(close, policy):
+    close("completed", on_drift=policy)
+    assert Patrol("one-time").due(10**15) == ["queue-001"]
+    close("completed", "d-2")
+    assert Patrol("one-time").due(10**15) == []
+
+
+@pytest.mark.parametrize("status", ["dry_run", "member_update_failed", "queue_busy"])
+def test_a_run_that_did_not_complete_changes_nothing_of_the_patrol(close, status):
+    close(status, on_drift="repair")
+    assert Patrol("one-time").due(10**15) == []
+    close("completed", "d-2", on_drift="repair")
+    close(status, "d-3")
+    assert Patrol("one-time").due(10**15) == ["queue-001"]

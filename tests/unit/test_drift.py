@@ -165,7 +165,7 @@ PLAN = {
     "strategy_reference": "longest-available-agent",
 }
 TARGET = Target({}, {"a": 0.5, "b": 0.3}, {"overflow_threshold": 0.8})
-EVENTS = [WebhookEvent(delivery_id=f"d-{n}", queue_id="q-1", kind="members") for n in (1, 2)]
+EVENTS = [WebhookEvent(delivery_id=f"d-{n}", queue_id="q-1", kind="members", about="members") for n in (1, 2)]
 
 
 def a_run(distribution_id, status, minute):
@@ -210,6 +210,41 @@ def test_a_foreign_change_is_recorded_with_who_and_when_and_once(look, records):
         "differences": [{"member": "a", "expected": 0.5, "held": 0.9}],
         "deliveries": ["d-1", "d-2"],
     }
+
+
+SETTINGS, BOTH = {"overflow_threshold": 0.6}, {"a": 0.9, "overflow_threshold": 0.6}
+
+
+@pytest.mark.parametrize(
+    ("about", "user_ids", "held", "named"),
+    [
+        ("settings", None, {"a": 0.5, "b": 0.3, "settings": SETTINGS}, True),
+        ("settings", None, {"a": 0.9, "b": 0.3}, False),
+        ("settings", None, {"a": 0.9, "b": 0.3, "settings": SETTINGS}, False),
+        ("members", None, {"a": 0.9, "b": 0.3}, True),
+        ("members", None, {"a": 0.5, "b": 0.3, "settings": SETTINGS}, False),
+        ("membership", None, {"a": 0.9, "b": 0.3}, False),
+        ("membership", ("b",), {"a": 0.5}, True),
+        ("membership", ("a",), {"a": 0.5}, False),
+        ("membership", None, {"a": 0.9}, False),
+        (None, None, {"a": 0.9, "b": 0.3}, False),
+    ],
+)
+def test_an_events_user_is_named_only_where_the_event_is_about_what_differs(
+    look, records, about, user_ids, held, named
+):
+    """An event about membership does not say who changed a ring: unknown is null, and no guess."""
+    told = EVENTS[0].model_copy(update={"by": "someone", "at": "then", "about": about, "user_ids": user_ids})
+    assert look(Trail(a_run("d-1", "completed", 5)), [told], **held)
+    ((record,), _) = records.of_queue("q-1", since="0000", until="9999", limit=9, after=None)
+    assert (record["changed_by"], record["changed_at"]) == (("someone", "then") if named else (None, None))
+
+
+def test_a_patrol_records_what_it_finds_and_names_nobody(look, records):
+    patrol = [WebhookEvent(delivery_id="patrol-1", queue_id="q-1", kind="patrol")]
+    assert look(Trail(a_run("d-1", "completed", 5)), patrol, a=0.9, b=0.3)
+    ((record,), _) = records.of_queue("q-1", since="0000", until="9999", limit=9, after=None)
+    assert (record["changed_by"], record["deliveries"]) == (None, ["patrol-1"])
 
 
 def test_what_was_applied_is_no_drift_and_without_a_completed_run_nothing_is(look, records):

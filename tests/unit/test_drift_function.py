@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from routing_weights.errors import GenesysUnavailable, QueueBusy, QueueNotFound
+from routing_weights.errors import Forbidden, GenesysUnavailable, QueueBusy, QueueNotFound, RateLimited
 from tests.unit.fakes import function_module
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ class Context:
 def work(monkeypatch):
     """Give the function events of queues; what is known of each queue is what its look raises, or nothing."""
     app = function_module("drift")
-    looks, put_off = [], []
+    looks, put_off, looked = [], [], []
     monkeypatch.setattr(app.DriftSettings, "load", type("S", (), {"__getattr__": lambda *_: "x"}))
     monkeypatch.setattr(app, "put_off", lambda _queue, messages: put_off.extend(m["messageId"] for m in messages))
 
@@ -39,6 +39,7 @@ def work(monkeypatch):
             return False
 
         monkeypatch.setattr(app.Watch, "look", look)
+        monkeypatch.setattr(app.Patrol, "looked", lambda _self, queue_id, _at: looked.append(queue_id))
         attributes = {"SentTimestamp": str(sent_ms)}
         messages = [{"messageId": f"m{n}", "body": body, "attributes": attributes} for n, body in enumerate(bodies)]
         context = Context()
@@ -48,6 +49,7 @@ def work(monkeypatch):
         assert put_off == failed
         return looks, failed
 
+    run.looked = looked
     return run
 
 
@@ -102,6 +104,34 @@ def test_an_event_of_the_partner_bus_is_one_of_its_queues(work):
     sample = (ROOT / "events" / "partner-audit.json").read_text(encoding="utf-8")
     looks, failed = work(an_event("queue-001", "1"), sample)
     assert (looks, failed) == ([("queue-001", ["1", json.loads(sample)["id"]])], [])
+
+
+def on_patrol(queue, delivery="patrol-1"):
+    return json.dumps({"delivery_id": delivery, "queue_id": queue, "kind": "patrol"})
+
+
+@pytest.mark.parametrize(
+    "error", [QueueBusy("busy"), GenesysUnavailable("down"), RateLimited("No room.", retry_after_s=2)], ids=repr
+)
+def test_a_patrol_gives_way_and_does_not_come_back(work, error):
+    looks, failed = work(on_patrol("a"), on_patrol("b"), a=error)
+    assert ([queue for queue, _ in looks], failed) == (["a", "b"], [])
+
+
+@pytest.mark.parametrize("error", [Forbidden("No."), KeyError("a defect")], ids=repr)
+def test_a_patrol_that_finds_a_lasting_fault_comes_back_until_it_is_a_dead_letter(work, error):
+    assert work(on_patrol("a"), a=error)[1] == ["m0"]
+
+
+def test_a_patrol_beside_an_event_is_an_event(work):
+    assert work(on_patrol("a"), an_event("a", "1"), a=QueueBusy("busy"))[1] == ["m0", "m1"]
+
+
+def test_every_look_counts_as_one_of_the_patrol_and_one_that_failed_does_not(work):
+    work(
+        on_patrol("a"), an_event("b", "1"), on_patrol("c"), an_event("d", "2"), c=QueueBusy("busy"), d=Forbidden("No.")
+    )
+    assert work.looked == ["a", "b"]
 
 
 def test_when_the_time_is_up_the_rest_comes_back(work):

@@ -42,7 +42,7 @@ DOMAIN = [
 CLOUD = {"boto3", "botocore", "requests", "aws_lambda_powertools"}
 
 CEILINGS = {
-    **dict.fromkeys(["audit", "outcomes", "recover", "sweep", "validate", "webhook"], 290),
+    **dict.fromkeys(["audit", "outcomes", "patrol", "recover", "sweep", "validate", "webhook"], 290),
     "plans": 430,
     "schedules": 440,
     **dict.fromkeys(["calibrate", "drift", "outgoing", "patch", "project", "restore", "token", "verify"], 490),

@@ -157,7 +157,8 @@ def test_a_wrong_value_of_a_forecast_is_named_with_its_path(field, raw):
 @pytest.mark.parametrize("missing", VOLUME)
 def test_a_forecast_needs_contacts_and_their_handle_time(missing):
     raw = document(forecast={name: value for name, value in VOLUME.items() if name != missing})
-    assert problems(raw) == {(f"forecast.{missing}", "missing")}
+    kind = "value_error" if missing == "aht_s" else "missing"
+    assert problems(raw) == {(f"forecast.{missing}", kind)}
 
 
 @pytest.mark.parametrize("forecast", ["100", 100, True, [VOLUME]])

@@ -325,7 +325,7 @@ def test_a_return_has_the_plan_of_its_distribution_and_not_its_end(documents, ac
     assert (run.returns, run.until, run.wait_for_lock_s) == ("boxed", "", 3600)
     assert run.origin.model_dump() == {"door": "schedule", "caller": "return of boxed"}
     assert back.restores.model_dump(exclude_unset=True) == {"distribution_id": "boxed", "image": "before"}
-    assert (back.until, back.shared_with, back.requested_by, back.on_drift) == (None, [], None, "record")
+    assert (back.until, back.shared_with, back.requested_by, back.on_drift) == (None, [], None, None)
     assert back.member_weights == SMALLEST_PLAN["member_weights"]
 
 

@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "DEFAULT_PROJECTED_LOAD": "1.5",
     "DELIVERIES_TABLE": "deliveries",
     "DOCUMENTS_BUCKET": "documents",
+    "DRIFT_PATROL_MINUTES": "15",
     "DRIFT_TABLE": "drift",
     "FORECAST_MAX_AGE_S": "3600",
     "FORECAST_SOURCES": "plan,pushed,default",

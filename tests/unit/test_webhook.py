@@ -205,6 +205,53 @@ def test_half_a_surrogate_pair_is_no_reason_to_fail():
 SAMPLE = json.loads((ROOT / "events" / "partner-audit.json").read_text(encoding="utf-8"))
 
 
+def users_event(action, **body):
+    """As Genesys Cloud publishes it: no ring, nobody who did it; `joined` only with action update."""
+    return {
+        "detail-type": "v2.routing.queues.{id}.users",
+        "id": "delivery-1",
+        "source": "aws.partner/genesys.com/cloud/an-organisation/routing-weights",
+        "detail": {
+            "topicName": "v2.routing.queues.q-1.users",
+            "version": "2",
+            "eventBody": {"id": "agent-1", "queueId": "q-1", "user": {"id": "agent-1"}} | body,
+            "metadata": {"CorrelationId": "c", "action": action, "activeMemberCount": "7", "memberCount": 9},
+            "timestamp": "2024-06-05T13:01:02.345Z",
+        },
+    }
+
+
+@pytest.mark.parametrize(("action", "body"), [("add", {}), ("delete", {}), ("update", {"joined": True})])
+@pytest.mark.parametrize("counts", ["7", 7, None])
+def test_an_event_of_a_member_leads_to_a_look_and_names_nobody(action, body, counts):
+    document = users_event(action, **body)
+    document["detail"]["metadata"] |= {"activeMemberCount": counts, "memberCount": counts}
+    event = webhook.event_in(json.dumps(document))
+    assert (event.queue_id, event.kind, event.by, event.about) == ("q-1", "members", None, "membership")
+
+
+@pytest.mark.parametrize(
+    ("body", "about", "user_ids"),
+    [
+        ({"action": "Update"}, "settings", None),
+        ({"action": "MemberUpdate", "propertyChanges": []}, "membership", None),
+        (
+            {"action": "MemberUpdate", "propertyChanges": [{"property": "QueueMember/q-1:A-1:joined"}]},
+            "membership",
+            ("a-1",),
+        ),
+        ({"action": "MemberAdd", "propertyChanges": [{"property": "QueueMember/q-1:a-1"}]}, "membership", ("a-1",)),
+        ({"action": "MemberRemove", "propertyChanges": [7, {"property": None}]}, "membership", None),
+        ({"action": "MemberRemove", "propertyChanges": "none"}, "membership", None),
+        ({"action": ["Update"]}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_what_an_audit_is_about(body, about, user_ids):
+    event = read({"topicName": "v2.audits.entitytype.Queue.entityid.q-1", "eventBody": {"userId": "who"} | body})
+    assert (event.by, event.about, event.user_ids) == ("who", about, user_ids)
+
+
 def test_what_waits_in_the_queue_is_an_event_of_our_door_or_an_envelope_of_the_partner_bus():
     ours = event_of(b'{"eventType": "routing.queue.updated", "queueId": "q-1"}', "d-1")
     assert webhook.event_in(ours.model_dump_json()) == ours
@@ -310,7 +357,7 @@ def post(app, body=BODY, secret=NEW, *, encoded=False, **headers):
 @pytest.mark.parametrize("encoded", [False, True])
 def test_an_event_is_queued_whichever_of_two_secrets_signed_it(app, secret, encoded):
     assert post(app, secret=secret, encoded=encoded) == (202, {"delivery_id": "delivery-1", "status": "queued"})
-    assert app.queued() == [{"delivery_id": "delivery-1", "queue_id": "q-1", "kind": "queue"}]
+    assert app.queued() == [{"delivery_id": "delivery-1", "queue_id": "q-1", "kind": "queue", "about": "settings"}]
 
 
 def test_a_delivery_is_known_by_its_id_and_by_its_signature_for_a_day(app, monkeypatch):

@@ -125,7 +125,7 @@ def _text(execution_input: dict[str, Any], documents: Documents, baselines: Base
             return _restored(execution_input, documents)
         if "returns" in execution_input:
             # Without its on_drift: it was to guard the plan, not what was there before it.
-            said = {"wait_for_lock_s": RETURN_WAITS_S, "reason": "Its time is over.", "on_drift": "record"}
+            said = {"wait_for_lock_s": RETURN_WAITS_S, "reason": "Its time is over.", "on_drift": None}
             return restoring(execution_input["returns"], "before", said, documents)
         if "baseline" in execution_input:
             baseline = _read(BaselineName, "baseline", execution_input["baseline"])

@@ -22,7 +22,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from routing_weights import strict_json
 from routing_weights.errors import PlanInvalid
@@ -104,8 +103,7 @@ class VolumeForecast(BaseModel):
     @classmethod
     def _is_known_of_what_is_offered(cls, aht_s: float | None, info: ValidationInfo) -> float | None:
         if (aht_s or 0) < SHORTEST_AHT_S and (aht_s or info.data.get("offered")):
-            kind = "missing" if aht_s is None else "greater_than_equal"
-            raise PydanticCustomError(kind, f"must be at least {SHORTEST_AHT_S:g} where contacts are offered")
+            raise ValueError(f"must be at least {SHORTEST_AHT_S:g} where contacts are offered")
         return aht_s
 
     @model_validator(mode="after")
@@ -251,10 +249,12 @@ class Plan(BaseModel):
         description="RFC 3339 with an offset, to the second: what the queue held before is put back then. From a "
         "minute to 365 days after the start.",
     )
-    on_drift: Literal["record", "notify", "repair"] = Field(
-        default="record",
+    on_drift: Literal["record", "notify", "repair"] | None = Field(
+        default=None,
         description="What is done when somebody else changes what this plan has set: record it; notify, which is an "
-        "event on the bus, too; or repair, which also puts back what was applied once the change is RepairAfterS old.",
+        "event on the bus, too; or repair, which also puts back what was applied once the change is RepairAfterS old. "
+        "Where one is named the queue is read every DriftPatrolMinutes as well; when absent it is record, and only an "
+        "event of Genesys leads to a reading.",
     )
     wait_for_lock_s: Annotated[int, Field(ge=0, le=3600, strict=True)] = Field(
         default=0, description="How long to wait, in seconds, while another distribution is running on the queue."
@@ -278,6 +278,10 @@ class Plan(BaseModel):
         if total > 1 and not self.normalize and not self.restores:
             raise ValueError(f"the weights sum to {total:.12g}, more than 1: lower them, or set normalize to true")
         return self
+
+    @property
+    def drift_policy(self) -> Literal["record", "notify", "repair"]:
+        return self.on_drift or "record"
 
     @property
     def is_repair(self) -> bool:

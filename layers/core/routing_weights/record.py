@@ -139,7 +139,7 @@ def _asked(plan: Plan) -> Record:
         "staffing": plan.staffing,
         "strategy_reference": plan.strategy_reference,
         "wrap_up_timeout_s": plan.wrap_up_timeout_s,
-        "on_drift": plan.on_drift,
+        "on_drift": plan.drift_policy,
         "requested_by": plan.requested_by,
         "reason": plan.reason,
         "plan_fingerprint": plan.fingerprint(),

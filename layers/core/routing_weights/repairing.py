@@ -66,7 +66,7 @@ class Repairs:
         if record.get("action") not in {None, "repair_deferred", "repair_started"} or record.get("begun"):
             return
         broken_off = record.get("action") == "repair_started"
-        if drift.plan.on_drift == "notify":
+        if drift.plan.drift_policy == "notify":
             done: Done | None = _done("notified", "It was told as an event on the bus.")
         elif broken_off:
             done = _done("repair_started", record["why"], repair_id=record["repair_id"])

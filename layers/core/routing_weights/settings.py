@@ -142,6 +142,14 @@ class DriftSettings(Audited, GenesysCaller):
     outgoing_bus: str
 
 
+class PatrolSettings(Settings):
+    drift_table: str
+    webhook_queue: str
+    drift_patrol_minutes: float = Field(gt=0, allow_inf_nan=False)
+    requests_per_minute: float = Field(ge=0, allow_inf_nan=False)
+    reserved_for_others: float = Field(ge=0, le=0.9)
+
+
 class SchedulesSettings(Documented):
     baselines_table: str
     state_machine_arn: str
@@ -166,6 +174,7 @@ class RestoreSettings(Documented, GenesysCaller):
 
 
 class AuditSettings(Audited):
+    drift_table: str
     locks_table: str
     one_time_group: str
 

@@ -72,7 +72,7 @@ class Watch:
         if is_new:
             logger.warning("Drift", queue_id=queue_id, last_distribution=last, differences=len(found))
         # A state that was seen before may still be waiting for its answer.
-        known = None if plan.on_drift == "record" else self.records.of_state(queue_id, state)
+        known = None if plan.drift_policy == "record" else self.records.of_state(queue_id, state)
         if known is not None:
             beside_ours = found != differences(applied, held)
             self.answer(Drift(known, plan, found, beside_ours, events), now)
@@ -127,10 +127,10 @@ def _record(
     now: datetime,
 ) -> Record:
     at = timestamp(now)
-    # The newest delivery that says who; a queue's own stamp is of its settings only.
-    told = next((event for event in reversed(events) if event.by or event.at), None)
+    # The newest delivery that says who, and that is about all of this; a queue's own stamp is of its settings only.
+    told = next((event for event in reversed(events) if (event.by or event.at) and _is_about(event, found)), None)
     stamp: dict[str, Any] = held.native.get("raw") or {}
-    by_stamp = any(difference.what == "setting" for difference in found)
+    by_stamp = all(difference.what == "setting" for difference in found)
     return {
         "queue_id": plan.queue_id,
         "record": f"{at}-{events[-1].delivery_id}",
@@ -139,10 +139,24 @@ def _record(
         "changed_by": told.by if told else _text(stamp.get("modifiedBy")) if by_stamp else None,
         "changed_at": told.at if told else _text(stamp.get("dateModified")) if by_stamp else None,
         "edited_at": timestamp(edited_at(found, held, now)),
-        "on_drift": plan.on_drift,
+        "on_drift": plan.drift_policy,
         "differences": [difference.to_json() for difference in found],
         "deliveries": sorted({event.delivery_id for event in events if not event.deferred}),
     }
+
+
+def _is_about(event: WebhookEvent, found: Sequence[Difference]) -> bool:
+    """Whether the change that an event is about can be all that differs: else its user is not who changed it."""
+    if event.about == "settings":
+        return all(difference.what == "setting" for difference in found)
+    if event.about == "members":
+        return all(difference.what == "member" for difference in found)
+    return event.about == "membership" and all(
+        difference.what == "member"
+        and (difference.missing or isinstance(difference.expected, bool))
+        and (event.user_ids is None or difference.name.lower() in event.user_ids)
+        for difference in found
+    )
 
 
 def _text(value: Any) -> str | None:

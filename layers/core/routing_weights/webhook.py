@@ -20,8 +20,12 @@ MAX_BODY_BYTES = 262_144
 TOLERANCE_S = 300
 """How far the sender's clock, its queue and its retries may put the timestamp from now, either way."""
 
-Kind = Literal["queue", "members", "audit"]
+Kind = Literal["queue", "members", "audit", "patrol"]
+About = Literal["settings", "members", "membership"]
 
+MAX_USERS = 100
+_CHANGED = re.compile(r"QueueMember/[^:]{1,64}:([^:]{1,64})(?::joined)?", re.ASCII)
+"""The property of an audit that is about somebody's membership."""
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 _DELIVERY = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 _DOCUMENT: dict[str, Kind] = {"routing.queue.updated": "queue", "routing.queueMember.updated": "members"}
@@ -41,6 +45,10 @@ class WebhookEvent(BaseModel):
     kind: Kind
     by: str | None = Field(default=None, max_length=200)
     """Who changed it, where the sender tells."""
+    about: About | None = None
+    """What the sender says was changed: the queue's settings, its members' values, or who is in it and joined."""
+    user_ids: tuple[str, ...] | None = Field(default=None, max_length=MAX_USERS)
+    """Of membership, whose; None where the sender does not say."""
     at: str | None = Field(default=None, max_length=64)
     """When, as the sender writes it."""
     deferred: str | None = None
@@ -172,7 +180,14 @@ def _object_of(body: bytes) -> dict[str, Any]:
 def _read(document: dict[str, Any], delivery_id: str) -> WebhookEvent:
     kind, queue_id, of = _said(document)
     try:
-        return WebhookEvent(delivery_id=delivery_id, queue_id=queue_id, kind=kind, by=_by(kind, of), at=_at(of))
+        return WebhookEvent(
+            delivery_id=delivery_id,
+            queue_id=queue_id,
+            kind=kind,
+            by=_by(kind, of),
+            at=_at(of),
+            **_about(kind, document, of),
+        )
     except ValidationError:
         message = "names no queue: 1 to 64 letters, digits, hyphens or underscores"
         raise _invalid([problem("topicName" if "topicName" in document else "queueId", message, "queue_id")]) from None
@@ -194,6 +209,22 @@ def _said(document: dict[str, Any]) -> tuple[Kind, Any, dict[str, Any]]:
         return _DOCUMENT[event_type], queue_id, data | document
     message = f"neither topicName nor one of {', '.join(_DOCUMENT)}"
     raise _invalid([problem("eventType", message, "event_unknown")])
+
+
+def _about(kind: Kind, document: Mapping[str, Any], of: Mapping[str, Any]) -> dict[str, Any]:
+    """What was changed. An audit of Genesys Cloud tells of memberships and settings, and none of a ring or a skill."""
+    if "topicName" not in document:
+        return {"about": "settings" if kind == "queue" else "members"}
+    if kind == "members":
+        return {"about": "membership"}
+    action, changes = of.get("action"), of.get("propertyChanges")
+    if not isinstance(action, str):
+        return {}
+    if not action.startswith("Member"):
+        return {"about": "settings"}
+    properties = [_object(change).get("property") for change in changes] if isinstance(changes, list) else []
+    users = {match[1].lower() for name in properties if (match := _CHANGED.fullmatch(str(name)))}
+    return {"about": "membership", "user_ids": sorted(users) if 0 < len(users) <= MAX_USERS else None}
 
 
 def _by(kind: Kind, of: Mapping[str, Any]) -> str | None:

@@ -88,18 +88,20 @@ def contract(
     *,
     restoring: bool = False,
     before: Queue | None = None,
+    patience_s: float | None = None,
 ) -> Contract:
     """The deployment's contract for one plan, authorised, with the time that `context` and `run` leave.
 
     `fence` raises where the run may write no more: see Transport. `before` is the run's before-image, where there is
-    one.
+    one. `patience_s` is the longest pause that is slept, where it is not the deployment's.
 
     Raises:
         PlanNotApplicable: the plan's actuator lacks something.
     """
     actuation = resolve(plan, deployed=settings.deployed_actuator)
     until = deadline(context, run, restoring=restoring)
-    transport = Transport(_session(), until, settings.max_retry_after_s, budget=_budget(settings), fence=fence)
+    patience = settings.max_retry_after_s if patience_s is None else patience_s
+    transport = Transport(_session(), until, patience, budget=_budget(settings), fence=fence)
     if settings.genesys_contract == "platform":
         client = GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, platform.needs)
         return platform.PlatformContract(client, actuation, known=before)

@@ -53,8 +53,8 @@ class Deliveries:
 
 
 def look_again(queue_url: str, event: WebhookEvent, after_s: float) -> None:
-    """Have the queue of `event` looked at again, in `after_s` seconds or in 15 minutes, whichever is sooner."""
-    with reported("put off the repair"):
+    """Have the queue of `event` looked at (again), in `after_s` seconds or in 15 minutes, whichever is sooner."""
+    with reported("have the queue looked at later"):
         client("sqs").send_message(
             QueueUrl=queue_url,
             MessageBody=event.model_dump_json(exclude_none=True),
