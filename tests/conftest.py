@@ -1,9 +1,35 @@
 """One stack and one Genesys per contract for all tests of whole distributions, started when the first of them asks."""
 
+import os
+import tempfile
+
 import pytest
 
 from local.genesys import GenesysSimulator
+from local.stack.stack import PERMISSIONS_FOLDER
 from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, World, served_stack
+from tests.permissions import complaints
+
+COMPLAINTS = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config):
+    """Have every stack write what its roles used, those of the workers too: they inherit the environment."""
+    if not hasattr(config, "workerinput") and PERMISSIONS_FOLDER not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="routing-weights-")
+        config.add_cleanup(folder.cleanup)
+        os.environ[PERMISSIONS_FOLDER] = folder.name
+
+
+def pytest_sessionfinish(session):
+    """A run of all tests fails where a permission of the template is one that no test would miss."""
+    config, option = session.config, session.config.option
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (option.keyword or option.markexpr)
+    if hasattr(config, "workerinput") or not whole or session.exitstatus != pytest.ExitCode.OK:
+        return
+    config.stash[COMPLAINTS] = list(complaints(os.environ[PERMISSIONS_FOLDER]))
+    if config.stash[COMPLAINTS]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +65,10 @@ def run(world):
     return world.run
 
 
-def pytest_terminal_summary(terminalreporter):
-    """The size of the fault matrix: a matrix that shrinks should be seen."""
+def pytest_terminal_summary(terminalreporter, config):
+    """The permissions that no test would miss, and the size of the fault matrix: one that shrinks should be seen."""
+    for line in config.stash.get(COMPLAINTS, []):
+        terminalreporter.write_line(f"template.yaml: {line}", red=True)
     of_matrix = {
         kind: sum("test_fault_matrix.py" in report.nodeid for report in terminalreporter.stats.get(kind, []))
         for kind in ("passed", "failed", "xfailed")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from jsonata.jsonata import Jsonata
 from jsonata.utils import Utils
 from moto.awslambda.exceptions import LambdaClientError, UnknownFunctionException
@@ -55,6 +56,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_aws_sdk,
     state_task_service_dynamodb,
+    state_task_service_lambda,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task import StateTask
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
@@ -129,6 +131,7 @@ def install(
         (BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_execution_status),
         (Environment, "set_error", _set_error),
         (ExecutionWorker, "_get_evaluation_entrypoint", _program),
+        *((service, _CAUSE, staticmethod(_named_by(service, name))) for service, name in _UNMODELLED.items()),
         (lambda_eval_utils, "boto_client_for", _client),
         (state_task_service_aws_sdk, "boto_client_for", _client),
         (state_task_service_dynamodb, "boto_client_for", _client),
@@ -498,6 +501,24 @@ def _set_error(self: Any, error: Any) -> None:
     """Keep a stopped or timed out program so: moto's loop raises on the way out, and would overwrite it."""
     if self.is_running():
         _originals[Environment, "set_error"](self, error)
+
+
+# An error that is not in the service's model, AccessDeniedException among them, has the name of the SDK's own class for
+# the service in Step Functions; moto gives it its code.
+_CAUSE = "_error_cause_from_client_error"
+_UNMODELLED = {
+    state_task_service_dynamodb.StateTaskServiceDynamoDB: "DynamoDB.AmazonDynamoDBException",
+    state_task_service_lambda.StateTaskServiceLambda: "Lambda.AWSLambdaException",
+}
+
+
+@cache
+def _named_by(service: type, name: str) -> Callable[[ClientError], tuple[str, str]]:
+    def named(error: ClientError) -> tuple[str, str]:
+        modelled, cause = _originals[service, _CAUSE](error)
+        return name if type(error) is ClientError else modelled, cause
+
+    return named
 
 
 def _program(self: Any) -> Any:

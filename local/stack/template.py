@@ -45,7 +45,7 @@ CUSTOM = "Custom::"
 _STREAM = "2026-01-01T00:00:00.000"  # on AWS the time when the stream was made
 
 _CREATED = {BUCKET, BUS, QUEUE, RULE, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
-_GRANTING = {FUNCTION, POLICY, QUEUE_POLICY, ROLE, STATE_MACHINE}
+_GRANTING = {FUNCTION, POLICY, QUEUE, QUEUE_POLICY, ROLE, STATE_MACHINE}
 # Nothing on this machine depends on these. Any other type is reported as left out.
 _WITHOUT_EFFECT = {
     "AWS::CloudWatch::Alarm",

@@ -603,6 +603,18 @@ def test_a_suggested_plan_passes_when_it_is_posted_as_it_is(platform_world):
     assert platform_world.locks() == {}
 
 
+def test_a_suggestion_without_a_load_is_made_for_the_forecast_that_was_pushed(platform_world):
+    queue = platform_world.queue(12)
+    body = json.loads((Path(ROOT) / "events" / "suggest.json").read_text(encoding="utf-8")) | {"queue_id": queue}
+    forecast = body.pop("forecast")
+    pushed = {"offered": forecast["offered"], "aht_s": forecast["aht_s"], "interval_s": 1800, "ttl_s": 3600}
+    path = f"{platform_world.api_url}/queues/{queue}/forecast"
+    assert platform_world.http.put(path, json=pushed, timeout=60).status_code == 200
+    answer = platform_world.http.post(f"{platform_world.api_url}/plans/suggest", json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["projection"]["projected_load"] == pytest.approx(8.0)  # 80 calls of 180 s in half an hour
+
+
 @pytest.mark.parametrize(
     ("body", "path"),
     [

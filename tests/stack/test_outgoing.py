@@ -177,6 +177,20 @@ def test_an_event_of_the_partner_bus_that_is_none_ends_as_a_dead_letter(wired):
     assert detail["topicName"] == "v2.routing.queues.not/an/id.users"
 
 
+def test_an_event_that_no_queue_takes_is_a_dead_letter_of_its_rule(wired):
+    """As where the queue is gone, or its policy does not name the rule."""
+    events, rule = wired.client("events"), {"Rule": "PartnerRule", "EventBusName": SAMPLE["source"]}
+    (target,) = events.list_targets_by_rule(**rule)["Targets"]
+    events.put_targets(**rule, Targets=[target | {"Arn": target["Arn"].replace("WebhookQueue", "OutcomeDeadLetters")}])
+    try:
+        publish(wired, "v2.routing.queues.q-7.users", "v2.routing.queues.{id}.users", {})
+        ((detail, _),) = until(lambda: dead_letters(wired, "webhook_dead_letters"))
+    finally:
+        events.put_targets(**rule, Targets=[target])
+    assert detail["topicName"] == "v2.routing.queues.q-7.users"
+    assert dead_letters(wired, "outcome_dead_letters") == []
+
+
 # ---- a bearer secret -------------------------------------------------------------------------------------------------
 
 

@@ -162,6 +162,27 @@ def test_a_schedule_goes_to_a_target_with_retries_and_dead_letters(timed, daily)
     assert kept["EndDate"].isoformat() == "2131-01-01T00:00:00+00:00"
 
 
+def test_a_run_that_the_role_of_schedules_may_not_start_is_a_dead_letter_that_says_why(timed, daily):
+    _, body = daily
+    timed.call("PUT", "/early", body)
+    scheduler, sqs = timed.client("scheduler"), timed.client("sqs")
+    kept = scheduler.get_schedule(GroupName="ScheduleGroup", Name="early")
+    recover = timed.ready["recover_state_machine"]
+    scheduler.update_schedule(
+        **{key: kept[key] for key in ("GroupName", "Name", "ScheduleExpression", "ScheduleExpressionTimezone")},
+        FlexibleTimeWindow=kept["FlexibleTimeWindow"],
+        Target=kept["Target"] | {"Arn": recover},
+    )
+    timed.turn(timed.noon + timedelta(days=1))
+    url = timed.ready["schedule_dead_letters"]
+    (letter,) = until(lambda: sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages"))
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
+    why = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
+    assert (why["ERROR_CODE"], why["TARGET_ARN"]) == ("AccessDeniedException", recover)
+    assert "ScheduleRole/Schedule is not authorized to perform: states:StartExecution" in why["ERROR_MESSAGE"]
+    assert json.loads(letter["Body"])["origin"] == {"door": "schedule", "caller": "early"}
+
+
 def test_a_rate_whose_start_is_over_goes_on_in_its_step(timed, daily):
     queue, body = daily
     hourly = body | {"expression": "rate(1 hour)", "start": "2026-01-01T00:20:00Z"}

@@ -78,6 +78,18 @@ Resources:
         - Statement:
             - {Effect: Allow, Action: lambda:InvokeFunction, Resource: !GetAtt DoFunction.Arn}
             - {Effect: Allow, Action: dynamodb:PutItem, Resource: !GetAtt ThingsTable.Arn}
+  InvokingMachine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      DefinitionUri: flow.asl.yaml
+      DefinitionSubstitutions: {Do: !GetAtt DoFunction.Arn, Things: !Ref ThingsTable}
+      Policies:
+        Statement: [{Effect: Allow, Action: lambda:InvokeFunction, Resource: !GetAtt DoFunction.Arn}]
+  PoorMachine:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      DefinitionUri: flow.asl.yaml
+      DefinitionSubstitutions: {Do: !GetAtt DoFunction.Arn, Things: !Ref ThingsTable}
   ThingsTable:
     Type: AWS::DynamoDB::Table
     Properties:
@@ -113,6 +125,9 @@ def handler(event, context):
         print("Looped", os.environ.get("_X_AMZN_TRACE_ID"), flush=True)
         boto3.client("sqs").send_message(QueueUrl=os.environ["LOOP"], MessageBody="again")
         return {}
+    if do == "scan":
+        import boto3
+        return boto3.client("dynamodb").scan(TableName=os.environ["TABLE"])
     if "requestContext" in event:
         return {"statusCode": 409, "body": json.dumps({"event": event}),
                 "headers": {"Content-Type": "application/problem+json", "Location": "/there"}}
@@ -239,11 +254,9 @@ def invoke(stack, event, name="DoFunction"):
     return json.loads(outcome.payload), outcome.failed
 
 
-def run(stack, event, **more):
+def run(stack, event, machine="flow_machine", **more):
     client = stack.client("stepfunctions")
-    arn = client.start_execution(stateMachineArn=stack.state_machine_arn, input=json.dumps(event), **more)[
-        "executionArn"
-    ]
+    arn = client.start_execution(stateMachineArn=stack.ids[machine], input=json.dumps(event), **more)["executionArn"]
 
     def ended():
         told = client.describe_execution(executionArn=arn)
@@ -479,6 +492,22 @@ def test_a_conditional_write_that_fails_is_caught_by_its_name(stack):
     assert run(stack, {"id": "taken"})["status"] == "SUCCEEDED"
     ended = run(stack, {"id": "taken"})
     assert (ended["status"], ended["error"]) == ("FAILED", "busy")
+
+
+def test_a_state_machine_may_do_what_its_own_role_allows(stack):
+    """Its name of a refusal is the one of AWS's SDK for what the service's model does not name."""
+    ended = run(stack, {"id": "refused"}, "invoking_machine")
+    assert (ended["status"], ended["error"]) == ("FAILED", "DynamoDB.AmazonDynamoDBException")
+    assert "InvokingMachineRole/InvokingMachine is not authorized to perform: dynamodb:PutItem on" in ended["cause"]
+    assert run(stack, {}, "poor_machine")["error"] == "Lambda.AWSLambdaException"
+
+
+def test_a_function_has_the_key_of_its_role_and_may_do_what_that_allows(stack):
+    environment, _ = invoke(stack, {"do": "environment"})
+    assert environment["AWS_ACCESS_KEY_ID"] == "DoFunctionRole"
+    scanning, failed = invoke(stack, {"do": "scan"})
+    assert (failed, scanning["errorType"]) == (True, "ClientError")
+    assert "DoFunctionRole/DoFunction is not authorized to perform: dynamodb:Scan on" in scanning["errorMessage"]
 
 
 def test_an_input_of_the_largest_size_is_evaluated_quickly(stack):

@@ -1,6 +1,7 @@
 """The roles of the embedded stack: what is asked of them, what they allow, and how each service refuses."""
 
 import io
+import json
 import re
 from urllib.parse import urlsplit
 
@@ -12,9 +13,11 @@ from botocore.exceptions import ClientError
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
+from local.stack import template
 from local.stack.errors import StackError
 from local.stack.iam import Call, Guard, Permissions
-from local.stack.template import FUNCTION, POLICY, QUEUE_POLICY, ROLE, STATE_MACHINE, Resource
+from local.stack.template import FUNCTION, POLICY, QUEUE, QUEUE_POLICY, ROLE, STATE_MACHINE, Resource
+from tests.permissions import EVERYTHING, ROOT, UNMET, complaints, declared, is_of
 
 HERE = "us-east-1:123456789012"
 DYNAMODB, STATES = f"arn:aws:dynamodb:{HERE}:table", f"arn:aws:states:{HERE}"
@@ -312,10 +315,67 @@ def test_a_queue_takes_what_its_policy_allows_a_rule_to_send():
     statement = allow("sqs:SendMessage", on="arn:q", Principal={"Service": "events.amazonaws.com"})
     statement["Condition"] = {"ArnEquals": {"aws:SourceArn": "arn:rule"}}
     policy = Resource("P", "P", QUEUE_POLICY, {"PolicyDocument": {"Statement": [statement]}})
-    known = Permissions([policy])
+    queues = [Resource(name, name, QUEUE, {}) for name in ("q", "other")]
+    known = Permissions([policy, *queues])
     assert known.queue_takes("arn:q", "arn:rule")
     assert not known.queue_takes("arn:q", "arn:other")
     assert not known.queue_takes("arn:other", "arn:rule")
+    assert known.queue_takes("arn:somebody-elses", "arn:rule")
+
+
+@pytest.fixture(scope="module")
+def deployed():
+    """The roles of template.yaml, with everything in it whatever its condition."""
+    return list(template.load(ROOT / "template.yaml", EVERYTHING, "us-east-1").granting)
+
+
+def sample(permission):
+    """A call that a permission allows."""
+    passed = {"iam:PassedToService": "scheduler.amazonaws.com"}
+    context = passed if permission.action == "iam:PassRole" else {}
+    return Call(permission.action, permission.resource.replace("*", "some/thing"), context)
+
+
+def test_without_any_single_permission_of_the_template_what_it_is_for_is_refused(deployed):
+    """No other permission makes it needless: so a test that meets the call (tests/permissions.py) misses it."""
+    known = Permissions(deployed)
+    assert len(list(known)) > 15
+    for role in known:
+        for permission in known.of(role):
+            assert Permissions(deployed).allow(role, sample(permission)), permission
+            assert not without(deployed, role, permission).allow(role, sample(permission)), permission
+
+
+def without(resources, role, permission):
+    """The roles without one permission of one of them."""
+    known = Permissions(resources)
+    known._roles[role].remove(permission)
+    return known
+
+
+@pytest.mark.parametrize("unmet", UNMET, ids=str)
+def test_what_no_test_has_to_meet_is_in_the_template(unmet):
+    about = {role for role, *what in declared() if is_of(unmet, role, *what)}
+    assert unmet[0] == "*" or about == {f"{name}FunctionRole" for name in unmet[0].split()}
+    assert about
+
+
+def test_what_was_refused_and_what_was_not_used_is_complained_of(
+    tmp_path,
+):
+    used = sorted(declared())
+    (tmp_path / "1.json").write_text(json.dumps({"used": used[:9], "refused": []}))
+    (tmp_path / "2.json").write_text(json.dumps({"used": used[9:], "refused": []}))
+    assert list(complaints(tmp_path)) == []
+    lost = ("DriftFunctionRole", "dynamodb:GetItem", f"{DYNAMODB}/LocksTable")
+    assert lost in used
+    used.remove(lost)
+    (tmp_path / "1.json").write_text(json.dumps({"used": used, "refused": []}))
+    (tmp_path / "2.json").write_text(json.dumps({"used": [], "refused": [lost]}))
+    assert list(complaints(tmp_path)) == [
+        f"DriftFunctionRole was refused dynamodb:GetItem on {lost[2]}",
+        f"DriftFunctionRole may dynamodb:GetItem on {lost[2]}, and no test uses it: write one, or take it away",
+    ]
 
 
 @pytest.mark.parametrize(
