@@ -327,10 +327,14 @@ def test_each_actuators_value_is_put_back_under_the_public_api(platform_world, a
     assert carrier.held(queue) != before
     changed_at = (datetime.now(UTC) - timedelta(minutes=20)).isoformat()
     topic = f"v2.audits.entitytype.Queue.entityid.{queue}"
-    told_of = {"topicName": topic, "eventBody": {"userId": "supervisor-7", "eventTime": changed_at}}
+    changes = [{"property": f"QueueMember/{queue}:agent-001:joined", "oldValues": ["true"], "newValues": ["false"]}]
+    body = {"userId": "supervisor-7", "eventTime": changed_at, "action": "MemberUpdate", "propertyChanges": changes}
+    told_of = {"topicName": topic, "eventBody": body}
     assert call(world, told_of).status_code == 202
     item = answered(world, queue, "repair_started")
-    assert (item["repair_status"], item["changed_by"], item["changed_at"]) == ("completed", "supervisor-7", changed_at)
+    # An audit of a membership does not say who changed a ring or a proficiency.
+    who = ("supervisor-7", changed_at) if actuator == "joined" else (None, None)
+    assert (item["repair_status"], item["changed_by"], item["changed_at"]) == ("completed", *who)
     assert carrier.held(queue) == before
     worked_off(world)
     assert distributions(world, queue) == [item["repair_id"], first]
@@ -351,3 +355,37 @@ def test_a_setting_is_repaired_by_the_queues_own_stamp_under_the_public_api(plat
     worked_off(world)
     assert distributions(world, queue) == [item["repair_id"], first]
     assert len(writes_to(world, queue, edited)) == 1
+
+
+def patrol(world):
+    answer = world.client("lambda").invoke(FunctionName="PatrolFunction", Payload=b"{}")
+    assert "FunctionError" not in answer
+    return json.loads(answer["Payload"].read())["sent"]
+
+
+def looked_at_long_ago(world, queue):
+    """A patrol looks at what nobody has looked at for half of its time, which nobody waits for here."""
+    world.client("dynamodb").update_item(
+        TableName="DriftTable",
+        Key={"queue_id": {"S": ".patrol"}, "record": {"S": queue}},
+        UpdateExpression="SET looked_at = :ever",
+        ConditionExpression="attribute_exists(looked_at)",
+        ExpressionAttributeValues={":ever": {"N": "0"}},
+    )
+
+
+def test_a_change_that_no_event_tells_of_is_found_by_the_patrol(platform_world):
+    world, carrier = platform_world, Carrier("ring", platform_world, **CARRIERS["ring"])
+    watched, other = carrier.queue(), carrier.queue()
+    world.run(carrier.plan(watched, carrier.weights(3), on_drift="record")).start("api").ends("completed")
+    world.run(carrier.plan(other, carrier.weights(3))).start("api").ends("completed")
+    assert patrol(world) == 0, "both have been read just now"
+    for queue in (watched, other):
+        world.sim.edit_member(queue, "agent-001", ringNumber=6)
+    looked_at_long_ago(world, watched)
+    assert patrol(world) == 1
+    (item,) = recorded(world, watched)
+    assert [one["member"] for one in item["differences"]] == ["agent-001"]
+    assert (item["changed_by"], item["on_drift"]) == (None, "record")
+    assert patrol(world) == 0
+    assert drift(world, other)["items"] == [], "its plan names no on_drift"

@@ -200,7 +200,7 @@ def test_a_pause_longer_than_a_run_may_take_fails_and_says_what_to_do(fake_time,
 
 def test_a_limit_that_does_not_say_until_when_is_backed_off_from_and_then_left_to_the_state_machine(fake_time):
     sender = transport(fake_time, answer(429), jitter=1.0)
-    with pytest.raises(RateLimited, match="limits the rate and not until when before GET /x") as caught:
+    with pytest.raises(RateLimited, match="limits the rate at GET /x and does not say for how long") as caught:
         send(sender)
     assert fake_time.slept == [0.5, 1.0, 2.0, 4.0, 5.0]
     assert len(sender.session.sent) == MAX_ATTEMPTS

@@ -226,16 +226,18 @@ class Transport:
         now = self.wall_clock()
         left = self.deadline.give_up_at - now
         seconds = self._guess(now) if asked is None else max(1, math.ceil(min(asked, MOST_ASKED_S)))
-        wants = f"{who} asks to wait {seconds} s" if asked is not None else f"{who} limits the rate and not until when"
+        wants = f"{who} asks to wait {seconds} s before {what}"
+        if asked is None:
+            wants = f"{who} limits the rate at {what} and does not say for how long"
         if seconds > left and self.deadline.insists and left >= 2 * LAST_EARLY_S:
             seconds = math.floor(min(left / 2, LONGEST_EARLY_S))
         if seconds > left:
             raise WaitTooLong(
-                f"{wants} before {what}, and the run would take longer than it may. "
+                f"{wants}, and the run would take longer than it may. "
                 "Send the plan again when other integrations are quieter, or ask Genesys for a higher limit."
             )
         guessed = {"guessed": True} if asked is None else {}
-        raise RateLimited(f"{wants} before {what}.", retry_after_s=seconds, **guessed)
+        raise RateLimited(f"{wants}.", retry_after_s=seconds, **guessed)
 
     def _guess(self, now: float) -> int:
         """As long as the run has taken until now: so waits double, without a count that states would have to carry."""
