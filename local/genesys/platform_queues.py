@@ -51,9 +51,8 @@ def put_queue(organisation: PlatformOrganisation, request: Request, queue_id: st
         raise bad_request("name must not be empty.")
     if "conditionalGroupRouting" in body and "conditionalGroupActivation" in body:
         raise bad_request("conditionalGroupRouting and conditionalGroupActivation exclude each other.")
-    if organisation.settings.strict:
-        _check_rings(organisation, now, body)
-        _check_rules(body)
+    _check_rings(organisation, now, body)
+    _check_rules(body)
     acw = body.get("acwSettings", {})
     if "timeoutMs" in acw and acw.get("wrapupPrompt") not in _TIMED_PROMPTS:
         raise bad_request(f"acwSettings.timeoutMs can only be used with {', '.join(_TIMED_PROMPTS)}.")
@@ -131,7 +130,7 @@ def patch_member(organisation: PlatformOrganisation, request: Request, queue_id:
     if len(fields) != 1 or not fields.keys() <= {"ringNumber", "joined"}:
         raise bad_request("The body takes id, and either ringNumber or joined.")
     rings = max(1, len(rings_of(organisation.queue(queue_id))))
-    if organisation.settings.strict and fields.get("ringNumber", 1) > rings:  # TF PR #37
+    if fields.get("ringNumber", 1) > rings:  # TF PR #37
         raise bad_request(f"Ring {fields['ringNumber']} does not exist: the queue has {rings}.")
     # Our choice: such a member's ring is that of the group, which this operation does not move.
     if "ringNumber" in fields and member["memberBy"] == "group":

@@ -41,7 +41,6 @@ class Settings:
     )
     proficiency_decimals: int = _setting(1, "platform: how many decimals of a proficiency are kept, at most 15")
     members_date_queue: bool = _setting(False, "platform: a write of a member changes its queue's dateModified")
-    strict: bool = _setting(False, "platform: refuse rings and rules that the real platform refuses")
     expires_in: int = _setting(86_400, "life of a token in seconds")
     latency_ms: float = _setting(0.0, "wait before every reply, in milliseconds")
     rate_limit: int | None = _setting(None, "requests per token in any window (sliding); absent: no limit")
