@@ -72,8 +72,11 @@ def callbacks(stack: Stack, genesys: GenesysSimulator) -> None:
 
 def _show(stack: Stack, genesys: GenesysSimulator, size: int, actuator: str) -> None:
     queue = f"bench-{actuator}-{size}"
-    skills = {} if actuator == "score" else {"skills": [{"id": queue, "proficiency": 0.1}]}
-    genesys.put_queue(queue, agents=size, off_queue=0, unjoined=size if actuator == "joined" else 0, **skills)
+    spec: dict[str, Any] = {} if actuator == "score" else {"skills": [{"id": queue, "proficiency": 0.1}]}
+    if actuator == "ring":
+        timeout = {"type": "TIMEOUT_SECONDS", "threshold": 10}
+        spec["queue"] = {"bullseye": {"rings": [{"expansionCriteria": [timeout]}] * 6}}
+    genesys.put_queue(queue, agents=size, off_queue=0, unjoined=size if actuator == "joined" else 0, **spec)
     first, second = (_distribute(stack, genesys, queue, size, actuator) for _ in range(2))
     budget = size + 2 * -(-size // 100) + 8
     print(

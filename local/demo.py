@@ -22,7 +22,7 @@ import requests
 
 ROOT = Path(__file__).resolve().parents[1]
 QUEUE, AGENTS, TIMEOUT_S, START_S = "support", 60, 30.0, 60.0
-RINGS = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 10.0}]}] * 5 + [{"expansionCriteria": []}]
+RINGS = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 10.0}]}] * 6
 CONTRACTS = {
     "platform": "the public Genesys Cloud API; actuator ring",
     "score": "the dialect of a gateway; a member's score is the weight",
