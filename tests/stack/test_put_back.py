@@ -123,38 +123,38 @@ def steps(entries):
 
 
 @pytest.fixture
-def dated(platform_world):
-    """A member's write moves the date of its queue."""
+def strict(platform_world):
+    """Genesys refuses rings that there are not, and to remove rings in use; a member's write moves the queue's date."""
     platform_world.sim.clear_faults()
     platform_world.sim.change_settings(members_date_queue=True)
     yield Carrier("ring", platform_world, **CARRIERS["ring"])
     platform_world.sim.change_settings(members_date_queue=False)
 
 
-def test_rings_are_made_before_members_are_in_them_and_removed_when_they_are_empty(dated):
+def test_rings_are_made_before_members_are_in_them_and_removed_when_they_are_empty(strict):
     groups = [{"id": "night-shift", "type": "GROUP"}]
     rule = {"metric": "ServiceLevel", "operator": "LessThan", "conditionValue": 0.9, "groups": groups}
-    queue = dated.queue(queue=NO_RINGS | {"conditionalGroupRouting": {"rules": [rule]}})
-    before = held(dated, queue)
-    plan = dated.plan(queue, dated.weights(3), strategy_reference="ring-by-weight", overflow_groups=groups)
-    first = dated.world.run(plan).ends("completed")
+    queue = strict.queue(queue=NO_RINGS | {"conditionalGroupRouting": {"rules": [rule]}})
+    before = held(strict, queue)
+    plan = strict.plan(queue, strict.weights(3), strategy_reference="ring-by-weight", overflow_groups=groups)
+    first = strict.world.run(plan).ends("completed")
     assert steps(first.writes) == [(6, 0.9), "members", (6, 0.85)], "the lower threshold comes last"
-    back = dated.world.run({"restore": first.distribution_id}).ends("completed")
+    back = strict.world.run({"restore": first.distribution_id}).ends("completed")
     assert steps(back.writes) == ["members", (0, 0.9)]
-    assert held(dated, queue) == before
-    again = dated.world.run({"restore": back.distribution_id}).ends("completed")
+    assert held(strict, queue) == before
+    again = strict.world.run({"restore": back.distribution_id}).ends("completed")
     assert steps(again.writes) == [(6, 0.9), "members", (6, 0.85)]
 
 
-def test_a_revert_whose_rings_cannot_be_removed_leaves_the_queue_as_it_was(dated):
-    queue = dated.queue(5, queue=NO_RINGS)
-    plan = dated.plan(queue, dated.weights(3), strategy_reference="ring-by-weight")
-    first = dated.world.run(plan).ends("completed")
-    dated.world.sim.edit_member(queue, "agent-005", ringNumber=3)
-    after = held(dated, queue)
-    back = dated.world.run({"restore": first.distribution_id}).ends("queue_update_failed")
+def test_a_revert_whose_rings_cannot_be_removed_leaves_the_queue_as_it_was(strict):
+    queue = strict.queue(5, queue=NO_RINGS)
+    plan = strict.plan(queue, strict.weights(3), strategy_reference="ring-by-weight")
+    first = strict.world.run(plan).ends("completed")
+    strict.world.sim.edit_member(queue, "agent-005", ringNumber=3)
+    after = held(strict, queue)
+    back = strict.world.run({"restore": first.distribution_id}).ends("queue_update_failed")
     assert back.record["restore"]["outcome"] == "restored"
-    assert held(dated, queue) == after
+    assert held(strict, queue) == after
     assert any("agent-005" in note for note in back.record["actuation"]["notes"])
 
 
