@@ -99,7 +99,7 @@ def _distribute(stack: Stack, genesys: GenesysSimulator, queue: str, size: int, 
         "member_weights": weights,
         "overflow_threshold": 0.85,
         "utilization_target": 0.8,
-        "strategy_reference": "longest-available-agent",
+        "strategy_reference": "by-weight",
         "projected_load": 1.0,
         "actuator": actuator,
     } | ({"skill": queue} if actuator == "proficiency" else {})

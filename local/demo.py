@@ -271,7 +271,7 @@ def scenes(members: list[str]) -> list[Scene]:
         "member_weights": weights,
         "overflow_threshold": 0.85,
         "utilization_target": 0.8,
-        "strategy_reference": "longest-available-agent",
+        "strategy_reference": "by-weight",
         "projected_load": 30.0,
         "requested_by": "demo",
         "reason": "seniority first",

@@ -123,9 +123,9 @@ class World:
         return queue_id
 
     def put_queue(self, queue_id: str, **spec: Any) -> None:
-        """Create or replace a queue; under the platform it has six bullseye rings unless its fields say otherwise."""
+        """Create or replace a queue; under the platform it looks at rings and at proficiencies unless told not to."""
         if self.sim.settings.contract == "platform":
-            fields = {"bullseye": {"rings": RINGS}} | spec.get("queue", {})
+            fields = {"bullseye": {"rings": RINGS}, "skillEvaluationMethod": "BEST"} | spec.get("queue", {})
             spec["queue"] = {name: value for name, value in fields.items() if value is not None}
         self.sim.put_queue(queue_id, **spec)
 

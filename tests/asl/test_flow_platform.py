@@ -167,6 +167,20 @@ def test_a_strategy_sets_what_it_requires_of_the_queue(ring, proficiency):
     assert proficiency.world.held(queue)["queue"]["skillEvaluationMethod"] == "BEST"
 
 
+def test_a_plan_without_effect_needs_approval_and_claims_no_weight(ring):
+    queue = ring.queue(queue=NO_RINGS)
+    plan = ring.plan(queue, dict.fromkeys(ring.weights(3), 0.3))
+    refused = ring.world.run(plan).ends("approval_required")
+    assert "Take strategy ring-by-weight" in refused.cause
+    assert refused.writes == []
+    record = ring.world.run(plan | {"accept_uncertain": True}).ends("completed").record
+    assert record["applied_weights"] == dict.fromkeys(ring.weights(3))
+    assert record["balance_accuracy"] is None
+    assert "Take strategy ring-by-weight" in record["projection"]["reason"]
+    back = ring.world.run({"restore": record["distribution_id"]}).ends("completed")
+    assert back.record["balance_accuracy"] is None
+
+
 def test_rings_that_somebody_configured_are_not_replaced(ring):
     rings = RINGS[:2]
     queue = ring.queue(queue={"bullseye": {"rings": rings}})

@@ -318,6 +318,7 @@ def test_a_statement_says_member_by_member_what_a_value_stands_for():
         "strategy": "longest-available-agent",
         "skill": None,
         "overflow": "gate",
+        "without_effect": None,
         "largest_error": 0.05,
         "mean_error": 0.025,
         "members": {

@@ -581,7 +581,7 @@ def test_the_image_is_what_the_target_would_change_as_it_was():
     wanted = target({"b": 0.5, "a": 0.0, "gone": 0.1}, joins=True, wrap_up_timeout_s=45, skill_evaluation_method="BEST")
     then = image(before, wanted)
     assert then.values == {"b": None, "a": 0.5}
-    assert then.weights == {"b": 0.0, "a": 0.5}
+    assert then.weights == {"b": None, "a": 0.5}
     assert then.settings == {"wrap_up_timeout_s": None, "skill_evaluation_method": None}
     assert then.joins
 

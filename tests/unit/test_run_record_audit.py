@@ -1,6 +1,7 @@
 """From a failed Lambda to the record of it: Run and Outcome, the records, the trail and its neighbours in AWS."""
 
 import base64
+import dataclasses
 import io
 import json
 import math
@@ -228,6 +229,13 @@ def test_a_completed_record_says_what_is_really_held():
     assert (record["status"], record["latency_ms"], record["record"]) == ("completed", 4000, "9-closed")
     assert (record["projection"], record["actuation"], record["errors"]) == ({"verdict": "pass"}, None, [])
     assert record["before_image"] == "distributions/d-1/before.json"
+
+
+def test_a_queue_that_ranks_nobody_has_no_weights_and_no_accuracy():
+    held = queue(*(member(f"agent-{n}", None, value=1) for n in (1, 2, 3)))
+    record = closing_record(after=dataclasses.replace(held, ranks=False))
+    assert record["applied_weights"] == {"agent-1": None, "agent-2": None, "agent-3": None}
+    assert record["balance_accuracy"] is None
 
 
 def test_a_failed_record_says_member_by_member_what_was_changed():

@@ -29,7 +29,7 @@ def members(here=0, away=0, gone=0, unjoined=0):
     )
 
 
-def projected(*held, load=1.0, forecast=None, joins=None, **fields):
+def projected(*held, load=1.0, forecast=None, joins=None, without_effect=None, **fields):
     weights = {member.user_id: 0.9 / len(held) for member in held}
     values = weights if joins is None else dict.fromkeys(weights, joins)
     asked = plan(**{"member_weights": weights, "utilization_target": 1.0, **fields})
@@ -42,6 +42,7 @@ def projected(*held, load=1.0, forecast=None, joins=None, **fields):
         own_target=(0.8, 20.0),
         limits=Limits(0.95, 0.1, frozenset(GATES)),
         overflow_gate=False,
+        without_effect=without_effect,
     )
 
 
@@ -145,3 +146,19 @@ def test_a_staffing_that_is_none_of_its_three_forms_is_refused_once(staffing):
     assert [(p["path"], p["message"]) for p in caught.value.details["errors"]] == [
         ("staffing", "staffing is now, joined, or a number of agents from 1 to 5000")
     ]
+
+
+# ---- beside other doubts ---------------------------------------------------------------------------------------------
+
+NO_EFFECT = "The weights have no effect: nobody looks. Take strategy x"
+
+
+def test_a_plan_without_effect_needs_approval_beside_every_other_doubt_and_can_be_accepted():
+    found = projected(*members(away=3), without_effect=NO_EFFECT).verdict
+    assert found.verdict == "needs_approval"
+    assert f"{NO_EFFECT}, or accept it with accept_uncertain." in found.reason
+    assert "Nobody is on queue" in found.reason
+    accepted = projected(*members(here=3), without_effect=NO_EFFECT, accept_uncertain=True).verdict
+    assert accepted.verdict == "pass"
+    assert NO_EFFECT in accepted.reason
+    assert "effect" not in {check.name for check in projected(*members(here=3)).verdict.checks}

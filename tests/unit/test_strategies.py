@@ -9,7 +9,16 @@ from routing_weights.plan import Plan, parse_plan
 from routing_weights.strategies import FILE, OverflowGroup, strategies
 from tests.unit.fakes import SMALLEST_PLAN, plan
 
-SHIPPED = ["join-by-weight", "longest-available-agent", "proficiency-by-weight", "ring-by-weight", "score-by-weight"]
+SHIPPED = sorted(
+    [
+        "by-weight",
+        "join-by-weight",
+        "longest-available-agent",
+        "proficiency-by-weight",
+        "ring-by-weight",
+        "score-by-weight",
+    ]
+)
 GOOD = '[one]\ndescription = "A sentence."\n'
 
 
@@ -42,10 +51,11 @@ def test_the_shipped_file_loads():
     assert sorted(strategies()) == SHIPPED
 
 
-def test_there_is_one_strategy_for_each_actuator_and_one_that_requires_nothing():
+def test_there_is_one_strategy_for_each_actuator_one_for_any_and_one_that_requires_nothing():
     actuators = {name: strategy.actuator for name, strategy in strategies().items()}
     assert actuators == {
         "longest-available-agent": None,
+        "by-weight": None,
         "score-by-weight": "score",
         "ring-by-weight": "ring",
         "proficiency-by-weight": "proficiency",

@@ -5,7 +5,7 @@ many levels as its actuator has (DESIGN section 5).
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Literal, Protocol
@@ -149,23 +149,38 @@ def not_applicable(path: str, message: str, kind: str) -> PlanNotApplicable:
     return PlanNotApplicable(f"{path}: {message}.", errors=[problem(path, message, kind)])
 
 
-def statement(plan: Plan, target: Target, actuation: Actuation, *, overflow: str, notes: list[str]) -> dict[str, Any]:
-    """For the dry run and the audit: requested weight, value on the wire, weight that it stands for, and the error."""
-    requested = dict(target.weights) if plan.restores else plan.weights  # what is put back is exact
-    errors = {member: abs(weight - target.weights[member]) for member, weight in requested.items()}
+def statement(
+    plan: Plan,
+    target: Target,
+    actuation: Actuation,
+    *,
+    overflow: str,
+    notes: list[str],
+    without_effect: str | None = None,
+) -> dict[str, Any]:
+    """For the dry run and the audit: requested weight, value on the wire, weight that it stands for, and the error.
+
+    `without_effect` says why the values will do nothing on the queue, where they will not.
+    """
+    requested: Mapping[str, float | None] = target.weights if plan.restores else plan.weights  # the former are exact
+    errors = {
+        member: None if weight is None or represented is None else round(abs(weight - represented), 12)
+        for member, weight in requested.items()
+        for represented in [target.weights[member]]
+    }
     return {
         "actuator": actuation.actuator.name,
         "strategy": plan.strategy_reference,
         "skill": actuation.skill,
         "overflow": overflow,
-        "largest_error": round(max(errors.values(), default=0.0), 12),
-        "mean_error": round(math.fsum(errors.values()) / max(1, len(errors)), 12),
+        "without_effect": without_effect,
+        **_largest_and_mean(errors.values()),
         "members": {
             member: {
                 "requested": weight,
                 "value": target.values[member],
                 "represented": target.weights[member],
-                "error": round(errors[member], 12),
+                "error": errors[member],
             }
             for member, weight in requested.items()
         },
@@ -173,22 +188,29 @@ def statement(plan: Plan, target: Target, actuation: Actuation, *, overflow: str
     }
 
 
+def _largest_and_mean(errors: Iterable[float | None]) -> dict[str, float | None]:
+    """Of the members whose value stands for a weight; None where there is none of them."""
+    known = [error for error in errors if error is not None]
+    return {
+        "largest_error": max(known, default=None),
+        "mean_error": round(math.fsum(known) / len(known), 12) if known else None,
+    }
+
+
 def as_kept(statement: Mapping[str, Any], held: Queue, decimals: int) -> dict[str, Any]:
     """A statement of proficiencies of which Genesys has kept so many decimals only: with what was read back."""
     read, members = {member.user_id: member for member in held.members}, {}
     for user, line in statement["members"].items():
-        value, represented = read[user].value, read[user].weight or 0.0
-        error = round(abs((line["requested"] or 0.0) - represented), 12)
+        value, represented, requested = read[user].value, read[user].weight, line["requested"]
+        error = None if requested is None or represented is None else round(abs(requested - represented), 12)
         members[user] = {**line, "value": value, "represented": represented, "error": error}
-    errors = [line["error"] for line in members.values()]
     note = (
         f"Genesys has kept {decimals} decimals of the proficiencies: values, weights and errors are those that were "
         f"read back. To plan with them, set proficiency_digits = {decimals} in the strategies file."
     )
     return {
         **statement,
-        "largest_error": max(errors, default=0.0),
-        "mean_error": round(math.fsum(errors) / max(1, len(errors)), 12),
+        **_largest_and_mean(line["error"] for line in members.values()),
         "members": members,
         "notes": [*statement["notes"], note],
     }

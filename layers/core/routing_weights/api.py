@@ -208,12 +208,15 @@ class Suggestion(BaseModel):
 class MemberActuation(BaseModel):
     """One member's weight, as its actuator can carry it."""
 
-    requested: float
+    requested: float | None = Field(description="None where what is put back stood for no weight.")
     value: int | float | bool | None = Field(
         description="On the wire: a ring number, a proficiency, joined or not, or a score."
     )
-    represented: float = Field(description="The weight that the value stands for, on the scale of the plan.")
-    error: float = Field(description="|requested - represented|")
+    represented: float | None = Field(
+        description="The weight that the value stands for, on the scale of the plan; None where the queue does not "
+        "look at it."
+    )
+    error: float | None = Field(description="|requested - represented|")
 
 
 class ActuationView(BaseModel):
@@ -226,8 +229,11 @@ class ActuationView(BaseModel):
         description="What overflow_threshold is: utilization_threshold (the queue's own field, contract score), "
         "conditional_group_routing (a service-level rule for the overflow groups), or gate (of this system only)."
     )
-    largest_error: float
-    mean_error: float
+    without_effect: str | None = Field(
+        default=None, description="Why the weights do nothing on this queue, where they do not, and what would."
+    )
+    largest_error: float | None
+    mean_error: float | None
     members: dict[str, MemberActuation]
     notes: list[str] = Field(default_factory=list, description="What the values will not do on this queue.")
 

@@ -87,6 +87,8 @@ class Queue:
     members: tuple[Member, ...]
     native: dict[str, Any] = field(default_factory=dict)
     """What the contract needs to write the queue without changing anything else."""
+    ranks: bool = True
+    """Whether the queue looks at the values that carry the weights; else no member has a weight, whatever it holds."""
 
     @property
     def overflow_threshold(self) -> float | None:
@@ -118,8 +120,11 @@ class Queue:
 class Target:
     """What a queue holds once a plan is applied: known before the first write, compared with what is read back."""
 
-    weights: Mapping[str, float]
-    """By user id, the weight that the value on the wire stands for: a plan's weight, as well as it can be said."""
+    weights: Mapping[str, float | None]
+    """By user id, the weight that the value on the wire stands for: a plan's weight, as well as it can be said.
+
+    None where it stands for none: there is no value, or the queue does not look at it.
+    """
     values: Mapping[str, Value | None]
     """By user id, the value on the wire; None is to hold none."""
     settings: Mapping[str, Setting] = field(default_factory=dict)
@@ -175,7 +180,7 @@ def image(before: Queue, target: Target) -> Target:
     held = {member.user_id: member for member in before.members}
     known = [user_id for user_id in target.values if user_id in held]
     return Target(
-        weights={user_id: held[user_id].weight or 0.0 for user_id in known},
+        weights={user_id: held[user_id].weight for user_id in known},
         values={user_id: held[user_id].value for user_id in known},
         settings={name: before.settings.get(name) for name in target.settings},
         joins=target.joins,
@@ -299,7 +304,7 @@ def members_to_write(target: Target, before: Queue, *, raise_first: bool) -> lis
         for member in before.members
         if member.user_id in target.values and not holds(member.value, target.values[member.user_id])
     ]
-    return sorted(changed, key=lambda m: (target.weights[m.user_id] > (m.weight or 0.0)) != raise_first)
+    return sorted(changed, key=lambda m: ((target.weights[m.user_id] or 0.0) > (m.weight or 0.0)) != raise_first)
 
 
 def unsettled(target: Target, held: Queue) -> list[str]:

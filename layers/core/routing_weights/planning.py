@@ -116,6 +116,7 @@ class Planner:
             limits=limits,
             overflow_gate=statement["overflow"] == "gate",
             others=self.others(plan, genesys),
+            without_effect=statement["without_effect"],
         )
         found.document["observed"] = asdict(self.observed(plan, queue))
         changes = members_to_write(target, queue, raise_first=genesys.raise_first)

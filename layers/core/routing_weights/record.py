@@ -91,7 +91,7 @@ def closed(
         record |= {
             "applied_weights": {member: held.get(member) for member in requested},
             "applied_overflow_threshold": after.overflow_threshold,
-            "balance_accuracy": round(balance_accuracy(requested, held), 9) if requested else None,
+            "balance_accuracy": round(balance_accuracy(requested, held), 9) if requested and after.ranks else None,
             "changes": _changes(named, before, after),
         }
     return record

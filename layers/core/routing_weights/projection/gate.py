@@ -76,6 +76,7 @@ def judge(
     *,
     required: AbstractSet[str],
     accepted: bool,
+    without_effect: str | None = None,
 ) -> Verdict:
     """The verdict of all checks together: the worst of those that are required.
 
@@ -86,6 +87,7 @@ def judge(
         staff: whose presence is counted, which needs approval where it is nobody's.
         required: which of GATES decide. None of them does where the forecast has no volume.
         accepted: whether the plan accepts what needs approval.
+        without_effect: why the weights will do nothing on the queue, where they will not.
     """
     checks = [
         Check(
@@ -99,6 +101,9 @@ def judge(
         ),
         _staffing(staff, accepted=accepted),
     ]
+    if without_effect:
+        sentence = f"{without_effect}, or accept it with accept_uncertain."
+        checks.append(Check("effect", "pass" if accepted else "needs_approval", sentence, None, None))
     if found:
         decides = required if forecast.volume else frozenset[str]()
         checks += [_stability(found, forecast, required=forecast.volume is not None)]
@@ -112,7 +117,7 @@ def judge(
     worst = min((check.verdict for check in deciding), key=WORST_FIRST.index)
     telling = {check.name for check in deciding}
     if worst == "pass":
-        telling = {"saturation", "service_level"} | ({"staffing"} if staff.doubt else set())
+        telling = {"saturation", "service_level", "effect"} | ({"staffing"} if staff.doubt else set())
     reasons = [check.sentence for check in deciding if check.verdict == worst and check.name in telling]
     if worst in {"blocked", "inconclusive"} and saturation.absent and saturation.verdict == "pass":
         reasons.append(ratios.not_counted(saturation.absent, saturation.members_read))

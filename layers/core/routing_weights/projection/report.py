@@ -58,6 +58,7 @@ def report(
     limits: Limits,
     overflow_gate: bool,
     others: Sequence[Other] = (),
+    without_effect: str | None = None,
 ) -> Report:
     """Project `plan` on the queue as it was read.
 
@@ -71,6 +72,7 @@ def report(
         limits: what the deployment requires.
         overflow_gate: whether the plan's overflow threshold is a gate of ours, since nothing in Genesys carries it.
         others: queues that share agents with this one.
+        without_effect: why the weights will do nothing on the queue, where they will not.
     """
     staff = staffed(plan, before, as_targeted(before, target))
     before, after = staff.before, staff.after
@@ -81,7 +83,15 @@ def report(
     states = (State(rankings[0], before, values), State(rankings[1], after, {**values, **target.values}))
     # Models of a queue that nobody serves say nothing that staffing does not.
     found = None if staff.nobody else _outlook(plan, forecast, states, own_target, limits, others)
-    verdict = judge(saturation, forecast, found, staff, required=limits.required, accepted=plan.accept_uncertain)
+    verdict = judge(
+        saturation,
+        forecast,
+        found,
+        staff,
+        required=limits.required,
+        accepted=plan.accept_uncertain,
+        without_effect=without_effect,
+    )
     weights = (before.weights(), {**before.weights(), **target.weights})
     models = found and {
         "indicative": forecast.volume is None,

@@ -106,17 +106,32 @@ class PlatformContract:
     def read_queue(self, queue_id: str) -> Queue:
         raw, listed = read_listing(self.client, queue_id, lambda page: self._page(queue_id, page))
         skill_id, skill_name = self._carrier = self._carrier or self._skill(listed)
+        settings = QueueDocument(raw, self.actuation).settings()
+        ranks = self._ranks(settings)
         return Queue(
             queue_id=queue_id,
-            settings=QueueDocument(raw, self.actuation).settings(),
-            members=tuple(self._member(entity, page, skill_id) for page, entity in listed),
+            settings=settings,
+            members=tuple(self._member(entity, page, skill_id, ranks=ranks) for page, entity in listed),
             native={"raw": raw, "skill_id": skill_id, "skill_name": skill_name},
+            ranks=ranks,
         )
+
+    def _ranks(self, settings: Mapping[str, Setting]) -> bool:
+        """Whether a queue with these settings looks at the values that the actuator writes.
+
+        One ring is everybody's. Whether the flow requests the skill of a proficiency cannot be known.
+        """
+        match self.actuation.actuator.name:
+            case "ring":
+                return _count(settings[RINGS]) > 1
+            case "proficiency":
+                return settings["skill_evaluation_method"] == "BEST"
+        return True
 
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
         def page(number: int) -> Iterator[Member]:
             listed = self._page(queue.queue_id, number).entities
-            return (self._member(entity, number, queue.skill_id) for entity in listed)
+            return (self._member(entity, number, queue.skill_id, ranks=queue.ranks) for entity in listed)
 
         return with_pages_anew(queue, user_ids, page) or self.read_queue(queue.queue_id)
 
@@ -125,7 +140,7 @@ class PlatformContract:
         listing = self.client.get(path, pageSize=PAGE_SIZE, pageNumber=page, expand="skills,routingStatus")
         return page_of(listing, path, page)
 
-    def _member(self, entity: Entity, page: int, skill_id: str | None) -> Member:
+    def _member(self, entity: Entity, page: int, skill_id: str | None, *, ranks: bool) -> Member:
         user = child(entity, "user")
         skills = user.get("skills") or entity.get("skills")
         inactive = False
@@ -141,7 +156,7 @@ class PlatformContract:
                 value = number(held[0], "proficiency") if held and not inactive else None
         return Member(
             user_id=user_id(entity),
-            weight=None if value is None else self.actuation.actuator.weight(value),
+            weight=self.actuation.actuator.weight(value) if ranks and value is not None else None,
             joined=joined,
             away=away(entity),
             skills=proficiencies(skills),
@@ -256,6 +271,8 @@ class PlatformContract:
         now, then = (_count(rings) for rings in (before.settings[RINGS], {**before.settings, **target.settings}[RINGS]))
         if self.actuation.actuator.name == "ring":
             _require_rings(target, max(now, then))  # those that go are removed after the members are written
+        if not self._ranks({**before.settings, **target.settings}):
+            target = replace(target, weights=dict.fromkeys(target.weights))
         if before.settings.get(RING_GROUPS) and then < now:
             return replace(target, settings={RING_GROUPS: None, **target.settings})
         return target
@@ -266,22 +283,43 @@ class PlatformContract:
     def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
         groups = bool(self.actuation.overflow_groups)
         overflow = "conditional_group_routing" if groups else "gate"
+        without_effect = None if plan.restores else self._without_effect(target, before)
+        notes = [f"{without_effect}."] if without_effect else []
         return statement(
             plan,
             target,
             self.actuation,
             overflow=overflow,
-            notes=[*self._notes(target, before), *notes_on_users(target.values, before)],
+            notes=[*notes, *self._notes(target, before), *notes_on_users(target.values, before)],
+            without_effect=without_effect,
+        )
+
+    def _without_effect(self, target: Target, before: Queue) -> str | None:
+        """Why the weights will do nothing on this queue, and what would; None where they will do something."""
+        will = {**before.settings, **target.settings}
+        if self._ranks(will):
+            return None
+        if self.actuation.actuator.name == "ring":
+            return (
+                f"The weights have no effect: the bullseye rings of the queue are {_shown(will[RINGS])}, so nobody is "
+                "ahead of anybody. Take strategy ring-by-weight, which makes six"
+            )
+        return (
+            f"The weights have no effect: the queue evaluates skills by {will['skill_evaluation_method']}, and only "
+            "BEST looks at proficiencies. Take strategy proficiency-by-weight, which sets that"
         )
 
     def _required(self, before: Queue) -> dict[str, Setting]:
         """What the strategy requires and the queue does not have, to be written; PlanNotApplicable where it may not."""
         strategy, missing = self.actuation.strategy, dict[str, Setting]()
         wanted, held = strategy.skill_evaluation_method, _count(before.settings[RINGS])
-        if wanted and wanted != before.settings["skill_evaluation_method"]:
+        # A strategy that is for any actuator says what each of them needs.
+        carrier = None if strategy.actuator else self.actuation.actuator.name
+        concerns = wanted != "BEST" or carrier in {None, "proficiency"}
+        if wanted and concerns and wanted != before.settings["skill_evaluation_method"]:
             missing["skill_evaluation_method"] = wanted
         rings = len(strategy.bullseye_timeouts_s) + 1
-        if strategy.bullseye_timeouts_s and held < rings:
+        if strategy.bullseye_timeouts_s and held < rings and carrier in {None, "ring"}:
             missing[RINGS] = rings
         if missing and strategy.if_different == "verify":
             advice = "set it in the admin console, or take a strategy that sets it"
@@ -339,7 +377,7 @@ class PlatformContract:
             )
 
     def _notes(self, target: Target, before: Queue) -> list[str]:
-        """What the reader of a dry run has to know: where a value will have no effect."""
+        """What the reader of a dry run has to know."""
         will = {**before.settings, **target.settings}
         name, notes = self.actuation.actuator.name, []
         outside = beyond(will[RINGS], replace(before, members=_others(before, target))) if name == "ring" else []
@@ -347,11 +385,6 @@ class PlatformContract:
             notes.append(
                 f"Members whom the plan does not name are in rings that it removes: {named(outside)}. Genesys may "
                 "refuse to remove a ring that somebody is in: give them ring 1 in the admin console first."
-            )
-        if name == "proficiency" and will["skill_evaluation_method"] != "BEST":
-            notes.append(
-                f"The queue evaluates skills by {will['skill_evaluation_method']}: only BEST looks at proficiencies. "
-                "Change it, or take strategy proficiency-by-weight."
             )
         return notes + QueueDocument(before.native["raw"], self.actuation).notes(target.settings)
 
