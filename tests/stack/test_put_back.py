@@ -1,6 +1,7 @@
 """What an earlier distribution changed is put back on request, and baselines bring a queue back in one call."""
 
 import json
+import time
 
 import pytest
 
@@ -109,17 +110,18 @@ def test_a_dry_run_of_a_restore_writes_nothing_and_says_what_it_would(carrier):
     assert record["actuation"]["members"].keys() == carrier.weights(3).keys()
 
 
-def steps(entries):
-    """The writes of a run in their order: members, or how many rings and which threshold the queue then has."""
-    found = []
-    for entry in entries:
+def steps(world, queue, plan, status="completed"):
+    """Run a plan. The run, and its writes in order: members, or how many rings and which threshold the queue then has."""
+    since = time.monotonic()
+    run, found = world.run(plan).ends(status), []
+    for entry in world.requests_about(queue, since):
         if entry["method"] == "PATCH" and (not found or found[-1] != "members"):
             found.append("members")
         if entry["method"] == "PUT":
             rules = (entry["body"].get("conditionalGroupRouting") or {}).get("rules") or [{}]
             rings = (entry["body"].get("bullseye") or {}).get("rings") or []
             found.append((len(rings), rules[0].get("conditionValue")))
-    return found
+    return run, found
 
 
 @pytest.fixture
@@ -137,13 +139,13 @@ def test_rings_are_made_before_members_are_in_them_and_removed_when_they_are_emp
     queue = strict.queue(queue=NO_RINGS | {"conditionalGroupRouting": {"rules": [rule]}})
     before = held(strict, queue)
     plan = strict.plan(queue, strict.weights(3), strategy_reference="ring-by-weight", overflow_groups=groups)
-    first = strict.world.run(plan).ends("completed")
-    assert steps(first.writes) == [(6, 0.9), "members", (6, 0.85)], "the lower threshold comes last"
-    back = strict.world.run({"restore": first.distribution_id}).ends("completed")
-    assert steps(back.writes) == ["members", (0, 0.9)]
+    first, written = steps(strict.world, queue, plan)
+    assert written == [(6, 0.9), "members", (6, 0.85)], "the lower threshold comes last"
+    back, written = steps(strict.world, queue, {"restore": first.distribution_id})
+    assert written == ["members", (0, 0.9)]
     assert held(strict, queue) == before
-    again = strict.world.run({"restore": back.distribution_id}).ends("completed")
-    assert steps(again.writes) == [(6, 0.9), "members", (6, 0.85)]
+    _, written = steps(strict.world, queue, {"restore": back.distribution_id})
+    assert written == [(6, 0.9), "members", (6, 0.85)]
 
 
 def test_a_revert_whose_rings_cannot_be_removed_leaves_the_queue_as_it_was(strict):

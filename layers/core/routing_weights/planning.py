@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 
 from routing_weights import strict_json
 from routing_weights.actuation import not_applicable, resolve
-from routing_weights.distribution import Queue, Target, members_to_write, settings_to_write
+from routing_weights.distribution import Queue, Target, members_to_write, settings_by_part, settings_to_write
 from routing_weights.errors import RequestInvalid, RoutingWeightsError
 from routing_weights.forecasting import Forecasting
 from routing_weights.genesys.connect import analytics, contract
@@ -140,7 +140,7 @@ class Planner:
         found.document["effort"] = effort(
             members=len(queue.members),
             writes=math.ceil(len(changes) / genesys.per_write),
-            sets_queue=bool(settings),
+            sets_queue=sum(map(bool, settings_by_part(target, queue).values())),
             requests_per_minute=self.settings.requests_per_minute * (1 - self.settings.reserved_for_others),
         )
         return found

@@ -22,13 +22,13 @@ PRICES = {
 """Dollars in us-east-1 on arm64, of the published price lists in 2025, without free tiers."""
 
 
-def effort(*, members: int, writes: int, sets_queue: bool, requests_per_minute: float) -> dict[str, Any]:
+def effort(*, members: int, writes: int, sets_queue: int, requests_per_minute: float) -> dict[str, Any]:
     """Estimate before anything is written.
 
     Args:
         members: of the queue, all of them are read before and after.
         writes: requests that write members.
-        sets_queue: whether the queue's own settings are written, which takes a reading and a write.
+        sets_queue: how often the queue's own settings are written, which takes a reading and a write.
         requests_per_minute: what the deployment grants its distributions; 0 where nothing is paced.
     """
     reads = 2 * (1 + max(1, math.ceil(members / PAGE)))
@@ -46,7 +46,7 @@ def effort(*, members: int, writes: int, sets_queue: bool, requests_per_minute: 
     return {
         "requests": requests,
         "reads": reads,
-        "writes": writes + int(sets_queue),
+        "writes": writes + sets_queue,
         "seconds": round(unpaced_s, 1),
         "seconds_at_the_budget": round(max(unpaced_s, paced_s), 1),
         "dollars": round(cost, 6),
