@@ -111,7 +111,7 @@ def test_a_dry_run_of_a_restore_writes_nothing_and_says_what_it_would(carrier):
 
 
 def steps(world, queue, plan, status="completed"):
-    """Run a plan. The run, and its writes in order: members, or how many rings and which threshold the queue then has."""
+    """A run, and its writes in order: members, or how many rings and which threshold the queue then has."""
     since = time.monotonic()
     run, found = world.run(plan).ends(status), []
     for entry in world.requests_about(queue, since):
