@@ -39,6 +39,7 @@ from routing_weights.errors import (
     ReturnNotFound,
 )
 from routing_weights.fields import DISTRIBUTION_ID, GenesysId
+from routing_weights.fields import Name as NameInPath
 from routing_weights.intake import accept, open_distribution, restoring, restoring_baseline
 from routing_weights.record import CLOSED, OPENED, REALISED, REALISED_FIELDS, Record, kept, last_completed, timestamp
 from routing_weights.run import Origin, Run, return_name
@@ -57,7 +58,7 @@ logger = Logger()
 app = new_app(logger)
 
 DistributionId = Annotated[str, Path(pattern=DISTRIBUTION_ID, description="An execution's name.")]
-BaselineName = Annotated[GenesysId, Path(description="The baseline's name.")]
+BaselineName = Annotated[NameInPath, Path(description="The baseline's name.")]
 QueueId = Annotated[GenesysId, Path(description="The queue's id.")]
 Since = Annotated[str, Query(alias="from", max_length=40, description="RFC 3339; UTC without an offset.")]
 Until = Annotated[str, Query(alias="to", max_length=40, description="RFC 3339; UTC without an offset.")]

@@ -14,7 +14,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from routing_weights.api import moment
 from routing_weights.door import answers, body_of, caller_of, new_app
 from routing_weights.errors import ScheduleNotFound
-from routing_weights.fields import GenesysId
+from routing_weights.fields import Name as NameInPath
 from routing_weights.intake import restoring_baseline
 from routing_weights.record import timestamp
 from routing_weights.schedule_views import PreviewView, SchedulePage, ScheduleSummary, ScheduleView, run_view
@@ -27,7 +27,7 @@ from routing_weights.store.schedules import Schedules, Stored
 logger = Logger()
 app = new_app(logger)
 
-Name = Annotated[GenesysId, Path(description="The schedule's name.")]
+Name = Annotated[NameInPath, Path(description="The schedule's name.")]
 Count = Annotated[int, Query(ge=1, le=100, description="How many runs.")]
 Since = Annotated[str, Query(alias="from", max_length=40, description="RFC 3339, UTC without an offset; now if empty.")]
 Limit = Annotated[int, Query(ge=1, le=50)]

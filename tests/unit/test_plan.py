@@ -665,3 +665,25 @@ def test_a_plan_cannot_be_changed():
 )
 def test_a_pattern_is_explained_in_words(changes, words):
     assert refusal(document(**changes)).message == words
+
+
+# ---- ids -------------------------------------------------------------------------------------------------------------
+
+
+def test_ids_are_held_in_lower_case():
+    groups = [{"id": "G-1", "type": "GROUP"}]
+    found = plan(queue_id="9C2E6F0A", member_weights={"1F0B": 0.5}, shared_with=[{"queue_id": "Q-2"}],
+                 overflow_groups=groups)  # fmt: skip
+    assert (found.queue_id, found.member_weights) == ("9c2e6f0a", {"1f0b": 0.5})
+    assert (found.shared_with[0].queue_id, found.overflow_groups[0].id) == ("q-2", "g-1")
+    lower = {"queue_id": "9c2e6f0a", "member_weights": {"1f0B": 0.5}, "shared_with": [{"queue_id": "q-2"}]}
+    assert found.fingerprint() == plan(**lower, overflow_groups=groups).fingerprint()
+
+
+def test_one_member_in_two_cases_is_refused_at_both_paths():
+    with pytest.raises(PlanInvalid) as caught:
+        plan(member_weights={"A-1": 0.5, "b": 0.1, "a-1": 0.2})
+    assert [(found["path"], found["type"]) for found in caught.value.details["errors"]] == [
+        ("member_weights.A-1", "duplicate_member"),
+        ("member_weights.a-1", "duplicate_member"),
+    ]

@@ -13,6 +13,7 @@ from routing_weights.actuation import resolve
 from routing_weights.distribution import (
     Member,
     Queue,
+    Target,
     image,
     members_to_write,
     settings_by_part,
@@ -417,6 +418,8 @@ def test_the_image_of_an_earlier_release_stays_readable(active, on_queue, joined
     native = {"page": 1, "value": 2, "on_queue": on_queue, "by_group": False}
     old = {"user_id": "a", "weight": 0.5, "active": active, "skills": {}, "native": native}
     assert Member.from_json(old) == Member("a", 0.5, joined, away, {}, native)
+    assert Member.from_json(old | {"user_id": "A"}).user_id == "a"
+    assert Target.from_json({"weights": {"A": 0.5}, "values": {"A": 1}}) == Target({"a": 0.5}, {"a": 1})
 
 
 def test_a_member_has_its_skills_by_id_and_by_name():
@@ -460,6 +463,30 @@ def test_where_the_pages_have_shifted_everything_is_read_again(asked):
     del genesys.session.members[0]
     again = genesys.contract.read_again(before, asked)
     assert [member.user_id for member in again.members] == ["m1", "m2", "m3", "m4", "m5"]
+
+
+def test_ids_compare_without_regard_to_case_and_are_written_as_genesys_shows_them():
+    shown = agents("AGENT-1", "Agent-2", "agent-3", memberBy=None)
+    for changes, path in ((RING, "members"), (PROFICIENCY, "routingskills")):
+        held = copy.deepcopy(shown)
+        genesys = Genesys(held, skills=[SKILL], member_weights={"Agent-1": 0.4, "AGENT-3": 0.1}, **changes)
+        before, target = genesys.prepare()
+        assert [member.user_id for member in before.members] == ["agent-1", "agent-2", "agent-3"]
+        assert target.values.keys() == {"agent-1", "agent-3"}
+        genesys.write_members(before, target)
+        assert unsettled(target, genesys.read()) == []
+        sent = [sent for _, sent, _ in genesys.session.written() if path in sent]
+        assert all("/agent-1" not in one and "/AGENT-3" not in one for one in sent)
+        assert sent
+    genesys = Genesys(shown, member_weights={"agent-1": 0.0, "agent-2": 0.1}, **JOINED)
+    genesys.write_members(*genesys.prepare())
+    ((_, _, body),) = genesys.session.written()
+    assert body == [{"id": "AGENT-1", "joined": False}]
+
+
+def test_a_member_that_is_listed_in_two_cases_is_repeated():
+    with pytest.raises(GenesysAnswerInvalid, match="member a is listed twice"):
+        Genesys(agents("a", "A")).read()
 
 
 # ---- the skill -------------------------------------------------------------------------------------------------------

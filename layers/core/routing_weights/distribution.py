@@ -60,6 +60,7 @@ class Member:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Member":
+        document = {**document, "user_id": document["user_id"].lower()}  # an earlier release kept it as it was written
         if "active" not in document:
             return cls(**document)
         # A record of an earlier release says `active`, and whether the member is off queue among what is native.
@@ -141,7 +142,9 @@ class Target:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Target":
-        return cls(**document)
+        # An earlier release kept ids as they were written.
+        ids = {name: {user.lower(): value for user, value in document[name].items()} for name in ("weights", "values")}
+        return cls(**{**document, **ids})
 
 
 def same(a: Setting | Value, b: Setting | Value) -> bool:

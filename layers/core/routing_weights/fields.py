@@ -7,8 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
 
-GenesysId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$", strict=True)]
-"""An id that is safe in a URL path: letters, digits, `-` and `_`, 1 to 64 of them."""
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$", strict=True)]
+"""A name that is safe in a URL path: letters, digits, `-` and `_`, 1 to 64 of them."""
+
+GenesysId = Annotated[Name, AfterValidator(str.lower)]
+"""An id of Genesys's, held in lower case: ids compare without regard to case, and an SQL export has them in upper."""
 
 DISTRIBUTION_ID = r"^[^\s/]{1,80}$"
 """An execution's name."""

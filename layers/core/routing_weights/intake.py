@@ -186,4 +186,4 @@ def _queue_id(text: str | bytes) -> str | None:
     """The queue that a refused plan names, if it can be told: the refusal belongs into that queue's trail."""
     document, _ = strict_json.load(text)
     queue_id = document.get("queue_id") if isinstance(document, dict) else None
-    return queue_id if isinstance(queue_id, str) and _QUEUE_ID.fullmatch(queue_id) else None
+    return queue_id.lower() if isinstance(queue_id, str) and _QUEUE_ID.fullmatch(queue_id) else None

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import ROUND_FLOOR, Context, Decimal
@@ -36,6 +37,7 @@ MOST_RESTORED = 20
 MAX_LOAD = 1e6
 """Erlangs."""
 MAX_PROFICIENCY = 5
+SAME_MEMBER = "duplicate_member"
 STRATEGY_NAME = r"^[A-Za-z0-9._-]{1,64}$"
 NO_SKILL = "actuator proficiency writes a skill that is dedicated to the queue: name it, by id or name"
 
@@ -265,6 +267,14 @@ class Plan(BaseModel):
         default=None, description="Why, for the audit record."
     )
 
+    @field_validator("member_weights", mode="before")
+    @classmethod
+    def _each_member_once(cls, weights: Any) -> Any:
+        if twice := same_members(weights):
+            raise PydanticCustomError(SAME_MEMBER, "{names} are one member: ids compare without regard to case",
+                                      {"names": " and ".join(twice[:10])})  # fmt: skip
+        return weights
+
     @field_validator("forecast")
     @classmethod
     def _is_the_only_load(cls, forecast: VolumeForecast | None, info: ValidationInfo) -> VolumeForecast | None:
@@ -319,6 +329,15 @@ class Plan(BaseModel):
         return hashlib.sha256(self.canonical().encode()).hexdigest()
 
 
+def same_members(weights: Any) -> list[str]:
+    """The keys that name a member whom another key, in another case, names too."""
+    if not isinstance(weights, dict):
+        return []
+    names = [key for key in weights if isinstance(key, str)]
+    counts = Counter(key.lower() for key in names)
+    return sorted((key for key in names if counts[key.lower()] > 1), key=lambda key: (key.lower(), key))
+
+
 def weight_sum(weights: Mapping[str, float]) -> float:
     """The sum, correctly rounded, so that the order does not matter and ten times 0.1 is 1 (`math.fsum`)."""
     return math.fsum(weights.values())
@@ -355,7 +374,13 @@ def parse_plan(raw: str | bytes) -> Plan:
     try:
         plan = Plan.model_validate(document)
     except ValidationError as error:
-        problems.extend(_problem(entry) for entry in error.errors(include_url=False, include_input=False))
+        for entry in error.errors(include_url=False, include_input=False):
+            found = _problem(entry)
+            if found["type"] == SAME_MEMBER:
+                names = same_members(document["member_weights"])
+                problems.extend({**found, "path": f"{found['path']}.{name[:80]}"} for name in names)
+            else:
+                problems.append(found)
         problems.extend(_sum_problem(document, problems))
     problems.extend(_strategy_problems(document))
     if problems:

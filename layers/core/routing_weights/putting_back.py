@@ -107,7 +107,7 @@ def _held_then(genesys: Targeting, plan: Plan, find: Find) -> Target:
 def _image(genesys: Targeting, queue_id: str, run: str, which: str, find: Find) -> Target:
     """What the queue held before or after a distribution, of what that distribution was to change."""
     target, then = (find(run, name) for name in ("target", which))
-    if target is None or then is None or then["queue_id"] != queue_id:
+    if target is None or then is None or then["queue_id"].lower() != queue_id:
         message = f"no state {which} distribution {run} is on record for queue {queue_id}"
         raise not_applicable("restores", message, "image_unknown")
     queue = Queue.from_json(then)

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from routing_weights import strict_json
 from routing_weights.errors import PlanInvalid, ScheduleInvalid
-from routing_weights.fields import GenesysId, Moment, in_utc
+from routing_weights.fields import GenesysId, Moment, Name, in_utc
 from routing_weights.plan import LONGEST_WHILE, SHORTEST_WHILE, Plan, parse_plan
 from routing_weights.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 
@@ -239,7 +239,7 @@ class BaselineName(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     queue_id: GenesysId
-    name: GenesysId
+    name: Name
 
 
 class Timing(BaseModel):
@@ -316,7 +316,7 @@ class Timing(BaseModel):
 class Schedule(Timing):
     """A plan, or the return to a baseline, at times that an expression names."""
 
-    name: GenesysId
+    name: Name
     plan: Plan | None = Field(default=None, description="A whole plan. Send it or baseline.")
     baseline: BaselineName | None = Field(default=None, description="Which baseline to put back. Send it or plan.")
 

@@ -196,7 +196,7 @@ class Analytics:
             group = child(result, "group")
             for metric in (metric for data in children(result, "data") for metric in children(data, "metrics")):
                 medium = str(group.get("mediaType") or "").lower()
-                yield str(group.get("queueId")), medium, str(metric.get("metric")), child(metric, "stats")
+                yield str(group.get("queueId")).lower(), medium, str(metric.get("metric")), child(metric, "stats")
 
     # ---- what it will be --------------------------------------------------------------------------------------------
 
@@ -382,7 +382,7 @@ def _by_medium(weeks: list[_Interval], metric: str, part: int) -> dict[str, floa
 def _paths(group: Entity) -> set[tuple[str, str]]:
     """Queue and medium of each route path; the medium is empty where the path does not say it."""
     found = ((child(path, "queue").get("id"), path.get("mediaType")) for path in children(group, "routePaths"))
-    return {(queue, str(medium or "").lower()) for queue, medium in found if isinstance(queue, str)}
+    return {(queue.lower(), str(medium or "").lower()) for queue, medium in found if isinstance(queue, str)}
 
 
 def _calls(paths: set[tuple[str, str]], queue_id: str) -> set[tuple[str, str]]:

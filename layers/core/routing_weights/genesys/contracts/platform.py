@@ -35,6 +35,7 @@ from routing_weights.genesys.contracts.reading import (
     PAGE_SIZE,
     Entity,
     Page,
+    as_shown,
     away,
     get_queue,
     is_active,
@@ -45,6 +46,7 @@ from routing_weights.genesys.contracts.reading import (
     queue_path,
     read_listing,
     user_id,
+    wire_id,
     with_pages_anew,
 )
 from routing_weights.genesys.token import TokenRequest
@@ -161,7 +163,8 @@ class PlatformContract:
             away=away(entity),
             skills=proficiencies(skills),
             native={"page": page, "value": value, "by_group": entity.get("memberBy") == "group"}
-            | ({"inactive": True} if inactive else {}),
+            | ({"inactive": True} if inactive else {})
+            | as_shown(entity),
         )
 
     def _skill(self, listed: list[tuple[int, Entity]]) -> tuple[str | None, str | None]:
@@ -484,19 +487,19 @@ class PlatformContract:
             return members_hold(self.read_again(before, {member.user_id for member in members}), members, target)
 
         if self.actuation.actuator.name == "joined":
-            body = [{"id": m.user_id, "joined": target.values[m.user_id]} for m in members]
+            body = [{"id": wire_id(m), "joined": target.values[m.user_id]} for m in members]
             self.client.write("PATCH", f"{queue_path(before.queue_id)}/members", body, applied=held)
             return
         (member,) = members
         value = target.values[member.user_id]
         if self.actuation.actuator.name == "ring":
-            path = f"{queue_path(before.queue_id)}/members/{member.user_id}"
-            self.client.write("PATCH", path, {"id": member.user_id, "ringNumber": value}, applied=held)
+            path = f"{queue_path(before.queue_id)}/members/{wire_id(member)}"
+            self.client.write("PATCH", path, {"id": wire_id(member), "ringNumber": value}, applied=held)
         else:
             self._put_proficiency(member, before.native["skill_id"], value, held)
 
     def _put_proficiency(self, member: Member, skill_id: str, value: float | None, held: Callable[[], bool]) -> None:
-        path = f"/api/v2/users/{member.user_id}/routingskills"
+        path = f"/api/v2/users/{wire_id(member)}/routingskills"
         if value is None:
             self.client.delete(f"{path}/{skill_id}")
         else:  # assigns the skill where it is not, and leaves the user's other skills alone

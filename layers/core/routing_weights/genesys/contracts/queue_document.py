@@ -80,7 +80,7 @@ class QueueDocument:
     def notes(self, settings: Mapping[str, Setting]) -> list[str]:
         """What the reader of a dry run has to know of the settings that a plan sets."""
         groups = {group.id for group in self.actuation.overflow_groups}
-        foreign = sorted(groups - {str(group.get("id")) for group in children(self.raw, "memberGroups")})
+        foreign = sorted(groups - {str(group.get("id")).lower() for group in children(self.raw, "memberGroups")})
         prompt = child(self.raw, "acwSettings").get("wrapupPrompt")
         rings = settings.get(RINGS) or child(self.raw, "bullseye")
         found = {
@@ -212,14 +212,13 @@ class QueueDocument:
 
     def _is_ours(self, rule: Entity) -> bool:
         """A service-level rule about this queue for just these groups: there is no name to know it by."""
-        groups = [group.get("id") for group in children(rule, "groups")]
+        groups, queue = [group.get("id") for group in children(rule, "groups")], child(rule, "queue").get("id")
         ours = {group.id for group in self.actuation.overflow_groups}
         return (
             rule.get("metric") == "ServiceLevel"
             and rule.get("operator") == "LessThan"
-            and child(rule, "queue").get("id") in (None, self.raw.get("id"))
-            and all(group in ours for group in groups if isinstance(group, str))
-            and ours == {group for group in groups if isinstance(group, str)}
+            and (queue is None or _is_same(queue, self.raw.get("id")))
+            and ours == {group.lower() for group in groups if isinstance(group, str)}
             and len(groups) == len(ours)
         )
 
@@ -238,6 +237,11 @@ def child(holder: Entity, key: str) -> Entity:
     if value is not None and not isinstance(value, dict):
         raise GenesysAnswerInvalid(f"Genesys holds {key} as something that is not an object.")
     return value or {}
+
+
+def _is_same(a: Any, b: Any) -> bool:
+    """Whether two ids are the same: they compare without regard to case."""
+    return isinstance(a, str) and isinstance(b, str) and a.lower() == b.lower()
 
 
 def children(holder: Entity, key: str) -> list[Entity]:

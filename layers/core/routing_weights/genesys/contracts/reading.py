@@ -190,6 +190,22 @@ def members_hold(now: Queue, members: Iterable[Member], target: Target) -> bool:
 
 
 def user_id(entity: Any) -> str:
+    """Whose membership it is, in lower case: see fields.GenesysId."""
+    return shown_id(entity).lower()
+
+
+def wire_id(member: Member) -> str:
+    """The member's id as Genesys shows it."""
+    return str(member.native.get("shown_id", member.user_id))
+
+
+def as_shown(entity: Entity) -> dict[str, str]:
+    """For Member.native: the id as Genesys shows it, where that is not in lower case."""
+    shown = shown_id(entity)
+    return {} if shown == shown.lower() else {"shown_id": shown}
+
+
+def shown_id(entity: Any) -> str:
     user = entity.get("user") if isinstance(entity, dict) else None
     found = (user.get("id") if isinstance(user, dict) else None) or (
         entity.get("id") if isinstance(entity, dict) else None

@@ -12,6 +12,7 @@ from routing_weights.genesys.contracts.reading import (
     PAGE_SIZE,
     Entity,
     Page,
+    as_shown,
     away,
     get_queue,
     members_hold,
@@ -21,6 +22,7 @@ from routing_weights.genesys.contracts.reading import (
     queue_path,
     read_listing,
     user_id,
+    wire_id,
     with_pages_anew,
 )
 from routing_weights.genesys.token import TokenRequest
@@ -128,11 +130,11 @@ class ScoreContract:
     def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None:
         (member,) = members
         body = {
-            "user_id": member.user_id,
+            "user_id": wire_id(member),
             "routing_type": member.native["routing_type"],
             "score": target.values[member.user_id] or 0.0,  # a score cannot be taken away
         }
-        path = f"{queue_path(before.queue_id)}/members/{member.user_id}"
+        path = f"{queue_path(before.queue_id)}/members/{wire_id(member)}"
 
         def applied() -> bool:
             return members_hold(self.read_again(before, {member.user_id}), members, target)
@@ -162,5 +164,5 @@ def _member(entity: Entity, page: int, *, asked: bool) -> Member:
         joined=entity.get("joined") is not False,
         away=away(entity, asked=asked) if routing_type in WORKING_TYPES else "routing type of no agent",
         skills=proficiencies(entity.get("skills")),
-        native={"page": page, "routing_type": routing_type},
+        native={"page": page, "routing_type": routing_type} | as_shown(entity),
     )
