@@ -23,6 +23,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from routing_weights import strict_json
 from routing_weights.errors import PlanInvalid
