@@ -37,7 +37,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="repeat a run; without it every run is another one")
     options = parser.parse_args()
     with _stack() as url:
-        seed = [] if options.seed is None else ["--seed", str(options.seed)]
+        seed = ["--generation-database", "none"]
+        seed += [] if options.seed is None else ["--seed", str(options.seed)]
         code, said = fuzz(url, options.phases, options.examples, SECRET, *seed)
     found = re.search(r"(\d+) generated", said)
     requests = int(found[1]) if found else 0
@@ -56,18 +57,18 @@ def fuzz(url: str, phases: str, examples: int, webhook_secret: str, *more: str) 
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", str(ROOT / "docs" / "openapi.json")]
     command += ["--url", url, "--phases", phases, "--max-examples", str(examples), "--checks", ",".join(CHECKS)]
     command += ["--request-timeout", "30", "--suppress-health-check", "all", "--warnings", "off", "--no-color"]
-    command += ["--generation-database", "none", "--output-truncate", "false", *more]
+    command += ["--output-truncate", "false", *more]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "layers" / "core"), "WEBHOOK_SECRET": webhook_secret}
     environment["SCHEMATHESIS_HOOKS"] = "local.checks.fuzz_hooks"
-    process = subprocess.Popen(  # noqa: S603
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
     lines = []
-    assert process.stdout is not None  # noqa: S101  it is a pipe
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        lines.append(line)
-    return process.wait(), "".join(lines)
+    with subprocess.Popen(  # noqa: S603
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None  # noqa: S101  it is a pipe
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    return process.returncode, "".join(lines)
 
 
 @contextmanager

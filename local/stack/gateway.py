@@ -57,18 +57,15 @@ class _Gateway(LocalApigwService):  # type: ignore[misc]
     def _generate_lambda_event(self, flask_request: Any, route: Route, method: str, _endpoint: str) -> dict[str, Any]:
         """Give each event its own time and id (SAM CLI's are those of its start), and header names in lower case."""
         now = datetime.now(UTC)
-        try:
-            event: dict[str, Any] = construct_v2_event_http(
-                flask_request=flask_request,
-                port=self.port,
-                binary_types=_Binary(),
-                stage_name="$default",
-                route_key=self._v2_route_key(method, route.path, route.is_default_route),
-                request_time_epoch=int(now.timestamp() * 1000),
-                request_time=now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
-            )
-        except UnicodeDecodeError:  # a query string that no client may send so: SAM CLI says 502
-            abort(_message(400, "Bad Request"))
+        event: dict[str, Any] = construct_v2_event_http(
+            flask_request=flask_request,
+            port=self.port,
+            binary_types=_Binary(),
+            stage_name="$default",
+            route_key=self._v2_route_key(method, route.path, route.is_default_route),
+            request_time_epoch=int(now.timestamp() * 1000),
+            request_time=now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+        )
         event["requestContext"]["requestId"] = str(uuid.uuid4())
         event["headers"] = {name.lower(): value for name, value in event["headers"].items()}
         return event

@@ -660,3 +660,27 @@ def test_a_sample_ends_as_its_name_says(world, name, status):
 def test_a_time_range_from_later_to_earlier_is_refused_with_its_path(world, queue):
     answer = world.http.get(f"{world.api_url}/queues/{queue}/distributions?from=2026-02-01&to=2026-01-01")
     assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "from")
+
+
+# ---- what the gateway says itself ------------------------------------------------------------------------------------
+
+
+def test_the_gateway_answers_with_its_own_message(world):
+    """A function takes 6 MB, and an empty segment fits no route."""
+    too_large = world.post(b"\xff" * 5_000_000)
+    assert (too_large.status_code, too_large.json()) == (413, {"message": "Request Entity Too Large"})
+    for path in ("/queues//drift", "/queues/a%2Fb/drift", "/plans/", "//plans"):
+        answer = world.http.get(world.api_url + path, timeout=60, allow_redirects=False)
+        assert (answer.status_code, answer.json()) == (404, {"message": "Not Found"}), path
+
+
+def test_an_answer_without_a_body_names_no_type(world):
+    address = f"{world.api_url}/queues/queue-of-gateway/forecast"
+    world.http.put(address, data=(Path(ROOT) / "events" / "forecast.json").read_bytes(), timeout=60)
+    answer = world.http.delete(address, timeout=60)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert "Content-Type" not in answer.headers
+
+
+def test_a_garbage_token_of_the_schedules_is_the_callers_mistake(world):
+    assert problem_of(world.get("/schedules", next="garbage"), 422)["errors"][0]["path"] == "next"
