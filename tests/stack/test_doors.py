@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.asl.runner import ROOT, WEIGHTS, a_plan, assert_is_a_sentence, until
+from local.checks.fuzz import fuzz
+from tests.asl.runner import ROOT, WEBHOOK_SECRET, WEIGHTS, a_plan, assert_is_a_sentence, until
 
 EVENTS = {
     "console-dry-run.json": "dry_run",
@@ -684,3 +685,24 @@ def test_an_answer_without_a_body_names_no_type(world):
 
 def test_a_garbage_token_of_the_schedules_is_the_callers_mistake(world):
     assert problem_of(world.get("/schedules", next="garbage"), 422)["errors"][0]["path"] == "next"
+
+
+# ---- requests that nobody thought of ---------------------------------------------------------------------------------
+
+
+def test_random_requests_get_what_the_openapi_says_and_leave_nothing_behind(platform_world):
+    """The short part of `make fuzz`, the same at each run: no 5xx, no other status, content type, header or schema."""
+    world = platform_world
+    world.sim.put_queue("queue-001", agents=12)
+    code, said = fuzz(world.api_url, "examples,fuzzing,stateful", 4, WEBHOOK_SECRET, "--generation-deterministic")
+    assert code == 0, said
+    assert int(re.search(r"(\d+) generated", said)[1]) > 100
+
+    scheduler = world.client("scheduler")
+    for group in ("ScheduleGroup", "OneTimeGroup"):
+        for schedule in scheduler.list_schedules(GroupName=group, MaxResults=100)["Schedules"]:
+            scheduler.delete_schedule(GroupName=group, Name=schedule["Name"])
+    running = {"stateMachineArn": world.ready["state_machine_arn"], "statusFilter": "RUNNING"}
+    until(lambda: not world.client("stepfunctions").list_executions(**running)["executions"])
+    assert world.locks() == {}
+    assert len(world.held("queue-001")["members"]) == 12
