@@ -135,7 +135,7 @@ class Scene:
             case "joined":
                 return {"method": "PATCH", "path": f"/queues/{self.queue_id}/members$"}
             case "proficiency":
-                return {"method": "PUT|POST", "path": f"/users/{user}/routingskills"}
+                return {"method": "PATCH", "path": f"/users/{user}/routingskills/bulk"}
         return {"method": "PATCH", "path": f"/members/{user}$"}
 
     @property
