@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights.actuation import Joined, Proficiency, Ring, Score, as_kept, not_applicable, resolve, statement
+from routing_weights.api import ActuationView
 from routing_weights.errors import PlanNotApplicable
 from routing_weights.strategies import OverflowGroup, strategies
 from tests.unit import fakes
@@ -366,3 +367,9 @@ def test_a_statement_of_values_that_were_rounded_says_what_was_read():
 def test_a_score_has_no_error(weights):
     found = stated(weights, "score")
     assert (found["largest_error"], found["mean_error"]) == (0, 0)
+
+
+def test_a_statement_without_weights_is_shown_though_a_record_keeps_nothing_that_is_null():
+    kept = {"actuator": "ring", "strategy": "own", "overflow": "gate", "members": {"a": {"requested": 0.4, "value": 1}}}
+    shown = ActuationView.model_validate(kept)
+    assert (shown.largest_error, shown.mean_error, shown.members["a"].represented) == (None, None, None)

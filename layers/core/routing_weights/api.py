@@ -208,15 +208,16 @@ class Suggestion(BaseModel):
 class MemberActuation(BaseModel):
     """One member's weight, as its actuator can carry it."""
 
-    requested: float | None = Field(description="None where what is put back stood for no weight.")
+    requested: float | None = Field(default=None, description="None where what is put back stood for no weight.")
     value: int | float | bool | None = Field(
         description="On the wire: a ring number, a proficiency, joined or not, or a score."
     )
     represented: float | None = Field(
+        default=None,
         description="The weight that the value stands for, on the scale of the plan; None where the queue does not "
-        "look at it."
+        "look at it.",
     )
-    error: float | None = Field(description="|requested - represented|")
+    error: float | None = Field(default=None, description="|requested - represented|")
 
 
 class ActuationView(BaseModel):
@@ -232,8 +233,8 @@ class ActuationView(BaseModel):
     without_effect: str | None = Field(
         default=None, description="Why the weights do nothing on this queue, where they do not, and what would."
     )
-    largest_error: float | None
-    mean_error: float | None
+    largest_error: float | None = None
+    mean_error: float | None = None
     members: dict[str, MemberActuation]
     notes: list[str] = Field(default_factory=list, description="What the values will not do on this queue.")
 
