@@ -80,6 +80,9 @@ _MEMBER = {"method": "PATCH", "path": "/members/"}
 CARRIERS = {
     "score": {"member_write": _MEMBER, "settings_write": "PATCH"},
     "ring": {"member_write": _MEMBER, "settings_write": "PUT"},
-    "proficiency": {"member_write": {"method": "PUT", "before": skill_of(""), "path": "$"}, "settings_write": "PUT"},
+    "proficiency": {
+        "member_write": {"method": "PATCH", "before": "/routingskills/bulk$|/", "path": "$"},
+        "settings_write": "PUT",
+    },
     "joined": {"member_write": {"method": "PATCH", "path": "/members$"}, "settings_write": "PUT", "per_write": 100},
 }
