@@ -100,8 +100,8 @@ class MemberDiff(BaseModel):
     """What would be written for one member, in the order of the writes."""
 
     member: str
-    before: float | None = Field(description="The weight that the value before stands for.")
-    after: float
+    before: float | None = Field(description="The weight that the value before stands for; null where it is none.")
+    after: float | None
     value_before: int | float | bool | None = Field(description="On the wire.")
     value_after: int | float | bool | None
 
