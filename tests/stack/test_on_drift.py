@@ -245,18 +245,30 @@ def test_a_repair_that_broke_off_before_its_start_is_made_when_the_event_comes_b
     assert distributions(world, queue) == [item["repair_id"], first]
 
 
-def test_a_repair_that_the_projection_blocks_says_so_where_the_drift_is(world, guarded):
-    queue, first = guarded()
+def test_a_repair_happens_after_hours_too(world, guarded):
+    queue, _ = guarded()
     world.sim.edit_member(queue, "agent-002", score=0.9)
     for agent in WEIGHTS:
         world.sim.edit_member(queue, agent, routingStatus={"status": "OFF_QUEUE"})
     assert call(world, old_event(queue)).status_code == 202
-    blocked = answered(world, queue, "repair_started")
-    assert blocked["repair_status"] == "saturation_blocked"
+    repaired = answered(world, queue, "repair_started")
+    assert repaired["repair_status"] == "completed"
+    assert world.held(queue)["scores"]["agent-002"] == WEIGHTS["agent-002"]
+
+
+def test_a_repair_that_genesys_refuses_says_so_where_the_drift_is(world, guarded):
+    queue, first = guarded()
+    world.sim.edit_member(queue, "agent-002", score=0.9)
+    world.sim.add_faults(
+        {"method": "PATCH", "path": f"{queue}/members/agent-002", "action": "status", "status": 403, "times": None}
+    )
+    assert call(world, old_event(queue)).status_code == 202
+    refused = answered(world, queue, "repair_started")
+    assert refused["repair_status"] == "member_update_failed"
     assert call(world, old_event(queue, again=True)).status_code == 202
     worked_off(world)
-    assert drift(world, queue)["items"] == [blocked], "and it is not tried again"
-    assert distributions(world, queue) == [blocked["repair_id"], first]
+    assert drift(world, queue)["items"] == [refused], "and it is not tried again"
+    assert distributions(world, queue) == [refused["repair_id"], first]
     assert world.held(queue)["scores"]["agent-002"] == 0.9
 
 
