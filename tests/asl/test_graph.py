@@ -226,6 +226,14 @@ def test_a_recovery_restores_before_it_closes_the_record_and_unlocks_last():
     assert "Done" not in RECOVER.reachable("Audit", without={"Unlock"})
 
 
+def test_a_recovery_is_told_how_the_event_says_that_the_execution_ended():
+    told = RECOVER.tasks["Begin"]["Arguments"]["Payload"]["told"]
+    assert told == {
+        name: f"{{% $exists($states.input.{name}) ? $states.input.{name} : '' %}}"
+        for name in ("status", "error", "cause")
+    }
+
+
 def test_a_recovery_that_cannot_write_the_record_keeps_the_lock_and_fails():
     assert RECOVER.catches("Begin") == RECOVER.catches("Audit") == []
     (rule,) = RECOVER.catches("Unlock")

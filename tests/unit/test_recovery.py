@@ -215,6 +215,13 @@ def test_a_failure_whose_cause_does_not_show_yet_is_looked_at_again(recovery, ex
 
 
 @pytest.mark.usefixtures("left_behind")
+def test_an_event_that_is_older_than_a_redrive_ends_nothing(recovery, executions, locks):
+    executions.put(DEAD, "RUNNING", redriveCount=1)
+    assert what_is_left(recovery.begin(DEAD, ME, NOW, told={"status": "ABORTED"})) == set()
+    assert locks.holder() == DEAD
+
+
+@pytest.mark.usefixtures("left_behind")
 def test_what_an_input_says_of_a_run_that_goes_on_is_not_believed(recovery, executions, locks):
     executions.put(DEAD, "RUNNING")
     for status in ("", "RUNNING", "SUCCEEDED"):

@@ -209,6 +209,8 @@ def _as_told(execution: dict[str, Any], told: Mapping[str, Any]) -> dict[str, An
     """The execution as the event about its end has it, where the description is older than the event."""
     if told.get("status") not in OVER or execution["status"] not in {"RUNNING", UNKNOWN}:
         return execution
+    if execution.get("redriveCount"):  # it was over, and runs again
+        return execution
     # Without its cause, a run that completed and could not be recorded would be put back.
     if told["status"] == "FAILED" and not told.get("cause"):
         raise StoreUnavailable("The execution is over, and Step Functions does not show yet how it ended.")
