@@ -33,10 +33,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     documents.put(run.distribution_id, "after", after.to_json())
     differing = unverified(target, after)
     if differing:
+        gone = [user for user in differing if user in target.values.keys() - {m.user_id for m in after.members}]
         raise VerificationFailed(
             f"Genesys accepted the writes, and {timeout_s:g} s later still holds something else for "
-            f"{named(differing)}. "
-            "See in the record what was put back, then send the plan again.",
+            f"{named(differing)}. {f'No longer in the queue: {named(gone)}. ' if gone else ''}"
+            f"See in the record what was put back, then send the plan again{' without them' if gone else ''}.",
             members=differing[:100],
         )
     decimals = decimals_kept(target, after)

@@ -345,6 +345,8 @@ def proficiencies(**values):
         ({"b": 4.4, "c": 1.3}, 1),
         ({"b": 4.4, "c": 1.2}, 1),
         ({"b": 4.0, "c": 1.0}, 0),
+        ({"b": 4.3, "c": 1.2}, 1),
+        ({"b": 4.3, "c": 1.3}, None),
         ({"b": 4.38, "c": 1.3}, None),
         ({"b": 4.4}, None),
         ({"b": 4.0, "c": 2.0}, None),
@@ -352,7 +354,7 @@ def proficiencies(**values):
         ({"b": 4.4, "c": 1.3, "d": 0.0}, None),
     ],
 )
-def test_values_that_are_all_rounded_alike_hold_the_target(held, kept):
+def test_values_that_are_all_rounded_or_cut_off_alike_hold_the_target(held, kept):
     assert decimals_kept(WRITTEN, proficiencies(**held)) == kept
 
 
@@ -371,6 +373,7 @@ def test_a_member_who_is_gone_does_not_hold_a_rounded_value():
         ({"b": 4.38, "c": 3.0}, "abd"),
         ({"a": 1.0, "b": 4.4, "c": 1.0}, "bcd"),
         ({"b": 4.0, "c": 2.0}, "abd"),
+        ({"a": 1.0, "b": 4.3, "c": 1.2}, "bcd"),
         ({"b": 4.0}, "acd"),  # 1.25 has been kept, so nothing of ours was rounded to 4
         ({"d": 0.0}, "abc"),
     ],

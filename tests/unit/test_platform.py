@@ -249,6 +249,32 @@ def test_a_short_page_is_not_the_end_where_the_queue_has_more_members_or_another
     assert users(genesys) == ["a", "b"]
 
 
+@pytest.mark.parametrize(("empty", "found"), [(1, ["a", "b"]), (3, ["a", "b"]), (4, ["a"])])
+def test_an_empty_page_that_names_another_is_not_the_end_unless_too_many_follow_one_another(empty, found):
+    genesys = Genesys()
+    pages = [agents("a"), *[[]] * empty]
+    listings = [{"entities": page, "nextUri": "/next"} for page in pages]
+    read = [answer(200, raw_queue(memberCount=2)), *(answer(200, listing) for listing in listings)]
+    last = [answer(200, {"entities": agents("b")})] if len(found) == 2 else []
+    genesys.session.scripted["GET"] = [*read, *last] if last else read * 2
+    assert users(genesys) == found
+    assert genesys.session.scripted["GET"] == []
+
+
+def test_a_page_that_comes_again_although_nobody_is_missing_is_left_out():
+    genesys = Genesys()
+    listing = {"entities": agents("a", "b"), "nextUri": "/the-same?pageNumber=1"}
+    genesys.session.scripted["GET"] = [answer(200, raw_queue(memberCount=2)), *[answer(200, listing)] * 2]
+    assert users(genesys) == ["a", "b"]
+
+
+def test_a_member_through_two_groups_is_one_member():
+    listed = [entity("a"), *[entity("b", memberBy="group", ringNumber=2)] * 2]
+    assert users(Genesys(listed)) == ["a", "b"]
+    genesys = Genesys(listed, raw_queue(memberCount=2), granted=2)
+    assert users(genesys) == ["a", "b"]
+
+
 def test_a_member_both_directly_and_through_a_group_is_one_member():
     both = [entity("b", memberBy="group", ringNumber=5), entity("b", ringNumber=2)]
     for listed in (both, both[::-1]):
@@ -393,6 +419,9 @@ def test_a_member_holds_its_proficiency_and_none_where_the_skill_is_not_assigned
         ({"status": "OFF_QUEUE"}, "OFF_QUEUE"),
         ({"status": "NOT_RESPONDING"}, "NOT_RESPONDING"),
         ({"status": "EMPTY"}, "EMPTY"),
+        ({"status": "Interacting"}, None),
+        ({"status": "not_responding"}, "NOT_RESPONDING"),
+        ({"routingStatus": {"userId": "a"}, "user": {"id": "a", "routingStatus": {"status": "IDLE"}}}, None),
         ({"status": "<b>"}, "unknown routing status"),
         ({"status": ["IDLE"]}, "unknown routing status"),
         ({"status": None}, "no routing status"),
@@ -402,7 +431,10 @@ def test_a_member_holds_its_proficiency_and_none_where_the_skill_is_not_assigned
         ({"joined": False, "status": "OFF_QUEUE"}, "not joined"),
         ({"user": {"id": "a", "state": "inactive"}}, "user inactive"),
         ({"user": {"id": "a", "state": "deleted"}}, "user deleted"),
+        ({"user": {"id": "a", "state": "ACTIVE"}}, None),
+        ({"user": {"id": "a", "state": "Deleted"}}, "user deleted"),
         ({"user": {"id": "a", "state": "<b>"}}, "user of an unknown state"),
+        ({"user": {"id": "a", "state": 1}}, "user of an unknown state"),
     ],
 )
 def test_a_member_is_active_where_it_is_joined_and_its_user_active_and_on_queue(fields, absent):
@@ -538,6 +570,19 @@ def test_a_guid_is_asked_for_in_lower_case_and_first():
     guid = "9c2e6f0a-5f1e-4b6e-9d53-000000000001"
     genesys = Genesys(skills=[{"id": guid, "name": "Queue 1"}], **PROFICIENCY | {"skill": guid.upper()})
     assert (skill_id(genesys), asked_for_skills(genesys)) == (guid, [(f"/routing/skills/{guid}", {})])
+
+
+def test_a_guid_that_genesys_shows_in_upper_case_is_found_however_it_looks_it_up():
+    guid = "9C2E6F0A-5F1E-4B6E-9D53-000000000001"
+    assert skill_id(Genesys(skills=[{"id": guid, "name": "Queue 1"}], **PROFICIENCY | {"skill": guid})) == guid
+
+
+@pytest.mark.parametrize("state", ["Active", "ACTIVE"])
+def test_a_skills_state_compares_without_regard_to_case(state):
+    skills = [{"id": "s-1", "name": "Queue 1", "state": "Deleted"}, {"id": "s-2", "name": "Queue 1", "state": state}]
+    assert skill_id(Genesys(skills=skills, **PROFICIENCY)) == "s-2"
+    with pytest.raises(PlanNotApplicable, match="is deleted in Genesys"):
+        Genesys(skills=skills[:1], **PROFICIENCY).read()
 
 
 def test_the_skill_is_looked_up_once_in_a_run():
@@ -686,7 +731,7 @@ def test_each_member_through_a_group_is_a_problem_and_at_most_a_hundred_are_list
     assert [(p["path"], p["type"]) for p in caught.value.details["errors"]] == [
         (f"member_weights.{name}", "member_by_group") for name in names[:100]
     ]
-    assert caught.value.message.startswith("150 members of queue queue-001 cannot be given a ring, m000 first: ")
+    assert caught.value.message.startswith("In queue queue-001 through a group, whose ring they have: m000, m001, ")
 
 
 @pytest.mark.parametrize("changes", [JOINED, PROFICIENCY])
@@ -1218,6 +1263,30 @@ def test_a_plan_that_removes_rings_empties_them_first_and_they_come_back_with_th
     genesys.contract.write_queue(before, target, parts["last"], key="d-1:queue", own={})
     assert [len((body.get("bullseye") or {"rings": []})["rings"]) for _, _, body in genesys.session.written()] == [3, 0]
     assert "bullseye" not in genesys.session.raw
+    genesys.contract.put_back_queue(before, target, parts["last"], key="d-1:queue")
+    assert genesys.session.raw == held
+
+
+def test_groups_of_a_ring_that_stays_are_part_of_what_comes_back_when_the_others_are_removed():
+    stays = WITH_GROUP | {"memberGroups": [{"id": "g-1", "type": "GROUP"}]}
+    held = raw_queue(bullseye={"rings": [stays, WITH_GROUP, TIMEOUT]})
+    genesys = Genesys(raw=held, member_weights=dict.fromkeys(("agent-1", "agent-2"), 0.4), actuator="ring")
+    before, wanted = genesys.prepare()
+    target = dataclasses.replace(wanted, settings={"bullseye_rings": 1}, fields={"bullseye_rings": {"rings": [stays]}})
+    target = genesys.contract.completed(target, before)
+    parts = settings_by_part(target, before)
+    assert parts == {"first": {}, "last": {"bullseye_rings": 1, "ring_groups": "1: g-1"}}
+    genesys.session.scripted["PUT"] = [None, answer(400)]  # the rings are emptied, and the invocation breaks off
+    with pytest.raises(GenesysRefused):
+        genesys.contract.write_queue(before, target, parts["last"], key="d-1:queue", own={})
+    assert [ring.get("memberGroups") for ring in genesys.session.raw["bullseye"]["rings"]] == [
+        stays["memberGroups"],
+        [],
+        None,
+    ]
+    genesys.contract.write_queue(before, target, parts["last"], key="d-1:queue", own={})
+    assert genesys.session.raw == held | {"bullseye": {"rings": [stays]}}
+    assert settings_to_write(target, genesys.read()) == {}
     genesys.contract.put_back_queue(before, target, parts["last"], key="d-1:queue")
     assert genesys.session.raw == held
 

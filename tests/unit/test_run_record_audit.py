@@ -1044,6 +1044,13 @@ def test_a_skill_is_its_queues_from_the_first_claim_on(owners):
 
 
 @pytest.mark.parametrize("act", [SkillOwners.require, SkillOwners.claim])
+def test_a_skill_has_one_owner_however_its_id_is_written(owners, act):
+    owners.claim("SKILL-1", "queue-001")
+    with pytest.raises(PlanNotApplicable):
+        act(owners, "skill-1", "queue-002")
+
+
+@pytest.mark.parametrize("act", [SkillOwners.require, SkillOwners.claim])
 def test_another_queues_skill_is_refused_with_its_owner_and_two_ways_out(owners, act):
     owners.claim("skill-1", "queue-001")
     with pytest.raises(PlanNotApplicable) as caught:

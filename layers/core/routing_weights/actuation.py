@@ -205,8 +205,8 @@ def as_kept(statement: Mapping[str, Any], held: Queue, decimals: int) -> dict[st
         error = None if requested is None or represented is None else round(abs(requested - represented), 12)
         members[user] = {**line, "value": value, "represented": represented, "error": error}
     note = (
-        f"Genesys has kept {decimals} decimals of the proficiencies: values, weights and errors are those that were "
-        f"read back. To plan with them, set proficiency_digits = {decimals} in the strategies file."
+        f"Genesys has kept {decimals} decimal{'s' * (decimals != 1)} of the proficiencies: values, weights and errors "
+        f"are those that were read back. To plan with them, set proficiency_digits = {decimals} in the strategies file."
     )
     return {
         **statement,

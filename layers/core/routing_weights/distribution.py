@@ -319,8 +319,8 @@ def unsettled(target: Target, held: Queue) -> list[str]:
 def decimals_kept(target: Target, held: Queue) -> int | None:
     """How many decimals Genesys has kept of the proficiencies, where it has kept fewer than were written.
 
-    None where a member holds its value in full length, or something that is not its value rounded to as many decimals
-    as everybody else's.
+    None where a member holds its value in full length, or something that is not its value rounded to, or cut off after,
+    as many decimals as everybody else's.
     """
     values = {member.user_id: member.value for member in held.members}
     if target.actuator != "proficiency" or not unsettled(target, held):
@@ -329,9 +329,10 @@ def decimals_kept(target: Target, held: Queue) -> int | None:
         (
             decimals
             for decimals in reversed(range(MOST_DECIMALS))
+            for shortened in (_is_rounded, _is_cut)
             if all(
                 user in values
-                and (holds(values[user], value) if value is None else _rounds(values[user], value, decimals))
+                and (holds(values[user], value) if value is None else shortened(values[user], value, decimals))
                 for user, value in target.values.items()
             )
         ),
@@ -340,7 +341,7 @@ def decimals_kept(target: Target, held: Queue) -> int | None:
 
 
 def carried_out(target: Target, held: Queue) -> set[str]:
-    """The members who hold what the target gives them, as it is or as Genesys may have rounded it.
+    """The members who hold what the target gives them, as it is or as Genesys may have rounded it or cut it off.
 
     Genesys keeps as many decimals as a value of the target shows that a member holds in full: a value that was rounded
     to fewer is somebody else's.
@@ -353,15 +354,27 @@ def carried_out(target: Target, held: Queue) -> set[str]:
     return exact | {
         user
         for user, value in target.values.items()
-        if any(_rounds(values.get(user), value, decimals) for decimals in range(kept, MOST_DECIMALS))
+        if any(
+            shortened(values.get(user), value, decimals)
+            for decimals in range(kept, MOST_DECIMALS)
+            for shortened in (_is_rounded, _is_cut)
+        )
     }
 
 
-def _rounds(held: Value | None, value: Value | None, decimals: int) -> bool:
-    """Whether `held` is `value` rounded to so many decimals, whichever way a half goes."""
+def _is_rounded(held: Value | None, value: Value | None, decimals: int) -> bool:
+    """True where `held` is `value` rounded to so many decimals, whichever way a half goes."""
     if held is None or value is None:
         return False
     return abs(held - value) <= 0.5 / 10**decimals + WEIGHT_TOLERANCE and same(held, round(held, decimals))
+
+
+def _is_cut(held: Value | None, value: Value | None, decimals: int) -> bool:
+    """True where `held` is `value`, at least 0, without what comes after so many decimals."""
+    if held is None or value is None:
+        return False
+    left = value - held
+    return -WEIGHT_TOLERANCE <= left < 10**-decimals - WEIGHT_TOLERANCE and same(held, round(held, decimals))
 
 
 def _decimals(value: Value | None) -> int:

@@ -9,13 +9,15 @@ from routing_weights.store.aws import client, reported
 
 @dataclass(frozen=True)
 class SkillOwners:
+    """A skill has one owner however its id is written."""
+
     table: str
 
     def require(self, skill_id: str, queue_id: str) -> None:
         """Raise PlanNotApplicable where the skill is another queue's."""
         with reported("read the owner of the skill"):
             item = client("dynamodb").get_item(
-                TableName=self.table, Key={"skill_id": {"S": skill_id}}, ConsistentRead=True
+                TableName=self.table, Key={"skill_id": {"S": skill_id.lower()}}, ConsistentRead=True
             )
         owner = item.get("Item", {}).get("queue_id", {}).get("S", queue_id)
         if owner != queue_id:
@@ -29,7 +31,7 @@ class SkillOwners:
             with reported("claim the skill", expected=("ConditionalCheckFailedException",)):
                 client("dynamodb").put_item(
                     TableName=self.table,
-                    Item={"skill_id": {"S": skill_id}, "queue_id": {"S": queue_id}},
+                    Item={"skill_id": {"S": skill_id.lower()}, "queue_id": {"S": queue_id}},
                     ConditionExpression="attribute_not_exists(skill_id) OR queue_id = :queue",
                     ExpressionAttributeValues={":queue": {"S": queue_id}},
                 )

@@ -30,8 +30,9 @@ from routing_weights.distribution import (
 from routing_weights.errors import GenesysRefused, PlanNotApplicable
 from routing_weights.fields import folded
 from routing_weights.genesys.client import GenesysClient
-from routing_weights.genesys.contracts.queue_document import QueueDocument, child, children
+from routing_weights.genesys.contracts.queue_document import FIELDS, QueueDocument, child, children
 from routing_weights.genesys.contracts.reading import (
+    GONE,
     PAGE_SIZE,
     Entity,
     Page,
@@ -199,6 +200,7 @@ class PlatformContract:
     def _skills_of(self, wanted: str) -> list[Entity]:
         """The organisation's skills with this id or else this name, in whatever state."""
         by_id = self._skill_by_id(wanted.lower()) if GUID.fullmatch(wanted) else []
+        by_id = by_id or (self._skill_by_id(wanted) if GUID.fullmatch(wanted) and wanted != wanted.lower() else [])
         return by_id or self._skills_by_name(wanted) or ([] if GUID.fullmatch(wanted) else self._skill_by_id(wanted))
 
     def _skill_by_id(self, wanted: str) -> list[Entity]:
@@ -269,7 +271,7 @@ class PlatformContract:
     def completed(self, target: Target, before: Queue) -> Target:
         """`target` with what else has to change for it; PlanNotApplicable where it uses rings that there will not be.
 
-        Rings that are to be removed must have no groups.
+        Rings that are to be removed must have no groups. Those that stay have the groups that they had then.
         """
         now, then = (_count(rings) for rings in (before.settings[RINGS], {**before.settings, **target.settings}[RINGS]))
         if self.actuation.actuator.name == "ring":
@@ -277,7 +279,8 @@ class PlatformContract:
         if not self._ranks({**before.settings, **target.settings}):
             target = replace(target, weights=dict.fromkeys(target.weights))
         if before.settings.get(RING_GROUPS) and then < now:
-            return replace(target, settings={RING_GROUPS: None, **target.settings})
+            then_held = QueueDocument({FIELDS[RINGS]: target.fields.get(RINGS)}, self.actuation).settings()
+            return replace(target, settings={RING_GROUPS: then_held.get(RING_GROUPS), **target.settings})
         return target
 
     def fields_of(self, queue: Queue, names: Iterable[str]) -> Mapping[str, Any]:
@@ -356,7 +359,8 @@ class PlatformContract:
         ]
         if owned:
             raise PlanNotApplicable(
-                f"{len(owned)} members of queue {before.queue_id} cannot be given a ring, {owned[0]} first: {advice}.",
+                f"In queue {before.queue_id} through a group, whose ring they have: {named(owned)}. Take them out of "
+                "the plan, or add the users themselves.",
                 errors=[
                     problem(f"member_weights.{member}", advice, "member_by_group")
                     for member in owned[:MAX_PROBLEMS_LISTED]
@@ -560,7 +564,8 @@ def _named(wanted: str, skills: Iterable[Entity], key: str) -> list[Entity]:
 
 
 def _states(skills: Iterable[Entity]) -> list[str]:
-    return sorted({skill["state"] if skill["state"] in ("inactive", "deleted") else "not active" for skill in skills})
+    states = (str(skill["state"]).lower() for skill in skills)
+    return sorted({state if state in GONE else "not active" for state in states})
 
 
 def _ambiguous(wanted: str, ids: Iterable[str]) -> str:

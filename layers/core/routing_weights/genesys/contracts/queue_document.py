@@ -157,10 +157,12 @@ class QueueDocument:
     @property
     def _ring_groups(self) -> str | None:
         """Which groups are in which ring, as text; None where no ring has one."""
-        groups = {
-            n: [str(g.get("id")) for g in children(ring, "memberGroups")] for n, ring in enumerate(self._rings, 1)
-        }
-        return "; ".join(f"{n}: {', '.join(sorted(ids))}" for n, ids in groups.items() if ids) or None
+        return "; ".join(filter(None, self._groups_by_ring())) or None
+
+    def _groups_by_ring(self) -> list[str]:
+        """Of each ring its number and its groups, empty where it has none."""
+        groups = [sorted(str(group.get("id")) for group in children(ring, "memberGroups")) for ring in self._rings]
+        return [f"{n}: {', '.join(ids)}" if ids else "" for n, ids in enumerate(groups, 1)]
 
     @property
     def _rules(self) -> list[Entity]:
@@ -171,7 +173,12 @@ class QueueDocument:
         if name == "wrap_up_timeout_s":
             return {**held, "timeoutMs": round(1000 * float(value or 0))}
         if name == RING_GROUPS:
-            return {**held, "rings": [{**r, "memberGroups": []} if r.get("memberGroups") else r for r in self._rings]}
+            stay = {"", *str(value or "").split("; ")}
+            pairs = zip(self._rings, self._groups_by_ring(), strict=True)
+            return {
+                **held,
+                "rings": [ring if groups in stay else {**ring, "memberGroups": []} for ring, groups in pairs],
+            }
         if name == RINGS and not value:
             return None
         if name == RINGS:

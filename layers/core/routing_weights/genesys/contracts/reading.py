@@ -25,6 +25,8 @@ LISTINGS = 5
 """How often a queue's members are read while the readings disagree."""
 LISTING_PAUSE_S = 0.25
 """The first pause between two of them, in seconds; the pauses double."""
+MOST_EMPTY = 3
+"""How many pages in a row are read that have nobody and name a next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +137,17 @@ def _pages(page: Callable[[int], Page], count: int | None) -> list[tuple[int, En
     """Page after page. A short page is the last one, unless the queue has more members, or the page names another."""
     listed: list[tuple[int, Entity]] = []
     known: set[str] = set()
-    number = 1
+    number, empty = 1, 0
     while True:
         found = page(number)
-        listed += [(number, entity) for entity in found.entities]
         new = {user_id(entity) for entity in found.entities} - known
         known |= new
-        if not new:  # the end, or a listing that goes round in circles
+        if not new and len(known) == count:  # nobody is missing: this page is empty, or an earlier one again
             return listed
+        listed += [(number, entity) for entity in found.entities]
+        empty = 0 if found.entities else empty + 1
+        if not new and (found.entities or found.following is None or empty > MOST_EMPTY):
+            return listed  # the end, or a listing that goes round in circles
         if found.following is None and not found.more and (count is None or len(known) >= count):
             return listed
         number = found.following or number + 1
@@ -151,7 +156,9 @@ def _pages(page: Callable[[int], Page], count: int | None) -> list[tuple[int, En
 def _once(listed: list[tuple[int, Entity]]) -> tuple[list[tuple[int, Entity]], str | None]:
     """The members, each once, and one that is repeated.
 
-    A member both directly and through a group is listed as both: it is one member, and directly.
+    A member both directly and through a group, or through several, may be listed as each: it is one member, and
+    directly where it is that. One who slid to another page looks the same; the number of members shows that somebody
+    is missing then.
     """
     found: dict[str, tuple[int, Entity]] = {}
     repeated = None
@@ -161,7 +168,7 @@ def _once(listed: list[tuple[int, Entity]]) -> tuple[list[tuple[int, Entity]], s
             found[user] = number, entity
             continue
         kinds = [found[user][1].get("memberBy"), entity.get("memberBy")]
-        if sorted(map(str, kinds)) != ["group", "user"]:
+        if "group" not in kinds:
             repeated = repeated or user
         elif kinds[1] == "user":
             found[user] = number, entity
@@ -219,19 +226,22 @@ def away(entity: Entity, *, asked: bool = True) -> str | None:
     """Why this user could not take work even when joined; None for one that could.
 
     `asked` is whether the listing shows routing statuses: then a member without one does not count. It stands beside
-    the member or in its user.
+    the member or in its user. Neither is compared by case.
     """
     user = entity.get("user")
     user = user if isinstance(user, dict) else {}
     state = user.get("state")
-    if state not in (None, "active"):
-        return f"user {state}" if state in GONE else "user of an unknown state"
-    held = next((holder["routingStatus"] for holder in (entity, user) if holder.get("routingStatus")), None)
-    status = held.get("status") if isinstance(held, dict) else held
-    if status in ON_QUEUE or (status is None and not asked):
-        return None
+    if not is_active(user):
+        gone = state.lower() if isinstance(state, str) else ""
+        return f"user {gone}" if gone in GONE else "user of an unknown state"
+    held = (holder.get("routingStatus") for holder in (entity, user))
+    shown = (status.get("status") if isinstance(status, dict) else status for status in held)
+    status = next((status for status in shown if status is not None), None)
     if status is None:
-        return "no routing status"
+        return "no routing status" if asked else None
+    status = status.upper() if isinstance(status, str) else ""
+    if status in ON_QUEUE:
+        return None
     return status if status in OFF else "unknown routing status"
 
 
@@ -252,9 +262,10 @@ def proficiencies(skills: Any) -> dict[str, float | None]:
     return found
 
 
-def is_active(skill: Entity) -> bool:
-    """Whether a skill, or its assignment to a user, is in use: one without a state is."""
-    return skill.get("state") in (None, "active")
+def is_active(holder: Entity) -> bool:
+    """True for a user, a skill or its assignment to a user that is in use: one without a state is."""
+    state = holder.get("state")
+    return state is None or (isinstance(state, str) and state.lower() == "active")
 
 
 def number(holder: Entity, key: str) -> float | None:
