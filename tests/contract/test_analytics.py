@@ -1,6 +1,8 @@
 """What the layer reads of a queue's load, against the simulated public API over loopback HTTP."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -339,6 +341,24 @@ def test_an_interval_without_contacts_has_a_load_of_none(world):
 def test_a_closed_interval_without_a_handle_time_is_a_load_of_none(world):
     world.simulator.put_analytics(forecasts=[forecast(group(offered=0.0, aht=0.0))])
     assert world.source.predicted(UNIT, QUEUE).volume == Volume(0.0, 900.0, 0.0)
+
+
+def test_ids_of_planning_groups_compare_without_regard_to_case_and_a_group_without_one_is_left_out(world):
+    paths = {"routePaths": [{"queue": {"id": QUEUE}, "mediaType": "Voice"}]}
+    weeks = [{"id": "f", "weekDate": str(MONDAY), "weekCount": 1}]
+    figures = {"offeredPerInterval": [9.0] * 672, "averageHandleTimeSecondsPerInterval": [100.0] * 672}
+    reference = {"referenceStartDate": f"{MONDAY}T00:00:00Z", "planningGroups": [{"planningGroupId": "G-1"} | figures]}
+
+    def get(path, **_):
+        match path.rsplit("/", 1)[-1]:
+            case "data":
+                return {"result": reference}
+            case "planninggroups":
+                return {"entities": [paths, paths | {"id": "g-1"}]}
+        return {"entities": weeks}
+
+    source = replace(world.source, client=SimpleNamespace(get=get))
+    assert source.predicted(UNIT, QUEUE).volume == Volume(9.0, 900.0, 100.0)
 
 
 def test_groups_of_other_media_than_calls_are_not_counted_and_that_is_said(world):

@@ -216,7 +216,7 @@ class Analytics:
             if interval is None:
                 continue
             groups = {
-                str(group["id"]): group
+                str(group.get("id")).lower(): group
                 for group in _listed(self.client.get(f"{path}/planninggroups"), "entities", path)
                 if queue_id in {queue for queue, _ in _paths(group)}
             }
@@ -396,7 +396,7 @@ def _at(groups: list[Entity], index: int) -> dict[str, tuple[float, float]] | No
         offered, aht = group.get("offeredPerInterval"), group.get("averageHandleTimeSecondsPerInterval")
         if isinstance(offered, list) and isinstance(aht, list) and index < min(len(offered), len(aht)):
             figures = {"offered": offered[index], "aht": aht[index]}
-            found[str(group.get("planningGroupId"))] = (_figure(figures, "offered"), _figure(figures, "aht"))
+            found[str(group.get("planningGroupId")).lower()] = (_figure(figures, "offered"), _figure(figures, "aht"))
     return found or None
 
 
