@@ -1036,6 +1036,18 @@ def test_what_the_first_part_has_written_is_nobodys_edit_while_the_queue_holds_i
         genesys.contract.write_queue(before, target, ["wrap_up_timeout_s"], key="d-1:queue", own=made)
 
 
+def test_what_the_first_part_has_written_and_genesys_does_not_show_yet_is_written_again():
+    genesys = Genesys(raw=raw_queue(), overflow_groups=GROUPS, **RING)
+    before, target = genesys.prepare()
+    own = {"bullseye_rings": 6}
+    genesys.contract.write_queue(before, target, ["bullseye_rings"], "d-1:queue:first")
+    made, old = genesys.session.raw, raw_queue(memberCount=3)
+    genesys.session.scripted["GET"] = [answer(200, old)]
+    genesys.contract.write_queue(before, target, ["overflow_threshold"], "d-1:queue:last", own)
+    assert genesys.session.raw["bullseye"] == made["bullseye"]
+    assert settings_to_write(target, genesys.read()) == {}
+
+
 def test_every_kind_of_setting_is_held_after_the_write():
     genesys = Genesys(wrap_up_timeout_s=20, overflow_groups=GROUPS, **RING)
     before, target = genesys.prepare()

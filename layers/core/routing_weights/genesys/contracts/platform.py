@@ -440,7 +440,8 @@ class PlatformContract:
         self._set(before, target, [name for name in names if name not in groups], own)
 
     def _set(self, before: Queue, target: Target, names: Collection[str], own: Mapping[str, Setting] | None) -> None:
-        wanted = Target({}, {}, {name: target.settings[name] for name in names})
+        """PUT the named settings, and this run's `own` again where Genesys does not show them yet."""
+        wanted = Target({}, {}, {**(own or {}), **{name: target.settings[name] for name in names}})
 
         def change(document: QueueDocument) -> Entity | None:
             missing = settings_to_write(wanted, Queue(before.queue_id, document.settings(), ()))
