@@ -687,6 +687,8 @@ LIMITED = [
     answer(400, {"error": "invalid_request", "description": "Rate Limit Exceeded"}),
     answer(400, {"error": "invalid_request", "error_description": "RATE_LIMIT: too fast"}),
     answer(400, {"error": "invalid_request", "error_description": "Too many requests."}),
+    answer(400, {"error": "invalid_request (rate limit exceeded; see the documentation)"}),
+    answer(400, {"code": "invalid_request", "message": "rate limit exceeded"}),
     answer(429, {"error": "rate_limited"}),
     answer(429, b"<html>"),
 ]

@@ -301,6 +301,16 @@ def test_a_body_that_is_not_json_is_read_again():
     assert genesys.time.slept == [0.5, 1.0]
 
 
+def test_a_reading_that_meets_a_conflict_is_repeated_and_not_for_ever():
+    genesys = Genesys()
+    genesys.session.scripted["GET"] = [answer(409), None, answer(409), answer(409)]
+    assert len(genesys.contract.read_queue("queue-001").members) == 3
+    assert genesys.time.slept == [0.5, 0.5, 1.0]
+    genesys.session.scripted["GET"] = [answer(409)] * 3
+    with pytest.raises(GenesysRefused, match="status 409"):
+        genesys.contract.read_queue("queue-001")
+
+
 def test_a_queue_that_genesys_does_not_know_is_named():
     genesys = Genesys()
     genesys.session.scripted["GET"] = [answer(404, {"code": "not.found"})]

@@ -142,11 +142,14 @@ class GenesysClient:
                 return
 
     def _document(self, what: str, read: Callable[[], requests.Response]) -> Any:
-        """What `read` answers; a body that is not JSON, perhaps cut off on its way, is read again."""
+        """What `read` answers; a body that is not JSON, perhaps cut off on its way, and a conflict are read again."""
         for attempt in range(1, READINGS + 1):
-            response = read()
             try:
-                return response.json()
+                return read().json()
+            except GenesysRefused as error:  # Genesys documents 409 for reads of queues and members too
+                if attempt == READINGS or not _is_conflict(error) or not self.pause(READING_PAUSE_S * attempt):
+                    raise
+                continue
             except (ValueError, RecursionError):
                 logger.warning("Genesys answered something that is not JSON", request=what, attempt=attempt)
             if attempt == READINGS or not self.pause(READING_PAUSE_S * attempt):

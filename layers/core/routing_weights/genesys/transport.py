@@ -256,10 +256,11 @@ def is_limit(status: int, body: Mapping[str, Any]) -> bool:
     """Whether an answer is a rate limit: 429, or the 400 of a login host.
 
     That one is OAuth's `invalid_request`, described as "rate limit exceeded; ..." (Genesys's own Terraform provider
-    waits for it by that text).
+    waits for it by that text, wherever it stands).
     """
-    described = (body.get(key) for key in ("error_description", "description", "message"))
-    says_so = "error" in body and any(isinstance(text, str) and bool(_LIMITED.search(text)) for text in described)
+    described = (body.get(key) for key in ("error", "error_description", "description", "message"))
+    of_login = "error" in body or body.get("code") == "invalid_request"
+    says_so = of_login and any(isinstance(text, str) and bool(_LIMITED.search(text)) for text in described)
     return status == _HTTP_TOO_MANY or (status == _HTTP_BAD_REQUEST and says_so)
 
 
