@@ -7,7 +7,16 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import RINGS, Queue, Target, members_to_write, named, settings_by_part, unsettled
+from routing_weights.distribution import (
+    RINGS,
+    Part,
+    Queue,
+    Target,
+    members_to_write,
+    named,
+    settings_by_part,
+    unsettled,
+)
 from routing_weights.errors import (
     GenesysUnavailable,
     RateLimited,
@@ -24,7 +33,7 @@ from routing_weights.settings import PatchSettings
 from routing_weights.store.documents import Documents
 from routing_weights.store.locks import fence
 from routing_weights.store.skills import SkillOwners
-from routing_weights.verification import settle
+from routing_weights.verification import settle, unverified
 
 logger = Logger()
 
@@ -49,15 +58,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if event["target"] == "queue":
         if before.skill_id:
             SkillOwners(settings.skills_table).claim(before.skill_id, plan.queue_id)
-        parts, part = settings_by_part(target, before), event["part"]
-        if parts[part]:
-            _leave_younger_edits(plan, genesys, target, before)
-            if part == "last" and RINGS in parts[part]:
-                _await_empty_rings(genesys, before, target, settings.verify_timeout_s)
-            changes = members_to_write(target, before, raise_first=genesys.raise_first)
-            own = parts["first"] if part == "last" and (changes or parts["first"]) else None
-            genesys.write_queue(before, target, parts[part], f"{run.distribution_id}:queue:{part}", own)
-        return {"written": bool(parts[part])}
+        written = _write_settings(event["part"], plan, genesys, before, target, run, settings.verify_timeout_s)
+        return {"written": written}
 
     changes, position = members_to_write(target, before, raise_first=genesys.raise_first), event["next"]
     tick: dict[str, Any] = {"total": len(changes), "pause_s": 0}
@@ -78,6 +80,40 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"next": position, **tick}
 
 
+def _write_settings(
+    part: Part, plan: Plan, genesys: Contract, before: Queue, target: Target, run: Run, timeout_s: float
+) -> bool:
+    """Write what differs of a part of the queue's own settings; False where nothing does.
+
+    Rings are there when this returns, and empty before they are removed.
+    """
+    parts, changes = settings_by_part(target, before), members_to_write(target, before, raise_first=genesys.raise_first)
+    if not parts[part]:
+        return False
+    _leave_younger_edits(plan, genesys, target, before)
+    if part == "last" and RINGS in parts[part]:
+        _await_empty_rings(genesys, before, target, timeout_s)
+    own = parts["first"] if part == "last" and (changes or parts["first"]) else None
+    genesys.write_queue(before, target, parts[part], f"{run.distribution_id}:queue:{part}", own)
+    if part == "first" and RINGS in parts[part] and changes:
+        _await_rings(genesys, before, target, timeout_s)
+    return True
+
+
+def _await_rings(genesys: Contract, before: Queue, target: Target, timeout_s: float) -> None:
+    """Wait until the rings are there that members will be put into: Genesys refuses a ring that it does not have yet.
+
+    Raises:
+        VerificationFailed: they are not.
+    """
+    rings = Target({}, {}, {RINGS: target.settings[RINGS]})
+    if unverified(rings, _settled(genesys, before, rings, timeout_s)):
+        raise VerificationFailed(
+            f"Genesys accepted the queue's rings, and {timeout_s:g} s later still does not have them. "
+            "No member was written. Send the plan again."
+        )
+
+
 def _await_empty_rings(genesys: Contract, before: Queue, target: Target, timeout_s: float) -> None:
     """Wait until the members have left the rings that are to be removed: a write that was accepted is not yet applied.
 
@@ -85,14 +121,18 @@ def _await_empty_rings(genesys: Contract, before: Queue, target: Target, timeout
         VerificationFailed: some are still in them, so that Genesys would refuse, or leave them in rings that are gone.
     """
     members = replace(target, settings={})
-    now = settle(genesys, before.queue_id, before, members, timeout_s=timeout_s, clock=time.monotonic, sleep=time.sleep)
-    staying = unsettled(members, now)
+    staying = unsettled(members, _settled(genesys, before, members, timeout_s))
     if staying:
         raise VerificationFailed(
             f"Genesys accepted the writes of members, and {timeout_s:g} s later still holds something else for "
             f"{named(staying)}. The rings were not removed. Send the plan again.",
             members=staying[:100],
         )
+
+
+def _settled(genesys: Contract, before: Queue, wanted: Target, timeout_s: float) -> Queue:
+    clock, sleep = time.monotonic, time.sleep
+    return settle(genesys, before.queue_id, before, wanted, timeout_s=timeout_s, clock=clock, sleep=sleep)
 
 
 def _leave_younger_edits(plan: Plan, genesys: Contract, target: Target, before: Queue) -> None:

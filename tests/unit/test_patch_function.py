@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from routing_weights.errors import GenesysUnavailable, StoreUnavailable
-from tests.unit.fakes import SMALLEST_PLAN, LambdaContext, function_module, member, queue, target
+from routing_weights.errors import GenesysUnavailable, StoreUnavailable, VerificationFailed
+from tests.unit.fakes import SMALLEST_PLAN, FakeTime, LambdaContext, function_module, member, queue, target
 
 BEFORE = queue(member("agent-1"), member("agent-2"), member("agent-3"))
 TARGET = target({"agent-1": 0.4, "agent-2": 0.35, "agent-3": 0.25})
@@ -60,3 +60,56 @@ def test_what_passes_ends_a_tick_that_has_written_and_the_next_one_goes_on_there
 def test_what_passes_is_the_state_machines_to_retry_where_a_tick_has_written_nothing(tick, error):
     with pytest.raises(error):
         tick(1, **{"agent-2": error("Not now.")})
+
+
+# ---- rings -----------------------------------------------------------------------------------------------------------
+
+MADE = target({"agent-1": 0.4, "agent-2": 0.1}, values={"agent-1": 1, "agent-2": 5}, bullseye_rings=6)
+
+
+@pytest.fixture
+def first_part(documents, monkeypatch):
+    """Write the first part of the settings of MADE, to a Genesys that has had the rings since its n-th reading."""
+    app, time = function_module("patch"), FakeTime()
+    settings = SimpleNamespace(documents_bucket=documents.bucket, locks_table="", verify_timeout_s=15)
+    monkeypatch.setattr(app.PatchSettings, "load", lambda: settings)
+    monkeypatch.setattr(app, "time", SimpleNamespace(monotonic=time.clock, sleep=time.sleep))
+    documents.put("d-1", "plan", SMALLEST_PLAN)
+    documents.put("d-1", "before", queue(*BEFORE.members, bullseye_rings=0).to_json())
+
+    def run(since, wanted=MADE):
+        did = []
+
+        def read_queue(_id):
+            did.append("read")
+            return queue(*BEFORE.members, bullseye_rings=6 if did.count("read") >= since else 0)
+
+        write_queue = lambda *_: did.append("write")  # noqa: E731 - the contract's own method
+        genesys = SimpleNamespace(raise_first=True, read_queue=read_queue, write_queue=write_queue)
+        monkeypatch.setattr(app, "contract", lambda *_, **__: genesys)
+        monkeypatch.setattr(app, "target_of", lambda *_: wanted)
+        assert app.handler(MEMBERS | {"target": "queue", "part": "first"}, LambdaContext()) == {"written": True}
+        return did
+
+    return run
+
+
+@pytest.mark.parametrize("since", [1, 3])
+def test_no_member_is_written_before_the_rings_that_were_made_can_be_read(first_part, since):
+    assert first_part(since) == ["write", *["read"] * since]
+
+
+def test_rings_that_genesys_does_not_have_in_time_end_the_run(first_part):
+    with pytest.raises(VerificationFailed, match="No member was written"):
+        first_part(1000)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param(target({}, bullseye_rings=6), id="no member changes"),
+        pytest.param(target({"agent-1": 0.4}, wrap_up_timeout_s=45.0), id="no rings are made"),
+    ],
+)
+def test_nobody_waits_where_no_member_needs_a_new_ring(first_part, wanted):
+    assert first_part(1, wanted) == ["write"]

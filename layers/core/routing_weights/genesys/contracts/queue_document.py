@@ -141,13 +141,17 @@ class QueueDocument:
             return
         who = str(self.raw.get("modifiedBy") or "somebody")
         when = str(self.raw.get("dateModified") or "an unknown time")
+        fields = ", ".join(differs) or "no field that a reading shows"
+        changed = f"Queue {self.raw.get('id')} was changed"
+        if own is None:
+            changed += f" by {who} at {when}, after this run had read it ({fields})."
+            named = {"modified_by": who, "date_modified": when}
+        else:
+            changed += f" by somebody after this run had read it ({fields}); the last write, of {who} at {when}, "
+            changed += "may be this run's own."
+            named = {}
         raise QueueChanged(
-            f"Queue {self.raw.get('id')} was changed by {who} at {when}, after this run had read it "
-            f"({', '.join(differs) or 'no field that a reading shows'}). Nothing was overwritten: look at the change, "
-            "then send the plan again.",
-            modified_by=who,
-            date_modified=when,
-            fields=differs,
+            f"{changed} Nothing was overwritten: look at the change, then send the plan again.", fields=differs, **named
         )
 
     @property
