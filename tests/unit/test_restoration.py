@@ -406,6 +406,18 @@ def test_what_genesys_has_rounded_is_known_for_the_runs_and_put_back():
     assert genesys.at_last() == scene.old | {"b": EDITED}
 
 
+def test_a_before_image_that_genesys_rounds_is_put_back_all_the_same():
+    before = queue(*(member(user, 1.25) for user in "abcd"))
+    wanted = target({"a": 5.0, "b": 4.4, "c": 3.1, "d": 2.2}, overflow_threshold=0.85)
+    scene = Scene(before, dataclasses.replace(wanted, actuator="proficiency"), 0)
+    genesys = scene.genesys()
+    genesys.give(scene.target.values | {"d": 1.25})  # the write of d failed
+    give = genesys.give
+    genesys.give = lambda values: give(rounding(values, 1))
+    assert scene.restore(genesys, accepted=3) == Restoration("restored", 3)
+    assert genesys.at_last() == scene.old | dict.fromkeys("abc", 1.2)
+
+
 TROUBLES = [RateLimited("Wait.", retry_after_s=7), WaitTooLong("Too long."), GenesysUnavailable("Gone.")]
 troubles = st.dictionaries(st.integers(1, 12), st.tuples(st.sampled_from(TROUBLES), st.booleans()), max_size=4)
 

@@ -5,7 +5,7 @@ No AWS, no HTTP.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -340,17 +340,18 @@ def decimals_kept(target: Target, held: Queue) -> int | None:
     )
 
 
-def carried_out(target: Target, held: Queue) -> set[str]:
+def carried_out(target: Target, held: Queue, written: Collection[str] = ()) -> set[str]:
     """The members who hold what the target gives them, as it is or as Genesys may have rounded it or cut it off.
 
     Genesys keeps as many decimals as a value of the target shows that a member holds in full: a value that was rounded
-    to fewer is somebody else's.
+    to fewer is somebody else's. Where it is known who was `written`, only their values show that: the others' may be of
+    a time when Genesys kept more.
     """
     values = {member.user_id: member.value for member in held.members}
     exact = {user for user, value in target.values.items() if user in values and holds(values[user], value)}
     if target.actuator != "proficiency":
         return exact
-    kept = max((_decimals(target.values[user]) for user in exact), default=0)
+    kept = max((_decimals(target.values[user]) for user in exact if not written or user in written), default=0)
     return exact | {
         user
         for user, value in target.values.items()

@@ -219,7 +219,7 @@ class Restorer:
     def _edited(self, queue: Queue) -> list[str]:
         """What holds neither of the two values, or is no longer in the queue."""
         then = image(self.before, self.target)
-        known = carried_out(self.target, queue) | carried_out(then, queue)
+        known = carried_out(self.target, queue) | carried_out(then, queue, self._tried)
         members = [member.user_id for member in self._order() if member.user_id not in known]
         settings = [
             name
