@@ -582,6 +582,18 @@ def test_a_guid_is_asked_for_in_lower_case_and_first():
     assert (skill_id(genesys), asked_for_skills(genesys)) == (guid, [(f"/routing/skills/{guid}", {})])
 
 
+def test_a_short_page_of_skills_is_not_the_end_where_another_one_is_named():
+    pages = [
+        {"entities": [{"id": "s-1", "name": "Queue 10"}], "nextUri": f"/api/v2/routing/skills?pageNumber={page + 1}"}
+        for page in (1, 2)
+    ]
+    genesys = Genesys(**PROFICIENCY)
+    listing = [answer(200, page) for page in [*pages, {"entities": [{"id": "s-2", "name": "Queue 1"}]}]]
+    genesys.session.scripted["GET"] = [None, None, *listing]
+    assert skill_id(genesys) == "s-2"
+    assert [params["pageNumber"] for _, params in asked_for_skills(genesys)] == [1, 2, 3]
+
+
 def test_a_guid_that_genesys_shows_in_upper_case_is_found_however_it_looks_it_up():
     guid = "9C2E6F0A-5F1E-4B6E-9D53-000000000001"
     assert skill_id(Genesys(skills=[{"id": guid, "name": "Queue 1"}], **PROFICIENCY | {"skill": guid})) == guid

@@ -218,13 +218,14 @@ class PlatformContract:
     def _skills_by_name(self, wanted: str) -> list[Entity]:
         """The listing has every skill whose name begins with the one asked for."""
         found: list[Entity] = []
-        for page in range(1, MAX_SKILL_PAGES + 1):
-            name = unicodedata.normalize("NFC", wanted)
-            listing = self.client.get(SKILLS, pageSize=PAGE_SIZE, pageNumber=page, name=name)
-            listed = children(listing if isinstance(listing, dict) else {}, "entities")
-            found += _named(wanted, listed, "name")
-            if len(listed) < PAGE_SIZE:
+        number, name = 1, unicodedata.normalize("NFC", wanted)
+        for _ in range(MAX_SKILL_PAGES):
+            listing = self.client.get(SKILLS, pageSize=PAGE_SIZE, pageNumber=number, name=name)
+            page = page_of(listing, SKILLS, number)
+            found += _named(wanted, page.entities, "name")
+            if page.following is None and not page.more:
                 break
+            number = page.following or number + 1
         return found
 
     def with_skills_in_use(self, queue: Queue, required: Sequence[RequiredSkill]) -> Queue:
