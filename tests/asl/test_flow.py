@@ -36,7 +36,7 @@ PASSING_FAULTS = {
 UNREADABLE = {
     "403": ({"action": "status", "status": 403}, "needs the scope routing:queue:read"),
     "404": ({"action": "status", "status": 404}, "Genesys knows no queue"),
-    "half a document": ({"action": "malformed"}, "something that is not JSON"),
+    "half a document, whenever it is read": ({"action": "malformed", "times": None}, "something that is not JSON"),
     "a list": ({"action": "status", "status": 200, "body": [1]}, "not an object"),
     "a redirect": ({"action": "status", "status": 302, "headers": {"Location": "http://127.0.0.1:1/"}}, "302"),
     "a threshold that is no number": (
@@ -165,6 +165,7 @@ UNDER_WAY = {
     "two writes are dropped": spoilt("drop", path="/members/agent-00[23]", times=2),
     "the queue's setting is dropped": spoilt("drop", method="PATCH", path="$"),
     "the read-back fails": spoilt("status", path="/members$", skip=1, status=403, times=None),
+    "half a document, once": spoilt("malformed", method="GET", path="$"),
     "pages that repeat": spoilt("repeat_page", agents=150, path="/members", times=None),
     "no such queue": lambda world: world.run(a_plan("queue-that-is-not-there")),
     "unknown members": planned({"agent-001": 0.5, "agent-998": 0.1, "agent-999": 0.2}),
@@ -396,8 +397,12 @@ def test_a_queue_that_genesys_does_not_know_fails_the_projection(under_way):
 
 def test_pages_that_repeat_fail_the_projection_and_are_never_counted_twice(under_way):
     failed = under_way["pages that repeat"].ends("projection_failed")
-    assert "again on page 2" in failed.cause
+    assert "differently at each of 5 readings" in failed.cause
     assert failed.writes == []
+
+
+def test_half_a_document_is_read_again(under_way):
+    completed(under_way["half a document, once"])
 
 
 def test_lowering_goes_before_raising_so_that_no_moment_holds_more_than_one(under_way):

@@ -132,10 +132,16 @@ def publish(world, topic, kind, body, **changes):
     assert world.client("events").put_events(Entries=[event])["FailedEntryCount"] == 0
 
 
-def changed(world):
-    """A queue with a completed distribution that somebody has changed since."""
+def applied(world):
+    """A queue with a completed distribution, which has set its wrap-up time-out too."""
     queue = world.carrier.queue()
     world.run(world.carrier.plan(queue, world.carrier.weights(3))).ends("completed")
+    return queue
+
+
+def changed(world):
+    """Such a queue, of which somebody has changed a member since."""
+    queue = applied(world)
     world.sim.edit_member(queue, "agent-002", ringNumber=6)
     return queue
 
@@ -150,12 +156,22 @@ def test_a_change_that_the_partner_bus_tells_of_is_on_record(wired):
     publish(wired, topic, SAMPLE["detail-type"], SAMPLE["detail"]["eventBody"])
     (item,) = until(lambda: drift_of(wired, queue))
     assert [one["member"] for one in item["differences"]] == ["agent-002"]
-    assert (item["changed_by"], item["changed_at"]) == ("supervisor-7", "2026-07-11T20:03:27.000Z")
+    assert item["changed_by"] is None, "an audit of a membership does not say who changed a ring"
 
     other = changed(wired)
     publish(wired, f"v2.routing.queues.{other}.users", "v2.routing.queues.{id}.users", {"id": "agent-002"})
     (item,) = until(lambda: drift_of(wired, other))
     assert item["changed_by"] is None, "the member of such an event is who was changed"
+
+
+def test_an_audit_of_the_queue_itself_names_who_has_changed_a_setting(wired):
+    queue = applied(wired)
+    wired.sim.edit_queue(queue, acwSettings={"wrapupPrompt": "MANDATORY_TIMEOUT", "timeoutMs": 77_000})
+    body = SAMPLE["detail"]["eventBody"] | {"action": "Update"}
+    publish(wired, f"v2.audits.entitytype.Queue.entityid.{queue}", SAMPLE["detail-type"], body)
+    (item,) = until(lambda: drift_of(wired, queue))
+    assert [one["setting"] for one in item["differences"]] == ["wrap_up_timeout_s"]
+    assert (item["changed_by"], item["changed_at"]) == ("supervisor-7", "2026-07-11T20:03:27.000Z")
 
 
 def test_what_the_rule_does_not_want_never_comes_to_the_queue(wired):
@@ -208,7 +224,8 @@ def from_architect(world, queue, bearer):
 
 
 def test_a_flow_that_cannot_sign_tells_of_a_change_with_a_bearer_secret(wired):
-    queue = changed(wired)
+    queue = applied(wired)
+    wired.sim.edit_queue(queue, acwSettings={"wrapupPrompt": "MANDATORY_TIMEOUT", "timeoutMs": 77_000})
     for wrong in ("", WEBHOOK_SECRET, SECRET):
         assert from_architect(wired, queue, wrong).status_code == 401
     answer = from_architect(wired, queue, BEARER)

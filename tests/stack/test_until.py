@@ -198,7 +198,7 @@ def test_agents_who_have_gone_home_do_not_keep_a_queue_from_returning(timed, the
     for agent in WEIGHTS:
         timed.sim.edit_member(queue, agent, joined=False)
     record = back(timed, queue, then)
-    assert (record["status"], record["projection"]["verdict"]) == ("completed", "blocked")
+    assert (record["status"], record["projection"]["verdict"]) == ("completed", "needs_approval")
     assert timed.held(queue)["scores"] == before
 
 
@@ -290,7 +290,11 @@ def test_a_plan_whose_time_is_over_before_its_queue_is_free_is_not_applied(timed
     soon = datetime.now(UTC) + timedelta(seconds=63)
     timed.client("dynamodb").put_item(
         TableName=timed.ready["locks_table"],
-        Item={"queue_id": {"S": queue}, "holder": {"S": holder_that_runs(timed, then)}},
+        Item={
+            "queue_id": {"S": queue},
+            "holder": {"S": holder_that_runs(timed, then)},
+            "taken_at": {"N": f"{datetime.now(UTC).timestamp():.0f}"},
+        },
     )
     plan = a_plan(queue, until=soon.isoformat(), wait_for_lock_s=30)
     run = timed.run(plan).start("api")
