@@ -376,5 +376,5 @@ def _unassumable() -> Response:
 
 
 def _json(status: int, body: Mapping[str, str], headers: Mapping[str, str] = _NOTHING) -> Response:
-    all_of_them = {"x-amzn-RequestId": str(uuid.uuid4()), **headers}  # Step Functions tells of the id
+    all_of_them = {"x-amzn-RequestId": str(uuid.uuid4()), **headers}  # Step Functions shows the id
     return Response(json.dumps(body), status, all_of_them, content_type="application/x-amz-json-1.0")

@@ -108,7 +108,7 @@ def is_too_large(value: Any) -> bool:
 
 
 def invocations(trace: str, function: str) -> int:
-    """How often the function was invoked in the chain that the header tells of."""
+    """How often the function was invoked in the chain that the header names."""
     found = re.search(rf"Lineage=[^;]*?\b{function}:(\d+)", trace)
     return int(found[1]) if found else 0
 

@@ -1,4 +1,4 @@
-"""The patrol: changes that no event tells of, of rings and proficiencies for example, are found by looking.
+"""The patrol finds changes that no event reports, of rings and proficiencies for example, by reading the queues.
 
 It puts a message for each queue that is due beside the events of the others, so whatever an event leads to, the patrol
 leads to as well. It takes a share of the request budget, and its readings give way to those of distributions.

@@ -212,7 +212,7 @@ def _said(document: dict[str, Any]) -> tuple[Kind, Any, dict[str, Any]]:
 
 
 def _about(kind: Kind, document: Mapping[str, Any], of: Mapping[str, Any]) -> dict[str, Any]:
-    """What was changed. An audit of Genesys Cloud tells of memberships and settings, and none of a ring or a skill."""
+    """What was changed. An audit of Genesys Cloud is about a membership or a setting, never about a ring or a skill."""
     if "topicName" not in document:
         return {"about": "settings" if kind == "queue" else "members"}
     if kind == "members":
