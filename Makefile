@@ -76,9 +76,10 @@ lock: .venv/ready ## compile the pinned requirements from pyproject.toml
 		if [ -z "$(CHECK)" ]; then cp $$new $$file; \
 		else diff -q $$file $$new || { echo "$$file is old: make lock"; exit 1; }; fi; done
 
-bench: .venv/ready ## measure: writes, requests, import times, projections
+bench: .venv/ready ## measure: writes, requests, import times, projections; 200 plans with conflicts of transactions
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.projection
+	@$(BIN)/python -m bench.conflicts
 
 clean:
 	rm -rf .venv .aws-sam .hypothesis .schemathesis .pytest_cache .mypy_cache .ruff_cache

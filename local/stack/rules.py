@@ -50,7 +50,9 @@ class Transactions:
     """
 
     def __init__(self, duration_s: float = TRANSACTION_S, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._duration_s = duration_s
+        self.duration_s = duration_s
+        self.begun = self.refused = 0
+        """How many were carried out, and how many writes, transactions among them, were refused for one."""
         self._sleep = sleep
         self._under_way: set[object] = set()
         self._lock = threading.Lock()
@@ -58,6 +60,7 @@ class Transactions:
     def has(self, item: object) -> bool:
         """Whether a transaction is under way on the item."""
         with self._lock:
+            self.refused += item in self._under_way
             return item in self._under_way
 
     def begin(self, items: Sequence[object]) -> list[bool]:
@@ -65,9 +68,11 @@ class Transactions:
         with self._lock:
             conflicts = [item in self._under_way for item in items]
             if any(conflicts):
+                self.refused += 1
                 return conflicts
+            self.begun += 1
             self._under_way.update(items)
-        self._sleep(self._duration_s)
+        self._sleep(self.duration_s)
         return conflicts
 
     def end(self, items: Sequence[object]) -> None:

@@ -46,6 +46,7 @@ class Stack:
 
     api_url: str
     aws_endpoint_url: str
+    transactions: Transactions
     state_machine_arn: str | None
     genesys_url: str | None
     contract: str | None
@@ -122,7 +123,7 @@ class Stack:
         from local.stack.iam import Permissions  # noqa: PLC0415
         from local.stack.polling import poller_of  # noqa: PLC0415
 
-        transactions = Transactions(float(self.environment.get("DYNAMODB_TRANSACTION_S") or TRANSACTION_S))
+        self.transactions = Transactions(float(self.environment.get("DYNAMODB_TRANSACTION_S") or TRANSACTION_S))
         template = templates.load(self.path, self.environment, self.region)
         for item in template.left_out:
             self._progress(f"left out, unknown to the embedded stack: {item}")
@@ -135,7 +136,7 @@ class Stack:
         self._progress("starting the functions' runtimes and the AWS services")
         with ThreadPoolExecutor(1) as beside:
             warm = beside.submit(self._lambdas.warm)
-            self._aws = Aws(aws, self.region, self._lambdas.invoke, permissions, self._clock, transactions)
+            self._aws = Aws(aws, self.region, self._lambdas.invoke, permissions, self._clock, self.transactions)
             self._undo.callback(self._aws.close)
             self._aws.create(template, self.path, self._secrets(template))
             warm.result()

@@ -1,10 +1,10 @@
 """The cells of the fault matrix: which request or state is hit by what, and what is allowed then."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
-from tests.faults.scenes import CARRIERS, Scene
+from tests.faults.scenes import CARRIERS, OUR_RULE, RINGS, Scene
 
 Rules = Callable[[Scene], list[dict[str, Any]]]
 Names = Callable[[Scene], list[str]]
@@ -33,6 +33,12 @@ class Case:
     wait_for_lock_s: int = 0
     together: str = ""
     """Faults that pass hit one run at several places: those with the same name share it."""
+    rings: Literal["", "made", "removed"] = ""
+    """Whether the plan makes the queue's rings, or a revert removes those that a plan has made."""
+    edits: dict[str, Any] = field(default_factory=dict)
+    """What the rules have somebody give the settings that the plan reaches, by our names."""
+    edited_fields: dict[str, Any] = field(default_factory=dict)
+    """Fields that they change otherwise."""
 
     @property
     def run(self) -> str:
@@ -40,7 +46,7 @@ class Case:
 
     def scene(self, world) -> Scene:
         changes = {"wait_for_lock_s": self.wait_for_lock_s} if self.wait_for_lock_s else {}
-        return Scene(world, self.actuator, self.narrows, changes=changes)
+        return Scene(world, self.actuator, self.narrows, changes=changes, makes_rings=bool(self.rings))
 
 
 def at(scene: Scene, place: str) -> dict[str, Any]:
@@ -371,6 +377,129 @@ def of_late_writes() -> Iterator[Case]:
         )
 
 
+# ---- rings that a plan makes, and a revert removes -------------------------------------------------------------------
+
+# A plan writes the first part of the settings, rings and wrap-up time-out, and waits until the rings are there;
+# then the members; then the last part, a lower threshold. A restoration puts the threshold back, then the members and
+# the time-out, and removes the rings when it sees that nobody is in them any more.
+# A revert writes the members, reads them, and then writes all settings at once.
+
+MADE, REMOVED = "ring, making rings", "ring, removing rings"
+DESCRIPTION = {"description": "Edited between two writes of a run."}
+OTHER_RINGS = {"bullseye": {"rings": [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 20}]}] * RINGS}}
+
+
+def nth_put(number: int) -> Callable[[Scene], dict[str, Any]]:
+    return lambda scene: scene.settings_write | {"skip": number}
+
+
+def last_member(scene: Scene) -> dict[str, Any]:
+    return scene.writes_of(scene.order[-1])
+
+
+def made(name: str, *args: Any, **also: Any) -> Case:
+    rules, *more = args
+    return Case(f"{MADE}-{name}", "ring", rules, *more, **{"rings": "made", "narrows": True} | also)
+
+
+def removed(name: str, *args: Any, **also: Any) -> Case:
+    rules, *more = args
+    return Case(f"{REMOVED}-{name}", "ring", rules, *more, **{"rings": "removed"} | also)
+
+
+def one(rule: dict[str, Any], write: Callable[[Scene], dict[str, Any]]) -> Rules:
+    return lambda scene: [rule | write(scene)]
+
+
+def of_rings() -> Iterator[Case]:
+    lost, limited = {"action": "reset_after"}, status(429, **{"Retry-After": "2"})
+    # A retry is a PUT more, so it moves the number of the last part's.
+    for number, (first, name, last, rule) in enumerate(
+        (
+            ({"action": "reset_after"}, "malformed answer", 0, {"action": "malformed"}),
+            ({"action": "outdated"}, "connection lost after", 1, lost),
+            (limited, "429, two seconds", 1, limited),
+        )
+    ):
+        together = f"{MADE}, faults that pass, {number}"
+        said = first.get("status") or first["action"]
+        yield made(f"the first part-{said}", one(first, nth_put(0)), together=together)
+        yield made(f"the last part-{name}", one(rule, nth_put(last)), together=together)
+
+    failed, back = ("member_update_failed",), ("restored",)
+    dropped, refused = {"action": "drop"}, status(403, None)
+    yield made("the first part-dropped", one(dropped, nth_put(0)), ("queue_update_failed",), ("not_needed",))
+    yield made("the last member-dropped", one(dropped, last_member), ("verification_failed",), back)
+    yield made("the last part-dropped", one(dropped, nth_put(1)), ("verification_failed",), back)
+    yield made(
+        "the last part and the way back-refused with 403",
+        one(refused, nth_put(1)),
+        ("queue_update_failed",),
+        ("partial",),
+        lambda _: ["bullseye_rings", "wrap_up_timeout_s"],
+    )
+    yield made("with a rule-the last member-refused", failing, failed, back, narrows=False)
+    for name, rule, outcome, stuck in (
+        ("refused once", status(403), "restored", []),
+        ("connection lost after", lost, "restored", []),
+        ("refused", refused, "partial", ["bullseye_rings"]),
+    ):
+        rules = lambda scene, rule=rule: [*failing(scene), rule | nth_put(2)(scene)]  # noqa: E731
+        yield made(f"restoration-the rings' removal {name}", rules, failed, (outcome,), lambda _, s=stuck: s)
+    yield made(
+        "restoration-one member refused",
+        hit(refused, oldest),
+        failed,
+        ("partial",),
+        lambda scene: [scene.order[0], "bullseye_rings"],
+    )
+
+    stopped = ("interrupted",)
+    for state, rules in {
+        "Patch queue, the first part": lambda s: [held_up(nth_put(0)(s))],
+        "Patch members, the last": lambda s: [held_up(last_member(s))],
+        "Patch queue, the last part": lambda s: [held_up(s.settings_write, 1)],
+        "Verify": lambda s: [held_up(s.listing, 2)],
+        "Restore, while it removes the rings": lambda s: [held_up(s.settings_write, 2), *failing(s)],
+    }.items():
+        yield made(f"abort in {state}", rules, stopped, back, abort_in=state.partition(",")[0])
+    unread = lambda scene: status(403) | scene.listing | {"skip": 2}  # noqa: E731 - Verify's reading
+    for state, rules in {
+        "Patch queue": lambda s: [held_up(s.settings_write)],
+        "Restore, while it makes the rings": lambda s: [held_up(s.settings_write, 1), unread(s)],
+    }.items():
+        yield removed(f"abort in {state}", rules, stopped, back, abort_in=state.partition(",")[0])
+
+    yield removed("the last part-dropped", one(dropped, nth_put(0)), ("verification_failed",), back)
+    yield removed("the verification's reading-refused", lambda s: [unread(s)], ("verification_failed",), back)
+
+    refusing = (("queue_update_failed",), back)
+    for name, fields, edits in (
+        ("description", DESCRIPTION, {}),
+        (
+            "threshold",
+            {"conditionalGroupRouting": {"rules": [OUR_RULE | {"conditionValue": 0.7}]}},
+            {"overflow_threshold": 0.7},
+        ),
+        (
+            "wrap-up time-out",
+            {"acwSettings": {"wrapupPrompt": "MANDATORY_TIMEOUT", "timeoutMs": 123_000}},
+            {"wrap_up_timeout_s": 123},
+        ),
+    ):
+        rules = one({"action": "edit", "body": fields}, last_member)
+        others = {} if edits else fields
+        yield made(f"somebody edits the {name} between the parts", rules, *refusing, edits=edits, edited_fields=others)
+    for name, fields in {"description": DESCRIPTION, "rings": OTHER_RINGS}.items():
+        rules = one({"action": "edit", "body": fields}, last_member)
+        yield removed(f"somebody edits the {name} before they go", rules, *refusing, edited_fields=fields)
+
+    yield made("every write-applied late", lambda _: [], wave="late")
+    yield made("the last part-refused, the others applied late", one(status(403), nth_put(1)), *refusing, wave="late")
+    yield removed("every write-applied late", lambda _: [], wave="late")
+    yield made("every write-applied later than Patch waits", lambda _: [], *refusing, wave="too late")
+
+
 CASES = [
     *of_aborts(),
     *of_lost_answers(),
@@ -379,4 +508,5 @@ CASES = [
     *of_faults_that_pass(),
     *of_reads(),
     *of_late_writes(),
+    *of_rings(),
 ]

@@ -3,6 +3,7 @@
 All that is expected is stated here, by the README's formulas: nothing is asked of the system under test.
 """
 
+import copy
 import re
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -10,13 +11,16 @@ from functools import cached_property
 from math import floor
 from typing import Any
 
-from tests.asl.runner import Run, World, a_plan, skill_of
+from tests.asl.runner import NO_RINGS, Run, World, a_plan, skill_of
 
 VOLATILE = {"version", "dateModified", "modifiedBy", "joinedMemberCount"}
 """What Genesys changes on its own."""
 CARRIERS = ("score", "ring", "proficiency", "joined")
 GROUP = {"id": "group-that-helps-out", "type": "GROUP"}
-_RULE = {"metric": "ServiceLevel", "operator": "LessThan", "groups": [GROUP]}
+OUR_RULE = {"metric": "ServiceLevel", "operator": "LessThan", "groups": [GROUP]}
+_ANOTHERS = {"metric": "EstimatedWaitTime", "operator": "GreaterThan", "conditionValue": 60, "groups": [GROUP]}
+"""Somebody else's rule: it waits only once another one comes after it."""
+RINGS = 6
 
 FEW = 4
 WEIGHTS = {
@@ -52,13 +56,17 @@ class Scene:
     size: int = FEW
     changes: dict[str, Any] = field(default_factory=dict)
     """Of the plan."""
+    makes_rings: bool = False
+    """Whether the queue has no rings, so that the plan makes them; one that does not narrow the queue makes a rule."""
+    restores: str = ""
+    """The distribution that the plan puts back; see `revert`."""
 
     def __post_init__(self) -> None:
         self.queue_id = self.world.queue(1)
         # Users of this queue alone: under the platform, skills belong to the user and not to the queue.
         self.users = [f"{self.queue_id}-agent-{number:02}" for number in range(1, self.size + 1)]
         self._tables = (HELD, WANTED, WEIGHTS) if self.size == FEW else many(self.size)
-        held = self._tables[0][self.actuator]
+        held = (1,) * self.size if self.makes_rings else self._tables[0][self.actuator]
         self.old = dict(zip(self.users, held, strict=True))
         self.settings_old: dict[str, float] = {"wrap_up_timeout_s": 300.0}
         self.settings_new: dict[str, float] = {"wrap_up_timeout_s": 45.0}
@@ -70,9 +78,13 @@ class Scene:
             self.settings_old["overflow_threshold"] = 0.8
             self.settings_new["overflow_threshold"] = self.threshold
         elif self.narrows:
-            spec["queue"] = {"conditionalGroupRouting": {"rules": [_RULE | {"conditionValue": 0.8}]}}
+            spec["queue"] = {"conditionalGroupRouting": {"rules": [OUR_RULE | {"conditionValue": 0.8}]}}
             self.settings_old["overflow_threshold"] = 0.8
             self.settings_new["overflow_threshold"] = self.threshold
+        if self.makes_rings:
+            spec["queue"] = NO_RINGS | spec.get("queue", {"conditionalGroupRouting": {"rules": [_ANOTHERS]}})
+            self.settings_old |= {"bullseye_rings": 0} | ({} if self.narrows else {"overflow_threshold": None})
+            self.settings_new |= {"bullseye_rings": RINGS, "overflow_threshold": self.threshold}
         self.world.put_queue(self.queue_id, members=[self._member(u, v) for u, v in self.old.items()], **spec)
         self.before = self.snapshot()
         self.edits: dict[str, Any] = {}
@@ -100,7 +112,8 @@ class Scene:
     def order(self) -> list[str]:
         """The members as they are written: where a sum is limited those who go down first, else those who go up."""
         goes_up = {user: self.weight(self.new[user]) > self.weight(self.old[user]) for user in self.users}
-        return sorted(self.users, key=lambda user: goes_up[user] == (self.actuator == "score"))
+        changing = [user for user in self.users if self.new[user] != self.old[user]]
+        return sorted(changing, key=lambda user: goes_up[user] == (self.actuator == "score"))
 
     def weight(self, value: Any) -> float:
         """The weight that a value on the wire stands for."""
@@ -116,16 +129,41 @@ class Scene:
         return value
 
     def plan(self, **changes: Any) -> dict[str, Any]:
+        if self.restores:
+            return {"restore": self.restores, **self.changes, **changes}
         carried: dict[str, Any] = {} if self.actuator == "score" else {"actuator": self.actuator}
         if self.actuator == "proficiency":
             carried["skill"] = self.skill
-        if self.narrows and self.actuator != "score":
+        if self.actuator != "score" and (self.narrows or self.makes_rings):
             carried["overflow_groups"] = [GROUP]
+        if self.makes_rings:
+            carried["strategy_reference"] = "ring-by-weight"
         carried |= {"overflow_threshold": self.threshold, "wrap_up_timeout_s": 45}
         return a_plan(self.queue_id, self.weights, **carried | self.changes | changes)
 
     def run(self, **changes: Any) -> Run:
-        return self.world.run(self.plan(**changes))
+        run = self.world.run(self.plan(**changes))
+        run.queue_id = self.queue_id
+        return run
+
+    def revert(self, of: Run, *, with_group: bool = False) -> "Scene":
+        """The same queue once `of`, a run of this plan, has completed, and the plan that puts it back.
+
+        Somebody has put a group `with_group` into a ring meanwhile.
+        """
+        back = copy.copy(self)
+        back.restores = of.distribution_id
+        back.old, back.new = self.new, self.old
+        back.settings_old, back.settings_new = dict(self.settings_new), dict(self.settings_old)
+        back.edits, back.edited_fields = {}, {}
+        vars(back).pop("order", None)
+        if with_group:
+            rings = [dict(ring) for ring in rings_of(self.snapshot()["queue"])]
+            rings[2]["memberGroups"] = [GROUP]
+            self.world.sim.edit_queue(self.queue_id, bullseye={"rings": rings})
+            back.settings_old["ring_groups"], back.settings_new["ring_groups"] = f"3: {GROUP['id']}", None
+        back.before = back.snapshot()
+        return back
 
     # ---- the requests, for faults -----------------------------------------------------------------------------------
 
@@ -173,9 +211,23 @@ class Scene:
         if self.actuator == "score":
             return {"wrap_up_timeout_s": queue["wrapUpTimeout"], "overflow_threshold": queue["utilizationThreshold"]}
         held = {"wrap_up_timeout_s": queue["acwSettings"]["timeoutMs"] / 1000}
-        if self.narrows:
-            held["overflow_threshold"] = queue["conditionalGroupRouting"]["rules"][0]["conditionValue"]
+        if self.narrows or self.makes_rings:
+            held["overflow_threshold"] = next(
+                (rule["conditionValue"] for rule in rules_of(queue) if is_ours(rule)), None
+            )
+        if self.makes_rings:
+            held["bullseye_rings"] = len(rings_of(queue))
+        if "ring_groups" in self.settings_old:
+            groups = {n: ring.get("memberGroups") for n, ring in enumerate(rings_of(queue), 1)}
+            held["ring_groups"] = "; ".join(f"{n}: {of[0]['id']}" for n, of in groups.items() if of) or None
         return held
+
+    def claimed(self, snapshot: dict[str, Any]) -> dict[str, float | None]:
+        """The weights that a record may claim: none where nobody is ranked, and none that a revert did not ask for."""
+        if self.restores:
+            return {}
+        ranks = not self.makes_rings or len(rings_of(snapshot["queue"])) > 1
+        return {user: self.weight(value) if ranks else None for user, value in self.values(snapshot).items()}
 
     def others(self, snapshot: dict[str, Any]) -> dict[str, Any]:
         """All that no run may change: the rest of the queue and of its members."""
@@ -185,8 +237,15 @@ class Scene:
         if "acwSettings" in queue:
             queue["acwSettings"] = {k: v for k, v in queue["acwSettings"].items() if k != "timeoutMs"}
         if self.narrows and "conditionalGroupRouting" in queue:
-            rules = queue["conditionalGroupRouting"]["rules"]
-            queue["conditionalGroupRouting"] = [{**rule, "conditionValue": None} for rule in rules]
+            queue["conditionalGroupRouting"] = [{**rule, "conditionValue": None} for rule in rules_of(queue)]
+        elif self.makes_rings:
+            others = [rule for rule in rules_of(queue) if not is_ours(rule)]
+            if len(others) < len(rules_of(queue)):  # then the other one waits
+                others = [{name: value for name, value in rule.items() if name != "waitSeconds"} for rule in others]
+            queue["conditionalGroupRouting"] = others
+        if self.makes_rings:
+            is_new = len(rings_of(queue)) == self.settings_new["bullseye_rings"]
+            queue["bullseye"] = (self.before["queue"] if is_new else queue).get("bullseye")
         return {"queue": queue, "members": {user: self._rest(m) for user, m in snapshot["members"].items()}}
 
     def edit(self, user: str, value: Any) -> None:
@@ -245,6 +304,18 @@ def many(size: int) -> tuple[dict[str, Any], ...]:
         "joined": (True,) * size,
     }
     return held, wanted, dict.fromkeys(held, weights)
+
+
+def rings_of(queue: dict[str, Any]) -> list[dict[str, Any]]:
+    return queue.get("bullseye", {}).get("rings", [])
+
+
+def rules_of(queue: dict[str, Any]) -> list[dict[str, Any]]:
+    return queue.get("conditionalGroupRouting", {}).get("rules", [])
+
+
+def is_ours(rule: dict[str, Any]) -> bool:
+    return rule["metric"] == "ServiceLevel"
 
 
 def matches(rule: dict[str, Any], entry: dict[str, Any]) -> bool:

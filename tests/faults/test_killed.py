@@ -49,6 +49,20 @@ def test_a_killed_function_leaves_the_queue_as_it_was(scene, what):
     closed(scene, run, (outcome,), (restoration,))
 
 
+@pytest.mark.parametrize("what", ["the last member", "the last part"])
+def test_a_function_that_is_killed_between_the_two_parts_of_the_settings_leaves_no_rings(platform_world, what):
+    """The request of the killed function is answered later, and a PUT of the queue then holds the rings again."""
+    platform_world.sim.clear_faults()
+    scene = Scene(platform_world, "ring", narrows=True, makes_rings=True)
+    rule = under_way(scene.writes_of(scene.order[-1])) if "member" in what else under_way(scene.settings_write, 1)
+    platform_world.sim.add_faults(rule)
+    run = scene.run().start()
+    until(lambda: any(e["fault"] == "delay" and matches(rule, e) for e in platform_world.sim.requests()))
+    processes.kill(processes.emulators(platform_world, "patch"))
+    failed = "member_update_failed" if "member" in what else "queue_update_failed"
+    closed(scene, run, (failed,), ("restored",))
+
+
 def test_a_run_whose_audit_is_killed_has_completed(scene):
     run = scene.run()
     with processes.held([scene.world], "audit") as hold:

@@ -1,15 +1,22 @@
-"""A plan of twenty members whose k-th write is refused, for every k: first the setting, then the members."""
+"""A plan whose k-th write is refused, for every k.
+
+Of twenty members: first the setting, then the members. Of a queue without rings: first the rings are made, then the
+members are written, then the threshold; and of the revert, first the members, then the rings' groups, then the rings.
+"""
 
 import pytest
 
 from tests.asl.runner import until
+from tests.faults.cases import status
 from tests.faults.oracle import judge
-from tests.faults.scenes import Scene
+from tests.faults.scenes import VOLATILE, Scene
 from tests.faults.waves import Tick, carry_out, ended, recoveries_are_over
 
 MEMBERS = 20
 ACTUATORS = ("score", "ring")
 WRITES = range(1, MEMBERS + 2)
+RING_WRITES = range(1, 6)
+"""Of a plan that makes rings, and of its revert: of four members three are in another ring then."""
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +30,8 @@ def runs(world, platform_world):
 
     def job(scene, run, k):
         rule = scene.settings_write if k == 1 else scene.writes_of(scene.order[k - 2])
-        scene.world.sim.add_faults({"action": "status", "status": 403, "times": None} | rule)
-        run.start()
-        yield False
-        yield from ended(run, tick)
+        scene.world.sim.add_faults(status(403, None) | rule)
+        yield from completed(run, tick)
 
     for k in WRITES:
         for actuator, of in worlds.items():
@@ -38,6 +43,12 @@ def runs(world, platform_world):
     for of in worlds.values():
         of.sim.clear_faults()
     return {key: (scene, run, scene.snapshot(states[key[0]])) for key, (scene, run) in made.items()}
+
+
+def completed(run, tick):
+    run.start()
+    yield False
+    yield from ended(run, tick)
 
 
 @pytest.mark.parametrize("k", WRITES)
@@ -54,4 +65,60 @@ def test_what_was_written_before_the_kth_write_is_put_back(runs, actuator, k):
     )
     written = 0 if k == 1 else len(scene.settings_old) + k - 2
     assert records["9-closed"]["restore"]["restored"] == written
+    assert scene.queue_id not in scene.world.locks(), "the lock is not free"
+
+
+@pytest.fixture(scope="module")
+def rings(platform_world):
+    """By k: of one queue the plan whose k-th write is refused, the plan, the revert whose k-th is, and the revert.
+
+    Each with its scene, and with what Genesys holds when it is over.
+    """
+    sim, tick, found = platform_world.sim, Tick(), {k: [] for k in RING_WRITES}
+    sim.clear_faults()
+    sim.change_settings(members_date_queue=True)
+
+    def job(k):
+        scene = Scene(platform_world, "ring", narrows=True, makes_rings=True)
+        writes = [scene.settings_write, *map(scene.writes_of, scene.order), scene.settings_write | {"skip": 1}]
+        run = yield from done(k, scene, writes[k - 1])
+        scene = scene.revert(run, with_group=True)
+        writes = [*map(scene.writes_of, scene.order), scene.settings_write, scene.settings_write | {"skip": 1}]
+        yield from done(k, scene, writes[k - 1])
+
+    def done(k, scene, rule):
+        """The run that `rule` spoils, and the same once more."""
+        for rules in ([status(403) | rule], []):
+            run = scene.run()
+            sim.add_faults(*rules)
+            yield from completed(run, tick)
+            found[k].append((scene, run, scene.snapshot()))
+        return run
+
+    carry_out([(platform_world, job(k)) for k in RING_WRITES], tick)
+    sim.change_settings(members_date_queue=False)
+    return found
+
+
+@pytest.mark.parametrize("k", RING_WRITES)
+@pytest.mark.parametrize("what", ["plan", "revert"])
+def test_rings_are_as_before_or_as_planned_whatever_write_of_a_plan_or_its_revert_is_refused(rings, what, k):
+    failed, whole = rings[k][:2] if what == "plan" else rings[k][2:]
+    of_queue = (1, 5) if what == "plan" else (4, 5)
+    for (scene, run, held), status_, outcome in (
+        (
+            failed,
+            "queue_update_failed" if k in of_queue else "member_update_failed",
+            "restored" if k > 1 else "not_needed",
+        ),
+        (whole, "completed", None),
+    ):
+        records = scene.world.records(run.distribution_id)
+        judge(scene, records, held, statuses=(status_,), outcomes=(outcome,))
+    if what == "revert":
+        first, last = rings[k][0][0].before["queue"], held["queue"]
+        assert {name: last.get(name) for name in first if name not in VOLATILE} == {
+            name: value for name, value in first.items() if name not in VOLATILE
+        }
+        assert last.keys() == first.keys()
     assert scene.queue_id not in scene.world.locks(), "the lock is not free"

@@ -83,3 +83,23 @@ def test_a_supervisors_edit_during_a_failing_run_survives_and_is_named(scene, ed
     records = run.world.records(run.distribution_id)
     judge(scene, records, scene.snapshot(), statuses=("member_update_failed",), outcomes=("restored",))
     assert run.record["restore"]["edited"] == list(scene.edits)
+
+
+def test_rings_stay_for_whom_somebody_has_put_into_one_while_the_plan_that_made_them_failed(platform_world):
+    platform_world.sim.clear_faults()
+    scene = Scene(platform_world, "ring", narrows=True, makes_rings=True)
+    refused = held_up(scene.writes_of(scene.order[-1])) | {"delay_s": 1.0}
+    platform_world.sim.add_faults(refused | status(403, None))
+    run = scene.run().start()
+    until(lambda: any(e["fault"] and matches(refused, e) for e in platform_world.sim.requests()))
+    scene.edit(scene.order[0], 3)
+    run.ends("member_update_failed")
+    judge(
+        scene,
+        run.world.records(run.distribution_id),
+        scene.snapshot(),
+        statuses=("member_update_failed",),
+        outcomes=("partial",),
+        stuck=("bullseye_rings",),
+    )
+    assert run.record["restore"]["edited"] == list(scene.edits)
