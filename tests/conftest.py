@@ -8,7 +8,7 @@ import pytest
 from local.genesys import GenesysSimulator
 from local.stack.stack import PERMISSIONS_FOLDER
 from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, World, served_stack
-from tests.permissions import complaints
+from tests.permissions import complaints, is_whole
 
 COMPLAINTS = pytest.StashKey[list[str]]()
 
@@ -22,13 +22,13 @@ def pytest_configure(config):
 
 
 def pytest_sessionfinish(session):
-    """A run of all tests fails where a permission of the template is one that no test would miss."""
-    config, option = session.config, session.config.option
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (option.keyword or option.markexpr)
-    if hasattr(config, "workerinput") or not whole or session.exitstatus != pytest.ExitCode.OK:
+    """A run fails where a role was refused something; a run of all tests also where no test would miss a permission."""
+    config = session.config
+    if hasattr(config, "workerinput"):
         return
-    config.stash[COMPLAINTS] = list(complaints(os.environ[PERMISSIONS_FOLDER]))
-    if config.stash[COMPLAINTS]:
+    whole = is_whole(config) and session.exitstatus == pytest.ExitCode.OK
+    config.stash[COMPLAINTS] = list(complaints(os.environ[PERMISSIONS_FOLDER], whole=whole))
+    if config.stash[COMPLAINTS] and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -66,7 +66,7 @@ def run(world):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """The permissions that no test would miss, and the size of the fault matrix: one that shrinks should be seen."""
+    """What roles were refused, what no test would miss, and the size of the fault matrix: one that shrinks is seen."""
     for line in config.stash.get(COMPLAINTS, []):
         terminalreporter.write_line(f"template.yaml: {line}", red=True)
     of_matrix = {

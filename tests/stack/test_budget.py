@@ -1,10 +1,14 @@
-"""Ten distributions at once share one budget: no request over the limit."""
+"""Everybody who asks Genesys shares one budget and one token: no request over the limit."""
+
+import time
 
 import pytest
 
 from local.genesys import GenesysSimulator
 from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, World, served_stack
+from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, WEIGHTS, World, a_plan, served_stack
+from tests.stack.invoking import drift_event, invoked, run_of
+from tests.stack.test_calibration import completed_two_hours_ago
 
 LIMIT, WINDOW_S, RESERVED = 50, 10.0, 0.05
 """The limit of 300 requests a minute, in a window that a test can see the end of.
@@ -45,3 +49,82 @@ def test_ten_distributions_at_once_stay_within_the_limit(limited_world):
     began = counted[0]["monotonic"]
     refused = [entry["monotonic"] - began for entry in counted if entry["status"] == 429]
     assert [at for at in refused if at > 1.0] == []
+
+
+# ---- those who ask beside a distribution, and at its end -------------------------------------------------------------
+
+DUE = {"offered": 2, "aht_s": 60, "patience_s": 120, "service_level_target": 0.5, "answer_within_s": 60}
+
+
+@pytest.fixture(scope="module")
+def over(limited_world):
+    """A completed distribution that was projected with a forecast."""
+    queue = limited_world.queue(unjoined=0, off_queue=0)
+    plan = a_plan(queue, actuator="ring", forecast=DUE, accept_uncertain=True)
+    del plan["projected_load"]
+    return limited_world.run(plan).ends("completed")
+
+
+def suggests(world, run):
+    asked = {"queue_id": run.queue_id, "overflow_threshold": 0.85, "utilization_target": 0.8, "projected_load": 1.0}
+    asked |= {"strategy_reference": "longest-available-agent", "actuator": "ring", "objective": "equal_occupancy"}
+    answer = world.http.post(f"{world.api_url}/plans/suggest", json=asked, timeout=60)
+    assert answer.status_code == 200, answer.text
+
+
+def calibrates(world, run):
+    key = {"distribution_id": {"S": run.distribution_id}, "record": {"S": "5-realised"}}
+    world.client("dynamodb").delete_item(TableName=world.ready["audit_table"], Key=key)
+    completed_two_hours_ago(world, run)
+    assert invoked(world, "CalibrateFunction", {}) == {"measured": 1, "failed": 0}
+
+
+def compares(world, run):
+    assert invoked(world, "DriftFunction", drift_event(run.queue_id)) == {"batchItemFailures": []}
+
+
+def verifies(world, run):
+    assert invoked(world, "VerifyFunction", run_of(run)) == {"verified": len(WEIGHTS)}
+
+
+def restores(world, run):
+    """Under a lock, as everybody who writes; last, since the others find what the distribution has applied."""
+    table, queue = world.ready["locks_table"], {"queue_id": {"S": run.queue_id}}
+    lock = queue | {"holder": {"S": run.arn}, "taken_at": {"N": f"{time.time():.0f}"}}
+    world.client("dynamodb").put_item(TableName=table, Item=lock)
+    answer = invoked(world, "RestoreFunction", run_of(run) | {"accepted": 0, "settings_left": {}})
+    world.client("dynamodb").delete_item(TableName=table, Key=queue)
+    assert (answer["outcome"], answer["left"]) == ("restored", 0)
+
+
+ASKING = [suggests, calibrates, compares, verifies, restores]
+
+
+@pytest.mark.parametrize("asking", ASKING)
+def test_who_asks_genesys_has_a_token_made_where_there_is_none(limited_world, over, asking):
+    world = limited_world
+    world.sim.revoke_tokens()
+    world.client("secretsmanager").put_secret_value(SecretId=world.ready["token_secret"], SecretString="{}")
+    made = world.token_requests()
+    asking(world, over)
+    assert world.token_requests() == made + 1
+
+
+@pytest.mark.parametrize("asking", ASKING)
+def test_who_asks_genesys_takes_slots_of_the_shared_budget(limited_world, over, asking):
+    """While somebody else is known to be limited."""
+    world, key = limited_world, {"client": {"S": limited_world.ready["token_secret"]}}
+    budget = world.client("dynamodb").update_item(
+        TableName=world.ready["budget_table"],
+        Key=key,
+        UpdateExpression="SET paced_until = :until",
+        ExpressionAttributeValues={":until": {"N": f"{(time.time() + 600) * 1000:.0f}"}},
+        ReturnValues="ALL_NEW",
+    )["Attributes"]
+    now_ms, began = time.time() * 1000, time.monotonic()
+    asking(world, over)
+    asked = [one for one in world.sim.requests() if one["path"].startswith("/api/") and one["monotonic"] >= began]
+    taken_until = world.client("dynamodb").get_item(TableName=world.ready["budget_table"], Key=key)["Item"]["next_at"]
+    taken_ms = float(taken_until["N"]) - max(now_ms, float(budget.get("next_at", {"N": "0"})["N"]))
+    assert asked
+    assert taken_ms >= len(asked) * 60_000 / 300

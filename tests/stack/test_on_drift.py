@@ -272,6 +272,34 @@ def test_a_repair_that_genesys_refuses_says_so_where_the_drift_is(world, guarded
     assert world.held(queue)["scores"]["agent-002"] == 0.9
 
 
+def test_a_repair_whose_start_was_not_noted_is_not_started_twice(world, guarded):
+    """Its function died between the two. The drift is still there, so the event that comes back leads to it again."""
+    queue, first = guarded()
+    world.sim.edit_member(queue, "agent-002", score=0.9)
+    world.sim.add_faults(
+        {"method": "PATCH", "path": f"{queue}/members/agent-002", "action": "status", "status": 403, "times": None}
+    )
+    assert call(world, old_event(queue)).status_code == 202
+    repair = answered(world, queue, "repair_started")["repair_id"]
+    worked_off(world)
+    db, table = world.client("dynamodb"), world.ready["drift_table"]
+
+    def begun():
+        of_queue = {":queue": {"S": queue}}
+        found = db.query(
+            TableName=table, KeyConditionExpression="queue_id = :queue", ExpressionAttributeValues=of_queue
+        )
+        return [item for item in found["Items"] if "begun" in item]
+
+    (item,) = begun()
+    key = {name: item[name] for name in ("queue_id", "record")}
+    db.update_item(TableName=table, Key=key, UpdateExpression="REMOVE begun")
+    assert call(world, old_event(queue, again=True)).status_code == 202
+    until(begun)
+    worked_off(world)
+    assert distributions(world, queue) == [repair, first]
+
+
 @pytest.fixture(scope="module")
 def told(world):
     """What the bus has told of a queue's drift so far."""

@@ -3,10 +3,12 @@
 import json
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from tests.asl.runner import a_plan, until
+from tests.stack.invoking import invoked
 
 
 class Listener:
@@ -90,12 +92,23 @@ def test_a_plan_that_the_api_refuses_is_told(world, listener):
 
 
 def test_a_plan_of_five_thousand_members_is_told_as_a_summary(world, listener):
-    members = {f"agent-{n:04}": 0.0002 for n in range(1, 5001)}
+    """Its records are larger than an item: the bucket has the weights."""
+    members = {str(UUID(int=n)): 0.0002 for n in range(1, 5001)}
     run = world.run(a_plan(world.queue(agents=1), members, dry_run=True)).start("api")
     run.ends("validation_failed")  # of the queue's one agent and 4,999 others
     outcome = listener.once(run.distribution_id)
     assert (outcome["status"], outcome["members"], len(outcome["errors"])) == ("validation_failed", 5000, 5)
     assert outcome["error_count"] > 5
+    assert len(world.distribution(run.distribution_id)["requested_weights"]) == 5000
+
+
+def test_an_outcome_is_put_again_by_hand(world, listener):
+    run = world.run(a_plan(world.queue())).ends("completed")
+    listener.once(run.distribution_id)
+    told = invoked(world, "OutcomesFunction", {"distribution_ids": [run.distribution_id]})
+    assert told == {"put": [f"{run.distribution_id}:completed"]}
+    first, second = until(lambda: (heard := listener.of(run.distribution_id))[1:] and heard)
+    assert first == second
 
 
 def test_a_record_whose_writer_died_the_moment_after_is_told(world, listener):

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import boto3
@@ -17,7 +18,7 @@ from local.stack import template
 from local.stack.errors import StackError
 from local.stack.iam import Call, Guard, Permissions
 from local.stack.template import FUNCTION, POLICY, QUEUE, QUEUE_POLICY, ROLE, STATE_MACHINE, Resource
-from tests.permissions import EVERYTHING, ROOT, UNMET, complaints, declared, is_of
+from tests.permissions import EVERYTHING, ROOT, UNMET, complaints, declared, is_of, is_whole
 
 HERE = "us-east-1:123456789012"
 DYNAMODB, STATES = f"arn:aws:dynamodb:{HERE}:table", f"arn:aws:states:{HERE}"
@@ -373,9 +374,35 @@ def test_what_was_refused_and_what_was_not_used_is_complained_of(
     (tmp_path / "1.json").write_text(json.dumps({"used": used, "refused": []}))
     (tmp_path / "2.json").write_text(json.dumps({"used": [], "refused": [lost]}))
     assert list(complaints(tmp_path)) == [
-        f"DriftFunctionRole was refused dynamodb:GetItem on {lost[2]}",
+        f"AccessDenied: DriftFunctionRole was refused dynamodb:GetItem on {lost[2]}",
         f"DriftFunctionRole may dynamodb:GetItem on {lost[2]}, and no test uses it: write one, or take it away",
     ]
+
+
+def test_a_run_of_some_tests_is_complained_of_for_refusals_alone(tmp_path):
+    lost = ("DriftFunctionRole", "dynamodb:GetItem", f"{DYNAMODB}/LocksTable")
+    written = tmp_path / "1.json"
+    written.write_text(json.dumps({"used": [], "refused": []}))
+    assert list(complaints(tmp_path, whole=False)) == []
+    written.write_text(json.dumps({"used": [], "refused": [lost]}))
+    assert len(list(complaints(tmp_path, whole=False))) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "option", "whole"),
+    [
+        ("TESTPATHS", {"keyword": "", "markexpr": "", "deselect": None, "lf": False}, True),
+        ("ARGS", {}, False),
+        ("INVOCATION_DIR", {}, False),
+        ("TESTPATHS", {"keyword": "drift"}, False),
+        ("TESTPATHS", {"lf": True}, False),
+        ("TESTPATHS", {"collectonly": True}, False),
+        ("TESTPATHS", {"deselect": ["tests/unit/test_iam.py"]}, False),
+    ],
+)
+def test_a_run_of_all_tests_names_none_and_leaves_none_out(source, option, whole):
+    config = SimpleNamespace(args_source=pytest.Config.ArgsSource[source], option=SimpleNamespace(**option))
+    assert is_whole(config) is whole
 
 
 @pytest.mark.parametrize(
