@@ -97,23 +97,14 @@ def restores(world, run):
     assert (answer["outcome"], answer["left"]) == ("restored", 0)
 
 
-ASKING = [suggests, calibrates, compares, verifies, restores]
-
-
-@pytest.mark.parametrize("asking", ASKING)
-def test_who_asks_genesys_has_a_token_made_where_there_is_none(limited_world, over, asking):
-    world = limited_world
-    world.sim.revoke_tokens()
-    world.client("secretsmanager").put_secret_value(SecretId=world.ready["token_secret"], SecretString="{}")
-    made = world.token_requests()
-    asking(world, over)
-    assert world.token_requests() == made + 1
-
-
-@pytest.mark.parametrize("asking", ASKING)
-def test_who_asks_genesys_takes_slots_of_the_shared_budget(limited_world, over, asking):
+@pytest.mark.parametrize("asking", [suggests, calibrates, compares, verifies, restores])
+def test_who_asks_genesys_has_a_token_made_where_there_is_none_and_takes_slots_of_the_budget(
+    limited_world, over, asking
+):
     """While somebody else is known to be limited."""
     world, key = limited_world, {"client": {"S": limited_world.ready["token_secret"]}}
+    world.sim.revoke_tokens()
+    world.client("secretsmanager").put_secret_value(SecretId=world.ready["token_secret"], SecretString="{}")
     budget = world.client("dynamodb").update_item(
         TableName=world.ready["budget_table"],
         Key=key,
@@ -121,8 +112,9 @@ def test_who_asks_genesys_takes_slots_of_the_shared_budget(limited_world, over, 
         ExpressionAttributeValues={":until": {"N": f"{(time.time() + 600) * 1000:.0f}"}},
         ReturnValues="ALL_NEW",
     )["Attributes"]
-    now_ms, began = time.time() * 1000, time.monotonic()
+    made, now_ms, began = world.token_requests(), time.time() * 1000, time.monotonic()
     asking(world, over)
+    assert world.token_requests() == made + 1
     asked = [one for one in world.sim.requests() if one["path"].startswith("/api/") and one["monotonic"] >= began]
     taken_until = world.client("dynamodb").get_item(TableName=world.ready["budget_table"], Key=key)["Item"]["next_at"]
     taken_ms = float(taken_until["N"]) - max(now_ms, float(budget.get("next_at", {"N": "0"})["N"]))

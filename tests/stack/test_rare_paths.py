@@ -117,7 +117,8 @@ def test_a_run_that_failed_before_it_wrote_has_left_nothing_that_is_drift(world,
     world.client("dynamodb").update_item(
         TableName=world.ready["audit_table"],
         Key={"distribution_id": {"S": later.distribution_id}, "record": {"S": "9-closed"}},
-        UpdateExpression="REMOVE restore",
+        UpdateExpression="REMOVE #restore",
+        ExpressionAttributeNames={"#restore": "restore"},
     )
     world.sim.edit_member(queue, "agent-002", score=0.1)  # what the later run would have written
     assert invoked(world, "DriftFunction", drift_event(queue)) == {"batchItemFailures": []}
