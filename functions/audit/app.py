@@ -1,12 +1,15 @@
 """Audit: closes the record of a distribution, as an item, as one log line, and as metrics."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from routing_weights.distribution import Queue
+from routing_weights.actuation import as_kept
+from routing_weights.decision import Decision
+from routing_weights.distribution import Queue, decimals_kept
 from routing_weights.errors import StoreUnavailable
 from routing_weights.plan import Plan
 from routing_weights.record import closed
@@ -14,7 +17,7 @@ from routing_weights.run import Outcome, Run, return_name
 from routing_weights.settings import AuditSettings
 from routing_weights.status import Status
 from routing_weights.store.audit import AuditTrail
-from routing_weights.store.documents import Documents
+from routing_weights.store.documents import Documents, reference_of
 from routing_weights.store.locks import held_by
 from routing_weights.store.patrol import Patrol
 from routing_weights.store.scheduler import Group
@@ -33,18 +36,21 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     )
     logger.append_keys(distribution_id=run.distribution_id)
     documents = Documents(settings.documents_bucket)
-    plan, before, after = (documents.find(run.distribution_id, name) for name in ("plan", "before", "after"))
-    wanted = Plan.model_validate(plan) if plan else None
+    work = documents.find_work(run.distribution_id)
+    wanted, before = (work.plan, work.before) if work else _undecided(run.distribution_id, documents)
+    read_back = documents.find(run.distribution_id, "after")
+    after = Queue.from_json(read_back) if read_back else None
     record = closed(
         run,
         outcome,
         plan=wanted,
-        before=Queue.from_json(before) if before else None,
+        before=before,
         projection=documents.find(run.distribution_id, "projection"),
-        actuation=documents.find(run.distribution_id, "actuation"),
-        restore=documents.find(run.distribution_id, "restore"),
-        after=Queue.from_json(after) if after else None,
+        actuation=_statement(work.decision, after, outcome.status) if work else None,
+        restore=documents.find(run.distribution_id, "restore") if outcome.status.failed_writing else None,
+        after=after,
         at=(now := datetime.now(UTC)),
+        before_image=reference_of(run.distribution_id, "work" if work else "before") if before else None,
     )
     if wanted and outcome.status is Status.COMPLETED:  # before the record is closed: a failure is tried again
         patrol = Patrol(settings.drift_table)
@@ -71,3 +77,15 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         except StoreUnavailable as error:  # the record stands, and a return asks for it before it does anything
             logger.warning("A return is left that will find nothing to put back", reason=error.message)
     return {"status": outcome.status.value, "message": outcome.message()}
+
+
+def _undecided(distribution_id: str, documents: Documents) -> tuple[Plan | None, Queue | None]:
+    """The plan, and the queue where it was read, of a run that was refused before anything was decided."""
+    plan, before = (documents.find(distribution_id, name) for name in ("plan", "before"))
+    return Plan.model_validate(plan) if plan else None, Queue.from_json(before) if before else None
+
+
+def _statement(decision: Decision, after: Queue | None, status: Status) -> Mapping[str, Any]:
+    """What the decision says, with what Genesys has made of it where it has rounded proficiencies."""
+    decimals = decimals_kept(decision.target, after) if after and status is Status.COMPLETED else None
+    return decision.statement if after is None or decimals is None else as_kept(decision.statement, after, decimals)

@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from routing_weights.errors import QueueBusy, QueueNotFound, RoutingWeightsError, WebhookInvalid
-from routing_weights.genesys.connect import contract, has_time
+from routing_weights.genesys.connect import decided, has_time
 from routing_weights.patrolling import PATIENCE_S
 from routing_weights.repairing import Repairs
 from routing_weights.settings import DriftSettings
@@ -44,12 +44,12 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         AuditTrail(settings.audit_table, documents),
         settings.locks_table,
         records,
-        lambda run, plan: contract(settings, context, run, plan),
+        lambda run, decision: decided(settings, context, run, decision),
         repairs.answer,
     )
     patrol = Patrol(settings.drift_table)
     giving_way = replace(
-        watch, contract=lambda run, plan: contract(settings, context, run, plan, patience_s=PATIENCE_S)
+        watch, contract=lambda run, decision: decided(settings, context, run, decision, patience_s=PATIENCE_S)
     )
     together: dict[str, list[dict[str, Any]]] = {}
     failed: list[dict[str, Any]] = []

@@ -7,16 +7,8 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import (
-    RINGS,
-    Part,
-    Queue,
-    Target,
-    members_to_write,
-    named,
-    settings_by_part,
-    unsettled,
-)
+from routing_weights.decision import Work
+from routing_weights.distribution import RINGS, Part, Queue, Target, named, unsettled
 from routing_weights.errors import (
     GenesysUnavailable,
     RateLimited,
@@ -24,10 +16,9 @@ from routing_weights.errors import (
     StoreUnavailable,
     VerificationFailed,
 )
-from routing_weights.genesys.connect import contract, has_time
+from routing_weights.genesys.connect import decided, has_time
 from routing_weights.genesys.contracts import Contract
-from routing_weights.plan import Plan
-from routing_weights.putting_back import require_unedited, target_of
+from routing_weights.putting_back import require_unedited
 from routing_weights.run import Run
 from routing_weights.settings import PatchSettings
 from routing_weights.store.documents import Documents
@@ -48,26 +39,24 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     settings, run = PatchSettings.load(), Run.model_validate(event)
     logger.append_keys(distribution_id=run.distribution_id)
     documents = Documents(settings.documents_bucket)
-    plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
-    before = Queue.from_json(documents.get(run.distribution_id, "before"))
-    guard = fence(settings.locks_table, plan.queue_id, run.execution_arn)
-    genesys = contract(settings, context, run, plan, guard, before=before)
-    target = target_of(genesys, plan, before, documents.find)
-    documents.put(run.distribution_id, "writing", {})  # from here on a restoration has something to look for
-
+    work = documents.work(run.distribution_id)
+    guard = fence(settings.locks_table, work.plan.queue_id, run.execution_arn)
+    genesys = decided(settings, context, run, work.decision, guard)
     if event["target"] == "queue":
-        if before.skill_id:
-            SkillOwners(settings.skills_table).claim(before.skill_id, plan.queue_id)
-        written = _write_settings(event["part"], plan, genesys, before, target, run, settings.verify_timeout_s)
-        return {"written": written}
+        if event["part"] == "first":  # every run begins here; from here on a restoration has something to look for
+            documents.put(run.distribution_id, "writing", {})
+        if work.decision.skill_id:
+            SkillOwners(settings.skills_table).claim(work.decision.skill_id, work.plan.queue_id)
+        return _patch_queue(genesys, work, event["part"], f"{run.distribution_id}:queue", settings.verify_timeout_s)
 
-    changes, position = members_to_write(target, before, raise_first=genesys.raise_first), event["next"]
+    changes, position = work.decision.members(work.before), event["next"]
     tick: dict[str, Any] = {"total": len(changes), "pause_s": 0}
     try:
-        _leave_younger_edits(plan, genesys, target, before)
+        _leave_younger_edits(genesys, work)
         while position < len(changes) and has_time(context):
             chunk = changes[position : position + genesys.per_write]
-            genesys.write_members(before, chunk, target, key=f"{run.distribution_id}:member:{chunk[0].user_id}")
+            key = f"{run.distribution_id}:member:{chunk[0].user_id}"
+            genesys.write_members(work.before, chunk, work.decision.target, key=key)
             position += len(chunk)
     except RateLimited as limited:
         tick["pause_s"] = limited.details["retry_after_s"]
@@ -80,24 +69,22 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"next": position, **tick}
 
 
-def _write_settings(
-    part: Part, plan: Plan, genesys: Contract, before: Queue, target: Target, run: Run, timeout_s: float
-) -> bool:
-    """Write what differs of a part of the queue's own settings; False where nothing does.
+def _patch_queue(genesys: Contract, work: Work, part: Part, key: str, timeout_s: float) -> dict[str, Any]:
+    """Write the queue's own settings of one part, those that differ.
 
     Rings are there when this returns, and empty before they are removed.
     """
-    parts, changes = settings_by_part(target, before), members_to_write(target, before, raise_first=genesys.raise_first)
-    if not parts[part]:
-        return False
-    _leave_younger_edits(plan, genesys, target, before)
-    if part == "last" and RINGS in parts[part]:
-        _await_empty_rings(genesys, before, target, timeout_s)
-    own = parts["first"] if part == "last" and (changes or parts["first"]) else None
-    genesys.write_queue(before, target, parts[part], f"{run.distribution_id}:queue:{part}", own)
-    if part == "first" and RINGS in parts[part] and changes:
-        _await_rings(genesys, before, target, timeout_s)
-    return True
+    decision, before = work.decision, work.before
+    wanted, earlier = decision.settings(part), decision.settings("first")
+    if wanted:
+        _leave_younger_edits(genesys, work)
+        if part == "last" and RINGS in wanted:
+            _await_empty_rings(genesys, before, decision.target, timeout_s)
+        own = earlier if part == "last" and (decision.order or earlier) else None
+        genesys.write_queue(before, decision.target, wanted, f"{key}:{part}", own)
+        if part == "first" and RINGS in wanted and decision.order:
+            _await_rings(genesys, before, decision.target, timeout_s)
+    return {"written": bool(wanted)}
 
 
 def _await_rings(genesys: Contract, before: Queue, target: Target, timeout_s: float) -> None:
@@ -135,7 +122,7 @@ def _settled(genesys: Contract, before: Queue, wanted: Target, timeout_s: float)
     return settle(genesys, before.queue_id, before, wanted, timeout_s=timeout_s, clock=clock, sleep=sleep)
 
 
-def _leave_younger_edits(plan: Plan, genesys: Contract, target: Target, before: Queue) -> None:
+def _leave_younger_edits(genesys: Contract, work: Work) -> None:
     """Genesys may have kept the run waiting for long: a repair overwrites no edit of that time."""
-    if plan.is_repair:
-        require_unedited(target, before, genesys.read_queue(plan.queue_id))
+    if work.plan.is_repair:
+        require_unedited(work.decision.target, work.before, genesys.read_queue(work.plan.queue_id))

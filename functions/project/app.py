@@ -1,16 +1,20 @@
 """Project: reads the queue, keeps the before-image, says what the plan will do. Writes nothing to Genesys."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import members_to_write, require_members, settings_by_part
-from routing_weights.errors import ForecastMissing
+from routing_weights.actuation import resolve
+from routing_weights.decision import Decision, Image, Work
+from routing_weights.distribution import Queue, Target, require_members
+from routing_weights.errors import ForecastMissing, RoutingWeightsError
 from routing_weights.genesys.connect import contract
+from routing_weights.genesys.contracts import Contract
 from routing_weights.plan import Plan
 from routing_weights.planning import Planner
-from routing_weights.putting_back import require_known_drift, target_of
+from routing_weights.putting_back import images_of, require_known_drift, target_of
 from routing_weights.record import last_completed
 from routing_weights.returning import require_still_applied, require_time_left
 from routing_weights.run import Run
@@ -27,42 +31,55 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     settings, run = ProjectSettings.load(), Run.model_validate(event)
     logger.append_keys(distribution_id=run.distribution_id)
     documents = Documents(settings.documents_bucket)
+    trail = AuditTrail(settings.audit_table, documents)
     plan = Plan.model_validate(documents.get(run.distribution_id, "plan"))
     if run.returns and plan.restores:
-        trail = AuditTrail(settings.audit_table, documents)
         also = require_still_applied(run.returns, plan.queue_id, trail)
         plan = plan.model_copy(update={"restores": plan.restores.model_copy(update={"also": also})})
-        documents.put(run.distribution_id, "plan", plan.model_dump(exclude_defaults=True))
 
-    genesys = contract(settings, context, run, plan)
+    images = images_of(plan, documents.find_image)
+    if images:
+        images[0].decision.require_contract(settings.genesys_contract)
+    actuation = images[0].decision.for_revert() if images else resolve(plan, deployed=settings.deployed_actuator)
+    genesys = contract(settings, context, run, actuation)
     queue = genesys.read_queue(plan.queue_id)
-    documents.put(run.distribution_id, "before", queue.to_json())
-    if plan.restores is None:
-        require_members(plan.weights, queue)
-    target = target_of(genesys, plan, queue, documents.find)
-    documents.put(run.distribution_id, "target", target.to_json())
-    if plan.restores and plan.is_repair:
-        last = last_completed(AuditTrail(settings.audit_table, documents).newest(plan.queue_id))
-        require_known_drift(plan.restores, target, queue, last)
-    if queue.skill_id:
-        SkillOwners(settings.skills_table).require(queue.skill_id, plan.queue_id)
-    statement = genesys.statement(plan, target, queue)
-    documents.put(run.distribution_id, "actuation", statement)
+    try:
+        target = _target(genesys, plan, images, queue, trail)
+        if queue.skill_id:
+            SkillOwners(settings.skills_table).require(queue.skill_id, plan.queue_id)
+        statement = genesys.statement(plan, target, queue)
+    except RoutingWeightsError:  # nothing is decided; the record says all the same what the queue held
+        documents.put(run.distribution_id, "before", queue.to_json())
+        raise
+    decision = Decision.of(
+        settings.genesys_contract, actuation, target, queue, statement, raise_first=genesys.raise_first
+    )
+    documents.keep_work(run.distribution_id, Work(plan, decision, queue))
 
     planner = Planner(settings, context, run)
-    if not plan.restores:
+    if not images:
         queue = genesys.with_skills_in_use(queue, plan.requirements)
     try:
         found = planner.project(plan, queue, target, planner.forecast_for(plan), genesys, statement)
     except ForecastMissing:
-        if not plan.restores:
+        if not images:
             raise
     else:
         documents.put(run.distribution_id, "projection", found.document)
         # A revert's is shown, and decides nothing: what was there before must not be out of reach since the agents have
         # gone home, a forecast has risen, or a skill is gone.
-        if not plan.restores:
+        if not images:
             found.raise_unless_passed()
-    changes = members_to_write(target, queue, raise_first=genesys.raise_first)
     require_time_left(run.until, datetime.now(UTC))  # last: reading a queue that is slow takes up to two minutes
-    return {"writes": len(changes), "settings_last": bool(settings_by_part(target, queue)["last"])}
+    return {"writes": len(decision.order), "settings_last": bool(decision.parts["last"])}
+
+
+def _target(genesys: Contract, plan: Plan, images: Sequence[Image], queue: Queue, trail: AuditTrail) -> Target:
+    """What the queue will hold: the plan's weights, or the state that it puts back."""
+    if not images:
+        require_members(plan.weights, queue)
+        return genesys.target(plan, queue)
+    target = target_of(genesys, images, queue)
+    if plan.restores and plan.is_repair:
+        require_known_drift(plan.restores, target, queue, last_completed(trail.newest(plan.queue_id)))
+    return target

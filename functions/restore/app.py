@@ -5,11 +5,9 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import PARTS, Queue
+from routing_weights.distribution import PARTS
 from routing_weights.errors import Interrupted, RoutingWeightsError
-from routing_weights.genesys.connect import contract, has_time
-from routing_weights.plan import Plan
-from routing_weights.putting_back import target_of
+from routing_weights.genesys.connect import decided, has_time
 from routing_weights.restoration import Restoration, Restorer
 from routing_weights.run import Run
 from routing_weights.settings import RestoreSettings
@@ -32,17 +30,16 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     settings, run = RestoreSettings.load(), Run.model_validate(event)
     logger.append_keys(distribution_id=run.distribution_id)
     documents = Documents(settings.documents_bucket)
-    image, earlier, writing = (documents.find(run.distribution_id, name) for name in ("before", "restore", "writing"))
-    if image is None or writing is None:  # nothing was written
+    earlier, writing = (documents.find(run.distribution_id, name) for name in ("restore", "writing"))
+    if writing is None:  # nothing was written
         documents.put(run.distribution_id, "restore", Restoration("not_needed").to_json())
         return {"outcome": "not_needed", "left": 0}
-    plan, before = Plan.model_validate(documents.get(run.distribution_id, "plan")), Queue.from_json(image)
-    guard = fence(settings.locks_table, plan.queue_id, event.get("holder") or run.execution_arn)
-    genesys = contract(settings, context, run, plan, guard, restoring=True, before=before)
+    work = documents.work(run.distribution_id)
+    guard = fence(settings.locks_table, work.plan.queue_id, event.get("holder") or run.execution_arn)
     restorer = Restorer(
-        genesys,
-        before,
-        target_of(genesys, plan, before, documents.find),
+        decided(settings, context, run, work.decision, guard, restoring=True),
+        work.before,
+        work.decision.target,
         key=f"{run.distribution_id}:restore:{context.aws_request_id}",
         has_time=lambda: has_time(context),
         clock=time.monotonic,

@@ -3,14 +3,18 @@
 import copy
 import importlib.util
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import requests
 
+from routing_weights.actuation import Actuation, Ring
+from routing_weights.decision import Decision, Work
 from routing_weights.distribution import Member, Queue, Target
 from routing_weights.fields import folded
 from routing_weights.plan import Plan, parse_plan
 from routing_weights.run import Origin, Run
+from routing_weights.strategies import Strategy
 
 SMALLEST_PLAN = {
     "queue_id": "queue-001",
@@ -19,6 +23,9 @@ SMALLEST_PLAN = {
     "utilization_target": 0.8,
     "strategy_reference": "longest-available-agent",
 }
+
+
+RING = Ring(0.4)
 
 
 def plan(**changes) -> Plan:
@@ -40,6 +47,15 @@ def queue(*members, queue_id="queue-001", native=None, **settings):
 def target(weights, *, values=None, joins=False, **settings):
     """What a queue will hold; the values are the weights themselves unless they are given."""
     return Target(weights, weights if values is None else values, settings, joins)
+
+
+def work(wanted, target_, before, actuator=RING, *, skill=(None, None), groups=(), statement=None):
+    """What was decided for `wanted`, for a queue that held `before`."""
+    contract = "score" if actuator.name == "score" else "platform"
+    actuation = Actuation(actuator, Strategy(description="of a test"), skill[1], groups)
+    held = replace(before, native=before.native | {"skill_id": skill[0], "skill_name": skill[1]})
+    decision = Decision.of(contract, actuation, target_, held, statement or {}, raise_first=contract == "platform")
+    return Work(wanted, decision, before)
 
 
 class PlainContract:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights import errors
+from routing_weights.actuation import Joined, Score
 from routing_weights.api import problem_of
 from routing_weights.errors import (
     ConfigurationInvalid,
@@ -20,6 +21,7 @@ from routing_weights.errors import (
     GenesysRefused,
     GenesysUnavailable,
     PlanInvalid,
+    PlanNotApplicable,
     QueueChanged,
     RateLimited,
     RoutingWeightsError,
@@ -36,7 +38,7 @@ from routing_weights.genesys.transport import Deadline, Transport
 from routing_weights.run import Run
 from routing_weights.settings import GenesysCaller, TokenSettings
 from routing_weights.store.login import LoginLock
-from tests.unit.fakes import FakeSecret, FakeSession, answer, plan
+from tests.unit.fakes import FakeSecret, FakeSession, answer, member, plan, queue, target, work
 
 BASE = "https://genesys.example.com"
 
@@ -984,23 +986,26 @@ RUN = Run(distribution_id="d-1", execution_arn="arn", started_at=datetime(2026, 
 
 
 @pytest.mark.parametrize(
-    ("fields", "kind", "url", "actuator"),
+    ("fields", "kind", "url", "per_write"),
     [
-        (SCORE, score.ScoreContract, "https://genesys.example.com", "score"),
-        (PLATFORM, platform.PlatformContract, "https://api.mypurecloud.de", "ring"),
-        (PLATFORM | {"actuator": "joined"}, platform.PlatformContract, "https://api.mypurecloud.de", "joined"),
+        (SCORE, score.ScoreContract, "https://genesys.example.com", 1),
+        (PLATFORM, platform.PlatformContract, "https://api.mypurecloud.de", 100),
     ],
 )
-def test_a_function_speaks_the_deployments_contract_with_its_actuator(fields, kind, url, actuator):
-    genesys = connect.contract(GenesysCaller(**fields), Context(), RUN, plan())
+def test_a_function_speaks_the_deployments_contract_with_the_actuator_that_was_decided(fields, kind, url, per_write):
+    actuator = Score() if kind is score.ScoreContract else Joined(0.4)
+    decision = work(plan(), target({"agent-1": 0.4}), queue(member("agent-1")), actuator).decision
+    genesys = connect.decided(GenesysCaller(**fields), Context(), RUN, decision)
     assert type(genesys) is kind
-    assert (genesys.client.base_url, genesys.actuation.actuator.name) == (url, actuator)
+    assert (genesys.client.base_url, genesys.actuation.actuator, genesys.per_write) == (url, actuator, per_write)
     assert genesys.client.needs is (score.needs if kind is score.ScoreContract else platform.needs)
 
 
-def test_a_function_speaks_the_plans_actuator_before_the_deployments():
-    genesys = connect.contract(GenesysCaller(**PLATFORM), Context(), RUN, plan(actuator="joined"))
-    assert (genesys.actuation.actuator.name, genesys.per_write) == ("joined", 100)
+@pytest.mark.parametrize(("fields", "actuator"), [(SCORE, Joined(0.4)), (PLATFORM, Score())])
+def test_what_was_decided_under_another_contract_is_refused_with_a_sentence(fields, actuator):
+    decision = work(plan(), target({"agent-1": 0.4}), queue(member("agent-1")), actuator).decision
+    with pytest.raises(PlanNotApplicable, match="was decided under contract"):
+        connect.decided(GenesysCaller(**fields), Context(), RUN, decision)
 
 
 def test_a_run_is_kept_waiting_until_its_bound_and_a_restoration_goes_on_trying_until_a_later_one():

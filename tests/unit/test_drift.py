@@ -9,10 +9,12 @@ from routing_weights import watching
 from routing_weights.distribution import Member, Queue, Target
 from routing_weights.drift import differences, fingerprint
 from routing_weights.errors import QueueBusy, QueueNotFound, RequestInvalid
+from routing_weights.plan import Plan
 from routing_weights.store import deliveries
 from routing_weights.store.deliveries import put_off
 from routing_weights.watching import Watch
 from routing_weights.webhook import WebhookEvent
+from tests.unit.fakes import work
 
 NOW = datetime(2026, 7, 11, 20, 0, tzinfo=UTC)
 
@@ -138,19 +140,19 @@ class Trail:
 
     def __init__(self, *runs, **plan):
         self.runs, self.asked, self.then = list(runs), 0, None
-        self.plan, self.documents = PLAN | plan, self
+        self.plan, self.documents, self.targets = PLAN | plan, self, {}
 
     def newest(self, _queue_id):
         self.asked += 1
         return list(self.then if self.then and self.asked > 1 else self.runs)
 
+    def work(self, distribution_id):
+        wanted, held = Plan.model_validate(self.plan), a_queue(a=0.1, b=0.1)
+        return work(wanted, self.targets.get(distribution_id, TARGET), held)
+
     def get(self, _distribution_id, name):
-        return {
-            "plan": self.plan,
-            "target": TARGET.to_json(),
-            "actuation": {"actuator": "ring"},
-            "after": a_queue(a=0.5, b=0.3).to_json(),
-        }[name]
+        assert name == "after"
+        return a_queue(a=0.5, b=0.3).to_json()
 
     def find(self, _distribution_id, name):
         assert name == "writing"
@@ -164,7 +166,7 @@ PLAN = {
     "utilization_target": 0.8,
     "strategy_reference": "longest-available-agent",
 }
-TARGET = Target({}, {"a": 0.5, "b": 0.3}, {"overflow_threshold": 0.8})
+TARGET = Target({"a": 0.5, "b": 0.3}, {"a": 0.5, "b": 0.3}, {"overflow_threshold": 0.8})
 EVENTS = [WebhookEvent(delivery_id=f"d-{n}", queue_id="q-1", kind="members", about="members") for n in (1, 2)]
 
 
@@ -284,10 +286,7 @@ def after_a_failed_run(**restore):
     """A queue's runs, the last of which failed; it was to give `a` 0.9."""
     failed = a_run("d-2", "member_update_failed", 6) | restore
     trail = Trail(failed, a_run("d-1", "completed", 5))
-    of_completed = trail.get
-    trail.get = lambda distribution_id, name: (
-        Target({}, {"a": 0.9}).to_json() if distribution_id == "d-2" else of_completed(distribution_id, name)
-    )
+    trail.targets["d-2"] = Target({"a": 0.9}, {"a": 0.9})
     return trail
 
 

@@ -16,11 +16,12 @@ from samcli.yamlhelper import yaml_parse
 
 from routing_weights.api import ProblemDetails
 from routing_weights.errors import QueueNotFound, RequestInvalid
+from routing_weights.plan import parse_plan
 from routing_weights.settings import Settings
 from routing_weights.store.drift import DriftRecords
 from routing_weights.store.scheduler import Group
 from routing_weights.webhook import DELIVERY, SIGNATURE, TIMESTAMP, signature
-from tests.unit.fakes import LambdaContext, function_module
+from tests.unit.fakes import LambdaContext, function_module, member, queue, target, work
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
@@ -89,9 +90,9 @@ def tables(aws, trail, documents, executions, records):
     opened = {"record": "0-opened", "opened_queue_id": "queue-001", "status": "initiated"}
     trail.append(common | opened)
     trail.append(common | {"record": "9-closed", "status": "completed"})
-    documents.put("d-1", "plan", json.loads(sample("plan.json")))
-    for name in ("target", "before", "after"):
-        documents.put("d-1", name, {})
+    held = queue(member("agent-1", 0.1))
+    documents.keep_work("d-1", work(parse_plan(sample("plan.json")), target({"agent-1": 0.4}), held))
+    documents.put("d-1", "after", held.to_json())
     baseline = {"queue_id": "queue-001", "name": "normal", "distribution_id": "d-1", "set_at": common["timestamp"]}
     aws("dynamodb").put_item(TableName="baselines", Item={name: {"S": value} for name, value in baseline.items()})
     role = "arn:aws:iam::123456789012:role/scheduler"
@@ -216,9 +217,9 @@ def test_every_link_leads_to_an_operation_and_says_each_of_its_ids():
         for response in o["responses"].values()
         for link in response.get("links", {}).values()
     }
-    for (_, target), parameters in links.items():
-        assert set(re.findall(r"{(\w+)}", by_id[target][0])) == parameters.keys()
-    made_by_plans = {target for source, target in links if source.startswith("submit_plan")}
+    for (_, leads_to), parameters in links.items():
+        assert set(re.findall(r"{(\w+)}", by_id[leads_to][0])) == parameters.keys()
+    made_by_plans = {leads_to for source, leads_to in links if source.startswith("submit_plan")}
     assert {by_id[target][0] for target in made_by_plans} >= {
         "/distributions/{distribution_id}",
         "/distributions/{distribution_id}/restore",

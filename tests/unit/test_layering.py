@@ -21,6 +21,7 @@ FUNCTIONS = {path.parent.name: path for path in sorted((ROOT / "functions").glob
 
 DOMAIN = [
     "actuation",
+    "decision",
     "distribution",
     "drift",
     "drift_event",

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.errors import GenesysUnavailable, StoreUnavailable, VerificationFailed
-from tests.unit.fakes import SMALLEST_PLAN, FakeTime, LambdaContext, function_module, member, queue, target
+from tests.unit.fakes import FakeTime, LambdaContext, function_module, member, plan, queue, target, work
 
 BEFORE = queue(member("agent-1"), member("agent-2"), member("agent-3"))
 TARGET = target({"agent-1": 0.4, "agent-2": 0.35, "agent-3": 0.25})
@@ -25,8 +25,7 @@ def tick(documents, monkeypatch):
     monkeypatch.setattr(
         app.PatchSettings, "load", lambda: SimpleNamespace(documents_bucket=documents.bucket, locks_table="")
     )
-    documents.put("d-1", "plan", SMALLEST_PLAN)
-    documents.put("d-1", "before", BEFORE.to_json())
+    documents.keep_work("d-1", work(plan(), TARGET, BEFORE))
     written = []
 
     def run(next_member, **fails):
@@ -37,8 +36,7 @@ def tick(documents, monkeypatch):
             written.append(one.user_id)
 
         genesys = SimpleNamespace(raise_first=True, per_write=1, write_members=write_members)
-        monkeypatch.setattr(app, "contract", lambda *_, **__: genesys)
-        monkeypatch.setattr(app, "target_of", lambda *_: TARGET)
+        monkeypatch.setattr(app, "decided", lambda *_, **__: genesys)
         monkeypatch.setattr(app, "has_time", lambda _: True)
         written.clear()
         return app.handler(MEMBERS | {"next": next_member}, LambdaContext()), list(written)
@@ -74,11 +72,10 @@ def first_part(documents, monkeypatch):
     settings = SimpleNamespace(documents_bucket=documents.bucket, locks_table="", verify_timeout_s=15)
     monkeypatch.setattr(app.PatchSettings, "load", lambda: settings)
     monkeypatch.setattr(app, "time", SimpleNamespace(monotonic=time.clock, sleep=time.sleep))
-    documents.put("d-1", "plan", SMALLEST_PLAN)
-    documents.put("d-1", "before", queue(*BEFORE.members, bullseye_rings=0).to_json())
 
     def run(since, wanted=MADE):
         did = []
+        documents.keep_work("d-1", work(plan(), wanted, queue(*BEFORE.members, bullseye_rings=0)))
 
         def read_queue(_id):
             did.append("read")
@@ -86,8 +83,7 @@ def first_part(documents, monkeypatch):
 
         write_queue = lambda *_: did.append("write")  # noqa: E731 - the contract's own method
         genesys = SimpleNamespace(raise_first=True, read_queue=read_queue, write_queue=write_queue)
-        monkeypatch.setattr(app, "contract", lambda *_, **__: genesys)
-        monkeypatch.setattr(app, "target_of", lambda *_: wanted)
+        monkeypatch.setattr(app, "decided", lambda *_, **__: genesys)
         assert app.handler(MEMBERS | {"target": "queue", "part": "first"}, LambdaContext()) == {"written": True}
         return did
 

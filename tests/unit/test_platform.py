@@ -611,7 +611,8 @@ def test_the_skill_is_looked_up_once_in_a_run():
     genesys = Genesys(skills=[SKILL], **PROFICIENCY)
     before = genesys.read()
     genesys.session.skills.clear()
-    genesys.contract = PlatformContract(genesys.contract.client, genesys.contract.actuation, known=before)
+    found = dataclasses.replace(genesys.contract.actuation, found=(before.skill_id, before.native["skill_name"]))
+    genesys.contract = PlatformContract(genesys.contract.client, found)
     assert genesys.read() == before
     assert len(asked_for_skills(genesys)) == 1
 

@@ -8,16 +8,17 @@ from types import SimpleNamespace
 
 import pytest
 
+from routing_weights.decision import Image
 from routing_weights.drift import differences, fingerprint
 from routing_weights.drift_event import DriftEvent, event_of
 from routing_weights.errors import PlanNotApplicable, QueueChanged, StoreUnavailable
 from routing_weights.plan import parse_plan
-from routing_weights.putting_back import require_known_drift, require_unedited, target_of
+from routing_weights.putting_back import images_of, require_known_drift, require_unedited, target_of
 from routing_weights.record import timestamp
 from routing_weights.repairing import Drift, Repairs, edited_at
 from routing_weights.store.deliveries import look_again
 from routing_weights.webhook import WebhookEvent
-from tests.unit.fakes import SMALLEST_PLAN, PlainContract, member, plan, queue, target
+from tests.unit.fakes import SMALLEST_PLAN, PlainContract, member, plan, queue, target, work
 
 PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 NOW = datetime(2026, 7, 11, 20, 0, tzinfo=UTC)
@@ -37,10 +38,9 @@ FOREIGN = held(a1=0.9, a2=0.35)
 @pytest.fixture
 def repairs(records, documents, executions):
     """Repairs of what `last` applied; `sent` has what is looked at again and when."""
-    documents.put("last", "plan", plan(on_drift="repair", dry_run=False, requested_by="wfm").model_dump())
-    documents.put("last", "target", APPLIED.to_json())
+    wanted = plan(on_drift="repair", dry_run=False, requested_by="wfm")
+    documents.keep_work("last", work(wanted, APPLIED, held(a1=0.1, a2=0.1)))
     documents.put("last", "after", held(a1=0.4, a2=0.35).to_json())
-    documents.put("last", "actuation", {"actuator": "ring"})
     sent, told = [], []
     bus = SimpleNamespace(put=lambda kind, event: told.append((kind, event)))
     made = Repairs(
@@ -415,11 +415,19 @@ def test_beside_values_that_a_failed_run_has_left_nothing_is_repaired(answer, st
 
 
 def test_a_plan_that_is_no_longer_valid_is_not_sent_again(answer, started, documents):
-    documents.put("last", "plan", SMALLEST_PLAN | {"strategy_reference": "abolished"})
+    of_earlier = work(plan(), APPLIED, held(a1=0.1, a2=0.1)).to_json()
+    documents.put("last", "work", of_earlier | {"plan": SMALLEST_PLAN | {"overflow_threshold": 85}})
     record = answer()
     assert record["action"] == "repair_refused"
-    assert "there is no strategy abolished" in record["why"]
+    assert "The plan of distribution last is no longer valid." in record["why"]
     assert started() == set()
+
+
+def test_a_repair_needs_no_strategy_since_everything_was_decided_then(answer, started, documents):
+    wanted = plan().model_copy(update={"strategy_reference": "abolished"})
+    documents.keep_work("last", work(wanted, APPLIED, held(a1=0.1, a2=0.1)))
+    record = answer()
+    assert started() == {record["repair_id"]}
 
 
 def test_what_was_said_for_good_is_not_overwritten_by_a_slower_function(records, answer):
@@ -476,24 +484,22 @@ def test_a_repair_overwrites_no_edit_that_is_younger_than_its_reading(now, field
 
 def test_what_a_repair_puts_back_and_what_was_found_have_one_fingerprint():
     """A member who is gone and a setting that cannot be unset are in neither."""
-    documents = {
-        "target": target({"agent-1": 0.4, "agent-2": 0.35}, wrap_up_timeout_s=None).to_json(),
-        "after": held({"wrap_up_timeout_s": None}, a1=0.4, a2=0.35).to_json(),
-    }
+    then = held({"wrap_up_timeout_s": None}, a1=0.4, a2=0.35)
+    decided = target({"agent-1": 0.4, "agent-2": 0.35}, wrap_up_timeout_s=None)
     holding = held({"wrap_up_timeout_s": 9.0}, a1=0.9)
     again = back(a1=0.9, a2=0.35)
-    wanted = target_of(PlainContract(), again, holding, lambda run, name: run == "last" and documents[name])
+    wanted = target_of(PlainContract(), [Image(work(plan(), decided, then).decision, then)], holding)
     assert (dict(wanted.values), dict(wanted.settings)) == ({"agent-1": 0.4}, {})
     require_known_drift(again.restores, wanted, holding, "last")
 
 
 def test_a_state_that_was_itself_put_back_is_found_in_one_step():
-    documents = {"target": APPLIED.to_json(), "after": held(a1=0.4, a2=0.35).to_json()}
-    asked = []
+    then, asked = held(a1=0.4, a2=0.35), []
 
-    def find(run, name):
-        asked.append((run, name))
-        return documents[name]
+    def find(run, which):
+        asked.append((run, which))
+        return Image(work(plan(), APPLIED, then).decision, then)
 
-    assert target_of(PlainContract(), back(a1=0.9, a2=0.35), FOREIGN, find).values == APPLIED.values
-    assert asked == [("last", "target"), ("last", "after")]
+    images = images_of(back(a1=0.9, a2=0.35), find)
+    assert target_of(PlainContract(), images, FOREIGN).values == APPLIED.values
+    assert asked == [("last", "after")]

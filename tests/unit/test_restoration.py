@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from routing_weights.actuation import Score
 from routing_weights.distribution import Member, Queue, holds, image, members_to_write, settings_by_part
 from routing_weights.errors import (
     Forbidden,
@@ -23,7 +24,7 @@ from routing_weights.genesys import connect
 from routing_weights.restoration import Restoration, Restorer
 from routing_weights.run import Run
 from routing_weights.settings import RestoreSettings
-from tests.unit.fakes import FakeSession, FakeTime, answer, function_module, member, plan, queue, target
+from tests.unit.fakes import FakeSession, FakeTime, answer, function_module, member, plan, queue, target, work
 
 WATCH_S = 15.0
 SETTING = "overflow_threshold"
@@ -679,8 +680,8 @@ def restore(documents, monkeypatch):
         reserved_for_others=0.0,
     )
     monkeypatch.setattr(app.RestoreSettings, "load", lambda: settings)
-    documents.put("d-1", "plan", plan().model_dump(mode="json"))
-    documents.put("d-1", "before", queue(member("agent-1", 0.0)).to_json())
+    before = queue(member("agent-1", 0.0))
+    documents.keep_work("d-1", work(plan(), target({"agent-1": 0.4}), before, Score()))
     documents.put("d-1", "writing", {})
 
     def call(*answers, started_ago):

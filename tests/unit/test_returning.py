@@ -5,17 +5,18 @@ from types import SimpleNamespace
 
 import pytest
 
+from routing_weights.actuation import Joined, Score
 from routing_weights.api import RestoreOptions
-from routing_weights.distribution import Member, Target
+from routing_weights.distribution import Member
 from routing_weights.errors import NotRestorable, PlanInvalid, PlanNotApplicable, ReturnNotFound, Superseded
 from routing_weights.intake import accept_input
-from routing_weights.putting_back import target_of
+from routing_weights.putting_back import images_of, target_of
 from routing_weights.record import KEPT, kept, timestamp
 from routing_weights.returning import require_still_applied, require_time_left, require_until
 from routing_weights.run import Run, return_name
 from routing_weights.status import Status
 from routing_weights.store.baselines import BaselineStore
-from tests.unit.fakes import SMALLEST_PLAN, function_module, member, plan, queue
+from tests.unit.fakes import RING, SMALLEST_PLAN, PlainContract, function_module, member, plan, queue, target, work
 
 START = datetime(2026, 1, 31, 8, tzinfo=UTC)
 UNTIL = "2026-01-31T17:00:00Z"
@@ -90,7 +91,7 @@ def ran(trail, documents):
     """
     clock = iter(range(1_000))
 
-    def ran(*runs, failed=(), until=UNTIL, untils=None, image="before", strategies=None, minutes=None, **drift):
+    def ran(*runs, failed=(), until=UNTIL, untils=None, image="before", actuators=None, minutes=None, **drift):
         for name, restores in runs:
             opened, ended = (
                 timestamp(START + timedelta(minutes=at)) for at in (minutes or {}).get(name, (next(clock),) * 2)
@@ -98,7 +99,9 @@ def ran(trail, documents):
             record = {"distribution_id": name, "queue_id": "queue-001", "started_at": opened}
             first, *also = restores.split("+") if restores else [None]
             restored = first and {"distribution_id": first, "image": image} | ({"also": also} if also else {}) | drift
-            documents.put(name, "plan", {"strategy_reference": (strategies or {}).get(name, "ring-by-weight")})
+            held = queue(member("agent-1", 0.1))
+            actuator = (actuators or {}).get(name, RING)
+            documents.keep_work(name, work(plan(), target({"agent-1": 0.4}), held, actuator))
             status = Status.MEMBER_UPDATE_FAILED if name in failed else Status.COMPLETED
             begun = {"record": "0-opened", "opened_queue_id": "queue-001", "status": Status.INITIATED}
             begun["until"] = (untils or {}).get(name, until)
@@ -181,7 +184,7 @@ def test_what_it_was_applied_on_top_of_and_is_over_too_is_put_back_with_it(ran, 
 
 
 def test_values_of_another_carrier_are_not_mixed(ran):
-    assert due(ran(("first", None), ("boxed", None), strategies={"first": "proficiency"})) == []
+    assert due(ran(("first", None), ("boxed", None), actuators={"first": Joined(0.4)})) == []
 
 
 def test_what_was_put_back_with_a_later_one_is_put_back_already(ran):
@@ -318,9 +321,8 @@ def accepted(trail, documents, baselines):
 
 def test_a_return_has_the_plan_of_its_distribution_and_not_its_end(documents, accepted):
     sent = SMALLEST_PLAN | {"until": UNTIL, "requested_by": "Ada", "shared_with": [{"queue_id": "queue-002"}]}
-    documents.put("boxed", "plan", sent | {"on_drift": "repair"})
-    for name in ("target", "before"):
-        documents.put("boxed", name, {})
+    of_boxed = plan(**sent, on_drift="repair")
+    documents.keep_work("boxed", work(of_boxed, target({"agent-1": 0.4}), queue(member("agent-1", 0.1))))
     run, back = accepted({"returns": "boxed"})
     assert (run.returns, run.until, run.wait_for_lock_s) == ("boxed", "", 3600)
     assert run.origin.model_dump() == {"door": "schedule", "caller": "return of boxed"}
@@ -375,9 +377,9 @@ def test_a_baseline_is_what_it_is_when_the_run_starts(accepted, documents, basel
     origin = {"door": "schedule", "caller": "early"}
     given = {"baseline": {"queue_id": "queue-001", "name": "normal"}, "origin": origin}
     for name in ("first", "second"):
-        documents.put(name, "plan", SMALLEST_PLAN)
-        documents.put(name, "target", {})
-        documents.put(name, "after", {})
+        held = queue(member("agent-1", 0.1))
+        documents.keep_work(name, work(plan(), target({"agent-1": 0.4}), held))
+        documents.put(name, "after", held.to_json())
         baselines.put({"queue_id": "queue-001", "name": "normal", "distribution_id": name})
         run, back = accepted(given)
         assert back.restores.model_dump(exclude_unset=True) == {"distribution_id": name, "image": "after"}
@@ -397,15 +399,8 @@ def test_a_baseline_that_is_none_is_refused_on_the_record_of_its_queue(accepted,
 # ---- what is put back ------------------------------------------------------------------------------------------------
 
 
-class Scores:
-    """A contract whose values are the weights themselves."""
-
-    def target(self, wanted, _before):
-        settings = {"overflow_threshold": wanted.overflow_threshold}
-        return Target(wanted.weights, wanted.weights, settings)
-
-    def completed(self, target, _before):
-        return target
+class Fields(PlainContract):
+    """A contract that says which queue the fields are of."""
 
     def fields_of(self, queue, names):
         return {name: f"{name} of {queue.queue_id}" for name in names}
@@ -419,14 +414,13 @@ def test_what_the_earlier_one_found_is_older_and_what_only_the_later_one_changed
     ]
     for name, scores, one, threshold in zip(("first", "boxed"), held, plans, (0.7, 0.85), strict=True):
         before = queue(*(member(user, score) for user, score in scores.items()), overflow_threshold=threshold)
-        documents.put(name, "plan", one.model_dump(exclude_defaults=True))
-        documents.put(name, "before", before.to_json())
-        documents.put(name, "target", Scores().target(one, before).to_json())
+        reached = target(one.weights, overflow_threshold=one.overflow_threshold)
+        documents.keep_work(name, work(one, reached, before, Score()))
     gone = Member("c", 0.05, away="user deleted")  # cannot be written, and may stay listed
     for now in (queue(*(member(user, 0.05) for user in "abd")), queue(*map(member, "abd"), gone)):
         for also, values, threshold in (([], {"b": 0.4}, 0.85), (["first"], {"a": 0.1, "b": 0.2}, 0.7)):
             back = plan(restores={"distribution_id": "boxed", "image": "before", "also": also})
-            target = target_of(Scores(), back, now, documents.find)
-            assert (target.values, target.weights) == (values, values)
-            assert target.settings == {"overflow_threshold": threshold}
-            assert target.fields == {"overflow_threshold": "overflow_threshold of queue-001"}
+            found = target_of(Fields(), images_of(back, documents.find_image), now)
+            assert (found.values, found.weights) == (values, values)
+            assert found.settings == {"overflow_threshold": threshold}
+            assert found.fields == {"overflow_threshold": "overflow_threshold of queue-001"}

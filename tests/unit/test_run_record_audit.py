@@ -218,7 +218,7 @@ def change(user, before, *, requested, after, **values):
 
 def test_a_completed_record_says_what_is_really_held():
     held = queue(member("agent-3", 0.25), member("agent-1", 0.4), member("agent-2", 0.35), overflow_threshold=0.85)
-    record = closing_record(after=held)
+    record = closing_record(after=held, before_image="distributions/d-1/work.json")
     assert record["applied_weights"] == {"agent-1": 0.4, "agent-2": 0.35, "agent-3": 0.25}
     assert (record["balance_accuracy"], record["applied_overflow_threshold"]) == (100.0, 0.85)
     assert record["changes"] == [
@@ -228,7 +228,7 @@ def test_a_completed_record_says_what_is_really_held():
     ]
     assert (record["status"], record["latency_ms"], record["record"]) == ("completed", 4000, "9-closed")
     assert (record["projection"], record["actuation"], record["errors"]) == ({"verdict": "pass"}, None, [])
-    assert record["before_image"] == "distributions/d-1/before.json"
+    assert record["before_image"] == "distributions/d-1/work.json"
 
 
 def test_a_queue_that_ranks_nobody_has_no_weights_and_no_accuracy():

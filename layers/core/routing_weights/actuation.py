@@ -8,9 +8,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from routing_weights.distribution import Queue, Setting, Target, Value
+from routing_weights.distribution import Queue, Setting, Target
 from routing_weights.errors import PlanNotApplicable
 from routing_weights.plan import NO_SKILL, Plan
 from routing_weights.strategies import ActuatorName, OverflowGroup, Strategy, strategies
@@ -27,21 +27,6 @@ class Ranking:
     rule: ActuatorName
     ring_timeouts_s: tuple[float, ...] = ()
     """Seconds that a contact stays in each ring but the last."""
-
-
-class Actuator(Protocol):
-    """Made for one plan: weights are on the scale of those that it applies."""
-
-    @property
-    def name(self) -> ActuatorName: ...
-
-    def value(self, weight: float, share: Fraction) -> Value:
-        """What goes over the wire for a weight that is `share` of the plan's largest one, exactly; 0 of nothing."""
-        ...
-
-    def weight(self, value: float) -> float:
-        """The weight that a value stands for, at least 0."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -100,6 +85,14 @@ class Joined:
         return self.mean if value else 0.0
 
 
+Actuator = Score | Ring | Proficiency | Joined
+"""Made for one plan: weights are on the scale of those that it applies.
+
+`value` is what goes over the wire for a weight that is `share` of the plan's largest one, exactly; 0 of nothing.
+`weight` is the weight that a value stands for, at least 0.
+"""
+
+
 @dataclass(frozen=True)
 class Actuation:
     """How one plan is carried out: what the plan, its strategy and the deployment say of it together."""
@@ -109,6 +102,8 @@ class Actuation:
     skill: str | None
     """By id or name; only for `proficiency`."""
     overflow_groups: tuple[OverflowGroup, ...]
+    found: tuple[str | None, str | None] | None = None
+    """Id and name of that skill in Genesys, both None for any other actuator; None before it was looked up."""
 
     def target(self, plan: Plan, settings: Mapping[str, Setting]) -> Target:
         """What the queue will hold, given the settings that the contract can set."""
@@ -130,14 +125,14 @@ def resolve(plan: Plan, *, deployed: ActuatorName) -> Actuation:
         PlanNotApplicable: the actuator needs something that neither plan nor strategy names.
     """
     strategy = strategies().get(plan.strategy_reference)
-    if strategy is None:  # it was there when the plan was validated: a deployment came in between
+    if strategy is None:  # it was there when the plan was validated: a deployment came before Project
         raise not_applicable("strategy_reference", f"no longer known: {plan.strategy_reference}", "strategy_unknown")
     name = plan.actuator or strategy.actuator or deployed
     skill = plan.skill or strategy.skill
     if name == "proficiency" and skill is None:
         raise not_applicable("skill", NO_SKILL, "skill_missing")
     return Actuation(
-        actuator=_actuator(name, plan.weights, strategy),
+        actuator=actuator_of(name, plan.weights, strategy),
         strategy=strategy,
         skill=skill if name == "proficiency" else None,
         overflow_groups=tuple(plan.overflow_groups) or strategy.overflow_groups,
@@ -216,7 +211,8 @@ def as_kept(statement: Mapping[str, Any], held: Queue, decimals: int) -> dict[st
     }
 
 
-def _actuator(name: ActuatorName, weights: Mapping[str, float], strategy: Strategy) -> Actuator:
+def actuator_of(name: ActuatorName, weights: Mapping[str, float], strategy: Strategy) -> Actuator:
+    """The actuator on the scale of these weights."""
     match name:
         case "ring":
             return Ring(max(weights.values()))
@@ -227,6 +223,17 @@ def _actuator(name: ActuatorName, weights: Mapping[str, float], strategy: Strate
             return Joined(math.fsum(positive) / len(positive) if positive else 1.0)
         case "score":
             return Score()
+
+
+def actuator_from_json(document: Mapping[str, Any]) -> Actuator:
+    """The actuator whose `dataclasses.asdict` was stored."""
+    makes: dict[str, type[Actuator]] = {
+        "score": Score,
+        "ring": Ring,
+        "proficiency": Proficiency,
+        "joined": Joined,
+    }
+    return makes[document["name"]](**document)
 
 
 def _shares(sent: Mapping[str, float]) -> dict[str, Fraction]:

@@ -80,13 +80,15 @@ def restoring(
     `said` takes the place of what the plan says of its own run, `drift` is a repair's: see plan.Restores. Raises
     NotRestorable where there is no such image.
     """
-    plan, target, then = (documents.find(distribution_id, name) for name in ("plan", "target", image))
-    if plan is None or target is None or then is None:
+    try:
+        work = documents.find_work(distribution_id)
+    except ValidationError as error:
+        raise NotRestorable(f"The plan of distribution {distribution_id} is no longer valid.") from error
+    if work is None or (image == "after" and documents.find(distribution_id, "after") is None):
         raise NotRestorable(f"Distribution {distribution_id} read nothing of its queue, so it has no state {image} it.")
+    plan = work.plan.model_dump(exclude_defaults=True)
     # Without the agents' other queues: a forecast that is gone there must not keep this one from being reverted.
     kept = {name: value for name, value in plan.items() if name not in OF_ONE_RUN | {"shared_with"}}
-    if statement := documents.find(distribution_id, "actuation"):  # the deployment's may be another one by now
-        kept["actuator"] = statement["actuator"]
     restores = {"distribution_id": distribution_id, "image": image} | ({"drift": drift} if drift else {})
     return json.dumps(kept | said | {"restores": restores})
 

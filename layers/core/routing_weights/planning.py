@@ -147,16 +147,18 @@ class Planner:
 
     def suggest(self, draft: Plan, objective: Objective) -> dict[str, Any]:
         """The first candidate that passes; else the first one that could be projected, with what speaks against it."""
-        genesys = contract(self.settings, self.context, self.run, draft)
+        deployed = self.settings.deployed_actuator
+        actuation = resolve(draft, deployed=deployed)
+        genesys = contract(self.settings, self.context, self.run, actuation)
         queue = genesys.with_skills_in_use(genesys.read_queue(draft.queue_id), draft.requirements)
         forecast = self.forecast_for(draft)
         tried, best = [], None
         given = {m: w for m, w in draft.member_weights.items() if m != PLACEHOLDER}
         base = draft.model_copy(update={"member_weights": given, "normalize": False, "dry_run": True})
-        joins = resolve(draft, deployed=self.settings.deployed_actuator).actuator.name == "joined"
+        joins = actuation.actuator.name == "joined"
         for what, weights in candidates(base, queue, objective, joins=joins):
             plan = base.model_copy(update={"member_weights": weights})
-            one = contract(self.settings, self.context, self.run, plan)
+            one = contract(self.settings, self.context, self.run, resolve(plan, deployed=deployed))
             try:
                 target = one.target(plan, queue)
                 found = self.project(plan, queue, target, forecast, one, one.statement(plan, target, queue))

@@ -1,36 +1,54 @@
 """A plan that puts an earlier state back: its target is what a distribution's image held. No AWS, no HTTP."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from routing_weights.actuation import not_applicable
+from routing_weights.decision import Image
 from routing_weights.distribution import RING_GROUPS, Queue, Target, carried_out, deleted_users, holds, image, named
 from routing_weights.drift import Difference, differences, fingerprint
 from routing_weights.errors import QueueChanged
 from routing_weights.plan import Plan, Restores
 
-Find = Callable[[str, str], Any]
-"""Distribution id and name of a document -> the document, None where there is none."""
+Find = Callable[[str, Literal["before", "after"]], Image | None]
+"""Distribution id and which image -> the image, None where there is none."""
 
 
 class Targeting(Protocol):
-    def target(self, plan: Plan, before: Queue) -> Target: ...
-
     def completed(self, target: Target, before: Queue) -> Target: ...
 
     def fields_of(self, queue: Queue, names: Iterable[str]) -> Mapping[str, Any]: ...
 
 
-def target_of(genesys: Targeting, plan: Plan, queue: Queue, find: Find) -> Target:
-    """What `queue` will hold once `plan` is applied: its weights, or the state that it puts back.
+def images_of(plan: Plan, find: Find) -> list[Image]:
+    """The states that a plan puts back, the newest first; none of a plan that puts nothing back.
 
     Raises:
-        PlanNotApplicable: the state to put back is not on record, another queue's, or not one that the queue can have.
+        PlanNotApplicable: one is not on record, or another queue's, or carried by something else than the first.
     """
     if plan.restores is None:
-        return genesys.target(plan, queue)
-    wanted = _held_then(genesys, plan, find)
+        return []
+    named_, images = plan.restores, list[Image]()
+    for run, which in ((named_.distribution_id, named_.image), *((earlier, "before") for earlier in named_.also)):
+        image_ = find(run, "after" if which == "after" else "before")
+        if image_ is None or image_.held.queue_id.lower() != plan.queue_id:
+            message = f"no state {which} distribution {run} is on record for queue {plan.queue_id}"
+            raise not_applicable("restores", message, "image_unknown")
+        if images and image_.decision.carrier != images[0].decision.carrier:
+            message = f"distribution {run} was carried by something else than {named_.distribution_id}"
+            raise not_applicable("restores", message, "carrier_changed")
+        images.append(image_)
+    return images
+
+
+def target_of(genesys: Targeting, images: Sequence[Image], queue: Queue) -> Target:
+    """What `queue` will hold once `images` are put back, an older one over a newer one.
+
+    Raises:
+        PlanNotApplicable: it is not a state that the queue can have.
+    """
+    wanted = _held_then(genesys, images)
     present = {member.user_id for member in queue.members} - deleted_users(queue)
     settings = {name: value for name, value in wanted.settings.items() if _can_be_set(name, value)}
     found = replace(
@@ -89,11 +107,9 @@ def _all_of(target: Target) -> dict[str, Any]:
     return {**target.settings, **target.values}
 
 
-def _held_then(genesys: Targeting, plan: Plan, find: Find) -> Target:
-    assert plan.restores is not None  # noqa: S101  only asked then
-    held = _image(genesys, plan.queue_id, plan.restores.distribution_id, plan.restores.image, find)
-    for earlier in plan.restores.also:
-        older = _image(genesys, plan.queue_id, earlier, "before", find)
+def _held_then(genesys: Targeting, images: Sequence[Image]) -> Target:
+    held, *earlier = (_as_target(genesys, one) for one in images)
+    for older in earlier:
         held = replace(
             held,
             weights={**held.weights, **older.weights},
@@ -104,15 +120,10 @@ def _held_then(genesys: Targeting, plan: Plan, find: Find) -> Target:
     return held
 
 
-def _image(genesys: Targeting, queue_id: str, run: str, which: str, find: Find) -> Target:
-    """What the queue held before or after a distribution, of what that distribution was to change."""
-    target, then = (find(run, name) for name in ("target", which))
-    if target is None or then is None or then["queue_id"].lower() != queue_id:
-        message = f"no state {which} distribution {run} is on record for queue {queue_id}"
-        raise not_applicable("restores", message, "image_unknown")
-    queue = Queue.from_json(then)
-    held = image(queue, Target.from_json(target))
-    return replace(held, fields=genesys.fields_of(queue, held.settings))
+def _as_target(genesys: Targeting, one: Image) -> Target:
+    """What the queue held, of what the distribution was to change."""
+    held = image(one.held, one.decision.target)
+    return replace(held, fields=genesys.fields_of(one.held, held.settings))
 
 
 def _of(values: Mapping[str, Any], members: set[str]) -> dict[str, Any]:

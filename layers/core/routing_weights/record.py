@@ -60,12 +60,16 @@ def closed(
     plan: Plan | None,
     before: Queue | None,
     projection: dict[str, Any] | None,
-    actuation: dict[str, Any] | None,
+    actuation: Mapping[str, Any] | None,
     restore: dict[str, Any] | None,
     after: Queue | None,
     at: datetime,
+    before_image: str | None = None,
 ) -> Record:
-    """The outcome. `after` is a read-back: without one, nothing is claimed to have been applied."""
+    """The outcome. `after` is a read-back: without one, nothing is claimed to have been applied.
+
+    `before_image` is the key of the document that has `before`.
+    """
     record: Record = {
         "distribution_id": run.distribution_id,
         "record": CLOSED,
@@ -77,7 +81,7 @@ def closed(
         "projection": projection,
         "actuation": actuation,
         "restore": _restore(outcome, before, restore),
-        "before_image": f"distributions/{run.distribution_id}/before.json" if before else None,
+        "before_image": before_image,
         **_who(run),
         **(_asked(plan) if plan else {}),
     }
@@ -110,7 +114,7 @@ def _restore(outcome: Outcome, before: Queue | None, restore: dict[str, Any] | N
     return {name: value for name, value in restore.items() if name != "left"} if restore else None
 
 
-def _named(plan: Plan, actuation: dict[str, Any] | None) -> Mapping[str, float | None]:
+def _named(plan: Plan, actuation: Mapping[str, Any] | None) -> Mapping[str, float | None]:
     """The weights that are asked for: the plan's, or those of the state that it puts back, None for no value at all."""
     if plan.restores is None:
         return plan.weights

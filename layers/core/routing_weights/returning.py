@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
-from typing import Any
 
 from routing_weights.actuation import not_applicable
 from routing_weights.errors import Superseded
@@ -11,14 +10,11 @@ from routing_weights.plan import LONGEST_WHILE, MOST_RESTORED, SHORTEST_WHILE, p
 from routing_weights.record import CLOSED, KEPT, Record, timestamp
 from routing_weights.status import Status
 from routing_weights.store.audit import AuditTrail
-from routing_weights.store.documents import Documents
 from routing_weights.strict_json import problem
 
 _LONGEST_RUN = timedelta(hours=3)
 """More than an execution may take, from its opening to its end."""
 _PAGE = 50
-_SAME_CARRIER = ("actuator", "skill", "strategy_reference")
-"""What two plans have to have in common for the values of both to be written by one."""
 
 
 def require_until(until: str | None, since: datetime, now: datetime) -> None:
@@ -108,22 +104,20 @@ def _is_repair(record: Record) -> bool:
 
 def _is_over_with(ended: Record, record: Record, trail: AuditTrail) -> bool:
     """Whether a distribution was over no later than another one, is one plan's to put back with it, and does return."""
-    name, documents = record["distribution_id"], trail.documents
+    name = record["distribution_id"]
     if not record.get("until") or record["until"] > ended["until"]:
         return False
     is_kept = trail.read([name], (KEPT,), ("timestamp",))
-    return not is_kept and _carrier(name, documents) == _carrier(ended["distribution_id"], documents)
+    if is_kept:
+        return False
+    one, other = (trail.documents.work(each).decision for each in (name, ended["distribution_id"]))
+    return one.carrier == other.carrier
 
 
 def _put_back(record: Record) -> list[str]:
     """The distributions whose before-images a record's plan put back, from the newest on."""
     restores = record.get("restores") or {}
     return [restores["distribution_id"], *restores.get("also", ())] if restores.get("image") == "before" else []
-
-
-def _carrier(distribution_id: str, documents: Documents) -> list[Any]:
-    plan = documents.get(distribution_id, "plan")
-    return [plan.get(name) for name in _SAME_CARRIER]
 
 
 def _completed(queue_id: str, trail: AuditTrail) -> Iterator[Record]:

@@ -105,11 +105,6 @@ class GenesysCaller(Genesys):
     budget_table: str
     requests_per_minute: float = Field(ge=0, allow_inf_nan=False)
     reserved_for_others: float = Field(ge=0, le=0.9)
-    actuator: Literal["ring", "proficiency", "joined"] = "ring"
-
-    @property
-    def deployed_actuator(self) -> ActuatorName:
-        return "score" if self.genesys_contract == "score" else self.actuator
 
 
 class ValidateSettings(Audited):
@@ -212,6 +207,7 @@ class SweepSettings(RecoverSettings):
 
 
 class ProjectionSettings(GenesysCaller):
+    actuator: Literal["ring", "proficiency", "joined"] = "ring"
     forecast_table: str
     saturation_limit: float = Field(gt=0, le=1)
     default_projected_load: OptionalErlangs = None
@@ -220,6 +216,11 @@ class ProjectionSettings(GenesysCaller):
     forecast_sources: ForecastSources = ("plan", "pushed", "genesys_wfm", "history", "default")
     forecast_max_age_s: float = Field(default=604_800, ge=60, allow_inf_nan=False)
     wfm_business_unit: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{0,64}$")] = ""
+
+    @property
+    def deployed_actuator(self) -> ActuatorName:
+        """What carries the weights of a plan that does not say, and whose strategy does not either."""
+        return "score" if self.genesys_contract == "score" else self.actuator
 
 
 class ProjectSettings(ProjectionSettings, SkillSettings, Audited):

@@ -7,6 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from routing_weights.decision import Decision, Work
 from routing_weights.distribution import Queue, Target, image
 from routing_weights.drift import Difference, differences, fingerprint
 from routing_weights.errors import QueueBusy, QueueNotFound
@@ -32,7 +33,8 @@ class Watch:
     trail: AuditTrail
     locks_table: str
     records: DriftRecords
-    contract: Callable[[Run, Plan], Contract]
+    contract: Callable[[Run, Decision], Contract]
+    """The contract that reads what a decision has written."""
     answer: Callable[[Drift, datetime], None]
     """What is done about drift, called each time that it is seen."""
 
@@ -51,11 +53,10 @@ class Watch:
         if last is None:
             self._drop(queue_id, events)
             return False
-        # With what carried its values then: the deployment's actuator may be another one by now.
-        carried = {"actuator": self.trail.documents.get(last, "actuation")["actuator"]}
-        plan = Plan.model_validate(self.trail.documents.get(last, "plan") | carried)
+        work = self.trail.documents.work(last)
+        plan = work.plan
         try:
-            applied, ours, held = self._read(plan, last, runs, now)
+            applied, ours, held = self._read(work, last, runs, now)
         except QueueNotFound:
             self._drop(queue_id, events)
             raise
@@ -93,17 +94,17 @@ class Watch:
         # Runs that wait for the lock change nothing yet, so only those that are over are compared.
         return [record for record in self.trail.newest(queue_id) if Status(record["status"]).terminal]
 
-    def _read(self, plan: Plan, last: str, runs: list[Record], now: datetime) -> tuple[Target, list[Target], Queue]:
+    def _read(self, work: Work, last: str, runs: list[Record], now: datetime) -> tuple[Target, list[Target], Queue]:
         """What was applied, what later runs of ours tried to apply, and what is held."""
-        documents = self.trail.documents
-        run = Run(distribution_id=last, execution_arn="", started_at=now, queue_id=plan.queue_id)
-        applied = image(Queue.from_json(documents.get(last, "after")), Target.from_json(documents.get(last, "target")))
+        documents, queue_id = self.trail.documents, work.plan.queue_id
+        run = Run(distribution_id=last, execution_arn="", started_at=now, queue_id=queue_id)
+        applied = image(Queue.from_json(documents.get(last, "after")), work.decision.target)
         ours = [
-            Target.from_json(documents.get(one, "target"))
+            documents.work(one).decision.target
             for one in _later(runs, last)
             if documents.find(one, "writing") is not None
         ]
-        return applied, ours, self.contract(run, plan).read_queue(plan.queue_id)
+        return applied, ours, self.contract(run, work.decision).read_queue(queue_id)
 
 
 def _later(runs: list[Record], last: str) -> list[str]:

@@ -8,14 +8,13 @@ from typing import Any
 
 import requests
 
-from routing_weights.actuation import resolve
-from routing_weights.distribution import Queue
+from routing_weights.actuation import Actuation
+from routing_weights.decision import Decision
 from routing_weights.genesys.analytics import Analytics
 from routing_weights.genesys.client import GenesysClient
 from routing_weights.genesys.contracts import Contract, platform, score
 from routing_weights.genesys.token import StoredTokens, TokenIssuer, TokenRequest
 from routing_weights.genesys.transport import Deadline, Transport
-from routing_weights.plan import Plan
 from routing_weights.run import Run
 from routing_weights.settings import GenesysCaller, TokenSettings
 from routing_weights.store.budget import RequestBudget
@@ -83,30 +82,44 @@ def contract(
     settings: GenesysCaller,
     context: Any,
     run: Run,
-    plan: Plan,
+    actuation: Actuation,
     fence: Callable[[], None] | None = None,
     *,
     restoring: bool = False,
-    before: Queue | None = None,
     patience_s: float | None = None,
 ) -> Contract:
     """The deployment's contract for one plan, authorised, with the time that `context` and `run` leave.
 
-    `fence` raises where the run may write no more: see Transport. `before` is the run's before-image, where there is
-    one. `patience_s` is the longest pause that is slept, where it is not the deployment's.
-
-    Raises:
-        PlanNotApplicable: the plan's actuator lacks something.
+    `fence` raises where the run may write no more: see Transport. `patience_s` is the longest pause that is slept,
+    where it is not the deployment's.
     """
-    actuation = resolve(plan, deployed=settings.deployed_actuator)
     until = deadline(context, run, restoring=restoring)
     patience = settings.max_retry_after_s if patience_s is None else patience_s
     transport = Transport(_session(), until, patience, budget=_budget(settings), fence=fence)
     if settings.genesys_contract == "platform":
         client = GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, platform.needs)
-        return platform.PlatformContract(client, actuation, known=before)
+        return platform.PlatformContract(client, actuation)
     client = GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, score.needs)
     return score.ScoreContract(client, actuation)
+
+
+def decided(
+    settings: GenesysCaller,
+    context: Any,
+    run: Run,
+    decision: Decision,
+    fence: Callable[[], None] | None = None,
+    *,
+    restoring: bool = False,
+    patience_s: float | None = None,
+) -> Contract:
+    """Like `contract`, for what was decided before.
+
+    Raises:
+        PlanNotApplicable: the deployment speaks another contract by now.
+    """
+    decision.require_contract(settings.genesys_contract)
+    return contract(settings, context, run, decision.actuation, fence, restoring=restoring, patience_s=patience_s)
 
 
 def analytics(settings: GenesysCaller, context: Any, run: Run | None = None) -> Analytics | None:

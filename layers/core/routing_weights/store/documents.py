@@ -4,11 +4,18 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from routing_weights.decision import Image, Work
+from routing_weights.distribution import Queue
 from routing_weights.errors import StoreUnavailable
 from routing_weights.plan import Plan
 from routing_weights.store.aws import client, reported
 
-Name = Literal["plan", "before", "target", "actuation", "projection", "writing", "after", "restore"]
+Name = Literal["plan", "work", "before", "projection", "writing", "after", "restore"]
+
+
+def reference_of(distribution_id: str, name: Name | str) -> str:
+    """The key of a run's document."""
+    return f"distributions/{distribution_id}/{name}.json"
 
 
 @dataclass(frozen=True)
@@ -29,17 +36,46 @@ class Documents:
 
     def put(self, distribution_id: str, name: Name | str, document: Any) -> str:
         """Store one document of a run, return its reference."""
-        reference = f"distributions/{distribution_id}/{name}.json"
+        reference = reference_of(distribution_id, name)
         self._put(reference, json.dumps(document, separators=(",", ":")))
         return reference
 
     def get(self, distribution_id: str, name: Name) -> Any:
-        return self.resolve(f"distributions/{distribution_id}/{name}.json")
+        return self.resolve(reference_of(distribution_id, name))
 
     def find(self, distribution_id: str, name: Name | str) -> Any | None:
         """Like `get`, None where the run never came so far."""
-        text = self._find(f"distributions/{distribution_id}/{name}.json")
+        text = self._find(reference_of(distribution_id, name))
         return None if text is None else json.loads(text)
+
+    def keep_work(self, distribution_id: str, work: Work) -> None:
+        self.put(distribution_id, "work", work.to_json())
+
+    def work(self, distribution_id: str) -> Work:
+        work = self.find_work(distribution_id)
+        if work is None:
+            raise StoreUnavailable(f"Document distributions/{distribution_id}/work.json is not in the bucket.")
+        return work
+
+    def find_work(self, distribution_id: str) -> Work | None:
+        """What was decided for a run, None where it never came so far."""
+        if document := self.find(distribution_id, "work"):
+            return Work.from_json(document)
+        target, statement = (self.find(distribution_id, name) for name in ("target", "actuation"))
+        if target is None or statement is None:
+            return None
+        plan, before = (self.get(distribution_id, name) for name in ("plan", "before"))
+        return Work.of_earlier(plan, before, target, statement)
+
+    def find_image(self, distribution_id: str, which: Literal["before", "after"]) -> Image | None:
+        """What a queue held before or after a run, None where that is not known."""
+        work = self.find_work(distribution_id)
+        if work is None:
+            return None
+        if which == "before":
+            return Image(work.decision, work.before)
+        after = self.find(distribution_id, "after")
+        return Image(work.decision, Queue.from_json(after)) if after else None
 
     def resolve(self, reference: str) -> Any:
         return json.loads(self._get(reference))

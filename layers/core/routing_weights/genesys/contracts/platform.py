@@ -9,7 +9,7 @@ import base64
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from routing_weights.actuation import Actuation, Ranking, not_applicable, statement
@@ -91,14 +91,11 @@ class PlatformContract:
     client: GenesysClient
     actuation: Actuation
     raise_first: ClassVar[bool] = True
-    known: InitVar[Queue | None] = None
-    """An earlier reading of the same run: the skill that carries the weights is looked up once in a run."""
     _carrier: tuple[str | None, str | None] | None = field(default=None, init=False)
-    """Id and name of that skill; both None where none does."""
+    """Id and name of the skill that carries the weights, looked up once in a run; both None where none does."""
 
-    def __post_init__(self, known: Queue | None) -> None:
-        if known is not None:
-            self._carrier = known.skill_id, known.native.get("skill_name")
+    def __post_init__(self) -> None:
+        self._carrier = self.actuation.found
 
     @property
     def per_write(self) -> int:
