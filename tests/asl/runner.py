@@ -99,8 +99,8 @@ class World:
             "Records": [],
         }
         # Functions that may not list the bucket, and are refused what is not there, find this.
-        plan = "distributions/warm-up/plan.json"
-        self.client("s3").put_object(Bucket=self.ready["documents_bucket"], Key=plan, Body=b"null")
+        work = "distributions/warm-up/work.json"
+        self.client("s3").put_object(Bucket=self.ready["documents_bucket"], Key=work, Body=b'{"plan": null}')
         client, payload = self.client("lambda"), json.dumps(event).encode()
         with ThreadPoolExecutor(len(FUNCTIONS)) as callers:
             door = callers.submit(self.get, "/distributions/warm-up")

@@ -452,7 +452,7 @@ def test_a_plan_is_carried_out_and_recorded(in_a_row):
 
 def test_the_before_image_is_kept(in_a_row, world):
     where = {"Bucket": world.ready["documents_bucket"], "Key": in_a_row["the plan"].record["before_image"]}
-    image = json.load(world.client("s3").get_object(**where)["Body"])
+    image = json.load(world.client("s3").get_object(**where)["Body"])["before"]
     assert {m["user_id"]: m["weight"] for m in image["members"]} == dict.fromkeys(WEIGHTS, 0.0)
     assert image["settings"]["overflow_threshold"] == 0.8
 
