@@ -305,7 +305,9 @@ class Distribution(DistributionSummary):
     changes: list[dict[str, Any]] = Field(
         default_factory=list, description="What differs from the before-image, as read back."
     )
-    before_image: str | None = Field(default=None, description="The key of the document in DocumentsBucket that has the before-image, at `before`.")
+    before_image: str | None = Field(
+        default=None, description="The key of the document in DocumentsBucket that has the before-image, at `before`."
+    )
 
 
 class RestoreOptions(BaseModel):
