@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.errors import VerificationFailed
-from tests.unit.fakes import SMALLEST_PLAN, LambdaContext, function_module, member, queue, target
+from tests.unit.fakes import LambdaContext, function_module, member, plan, queue, target, work
 
 GONE = "No longer in the queue: agent-1. See in the record what was put back, then send the plan again without them."
 RUN = {
@@ -27,11 +27,10 @@ def test_a_member_who_left_is_named(documents, monkeypatch, held, message):
     app = function_module("verify")
     settings = SimpleNamespace(documents_bucket=documents.bucket, verify_timeout_s=0.0)
     monkeypatch.setattr(app.VerifySettings, "load", lambda: settings)
-    documents.put("d-1", "plan", SMALLEST_PLAN)
-    documents.put("d-1", "before", queue(member("agent-1"), member("agent-2")).to_json())
+    before = queue(member("agent-1"), member("agent-2"))
+    documents.keep_work("d-1", work(plan(), target({"agent-1": 0.4}), before))
     after = queue(*map(member, held), member("agent-2"))
-    monkeypatch.setattr(app, "contract", lambda *_, **__: SimpleNamespace(read_queue=lambda _: after))
-    monkeypatch.setattr(app, "target_of", lambda *_: target({"agent-1": 0.4}))
+    monkeypatch.setattr(app, "decided", lambda *_, **__: SimpleNamespace(read_queue=lambda _: after))
     with pytest.raises(VerificationFailed) as caught:
         app.handler(RUN, LambdaContext())
     assert caught.value.message.endswith(message)
