@@ -192,7 +192,9 @@ def of_lost_answers() -> Iterator[Case]:
 def of_reads() -> Iterator[Case]:
     for actuator in ("score", "joined"):
         for number, (place, (skip, failure)) in enumerate(READS.items()):
-            for name, rule in {"refused with 403": status(403), "malformed answer": {"action": "malformed"}}.items():
+            # An answer that is not JSON is read again, three times in all.
+            malformed = {"action": "malformed", "times": 3}
+            for name, rule in {"refused with 403": status(403), "malformed answers": malformed}.items():
                 yield Case(
                     f"{actuator}-{place}-{name}",
                     actuator,
