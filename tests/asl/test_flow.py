@@ -397,7 +397,7 @@ def test_a_queue_that_genesys_does_not_know_fails_the_projection(under_way):
 
 def test_pages_that_repeat_fail_the_projection_and_are_never_counted_twice(under_way):
     failed = under_way["pages that repeat"].ends("projection_failed")
-    assert "differently at each of 5 readings" in failed.cause
+    assert "None of 5 readings of the members" in failed.cause
     assert failed.writes == []
 
 

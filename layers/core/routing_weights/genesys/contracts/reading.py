@@ -127,7 +127,7 @@ def read_listing(
         if attempt == LISTINGS or not client.pause(LISTING_PAUSE_S * 2 ** (attempt - 1)):
             break
     raise GenesysAnswerInvalid(
-        f"No reading of the members of queue {queue_id} can be relied on, of {attempt}: at the last one "
+        f"None of {attempt} readings of the members of queue {queue_id} can be relied on: at the last one "
         f"{flaw}, and the queue shows a count of {'none' if count is None else count}. Send the plan again when nobody "
         "joins or leaves the queue; if it stays, report it to Genesys."
     )
