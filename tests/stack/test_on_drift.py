@@ -256,13 +256,19 @@ def test_a_repair_happens_after_hours_too(world, guarded):
     assert world.held(queue)["scores"]["agent-002"] == WEIGHTS["agent-002"]
 
 
-def test_a_repair_that_genesys_refuses_says_so_where_the_drift_is(world, guarded):
+def refused_repair(world, guarded):
+    """A queue that somebody has changed, with an event about it, whose repair Genesys refuses."""
     queue, first = guarded()
     world.sim.edit_member(queue, "agent-002", score=0.9)
     world.sim.add_faults(
         {"method": "PATCH", "path": f"{queue}/members/agent-002", "action": "status", "status": 403, "times": None}
     )
     assert call(world, old_event(queue)).status_code == 202
+    return queue, first
+
+
+def test_a_repair_that_genesys_refuses_says_so_where_the_drift_is(world, guarded):
+    queue, first = refused_repair(world, guarded)
     refused = answered(world, queue, "repair_started")
     assert refused["repair_status"] == "member_update_failed"
     assert call(world, old_event(queue, again=True)).status_code == 202
@@ -274,12 +280,7 @@ def test_a_repair_that_genesys_refuses_says_so_where_the_drift_is(world, guarded
 
 def test_a_repair_whose_start_was_not_noted_is_not_started_twice(world, guarded):
     """Its function died between the two. The drift is still there, so the event that comes back leads to it again."""
-    queue, first = guarded()
-    world.sim.edit_member(queue, "agent-002", score=0.9)
-    world.sim.add_faults(
-        {"method": "PATCH", "path": f"{queue}/members/agent-002", "action": "status", "status": 403, "times": None}
-    )
-    assert call(world, old_event(queue)).status_code == 202
+    queue, first = refused_repair(world, guarded)
     repair = answered(world, queue, "repair_started")["repair_id"]
     worked_off(world)
     db, table = world.client("dynamodb"), world.ready["drift_table"]

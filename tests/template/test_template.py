@@ -617,6 +617,21 @@ def test_every_alarm_has_its_heading_and_every_heading_says_what_it_means_where_
         assert re.findall(r"^\*\*(.+?)\.\*\* ", text, re.MULTILINE) == ["What it means", "Look at", "Do"], heading
 
 
+REDRIVEN = {"WebhookDeadLetters": "WebhookQueue", "OutgoingDeadLetters": "OutgoingQueue"}
+"""Dead-letter queues that also get messages directly, which have no queue to go back to by themselves."""
+
+
+@pytest.mark.parametrize(("dead_letters", "queue"), REDRIVEN.items())
+def test_a_redrive_names_its_destination(dead_letters, queue):
+    assert f"redrive of {dead_letters} with {queue} as its destination" in " ".join(
+        ALARMS[f"{dead_letters}Alarm"]["Properties"]["AlarmDescription"].split()
+    )
+    pages = [" ".join(page.read_text(encoding="utf-8").split()) for page in sorted((ROOT / "docs").glob("*.md"))]
+    advice = [sentence for page in pages for sentence in page.split(". ") if re.search("then redrive", sentence)]
+    assert any(queue in sentence for sentence in advice)
+    assert all(any(known in sentence for known in REDRIVEN.values()) for sentence in advice)
+
+
 @pytest.mark.parametrize("name", ALARMS)
 def test_an_alarm_reaches_somebody_when_it_begins_and_when_it_is_over(name):
     topic = [{"Fn::If": ["MakesAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}]

@@ -148,10 +148,11 @@ def _done(action: Action, why: str, **more: str) -> Done:
 
 
 def edited_at(found: Sequence[Difference], held: Queue, now: datetime) -> datetime:
-    """When the newest of the changes was made, at the latest: the queue's own stamp tells of its settings, else now.
+    """The latest moment at which the newest of the changes was made.
 
-    Of a member's value nothing tells: an event says when one change was made, and not that none came after it, whose
-    event may still be on its way. So a change is as old as it has been on record.
+    The queue's `dateModified` dates its settings. Nothing dates a member's value: an event says when one change was
+    made, and a later change may follow whose event is still on its way. Such a change counts from now, when it is
+    first seen.
     """
     stamp = _moment((held.native.get("raw") or {}).get("dateModified"))
     return min(stamp, now) if stamp and all(difference.what == "setting" for difference in found) else now
