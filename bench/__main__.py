@@ -44,7 +44,7 @@ def distributions() -> None:
 
 def callbacks(stack: Stack, genesys: GenesysSimulator) -> None:
     """How soon a signed callback is answered, and a change by somebody else is on record; one after another, warm."""
-    from routing_weights.webhook import signed  # noqa: PLC0415 - the stack has put the layer on the path
+    from routing_weights.domain.webhook import signed  # noqa: PLC0415 - the stack has put the layer on the path
 
     answered, recorded = [], []
     for number in range(CALLBACKS):

@@ -17,15 +17,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local import quotas
 from local.terminal import Connection, Credentials, given_by, parser_of
-from routing_weights.actuation import Actuation, Actuator, Joined, Proficiency
-from routing_weights.distribution import Member
+from routing_weights.adapters.genesys.analytics import Analytics
+from routing_weights.adapters.genesys.contracts import platform
+from routing_weights.adapters.genesys.contracts.queue_document import QueueDocument, child, children
+from routing_weights.adapters.genesys.contracts.reading import get_queue, queue_path
+from routing_weights.domain.actuation import Actuation, Actuator, Joined, Proficiency
+from routing_weights.domain.queue import Member
+from routing_weights.domain.strategies import Strategy
+from routing_weights.domain.types import GenesysId, Line
 from routing_weights.errors import Forbidden, GenesysRefused, RoutingWeightsError
-from routing_weights.fields import GenesysId, Line
-from routing_weights.genesys.analytics import Analytics
-from routing_weights.genesys.contracts import platform
-from routing_weights.genesys.contracts.queue_document import QueueDocument, child, children
-from routing_weights.genesys.contracts.reading import get_queue, queue_path
-from routing_weights.strategies import Strategy
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 _PAST_THE_PERMISSION = {requests.codes.bad_request, requests.codes.not_found}

@@ -13,10 +13,10 @@ import requests
 from pydantic import Field
 
 from local.terminal import Connection, Credentials, given_by, parser_of
+from routing_weights.adapters.genesys.client import GenesysClient
+from routing_weights.adapters.genesys.contracts import score
+from routing_weights.adapters.genesys.contracts.reading import PAGE_SIZE, entities
 from routing_weights.errors import GenesysAnswerInvalid, RoutingWeightsError
-from routing_weights.genesys.client import GenesysClient
-from routing_weights.genesys.contracts import score
-from routing_weights.genesys.contracts.reading import PAGE_SIZE, entities
 
 PATH = "/api/v2/platform/webhooks"
 CALLBACK = "/webhooks/genesys/callback"

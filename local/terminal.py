@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field, ValidationError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "layers" / "core"))
 
-from routing_weights.genesys.client import GenesysClient
-from routing_weights.genesys.token import StoredTokens, TokenIssuer, TokenRequest
-from routing_weights.genesys.transport import Deadline, Transport
+from routing_weights.adapters.genesys.client import GenesysClient
+from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, TokenRequest
+from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.settings import GenesysLogin
 
 LONGEST_RUN_S = 300.0

@@ -7,8 +7,8 @@ import pytest
 
 from local.genesys import GenesysSimulator
 from local.stack.stack import PERMISSIONS_FOLDER
-from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, World, served_stack
-from tests.permissions import complaints, is_whole
+from tests.support.permissions import complaints, is_whole
+from tests.support.world import CLIENT_ID, CLIENT_SECRET, World, served_stack
 
 COMPLAINTS = pytest.StashKey[list[str]]()
 

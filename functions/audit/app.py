@@ -7,20 +7,20 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from routing_weights.actuation import as_kept
-from routing_weights.decision import Decision
-from routing_weights.distribution import Queue, decimals_kept
+from routing_weights.adapters.aws.audit_table import AuditTrail
+from routing_weights.adapters.aws.documents import Documents, reference_of
+from routing_weights.adapters.aws.locks_table import held_by
+from routing_weights.adapters.aws.patrol_table import Patrol
+from routing_weights.adapters.aws.schedule_group import Group
+from routing_weights.domain.actuation import as_kept
+from routing_weights.domain.decision import Decision
+from routing_weights.domain.plan import Plan
+from routing_weights.domain.queue import Queue, decimals_kept
+from routing_weights.domain.record import closed
+from routing_weights.domain.run import Outcome, Run, return_name
+from routing_weights.domain.status import Status
 from routing_weights.errors import StoreUnavailable
-from routing_weights.plan import Plan
-from routing_weights.record import closed
-from routing_weights.run import Outcome, Run, return_name
 from routing_weights.settings import AuditSettings
-from routing_weights.status import Status
-from routing_weights.store.audit import AuditTrail
-from routing_weights.store.documents import Documents, reference_of
-from routing_weights.store.locks import held_by
-from routing_weights.store.patrol import Patrol
-from routing_weights.store.scheduler import Group
 
 logger = Logger()
 metrics = Metrics()

@@ -5,12 +5,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.calibrating import Calibration
-from routing_weights.genesys.connect import analytics, has_time
+from routing_weights.adapters.aws.audit_table import AuditTrail
+from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.state_machine import Executions
+from routing_weights.application.measure import Calibration
+from routing_weights.bootstrap import analytics, has_time
 from routing_weights.settings import CalibrateSettings
-from routing_weights.store.audit import AuditTrail
-from routing_weights.store.documents import Documents
-from routing_weights.store.executions import Executions
 
 logger = Logger()
 

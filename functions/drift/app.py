@@ -6,20 +6,20 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from routing_weights.adapters.aws.audit_table import AuditTrail
+from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.drift_table import DriftRecords
+from routing_weights.adapters.aws.event_bus import Bus
+from routing_weights.adapters.aws.patrol_table import Patrol
+from routing_weights.adapters.aws.state_machine import Executions
+from routing_weights.adapters.aws.webhook_inbox import look_again, put_off, told_by
+from routing_weights.application.answer_drift import Repairs
+from routing_weights.application.detect_drift import Watch
+from routing_weights.application.patrol import PATIENCE_S
+from routing_weights.bootstrap import decided, has_time
+from routing_weights.domain.webhook import WebhookEvent, event_in
 from routing_weights.errors import QueueBusy, QueueNotFound, RoutingWeightsError, WebhookInvalid
-from routing_weights.genesys.connect import decided, has_time
-from routing_weights.patrolling import PATIENCE_S
-from routing_weights.repairing import Repairs
 from routing_weights.settings import DriftSettings
-from routing_weights.store.audit import AuditTrail
-from routing_weights.store.deliveries import look_again, put_off, told_by
-from routing_weights.store.documents import Documents
-from routing_weights.store.drift import DriftRecords
-from routing_weights.store.executions import Executions
-from routing_weights.store.outgoing import Bus
-from routing_weights.store.patrol import Patrol
-from routing_weights.watching import Watch
-from routing_weights.webhook import WebhookEvent, event_in
 
 logger = Logger()
 _looked_at_ms: dict[str, int] = {}

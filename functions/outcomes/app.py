@@ -5,13 +5,13 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from routing_weights.adapters.aws.audit_table import AuditTrail
+from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.event_bus import Bus, set_aside
+from routing_weights.domain.outcome_event import DETAIL_TYPE, OutcomeEvent, outcome_of
+from routing_weights.domain.record import CLOSED, Record
 from routing_weights.errors import DistributionNotFound, StoreUnavailable
-from routing_weights.outcome_event import DETAIL_TYPE, OutcomeEvent, outcome_of
-from routing_weights.record import CLOSED, Record
 from routing_weights.settings import OutcomesSettings
-from routing_weights.store.audit import AuditTrail
-from routing_weights.store.documents import Documents
-from routing_weights.store.outgoing import Bus, set_aside
 
 logger = Logger()
 

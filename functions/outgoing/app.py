@@ -7,12 +7,12 @@ from typing import Any
 import requests
 from aws_lambda_powertools import Logger
 
+from routing_weights.adapters.aws.event_bus import set_aside
+from routing_weights.adapters.aws.secrets import JsonSecret, WebhookSecrets
+from routing_weights.adapters.aws.webhook_inbox import put_off
+from routing_weights.adapters.http.webhook_sender import Answer, Receiver
 from routing_weights.errors import ConfigurationInvalid, RoutingWeightsError
-from routing_weights.receiver import Answer, Receiver
 from routing_weights.settings import OutgoingSettings
-from routing_weights.store.deliveries import put_off
-from routing_weights.store.outgoing import set_aside
-from routing_weights.store.secrets import JsonSecret, WebhookSecrets
 
 logger = Logger()
 FIRST_PAUSE_S = 1

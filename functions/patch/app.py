@@ -7,8 +7,16 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.decision import Work
-from routing_weights.distribution import RINGS, Part, Queue, Target, named, unsettled
+from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.locks_table import fence
+from routing_weights.adapters.aws.skills_table import SkillOwners
+from routing_weights.adapters.genesys.contracts import Contract
+from routing_weights.bootstrap import decided, has_time
+from routing_weights.domain.decision import Work
+from routing_weights.domain.images import require_unedited
+from routing_weights.domain.queue import RINGS, Part, Queue, Target, named, unsettled
+from routing_weights.domain.run import Run
+from routing_weights.domain.verify import settle, unverified
 from routing_weights.errors import (
     GenesysUnavailable,
     RateLimited,
@@ -16,15 +24,7 @@ from routing_weights.errors import (
     StoreUnavailable,
     VerificationFailed,
 )
-from routing_weights.genesys.connect import decided, has_time
-from routing_weights.genesys.contracts import Contract
-from routing_weights.putting_back import require_unedited
-from routing_weights.run import Run
 from routing_weights.settings import PatchSettings
-from routing_weights.store.documents import Documents
-from routing_weights.store.locks import fence
-from routing_weights.store.skills import SkillOwners
-from routing_weights.verification import settle, unverified
 
 logger = Logger()
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.patrolling import send_out
+from routing_weights.adapters.aws.patrol_table import Patrol
+from routing_weights.adapters.aws.webhook_inbox import look_again
+from routing_weights.application.patrol import send_out
 from routing_weights.settings import PatrolSettings
-from routing_weights.store.deliveries import look_again
-from routing_weights.store.patrol import Patrol
 
 logger = Logger()
 

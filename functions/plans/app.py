@@ -11,7 +11,15 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import BaseModel
 
-from routing_weights.api import (
+from routing_weights.adapters.aws.audit_table import AuditTrail
+from routing_weights.adapters.aws.baselines_table import BaselineStore
+from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.drift_table import DriftRecords
+from routing_weights.adapters.aws.forecast_table import Forecasts
+from routing_weights.adapters.aws.schedule_group import Group
+from routing_weights.adapters.aws.state_machine import Executions
+from routing_weights.api.app import answers, body_as, body_of, caller_of, new_app
+from routing_weights.api.views import (
     Accepted,
     Baseline,
     Baselines,
@@ -30,7 +38,22 @@ from routing_weights.api import (
     new_forecast,
     summary,
 )
-from routing_weights.door import answers, body_as, body_of, caller_of, new_app
+from routing_weights.application.submit import accept, open_distribution, restoring, restoring_baseline
+from routing_weights.domain.record import (
+    CLOSED,
+    OPENED,
+    REALISED,
+    REALISED_FIELDS,
+    Record,
+    kept,
+    last_completed,
+    timestamp,
+)
+from routing_weights.domain.run import Origin, Run, return_name
+from routing_weights.domain.status import Status
+from routing_weights.domain.strict_json import problem
+from routing_weights.domain.types import DISTRIBUTION_ID, GenesysId
+from routing_weights.domain.types import Name as NameInPath
 from routing_weights.errors import (
     DistributionNotFound,
     ForecastNotFound,
@@ -38,21 +61,7 @@ from routing_weights.errors import (
     RequestInvalid,
     ReturnNotFound,
 )
-from routing_weights.fields import DISTRIBUTION_ID, GenesysId
-from routing_weights.fields import Name as NameInPath
-from routing_weights.intake import accept, open_distribution, restoring, restoring_baseline
-from routing_weights.record import CLOSED, OPENED, REALISED, REALISED_FIELDS, Record, kept, last_completed, timestamp
-from routing_weights.run import Origin, Run, return_name
 from routing_weights.settings import PlansSettings
-from routing_weights.status import Status
-from routing_weights.store.audit import AuditTrail
-from routing_weights.store.baselines import BaselineStore
-from routing_weights.store.documents import Documents
-from routing_weights.store.drift import DriftRecords
-from routing_weights.store.executions import Executions
-from routing_weights.store.forecasts import Forecasts
-from routing_weights.store.scheduler import Group
-from routing_weights.strict_json import problem
 
 logger = Logger()
 app = new_app(logger)
@@ -296,7 +305,7 @@ def cancel_return(distribution_id: DistributionId) -> Response[None]:
     | {HTTPStatus.OK.value: {"description": "OK", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
 )
 def show_chart(distribution_id: DistributionId) -> Response[str]:
-    from routing_weights.projection.chart import chart  # noqa: PLC0415 - every other route does without
+    from routing_weights.charts.projection import chart  # noqa: PLC0415 - every other route does without
 
     _, trail = _trail(PlansSettings.load())
     record = trail.find(distribution_id).get(CLOSED, {})

@@ -6,22 +6,22 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.actuation import resolve
-from routing_weights.decision import Decision, Image, Work
-from routing_weights.distribution import Queue, Target, require_members
+from routing_weights.adapters.aws.audit_table import AuditTrail
+from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.skills_table import SkillOwners
+from routing_weights.adapters.genesys.contracts import Contract
+from routing_weights.application.expire import require_still_applied, require_time_left
+from routing_weights.application.project import Planner
+from routing_weights.bootstrap import contract
+from routing_weights.domain.actuation import resolve
+from routing_weights.domain.decision import Decision, Image, Work
+from routing_weights.domain.images import images_of, require_known_drift, target_of
+from routing_weights.domain.plan import Plan
+from routing_weights.domain.queue import Queue, Target, require_members
+from routing_weights.domain.record import last_completed
+from routing_weights.domain.run import Run
 from routing_weights.errors import ForecastMissing, RoutingWeightsError
-from routing_weights.genesys.connect import contract
-from routing_weights.genesys.contracts import Contract
-from routing_weights.plan import Plan
-from routing_weights.planning import Planner
-from routing_weights.putting_back import images_of, require_known_drift, target_of
-from routing_weights.record import last_completed
-from routing_weights.returning import require_still_applied, require_time_left
-from routing_weights.run import Run
 from routing_weights.settings import ProjectSettings
-from routing_weights.store.audit import AuditTrail
-from routing_weights.store.documents import Documents
-from routing_weights.store.skills import SkillOwners
 
 logger = Logger()
 

@@ -5,14 +5,14 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import PARTS
+from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.locks_table import fence
+from routing_weights.bootstrap import decided, has_time
+from routing_weights.domain.queue import PARTS
+from routing_weights.domain.restore import Restoration, Restorer
+from routing_weights.domain.run import Run
 from routing_weights.errors import Interrupted, RoutingWeightsError
-from routing_weights.genesys.connect import decided, has_time
-from routing_weights.restoration import Restoration, Restorer
-from routing_weights.run import Run
 from routing_weights.settings import RestoreSettings
-from routing_weights.store.documents import Documents
-from routing_weights.store.locks import fence
 
 logger = Logger()
 

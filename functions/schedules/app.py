@@ -11,18 +11,18 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
-from routing_weights.api import moment
-from routing_weights.door import answers, body_of, caller_of, new_app
+from routing_weights.adapters.aws.baselines_table import BaselineStore
+from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.scheduler import Schedules, Stored
+from routing_weights.api.app import answers, body_of, caller_of, new_app
+from routing_weights.api.schedules import PreviewView, SchedulePage, ScheduleSummary, ScheduleView, run_view
+from routing_weights.api.views import moment
+from routing_weights.application.submit import restoring_baseline
+from routing_weights.domain.record import timestamp
+from routing_weights.domain.schedule import BaselineName, next_runs, parse_schedule, require_runs
+from routing_weights.domain.types import Name as NameInPath
 from routing_weights.errors import ScheduleNotFound
-from routing_weights.fields import Name as NameInPath
-from routing_weights.intake import restoring_baseline
-from routing_weights.record import timestamp
-from routing_weights.schedule_views import PreviewView, SchedulePage, ScheduleSummary, ScheduleView, run_view
-from routing_weights.scheduling import BaselineName, next_runs, parse_schedule, require_runs
 from routing_weights.settings import SchedulesSettings
-from routing_weights.store.baselines import BaselineStore
-from routing_weights.store.documents import Documents
-from routing_weights.store.schedules import Schedules, Stored
 
 logger = Logger()
 app = new_app(logger)

@@ -6,10 +6,10 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.api import Suggestion
-from routing_weights.door import answers, body_of, new_app
-from routing_weights.planning import Planner, draft_of
-from routing_weights.run import Run
+from routing_weights.api.app import answers, body_of, new_app
+from routing_weights.api.views import Suggestion
+from routing_weights.application.project import Planner, draft_of
+from routing_weights.domain.run import Run
 from routing_weights.settings import ProjectionSettings
 
 logger = Logger()

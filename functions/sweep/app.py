@@ -5,10 +5,10 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from routing_weights.adapters.aws.audit_table import AuditTrail
+from routing_weights.adapters.aws.documents import Documents
+from routing_weights.application.recover import Recovery
 from routing_weights.settings import SweepSettings
-from routing_weights.store.audit import AuditTrail
-from routing_weights.store.documents import Documents
-from routing_weights.store.recovery import Recovery
 
 logger = Logger()
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.genesys import teardown
-from routing_weights.genesys.connect import issuer
+from routing_weights.adapters.genesys import teardown
+from routing_weights.bootstrap import issuer
 from routing_weights.settings import TokenSettings
 
 logger = Logger()

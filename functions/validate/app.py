@@ -4,12 +4,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.intake import accept_input, open_distribution
-from routing_weights.run import Run
+from routing_weights.adapters.aws.audit_table import AuditTrail
+from routing_weights.adapters.aws.baselines_table import BaselineStore
+from routing_weights.adapters.aws.documents import Documents
+from routing_weights.application.submit import accept_input, open_distribution
+from routing_weights.domain.run import Run
 from routing_weights.settings import ValidateSettings
-from routing_weights.store.audit import AuditTrail
-from routing_weights.store.baselines import BaselineStore
-from routing_weights.store.documents import Documents
 
 logger = Logger()
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.distribution import named
+from routing_weights.adapters.aws.documents import Documents
+from routing_weights.bootstrap import decided
+from routing_weights.domain.queue import named
+from routing_weights.domain.run import Run
+from routing_weights.domain.verify import settle, unverified
 from routing_weights.errors import VerificationFailed
-from routing_weights.genesys.connect import decided
-from routing_weights.run import Run
 from routing_weights.settings import VerifySettings
-from routing_weights.store.documents import Documents
-from routing_weights.verification import settle, unverified
 
 logger = Logger()
 

@@ -9,11 +9,9 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.errors import RoutingWeightsError, StoreUnavailable
-from routing_weights.settings import WebhookSettings
-from routing_weights.store.deliveries import Deliveries
-from routing_weights.store.secrets import JsonSecret, WebhookSecrets
-from routing_weights.webhook import (
+from routing_weights.adapters.aws.secrets import JsonSecret, WebhookSecrets
+from routing_weights.adapters.aws.webhook_inbox import Deliveries
+from routing_weights.domain.webhook import (
     DELIVERY,
     SIGNATURE,
     delivery_of,
@@ -23,6 +21,8 @@ from routing_weights.webhook import (
     verify,
     verify_bearer,
 )
+from routing_weights.errors import RoutingWeightsError, StoreUnavailable
+from routing_weights.settings import WebhookSettings
 
 logger = Logger()
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "layers" / "core"))
 
-from routing_weights.actuation import Ranking, resolve
-from routing_weights.distribution import Member, Queue
-from routing_weights.plan import Plan, VolumeForecast
-from routing_weights.projection.chart import chart
+from routing_weights.charts.projection import chart
+from routing_weights.domain.actuation import Ranking, resolve
+from routing_weights.domain.plan import Plan, VolumeForecast
+from routing_weights.domain.queue import Member, Queue
 from routing_weights.projection.gate import GATES
 from routing_weights.projection.inputs import Forecast, Volume
 from routing_weights.projection.report import Limits, report

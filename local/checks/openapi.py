@@ -84,16 +84,16 @@ TOO_LARGE = "The body is larger than a function takes: 6 MB as the function gets
 
 def main() -> None:
     sys.path.insert(0, str(ROOT / "layers" / "core"))
-    from routing_weights import api  # noqa: PLC0415 - only now on the path
-    from routing_weights.plan import Plan  # noqa: PLC0415
-    from routing_weights.scheduling import Schedule  # noqa: PLC0415
+    from routing_weights.api import views  # noqa: PLC0415 - only now on the path
+    from routing_weights.domain.plan import Plan  # noqa: PLC0415
+    from routing_weights.domain.schedule import Schedule  # noqa: PLC0415
 
     document, *others = (_documented(folder) for folder in ("plans", "suggest", "schedules"))
     schemas, paths = document["components"]["schemas"], document["paths"]
     for other in others:
         paths |= other["paths"]
         schemas |= other["components"]["schemas"]
-    for model in (Plan, Schedule, api.Draft, api.NewBaseline, api.NewForecast, api.RestoreOptions):
+    for model in (Plan, Schedule, views.Draft, views.NewBaseline, views.NewForecast, views.RestoreOptions):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):

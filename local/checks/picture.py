@@ -14,7 +14,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "layers" / "core"))
 
-from routing_weights.projection.sheet import LEFT, Sheet
+from routing_weights.charts.sheet import LEFT, Sheet
 
 DEFINITIONS = Path(__file__).parents[2] / "statemachine"
 BOX, BOX_END = 104.0, 584.0

@@ -6,7 +6,7 @@ from email.utils import formatdate
 
 import pytest
 
-from tests.asl.runner import WEIGHTS, Run, a_plan, assert_is_a_sentence, until
+from tests.support.world import WEIGHTS, Run, a_plan, assert_is_a_sentence, until
 
 STRAIGHT_ON = [
     "Validate", "Lock", "Project", "Dry run?", "What is left?", "Patch queue", "What is left?", "Patch members",

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import NO_RINGS, RINGS, a_plan, skill_of
+from tests.support.carriers import CARRIERS, Carrier
+from tests.support.world import NO_RINGS, RINGS, a_plan, skill_of
 
 
 @pytest.fixture

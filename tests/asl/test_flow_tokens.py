@@ -5,7 +5,7 @@ import time
 import pytest
 
 from local.genesys import Settings
-from tests.asl.runner import WEIGHTS, a_plan, early, until
+from tests.support.world import WEIGHTS, a_plan, early, until
 
 USUAL = Settings()
 

@@ -12,11 +12,11 @@ from jsonata.jsonata import Jsonata
 from samcli.yamlhelper import yaml_parse
 
 from local.checks.picture import example, picture, ways
-from routing_weights import errors
-from routing_weights.genesys import connect, transport
-from routing_weights.plan import Plan
-from routing_weights.status import Status
-from routing_weights.store import aws
+from routing_weights import bootstrap, errors
+from routing_weights.adapters.aws import client
+from routing_weights.adapters.genesys import transport
+from routing_weights.domain.plan import Plan
+from routing_weights.domain.status import Status
 
 ROOT = Path(__file__).resolve().parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -267,34 +267,34 @@ ASKING_GENESYS = ["ProjectFunction", "PatchFunction", "VerifyFunction", "Restore
 def test_an_http_request_ends_before_its_function(function):
     request_s = transport.CONNECT_TIMEOUT_S + transport.READ_TIMEOUT_S
     assert request_s < LAMBDA_TIMEOUTS_S[function]
-    assert transport.READ_TIMEOUT_S < connect.RESERVE_S < LAMBDA_TIMEOUTS_S[function]
+    assert transport.READ_TIMEOUT_S < bootstrap.RESERVE_S < LAMBDA_TIMEOUTS_S[function]
 
 
 @pytest.mark.parametrize("function", LAMBDA_TIMEOUTS_S)
 def test_a_request_to_aws_ends_before_its_function(function, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    config = aws.client.__wrapped__("dynamodb").meta.config
+    config = client.client.__wrapped__("dynamodb").meta.config
     assert config.connect_timeout + config.read_timeout < LAMBDA_TIMEOUTS_S[function]
 
 
 @pytest.mark.parametrize("function", ASKING_GENESYS)
 def test_who_waits_for_the_token_function_waits_as_long_as_it_may_take(function, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    patience = aws.client.__wrapped__("lambda").meta.config.read_timeout
+    patience = client.client.__wrapped__("lambda").meta.config.read_timeout
     assert LAMBDA_TIMEOUTS_S["TokenFunction"] <= patience < LAMBDA_TIMEOUTS_S[function]
 
 
 def test_a_run_gives_up_waiting_for_genesys_before_the_machine_times_out():
     last = ("Patch members", "Verify", "Restore", "Audit", "Unlock")
     last_ticks = sum(TASKS[name]["TimeoutSeconds"] for name in last)
-    assert connect.MAX_RUN_S + last_ticks < DISTRIBUTE.definition["TimeoutSeconds"]
+    assert bootstrap.MAX_RUN_S + last_ticks < DISTRIBUTE.definition["TimeoutSeconds"]
 
 
 @pytest.mark.parametrize("machine", [DISTRIBUTE, RECOVER], ids=["distribute", "recover"])
 def test_a_restoration_gives_up_after_the_run_and_before_the_machine_times_out(machine):
     last = sum(machine.states[name]["TimeoutSeconds"] for name in ("Restore", "Audit", "Unlock"))
-    assert connect.MAX_RUN_S + 3600 < connect.MAX_RESTORE_S
-    assert connect.MAX_RESTORE_S + 2 * last < machine.definition["TimeoutSeconds"]
+    assert bootstrap.MAX_RUN_S + 3600 < bootstrap.MAX_RESTORE_S
+    assert bootstrap.MAX_RESTORE_S + 2 * last < machine.definition["TimeoutSeconds"]
 
 
 def test_the_time_of_a_recoverys_restoration_counts_from_the_recoverys_start():
@@ -304,7 +304,7 @@ def test_the_time_of_a_recoverys_restoration_counts_from_the_recoverys_start():
 
 def test_a_run_gives_up_waiting_for_the_lock_before_it_gives_up_waiting_for_genesys():
     longest = Plan.model_json_schema()["properties"]["wait_for_lock_s"]["maximum"]
-    assert longest < connect.MAX_RUN_S
+    assert longest < bootstrap.MAX_RUN_S
 
 
 def test_a_recovery_waits_until_the_last_write_of_a_dead_run_has_been_answered():

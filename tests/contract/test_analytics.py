@@ -10,16 +10,16 @@ import requests
 from local.genesys import GenesysSimulator, publicapi
 from local.genesys.platform_analytics import AGGREGATES, INTERVALS_OF_A_WEEK, OBSERVATIONS
 from local.genesys.settings import DEFAULT_PERMISSIONS
+from routing_weights.adapters.aws.forecast_table import Forecasts
+from routing_weights.adapters.genesys.analytics import Analytics, History
+from routing_weights.adapters.genesys.client import GenesysClient
+from routing_weights.adapters.genesys.contracts import platform
+from routing_weights.adapters.genesys.transport import Deadline, Transport
+from routing_weights.application.forecast import Forecasting
 from routing_weights.errors import Forbidden, GenesysRefused
-from routing_weights.forecasting import Forecasting
-from routing_weights.genesys.analytics import Analytics, History
-from routing_weights.genesys.client import GenesysClient
-from routing_weights.genesys.contracts import platform
-from routing_weights.genesys.transport import Deadline, Transport
 from routing_weights.projection import Volume
-from routing_weights.projection.calibration import Realised
-from routing_weights.store.forecasts import Forecasts
-from tests.unit.fakes import FakeTime, plan
+from routing_weights.projection.accuracy import Realised
+from tests.support.fakes import FakeTime, plan
 
 QUEUE, OTHER, UNIT = "queue-001", "queue-002", "unit-1"
 NOW = datetime(2026, 11, 25, 10, 20, tzinfo=UTC)  # a Wednesday

@@ -18,12 +18,12 @@ from botocore.stub import Stubber
 
 from local import doctor, quotas
 from local.genesys import GenesysSimulator
-from routing_weights.actuation import Joined, Proficiency, Ring, Score
-from routing_weights.genesys.contracts import platform
-from routing_weights.genesys.contracts.reading import PAGE_SIZE
-from routing_weights.genesys.regions import DOMAINS, api_url, login_url
-from routing_weights.plan import parse_plan
-from routing_weights.strategies import Strategy, strategies
+from routing_weights.adapters.genesys.contracts import platform
+from routing_weights.adapters.genesys.contracts.reading import PAGE_SIZE
+from routing_weights.domain.actuation import Joined, Proficiency, Ring, Score
+from routing_weights.domain.plan import parse_plan
+from routing_weights.domain.regions import DOMAINS, api_url, login_url
+from routing_weights.domain.strategies import Strategy, strategies
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "genesys-setup.md").read_text()

@@ -6,8 +6,8 @@ from contextlib import closing
 import pytest
 import requests
 
-from routing_weights.receiver import Answer, Receiver
-from tests.receiver import WfmSystem
+from routing_weights.adapters.http.webhook_sender import Answer, Receiver
+from tests.support.receiver import WfmSystem
 
 NOW = 1_800_000_000
 BODY = b'{"distribution_id": "d-1", "text": "\xe2\x82\xac"}'

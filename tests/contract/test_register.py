@@ -10,9 +10,9 @@ import requests
 
 from local import register
 from local.genesys import GenesysSimulator
-from tests.asl.runner import ROOT, until
 from tests.contract.loopback import assert_error
-from tests.receiver import WfmSystem
+from tests.support.receiver import WfmSystem
+from tests.support.world import ROOT, until
 
 CLIENT_ID, CLIENT_SECRET, SIGNED_WITH = "client-001", "s3cret-of-the-client", "s3cret-of-webhooks"
 API = "https://abc123.execute-api.eu-central-1.amazonaws.com"

@@ -7,8 +7,14 @@ import pytest
 import requests
 
 from local.genesys import GenesysSimulator
-from routing_weights.actuation import Actuation, Score
-from routing_weights.distribution import Target, members_to_write, require_members, settings_to_write, unsettled
+from routing_weights.adapters.genesys.client import GenesysClient
+from routing_weights.adapters.genesys.contracts import score
+from routing_weights.adapters.genesys.contracts.score import ScoreContract
+from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer
+from routing_weights.adapters.genesys.transport import Deadline, Transport
+from routing_weights.domain.actuation import Actuation, Score
+from routing_weights.domain.queue import Target, members_to_write, require_members, settings_to_write, unsettled
+from routing_weights.domain.strategies import strategies
 from routing_weights.errors import (
     Forbidden,
     GenesysAnswerInvalid,
@@ -18,13 +24,7 @@ from routing_weights.errors import (
     QueueNotFound,
     Unauthorized,
 )
-from routing_weights.genesys.client import GenesysClient
-from routing_weights.genesys.contracts import score
-from routing_weights.genesys.contracts.score import ScoreContract
-from routing_weights.genesys.token import StoredTokens, TokenIssuer
-from routing_weights.genesys.transport import Deadline, Transport
-from routing_weights.strategies import strategies
-from tests.unit.fakes import FakeTime
+from tests.support.fakes import FakeTime
 
 QUEUE = "queue-001"
 ACTUATION = Actuation(Score(), strategies()["longest-available-agent"], None, ())

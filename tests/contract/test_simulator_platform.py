@@ -17,7 +17,7 @@ from local.genesys.platform import OPERATIONS
 from local.genesys.settings import DEFAULT_PERMISSIONS
 from local.genesys.wire import ApiError
 from tests.contract.loopback import LoopbackClient, assert_error, starting
-from tests.unit.fakes import FakeTime
+from tests.support.fakes import FakeTime
 
 QUEUES = "/api/v2/routing/queues"
 QUEUE = f"{QUEUES}/queue-001"

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from local.genesys import GenesysSimulator
 from tests.contract.loopback import LoopbackClient, assert_error, starting
-from tests.unit.fakes import FakeTime
+from tests.support.fakes import FakeTime
 
 QUEUE = "/api/v2/routing/queues/queue-001"
 MEMBERS = f"{QUEUE}/members"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.asl.runner import early
 from tests.faults.scenes import Scene
+from tests.support.world import early
 
 COMPLETED = ("completed",)
 

@@ -5,7 +5,7 @@ import signal
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.asl.runner import World
+from tests.support.world import World
 
 PROC = Path("/proc")
 

@@ -11,7 +11,7 @@ from functools import cached_property
 from math import floor
 from typing import Any
 
-from tests.asl.runner import NO_RINGS, Run, World, a_plan, skill_of
+from tests.support.world import NO_RINGS, Run, World, a_plan, skill_of
 
 VOLATILE = {"version", "dateModified", "modifiedBy", "joinedMemberCount"}
 """What Genesys changes on its own."""

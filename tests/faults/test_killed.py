@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.asl.runner import until
 from tests.faults import processes
 from tests.faults.cases import failing, first_back, held_up, status
 from tests.faults.oracle import judge
 from tests.faults.scenes import Scene, matches
 from tests.faults.waves import recoveries_are_over
+from tests.support.world import until
 
 UNDER_WAY_S = 1.5
 """How long the request takes that the killed function waits for: Genesys answers it when nobody listens any more."""

@@ -6,11 +6,11 @@ members are written, then the threshold; and of the revert, first the members, t
 
 import pytest
 
-from tests.asl.runner import until
 from tests.faults.cases import status
 from tests.faults.oracle import judge
 from tests.faults.scenes import VOLATILE, Scene
 from tests.faults.waves import Tick, carry_out, ended, recoveries_are_over
+from tests.support.world import until
 
 MEMBERS = 20
 ACTUATORS = ("score", "ring")

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.asl.runner import until
 from tests.faults.cases import held_up, status
 from tests.faults.oracle import judge
 from tests.faults.scenes import WEIGHTS, Scene, matches
+from tests.support.world import until
 
 PLANS = 10
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.asl.runner import until
 from tests.faults.cases import status
 from tests.faults.oracle import assert_manners
 from tests.faults.scenes import Scene
 from tests.faults.waves import recoveries_are_over
+from tests.support.world import until
 
 SEQUENCES = 3
 SERIOUS = {

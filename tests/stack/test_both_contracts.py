@@ -5,8 +5,8 @@ import math
 import pytest
 
 from local.genesys import publicapi
-from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import until
+from tests.support.carriers import CARRIERS, Carrier
+from tests.support.world import until
 
 MEMBERS = [3, 100, 1_000]
 UNKNOWN_FIELDS = {"surveyRouting": {"mode": "X", "weights": [1, 2.5, None]}, "futureFlag": True}

@@ -5,10 +5,10 @@ import time
 import pytest
 
 from local.genesys import GenesysSimulator
-from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, WEIGHTS, World, a_plan, served_stack
 from tests.stack.invoking import drift_event, invoked, run_of
 from tests.stack.test_calibration import completed_two_hours_ago
+from tests.support.carriers import CARRIERS, Carrier
+from tests.support.world import CLIENT_ID, CLIENT_SECRET, WEIGHTS, World, a_plan, served_stack
 
 LIMIT, WINDOW_S, RESERVED = 50, 10.0, 0.05
 """The limit of 300 requests a minute, in a window that a test can see the end of.

@@ -3,9 +3,9 @@
 import json
 from datetime import UTC, datetime, timedelta
 
-from routing_weights.projection.calibration import SPAN, window_after
-from routing_weights.record import timestamp
-from tests.asl.runner import a_plan
+from routing_weights.domain.record import timestamp
+from routing_weights.projection.accuracy import SPAN, window_after
+from tests.support.world import a_plan
 
 FORECAST = {"offered": 60, "aht_s": 180, "patience_s": 120, "service_level_target": 0.8, "answer_within_s": 20}
 AGENTS = 11

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from routing_weights import errors
-from routing_weights.plan import parse_plan
-from routing_weights.status import Status
+from routing_weights.domain.plan import parse_plan
+from routing_weights.domain.status import Status
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from local.checks.fuzz import fuzz
-from tests.asl.runner import ROOT, WEBHOOK_SECRET, WEIGHTS, a_plan, assert_is_a_sentence, until
+from tests.support.world import ROOT, WEBHOOK_SECRET, WEIGHTS, a_plan, assert_is_a_sentence, until
 
 EVENTS = {
     "console-dry-run.json": "dry_run",

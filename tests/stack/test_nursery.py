@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from local.stack import nursery
-from tests.waiting import DEADLINE_S, until
+from tests.support.waiting import DEADLINE_S, until
 
 SCRIPT = nursery.__file__
 

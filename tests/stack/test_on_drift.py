@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from local import register
-from routing_weights.drift import Difference, fingerprint
-from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import (
+from routing_weights.domain.drift import Difference, fingerprint
+from tests.stack.test_webhook import call, drift, member_event, recorded, worked_off
+from tests.support.carriers import CARRIERS, Carrier
+from tests.support.world import (
     CLIENT_ID,
     CLIENT_SECRET,
     REPAIR_AFTER_S,
@@ -21,7 +22,6 @@ from tests.asl.runner import (
     skill_of,
     until,
 )
-from tests.stack.test_webhook import call, drift, member_event, recorded, worked_off
 
 
 def writes_to(world, queue, since):

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.asl.runner import a_plan, until
 from tests.stack.invoking import invoked
+from tests.support.world import a_plan, until
 
 
 class Listener:

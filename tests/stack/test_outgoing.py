@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.genesys import GenesysSimulator
-from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, World, served_stack, until
-from tests.receiver import WfmSystem
+from tests.support.carriers import CARRIERS, Carrier
+from tests.support.receiver import WfmSystem
+from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, World, served_stack, until
 
 SECRET, BEARER = "a-secret-of-ours", "a-bearer-secret-of-somebody"
 SAMPLE = json.loads((ROOT / "events" / "partner-audit.json").read_text(encoding="utf-8"))

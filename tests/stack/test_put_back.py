@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import NO_RINGS, ROOT, until
+from tests.support.carriers import CARRIERS, Carrier
+from tests.support.world import NO_RINGS, ROOT, until
 
 
 @pytest.fixture(params=CARRIERS)

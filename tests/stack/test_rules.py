@@ -7,8 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.stack import rules
-from tests.asl.runner import a_plan
-from tests.waiting import until
+from tests.support.waiting import until
+from tests.support.world import a_plan
 
 PLANS = 8
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.asl.runner import CLIENT_SECRET, a_plan
+from tests.support.world import CLIENT_SECRET, a_plan
 
 LARGE = 1_000
 """A plan may name 5,000; a fifth of them shows the same in a fifth of the time."""

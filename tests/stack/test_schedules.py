@@ -9,8 +9,8 @@ import pytest
 
 from local.stack import StackError
 from local.stack.ticker import Ticker, clock_of
-from tests.asl.runner import ROOT, WEIGHTS, a_plan, until
 from tests.stack.timed import timed_world
+from tests.support.world import ROOT, WEIGHTS, a_plan, until
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2030, 3, 28, 12, tzinfo=BERLIN)

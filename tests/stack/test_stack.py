@@ -24,7 +24,7 @@ from botocore.config import Config
 
 from local.stack import Stack, StackError, moto_seam, rules, template
 from tests.stack.test_rules import in_hand
-from tests.waiting import DEADLINE_S, until
+from tests.support.waiting import DEADLINE_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
 

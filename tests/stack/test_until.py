@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.asl.runner import ROOT, WEIGHTS, a_plan
-from tests.asl.runner import until as once
 from tests.stack.timed import timed_world
+from tests.support.world import ROOT, WEIGHTS, a_plan
+from tests.support.world import until as once
 
 BEGUN = datetime.now(UTC).replace(microsecond=0)
 DAYS = itertools.count(1, 2)

@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from local import register
-from routing_weights.webhook import signature
-from tests.asl.carriers import CARRIERS, Carrier
-from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, a_plan, until
+from routing_weights.domain.webhook import signature
+from tests.support.carriers import CARRIERS, Carrier
+from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, a_plan, until
 
 PATH = "/webhooks/genesys/callback"
 

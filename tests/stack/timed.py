@@ -4,7 +4,7 @@ import json
 from contextlib import contextmanager
 
 from local.genesys import GenesysSimulator
-from tests.asl.runner import CLIENT_ID, CLIENT_SECRET, World, served_stack, until
+from tests.support.world import CLIENT_ID, CLIENT_SECRET, World, served_stack, until
 
 
 class Timed(World):

@@ -11,14 +11,14 @@ from moto.events.models import EventPattern
 from samcli.yamlhelper import yaml_parse
 
 from routing_weights import settings
-from routing_weights.genesys.connect import MAX_RUN_S
-from routing_weights.genesys.regions import DOMAINS
-from routing_weights.outcome_event import DETAIL_TYPE
-from routing_weights.receiver import TIMEOUTS_S
-from routing_weights.record import CLOSED
-from routing_weights.store.deliveries import FIRST_PAUSE_S, LONGEST_DELAY_S, LONGEST_PAUSE_S, QUIET_S
-from routing_weights.store.outgoing import SOURCE
-from routing_weights.webhook import event_of
+from routing_weights.adapters.aws.event_bus import SOURCE
+from routing_weights.adapters.aws.webhook_inbox import FIRST_PAUSE_S, LONGEST_DELAY_S, LONGEST_PAUSE_S, QUIET_S
+from routing_weights.adapters.http.webhook_sender import TIMEOUTS_S
+from routing_weights.bootstrap import MAX_RUN_S
+from routing_weights.domain.outcome_event import DETAIL_TYPE
+from routing_weights.domain.record import CLOSED
+from routing_weights.domain.regions import DOMAINS
+from routing_weights.domain.webhook import event_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "template.yaml").read_text(encoding="utf-8")

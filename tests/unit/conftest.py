@@ -10,13 +10,13 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, settings
 from moto import mock_aws
 
-from routing_weights.store.audit import AuditTrail
-from routing_weights.store.aws import client
-from routing_weights.store.documents import Documents
-from routing_weights.store.drift import DriftRecords
-from routing_weights.store.executions import Executions
-from routing_weights.strategies import strategies
-from tests.unit.fakes import FakeTime
+from routing_weights.adapters.aws.audit_table import AuditTrail
+from routing_weights.adapters.aws.client import client
+from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.drift_table import DriftRecords
+from routing_weights.adapters.aws.state_machine import Executions
+from routing_weights.domain.strategies import strategies
+from tests.support.fakes import FakeTime
 
 settings.register_profile("unit", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unit")

@@ -9,12 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.actuation import Joined, Proficiency, Ring, Score, as_kept, not_applicable, resolve, statement
-from routing_weights.api import ActuationView
+from routing_weights.api.views import ActuationView
+from routing_weights.domain.actuation import (
+    Joined,
+    Proficiency,
+    Ring,
+    Score,
+    as_kept,
+    not_applicable,
+    resolve,
+    statement,
+)
+from routing_weights.domain.strategies import OverflowGroup, strategies
 from routing_weights.errors import PlanNotApplicable
-from routing_weights.strategies import OverflowGroup, strategies
-from tests.unit import fakes
-from tests.unit.fakes import plan
+from tests.support import fakes
+from tests.support.fakes import plan
 
 SKILL = {"skill": "Queue 1"}
 

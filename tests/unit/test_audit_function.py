@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from routing_weights.adapters.aws.patrol_table import Patrol
 from routing_weights.settings import Settings
-from routing_weights.store.patrol import Patrol
-from tests.unit.fakes import SMALLEST_PLAN, function_module
+from tests.support.fakes import SMALLEST_PLAN, function_module
 
 ROOT = Path(__file__).parents[2]
 RUN = {

@@ -10,11 +10,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from routing_weights import bootstrap
+from routing_weights.adapters.aws.budget_table import PACED_FOR_S, RequestBudget
 from routing_weights.errors import RateLimited
-from routing_weights.genesys import connect
 from routing_weights.settings import GenesysCaller
-from routing_weights.store.budget import PACED_FOR_S, RequestBudget
-from tests.unit.fakes import FakeTime
+from tests.support.fakes import FakeTime
 
 INTERVAL_S = 0.204
 FAR_S = 1e6
@@ -476,10 +476,10 @@ def caller(**fields):
 
 
 def test_a_process_has_one_budget_which_is_the_deployments():
-    one = connect._budget(caller())
-    assert one is connect._budget(caller())
+    one = bootstrap._budget(caller())
+    assert one is bootstrap._budget(caller())
     assert (one.table, one.oauth_client, one.per_minute, one.reserved_for_others) == ("budget", "token", 300, 0.3)
 
 
 def test_zero_requests_a_minute_is_no_budget():
-    assert connect._budget(caller(requests_per_minute=0)) is None
+    assert bootstrap._budget(caller(requests_per_minute=0)) is None

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.api import CANNOT_TELL, NOT_ALONE, calibration_page, distribution
-from routing_weights.calibrating import MOST, SETTLED, Calibration
+from routing_weights.adapters.aws.state_machine import Executions
+from routing_weights.api.views import CANNOT_TELL, NOT_ALONE, calibration_page, distribution
+from routing_weights.application.measure import MOST, SETTLED, Calibration
+from routing_weights.domain.record import CLOSED, OPENED, REALISED, timestamp
 from routing_weights.errors import GenesysUnavailable
-from routing_weights.projection.calibration import (
+from routing_weights.projection.accuracy import (
     FIGURES,
     LOOK_BACK,
     SPAN,
@@ -24,10 +26,8 @@ from routing_weights.projection.calibration import (
     window_after,
 )
 from routing_weights.projection.erlang import erlang_a
-from routing_weights.record import CLOSED, OPENED, REALISED, timestamp
 from routing_weights.settings import Settings
-from routing_weights.store.executions import Executions
-from tests.unit.fakes import function_module
+from tests.support.fakes import function_module
 from tests.unit.test_report import reported, told
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -391,7 +391,7 @@ def test_without_time_the_rest_waits_for_the_next_run(scene):
 
 
 def test_one_run_takes_the_oldest_so_many(scene, monkeypatch):
-    monkeypatch.setattr("routing_weights.calibrating.MOST", 2)
+    monkeypatch.setattr("routing_weights.application.measure.MOST", 2)
     assert MOST == 100
     for number in range(3):
         scene.distribution(f"d-{number}", queue=f"queue-{number}", at=COMPLETED + timedelta(minutes=number))
@@ -440,7 +440,7 @@ def test_what_wrote_nothing_in_the_meantime_does_not_matter(scene, status, minut
 
 
 def test_executions_are_listed_back_to_a_moment_page_by_page(aws, monkeypatch):
-    monkeypatch.setattr("routing_weights.store.executions.MOST_PAGES", 3)
+    monkeypatch.setattr("routing_weights.adapters.aws.state_machine.MOST_PAGES", 3)
     pages, asked = iter(range(10)), []
 
     def hook(params, **_):

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.checks.chart import example
-from routing_weights.projection.chart import VERDICTS, chart
-from routing_weights.projection.sheet import DARK, LIGHT, width
+from routing_weights.charts.projection import VERDICTS, chart
+from routing_weights.charts.sheet import DARK, LIGHT, width
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert('x')</script>&\"\u202eevil\x00\x1b\ud800\ufffe" + "W" * 300

@@ -11,9 +11,16 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights import errors
-from routing_weights.actuation import Joined, Score
-from routing_weights.api import problem_of
+from routing_weights import bootstrap, errors
+from routing_weights.adapters.aws.login_lock import LoginLock
+from routing_weights.adapters.genesys import teardown
+from routing_weights.adapters.genesys.client import CONFLICT_TRIES, GenesysClient
+from routing_weights.adapters.genesys.contracts import platform, score
+from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, fingerprint, refresh_after_s
+from routing_weights.adapters.genesys.transport import Deadline, Transport
+from routing_weights.api.views import problem_of
+from routing_weights.domain.actuation import Joined, Score
+from routing_weights.domain.run import Run
 from routing_weights.errors import (
     ConfigurationInvalid,
     Forbidden,
@@ -30,15 +37,8 @@ from routing_weights.errors import (
     WaitTooLong,
     from_wire,
 )
-from routing_weights.genesys import connect, teardown
-from routing_weights.genesys.client import CONFLICT_TRIES, GenesysClient
-from routing_weights.genesys.contracts import platform, score
-from routing_weights.genesys.token import StoredTokens, TokenIssuer, fingerprint, refresh_after_s
-from routing_weights.genesys.transport import Deadline, Transport
-from routing_weights.run import Run
 from routing_weights.settings import GenesysCaller, TokenSettings
-from routing_weights.store.login import LoginLock
-from tests.unit.fakes import FakeSecret, FakeSession, answer, member, plan, queue, target, work
+from tests.support.fakes import FakeSecret, FakeSession, answer, member, plan, queue, target, work
 
 BASE = "https://genesys.example.com"
 
@@ -995,7 +995,7 @@ RUN = Run(distribution_id="d-1", execution_arn="arn", started_at=datetime(2026, 
 def test_a_function_speaks_the_deployments_contract_with_the_actuator_that_was_decided(fields, kind, url, per_write):
     actuator = Score() if kind is score.ScoreContract else Joined(0.4)
     decision = work(plan(), target({"agent-1": 0.4}), queue(member("agent-1")), actuator).decision
-    genesys = connect.decided(GenesysCaller(**fields), Context(), RUN, decision)
+    genesys = bootstrap.decided(GenesysCaller(**fields), Context(), RUN, decision)
     assert type(genesys) is kind
     assert (genesys.client.base_url, genesys.actuation.actuator, genesys.per_write) == (url, actuator, per_write)
     assert genesys.client.needs is (score.needs if kind is score.ScoreContract else platform.needs)
@@ -1005,14 +1005,14 @@ def test_a_function_speaks_the_deployments_contract_with_the_actuator_that_was_d
 def test_what_was_decided_under_another_contract_is_refused_with_a_sentence(fields, actuator):
     decision = work(plan(), target({"agent-1": 0.4}), queue(member("agent-1")), actuator).decision
     with pytest.raises(PlanNotApplicable, match="was decided under contract"):
-        connect.decided(GenesysCaller(**fields), Context(), RUN, decision)
+        bootstrap.decided(GenesysCaller(**fields), Context(), RUN, decision)
 
 
 def test_a_run_is_kept_waiting_until_its_bound_and_a_restoration_goes_on_trying_until_a_later_one():
     began = RUN.started_at.timestamp()
-    patient, insisting = (connect.deadline(Context(), RUN, restoring=restoring) for restoring in (False, True))
-    assert (patient.give_up_at, patient.since, patient.insists) == (began + connect.MAX_RUN_S, began, False)
-    assert (insisting.give_up_at, insisting.since, insisting.insists) == (began + connect.MAX_RESTORE_S, began, True)
+    patient, insisting = (bootstrap.deadline(Context(), RUN, restoring=restoring) for restoring in (False, True))
+    assert (patient.give_up_at, patient.since, patient.insists) == (began + bootstrap.MAX_RUN_S, began, False)
+    assert (insisting.give_up_at, insisting.since, insisting.insists) == (began + bootstrap.MAX_RESTORE_S, began, True)
 
 
 @pytest.mark.parametrize(
@@ -1024,13 +1024,13 @@ def test_a_run_is_kept_waiting_until_its_bound_and_a_restoration_goes_on_trying_
     ids=["score", "platform"],
 )
 def test_only_contract_score_revokes_a_refused_token(fields, revokes, url):
-    found = connect.issuer(TokenSettings(credentials_secret="credentials", **fields), Context())
+    found = bootstrap.issuer(TokenSettings(credentials_secret="credentials", **fields), Context())
     assert (found.revoke_refused, found.revoke_url) == (revokes, url)
 
 
 @pytest.mark.parametrize(("fields", "part"), [(SCORE, "json"), (PLATFORM, "data")], ids=["score", "platform"])
 def test_credentials_are_read_when_a_token_is_asked_for_and_sent_as_the_contract_says(aws, fields, part):
-    found = connect.issuer(TokenSettings(credentials_secret="credentials", **fields), Context())
+    found = bootstrap.issuer(TokenSettings(credentials_secret="credentials", **fields), Context())
     pair = json.dumps({"client_id": "id", "client_secret": "s"})
     aws("secretsmanager").create_secret(Name="credentials", SecretString=pair)
     request = found.token_request()

@@ -7,19 +7,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from routing_weights import actuation, strategies
-from routing_weights.actuation import Joined, Proficiency, Ring, Score
-from routing_weights.decision import Work
-from routing_weights.distribution import RINGS, image
-from routing_weights.drift import differences
+from routing_weights import bootstrap
+from routing_weights.application.submit import restoring
+from routing_weights.domain import actuation, strategies
+from routing_weights.domain.actuation import Joined, Proficiency, Ring, Score
+from routing_weights.domain.decision import Work
+from routing_weights.domain.drift import differences
+from routing_weights.domain.plan import parse_plan
+from routing_weights.domain.queue import RINGS, image
+from routing_weights.domain.run import Run
+from routing_weights.domain.strategies import OverflowGroup
 from routing_weights.errors import PlanNotApplicable
-from routing_weights.genesys import connect
-from routing_weights.intake import restoring
-from routing_weights.plan import parse_plan
-from routing_weights.run import Run
 from routing_weights.settings import Settings
-from routing_weights.strategies import OverflowGroup
-from tests.unit.fakes import FakePlatform, function_module, member, plan, queue, target, work
+from tests.support.fakes import FakePlatform, function_module, member, plan, queue, target, work
 
 SKILL = {"id": "9c2e6f0a-5f1e-4b6e-9d53-000000000001", "name": "Queue 1"}
 AGENTS = ("agent-1", "agent-2", "agent-3")
@@ -69,7 +69,7 @@ class Deployment:
             "ONE_TIME_GROUP": "one-time",
             "POWERTOOLS_METRICS_NAMESPACE": "test",
         }
-        monkeypatch.setattr(connect, "_tokens", lambda _: SimpleNamespace(current=lambda: "token"))
+        monkeypatch.setattr(bootstrap, "_tokens", lambda _: SimpleNamespace(current=lambda: "token"))
         self.holds()
         self.deploys()
 
@@ -86,7 +86,7 @@ class Deployment:
             if fields is not None:
                 known[name] = strategies.strategies()[name].model_copy(update=fields)
         self.monkeypatch.setattr(actuation, "strategies", lambda: known)
-        self.monkeypatch.setattr("routing_weights.plan.strategies", lambda: known)
+        self.monkeypatch.setattr("routing_weights.domain.plan.strategies", lambda: known)
 
     def holds(self, rings=6, ring=2, method="BEST"):
         """A queue of three agents, as Genesys has it before any run."""
@@ -112,7 +112,7 @@ class Deployment:
         ]
         self.genesys = FakePlatform(raw, members, [SKILL | {"state": "active"}])
         self.genesys.request = self._by_path(self.genesys.request)
-        self.monkeypatch.setattr(connect, "_session", lambda: self.genesys)
+        self.monkeypatch.setattr(bootstrap, "_session", lambda: self.genesys)
 
     @staticmethod
     def _by_path(request):
@@ -264,7 +264,7 @@ def test_another_actuator_that_is_deployed_makes_no_queue_drift(deployment, depl
     caller = function_module("verify").VerifySettings.load()
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 300_000)
     run = Run(distribution_id="d-1", execution_arn="", started_at=datetime.now(UTC))
-    held = connect.decided(caller, context, run, decision).read_queue("queue-001")
+    held = bootstrap.decided(caller, context, run, decision).read_queue("queue-001")
     after = deployment.documents.find_image("d-1", "after")
     assert differences(image(after.held, decision.target), held) == ()
 

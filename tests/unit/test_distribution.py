@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.distribution import (
+from routing_weights.domain.queue import (
     Member,
     Queue,
     Target,
@@ -24,7 +24,7 @@ from routing_weights.distribution import (
     unsettled,
 )
 from routing_weights.errors import MemberNotInQueue, PlanNotApplicable
-from tests.unit.fakes import member, queue, target
+from tests.support.fakes import member, queue, target
 
 shares = st.floats(0, 1, allow_nan=False)
 holdings = st.none() | shares

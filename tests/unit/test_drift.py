@@ -5,16 +5,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from routing_weights import watching
-from routing_weights.distribution import Member, Queue, Target
-from routing_weights.drift import differences, fingerprint
+from routing_weights.adapters.aws import webhook_inbox
+from routing_weights.adapters.aws.webhook_inbox import put_off
+from routing_weights.application import detect_drift
+from routing_weights.application.detect_drift import Watch
+from routing_weights.domain.drift import differences, fingerprint
+from routing_weights.domain.plan import Plan
+from routing_weights.domain.queue import Member, Queue, Target
+from routing_weights.domain.webhook import WebhookEvent
 from routing_weights.errors import QueueBusy, QueueNotFound, RequestInvalid
-from routing_weights.plan import Plan
-from routing_weights.store import deliveries
-from routing_weights.store.deliveries import put_off
-from routing_weights.watching import Watch
-from routing_weights.webhook import WebhookEvent
-from tests.unit.fakes import work
+from tests.support.fakes import work
 
 NOW = datetime(2026, 7, 11, 20, 0, tzinfo=UTC)
 
@@ -180,7 +180,7 @@ def look(records, monkeypatch):
 
     def at(trail, events=EVENTS, locks=(), later=0, gone=False, answer=lambda *_: None, **values):
         holders = iter(locks)
-        monkeypatch.setattr(watching, "holder_of", lambda *_: next(holders, None))
+        monkeypatch.setattr(detect_drift, "holder_of", lambda *_: next(holders, None))
 
         def read_queue(_):
             if gone:
@@ -366,4 +366,4 @@ def test_what_comes_back_waits_longer_each_time(aws_answers):
 def test_what_cannot_be_put_off_comes_back_all_the_same(aws_answers):
     aws_answers("sqs", "ChangeMessageVisibility", "ServiceUnavailable")
     put_off("https://sqs.example/q", [{"receiptHandle": "r", "attributes": {"ApproximateReceiveCount": "1"}}])
-    assert deliveries.FIRST_PAUSE_S < deliveries.LONGEST_PAUSE_S
+    assert webhook_inbox.FIRST_PAUSE_S < webhook_inbox.LONGEST_PAUSE_S

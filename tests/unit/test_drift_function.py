@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from routing_weights.errors import Forbidden, GenesysUnavailable, QueueBusy, QueueNotFound, RateLimited
-from tests.unit.fakes import function_module
+from tests.support.fakes import function_module
 
 ROOT = Path(__file__).parents[2]
 

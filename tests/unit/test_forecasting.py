@@ -12,7 +12,15 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.api import DEFAULT_TTL_S, MAX_TTL_S, forecast_view, new_forecast
+from routing_weights import bootstrap
+from routing_weights.adapters.aws.forecast_table import Forecasts, StoredForecast
+from routing_weights.adapters.genesys.analytics import Analytics, History, Predicted
+from routing_weights.adapters.genesys.client import GenesysClient
+from routing_weights.adapters.genesys.transport import Deadline, Transport
+from routing_weights.api.views import DEFAULT_TTL_S, MAX_TTL_S, forecast_view, new_forecast
+from routing_weights.application.forecast import Forecasting
+from routing_weights.domain.plan import VolumeForecast
+from routing_weights.domain.run import Origin, Run
 from routing_weights.errors import (
     Forbidden,
     ForecastMissing,
@@ -23,17 +31,9 @@ from routing_weights.errors import (
     RequestInvalid,
     StoreUnavailable,
 )
-from routing_weights.forecasting import Forecasting
-from routing_weights.genesys import connect
-from routing_weights.genesys.analytics import Analytics, History, Predicted
-from routing_weights.genesys.client import GenesysClient
-from routing_weights.genesys.transport import Deadline, Transport
-from routing_weights.plan import VolumeForecast
 from routing_weights.projection import Forecast, Observed, Volume
-from routing_weights.run import Origin, Run
 from routing_weights.settings import GenesysCaller, Settings
-from routing_weights.store.forecasts import Forecasts, StoredForecast
-from tests.unit.fakes import FakeSession, FakeTime, answer, function_module, member, plan, queue
+from tests.support.fakes import FakeSession, FakeTime, answer, function_module, member, plan, queue
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_800_000_000.0
@@ -456,7 +456,7 @@ def test_what_is_stored_is_found_again_replaced_and_deleted(table, aws):
 
 @given(volumes)
 def test_numbers_survive_the_table_to_nine_decimals(forecast):
-    from routing_weights.store.forecasts import _number, _stored  # noqa: PLC0415
+    from routing_weights.adapters.aws.forecast_table import _number, _stored  # noqa: PLC0415
 
     numbers = {name: value for name, value in forecast.model_dump().items() if value is not None}
     stored = _stored({name: {"N": _number(value)} for name, value in numbers.items()})
@@ -726,15 +726,15 @@ def run_of():
 @pytest.mark.parametrize(("left_ms", "seconds"), [(120_000, 30), (32_000, 20)])
 def test_what_is_asked_about_a_load_has_seconds_and_never_more_than_the_function(left_ms, seconds, monkeypatch):
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: left_ms)
-    monkeypatch.setattr(connect.time, "monotonic", lambda: 1000.0)
-    source = connect.analytics(caller(), context, run_of())
+    monkeypatch.setattr(bootstrap.time, "monotonic", lambda: 1000.0)
+    source = bootstrap.analytics(caller(), context, run_of())
     assert source.client.transport.deadline.at == 1000.0 + seconds
     assert source.client.base_url == "https://api.mypurecloud.de"
 
 
 def test_under_contract_score_there_is_nothing_to_ask():
     settings = caller(genesys_contract="score", genesys_base_url="https://genesys.example.com")
-    assert connect.analytics(settings, SimpleNamespace(), run_of()) is None
+    assert bootstrap.analytics(settings, SimpleNamespace(), run_of()) is None
 
 
 # ---- answers of Genesys that nobody can trust ------------------------------------------------------------------------

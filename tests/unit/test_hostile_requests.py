@@ -14,14 +14,14 @@ from urllib.parse import quote
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from routing_weights.api import ProblemDetails
+from routing_weights.adapters.aws.drift_table import DriftRecords
+from routing_weights.adapters.aws.schedule_group import Group
+from routing_weights.api.views import ProblemDetails
+from routing_weights.domain.plan import parse_plan
+from routing_weights.domain.webhook import DELIVERY, SIGNATURE, TIMESTAMP, signature
 from routing_weights.errors import QueueNotFound, RequestInvalid
-from routing_weights.plan import parse_plan
 from routing_weights.settings import Settings
-from routing_weights.store.drift import DriftRecords
-from routing_weights.store.scheduler import Group
-from routing_weights.webhook import DELIVERY, SIGNATURE, TIMESTAMP, signature
-from tests.unit.fakes import LambdaContext, function_module, member, queue, target, work
+from tests.support.fakes import LambdaContext, function_module, member, queue, target, work
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))

@@ -18,7 +18,7 @@ from local.stack import template
 from local.stack.errors import StackError
 from local.stack.iam import Call, Guard, Permissions
 from local.stack.template import FUNCTION, POLICY, QUEUE, QUEUE_POLICY, ROLE, STATE_MACHINE, Resource
-from tests.permissions import EVERYTHING, ROOT, UNMET, complaints, declared, is_of, is_whole
+from tests.support.permissions import EVERYTHING, ROOT, UNMET, complaints, declared, is_of, is_whole
 
 HERE = "us-east-1:123456789012"
 DYNAMODB, STATES = f"arn:aws:dynamodb:{HERE}:table", f"arn:aws:states:{HERE}"

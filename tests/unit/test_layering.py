@@ -19,27 +19,7 @@ LAYER = ROOT / "layers/core"
 PACKAGE = LAYER / "routing_weights"
 FUNCTIONS = {path.parent.name: path for path in sorted((ROOT / "functions").glob("*/app.py"))}
 
-DOMAIN = [
-    "actuation",
-    "decision",
-    "distribution",
-    "drift",
-    "drift_event",
-    "errors",
-    "fields",
-    "outcome_event",
-    "plan",
-    "projection",
-    "record",
-    "restoration",
-    "run",
-    "scheduling",
-    "status",
-    "strategies",
-    "strict_json",
-    "verification",
-    "webhook",
-]
+PURE = ["domain", "projection"]
 CLOUD = {"boto3", "botocore", "requests", "aws_lambda_powertools"}
 
 CEILINGS = {
@@ -101,33 +81,34 @@ def python(code, cwd=ROOT):
 # ---- one way ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", DOMAIN)
-def test_a_domain_module_imports_neither_cloud_nor_http_nor_a_layer_above(name):
-    paths = [path for path in PACKAGE.rglob("*.py") if in_layer(module_name(path), name)]
-    names = set().union(*map(imports, paths))
-    assert paths
+def modules_of(folder):
+    return sorted(module_name(path) for path in (PACKAGE / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("name", [name for folder in PURE for name in modules_of(folder)])
+def test_a_pure_module_imports_neither_cloud_nor_http_nor_a_layer_above(name):
+    path = LAYER / Path(*name.split("."))
+    names = imports(path / "__init__.py" if path.is_dir() else path.with_suffix(".py"))
     assert not {name.split(".")[0] for name in names} & CLOUD
-    assert {found for found in ours(names) if not in_layer(found, *DOMAIN)} == set()
+    assert {found for found in ours(names) if not in_layer(found, "errors", *PURE)} == set()
 
 
-def test_domain_modules_import_where_cloud_and_http_are_missing():
+def test_pure_modules_import_where_cloud_and_http_are_missing():
     code = f"""
 import importlib, json, sys
 for name in {sorted(CLOUD)!r}:
     sys.modules[name] = None
-for name in {DOMAIN!r}:
-    importlib.import_module("routing_weights." + name)
+for name in {[name for folder in PURE for name in modules_of(folder)]!r}:
+    importlib.import_module(name)
 print(json.dumps("ok"))
 """
     assert python(code) == "ok"
 
 
-@pytest.mark.parametrize("layer", ["store", "genesys"])
-def test_a_layer_knows_nothing_of_functions_and_little_of_its_neighbour(layer):
-    above = {"api", "intake", "genesys" if layer == "store" else "store"}
-    for path in sorted((PACKAGE / layer).rglob("*.py")):
-        if path.name == "connect.py":  # the one place that puts the two together
-            continue
+@pytest.mark.parametrize("layer", ["adapters.aws", "adapters.genesys", "adapters.http"])
+def test_an_adapter_knows_nothing_of_the_layers_above_and_of_its_neighbours(layer):
+    above = {"application", "api", "charts", "bootstrap", "adapters.aws", "adapters.genesys"} - {layer}
+    for path in sorted((PACKAGE / layer.replace(".", "/")).rglob("*.py")):
         assert {name for name in ours(imports(path)) if in_layer(name, *above)} == set(), path
 
 

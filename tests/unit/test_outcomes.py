@@ -15,14 +15,14 @@ from local.stack import moto_seam
 from local.stack.lambdas import Outcome as Invoked
 from local.stack.polling import StreamPoller
 from local.stack.template import StreamSource
+from routing_weights.adapters.aws.event_bus import SOURCE, Bus
+from routing_weights.domain.outcome_event import DETAIL_TYPE, OutcomeEvent, outcome_of
+from routing_weights.domain.record import CLOSED, closed, refused
+from routing_weights.domain.run import Outcome
+from routing_weights.domain.status import Status
+from routing_weights.domain.strict_json import problem
 from routing_weights.errors import DistributionNotFound, StoreUnavailable
-from routing_weights.outcome_event import DETAIL_TYPE, OutcomeEvent, outcome_of
-from routing_weights.record import CLOSED, closed, refused
-from routing_weights.run import Outcome
-from routing_weights.status import Status
-from routing_weights.store.outgoing import SOURCE, Bus
-from routing_weights.strict_json import problem
-from tests.unit.fakes import LambdaContext, function_module, member, plan, queue, run_of
+from tests.support.fakes import LambdaContext, function_module, member, plan, queue, run_of
 
 ROOT = Path(__file__).parents[2]
 START, END = datetime(2026, 1, 31, 8, 0, tzinfo=UTC), datetime(2026, 1, 31, 8, 0, 4, tzinfo=UTC)

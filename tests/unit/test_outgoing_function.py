@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from routing_weights.receiver import Answer, Receiver
-from tests.unit.fakes import LambdaContext, function_module
+from routing_weights.adapters.http.webhook_sender import Answer, Receiver
+from tests.support.fakes import LambdaContext, function_module
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.errors import GenesysUnavailable, StoreUnavailable, VerificationFailed
-from tests.unit.fakes import FakeTime, LambdaContext, function_module, member, plan, queue, target, work
+from tests.support.fakes import FakeTime, LambdaContext, function_module, member, plan, queue, target, work
 
 BEFORE = queue(member("agent-1"), member("agent-2"), member("agent-3"))
 TARGET = target({"agent-1": 0.4, "agent-2": 0.35, "agent-3": 0.25})

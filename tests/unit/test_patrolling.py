@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from routing_weights.patrolling import send_out
-from routing_weights.store.drift import DriftRecords
-from routing_weights.store.patrol import Patrol
+from routing_weights.adapters.aws.drift_table import DriftRecords
+from routing_weights.adapters.aws.patrol_table import Patrol
+from routing_weights.application.patrol import send_out
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights import strict_json
-from routing_weights.api import problem_of
+from routing_weights.api.views import problem_of
+from routing_weights.domain import strict_json
+from routing_weights.domain.plan import MAX_MEMBERS, Plan, normalized, parse_plan, weight_sum
 from routing_weights.errors import PlanInvalid
-from routing_weights.plan import MAX_MEMBERS, Plan, normalized, parse_plan, weight_sum
-from tests.unit.fakes import SMALLEST_PLAN, plan
+from tests.support.fakes import SMALLEST_PLAN, plan
 
 shares = st.floats(0, 1, allow_nan=False)
 member_ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)

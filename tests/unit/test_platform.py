@@ -9,8 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.actuation import resolve
-from routing_weights.distribution import (
+from routing_weights.adapters.genesys.client import CONFLICT_TRIES, GenesysClient
+from routing_weights.adapters.genesys.contracts import platform
+from routing_weights.adapters.genesys.contracts.platform import PlatformContract
+from routing_weights.adapters.genesys.contracts.queue_document import FIELDS, QueueDocument
+from routing_weights.adapters.genesys.transport import Deadline, Transport
+from routing_weights.domain.actuation import resolve
+from routing_weights.domain.queue import (
     Member,
     Queue,
     Target,
@@ -29,12 +34,7 @@ from routing_weights.errors import (
     QueueChanged,
     QueueNotFound,
 )
-from routing_weights.genesys.client import CONFLICT_TRIES, GenesysClient
-from routing_weights.genesys.contracts import platform
-from routing_weights.genesys.contracts.platform import PlatformContract
-from routing_weights.genesys.contracts.queue_document import FIELDS, QueueDocument
-from routing_weights.genesys.transport import Deadline, Transport
-from tests.unit.fakes import FakePlatform, FakeTime, answer, plan
+from tests.support.fakes import FakePlatform, FakeTime, answer, plan
 
 QUEUE = "/routing/queues/queue-001"
 SKILL = {"id": "skill-1", "name": "Queue 1"}

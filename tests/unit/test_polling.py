@@ -8,7 +8,7 @@ import pytest
 from local.stack.lambdas import Outcome
 from local.stack.polling import Poller
 from local.stack.template import EventSource
-from tests.waiting import until
+from tests.support.waiting import until
 
 
 @pytest.fixture

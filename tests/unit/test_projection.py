@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.distribution import Member, as_targeted
+from routing_weights.domain.queue import Member, as_targeted
 from routing_weights.errors import QueueSaturated, SkillNotCovered
 from routing_weights.projection import Forecast, project
-from tests.unit.fakes import member, plan, queue, target
+from tests.support.fakes import member, plan, queue, target
 
 
 def agents(active, *, inactive=0, skills=()):

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.actuation import resolve
+from routing_weights.adapters.genesys.contracts.queue_document import FIELDS, READ_ONLY, QueueDocument
+from routing_weights.domain.actuation import resolve
 from routing_weights.errors import GenesysAnswerInvalid, QueueChanged
-from routing_weights.genesys.contracts.queue_document import FIELDS, READ_ONLY, QueueDocument
-from tests.unit.fakes import plan
+from tests.support.fakes import plan
 
 GROUPS = [{"id": "g-1", "type": "GROUP"}, {"id": "g-2", "type": "TEAM"}]
 DEFAULTS = {"wrap_up_timeout_s": None, "skill_evaluation_method": None, "bullseye_rings": 0}

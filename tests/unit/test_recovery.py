@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
+from routing_weights.adapters.aws.locks_table import fence, held_by
+from routing_weights.application.recover import LOOK_BACK, RECOVERY_S, Recovery
+from routing_weights.domain.record import CLOSED, OPENED, opened
+from routing_weights.domain.run import Origin, Outcome, Run
 from routing_weights.errors import Interrupted, QueueBusy, StoreUnavailable
-from routing_weights.record import CLOSED, OPENED, opened
-from routing_weights.run import Origin, Outcome, Run
-from routing_weights.store.locks import fence, held_by
-from routing_weights.store.recovery import LOOK_BACK, RECOVERY_S, Recovery
-from tests.unit.fakes import FakeTime, plan
+from tests.support.fakes import FakeTime, plan
 
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:distribute"
 RECOVER = "arn:aws:states:eu-central-1:123456789012:stateMachine:recover"

@@ -8,17 +8,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from routing_weights.decision import Image
-from routing_weights.drift import differences, fingerprint
-from routing_weights.drift_event import DriftEvent, event_of
+from routing_weights.adapters.aws.webhook_inbox import look_again
+from routing_weights.application.answer_drift import Drift, Repairs, edited_at
+from routing_weights.domain.decision import Image
+from routing_weights.domain.drift import differences, fingerprint
+from routing_weights.domain.drift_event import DriftEvent, event_of
+from routing_weights.domain.images import images_of, require_known_drift, require_unedited, target_of
+from routing_weights.domain.plan import parse_plan
+from routing_weights.domain.record import timestamp
+from routing_weights.domain.webhook import WebhookEvent
 from routing_weights.errors import PlanNotApplicable, QueueChanged, StoreUnavailable
-from routing_weights.plan import parse_plan
-from routing_weights.putting_back import images_of, require_known_drift, require_unedited, target_of
-from routing_weights.record import timestamp
-from routing_weights.repairing import Drift, Repairs, edited_at
-from routing_weights.store.deliveries import look_again
-from routing_weights.webhook import WebhookEvent
-from tests.unit.fakes import SMALLEST_PLAN, PlainContract, member, plan, queue, target, work
+from tests.support.fakes import SMALLEST_PLAN, PlainContract, member, plan, queue, target, work
 
 PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
 NOW = datetime(2026, 7, 11, 20, 0, tzinfo=UTC)

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing_weights import planning
-from routing_weights.actuation import Ranking
-from routing_weights.distribution import Member, Target, as_targeted
+from routing_weights.application import project
+from routing_weights.application.project import PLACEHOLDER, Planner, draft_of
+from routing_weights.domain.actuation import Ranking
+from routing_weights.domain.queue import Member, Target, as_targeted
+from routing_weights.domain.types import folded
 from routing_weights.errors import (
     ApprovalRequired,
     GenesysUnavailable,
@@ -18,8 +20,6 @@ from routing_weights.errors import (
     RequestInvalid,
     ServiceLevelAtRisk,
 )
-from routing_weights.fields import folded
-from routing_weights.planning import PLACEHOLDER, Planner, draft_of
 from routing_weights.projection.effort import effort
 from routing_weights.projection.gate import GATES, OVERLOADED, STARVED
 from routing_weights.projection.inputs import Forecast, Volume
@@ -28,7 +28,7 @@ from routing_weights.projection.report import ASSUMED_TARGET, Limits, report, se
 from routing_weights.projection.saturation import agents_needed
 from routing_weights.projection.simulation import REPLICATIONS, SHARED_AGENTS
 from routing_weights.projection.suggestion import OBJECTIVES, candidates
-from tests.unit.fakes import plan, queue, target
+from tests.support.fakes import plan, queue, target
 
 POOL, OWN = Ranking("joined"), (0.8, 20.0)
 RINGS = Ranking("ring", (10.0,) * 5)
@@ -483,7 +483,7 @@ def test_a_queue_that_cannot_be_observed_is_seen_by_its_members(monkeypatch, dry
         raise GenesysUnavailable("Gone.")
 
     asked = []
-    monkeypatch.setattr(planning, "analytics", lambda *_: asked.append("analytics") or SimpleNamespace(observe=observe))
+    monkeypatch.setattr(project, "analytics", lambda *_: asked.append("analytics") or SimpleNamespace(observe=observe))
     seen = Planner(None, None, None).observed(plan(dry_run=dry_run), queue(agent("a"), agent("b", active=False)))
     assert (seen.on_queue, seen.waiting, seen.source) == ({"ON_QUEUE": 1}, None, "members")
     assert asked == ["analytics"] * dry_run, "a distribution sends no more requests for it"

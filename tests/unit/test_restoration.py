@@ -8,8 +8,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from routing_weights.actuation import Score
-from routing_weights.distribution import Member, Queue, holds, image, members_to_write, settings_by_part
+from routing_weights import bootstrap
+from routing_weights.domain.actuation import Score
+from routing_weights.domain.queue import Member, Queue, holds, image, members_to_write, settings_by_part
+from routing_weights.domain.restore import Restoration, Restorer
+from routing_weights.domain.run import Run
 from routing_weights.errors import (
     Forbidden,
     GenesysRefused,
@@ -20,11 +23,8 @@ from routing_weights.errors import (
     StoreUnavailable,
     WaitTooLong,
 )
-from routing_weights.genesys import connect
-from routing_weights.restoration import Restoration, Restorer
-from routing_weights.run import Run
 from routing_weights.settings import RestoreSettings
-from tests.unit.fakes import FakeSession, FakeTime, answer, function_module, member, plan, queue, target, work
+from tests.support.fakes import FakeSession, FakeTime, answer, function_module, member, plan, queue, target, work
 
 WATCH_S = 15.0
 SETTING = "overflow_threshold"
@@ -686,8 +686,8 @@ def restore(documents, monkeypatch):
 
     def call(*answers, started_ago):
         tokens = SimpleNamespace(current=lambda: "token", replace=lambda _refused: "token")
-        monkeypatch.setattr(connect, "_session", lambda: FakeSession(*answers))
-        monkeypatch.setattr(connect, "_tokens", lambda _settings: tokens)
+        monkeypatch.setattr(bootstrap, "_session", lambda: FakeSession(*answers))
+        monkeypatch.setattr(bootstrap, "_tokens", lambda _settings: tokens)
         run = Run(distribution_id="d-1", execution_arn="arn", started_at=datetime.now(UTC) - started_ago)
         context = SimpleNamespace(
             get_remaining_time_in_millis=lambda: 300_000,

@@ -5,18 +5,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from routing_weights.actuation import Joined, Score
-from routing_weights.api import RestoreOptions
-from routing_weights.distribution import Member
+from routing_weights.adapters.aws.baselines_table import BaselineStore
+from routing_weights.api.views import RestoreOptions
+from routing_weights.application.expire import require_still_applied, require_time_left, require_until
+from routing_weights.application.submit import accept_input
+from routing_weights.domain.actuation import Joined, Score
+from routing_weights.domain.images import images_of, target_of
+from routing_weights.domain.queue import Member
+from routing_weights.domain.record import KEPT, kept, timestamp
+from routing_weights.domain.run import Run, return_name
+from routing_weights.domain.status import Status
 from routing_weights.errors import NotRestorable, PlanInvalid, PlanNotApplicable, ReturnNotFound, Superseded
-from routing_weights.intake import accept_input
-from routing_weights.putting_back import images_of, target_of
-from routing_weights.record import KEPT, kept, timestamp
-from routing_weights.returning import require_still_applied, require_time_left, require_until
-from routing_weights.run import Run, return_name
-from routing_weights.status import Status
-from routing_weights.store.baselines import BaselineStore
-from tests.unit.fakes import RING, SMALLEST_PLAN, PlainContract, function_module, member, plan, queue, target, work
+from tests.support.fakes import RING, SMALLEST_PLAN, PlainContract, function_module, member, plan, queue, target, work
 
 START = datetime(2026, 1, 31, 8, tzinfo=UTC)
 UNTIL = "2026-01-31T17:00:00Z"

@@ -14,9 +14,25 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights import api
-from routing_weights.actuation import resolve, statement
-from routing_weights.distribution import Queue, Target
+from routing_weights.adapters.aws.audit_table import AuditTrail, _start_key
+from routing_weights.adapters.aws.baselines_table import BaselineStore
+from routing_weights.adapters.aws.client import reported
+from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.forecast_table import Forecasts
+from routing_weights.adapters.aws.locks_table import held_by
+from routing_weights.adapters.aws.secrets import JsonSecret, TokenFunction
+from routing_weights.adapters.aws.skills_table import SkillOwners
+from routing_weights.adapters.aws.state_machine import Executions
+from routing_weights.api import views
+from routing_weights.application.recover import Recovery
+from routing_weights.application.submit import accept, accept_input, open_distribution
+from routing_weights.domain.actuation import resolve, statement
+from routing_weights.domain.queue import Queue, Target
+from routing_weights.domain.record import CLOSED, OPENED, closed, opened, refused, timestamp
+from routing_weights.domain.run import Origin, Outcome, Run
+from routing_weights.domain.status import Status
+from routing_weights.domain.strict_json import problem
+from routing_weights.domain.verify import settle, unverified
 from routing_weights.errors import (
     ConfigurationInvalid,
     Forbidden,
@@ -29,23 +45,7 @@ from routing_weights.errors import (
     RoutingWeightsError,
     StoreUnavailable,
 )
-from routing_weights.intake import accept, accept_input, open_distribution
-from routing_weights.record import CLOSED, OPENED, closed, opened, refused, timestamp
-from routing_weights.run import Origin, Outcome, Run
-from routing_weights.status import Status
-from routing_weights.store.audit import AuditTrail, _start_key
-from routing_weights.store.aws import reported
-from routing_weights.store.baselines import BaselineStore
-from routing_weights.store.documents import Documents
-from routing_weights.store.executions import Executions
-from routing_weights.store.forecasts import Forecasts
-from routing_weights.store.locks import held_by
-from routing_weights.store.recovery import Recovery
-from routing_weights.store.secrets import JsonSecret, TokenFunction
-from routing_weights.store.skills import SkillOwners
-from routing_weights.strict_json import problem
-from routing_weights.verification import settle, unverified
-from tests.unit.fakes import SMALLEST_PLAN, FakeTime, member, plan, queue, run_of, target
+from tests.support.fakes import SMALLEST_PLAN, FakeTime, member, plan, queue, run_of, target
 
 START = datetime(2026, 1, 31, 8, 0, 0, 123_456, tzinfo=UTC)
 PLAN_A, PLAN_B = "plans/a.json", "plans/b.json"
@@ -548,7 +548,7 @@ def test_a_page_token_carries_nothing_but_the_key_to_dynamodb():
 def test_a_distribution_is_made_of_both_records(trail):
     trail.append(opened(RUN, plan(), START))
     trail.append(closing_record("dry_run", projection=None))
-    found = api.distribution(trail.find("d-1"))
+    found = views.distribution(trail.find("d-1"))
     assert (found.status, found.terminal) == (Status.DRY_RUN, True)
     assert (found.opened_at, found.closed_at) == (timestamp(START), timestamp(after(seconds=4)))
 
@@ -556,7 +556,7 @@ def test_a_distribution_is_made_of_both_records(trail):
 @pytest.mark.parametrize(("names", "terminal"), [((OPENED,), False), ((CLOSED,), True)])
 def test_a_distribution_with_one_record_can_be_answered(names, terminal):
     records = {OPENED: opened(RUN, plan(), START), CLOSED: closing_record(after=BEFORE, projection=None)}
-    found = api.distribution({name: records[name] for name in names})
+    found = views.distribution({name: records[name] for name in names})
     assert (found.terminal, found.closed_at is not None) == (terminal, terminal)
 
 
@@ -566,7 +566,7 @@ def test_a_distribution_says_how_its_weights_are_carried(trail, actuator):
     how = resolve(wanted, deployed="ring")
     stated = statement(wanted, how.target(wanted, {}), how, overflow="gate", notes=["A note."])
     trail.append(closing_record("dry_run", plan=wanted, actuation=stated, projection=None))
-    found = api.distribution(trail.find("d-1")).model_dump()["actuation"]
+    found = views.distribution(trail.find("d-1")).model_dump()["actuation"]
     assert found == stated
     joined = {isinstance(entry["value"], bool) for entry in found["members"].values()}
     assert joined == {actuator == "joined"}
@@ -584,13 +584,13 @@ def test_a_distribution_says_how_its_weights_are_carried(trail, actuator):
     ],
 )
 def test_a_moment_in_a_query_is_a_records_timestamp(text, moment):
-    assert api.moment("from", text, "default") == moment
+    assert views.moment("from", text, "default") == moment
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "1767225600", "0001-01-01T00:00:00+10:00", "2026"])
 def test_what_is_no_moment_is_refused_at_its_parameter(text):
     with pytest.raises(RequestInvalid) as caught:
-        api.moment("from", text, "")
+        views.moment("from", text, "")
     assert caught.value.details["errors"][0]["path"] == "from"
 
 

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from routing_weights.api import RestoreOptions
+from routing_weights.adapters.aws.scheduler import Schedules
+from routing_weights.api.views import RestoreOptions
+from routing_weights.application.submit import OF_ONE_RUN
+from routing_weights.domain.schedule import parse_schedule
 from routing_weights.errors import ScheduleNotFound, StoreUnavailable
-from routing_weights.intake import OF_ONE_RUN
-from routing_weights.scheduling import parse_schedule
-from routing_weights.store.schedules import Schedules
-from tests.unit.fakes import SMALLEST_PLAN
+from tests.support.fakes import SMALLEST_PLAN
 
 NOW = datetime(2030, 5, 1, 8, 10, tzinfo=UTC)
 MACHINE, ROLE, LETTERS = (f"arn:aws:x:eu-central-1:123456789012:{name}" for name in ("machine", "role", "letters"))

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing_weights.errors import ScheduleInvalid
-from routing_weights.scheduling import (
+from routing_weights.domain.schedule import (
     DAYS,
     MONTHS,
     Timing,
@@ -23,6 +22,7 @@ from routing_weights.scheduling import (
     require_runs,
     zone,
 )
+from routing_weights.errors import ScheduleInvalid
 
 MINUTE = timedelta(minutes=1)
 PLAN = {

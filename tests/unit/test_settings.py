@@ -2,8 +2,8 @@
 
 import pytest
 
+from routing_weights.domain.regions import DOMAINS
 from routing_weights.errors import ConfigurationInvalid
-from routing_weights.genesys.regions import DOMAINS
 from routing_weights.settings import (
     Audited,
     CalibrateSettings,

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.actuation import Ranking
-from routing_weights.distribution import Member
+from routing_weights.domain.actuation import Ranking
+from routing_weights.domain.plan import parse_plan
+from routing_weights.domain.queue import Member
 from routing_weights.errors import ApprovalRequired, PlanInvalid, QueueSaturated
-from routing_weights.plan import parse_plan
 from routing_weights.projection.gate import GATES
 from routing_weights.projection.inputs import Forecast, Volume
 from routing_weights.projection.report import Limits, report
 from routing_weights.projection.staffing import staffed
-from tests.unit.fakes import SMALLEST_PLAN, plan, queue, target
+from tests.support.fakes import SMALLEST_PLAN, plan, queue, target
 
 ABSENCES = ["OFF_QUEUE", "NOT_RESPONDING", "EMPTY", "no routing status"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from routing_weights.status import Status
+from routing_weights.domain.status import Status
 
 
 @pytest.mark.parametrize("status", Status)

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from routing_weights.domain.plan import Plan, parse_plan
+from routing_weights.domain.strategies import FILE, OverflowGroup, strategies
 from routing_weights.errors import ConfigurationInvalid, PlanInvalid
-from routing_weights.plan import Plan, parse_plan
-from routing_weights.strategies import FILE, OverflowGroup, strategies
-from tests.unit.fakes import SMALLEST_PLAN, plan
+from tests.support.fakes import SMALLEST_PLAN, plan
 
 SHIPPED = sorted(
     [

@@ -11,8 +11,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.errors import GenesysUnavailable, RateLimited, WaitTooLong
-from routing_weights.genesys.transport import (
+from routing_weights.adapters.genesys.transport import (
     BACKOFF_CAP_S,
     LONGEST_WAIT_S,
     MAX_ATTEMPTS,
@@ -20,10 +19,11 @@ from routing_weights.genesys.transport import (
     Deadline,
     Transport,
     asked_s,
-    retry_after_s,
     said_by_genesys,
 )
-from tests.unit.fakes import FakeSession, FakeTime, answer
+from routing_weights.adapters.http.retry_after import retry_after_s
+from routing_weights.errors import GenesysUnavailable, RateLimited, WaitTooLong
+from tests.support.fakes import FakeSession, FakeTime, answer
 
 NOW = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
 TOKEN, SECRET = "token-3f9a", "secret-77c1"

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.errors import VerificationFailed
-from tests.unit.fakes import LambdaContext, function_module, member, plan, queue, target, work
+from tests.support.fakes import LambdaContext, function_module, member, plan, queue, target, work
 
 GONE = "No longer in the queue: agent-1. See in the record what was put back, then send the plan again without them."
 RUN = {

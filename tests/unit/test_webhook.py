@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights import webhook
+from routing_weights.adapters.aws.secrets import JsonSecret, WebhookSecrets
+from routing_weights.domain import webhook
+from routing_weights.domain.webhook import delivery_of, event_of, hmac_sha256, require_size, signature, verify
 from routing_weights.errors import ConfigurationInvalid, WebhookInvalid, WebhookRefused, WebhookTooLarge
 from routing_weights.settings import WebhookSettings
-from routing_weights.store.secrets import JsonSecret, WebhookSecrets
-from routing_weights.webhook import delivery_of, event_of, hmac_sha256, require_size, signature, verify
-from tests.unit.fakes import LambdaContext, function_module
+from tests.support.fakes import LambdaContext, function_module
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_790_000_000

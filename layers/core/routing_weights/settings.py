@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from routing_weights.domain import regions
+from routing_weights.domain.regions import DOMAINS
+from routing_weights.domain.strategies import ActuatorName
 from routing_weights.errors import ConfigurationInvalid
-from routing_weights.genesys import regions
-from routing_weights.genesys.regions import DOMAINS
-from routing_weights.strategies import ActuatorName
 
 OptionalErlangs = Annotated[
     Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(lambda value: value or None)

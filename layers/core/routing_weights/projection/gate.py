@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from routing_weights.distribution import named
+from routing_weights.domain.queue import named
 from routing_weights.errors import ApprovalRequired, ProjectionInconclusive, ServiceLevelAtRisk
 from routing_weights.projection import saturation as ratios
 from routing_weights.projection.erlang import agents_needed, load_it_can_take

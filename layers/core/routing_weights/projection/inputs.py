@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from routing_weights.distribution import Queue
-from routing_weights.plan import VolumeForecast
+from routing_weights.domain.plan import VolumeForecast
+from routing_weights.domain.queue import Queue
 
 ASSUMED_PATIENCE_S = 120.0
 """Where nobody knows how long contacts wait before they give up. Reported as assumed."""

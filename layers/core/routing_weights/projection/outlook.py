@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from routing_weights.actuation import Ranking
-from routing_weights.distribution import Queue, Value
-from routing_weights.plan import RequiredSkill
+from routing_weights.domain.actuation import Ranking
+from routing_weights.domain.plan import RequiredSkill
+from routing_weights.domain.queue import Queue, Value
 from routing_weights.projection.erlang import Performance, Unstable, erlang_a, erlang_c
 from routing_weights.projection.inputs import ASSUMED_PATIENCE_S, Forecast, Volume
 from routing_weights.projection.simulation import (

@@ -5,9 +5,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from routing_weights.actuation import Ranking
-from routing_weights.distribution import Queue, Target, Value, as_targeted
-from routing_weights.plan import Plan
+from routing_weights.domain.actuation import Ranking
+from routing_weights.domain.plan import Plan
+from routing_weights.domain.queue import Queue, Target, Value, as_targeted
 from routing_weights.projection.gate import Verdict, judge, undecided
 from routing_weights.projection.inputs import Forecast, Volume
 from routing_weights.projection.outlook import Other, Outlook, ServiceTarget, State, outlook

@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from routing_weights.distribution import Queue
+from routing_weights.domain.plan import Plan
+from routing_weights.domain.queue import Queue
 from routing_weights.errors import QueueSaturated, SkillNotCovered
-from routing_weights.plan import Plan
 from routing_weights.projection.inputs import Forecast
 
 RATIO_TOLERANCE = 1e-9

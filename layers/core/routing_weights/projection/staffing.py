@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from routing_weights.distribution import Queue
-from routing_weights.plan import Plan, Staffing
+from routing_weights.domain.plan import Plan, Staffing
+from routing_weights.domain.queue import Queue
 
 NOT_COUNTED = "not counted by staffing"
 

@@ -1,0 +1,1 @@
+"""What implements the ports: AWS, Genesys, and an HTTP client for webhooks."""

@@ -1,0 +1,101 @@
+"""boto3, lazily: importing it costs more than most functions do in all (ADR 3)."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from routing_weights.domain.strict_json import problem
+from routing_weights.errors import RequestInvalid, StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Answer = TypeVar("Answer")
+
+CONFLICT_TRIES = 8
+CONFLICT_PAUSE_S, LONGEST_CONFLICT_PAUSE_S = 0.05, 1.0
+"""The bounds of the random pauses between tries, the first and the longest: together at most 3.75 s."""
+
+
+@cache
+def client(service: str, *, hurried: bool = False) -> Any:
+    """One client per service and process, with time-outs below every function's own.
+
+    A `hurried` one gives up within seconds: for what is asked before every request, and can be done without.
+    """
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
+    # The token function may take 30 s, and who gave up on it would ask it again; the others answer at once.
+    patience_s = 35 if service == "lambda" else 10
+    connect_s, patience_s = (1, 2) if hurried else (3, patience_s)
+    retries: Any = {"mode": "standard", "total_max_attempts": 2 if hurried else 4}
+    config = Config(connect_timeout=connect_s, read_timeout=patience_s, retries=retries)
+    return boto3.client(service, config=config)  # type: ignore[call-overload]
+
+
+@contextmanager
+def reported(action: str, *, expected: tuple[str, ...] = ()) -> Iterator[None]:
+    """Turn what AWS refuses into StoreUnavailable; error codes in `expected` pass through, for a `try` around it."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+
+    try:
+        yield
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in expected:
+            raise
+        raise StoreUnavailable(f"Could not {action}: {code}.", aws_error=code) from error
+    except BotoCoreError as error:
+        raise StoreUnavailable(f"Could not {action}: {type(error).__name__}.") from error
+
+
+def through_conflicts(write: Callable[[], Answer], sleep: Callable[[float], None] = time.sleep) -> Answer:
+    """Call `write` again where a transaction of somebody else is under way on one of its items.
+
+    DynamoDB refuses then, it does not queue, and botocore does not try again. Only items that some transaction names
+    meet this: audit records, locks and drift. Raises botocore's ClientError: the last conflict, or any other refusal.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
+    """
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    for attempt in range(CONFLICT_TRIES - 1):
+        try:
+            return write()
+        except ClientError as error:
+            if not _is_conflict(error.response):
+                raise
+        sleep(random.random() * min(CONFLICT_PAUSE_S * 2**attempt, LONGEST_CONFLICT_PAUSE_S))  # noqa: S311  no secret
+    return write()
+
+
+def _is_conflict(response: Any) -> bool:
+    reasons = [reason.get("Code") for reason in response.get("CancellationReasons", [])]
+    return response.get("Error", {}).get("Code") == "TransactionConflictException" or "TransactionConflict" in reasons
+
+
+@contextmanager
+def listing(action: str, token: str | None) -> Iterator[None]:
+    """`reported`, for one page of a listing. AWS refuses a token that it did not make with a ValidationException.
+
+    Raises:
+        RequestInvalid: it does so, and the caller sent a token.
+    """
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    try:
+        with reported(action, expected=("ValidationException",) if token else ()):
+            yield
+    except ClientError as error:
+        raise token_invalid() from error
+
+
+def token_invalid() -> RequestInvalid:
+    """The `next` of a request is no page token of the listing that it asks for."""
+    message = "not a token of this listing: use the `next` of the previous page"
+    return RequestInvalid(f"next: {message}", errors=[problem("next", message, "token_invalid")])

@@ -1,0 +1,102 @@
+"""Documents in S3: plans, before-images, projections, read-backs. States pass references, never the documents."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from routing_weights.adapters.aws.client import client, reported
+from routing_weights.domain.decision import Image, Work
+from routing_weights.domain.plan import Plan
+from routing_weights.domain.queue import Queue
+from routing_weights.errors import StoreUnavailable
+
+Name = Literal["plan", "work", "before", "projection", "writing", "after", "restore"]
+
+
+def reference_of(distribution_id: str, name: Name | str) -> str:
+    """The key of a run's document."""
+    return f"distributions/{distribution_id}/{name}.json"
+
+
+@dataclass(frozen=True)
+class Documents:
+    """`plans/{fingerprint}.json` is what a door accepted, `distributions/{id}/{name}.json` what a run made of it."""
+
+    bucket: str
+
+    def keep_plan(self, plan: Plan) -> str:
+        """Store what a door accepted and return its reference: the same plan has the same one."""
+        reference = f"plans/{plan.fingerprint()}.json"
+        self._put(reference, plan.canonical())
+        return reference
+
+    def kept_plan(self, reference: str) -> str | None:
+        """The text behind a reference of `keep_plan`, None where there is none; not trusted, so validate it again."""
+        return self._find(reference)
+
+    def put(self, distribution_id: str, name: Name | str, document: Any) -> str:
+        """Store one document of a run, return its reference."""
+        reference = reference_of(distribution_id, name)
+        self._put(reference, json.dumps(document, separators=(",", ":")))
+        return reference
+
+    def get(self, distribution_id: str, name: Name) -> Any:
+        return self.resolve(reference_of(distribution_id, name))
+
+    def find(self, distribution_id: str, name: Name | str) -> Any | None:
+        """Like `get`, None where the run never came so far."""
+        text = self._find(reference_of(distribution_id, name))
+        return None if text is None else json.loads(text)
+
+    def keep_work(self, distribution_id: str, work: Work) -> None:
+        self.put(distribution_id, "work", work.to_json())
+
+    def work(self, distribution_id: str) -> Work:
+        work = self.find_work(distribution_id)
+        if work is None:
+            raise StoreUnavailable(f"Document distributions/{distribution_id}/work.json is not in the bucket.")
+        return work
+
+    def find_work(self, distribution_id: str) -> Work | None:
+        """What was decided for a run, None where it never came so far."""
+        if document := self.find(distribution_id, "work"):
+            return Work.from_json(document)
+        target, statement = (self.find(distribution_id, name) for name in ("target", "actuation"))
+        if target is None or statement is None:
+            return None
+        plan, before = (self.get(distribution_id, name) for name in ("plan", "before"))
+        return Work.of_earlier(plan, before, target, statement)
+
+    def find_image(self, distribution_id: str, which: Literal["before", "after"]) -> Image | None:
+        """What a queue held before or after a run, None where that is not known."""
+        work = self.find_work(distribution_id)
+        if work is None:
+            return None
+        if which == "before":
+            return Image(work.decision, work.before)
+        after = self.find(distribution_id, "after")
+        return Image(work.decision, Queue.from_json(after)) if after else None
+
+    def resolve(self, reference: str) -> Any:
+        return json.loads(self._get(reference))
+
+    def _put(self, key: str, text: str) -> None:
+        with reported(f"store document {key}"):
+            client("s3").put_object(Bucket=self.bucket, Key=key, Body=text.encode(), ContentType="application/json")
+
+    def _get(self, key: str) -> str:
+        text = self._find(key)
+        if text is None:
+            raise StoreUnavailable(f"Document {key} is not in the bucket.")
+        return text
+
+    def _find(self, key: str) -> str | None:
+        """Needs s3:ListBucket where the document may be missing: without it S3 says 403, not 404."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        try:
+            with reported(f"read document {key}", expected=("NoSuchKey",)):
+                body: bytes = client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except ClientError:
+            return None
+        return body.decode()

@@ -1,0 +1,67 @@
+"""Schedules of one group in EventBridge Scheduler, whoever made them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from routing_weights.adapters.aws.client import client, listing, reported
+
+_MISSING, _THERE = "ResourceNotFoundException", "ConflictException"
+
+
+@dataclass(frozen=True)
+class Group:
+    name: str
+
+    def put(self, request: dict[str, Any]) -> None:
+        """Create a schedule, or replace the one of its name as a whole."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        for operation, otherwise in (
+            ("update_schedule", _MISSING),
+            ("create_schedule", _THERE),
+            ("update_schedule", ""),  # somebody else has created it meanwhile
+        ):
+            try:
+                with reported("store the schedule", expected=(otherwise,)):
+                    getattr(client("scheduler"), operation)(GroupName=self.name, **request)
+                break
+            except ClientError:
+                continue
+
+    def find(self, name: str) -> dict[str, Any] | None:
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        try:
+            with reported("read the schedule", expected=(_MISSING,)):
+                found: dict[str, Any] = client("scheduler").get_schedule(GroupName=self.name, Name=name)
+        except ClientError:
+            return None
+        return found
+
+    def delete(self, name: str) -> bool:
+        """Whether it was there."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        try:
+            with reported("delete the schedule", expected=(_MISSING,)):
+                client("scheduler").delete_schedule(GroupName=self.name, Name=name)
+        except ClientError:
+            return False
+        return True
+
+    def page(self, limit: int, after: str | None, prefix: str = "") -> tuple[list[str], str | None]:
+        """Names of schedules, and what to send for those that follow. Raises RequestInvalid for a forged `after`."""
+        query = {"GroupName": self.name, "MaxResults": limit}
+        query |= ({"NextToken": after} if after else {}) | ({"NamePrefix": prefix} if prefix else {})
+        with listing("list the schedules", after):
+            answer = client("scheduler").list_schedules(**query)
+        return [item["Name"] for item in answer["Schedules"]], answer.get("NextToken")
+
+    def names(self, prefix: str = "") -> Iterator[str]:
+        after: str | None = None
+        while True:
+            names, after = self.page(100, after, prefix)
+            yield from names
+            if after is None:
+                return

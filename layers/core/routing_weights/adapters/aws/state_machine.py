@@ -1,0 +1,76 @@
+"""Starting the state machine. The execution's name is the distribution's id and the idempotency key at once."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from routing_weights.adapters.aws.client import client, reported
+from routing_weights.errors import IdempotencyConflict
+
+MOST_PAGES = 10
+"""Of a listing, 100 executions each."""
+
+
+def name_of(idempotency_key: str) -> str:
+    """The execution's name, and the distribution's id, that a key leads to."""
+    return f"key-{hashlib.sha256(idempotency_key.encode()).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class Started:
+    distribution_id: str
+    execution_arn: str
+    started_at: datetime
+
+
+@dataclass(frozen=True)
+class Executions:
+    state_machine_arn: str
+
+    def start(self, plan_ref: str, origin: dict[str, Any], idempotency_key: str | None) -> Started:
+        """Start a distribution, or find the one that the same key and plan started (within 90 days).
+
+        Raises:
+            IdempotencyConflict: the key was used for another plan.
+        """
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        name = name_of(idempotency_key) if idempotency_key else str(uuid.uuid4())
+        text = json.dumps({"plan_ref": plan_ref, "origin": origin}, sort_keys=True)
+        try:
+            with reported("start the state machine", expected=("ExecutionAlreadyExists",)):
+                answer = client("stepfunctions").start_execution(
+                    stateMachineArn=self.state_machine_arn, name=name, input=text
+                )
+        except ClientError:
+            return self._found(name, plan_ref)
+        return Started(name, answer["executionArn"], answer["startDate"])
+
+    def succeeded(self, since: datetime) -> Iterator[str]:
+        """The ids of the runs that succeeded, newest first, back to those that started at `since`."""
+        query = {"stateMachineArn": self.state_machine_arn, "statusFilter": "SUCCEEDED", "maxResults": 100}
+        for _ in range(MOST_PAGES):
+            with reported("list the executions"):
+                page = client("stepfunctions").list_executions(**query)
+            for execution in page["executions"]:
+                if execution["startDate"] < since:
+                    return
+                yield execution["name"]
+            if not page.get("nextToken"):
+                return
+            query["nextToken"] = page["nextToken"]
+
+    def _found(self, name: str, plan_ref: str) -> Started:
+        arn = f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+        with reported("read the execution that the Idempotency-Key started"):
+            execution = client("stepfunctions").describe_execution(executionArn=arn)
+        if json.loads(execution["input"]).get("plan_ref") != plan_ref:
+            raise IdempotencyConflict(
+                "This Idempotency-Key has started another plan. Use a new key for a new plan.",
+                distribution_id=name,
+            )
+        return Started(name, arn, execution["startDate"])

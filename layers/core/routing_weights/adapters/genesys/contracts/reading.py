@@ -1,0 +1,278 @@
+"""What every dialect has to do when it reads: page, and trust no answer's shape."""
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from routing_weights.adapters.genesys.client import GenesysClient
+from routing_weights.domain.queue import Member, Queue, Target, same
+from routing_weights.domain.types import folded
+from routing_weights.errors import GenesysAnswerInvalid, GenesysRefused, QueueNotFound
+
+PAGE_SIZE = 100
+LARGEST = 1e9
+ON_QUEUE = ("IDLE", "INTERACTING", "COMMUNICATING")
+OFF = ("OFF_QUEUE", "NOT_RESPONDING", "EMPTY")
+GONE = ("inactive", "deleted")
+
+_NOT_FOUND = 404
+
+Entity = dict[str, Any]
+
+LISTINGS = 5
+"""How often a queue's members are read while the readings disagree."""
+LISTING_PAUSE_S = 0.25
+"""The first pause between two of them, in seconds; the pauses double."""
+MOST_EMPTY = 3
+"""How many pages in a row are read that have nobody and name a next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page of a listing has."""
+
+    entities: list[Entity]
+    following: int | None
+    """The number of the next page, where the listing names one."""
+    more: bool
+    """Whether another one may follow all the same."""
+
+
+def queue_path(queue_id: str) -> str:
+    return f"/api/v2/routing/queues/{queue_id}"
+
+
+def get_queue(client: GenesysClient, queue_id: str) -> Entity:
+    try:
+        queue = client.get(queue_path(queue_id))
+    except GenesysRefused as error:
+        if not not_found(error):
+            raise
+        raise QueueNotFound(
+            f"Genesys knows no queue {queue_id}, or does not show it to this OAuth client. Check queue_id.",
+            **error.details,
+        ) from error
+    if not isinstance(queue, dict):
+        raise GenesysAnswerInvalid(f"Genesys answered queue {queue_id} with something that is not an object.")
+    return queue
+
+
+def not_found(error: GenesysRefused) -> bool:
+    return error.details.get("http_status") == _NOT_FOUND
+
+
+def entities(listing: Any, path: str) -> list[Entity]:
+    """The members of a listing; raises GenesysAnswerInvalid where it is none, or one is not an object with an id."""
+    found = listing.get("entities") if isinstance(listing, dict) else None
+    if not isinstance(found, list):
+        raise GenesysAnswerInvalid(f"Genesys answered GET {path} without a list of entities.")
+    for entity in found:
+        user_id(entity)
+    return found
+
+
+def page_of(listing: Any, path: str, number: int) -> Page:
+    """Page `number` of a listing.
+
+    The real one has neither a total nor a number of pages: a full page may have a successor, though no `nextUri` says
+    so.
+    """
+    listed = entities(listing, path)
+    size, pages = listing.get("pageSize"), listing.get("pageCount")
+    full = min(size, PAGE_SIZE) if isinstance(size, int) else PAGE_SIZE  # should Genesys grant less than was asked for
+    more = number < pages if isinstance(pages, int) else len(listed) >= full
+    return Page(listed, _named_by(listing.get("nextUri"), number), more=more)
+
+
+def _named_by(uri: Any, number: int) -> int | None:
+    """The number of the page that `nextUri` names, None without one: nothing else is taken from outside."""
+    if not isinstance(uri, str) or not uri:
+        return None
+    try:
+        query = parse_qs(urlsplit(uri).query)
+    except ValueError:
+        return number + 1
+    (given,) = (query.get("pageNumber") or query.get("page") or [""])[:1]
+    named = int(given) if re.fullmatch("[0-9]{1,9}", given, re.ASCII) else 0
+    return named if named > number else number + 1
+
+
+def read_listing(
+    client: GenesysClient, queue_id: str, page: Callable[[int], Page]
+) -> tuple[Entity, list[tuple[int, Entity]]]:
+    """The queue, and its members, each once, with the number of its page.
+
+    Members join and leave while pages are read, so that one slides to another page and is listed twice, or never. A
+    reading is taken where no member is repeated and its count is the queue's `memberCount`, and else only where a
+    second reading agrees: the count may be wrong, and a queue may not show any. (A single page cannot slide.)
+
+    Raises:
+        GenesysAnswerInvalid: the readings differ to the end.
+    """
+    before: set[str] | None = None
+    for attempt in range(1, LISTINGS + 1):
+        queue = get_queue(client, queue_id)
+        count = queue.get("memberCount")
+        count = count if isinstance(count, int) and not isinstance(count, bool) else None
+        listed = _pages(page, count)
+        members, repeated = _once(listed)
+        ids = {user_id(entity) for _, entity in members}
+        certain = all(number == 1 for number, _ in listed) if count is None else count == len(ids)
+        if not repeated and (certain or ids == before):
+            return queue, members
+        flaw = f"member {repeated} is listed twice" if repeated else f"{len(ids)} are listed"
+        before = None if repeated else ids
+        if attempt == LISTINGS or not client.pause(LISTING_PAUSE_S * 2 ** (attempt - 1)):
+            break
+    raise GenesysAnswerInvalid(
+        f"None of {attempt} readings of the members of queue {queue_id} can be relied on: at the last one "
+        f"{flaw}, and the queue shows a count of {'none' if count is None else count}. Send the plan again when nobody "
+        "joins or leaves the queue; if it stays, report it to Genesys."
+    )
+
+
+def _pages(page: Callable[[int], Page], count: int | None) -> list[tuple[int, Entity]]:
+    """Page after page. A short page is the last one, unless the queue has more members, or the page names another."""
+    listed: list[tuple[int, Entity]] = []
+    known: set[str] = set()
+    number, empty = 1, 0
+    while True:
+        found = page(number)
+        new = {user_id(entity) for entity in found.entities} - known
+        known |= new
+        if not new and len(known) == count:  # nobody is missing: this page is empty, or an earlier one again
+            return listed
+        listed += [(number, entity) for entity in found.entities]
+        empty = 0 if found.entities else empty + 1
+        if not new and (found.entities or found.following is None or empty > MOST_EMPTY):
+            return listed  # the end, or a listing that goes round in circles
+        if found.following is None and not found.more and (count is None or len(known) >= count):
+            return listed
+        number = found.following or number + 1
+
+
+def _once(listed: list[tuple[int, Entity]]) -> tuple[list[tuple[int, Entity]], str | None]:
+    """The members, each once, and one that is repeated.
+
+    A member both directly and through a group, or through several, may be listed as each: it is one member, and
+    directly where it is that. One who slid to another page looks the same; the number of members shows that somebody
+    is missing then.
+    """
+    found: dict[str, tuple[int, Entity]] = {}
+    repeated = None
+    for number, entity in listed:
+        user = user_id(entity)
+        if user not in found:
+            found[user] = number, entity
+            continue
+        kinds = [found[user][1].get("memberBy"), entity.get("memberBy")]
+        if "group" not in kinds:
+            repeated = repeated or user
+        elif kinds[1] == "user":
+            found[user] = number, entity
+    return list(found.values()), repeated
+
+
+def with_pages_anew(queue: Queue, user_ids: Collection[str], page: Callable[[int], Iterable[Member]]) -> Queue | None:
+    """`queue` with the pages that hold the given members read anew; None where the pages have shifted since."""
+    numbers = sorted({member.native["page"] for member in queue.members if member.user_id in user_ids})
+    by_group = {member.user_id: member.native.get("by_group") for member in queue.members}  # one may be listed as both
+    fresh = {
+        member.user_id: member
+        for number in numbers
+        for member in page(number)
+        if member.native.get("by_group") == by_group.get(member.user_id)
+    }
+    if not set(user_ids) <= fresh.keys():  # somebody joined or left
+        return None
+    return replace(queue, members=tuple(fresh.get(member.user_id, member) for member in queue.members))
+
+
+def members_hold(now: Queue, members: Iterable[Member], target: Target) -> bool:
+    """Whether each of these members holds what `target` gives it."""
+    held = {member.user_id: member.value for member in now.members}
+    return all(same(held.get(member.user_id), target.values[member.user_id]) for member in members)
+
+
+def user_id(entity: Any) -> str:
+    """Whose membership it is, in lower case: see fields.GenesysId."""
+    return shown_id(entity).lower()
+
+
+def wire_id(member: Member) -> str:
+    """The member's id as Genesys shows it."""
+    return str(member.native.get("shown_id", member.user_id))
+
+
+def as_shown(entity: Entity) -> dict[str, str]:
+    """For Member.native: the id as Genesys shows it, where that is not in lower case."""
+    shown = shown_id(entity)
+    return {} if shown == shown.lower() else {"shown_id": shown}
+
+
+def shown_id(entity: Any) -> str:
+    user = entity.get("user") if isinstance(entity, dict) else None
+    found = (user.get("id") if isinstance(user, dict) else None) or (
+        entity.get("id") if isinstance(entity, dict) else None
+    )
+    if not isinstance(found, str) or not found:
+        raise GenesysAnswerInvalid("Genesys lists a member without a user id.")
+    return found
+
+
+def away(entity: Entity, *, asked: bool = True) -> str | None:
+    """Why this user could not take work even when joined; None for one that could.
+
+    `asked` is whether the listing shows routing statuses: then a member without one does not count. It stands beside
+    the member or in its user. Neither is compared by case.
+    """
+    user = entity.get("user")
+    user = user if isinstance(user, dict) else {}
+    state = user.get("state")
+    if not is_active(user):
+        gone = state.lower() if isinstance(state, str) else ""
+        return f"user {gone}" if gone in GONE else "user of an unknown state"
+    held = (holder.get("routingStatus") for holder in (entity, user))
+    shown = (status.get("status") if isinstance(status, dict) else status for status in held)
+    status = next((status for status in shown if status is not None), None)
+    if status is None:
+        return "no routing status" if asked else None
+    status = status.upper() if isinstance(status, str) else ""
+    if status in ON_QUEUE:
+        return None
+    return status if status in OFF else "unknown routing status"
+
+
+def proficiencies(skills: Any) -> dict[str, float | None]:
+    """By id and by name, folded; None where a listing has the skill alone, or something that is no proficiency.
+
+    An assignment that is not active is none. Of two skills of one name the higher proficiency counts for the name.
+    """
+    found: dict[str, float | None] = {}
+    for skill in skills if isinstance(skills, list) else []:
+        if isinstance(skill, str):
+            found.setdefault(folded(skill), None)
+        elif isinstance(skill, dict) and is_active(skill):
+            held = skill.get("proficiency")
+            known = float(held) if isinstance(held, int | float) and not isinstance(held, bool) else None
+            for key in {folded(skill[key]) for key in ("name", "id") if isinstance(skill.get(key), str)}:
+                found[key] = max(filter(None, (found.get(key), known)), default=known)
+    return found
+
+
+def is_active(holder: Entity) -> bool:
+    """True for a user, a skill or its assignment to a user that is in use: one without a state is."""
+    state = holder.get("state")
+    return state is None or (isinstance(state, str) and state.lower() == "active")
+
+
+def number(holder: Entity, key: str) -> float | None:
+    """A finite number of a sane size, None where the key is absent or null."""
+    value = holder.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:  # NaN is not
+        raise GenesysAnswerInvalid(f"Genesys holds {key} as something that is not a number.")
+    return float(value)

@@ -1,0 +1,1 @@
+"""HTTP to systems that are neither AWS nor Genesys."""

@@ -1,0 +1,1 @@
+"""The HTTP API: its routes and their models, one file per resource."""

@@ -1,0 +1,137 @@
+"""Measures what happened in a queue after a plan was applied, once for each completed distribution."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from routing_weights.adapters.aws.audit_table import AuditTrail
+from routing_weights.adapters.aws.state_machine import Executions
+from routing_weights.adapters.genesys.analytics import Analytics
+from routing_weights.domain.record import CLOSED, REALISED, timestamp
+from routing_weights.domain.status import Status
+from routing_weights.errors import RoutingWeightsError
+from routing_weights.projection.accuracy import LOOK_BACK, SPAN, Realised, predicted, window_after
+
+logger = Logger(child=True)
+
+SETTLED = timedelta(minutes=15)
+"""How long after its end an interval's figures are read: contacts that it offered are still being handled."""
+LONGEST_RUN = timedelta(hours=2)
+MOST = 100
+"""Distributions in one run: as many queues as one request asks for. The next run takes the rest."""
+
+
+@dataclass(frozen=True)
+class _Due:
+    distribution_id: str
+    queue_id: str
+    completed: datetime
+    start: datetime
+    predicted: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    trail: AuditTrail
+    executions: Executions
+    analytics: Analytics | None
+    """None under contract `score`, where nothing can tell what happened."""
+
+    def measure(self, now: datetime, has_time: Callable[[], bool]) -> dict[str, int]:
+        """Measure what is over and not measured yet, the oldest first; how many were, and how many could not be.
+
+        What fails is logged, has no record, and is therefore tried again by the next run.
+
+        Raises:
+            StoreUnavailable: the audit trail or the executions could not be listed.
+        """
+        count = Counter(measured=0, failed=0)
+        if self.analytics is None:
+            return dict(count)
+        windows: dict[datetime, list[_Due]] = {}
+        for due in self._due(now, count):
+            windows.setdefault(due.start, []).append(due)
+        for start, together in sorted(windows.items()):
+            if not has_time():
+                break
+            left = list(together)
+            try:
+                found = self.analytics.realised(sorted({due.queue_id for due in left}), start, start + SPAN)
+                while left:
+                    self._keep(left[0], found.get(left[0].queue_id, Realised()), now)
+                    count["measured"] += 1
+                    del left[0]
+            except RoutingWeightsError as error:
+                count["failed"] += _failed([due.distribution_id for due in left], error)
+        return dict(count)
+
+    def _due(self, now: datetime, count: Counter[str]) -> Iterator[_Due]:
+        """Completed distributions whose time is over and which have no record of it."""
+        ids = list(self.executions.succeeded(now - LOOK_BACK))
+        records = self.trail.read(ids, (REALISED, CLOSED), ("status", "timestamp", "queue_id"))
+        known = {record["distribution_id"] for record in records if record["record"] == REALISED}
+        over = [
+            (record["timestamp"], record["distribution_id"])
+            for record in records
+            if record["record"] == CLOSED
+            and record["status"] == Status.COMPLETED  # a dry run succeeds, too
+            and record["distribution_id"] not in known
+            and window_after(record["timestamp"]) + SPAN + SETTLED <= now
+        ]
+        for completed, distribution_id in sorted(over)[:MOST]:
+            try:
+                closing = self.trail.find(distribution_id)[CLOSED]
+                said, queue_id = predicted(closing.get("projection")), closing["queue_id"]
+                if isinstance(said, str):
+                    self.trail.append(_record(distribution_id, queue_id, now, why=said))
+                    continue
+            except RoutingWeightsError as error:
+                count["failed"] += _failed([distribution_id], error)
+                continue
+            at = datetime.fromisoformat(completed)
+            yield _Due(distribution_id, queue_id, at, window_after(completed), said)
+
+    def _keep(self, due: _Due, realised: Realised, now: datetime) -> None:
+        end = due.start + SPAN
+        # Opened earlier and completed later is possible: it waited for the lock.
+        since, until = timestamp(due.completed - LONGEST_RUN), timestamp(end)
+        runs, more = self.trail.of_queue(due.queue_id, since=since, until=until, limit=50, after=None)
+        others = [
+            run["distribution_id"]
+            for run in runs
+            if run["distribution_id"] != due.distribution_id
+            and Status(run["status"]).wrote != "no"
+            and datetime.fromisoformat(run["timestamp"]) > due.completed
+        ]
+        figures = {
+            "predicted": due.predicted,
+            "realised": asdict(realised),
+            "others": others,
+            "alone": not (others or more),
+        }
+        span = {"start": timestamp(due.start), "end": until}
+        self.trail.append(_record(due.distribution_id, due.queue_id, now, **span, **figures))
+
+
+def _failed(ids: Sequence[str], error: RoutingWeightsError) -> int:
+    logger.warning(
+        "Not measured; the next run tries again, for a day",
+        distributions=ids,
+        error_type=type(error).__name__,
+        reason=error.message,
+    )
+    return len(ids)
+
+
+def _record(distribution_id: str, queue_id: str, now: datetime, **fields: Any) -> dict[str, Any]:
+    return {
+        "distribution_id": distribution_id,
+        "record": REALISED,
+        "timestamp": timestamp(now),
+        "queue_id": queue_id,
+        **fields,
+    }

@@ -1,0 +1,151 @@
+"""Builds the contract that a function speaks, within the time that its invocation has."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import requests
+
+from routing_weights.adapters.aws.budget_table import RequestBudget
+from routing_weights.adapters.aws.login_lock import LoginLock
+from routing_weights.adapters.aws.secrets import JsonSecret, TokenFunction
+from routing_weights.adapters.genesys.analytics import Analytics
+from routing_weights.adapters.genesys.client import GenesysClient
+from routing_weights.adapters.genesys.contracts import Contract, platform, score
+from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, TokenRequest
+from routing_weights.adapters.genesys.transport import Deadline, Transport
+from routing_weights.domain.actuation import Actuation
+from routing_weights.domain.decision import Decision
+from routing_weights.domain.run import Run
+from routing_weights.settings import GenesysCaller, TokenSettings
+
+RESERVE_S = 12.0
+"""What a function keeps of its time for one more answer (read time-out 10 s) and its own last words."""
+ANALYTICS_S = 30.0
+"""For all that is asked about a queue's load, retries included."""
+MAX_RUN_S = 5400.0
+"""A run is kept waiting for so long, and no longer: half of the state machine's own time-out."""
+MAX_RESTORE_S = 9900.0
+"""The same of a run that restores: 75 minutes later, and 15 minutes before the state machine's own time-out."""
+
+
+@cache
+def _session() -> requests.Session:
+    """One connection pool per process."""
+    session = requests.Session()
+    session.trust_env = False  # a .netrc would replace the token
+    return session
+
+
+@cache
+def _tokens(settings: GenesysCaller) -> StoredTokens:
+    return StoredTokens(JsonSecret(settings.token_secret), TokenFunction(settings.token_function).refresh)
+
+
+def _tokens_for(settings: GenesysCaller, transport: Transport) -> StoredTokens:
+    """The process's tokens, waited for no longer than this invocation may work."""
+    tokens = _tokens(settings)
+    tokens.until = transport.deadline.at
+    return tokens
+
+
+@cache
+def _budget(settings: GenesysCaller) -> RequestBudget | None:
+    """The token's secret names the OAuth client: a deployment has one of each."""
+    if not settings.requests_per_minute:
+        return None
+    return RequestBudget(
+        settings.budget_table, settings.token_secret, settings.requests_per_minute, settings.reserved_for_others
+    )
+
+
+def remaining_s(context: Any) -> float:
+    return float(context.get_remaining_time_in_millis() / 1000)
+
+
+def deadline(context: Any, run: Run | None = None, *, restoring: bool = False) -> Deadline:
+    at = time.monotonic() + remaining_s(context) - RESERVE_S
+    if run is None:
+        return Deadline(at)
+    since = run.started_at.timestamp()
+    return Deadline(at, since + (MAX_RESTORE_S if restoring else MAX_RUN_S), since, insists=restoring)
+
+
+def has_time(context: Any) -> bool:
+    """Whether this invocation may begin one more write and still finish it in order."""
+    return remaining_s(context) > 2 * RESERVE_S
+
+
+def contract(
+    settings: GenesysCaller,
+    context: Any,
+    run: Run,
+    actuation: Actuation,
+    fence: Callable[[], None] | None = None,
+    *,
+    restoring: bool = False,
+    patience_s: float | None = None,
+) -> Contract:
+    """The deployment's contract for one plan, authorised, with the time that `context` and `run` leave.
+
+    `fence` raises where the run may write no more: see Transport. `patience_s` is the longest pause that is slept,
+    where it is not the deployment's.
+    """
+    until = deadline(context, run, restoring=restoring)
+    patience = settings.max_retry_after_s if patience_s is None else patience_s
+    transport = Transport(_session(), until, patience, budget=_budget(settings), fence=fence)
+    if settings.genesys_contract == "platform":
+        client = GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, platform.needs)
+        return platform.PlatformContract(client, actuation)
+    client = GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, score.needs)
+    return score.ScoreContract(client, actuation)
+
+
+def decided(
+    settings: GenesysCaller,
+    context: Any,
+    run: Run,
+    decision: Decision,
+    fence: Callable[[], None] | None = None,
+    *,
+    restoring: bool = False,
+    patience_s: float | None = None,
+) -> Contract:
+    """Like `contract`, for what was decided before.
+
+    Raises:
+        PlanNotApplicable: the deployment speaks another contract by now.
+    """
+    decision.require_contract(settings.genesys_contract)
+    return contract(settings, context, run, decision.actuation, fence, restoring=restoring, patience_s=patience_s)
+
+
+def analytics(settings: GenesysCaller, context: Any, run: Run | None = None) -> Analytics | None:
+    """What Genesys knows of a queue's load; None under contract `score`, which has nothing of the kind.
+
+    It is worth some seconds and no more: a projection goes on without.
+    """
+    if settings.genesys_contract != "platform":
+        return None
+    until = deadline(context, run)
+    until = replace(until, at=min(until.at, time.monotonic() + ANALYTICS_S))
+    transport = Transport(_session(), until, settings.max_retry_after_s, budget=_budget(settings))
+    return Analytics(GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, platform.needs))
+
+
+def issuer(settings: TokenSettings, context: Any) -> TokenIssuer:
+    ask = platform.token_request if settings.genesys_contract == "platform" else score.token_request
+
+    def token_request() -> TokenRequest:
+        return ask(settings.login_url, *settings.credentials(JsonSecret(settings.credentials_secret).read()))
+
+    return TokenIssuer(
+        secret=JsonSecret(settings.token_secret),
+        transport=Transport(_session(), deadline(context), settings.max_retry_after_s),
+        token_request=token_request,
+        revoke_url=f"{settings.api_url}/api/v2/tokens/me",
+        revoke_refused=settings.genesys_contract == "score",
+        lock=LoginLock(settings.budget_table, f"login:{settings.token_secret}", remaining_s(context)),
+    )

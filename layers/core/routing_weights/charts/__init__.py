@@ -1,0 +1,1 @@
+"""Pictures as SVG. Only a function that draws imports this package."""

@@ -1,0 +1,394 @@
+"""The projection as one picture: what a plan will do to a queue, before and after, as an SVG that needs nothing else.
+
+Nothing in the document is trusted: what is missing, or not a finite number, is said to be missing.
+"""
+
+# ruff: noqa: RUF001  (what people read has the dashes and signs that people write)
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from routing_weights.charts.sheet import COLUMN, LEFT, RIGHT, WIDTH, Sheet, clean, width
+from routing_weights.projection.gate import OVERLOADED, STARVED
+
+NAMED_AGENTS = 30
+"""Up to so many agents have a row each; of more there are histograms, and rows of the most changed."""
+MOST_CHANGED = 8
+SHOWN_CHECKS = 14
+
+PLOT_START, PLOT_END = 228.0, 508.0
+PER_CENT = "\u00a0%"
+LARGEST_NUMBER = 1e9
+"""Beyond it a figure is an error, and no column has room for it."""
+
+VERDICTS: Mapping[str, tuple[str, str, str]] = {
+    "blocked": ("Blocked", "bad", "octagon"),
+    "needs_approval": ("Needs approval", "warn", "triangle"),
+    "inconclusive": ("Inconclusive", "unsure", "diamond"),
+    "pass": ("Pass", "good", "circle"),
+}
+"""By verdict, the worst first: its word, its colour, and its shape, for who sees no colour."""
+SIDES = ("before", "after")
+FIGURES = ("service_level", "abandonment", "mean_wait", "occupancy")
+SHARES = {"service_level", "abandonment", "occupancy", "skills"}
+BOUNDS = {"service_level": "at least", "abandonment": "at most", "saturation": "at most"}
+_Estimate = tuple[float, float, float]
+"""Mean, and both ends of its 95 % interval, which equal the mean where there is none."""
+
+
+class _Agent(NamedTuple):
+    member: str
+    before: float | None
+    after: float | None
+    entry: Mapping[str, Any]
+
+
+def chart(projection: Mapping[str, Any], *, queue_id: str) -> str:
+    """Draw `projection` as an SVG of 720 units of width, which scales to its container.
+
+    Args:
+        projection: the projection's JSON document: `verdict`, `reason`, `active_agents`, `projected_load` [erlangs],
+            `saturation_ratio`, `saturation_limit`, `checks`, and `models` with `forecast`, `target`, `erlang_a` and
+            `simulation`. Shares and occupancies are in [0, 1], times in seconds. Any part may be missing or None.
+        queue_id: of any length and content.
+
+    Returns:
+        XML without declaration, scripts, references or ids; equal arguments give equal text.
+    """
+    sheet, models = Sheet(), _part(projection, "models")
+    word, colour, shape = VERDICTS.get(str(projection.get("verdict")), ("No verdict", "muted", "diamond"))
+    reason = clean(projection.get("reason")) or "No reason is given."
+    sheet.rect(0, 0, WIDTH, 5, colour)
+    sheet.mark(LEFT + 12, 37, 12, shape, colour, glyph=True)
+    sheet.text(LEFT + 34, 44, word, 20, colour, bold=True)
+    room = RIGHT - LEFT - 54 - width(word, 20, bold=True)
+    sheet.text(RIGHT, 43, f"Queue {queue_id}", 15, anchor="end", bold=True, room=room)
+    sheet.y = 68
+    sheet.paragraph(LEFT, reason, 14, lines=6)
+    _load(sheet, projection)
+    summary = _service(sheet, models)
+    _checks(sheet, _parts(projection.get("checks")), reason)
+    _agents(sheet, _parts(_part(models, "simulation").get("agents")))
+    _inputs(sheet, models)
+    return sheet.svg(f"{word}: what the plan will do to queue {queue_id}", f"{summary} {reason}")
+
+
+# ---- the parts of the picture, from top to bottom --------------------------------------------------------------------
+
+
+def _load(sheet: Sheet, projection: Mapping[str, Any]) -> None:
+    ratio, limit = _number(projection.get("saturation_ratio")), _number(projection.get("saturation_limit"))
+    over = ratio is not None and limit is not None and ratio > limit + 1e-9
+    bound = "no limit is known" if limit is None else f"{'above' if over else 'within'} the limit of {_plain(limit)}"
+    sheet.y += 34
+    for x, value, label, fill in (
+        (LEFT, _plain(_number(projection.get("active_agents")), 0), "active agents", "ink"),
+        (COLUMN, _plain(_number(projection.get("projected_load"))), "erlangs of projected load", "ink"),
+        (392.0, _plain(ratio), f"saturation: {'not known' if ratio is None else bound}", "bad" if over else "ink"),
+    ):
+        sheet.text(x, sheet.y, value, 22, fill, bold=True)
+        sheet.text(x, sheet.y + 18, label, fill="muted")
+    sheet.y += 30
+
+
+def _service(sheet: Sheet, models: Mapping[str, Any]) -> str:
+    """Draw it, and say it in a sentence."""
+    target = _part(models, "target")
+    simulated, computed = ([_part(_part(models, key), side) for side in SIDES] for key in ("simulation", "erlang_a"))
+    drawn = simulated if any(simulated) else computed
+    sheet.heading("Service, before → after" + (" (indicative)" if models.get("indicative") is True else ""))
+    if not any(drawn):
+        sheet.paragraph(LEFT, "Not modelled: service level, abandonment and waits are not known.", fill="muted")
+        return "Service level and abandonment are not known."
+    _legend(sheet, *(["95 % interval"] if drawn is simulated else []), "target")
+    _metric(sheet, "service_level", drawn, "≥", _number(target.get("service_level")))
+    _metric(sheet, "abandonment", drawn, "≤", _number(target.get("max_abandonment")))
+    rows = [(_named(key), _change(drawn, key)) for key in FIGURES[2:]]
+    both = [f"{_named(key).lower()} {_change(computed, key)}" for key in FIGURES]
+    if drawn is computed:
+        rows.append(("Simulation", "missing: what is drawn is the formula (Erlang A), which has no intervals"))
+    else:
+        rows.append(("Erlang A", " · ".join(both) if any(computed) else "missing"))
+    sheet.facts(rows)
+    return " ".join(f"{_named(key)}: {_change(drawn, key)}." for key in FIGURES[:2])
+
+
+def _metric(sheet: Sheet, key: str, drawn: Sequence[Mapping[str, Any]], sign: str, aim: float | None) -> None:
+    y, span, lanes = sheet.y, PLOT_END - PLOT_START, [_estimate(figures.get(key)) for figures in drawn]
+    highest = max([aim or 0.0, *(lane[2] for lane in lanes if lane)])
+    top = 1.0 if sign == "≥" else next((top for top in (0.1, 0.2, 0.5) if highest <= 0.9 * top), 1.0)
+
+    def at(value: float) -> float:
+        return PLOT_START + span * min(max(value / top, 0.0), 1.0)
+
+    sheet.text(LEFT, y + 18, _named(key), 14, bold=True)
+    note = "no target is known" if aim is None else f"target {sign} {_bound(aim)}"
+    sheet.text(LEFT, y + 36, note, fill="muted", room=COLUMN - LEFT)
+    for quarter in range(5):
+        x = PLOT_START + span * quarter / 4
+        sheet.line(x, y + 2, x, y + 50, "grid")
+        if quarter % 2 == 0:
+            sheet.text(x, y + 64, _percent(top * quarter / 4, 0), 11, "muted", "middle")
+    if aim is not None:
+        sheet.line(at(aim), y - 2, at(aim), y + 54, "ink", 2, dash="4 3")
+    for middle, side, figures, found in zip((y + 14, y + 38), SIDES, drawn, lanes, strict=True):
+        sheet.text(PLOT_START - 10, middle + 4, side, 12, side, "end", bold=side == "after")
+        if found is None:
+            why, fill = ("unstable", "bad") if figures.get("unstable") is True else ("not known", "muted")
+            sheet.text(PLOT_END + 16, middle + 5, why, 14, fill, bold=True)
+            continue
+        mean, low, high = found
+        if low < high:
+            sheet.interval(at(low), at(high), middle, 7, side)
+            ends = f"{_percent(max(low, 0.0)).removesuffix(PER_CENT)}–{_percent(min(high, 1.0))}"
+            sheet.text(PLOT_END + 94, middle + 4, ends, 11, "muted", room=RIGHT - PLOT_END - 94)
+        sheet.mark(at(mean), middle, 5, "circle", side, hollow=side == "before")
+        sheet.text(PLOT_END + 84, middle + 5, _percent(mean), 15, anchor="end", bold=True, room=76)
+    sheet.y += 78
+
+
+def _checks(sheet: Sheet, checks: list[Mapping[str, Any]], reason: str) -> None:
+    sheet.heading("Checks")
+    if not checks:
+        sheet.paragraph(LEFT, "No check is in this projection.", fill="muted")
+    worst_first = [*VERDICTS][:-1]
+    checks.sort(key=lambda c: worst_first.index(v) if (v := c.get("verdict")) in worst_first else 8 + (v == "pass"))
+    for check in checks[:SHOWN_CHECKS]:
+        name, verdict = str(check.get("name") or "unnamed"), str(check.get("verdict") or "no verdict")
+        word, colour, shape = VERDICTS.get(verdict, (_named(verdict), "muted", "diamond"))
+        unit, sentence, y = "%" if name in SHARES else "", clean(check.get("sentence")), sheet.y + 12
+        sheet.mark(LEFT + 7, y - 4, 7, shape, colour, glyph=True)
+        sheet.text(LEFT + 24, y, word, 12, colour, bold=True, room=118)
+        sheet.text(COLUMN, y, _named(name), room=106, title=sentence)
+        sheet.text(288, y, _spread(_estimate({**check, "mean": check.get("value")}), unit), room=166)
+        if (threshold := _number(check.get("threshold"))) is not None:
+            shown = _bound(threshold) if unit else _plain(threshold)
+            sheet.text(466, y, f"{BOUNDS.get(name, 'threshold')} {shown}", fill="muted", room=148)
+        if check.get("required") is not None:
+            sheet.text(RIGHT, y, "required" if check["required"] else "advisory", 12, "muted", "end")
+        sheet.y += 21
+        if verdict != "pass" and sentence and sentence not in reason:
+            sheet.paragraph(COLUMN, sentence, fill="muted", lines=3)
+            sheet.y += 6
+    if len(checks) > SHOWN_CHECKS:
+        sheet.paragraph(LEFT, f"and {len(checks) - SHOWN_CHECKS:,} more", fill="muted")
+
+
+def _agents(sheet: Sheet, found: Sequence[Mapping[str, Any]]) -> None:
+    agents = [
+        _Agent(
+            str(a.get("member") or "unnamed"), _number(a.get("occupancy_before")), _number(a.get("occupancy_after")), a
+        )
+        for a in found
+    ]
+    sheet.heading("Occupancy per agent" + (f" ({len(agents):,})" if agents else ""))
+    if not agents:
+        sheet.paragraph(LEFT, "Not simulated: who is overloaded or starved is not known.", fill="muted")
+        return
+    _legend(sheet)
+    if len(agents) <= NAMED_AGENTS:
+        agents.sort(key=lambda a: (a.after is None, -(a.after or 0.0), a.member))
+        _rows(sheet, agents)
+        return
+    _histograms(sheet, agents)
+    agents.sort(
+        key=lambda a: (a.before is None or a.after is None, -abs((a.after or 0.0) - (a.before or 0.0)), a.member)
+    )
+    sheet.text(LEFT, sheet.y + 14, f"The {MOST_CHANGED} most changed", 13, bold=True)
+    sheet.y += 24
+    _rows(sheet, agents[:MOST_CHANGED])
+
+
+def _rows(sheet: Sheet, agents: Sequence[_Agent]) -> None:
+    start, end, pitch = 170.0, 490.0, 22.0
+    sheet.text(start, sheet.y + 10, f"starved < {_percent(STARVED, 0)}", 11, "unsure")
+    sheet.text(end, sheet.y + 10, f"overloaded > {_percent(OVERLOADED, 0)}", 11, "bad", "end")
+    sheet.text(580, sheet.y + 10, "occupancy", 11, "muted", "end")
+    sheet.text(RIGHT, sheet.y + 10, "weight", 11, "muted", "end")
+    sheet.y += 17
+    at = _bands(sheet, start, end, pitch * len(agents))
+    weights = [_number(agent.entry.get(f"weight_{side}")) or 0.0 for agent in agents for side in SIDES]
+    digits = next((digits for digits, least in ((2, 0.1), (3, 0.01)) if max(weights) >= least), 4)
+    for row, (member, before, after, entry) in enumerate(agents):
+        y = sheet.y + pitch * (row + 0.5)
+        given, shares = ([_number(entry.get(f"{key}_{side}")) for side in SIDES] for key in ("weight", "share"))
+        told = f"{member}: {_percent(shares[0])} → {_percent(shares[1])} of the contacts"
+        sheet.text(start - 12, y + 4, member, anchor="end", room=start - 12 - LEFT, title=told)
+        shape, colour = "circle", "after"
+        if after is not None and not STARVED <= after <= OVERLOADED:
+            shape, colour = ("triangle", "bad") if after > OVERLOADED else ("down", "unsure")
+        if before is not None and after is not None:
+            sheet.line(at(before), y, at(after), y, colour, 2)
+        if before is not None:
+            sheet.mark(at(before), y, 4.5, "circle", "before", hollow=True)
+        if after is not None:
+            sheet.mark(at(after), y, 4.5, shape, colour)
+        figures = f"{_percent(before, 0).removesuffix(PER_CENT)} → {_percent(after, 0)}"
+        sheet.text(580, y + 4, figures, 12, "ink" if colour == "after" else colour, "end", room=84)
+        weighed = f"{_plain(given[0], digits)} → {_plain(given[1], digits)}"
+        sheet.text(RIGHT, y + 4, weighed, 12, "muted", "end", room=108)
+    sheet.y += pitch * len(agents) + 22
+
+
+def _histograms(sheet: Sheet, agents: Sequence[_Agent]) -> None:
+    bins, start, height = 50, 92.0, 62.0  # of 2 %, so that both bands begin with a bin
+    known = {
+        "before": [agent.before for agent in agents if agent.before is not None],
+        "after": [agent.after for agent in agents if agent.after is not None],
+    }
+    counts = {side: [0] * bins for side in SIDES}
+    for side, values in known.items():
+        for value in values:
+            counts[side][min(max(int(value * bins + 1e-9), 0), bins - 1)] += 1
+    highest = max(1, *counts["before"], *counts["after"])
+    for side, values in known.items():
+        starved, overloaded = sum(v < STARVED for v in values), sum(v > OVERLOADED for v in values)
+        told = [
+            f"{starved:,} starved (< {_percent(STARVED, 0)})",
+            f"{overloaded:,} overloaded (> {_percent(OVERLOADED, 0)})",
+        ]
+        if values:
+            ranked, half = sorted(values), len(values) // 2
+            told.append(f"median {_percent((ranked[half] + ranked[~half]) / 2, 0)}")
+        told += [f"{len(agents) - len(values):,} not known"] if len(values) < len(agents) else []
+        sheet.text(LEFT, sheet.y + 12, side.capitalize(), 13, side, bold=True)
+        sheet.text(start, sheet.y + 12, " · ".join(told))
+        sheet.y += 20
+        at = _bands(sheet, start, RIGHT, height)
+        sheet.text(start - 8, sheet.y + 10, f"{highest:,}", 11, "muted", "end")
+        sheet.text(start - 8, sheet.y + 24, "agents", 11, "muted", "end")
+        for index, count in enumerate(counts[side]):
+            if count:
+                tall, x = max(height * count / highest, 1.5), at(index / bins)
+                sheet.rect(x + 1, sheet.y + height - tall, at((index + 1) / bins) - x - 2, tall, side)
+        sheet.y += height + 26
+
+
+def _inputs(sheet: Sheet, models: Mapping[str, Any]) -> None:
+    forecast, target, simulation = (_part(models, key) for key in ("forecast", "target", "simulation"))
+    sheet.heading("Inputs")
+    age, source = _number(forecast.get("age_s")), str(forecast.get("source") or "not known")
+    aged = f"{_duration(age)} old" if age is not None else "" if source == "plan" else "age not known"
+    interval, offered, aht, patience = (
+        _number(forecast.get(key)) for key in ("interval_s", "offered", "aht_s", "patience_s")
+    )
+    every = "interval of unknown length" if interval is None else _duration(interval)
+    told = f"{_plain(offered)} contacts offered per {every} · AHT {_plain(aht, 0)} s · patience {_plain(patience, 0)} s"
+    loaded = " · ".join(filter(None, (told, f"source: {source}", aged, str(forecast.get("detail") or ""))))
+    level, lost = _bound(_number(target.get("service_level"))), _bound(_number(target.get("max_abandonment")))
+    origin = target.get("source") or "not known"
+    aims = f"service level at least {level} · abandonment at most {lost} · source: {origin}"
+    seconds = _number(target.get("answer_within_s"))
+    within = "the target time (not given)" if seconds is None else f"{seconds:g} s"
+    contacts, runs, seed = (_plain(_number(simulation.get(key)), 0) for key in ("contacts", "replications", "seed"))
+    rule = f"rule {simulation.get('rule') or 'not known'}: {simulation.get('assumption') or 'no assumption is given'}"
+    sampled = f"{contacts} contacts in {runs} replications · seed {seed} · {rule}"
+    rows = [("Forecast", loaded if forecast else "missing"), ("Target", aims if target else "missing")]
+    rows.append(("Service level", f"answered within {within} ÷ offered"))
+    rows.append(("Simulation", sampled if simulation else "missing"))
+    sheet.facts(rows)
+    assumed = forecast.get("assumed") or ()
+    listed = "; ".join(map(str, assumed)) if isinstance(assumed, list | tuple) else str(assumed)
+    stale = f"the forecast is out of date: {aged or 'age not known'}" if forecast.get("stale") is True else ""
+    weak = "read the figures as a direction: the inputs do not carry more" if models.get("indicative") is True else ""
+    noted = (("Stale", stale), ("Assumed", listed), ("Indicative", weak))
+    sheet.facts([(name, value) for name, value in noted if value], warn=True)
+
+
+def _legend(sheet: Sheet, *more: str) -> None:
+    """On the line of the heading, to the right."""
+    names = (*SIDES, *more)
+    x, y = RIGHT - sum(width(name, 11) + 36 for name in names) + 16, sheet.y - 18
+    for name in names:
+        if name in SIDES:
+            sheet.mark(x + 9, y, 4.5, "circle", name, hollow=name == "before")
+        elif name == "target":
+            sheet.line(x + 10, y - 8, x + 10, y + 8, "ink", 2, dash="4 3")
+        else:
+            sheet.interval(x - 2, x + 12, y, 5, "muted")
+        sheet.text(x + 20, y + 4, name, 11, "muted")
+        x += width(name, 11) + 36
+
+
+def _bands(sheet: Sheet, start: float, end: float, height: float) -> Callable[[float], float]:
+    """Draw the axis of an occupancy from `y` down, and return what places a value on it."""
+
+    def at(value: float) -> float:
+        return start + (end - start) * min(max(value, 0.0), 1.0)
+
+    sheet.rect(start, sheet.y, at(STARVED) - start, height, "starved")
+    sheet.rect(at(OVERLOADED), sheet.y, end - at(OVERLOADED), height, "overloaded")
+    for value in (0.0, STARVED, 0.6, OVERLOADED, 1.0):
+        anchor = "end" if at(value) == RIGHT else "middle"
+        sheet.line(at(value), sheet.y, at(value), sheet.y + height, "grid")
+        sheet.text(at(value), sheet.y + height + 14, _percent(value, 0), 11, "muted", anchor)
+    return at
+
+
+# ---- numbers and texts -----------------------------------------------------------------------------------------------
+
+
+def _part(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    return found if isinstance(found := document.get(key), Mapping) else {}
+
+
+def _parts(found: Any) -> list[Mapping[str, Any]]:
+    return [part for part in found if isinstance(part, Mapping)] if isinstance(found, list | tuple) else []
+
+
+def _number(found: Any) -> float | None:
+    usable = isinstance(found, int | float) and not isinstance(found, bool) and abs(found) <= LARGEST_NUMBER
+    return float(found) if usable else None
+
+
+def _estimate(found: Any) -> _Estimate | None:
+    """A mean with its interval, or the bare figure of a formula."""
+    mean, low, high = (
+        _number(found.get(key)) if isinstance(found, Mapping) else _number(found) for key in ("mean", "low", "high")
+    )
+    return None if mean is None else (mean, mean if low is None else low, mean if high is None else high)
+
+
+def _plain(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}" if abs(value) < 1e6 else f"{value:.3g}"  # noqa: PLR2004
+
+
+def _percent(value: float | None, digits: int = 1) -> str:
+    """From 1,000 % on it is no share of anything, and a number that is cut misleads."""
+    return "–" if value is None or abs(value) >= 9.995 else f"{_plain(100 * value, digits)}{PER_CENT}"  # noqa: PLR2004
+
+
+def _bound(value: float | None) -> str:
+    """A share that somebody chose: 80 %, not 80.0 %."""
+    return _percent(value).replace(".0\u00a0", "\u00a0")
+
+
+def _spread(found: _Estimate | None, unit: str) -> str:
+    if found is None:
+        return "not known"
+    mean, low, high = (
+        _percent(v).removesuffix(PER_CENT) if unit == "%" else _plain(v, 1 if unit else 2) for v in found
+    )
+    unit = PER_CENT if unit == "%" else unit
+    return f"{mean}{unit} ({low}–{high})" if found[1] < found[2] else f"{mean}{unit}"
+
+
+def _change(sides: Sequence[Mapping[str, Any]], key: str) -> str:
+    unit = "\u00a0s" if key == "mean_wait" else "%"
+    told = [
+        "unstable"
+        if figures.get("unstable") is True
+        else _spread(_estimate(figures.get(key + "_s" * (unit != "%"))), unit)
+        for figures in sides
+    ]
+    return "\u00a0→\u00a0".join(told)
+
+
+def _duration(seconds: float) -> str:
+    for size, limit, unit in ((1, 120, "s"), (60, 7200, "min"), (3600, 172800, "h")):
+        if seconds < limit:
+            return f"{round(seconds / size, 1):g}\u00a0{unit}"
+    return f"{seconds / 86400:,.1f}\u00a0days"
+
+
+def _named(key: str) -> str:
+    return key.replace("_", " ").capitalize()

@@ -1,0 +1,135 @@
+"""A plan that puts an earlier state back: its target is what a distribution's image held. No AWS, no HTTP."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, Protocol
+
+from routing_weights.domain.actuation import not_applicable
+from routing_weights.domain.decision import Image
+from routing_weights.domain.drift import Difference, differences, fingerprint
+from routing_weights.domain.plan import Plan, Restores
+from routing_weights.domain.queue import RING_GROUPS, Queue, Target, carried_out, deleted_users, holds, image, named
+from routing_weights.errors import QueueChanged
+
+Find = Callable[[str, Literal["before", "after"]], Image | None]
+"""Distribution id and which image -> the image, None where there is none."""
+
+
+class Targeting(Protocol):
+    def completed(self, target: Target, before: Queue) -> Target: ...
+
+    def fields_of(self, queue: Queue, names: Iterable[str]) -> Mapping[str, Any]: ...
+
+
+def images_of(plan: Plan, find: Find) -> list[Image]:
+    """The states that a plan puts back, the newest first; none of a plan that puts nothing back.
+
+    Raises:
+        PlanNotApplicable: one is not on record, or another queue's, or carried by something else than the first.
+    """
+    if plan.restores is None:
+        return []
+    named_, images = plan.restores, list[Image]()
+    for run, which in ((named_.distribution_id, named_.image), *((earlier, "before") for earlier in named_.also)):
+        image_ = find(run, "after" if which == "after" else "before")
+        if image_ is None or image_.held.queue_id.lower() != plan.queue_id:
+            message = f"no state {which} distribution {run} is on record for queue {plan.queue_id}"
+            raise not_applicable("restores", message, "image_unknown")
+        if images and image_.decision.carrier != images[0].decision.carrier:
+            message = f"distribution {run} was carried by something else than {named_.distribution_id}"
+            raise not_applicable("restores", message, "carrier_changed")
+        images.append(image_)
+    return images
+
+
+def target_of(genesys: Targeting, images: Sequence[Image], queue: Queue) -> Target:
+    """What `queue` will hold once `images` are put back, an older one over a newer one.
+
+    Raises:
+        PlanNotApplicable: it is not a state that the queue can have.
+    """
+    wanted = _held_then(genesys, images)
+    present = {member.user_id for member in queue.members} - deleted_users(queue)
+    settings = {name: value for name, value in wanted.settings.items() if _can_be_set(name, value)}
+    found = replace(
+        wanted,
+        weights=_of(wanted.weights, present),
+        values=_of(wanted.values, present),
+        settings=settings,
+    )
+    return genesys.completed(found, queue)
+
+
+def can_be_put_back(difference: Difference) -> bool:
+    """Whether `target_of` a plan that puts back has it: not a member who is no longer in the queue."""
+    if difference.what == "setting":
+        return _can_be_set(difference.name, difference.expected)
+    return not difference.missing
+
+
+def require_known_drift(restores: Restores, target: Target, queue: Queue, last: str | None) -> None:
+    """Raise PlanNotApplicable where a repair would overwrite more, or other values, than it was decided on.
+
+    Somebody's edit of the last seconds is among them, and is too young to be overwritten. A plan that says what was
+    drift until then makes it none: `last` is the queue's last completed distribution.
+    """
+    if last != restores.distribution_id:
+        message = "another distribution has been completed since this repair was decided on"
+        raise not_applicable("restores.drift", message, "drift_changed")
+    found = differences(target, queue)
+    if found and fingerprint(restores.distribution_id, found) != restores.drift:
+        message = "the queue has been changed again since this repair was decided on: the newer change is left alone"
+        raise not_applicable("restores.drift", message, "drift_changed")
+
+
+def require_unedited(target: Target, before: Queue, now: Queue) -> None:
+    """Raise QueueChanged where a repair would overwrite an edit that is younger than its before-image.
+
+    What holds the target may have been written already, by this run.
+    """
+    then, wanted = image(before, target), _all_of(target)
+    held = {**now.settings, **{member.user_id: member.value for member in now.members}}
+    written = carried_out(target, now)
+    edited = sorted(
+        name
+        for name, value in _all_of(then).items()
+        if name in held and not holds(held[name], value) and not holds(held[name], wanted[name]) and name not in written
+    )
+    if edited:
+        raise QueueChanged(
+            f"Queue {now.queue_id} was changed by somebody after this repair had read it: {named(edited)}. "
+            "That change is left alone.",
+            fields=edited,
+        )
+
+
+def _all_of(target: Target) -> dict[str, Any]:
+    return {**target.settings, **target.values}
+
+
+def _held_then(genesys: Targeting, images: Sequence[Image]) -> Target:
+    held, *earlier = (_as_target(genesys, one) for one in images)
+    for older in earlier:
+        held = replace(
+            held,
+            weights={**held.weights, **older.weights},
+            values={**held.values, **older.values},
+            settings={**held.settings, **older.settings},
+            fields={**held.fields, **older.fields},
+        )
+    return held
+
+
+def _as_target(genesys: Targeting, one: Image) -> Target:
+    """What the queue held, of what the distribution was to change."""
+    held = image(one.held, one.decision.target)
+    return replace(held, fields=genesys.fields_of(one.held, held.settings))
+
+
+def _of(values: Mapping[str, Any], members: set[str]) -> dict[str, Any]:
+    return {member: value for member, value in values.items() if member in members}
+
+
+def _can_be_set(name: str, value: Any) -> bool:
+    """A time-out that Genesys did not hold cannot be taken away; a rule, or the groups of rings, can."""
+    return value is not None or name in {"overflow_threshold", RING_GROUPS}

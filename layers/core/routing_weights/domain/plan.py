@@ -1,0 +1,458 @@
+"""What a valid plan is. No AWS, no HTTP."""
+
+import hashlib
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import ROUND_FLOOR, Context, Decimal
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from routing_weights.domain import strict_json
+from routing_weights.domain.strategies import ActuatorName, OverflowGroup, strategies
+from routing_weights.domain.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
+from routing_weights.domain.types import DISTRIBUTION_ID, LINE, GenesysId, Instant, Line, Share, folded
+from routing_weights.errors import PlanInvalid
+
+MAX_MEMBERS = 5_000
+SHORTEST_WHILE, LONGEST_WHILE = timedelta(minutes=1), timedelta(days=365)
+"""How long a plan may be for; EventBridge Scheduler is exact to the minute, and starts nothing whose time is over."""
+MOST_RESTORED = 20
+MAX_LOAD = 1e6
+"""Erlangs."""
+MAX_PROFICIENCY = 5
+SAME_MEMBER = "duplicate_member"
+STRATEGY_NAME = r"^[A-Za-z0-9._-]{1,64}$"
+NO_SKILL = "actuator proficiency writes a skill that is dedicated to the queue: name it, by id or name"
+
+PATTERNS = {
+    "queue_id": "an id is 1 to 64 letters, digits, '-' and '_'",
+    "strategy_reference": "a strategy's name is 1 to 64 letters, digits, '.', '-' and '_'",
+    "overflow_groups": "an id is 1 to 64 letters, digits, '-' and '_'",
+}
+"""What a field's pattern says, in words."""
+
+
+class Restores(BaseModel):
+    """Which state a plan puts back, instead of applying its weights."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    distribution_id: Annotated[str, StringConstraints(pattern=DISTRIBUTION_ID, strict=True)]
+    image: Literal["before", "after"] = "before"
+    also: list[Annotated[str, StringConstraints(pattern=DISTRIBUTION_ID, strict=True)]] = Field(
+        default_factory=list,
+        max_length=MOST_RESTORED,
+        description="Further distributions, each earlier than the last: their before-images are put back as well.",
+    )
+    drift: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", strict=True)] | None = Field(
+        default=None,
+        description="A repair says what it was decided on: where something else has been changed by then, nothing is "
+        "written. The system writes this.",
+    )
+
+
+Seconds = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False, strict=True)]
+SHORTEST_AHT_S = 0.001
+
+
+class VolumeForecast(BaseModel):
+    """What a queue expects in one interval."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    offered: Annotated[float, Field(ge=0, le=MAX_LOAD, allow_inf_nan=False, strict=True)] = Field(
+        description="Contacts offered per interval."
+    )
+    interval_s: Annotated[int, Field(ge=60, le=86_400, strict=True)] = Field(
+        default=1800, description="The interval's length in seconds."
+    )
+    aht_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False, strict=True)] | None = Field(
+        default=None,
+        validate_default=True,
+        description="Average handle time in seconds, talk, hold and after-call work together. It may be 0 or absent "
+        "where `offered` is 0: the queue is closed.",
+    )
+    patience_s: Seconds | None = Field(
+        default=None,
+        description="Mean time in seconds after which a contact gives up waiting: total wait / abandons. When absent "
+        "the queue's history says, else it is assumed.",
+    )
+    service_level_target: Share | None = Field(
+        default=None, description="The share of offered contacts to answer in time. When absent, the queue's own."
+    )
+    answer_within_s: Seconds | None = Field(
+        default=None, description="What in time means, in seconds. When absent, the queue's own."
+    )
+
+    @field_validator("aht_s")
+    @classmethod
+    def _is_known_of_what_is_offered(cls, aht_s: float | None, info: ValidationInfo) -> float | None:
+        if (aht_s or 0) < SHORTEST_AHT_S and (aht_s or info.data.get("offered")):
+            raise ValueError(f"must be at least {SHORTEST_AHT_S:g} where contacts are offered")
+        return aht_s
+
+    @model_validator(mode="after")
+    def _load_is_bounded(self) -> Self:
+        load = self.offered * (self.aht_s or 0.0) / self.interval_s
+        if load > MAX_LOAD:
+            raise ValueError(f"offered x aht_s / interval_s is {load:.6g} erlangs, more than 1000000: check the units")
+        return self
+
+
+class SharedQueue(BaseModel):
+    """Another queue that some of the agents serve, too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    queue_id: GenesysId
+    forecast: VolumeForecast | None = Field(default=None, description="When absent, what was pushed for that queue.")
+
+
+class RequiredSkill(BaseModel):
+    """A skill that an agent needs for the queue's contacts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    skill: Line = Field(description="The skill, by id or name.")
+    min_proficiency: Annotated[float, Field(ge=0, le=MAX_PROFICIENCY, allow_inf_nan=False, strict=True)] = Field(
+        default=0.0, description="How proficient at least, on Genesys' scale of 0 to 5; 0: whoever has it."
+    )
+
+    def __str__(self) -> str:
+        return f"{self.skill} >= {self.min_proficiency:g}" if self.min_proficiency else self.skill
+
+    def met_by(self, held: Mapping[str, float | None]) -> bool:
+        """Whether who holds these proficiencies, by skill, has it. One that Genesys does not tell is not enough."""
+        return self.key in held and (held[self.key] or 0.0) >= self.min_proficiency
+
+    @property
+    def key(self) -> str:
+        """The skill as Member.skills has it."""
+        return folded(self.skill)
+
+
+def _form_of(required: Any) -> str | None:
+    return "name" if isinstance(required, str) else "skill" if isinstance(required, dict | RequiredSkill) else None
+
+
+def _form_of_staffing(staffing: Any) -> str | None:
+    return "word" if isinstance(staffing, str) else "number" if type(staffing) is int else None
+
+
+STAFFING_FORMS = f"staffing is now, joined, or a number of agents from 1 to {MAX_MEMBERS}"
+Staffing = Annotated[
+    Annotated[Literal["now", "joined"], Tag("word")]
+    | Annotated[int, Field(ge=1, le=MAX_MEMBERS, strict=True), Tag("number")],
+    Discriminator(
+        _form_of_staffing,
+        custom_error_type="staffing_type",
+        custom_error_message=STAFFING_FORMS,
+    ),
+]
+
+SkillOrName = Annotated[
+    Annotated[Line, Tag("name")] | Annotated[RequiredSkill, Tag("skill")],
+    Discriminator(
+        _form_of,
+        custom_error_type="skill_type",
+        custom_error_message='a skill is an id or name, or {"skill": its id or name, "min_proficiency": 0 to 5}',
+    ),
+]
+
+
+class Plan(BaseModel):
+    """What is wanted for one queue, the same for every door."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    queue_id: GenesysId = Field(description="The queue's id.")
+    member_weights: dict[GenesysId, Share] = Field(
+        min_length=1,
+        max_length=MAX_MEMBERS,
+        description="The preference for each member, by user id, in [0, 1]; they sum to at most 1.",
+    )
+    overflow_threshold: Share = Field(description="The utilization at which the queue overflows, in [0, 1].")
+    utilization_target: Share = Field(
+        description="The share of an agent's time that may be busy, in [0, 1]: capacity = active agents x target."
+    )
+    strategy_reference: Annotated[str, StringConstraints(pattern=STRATEGY_NAME, strict=True)] = Field(
+        description="The entry of the strategies file that says how Genesys is to use the weights."
+    )
+    staffing: Staffing | None = Field(
+        default=None,
+        description="Whose presence the projection counts: now, the agents who can take work at this moment; joined, "
+        "every member who is joined to the queue; or a number of agents. Without it now, and joined from a schedule.",
+    )
+    actuator: ActuatorName | None = Field(
+        default=None,
+        description="The Genesys mechanism that carries the weights. Without it the strategy's, else the deployment's.",
+    )
+    skill: Line | None = Field(
+        default=None,
+        description="For actuator proficiency: the skill, by id or name, that is dedicated to this queue.",
+    )
+    overflow_groups: list[OverflowGroup] = Field(
+        default_factory=list,
+        max_length=5,
+        description="Who Genesys calls in while the queue's service level is below overflow_threshold. Without any, "
+        "here or in the strategy, the threshold is a gate of this system; under contract score it is the queue's own.",
+    )
+    projected_load: Annotated[float, Field(ge=0, le=MAX_LOAD, allow_inf_nan=False, strict=True)] | None = Field(
+        default=None,
+        description="The load to project with, in erlangs. Without it, and without forecast, the sources are asked.",
+    )
+    forecast: VolumeForecast | None = Field(
+        default=None,
+        description="What to project with, instead of projected_load: it says service level and abandonment too.",
+    )
+    accept_uncertain: bool = Field(
+        default=False,
+        description="Accepts knowingly that the forecast is stale or assumed, or that the projection is not sure.",
+    )
+    shared_with: list[SharedQueue] = Field(
+        default_factory=list,
+        max_length=3,
+        description="Other queues that take time of the same agents: they are projected together with this one, as "
+        "they are. It decides only where this queue's offered volume and handle time are known.",
+    )
+    required_skills: list[SkillOrName] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Skills that active agents must cover, each by id or name, or with the proficiency that it takes.",
+    )
+    wrap_up_timeout_s: Annotated[int, Field(ge=1, le=3600, strict=True)] | None = Field(
+        default=None, description="The queue's wrap-up time-out in seconds. Left alone when absent."
+    )
+    normalize: bool = Field(default=False, description="Scale weights proportionally when they sum to more than 1.")
+    restores: Restores | None = Field(
+        default=None,
+        description="Put back what the queue held before, or after, a distribution whose plan this is again: the "
+        "values of its members and the settings that it set. The API's restore routes write this.",
+    )
+    until: Instant | None = Field(
+        default=None,
+        description="RFC 3339 with an offset, to the second: what the queue held before is put back then. From a "
+        "minute to 365 days after the start.",
+    )
+    on_drift: Literal["record", "notify", "repair"] | None = Field(
+        default=None,
+        description="What is done when somebody else changes what this plan has set: record it; notify, which is an "
+        "event on the bus, too; or repair, which also puts back what was applied once the change is RepairAfterS old. "
+        "Where one is named the queue is read every DriftPatrolMinutes as well; when absent it is record, and only an "
+        "event of Genesys leads to a reading.",
+    )
+    wait_for_lock_s: Annotated[int, Field(ge=0, le=3600, strict=True)] = Field(
+        default=0, description="How long to wait, in seconds, while another distribution is running on the queue."
+    )
+    dry_run: bool = Field(default=False, description="Validate and project, write nothing to Genesys.")
+    requested_by: Line | None = Field(default=None, description="Who wants this, for the audit record.")
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=LINE, strict=True)] | None = Field(
+        default=None, description="Why, for the audit record."
+    )
+
+    @field_validator("member_weights", mode="before")
+    @classmethod
+    def _each_member_once(cls, weights: Any) -> Any:
+        if twice := same_members(weights):
+            raise PydanticCustomError(SAME_MEMBER, "{names} are one member: ids compare without regard to case",
+                                      {"names": " and ".join(twice[:10])})  # fmt: skip
+        return weights
+
+    @field_validator("forecast")
+    @classmethod
+    def _is_the_only_load(cls, forecast: VolumeForecast | None, info: ValidationInfo) -> VolumeForecast | None:
+        if forecast is not None and info.data.get("projected_load") is not None:
+            raise ValueError("the plan has projected_load too, which could contradict it: send one of them")
+        return forecast
+
+    @model_validator(mode="after")
+    def _sum_is_at_most_one(self) -> Self:
+        total = weight_sum(self.member_weights)
+        if total > 1 and not self.normalize and not self.restores:
+            raise ValueError(f"the weights sum to {total:.12g}, more than 1: lower them, or set normalize to true")
+        return self
+
+    @property
+    def drift_policy(self) -> Literal["record", "notify", "repair"]:
+        return self.on_drift or "record"
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether it puts back what somebody has changed, and only that."""
+        return self.restores is not None and self.restores.drift is not None
+
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        """The weights to apply: as sent, or scaled when the plan says `normalize` and they sum to more than 1."""
+        return normalized(self.member_weights) if self.normalize else self.member_weights
+
+    def __copy__(self) -> Self:
+        """`model_copy` changes fields of the copy, whose weights may then be others."""
+        copied = super().__copy__()
+        copied.__dict__.pop("weights", None)
+        return copied
+
+    @property
+    def counts(self) -> "Staffing":
+        """Whose presence counts; `now` where neither the plan nor its door says."""
+        return self.staffing or "now"
+
+    @property
+    def requirements(self) -> list[RequiredSkill]:
+        return [RequiredSkill(skill=one) if isinstance(one, str) else one for one in self.required_skills]
+
+    def canonical(self) -> str:
+        """The plan as JSON text, the same text for the same plan: sorted keys, defaults left out."""
+        return json.dumps(
+            self.model_dump(exclude_defaults=True), sort_keys=True, separators=(",", ":"), allow_nan=False
+        )
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical text, hexadecimal."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+def same_members(weights: Any) -> list[str]:
+    """The keys that name a member whom another key, in another case, names too."""
+    if not isinstance(weights, dict):
+        return []
+    names = [key for key in weights if isinstance(key, str)]
+    counts = Counter(key.lower() for key in names)
+    return sorted((key for key in names if counts[key.lower()] > 1), key=lambda key: (key.lower(), key))
+
+
+def weight_sum(weights: Mapping[str, float]) -> float:
+    """The sum, correctly rounded, so that the order does not matter and ten times 0.1 is 1 (`math.fsum`)."""
+    return math.fsum(weights.values())
+
+
+def normalized(weights: Mapping[str, float]) -> dict[str, float]:
+    """Scale `weights` proportionally so that they sum to at most 1; weights that do already are returned unchanged.
+
+    Exact in decimal: each weight is divided by the decimal sum and rounded down at the 15th place, so the result
+    does not depend on the order, and `weight_sum` of it is at most 1.
+    """
+    if weight_sum(weights) <= 1:
+        return dict(weights)
+    exact = Context(prec=400, rounding=ROUND_FLOOR)  # the sum of doubles in [0, 1] needs at most 341 digits
+    decimals = {member: Decimal(repr(weight)) for member, weight in weights.items()}
+    total = Decimal(0)
+    for value in decimals.values():
+        total = exact.add(total, value)
+    place = Decimal("1e-15")
+    return {
+        member: float(exact.divide(value, total).quantize(place, context=exact)) for member, value in decimals.items()
+    }
+
+
+def parse_plan(raw: str | bytes) -> Plan:
+    """Read a plan from JSON text.
+
+    Raises:
+        PlanInvalid: with every problem at once, each with its path.
+    """
+    document, problems = strict_json.load(raw)
+    if document is None and problems:
+        raise plan_invalid(problems)
+    try:
+        plan = Plan.model_validate(document)
+    except ValidationError as error:
+        for entry in error.errors(include_url=False, include_input=False):
+            found = _problem(entry)
+            if found["type"] == SAME_MEMBER:
+                names = same_members(document["member_weights"])
+                problems.extend({**found, "path": f"{found['path']}.{name[:80]}"} for name in names)
+            else:
+                problems.append(found)
+        problems.extend(_sum_problem(document, problems))
+    if not (isinstance(document, dict) and document.get("restores")):  # a revert is carried out as it was decided then
+        problems.extend(_strategy_problems(document))
+    if problems:
+        raise plan_invalid(problems)
+    return plan
+
+
+def plan_invalid(problems: list[Problem]) -> PlanInvalid:
+    listed = problems[:MAX_PROBLEMS_LISTED]
+    count = len(problems)
+    lead = "; ".join(f"{p['path'] or 'plan'}: {p['message']}" for p in listed[:3])
+    more = f"; and {count - 3} more" if count > 3 else ""  # noqa: PLR2004 - three are quoted
+    return PlanInvalid(f"{lead}{more}", errors=listed, error_count=count)
+
+
+def _problem(entry: Mapping[str, Any]) -> Problem:
+    loc, message = list(entry["loc"]), str(entry["msg"]).removeprefix("Value error, ")
+    if loc[:1] == ["required_skills"]:
+        del loc[2:3]  # which of the two forms it has
+    if loc[:1] == ["staffing"]:
+        del loc[1:]
+        message = STAFFING_FORMS
+    if not loc and entry["type"] == "value_error":
+        return problem("member_weights", message, "weight_sum")
+    if loc and loc[-1] == "[key]":
+        loc.pop()
+        message = PATTERNS["queue_id"]
+    elif entry["type"] == "string_pattern_mismatch":
+        message = PATTERNS.get(str(loc[0]), "line breaks and control characters are not allowed")
+    if entry["type"] == "extra_forbidden":
+        message = "this field is unknown"
+    return problem(".".join(str(part)[:80] for part in loc), message, str(entry["type"]))
+
+
+def _sum_problem(document: Any, problems: list[Problem]) -> list[Problem]:
+    """The sum rule, where another field's error kept the model from checking it: all errors at once."""
+    weights = document.get("member_weights") if isinstance(document, dict) else None
+    if not isinstance(weights, dict) or document.get("normalize") is True:
+        return []
+    if any(p["path"].startswith("member_weights") for p in problems):
+        return []
+    total = weight_sum(weights)
+    return (
+        [
+            problem(
+                "member_weights",
+                f"the weights sum to {total:.12g}, more than 1: lower them, or set normalize to true",
+                "weight_sum",
+            )
+        ]
+        if total > 1
+        else []
+    )
+
+
+def _strategy_problems(document: Any) -> list[Problem]:
+    """What the strategies file says of a plan; a field that is wrong in itself has been named already."""
+    if not isinstance(document, dict) or not isinstance(document.get("strategy_reference"), str):
+        return []
+    name, actuator = document["strategy_reference"], document.get("actuator")
+    known = strategies()
+    if name not in known:
+        if not re.fullmatch(STRATEGY_NAME, name):
+            return []
+        message = f"there is no strategy {name}; there are {', '.join(sorted(known))}"
+        return [problem("strategy_reference", message, "strategy_unknown")]
+    wanted = known[name].actuator
+    if actuator is not None and wanted is not None and actuator != wanted:
+        message = f"strategy {name} is for actuator {wanted}: name that one, none, or another strategy"
+        return [problem("actuator", message, "actuator_mismatch")]
+    if "proficiency" in (actuator, wanted) and document.get("skill") is None and known[name].skill is None:
+        return [problem("skill", NO_SKILL, "skill_missing")]
+    return []

@@ -1,0 +1,398 @@
+"""What a distribution is: its statuses, what it has to write, in which order, and how exact the result is.
+
+No AWS, no HTTP.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from routing_weights.domain.strict_json import MAX_PROBLEMS_LISTED, problem
+from routing_weights.domain.types import folded
+from routing_weights.errors import MemberNotInQueue, PlanNotApplicable
+
+NOT_JOINED, USER_INACTIVE, USER_DELETED = "not joined", "user inactive", "user deleted"
+"""Some of the reasons why a member cannot take work: see Member.absent."""
+CANNOT_COME = ("user ", "routing type ")
+"""How the reasons begin that no routing status changes."""
+WEIGHT_TOLERANCE = 1e-9
+"""Two weights closer than this are the same: it forgives a decimal round trip and nothing a person would notice."""
+MOST_DECIMALS = 6
+"""Of a proficiency that a strategy may ask for."""
+
+
+Value = float | bool
+"""What carries a weight on the wire: a score, a proficiency, a ring number, or joined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a queue, as Genesys holds it."""
+
+    user_id: str
+    weight: float | None
+    """What the value on the wire stands for, on the scale of the plan's weights; None when Genesys holds none."""
+    joined: bool = True
+    away: str | None = None
+    """Why the user could not take work even when joined, such as "NOT_RESPONDING" or "user deleted"; else None."""
+    skills: Mapping[str, float | None] = field(default_factory=dict)
+    """Proficiencies by skill, under its id and its name, each as `fields.folded` has it; None where Genesys does not
+    tell. Inactive ones are left out."""
+    native: dict[str, Any] = field(default_factory=dict)
+    """What the contract needs to write this member without changing anything else."""
+
+    @property
+    def absent(self) -> str | None:
+        """Why the member cannot take work now; None for one that can."""
+        return self.away if self.joined else NOT_JOINED
+
+    @property
+    def active(self) -> bool:
+        """Able to take work now: joined, and the user is active and on queue."""
+        return self.absent is None
+
+    @property
+    def may_come(self) -> bool:
+        """Joined, and able to log in and to take work once the user does, whatever the routing status is now."""
+        return self.joined and not (self.away or "").startswith(CANNOT_COME)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Member":
+        document = {**document, "user_id": document["user_id"].lower()}  # an earlier release kept it as it was written
+        if "active" not in document:
+            return cls(**document)
+        # A record of an earlier release says `active`, and whether the member is off queue among what is native.
+        fields = {name: value for name, value in document.items() if name != "active"}
+        off_queue = document["native"].get("on_queue") is False
+        return cls(**fields, joined=document["active"] or off_queue, away="OFF_QUEUE" if off_queue else None)
+
+    @property
+    def value(self) -> Value | None:
+        """What Genesys holds, as it is on the wire: the weight itself where nothing else carries it."""
+        return self.native.get("value", self.weight)
+
+
+Setting = float | str | None
+"""What one of a queue's own settings holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue with its members, as Genesys holds it: before the first write it is the before-image."""
+
+    queue_id: str
+    settings: Mapping[str, Setting]
+    """The queue's own settings that a plan can reach, by our names for them; None when Genesys holds none."""
+    members: tuple[Member, ...]
+    native: dict[str, Any] = field(default_factory=dict)
+    """What the contract needs to write the queue without changing anything else."""
+    ranks: bool = True
+    """Whether the queue looks at the values that carry the weights; else no member has a weight, whatever it holds."""
+
+    @property
+    def overflow_threshold(self) -> float | None:
+        held = self.settings.get("overflow_threshold")
+        return held if isinstance(held, float | int) else None
+
+    @property
+    def skill_id(self) -> str | None:
+        """The skill whose proficiencies carry the weights, where they do."""
+        return self.native.get("skill_id")
+
+    def absent(self) -> dict[str, int]:
+        """How many members cannot take work now, by reason, the most frequent first."""
+        counts = Counter(member.absent for member in self.members if member.absent)
+        return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+    def weights(self) -> dict[str, float | None]:
+        return {member.user_id: member.weight for member in self.members}
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Queue":
+        return cls(**{**document, "members": tuple(map(Member.from_json, document["members"]))})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a queue holds once a plan is applied: known before the first write, compared with what is read back."""
+
+    weights: Mapping[str, float | None]
+    """By user id, the weight that the value on the wire stands for: a plan's weight, as well as it can be said.
+
+    None where it stands for none: there is no value, or the queue does not look at it.
+    """
+    values: Mapping[str, Value | None]
+    """By user id, the value on the wire; None is to hold none."""
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    """The settings that the plan sets; every other one is left alone."""
+    joins: bool = False
+    """Whether the values say who is joined to the queue."""
+    actuator: str = ""
+    """What carries the weights; empty in documents that were stored before it was known here."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """By setting, what carried it in the queue's own JSON, where an image is put back: it goes back as it was."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Target":
+        # An earlier release kept ids as they were written.
+        ids = {name: {user.lower(): value for user, value in document[name].items()} for name in ("weights", "values")}
+        return cls(**{**document, **ids})
+
+
+def same(a: Setting | Value, b: Setting | Value) -> bool:
+    """Equal within the tolerance; nothing equals what Genesys does not hold."""
+    if isinstance(a, str) or isinstance(b, str):
+        return a == b
+    return a is not None and b is not None and math.isclose(a, b, rel_tol=0, abs_tol=WEIGHT_TOLERANCE)
+
+
+def holds(held: Setting | Value, wanted: Setting | Value) -> bool:
+    """Whether what is held is what is wanted, where holding nothing can be wanted too."""
+    return held == wanted or same(held, wanted)
+
+
+def as_targeted(queue: Queue, target: Target) -> Queue:
+    """`queue` with who is able to take work, and with which skills, once `target` is reached: the one to project on."""
+    carrier = [folded(skill) for skill in (queue.skill_id, queue.native.get("skill_name")) if skill]
+
+    def targeted(member: Member) -> Member:
+        if member.user_id not in target.values:
+            return member
+        value = target.values[member.user_id]
+        if target.joins:
+            return replace(member, joined=bool(value))
+        kept = {skill: held for skill, held in member.skills.items() if skill not in carrier}
+        return replace(member, skills=kept if value is None else {**kept, **dict.fromkeys(carrier, float(value))})
+
+    return replace(queue, members=tuple(map(targeted, queue.members))) if target.joins or carrier else queue
+
+
+def image(before: Queue, target: Target) -> Target:
+    """The before-image as a target: what the queue holds once everything that `target` changes is put back.
+
+    A setting or value that Genesys did not hold is None.
+    """
+    held = {member.user_id: member for member in before.members}
+    known = [user_id for user_id in target.values if user_id in held]
+    return Target(
+        weights={user_id: held[user_id].weight for user_id in known},
+        values={user_id: held[user_id].value for user_id in known},
+        settings={name: before.settings.get(name) for name in target.settings},
+        joins=target.joins,
+        actuator=target.actuator,
+    )
+
+
+Part = Literal["first", "last"]
+"""When a setting of the queue is written: before the members, or after them."""
+PARTS: tuple[Part, ...] = ("first", "last")
+RINGS, RING_GROUPS = "bullseye_rings", "ring_groups"
+"""The settings that say how many bullseye rings a queue has, and which groups are in them, as text."""
+
+
+def settings_by_part(target: Target, before: Queue) -> dict[Part, dict[str, Setting]]:
+    """The queue's own settings that differ from the target, by when they are written.
+
+    Rings are made before a member is put into one, and removed when nobody is in them any more. A lower overflow
+    threshold narrows the queue, so it comes last. Everything else goes with whatever there is, so that a queue is
+    written twice only where it has to be.
+    """
+    differing, late = settings_to_write(target, before), set[str]()
+    fewer = RINGS in differing and _number(differing[RINGS]) < _number(before.settings.get(RINGS))
+    early = {RINGS} & differing.keys() if not fewer else set[str]()
+    if fewer:
+        late |= {RINGS, RING_GROUPS} & differing.keys()
+    if "overflow_threshold" in differing and _tightens(differing["overflow_threshold"], before.overflow_threshold):
+        late.add("overflow_threshold")
+    rest = differing.keys() - early - late
+    late |= rest if late and not early else set()
+    return {
+        "first": {name: value for name, value in differing.items() if name not in late},
+        "last": {name: value for name, value in differing.items() if name in late},
+    }
+
+
+def _tightens(wanted: Setting, held: float | None) -> bool:
+    return isinstance(wanted, float | int) and held is not None and wanted < held
+
+
+def _number(setting: Setting) -> float:
+    return setting if isinstance(setting, float | int) else 0.0
+
+
+def beyond(rings: Setting, queue: Queue) -> list[str]:
+    """The members in a ring that a queue of so many rings does not have, by id; ring 1 is there always.
+
+    For actuator ring. Whoever is in a ring through a group leaves it with the group.
+    """
+    most = max(1.0, _number(rings))
+    return sorted(
+        member.user_id
+        for member in queue.members
+        if not member.native.get("by_group") and member.value is not None and member.value > most
+    )
+
+
+def settings_to_write(target: Target, held: Queue) -> dict[str, Setting]:
+    """The queue's own settings that differ from the target; None is to hold none."""
+    return {name: value for name, value in target.settings.items() if not holds(held.settings.get(name), value)}
+
+
+def require_members(requested: Mapping[str, float], queue: Queue) -> None:
+    """Raise where the plan names someone who cannot be written, with a problem for each.
+
+    Raises:
+        MemberNotInQueue: not a member of the queue.
+        PlanNotApplicable: a user who is deleted, and is still listed.
+    """
+    missing = sorted(set(requested) - {member.user_id for member in queue.members})
+    if missing:
+        advice = "add it to the queue, or take it out of member_weights"
+        raise MemberNotInQueue(
+            f"Not in queue {queue.queue_id}: {named(missing)}. For each, {advice}.",
+            errors=[
+                problem(f"member_weights.{member}", f"not a member of the queue: {advice}", "member_not_in_queue")
+                for member in missing[:MAX_PROBLEMS_LISTED]
+            ],
+            error_count=len(missing),
+        )
+    deleted = sorted(set(requested) & deleted_users(queue))
+    if deleted:
+        advice = "the user is deleted in Genesys: take it out of member_weights"
+        raise PlanNotApplicable(
+            f"Deleted in Genesys: {named(deleted)}. Take them out of member_weights.",
+            errors=[
+                problem(f"member_weights.{member}", advice, "member_deleted")
+                for member in deleted[:MAX_PROBLEMS_LISTED]
+            ],
+            error_count=len(deleted),
+        )
+
+
+def deleted_users(queue: Queue) -> set[str]:
+    return {member.user_id for member in queue.members if member.away == USER_DELETED}
+
+
+def notes_on_users(requested: Iterable[str], queue: Queue) -> list[str]:
+    """What the reader of a dry run has to know of the users that a plan names."""
+    idle = {member.user_id for member in queue.members if member.away == USER_INACTIVE}
+    inactive = sorted(idle & set(requested))
+    if not inactive:
+        return []
+    note = f"Inactive in Genesys: {named(inactive)}. An inactive user takes no contacts, whatever the weight. "
+    return [note + "Activate the user, or take it out of the plan."]
+
+
+def named(members: list[str], most: int = 10) -> str:
+    """The members for a sentence: the first ones by id, the others by number."""
+    return ", ".join(members[:most]) + (f" and {len(members) - most} more" if len(members) > most else "")
+
+
+def members_to_write(target: Target, before: Queue, *, raise_first: bool) -> list[Member]:
+    """The members whose weight differs from the target, in a safe order, each group in the order of the listing.
+
+    Where a sum above 1 is refused, lowering goes before raising, so that no moment of the run holds one. Everywhere
+    else raising goes first, so that the queue never has fewer agents in reach than the smaller of before and after.
+    """
+    changed = [
+        member
+        for member in before.members
+        if member.user_id in target.values and not holds(member.value, target.values[member.user_id])
+    ]
+    return sorted(changed, key=lambda m: ((target.weights[m.user_id] or 0.0) > (m.weight or 0.0)) != raise_first)
+
+
+def unsettled(target: Target, held: Queue) -> list[str]:
+    """The members whose value, as read back, is not the target's, sorted; one who left the queue is among them."""
+    values = {member.user_id: member.value for member in held.members}
+    return sorted(user for user, value in target.values.items() if user not in values or not holds(values[user], value))
+
+
+def decimals_kept(target: Target, held: Queue) -> int | None:
+    """How many decimals Genesys has kept of the proficiencies, where it has kept fewer than were written.
+
+    None where a member holds its value in full length, or something that is not its value rounded to, or cut off after,
+    as many decimals as everybody else's.
+    """
+    values = {member.user_id: member.value for member in held.members}
+    if target.actuator != "proficiency" or not unsettled(target, held):
+        return None
+    return next(
+        (
+            decimals
+            for decimals in reversed(range(MOST_DECIMALS))
+            for shortened in (_is_rounded, _is_cut)
+            if all(
+                user in values
+                and (holds(values[user], value) if value is None else shortened(values[user], value, decimals))
+                for user, value in target.values.items()
+            )
+        ),
+        None,
+    )
+
+
+def carried_out(target: Target, held: Queue, written: Collection[str] = ()) -> set[str]:
+    """The members who hold what the target gives them, as it is or as Genesys may have rounded it or cut it off.
+
+    Genesys keeps as many decimals as a value of the target shows that a member holds in full: a value that was rounded
+    to fewer is somebody else's. Where it is known who was `written`, only their values show that: the others' may be of
+    a time when Genesys kept more.
+    """
+    values = {member.user_id: member.value for member in held.members}
+    exact = {user for user, value in target.values.items() if user in values and holds(values[user], value)}
+    if target.actuator != "proficiency":
+        return exact
+    kept = max((_decimals(target.values[user]) for user in exact if not written or user in written), default=0)
+    return exact | {
+        user
+        for user, value in target.values.items()
+        if any(
+            shortened(values.get(user), value, decimals)
+            for decimals in range(kept, MOST_DECIMALS)
+            for shortened in (_is_rounded, _is_cut)
+        )
+    }
+
+
+def _is_rounded(held: Value | None, value: Value | None, decimals: int) -> bool:
+    """True where `held` is `value` rounded to so many decimals, whichever way a half goes."""
+    if held is None or value is None:
+        return False
+    return abs(held - value) <= 0.5 / 10**decimals + WEIGHT_TOLERANCE and same(held, round(held, decimals))
+
+
+def _is_cut(held: Value | None, value: Value | None, decimals: int) -> bool:
+    """True where `held` is `value`, at least 0, without what comes after so many decimals."""
+    if held is None or value is None:
+        return False
+    left = value - held
+    return -WEIGHT_TOLERANCE <= left < 10**-decimals - WEIGHT_TOLERANCE and same(held, round(held, decimals))
+
+
+def _decimals(value: Value | None) -> int:
+    shown = value or 0.0
+    return next((n for n in range(MOST_DECIMALS) if same(shown, round(shown, n))), MOST_DECIMALS)
+
+
+def balance_accuracy(requested: Mapping[str, float], held: Mapping[str, float | None]) -> float:
+    """100 x (1 - mean |requested - read back|) over the requested members, in [0, 100].
+
+    A member without a read-back counts as wholly wrong (distance 1). Source: DESIGN section 2.
+
+    >>> balance_accuracy({"a": 0.5, "b": 0.5}, {"a": 0.5, "b": 0.25})
+    87.5
+    """
+    distances = []
+    for member, weight in requested.items():
+        back = held.get(member)
+        distances.append(1.0 if back is None else min(1.0, abs(weight - back)))
+    return 100.0 * (1.0 - math.fsum(distances) / len(requested))

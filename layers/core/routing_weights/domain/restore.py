@@ -1,0 +1,229 @@
+"""Putting the before-image back: newest first, only what a run changed, and only where it still holds the run's value.
+
+What somebody else wrote in the meantime wins, and is named. Every step is decided by a fresh reading, so a restoration
+that was interrupted is simply done again. What can be put back is put back at once; then the queue is watched for as
+long as an accepted write may take to become readable, since one of the run's may still land. No AWS, no HTTP.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from routing_weights.domain.queue import (
+    RINGS,
+    Member,
+    Part,
+    Queue,
+    Target,
+    beyond,
+    carried_out,
+    holds,
+    image,
+    members_to_write,
+    settings_by_part,
+)
+from routing_weights.domain.verify import Writable
+from routing_weights.errors import (
+    GenesysUnavailable,
+    Interrupted,
+    RateLimited,
+    RoutingWeightsError,
+    StoreUnavailable,
+    WaitTooLong,
+)
+
+AGAIN = (RateLimited, WaitTooLong, GenesysUnavailable, StoreUnavailable, Interrupted)
+"""Errors that end an attempt; any other one is of the member or the setting that it befell."""
+TRIES = 2
+"""How often one attempt writes the same member or setting, where the first write is refused, dropped or overtaken."""
+FIRST_LOOK = 4
+"""The first pause of the watch, as a part of it; the pauses double."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """What a restoration came to, for the record."""
+
+    outcome: Literal["restored", "partial", "failed", "not_needed"]
+    restored: int = 0
+    """How many members and settings were put back, by this attempt or an earlier one, and read back."""
+    unrestored: list[str] = field(default_factory=list)
+    """Members by id and settings by name that still hold the run's value, or may where no reading was possible."""
+    unconfirmed: list[str] = field(default_factory=list)
+    """Those whose put-back Genesys accepted, and which could not be read again."""
+    edited: list[str] = field(default_factory=list)
+    """Those that hold neither the run's value nor the one before: somebody else's, which stays."""
+    left: int = 0
+    """What there was no time for: call again."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass
+class Restorer:
+    """One attempt at putting one run back."""
+
+    genesys: Writable
+    before: Queue
+    target: Target
+    key: str
+    """Unique per attempt: what an earlier one has written may have to be written again."""
+    has_time: Callable[[], bool]
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    earlier: Restoration = Restoration("not_needed")
+    """What the attempt before this one came to."""
+    _touched: set[str] = field(default_factory=set, init=False)
+    """What was seen to hold the run's value, now or by an earlier attempt."""
+    _ours: list[str] = field(default_factory=list, init=False)
+    """What holds the run's value, by the last reading, or is thought to before the first one."""
+    _accepted: set[str] = field(default_factory=set, init=False)
+    """What Genesys accepted the put-back of, and what has not been read again."""
+    _sent: dict[str, float] = field(default_factory=dict, init=False)
+    """When each was last written, refused or not."""
+    _tried: Counter[str] = field(default_factory=Counter, init=False)
+    _read_last: Queue | None = field(default=None, init=False)
+
+    def run(
+        self, *, accepted: int, watch_s: float, settings_accepted: Collection[Part] = ()
+    ) -> tuple[Restoration, Queue]:
+        """Put back what there is time for, and say what Genesys holds then.
+
+        Args:
+            accepted: how many member writes, in their order, Genesys has accepted for certain; there may be more.
+            watch_s: how long an accepted write may take to become readable, in seconds.
+            settings_accepted: which parts of the queue's own settings Genesys has accepted.
+
+        Raises:
+            RateLimited, GenesysUnavailable, StoreUnavailable: try again later; what was done stays done.
+            WaitTooLong: there is no time left to try again.
+            Interrupted: the lock is another's, and so is the rest.
+        """
+        self._touched = {*self.earlier.unrestored, *self.earlier.unconfirmed}
+        parts = settings_by_part(self.target, self.before)
+        certain = [member.user_id for member in self._order()[:accepted]]
+        certain += [name for part in settings_accepted for name in parts[part]]
+        self._ours = sorted(self._touched) or ([] if self.earlier.restored else certain)
+        until, pause = self.clock() + watch_s, watch_s / FIRST_LOOK
+        while True:
+            queue = self._read()
+            now = self.clock()
+            wrote = self._put_back(queue, [n for n in self._ours if self._is_due(n, now - watch_s / 2)])
+            if wrote:
+                until = max(until, self.clock() + watch_s)
+            left = until - self.clock()
+            if not wrote and (left <= 0 or not self.has_time()):
+                return self._outcome(queue), queue
+            self.sleep(min(pause, max(left, 0.0)))
+            pause *= 2
+
+    def interrupted(self) -> Restoration:
+        """What is known when `run` could not end: what was not read again is not claimed to be put back."""
+        edited = self._edited(self._read_last) if self._read_last else []
+        confirmed = self._touched - {*self._ours, *edited}
+        restored = self.earlier.restored + len(confirmed)
+        return Restoration(
+            "partial" if restored or self._accepted else "failed",
+            restored,
+            unrestored=sorted(set(self._ours) - self._accepted),
+            unconfirmed=sorted(self._accepted),
+            edited=edited,
+        )
+
+    def _read(self) -> Queue:
+        queue = self._read_last = self.genesys.read_queue(self.before.queue_id)
+        self._ours = self._holding(queue)
+        self._touched |= set(self._ours)
+        self._accepted &= set(self._ours)
+        return queue
+
+    def _is_due(self, name: str, last: float) -> bool:
+        """Whether to write it (again): what was sent after `last` may only not be readable yet.
+
+        One that was refused waits as long: where a sum is limited, another one may have to go first.
+        """
+        return self._tried[name] < TRIES and self._sent.get(name, last) <= last
+
+    def _order(self) -> list[Member]:
+        return members_to_write(self.target, self.before, raise_first=self.genesys.raise_first)
+
+    def _holding(self, queue: Queue) -> list[str]:
+        """What holds the run's value and held another one before, the newest write first."""
+        now = {member.user_id: member.value for member in queue.members}
+        ours = carried_out(self.target, queue)
+        members = [
+            member.user_id
+            for member in reversed(self._order())
+            if member.user_id in ours and not holds(now[member.user_id], member.value)
+        ]
+        first, last = (
+            [name for name, value in settings.items() if holds(queue.settings.get(name), value)]
+            for settings in settings_by_part(self.target, self.before).values()
+        )
+        return last + members + first
+
+    def _put_back(self, queue: Queue, names: list[str]) -> bool:
+        """Write what there is time for; whether anything was written, refused or not."""
+        members = {member.user_id: member for member in queue.members}
+        then, size = image(self.before, self.target), self.genesys.per_write
+        current = Queue(queue.queue_id, queue.settings, queue.members, self.before.native)
+        parts = settings_by_part(self.target, self.before)
+        late, early = ([name for name in names if name in parts[part]] for part in ("last", "first"))
+        if RINGS in early and self._rings_in_use(queue):
+            early.remove(RINGS)
+        users = [name for name in names if name not in self.target.settings]
+        chunks = [users[start : start + size] for start in range(0, len(users), size)]
+        wrote = False
+        for chunk in filter(None, [late, *chunks, early]):
+            if not self.has_time():
+                break
+            wrote = True
+            self._tried.update(chunk)
+            key = f"{self.key}:{self._tried[chunk[0]]}"
+            try:
+                if chunk is late or chunk is early:
+                    self.genesys.put_back_queue(self.before, self.target, chunk, key=f"{key}:queue")
+                else:
+                    key = f"{key}:member:{chunk[0]}"
+                    self.genesys.write_members(current, [members[user] for user in chunk], then, key=key)
+            except AGAIN:
+                raise
+            except RoutingWeightsError:
+                self._accepted -= set(chunk)
+            else:
+                self._accepted |= set(chunk)
+            self._sent |= dict.fromkeys(chunk, self.clock())
+        return wrote
+
+    def _rings_in_use(self, queue: Queue) -> bool:
+        """Whether somebody is still in a ring that the run has made. A write of ours may only not be applied yet."""
+        then = {member.user_id: member.value for member in self.before.members}
+        now = {member.user_id: member.value for member in queue.members}
+        left = beyond(self.before.settings.get(RINGS), queue)
+        return self.target.actuator == "ring" and any(now[user] != then.get(user) for user in left)
+
+    def _outcome(self, queue: Queue) -> Restoration:
+        """What still holds the run's value is not restored, whatever was accepted."""
+        left, edited = sorted(self._ours, key=lambda name: (name in self.target.settings, name)), self._edited(queue)
+        restored = self.earlier.restored + len(self._touched - set(left) - set(edited))
+        outcome: Literal["restored", "partial", "failed", "not_needed"] = "restored"
+        if left:
+            outcome = "partial" if restored else "failed"
+        elif not restored:
+            outcome = "not_needed"
+        again = 0 if self.has_time() else sum(self._tried[name] < TRIES for name in left)
+        return Restoration(outcome, restored, left, [], edited, again)
+
+    def _edited(self, queue: Queue) -> list[str]:
+        """What holds neither of the two values, or is no longer in the queue."""
+        then = image(self.before, self.target)
+        known = carried_out(self.target, queue) | carried_out(then, queue, self._tried)
+        members = [member.user_id for member in self._order() if member.user_id not in known]
+        settings = [
+            name
+            for name, value in self.target.settings.items()
+            if not (holds(queue.settings.get(name), value) or holds(queue.settings.get(name), then.settings[name]))
+        ]
+        return sorted(members) + sorted(settings)

@@ -1,0 +1,88 @@
+"""The same scenario under each contract and actuator: how a queue is set up, what it holds, how it is written."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from tests.support.world import World, a_plan, skill_of
+
+"""All the rings that a queue can have."""
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """One actuator, and the contract that has it."""
+
+    actuator: str
+    world: World
+    member_write: dict[str, str]
+    """The write of a member, for `with_fault`."""
+    settings_write: str
+    per_write: int = 1
+
+    def queue(self, agents: int = 3, **spec: Any) -> str:
+        """A new queue in which no member holds the value of a plan of `weights_for`."""
+        queue_id = self.world.queue(agents, unjoined=agents if self.actuator == "joined" else 0, off_queue=0)
+        if self.actuator == "proficiency":
+            skill = {"id": skill_of(queue_id), "name": "Dedicated", "proficiency": 0.3}
+            spec = {"skills": [skill], **spec}
+        if spec:
+            self.world.put_queue(queue_id, **{"agents": agents, "unjoined": 0, "off_queue": 0} | spec)
+        return queue_id
+
+    def plan(self, queue_id: str, weights: dict[str, float], **changes: Any) -> dict[str, Any]:
+        """With a setting of the queue's own that differs from a new queue's."""
+        carried = {} if self.actuator == "score" else {"actuator": self.actuator}
+        if self.actuator == "proficiency":
+            carried["skill"] = skill_of(queue_id)
+        return a_plan(queue_id, weights, **carried | {"wrap_up_timeout_s": 45} | changes)
+
+    def weights(self, members: int) -> dict[str, float]:
+        """As many weights whose sum is at most 1: all different, and for `joined` every third of them 0."""
+        total = members * (members + 1) / 2
+        skip = 3 if self.actuator == "joined" else members + 1
+        return {
+            f"agent-{n + 1:03}": 0.0 if (n + 1) % skip == 0 else (members - n) / total * 0.999 for n in range(members)
+        }
+
+    def expected(self, weights: dict[str, float]) -> dict[str, Any]:
+        """The values on the wire, by the formulas of the design."""
+        largest = max(weights.values()) or 1.0
+        of = {
+            "score": lambda w: w,
+            "ring": lambda w: 1 + min(5, math.floor(6 * (1 - Fraction(repr(w)) / Fraction(repr(largest))))),
+            "proficiency": lambda w: float(round(5 * Fraction(repr(w)) / Fraction(repr(largest)), 1)),
+            "joined": lambda w: w > 0,
+        }[self.actuator]
+        return {member: of(weight) for member, weight in weights.items()}
+
+    def held(self, queue_id: str) -> dict[str, Any]:
+        """The values on the wire, as Genesys holds them."""
+        members = self.world.held(queue_id)["members"]
+        return {user_id: self._value(member, queue_id) for user_id, member in members.items()}
+
+    def writes(self, before: dict[str, Any], after: dict[str, Any]) -> int:
+        """How many requests it takes to write the members that differ."""
+        return math.ceil(sum(before[member] != value for member, value in after.items()) / self.per_write)
+
+    def of_members(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Without the writes of the queue's own settings."""
+        return [entry for entry in entries if entry["path"].split("/")[-2] != "queues"]
+
+    def _value(self, member: dict[str, Any], queue_id: str) -> Any:
+        if self.actuator == "proficiency":
+            return next((s["proficiency"] for s in member["skills"] if s["id"] == skill_of(queue_id)), None)
+        return member[{"score": "score", "ring": "ringNumber", "joined": "joined"}[self.actuator]]
+
+
+_MEMBER = {"method": "PATCH", "path": "/members/"}
+CARRIERS = {
+    "score": {"member_write": _MEMBER, "settings_write": "PATCH"},
+    "ring": {"member_write": _MEMBER, "settings_write": "PUT"},
+    "proficiency": {
+        "member_write": {"method": "PATCH", "before": "/routingskills/bulk$|/", "path": "$"},
+        "settings_write": "PUT",
+    },
+    "joined": {"member_write": {"method": "PATCH", "path": "/members$"}, "settings_write": "PUT", "per_write": 100},
+}

@@ -1,0 +1,238 @@
+"""Fakes: a clock that only sleeping moves, a session that answers from a list, and builders for domain objects."""
+
+import copy
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import requests
+
+from routing_weights.domain.actuation import Actuation, Ring
+from routing_weights.domain.decision import Decision, Work
+from routing_weights.domain.plan import Plan, parse_plan
+from routing_weights.domain.queue import Member, Queue, Target
+from routing_weights.domain.run import Origin, Run
+from routing_weights.domain.strategies import Strategy
+from routing_weights.domain.types import folded
+
+SMALLEST_PLAN = {
+    "queue_id": "queue-001",
+    "member_weights": {"agent-1": 0.4, "agent-2": 0.35, "agent-3": 0.25},
+    "overflow_threshold": 0.85,
+    "utilization_target": 0.8,
+    "strategy_reference": "longest-available-agent",
+}
+
+
+RING = Ring(0.4)
+
+
+def plan(**changes) -> Plan:
+    return parse_plan(json.dumps(SMALLEST_PLAN | changes))
+
+
+def member(user_id, weight=0.0, *, active=True, joined=True, skills=(), **native):
+    """One who is not active is off queue."""
+    held = dict.fromkeys(map(folded, skills))
+    return Member(user_id, weight, joined, None if active else "OFF_QUEUE", held, native)
+
+
+def queue(*members, queue_id="queue-001", native=None, **settings):
+    """`settings` beside an overflow threshold of 0.85 and a wrap-up time-out of 30 s."""
+    held = {"overflow_threshold": 0.85, "wrap_up_timeout_s": 30.0} | settings
+    return Queue(queue_id, held, tuple(members), native or {})
+
+
+def target(weights, *, values=None, joins=False, **settings):
+    """What a queue will hold; the values are the weights themselves unless they are given."""
+    return Target(weights, weights if values is None else values, settings, joins)
+
+
+def work(wanted, target_, before, actuator=RING, *, skill=(None, None), groups=(), statement=None):
+    """What was decided for `wanted`, for a queue that held `before`."""
+    contract = "score" if actuator.name == "score" else "platform"
+    actuation = Actuation(actuator, Strategy(description="of a test"), skill[1], groups)
+    held = replace(before, native=before.native | {"skill_id": skill[0], "skill_name": skill[1]})
+    decision = Decision.of(contract, actuation, target_, held, statement or {}, raise_first=contract == "platform")
+    return Work(wanted, decision, before)
+
+
+class PlainContract:
+    """What a plan that puts back asks of a contract where no setting depends on another."""
+
+    def completed(self, target, _before):
+        return target
+
+    def fields_of(self, _queue, _names):
+        return {}
+
+
+def run_of(started_at):
+    """A distribution of the API's."""
+    return Run(
+        distribution_id="d-1",
+        execution_arn="arn:execution:d-1",
+        started_at=started_at,
+        queue_id="queue-001",
+        origin=Origin(door="api", caller="arn:user/ops"),
+    )
+
+
+class FakeTime:
+    """A monotonic and a wall clock that move together, and only while somebody sleeps."""
+
+    def __init__(self, now=1000.0, wall=1_800_000_000.0):
+        self.now, self.offset, self.slept = now, wall - now, []
+
+    def clock(self):
+        return self.now
+
+    def wall_clock(self):
+        return self.now + self.offset
+
+    def sleep(self, seconds):
+        """What the code under test is given instead of a sleep."""
+        assert seconds >= 0
+        self.slept.append(seconds)
+        self.advance(seconds)
+
+    def advance(self, seconds):
+        """Let time pass without anybody waiting for it."""
+        self.now += seconds
+
+
+def answer(status=200, body=None, **headers):
+    """A response as `requests` would give it; bytes are sent as they are, anything else as JSON."""
+    response = requests.Response()
+    response.status_code = status
+    response._content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return response
+
+
+class FakeSession:
+    """Gives the answers in turn, the last one for ever, and keeps what was asked. An exception is raised instead."""
+
+    def __init__(self, *answers):
+        self.answers, self.sent = list(answers), []
+
+    def request(self, method, url, **options):
+        self.sent.append({"method": method, "url": url, **options})
+        given = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if callable(given):
+            given = given(method, url, **options)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    def delete(self, url, **options):
+        return self.request("DELETE", url, **options)
+
+
+class FakePlatform:
+    """A session that answers like contract `platform`'s API, from a queue, its members and skills held in memory.
+
+    `scripted` has, by method, what the next requests get in place of the real answer: a response, or a function of no
+    arguments that returns one, or None to go on as usual after whatever it did.
+    """
+
+    def __init__(self, raw, members=(), skills=(), *, granted=100):
+        self.raw, self.members, self.skills, self.granted = raw, list(members), list(skills), granted
+        self.sent, self.scripted = [], {}
+
+    def request(self, method, url, *, params=None, json=None, **_):
+        path = url.removeprefix("https://genesys.example.com/api/v2")
+        self.sent.append((method, path, params if method == "GET" else json))
+        script = self.scripted.get(method, [])
+        given = script.pop(0) if script else None
+        given = given() if callable(given) else given
+        return self.answer(method, path, params or {}, copy.deepcopy(json)) if given is None else given
+
+    def written(self):
+        return [request for request in self.sent if request[0] != "GET"]
+
+    def count(self, method, ending=""):
+        return sum(sent == method and path.endswith(ending) for sent, path, _ in self.sent)
+
+    def answer(self, method, path, params, body):
+        """What the platform does and answers when nothing is scripted."""
+        match method, path.strip("/").split("/"):
+            case "GET", parts:
+                return self._get(parts, params)
+            case "PUT", ["routing", "queues", _]:
+                self.raw = body
+                return answer(200, body)
+            case "PATCH", ["users", user, "routingskills", "bulk"]:
+                return self._assign(self.member(user)["user"]["skills"], body)
+            case "DELETE", ["users", user, "routingskills", skill]:
+                held = self.member(user)["user"]["skills"]
+                assigned = [entry for entry in held if entry["id"] == skill]
+                held[:] = [entry for entry in held if entry["id"] != skill]
+                return answer(204, b"") if assigned else answer(404, {"code": "not.found"})
+            case "PATCH", ["routing", "queues", _, "members", *user]:
+                for change in [body] if user else body:
+                    self.member(change["id"]).update(change)
+                return answer(202, b"")
+        raise AssertionError(f"the platform has no {method} {path}")
+
+    def _get(self, parts, params):
+        match parts:
+            case ["routing", "queues", _]:
+                counted = {"memberCount": len(self.members)} if len(self.members) > self.granted else {}
+                return answer(200, counted | self.raw)
+            case ["routing", "queues", _, "members"]:
+                first = (params["pageNumber"] - 1) * self.granted
+                page = self.members[first : first + self.granted]
+                return answer(200, {"entities": page, "pageSize": self.granted, "pageNumber": params["pageNumber"]})
+            case ["routing", "skills"]:
+                start = params["name"].casefold()
+                return answer(200, {"entities": [s for s in self.skills if s["name"].casefold().startswith(start)]})
+            case ["routing", "skills", skill]:
+                found = [entry for entry in self.skills if entry["id"] == skill]
+                return answer(200, found[0]) if found else answer(404, {"code": "not.found"})
+        raise AssertionError(f"the platform has no GET {parts}")
+
+    @staticmethod
+    def _assign(held, body):
+        """Change the proficiency of skills that are assigned, and assign the others."""
+        for change in body:
+            assigned = [entry for entry in held if entry["id"] == change["id"]]
+            if not assigned:
+                held.append({})
+            (assigned or held)[-1].update(change)
+        return answer(200, {"entities": held})
+
+    def member(self, user_id):
+        return next(entity for entity in self.members if entity["id"] == user_id)
+
+
+class FakeSecret:
+    """A secret in memory that counts its readers."""
+
+    def __init__(self, value=None):
+        self.value, self.reads, self.writes = value or {}, 0, 0
+
+    def read(self):
+        self.reads += 1
+        return dict(self.value)
+
+    def write(self, value):
+        self.writes += 1
+        self.value = value
+
+
+def function_module(name):
+    """A function's own code, imported anew."""
+    path = Path(__file__).parents[2] / "functions" / name / "app.py"
+    spec = importlib.util.spec_from_file_location(f"{name}_app", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class LambdaContext:
+    """What Powertools' logger asks for."""
+
+    function_name, memory_limit_in_mb, aws_request_id = "function", 128, "1"
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:1:function:function"

@@ -1,0 +1,74 @@
+"""Whether every permission of template.yaml is one that a test would miss: known at the end of a run of all tests.
+
+Each embedded stack of the run writes what its roles used and what they were refused (local/stack/iam.py). A permission
+that was used would be refused without it. No run of tests may meet a refusal, of some tests neither: the product goes
+on without what it can do without, so not every refusal makes a test fail by itself. Whoever removes a permission sees a
+run fail, and whoever adds one that nothing uses does too.
+"""
+
+import json
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from local.stack import template
+from local.stack.iam import Permissions
+
+ROOT = Path(__file__).resolve().parents[2]
+REGION = "us-east-1"
+EVERYTHING = {
+    "GENESYS_BASE_URL": "http://localhost",
+    "PARTNER_EVENT_BUS": "aws.partner/genesys.com/x",
+    "OUTGOING_WEBHOOK_URL": "https://localhost",
+}
+"""With what the template has every resource, whatever its condition."""
+UNMET = {
+    (
+        "*",
+        "logs:*",
+        "*",
+    ): "log delivery: Step Functions uses it when a state machine is made, and moto keeps no logs",
+}
+"""Functions, action and resource of what a run of all tests may go without, and when it is used all the same.
+
+tests/template has every permission in its table, so that none of these can be taken away unseen.
+"""
+ON_PURPOSE = {("ScheduleRole", "states:StartExecution", "RecoverStateMachine")}
+"""The refusals that a test provokes: role, action and the end of the resource."""
+
+
+@cache
+def declared():
+    """Every permission of every role, as (role, action, resource)."""
+    known = Permissions(template.load(ROOT / "template.yaml", EVERYTHING, REGION).granting)
+    return {(role, each.action, each.resource) for role in known for each in known.of(role)}
+
+
+def is_of(unmet, role, action, resource):
+    """Whether an entry of UNMET is about a permission."""
+    functions, *patterns = unmet
+    named = functions == "*" or role in {f"{name}FunctionRole" for name in functions.split()}
+    return named and all(map(fnmatchcase, (action, resource), patterns))
+
+
+def complaints(folder, *, whole=True):
+    """A line for each call that a role was refused, and after a whole run for each permission that no stack used."""
+    written = [json.loads(path.read_text(encoding="utf-8")) for path in Path(folder).glob("*.json")]
+    used = {tuple(each) for one in written for each in one["used"]}
+    refused = {tuple(each) for one in written for each in one["refused"]}
+    for role, action, resource in sorted(refused):
+        if (role, action, resource.rpartition(":")[2]) not in ON_PURPOSE:
+            yield f"AccessDenied: {role} was refused {action} on {resource}"
+    for role, action, resource in sorted(declared() - used) if whole else ():
+        if not any(is_of(each, role, action, resource) for each in UNMET):
+            yield f"{role} may {action} on {resource}, and no test uses it: write one, or take it away"
+
+
+def is_whole(config):
+    """Whether a run is one of all tests: no file is named, and no option leaves tests out."""
+    narrowing = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "collectonly")
+    return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not any(
+        getattr(config.option, name, None) for name in narrowing
+    )

@@ -1,0 +1,405 @@
+"""A fluent runner of whole distributions: `run(plan).with_fault(...).reaches("Read back").ends("completed")`.
+
+The template, the state machine and the handlers are the deployed ones, served by `python -m local.stack` in a process
+of its own (moto's state is global to a process, and the stack's own tests start others). The simulator is in this
+process, so a test can look into it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import boto3
+import requests
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.config import Config
+
+from local.stack.stack import PERMISSIONS_FOLDER
+from tests.support.waiting import DEADLINE_S, until
+
+ROOT = Path(__file__).resolve().parents[2]
+WEBHOOK_SECRET = "a-secret-of-webhooks"
+CLIENT_ID, CLIENT_SECRET = "test-client", "a-secret-that-nobody-may-see"
+MAX_RETRY_AFTER_S, VERIFY_TIMEOUT_S = 1, 2
+REPAIR_AFTER_S = 8
+SUCCESSFUL = {"completed", "dry_run"}
+WEIGHTS = {"agent-001": 0.5, "agent-002": 0.3, "agent-003": 0.2}
+FUNCTIONS = sorted(f"{folder.parent.name.title()}Function" for folder in (ROOT / "functions").glob("*/app.py"))
+
+
+RINGS = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 2}]}] * 6
+NO_RINGS: dict[str, Any] = {"bullseye": None}
+
+
+def a_plan(queue_id, weights=None, **changes):
+    """A valid plan that differs from a fresh queue in everything."""
+    return {
+        "queue_id": queue_id,
+        "member_weights": dict(WEIGHTS if weights is None else weights),
+        "overflow_threshold": 0.85,
+        "utilization_target": 0.8,
+        "strategy_reference": "longest-available-agent",
+        "projected_load": 1.0,
+        **changes,
+    }
+
+
+def skill_of(queue_id):
+    """The skill that is dedicated to a queue of a test."""
+    return f"skill-of-{queue_id}"
+
+
+class World:
+    """The stack, and the Genesys behind it. Each test works on a queue of its own."""
+
+    def __init__(self, ready: dict[str, Any], sim: Any) -> None:
+        self.ready, self.sim = ready, sim
+        self.api_url = ready["api_url"]
+        self.http = requests.Session()
+        self.http.trust_env = False
+        self._clients: dict[str, Any] = {}
+        self._numbers = itertools.count(1)
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service,
+                endpoint_url=self.ready["aws_endpoint_url"],
+                region_name=self.ready["region"],
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+                config=Config(proxies={}, retries={"total_max_attempts": 1}),
+            )
+        return self._clients[service]
+
+    def warm(self) -> None:
+        """Have each function imported, boto3 too, all at once: a run alone would wait for one after the other."""
+        run = {"distribution_id": "warm-up", "execution_arn": "", "started_at": datetime.now(UTC).isoformat()}
+        event = {
+            **run,
+            "run": run,
+            "outcome": {"status": "interrupted"},
+            "input": None,
+            "target": "queue",
+            "settle": True,
+            "Records": [],
+        }
+        # Functions that may not list the bucket, and are refused what is not there, find this.
+        work = "distributions/warm-up/work.json"
+        self.client("s3").put_object(Bucket=self.ready["documents_bucket"], Key=work, Body=b'{"plan": null}')
+        client, payload = self.client("lambda"), json.dumps(event).encode()
+        with ThreadPoolExecutor(len(FUNCTIONS)) as callers:
+            door = callers.submit(self.get, "/distributions/warm-up")
+            list(
+                callers.map(lambda name: client.invoke(FunctionName=name, Payload=payload)["Payload"].read(), FUNCTIONS)
+            )
+            door.result()
+
+    def close(self) -> None:
+        self.http.close()
+        for client in self._clients.values():
+            client.close()
+
+    # ---- Genesys ----------------------------------------------------------------------------------------------------
+
+    def queue(self, agents: int = 3, **spec: Any) -> str:
+        """A new queue, of `agents` members unless `members` are given; see `put_queue`."""
+        queue_id = f"queue-of-test-{next(self._numbers):03}"
+        self.put_queue(queue_id, **({"agents": agents} | spec if "members" not in spec else spec))
+        return queue_id
+
+    def put_queue(self, queue_id: str, **spec: Any) -> None:
+        """Create or replace a queue; under the platform it looks at rings and at proficiencies unless told not to."""
+        if self.sim.settings.contract == "platform":
+            fields = {"bullseye": {"rings": RINGS}, "skillEvaluationMethod": "BEST"} | spec.get("queue", {})
+            spec["queue"] = {name: value for name, value in fields.items() if value is not None}
+        self.sim.put_queue(queue_id, **spec)
+
+    def held(self, queue_id: str) -> dict[str, Any]:
+        """The queue as Genesys holds it: its own fields, its members by id, and their scores."""
+        state = self.sim.state()["queues"][queue_id]
+        members = {member["user"]["id"]: member for member in state["members"]}
+        scores = {user_id: member["score"] for user_id, member in members.items() if "score" in member}
+        return {"queue": state["queue"], "members": members, "scores": scores}
+
+    def requests_about(self, queue_id: str, since: float = 0.0) -> list[dict[str, Any]]:
+        """What was asked about the queue, its members, or the skill that `skill_of` names after it."""
+        return self.about(queue_id, [entry for entry in self.sim.requests() if entry["monotonic"] >= since])
+
+    def about(self, queue_id: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those of the log's `entries` that `requests_about` gives."""
+        about = re.compile(f"/queues/{queue_id}(/|$)|/{skill_of(queue_id)}$")
+        return [entry for entry in entries if about.search(entry["path"]) or skill_of(queue_id) in str(entry["body"])]
+
+    def token_requests(self) -> int:
+        return sum(entry["path"] == "/oauth/token" for entry in self.sim.requests())
+
+    # ---- the doors --------------------------------------------------------------------------------------------------
+
+    def run(self, plan: Any) -> Run:
+        """A distribution of `plan`, to be started in the console unless it says otherwise."""
+        return Run(self, plan)
+
+    def post(self, body: Any, key: str | None = None, **headers: str) -> requests.Response:
+        """POST /plans; `body` is sent as it is when it is text or bytes."""
+        data = body if isinstance(body, str | bytes) else json.dumps(body)
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        headers = {"Content-Type": "application/json", **headers}
+        return self.http.post(f"{self.api_url}/plans", data=data, headers=headers, timeout=DEADLINE_S)
+
+    def get(self, path: str, **query: Any) -> requests.Response:
+        renamed = {"from": query.pop("since", None), "to": query.pop("to", None), **query}
+        return self.http.get(f"{self.api_url}{path}", params=renamed, timeout=DEADLINE_S)
+
+    def distribution(self, distribution_id: str) -> dict[str, Any]:
+        answer = self.get(f"/distributions/{quote(distribution_id, safe='')}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    # ---- what is stored ---------------------------------------------------------------------------------------------
+
+    def records(self, distribution_id: str) -> dict[str, dict[str, Any]]:
+        """The audit items of a distribution, by name."""
+        items = self.client("dynamodb").query(
+            TableName=self.ready["audit_table"],
+            KeyConditionExpression="distribution_id = :id",
+            ExpressionAttributeValues={":id": {"S": distribution_id}},
+            ConsistentRead=True,
+        )["Items"]
+        records = [{name: _plain(TypeDeserializer().deserialize(v)) for name, v in item.items()} for item in items]
+        return {record["record"]: record for record in records}
+
+    def locks(self) -> dict[str, str]:
+        """The holder of each locked queue."""
+        items = self.client("dynamodb").scan(TableName=self.ready["locks_table"], ConsistentRead=True)["Items"]
+        return {item["queue_id"]["S"]: item["holder"]["S"] for item in items}
+
+
+class Run:
+    """One distribution. What shapes it comes before it starts; the first question starts it and waits for its end."""
+
+    def __init__(self, world: World, plan: Any) -> None:
+        self.world, self.plan = world, plan
+        self.queue_id = plan.get("queue_id") if isinstance(plan, dict) else None
+        self.distribution_id = ""
+        self._arn = ""
+        self._began = 0.0
+        self._execution: dict[str, Any] | None = None
+
+    # ---- before -----------------------------------------------------------------------------------------------------
+
+    def with_fault(self, action: str, method: str = ".*", path: str = "", before: str = "/", **rule: Any) -> Self:
+        """Spoil a request about this queue; `path` is what follows the queue's id (`$`: the queue itself)."""
+        path = f"{before}{self.queue_id}{path}"
+        self.world.sim.add_faults({"action": action, "method": method, "path": path, **rule})
+        return self
+
+    def start(self, through: str = "console") -> Self:
+        """Start, and do not wait."""
+        assert not self._arn, "it has started"
+        self._began = time.monotonic()
+        if through == "api":
+            answer = self.world.post(self.plan)
+            assert answer.status_code == 202, answer.text
+            self._arn = answer.json()["execution_arn"]
+        else:
+            self._arn = self.world.client("stepfunctions").start_execution(
+                stateMachineArn=self.world.ready["state_machine_arn"], input=json.dumps(self.plan)
+            )["executionArn"]
+        self.distribution_id = self._arn.rpartition(":")[2]
+        return self
+
+    # ---- after ------------------------------------------------------------------------------------------------------
+
+    @property
+    def arn(self) -> str:
+        """The execution; empty before the start."""
+        return self._arn
+
+    def abort(self) -> Self:
+        self.world.client("stepfunctions").stop_execution(executionArn=self._arn)
+        return self
+
+    def wait(self) -> Self:
+        if not self._arn:
+            self.start()
+
+        def ended():
+            answer = self.world.client("stepfunctions").describe_execution(executionArn=self._arn)
+            return answer if answer["status"] != "RUNNING" else None
+
+        self._execution = self._execution or until(ended)
+        return self
+
+    def reaches(self, *states: str) -> Self:
+        """These states were entered, in this order, whatever was between them."""
+        entered = iter(self.states)
+        missing = next((state for state in states if state not in entered), None)
+        assert missing is None, f"{missing} is not reached, or not in this order: {self.states}"
+        return self
+
+    def avoids(self, *states: str) -> Self:
+        assert not set(states) & set(self.states), self.states
+        return self
+
+    def ends(self, status: str) -> Self:
+        """The run ended so, says so everywhere, and kept the manners that every run keeps."""
+        self.wait()
+        execution = self._execution
+        assert execution is not None
+        if status in SUCCESSFUL:
+            assert execution["status"] == "SUCCEEDED", (execution.get("error"), execution.get("cause"), self.states)
+            assert json.loads(execution["output"]) == {"distribution_id": self.distribution_id, "status": status}
+        else:
+            assert (execution["status"], execution.get("error")) == ("FAILED", status), execution.get("cause")
+            assert_is_a_sentence(execution["cause"])
+        assert self.record["status"] == status
+        assert (self.record["errors"] == []) == (status in SUCCESSFUL)
+        assert self._arn not in self.world.locks().values(), "it kept its lock"
+        assert early(self.requests) == [], "it asked before Retry-After allowed it"
+        written = [(entry["path"], str(entry["body"])) for entry in self.writes if entry["status"] in {200, 202}]
+        assert len(written) == len(set(written)), "it repeated a write"
+        return self
+
+    @property
+    def cause(self) -> str:
+        assert self.wait()._execution is not None
+        return str(self._execution["cause"])
+
+    @cached_property
+    def events(self) -> list[dict[str, Any]]:
+        self.wait()
+        client, query, events = self.world.client("stepfunctions"), {"executionArn": self._arn}, []
+        while True:
+            page = client.get_execution_history(**query)
+            events += page["events"]
+            if "nextToken" not in page:
+                return events
+            query["nextToken"] = page["nextToken"]
+
+    @property
+    def states(self) -> list[str]:
+        """The states that were entered, in order."""
+        return [e["stateEnteredEventDetails"]["name"] for e in self.events if e["type"].endswith("StateEntered")]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The closing audit record."""
+        return self._records["9-closed"]
+
+    @property
+    def opened(self) -> dict[str, Any]:
+        return self._records["0-opened"]
+
+    @cached_property
+    def _records(self) -> dict[str, dict[str, Any]]:
+        return self.wait().world.records(self.distribution_id)
+
+    @cached_property
+    def requests(self) -> list[dict[str, Any]]:
+        """What Genesys was asked about this queue since the start."""
+        self.wait()
+        return self.world.requests_about(self.queue_id, self._began) if self.queue_id else []
+
+    @property
+    def admitted(self) -> list[dict[str, Any]]:
+        """The requests whose token Genesys took: how many it did not depends on the tests before."""
+        return [entry for entry in self.requests if entry["status"] != 401]
+
+    @property
+    def writes(self) -> list[dict[str, Any]]:
+        return [entry for entry in self.admitted if entry["method"] != "GET"]
+
+    @property
+    def held(self) -> dict[str, Any]:
+        self.wait()
+        return self.world.held(self.queue_id)
+
+
+def assert_is_a_sentence(text: str) -> None:
+    """A person can read it: words, no JSON, no stack trace, no name of a Python class in front."""
+    assert len(text.split()) >= 4, text
+    assert not set("{}\\\n") & set(text), text
+    assert not any(word in text for word in ("Traceback", "errorType", "errorMessage", "Error:", "Exception")), text
+
+
+def early(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The requests that came before the Retry-After of an earlier answer to the same token allowed one."""
+    limits = [entry for entry in entries if entry["retry_after_until"] is not None]
+    return [
+        entry
+        for entry in entries
+        for limit in limits
+        if entry["token"] == limit["token"] and limit["answered"] < entry["monotonic"] < limit["retry_after_until"]
+    ]
+
+
+@contextmanager
+def served_stack(folder: Path, genesys_url: str, contract: str, **settings: str):
+    """`python -m local.stack` against `genesys_url`; gives what it says when it is ready.
+
+    Nothing is paced unless `settings` say so: one test's 429 would slow all those that come after it.
+    """
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "API_PORT": "0",
+        "AWS_PORT": "0",
+        "GENESYS_CONTRACT": contract,
+        "GENESYS_BASE_URL": genesys_url,
+        "GENESYS_CLIENT_ID": CLIENT_ID,
+        "GENESYS_CLIENT_SECRET": CLIENT_SECRET,
+        "MAX_RETRY_AFTER_S": str(MAX_RETRY_AFTER_S),
+        "VERIFY_TIMEOUT_S": str(VERIFY_TIMEOUT_S),
+        "REPAIR_AFTER_S": str(REPAIR_AFTER_S),
+        "REQUESTS_PER_MINUTE": "0",
+        "LOG_LEVEL": "DEBUG",
+        "WEBHOOK_SECRET": WEBHOOK_SECRET,
+        PERMISSIONS_FOLDER: os.environ.get(PERMISSIONS_FOLDER, ""),
+        **settings,
+    }
+    said = folder / "stack.err"
+    with said.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.stack", "--die-with-parent", "--keep-logs", str(folder)],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+        try:
+            assert select.select([process.stdout], [], [], DEADLINE_S)[0], said.read_text()
+            word, _, rest = process.stdout.readline().partition(" ")
+            assert word == "ready", said.read_text()
+            yield json.loads(rest)
+        finally:
+            process.terminate()
+            try:
+                process.wait(DEADLINE_S)
+            finally:
+                process.kill()
+                process.communicate()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | bool | type(None)) else float(value)
