@@ -31,7 +31,7 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 _PAST_THE_PERMISSION = {requests.codes.bad_request, requests.codes.not_found}
 _ANY_STRATEGY = Strategy(description="Requires nothing.")
 _EDITED = "Only plans with wrap_up_timeout_s or overflow groups, and strategies that set something, need it."
-_OF_FORECASTS = "Nothing but forecasts from Genesys needs it: docs/forecasts.md."
+_OF_FORECASTS = "Nothing but forecasts from Genesys needs it: docs/use/forecasts.md."
 _HERE = {
     r"then send the plan again": "then run this again",
     r"in CredentialsSecret": "(GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET)",

@@ -112,7 +112,9 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser.add_argument("--name", help=f"the webhook's name ({NAME}); one for each deployment at the same gateway")
     flags = vars(parser.parse_args(argv))
     if environ.get("GENESYS_CONTRACT") == "platform":
-        parser.error("Genesys Cloud has no webhooks for queues: docs/genesys-events.md says what it has instead")
+        parser.error(
+            "Genesys Cloud has no webhooks for queues: docs/administer/genesys-events.md says what it has instead"
+        )
     given = given_by(Input, parser, flags, environ)
     endpoint = given.api_url_of_deployment.rstrip("/") + CALLBACK
     with requests.Session() as session:

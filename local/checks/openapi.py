@@ -161,7 +161,7 @@ def _callback() -> dict[str, Any]:
     }
     return {
         "summary": "Say that a queue has changed",
-        "description": "For Genesys. The signature is checked before the body is read: docs/webhooks.md.",
+        "description": "For Genesys. The signature is checked before the body is read: docs/administer/webhooks.md.",
         "operationId": "take_webhook_webhooks_genesys_callback_post",
         "security": [],
         "parameters": [

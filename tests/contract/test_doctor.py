@@ -1,4 +1,4 @@
-"""The doctor against the simulated public API on a loopback port; what docs/genesys-setup.md says is run."""
+"""The doctor against the simulated public API on a loopback port; what docs/administer/genesys-setup.md says is run."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ from routing_weights.domain.regions import DOMAINS, api_url, login_url
 from routing_weights.domain.strategies import Strategy, strategies
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "genesys-setup.md").read_text()
+PAGE = (ROOT / "docs/administer/genesys-setup.md").read_text()
 CLIENT_ID, CLIENT_SECRET = "client-001", "s3cret-of-the-client"
 QUEUE, SKILL = "queue-001", "Weight"
 PERMISSIONS = {
@@ -203,7 +203,7 @@ def test_what_only_forecasts_need_is_named_and_not_missed(examine, genesys, perm
     code, findings = examine("--queue", QUEUE, WFM_BUSINESS_UNIT=UNIT)
     assert (code, {name for name, state in states(findings).items() if state == "skipped"}) == (0, {check})
     assert findings[check][1].startswith(f"It needs the permission {permission},")
-    assert findings[check][1].endswith("Nothing but forecasts from Genesys needs it: docs/forecasts.md.")
+    assert findings[check][1].endswith("Nothing but forecasts from Genesys needs it: docs/use/forecasts.md.")
 
 
 def test_only_what_the_actuator_needs_is_asked(examine, genesys):
@@ -341,7 +341,7 @@ def test_help_fits_a_terminal_and_names_every_variable(capsys):
     assert all(actuator in text for actuator in ACTUATORS)
 
 
-# ---- docs/genesys-setup.md -------------------------------------------------------------------------------------------
+# ---- docs/administer/genesys-setup.md --------------------------------------------------------------------------------
 
 
 def blocks(language):

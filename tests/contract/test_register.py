@@ -142,7 +142,7 @@ def test_a_missing_scope_is_named(run, gateway):
         ([], {"API_URL": "https://me:secret@example.com"}, "API_URL"),
         ([], {"GENESYS_CLIENT_SECRET": ""}, "GENESYS_CLIENT_SECRET"),
         ([], {"GENESYS_BASE_URL": "http://plain.example.com"}, "https"),
-        ([], {"GENESYS_CONTRACT": "platform"}, "docs/genesys-events.md"),
+        ([], {"GENESYS_CONTRACT": "platform"}, "docs/administer/genesys-events.md"),
         (["--name", ""], {}, "NAME"),
     ],
 )
@@ -156,7 +156,7 @@ def test_wrong_usage_sends_nothing(run, gateway, capsys, argv, environ, named):
 
 
 def test_the_command_of_the_page_is_understood(run, gateway):
-    page = (ROOT / "docs" / "genesys-events.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/administer/genesys-events.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^make register (.*)$", page, re.MULTILINE)
     named = dict(part.split("=", 1) for part in shlex.split(command))
     assert named.keys() == {"GENESYS_BASE_URL", "API_URL"}

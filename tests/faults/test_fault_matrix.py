@@ -60,7 +60,9 @@ def cells(request, world, platform_world):
         each.sim.clear_requests()
         for service in ("stepfunctions", "dynamodb"):
             each.client(service)
-    platform_world.sim.change_settings(members_date_queue=True)  # the stricter Genesys: see docs/genesys-setup.md
+    platform_world.sim.change_settings(
+        members_date_queue=True
+    )  # the stricter Genesys: see docs/administer/genesys-setup.md
     scenes: dict[str, tuple[list[Case], Scene]] = {}
     for name in dict.fromkeys(chosen(request.session.items)):
         cases = [case for case in CASES if case.run == name]

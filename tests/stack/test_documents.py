@@ -38,13 +38,34 @@ def test_the_plan_of_the_readme_is_valid():
     assert parse_plan(text).member_weights["agent-001"] == 0.4
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def anchors(page):
+    """The anchors that GitHub gives the headings of a page."""
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE), re.MULTILINE
+    )
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def is_broken(page, link):
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    return not target.exists() or (anchor and anchor not in anchors(target))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page):
-    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", page.read_text())
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    links = re.findall(r"\]\((?!https?://)([^)]+)\)", page.read_text())
+    assert [link for link in links if is_broken(page, link)] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_link_to_a_file_or_heading_that_is_missing_is_broken():
+    readme = ROOT / "README.md"
+    assert not is_broken(readme, "docs/operate/alarms.md#restore-failed")
+    assert is_broken(readme, "docs/operate/alarms.md#nothing-of-this-name")
+    assert is_broken(readme, "docs/alarms.md")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_make_targets_exist(page):
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", page.read_text())) <= {(t, "") for t in targets} | {
@@ -53,18 +74,18 @@ def test_make_targets_exist(page):
 
 
 def test_every_status_is_explained():
-    rows = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "statuses.md").read_text(), re.MULTILINE))
+    rows = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/reference/statuses.md").read_text(), re.MULTILINE))
     assert rows == {status.value for status in Status}
 
 
 def test_every_error_is_explained():
-    page = (ROOT / "docs" / "errors.md").read_text()
+    page = (ROOT / "docs/reference/errors.md").read_text()
     classes = errors.RoutingWeightsError.__subclasses__()
     assert [c for c in classes if f"`{c.__name__}`" not in page and f"`{c.problem_type()}`" not in page] == []
 
 
 def test_every_parameter_is_explained():
-    page = (ROOT / "docs" / "deploy.md").read_text()
+    page = (ROOT / "docs/administer/deploy.md").read_text()
     parameters = re.findall(
         r"^  (\w+):\n    Type: (?:String|Number)$", (ROOT / "template.yaml").read_text(), re.MULTILINE
     )

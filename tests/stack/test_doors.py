@@ -428,7 +428,7 @@ def test_a_pushed_forecast_is_what_a_plan_without_a_load_is_projected_with(world
 
 
 def test_the_commands_of_the_page_on_forecasts_do_what_it_says(world):
-    page = (Path(ROOT) / "docs" / "forecasts.md").read_text(encoding="utf-8")
+    page = (Path(ROOT) / "docs/use/forecasts.md").read_text(encoding="utf-8")
     (script,) = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     script = script.replace("http://127.0.0.1:3000", world.api_url)
     done = subprocess.run(["sh", "-e", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)

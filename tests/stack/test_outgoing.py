@@ -212,7 +212,7 @@ def test_an_event_that_no_queue_takes_is_a_dead_letter_of_its_rule(wired):
 
 def from_architect(world, queue, bearer):
     """What the data action of the page sends, with its template filled in."""
-    page = (ROOT / "docs" / "genesys-events.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/administer/genesys-events.md").read_text(encoding="utf-8")
     (request,) = map(json.loads, re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
     inputs = {"queueId": queue, "changedBy": "flow-7"}
     body = re.sub(

@@ -281,7 +281,7 @@ def test_a_sample_is_taken(world, name):
 
 @pytest.mark.skipif(not (shutil.which("curl") and shutil.which("openssl")), reason="the page uses curl and openssl")
 def test_the_commands_of_the_page_on_webhooks_do_what_it_says(world):
-    page = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/administer/webhooks.md").read_text(encoding="utf-8")
     (script,) = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     script = script.replace("http://127.0.0.1:3000", world.api_url)
     done = subprocess.run(

@@ -605,12 +605,12 @@ def test_an_alarm_says_what_happened_what_to_do_and_where_to_read_on(name):
     what, _, then = description.partition(". ")
     assert what.startswith(("A distribution ", "A webhook "))
     assert re.match(r"(Find|Read|Check|Compare|Send|Put|Look) ", then), then
-    assert description.endswith(f". docs/alarms.md#{heading_of(name)}")
+    assert description.endswith(f". docs/operate/alarms.md#{heading_of(name)}")
     assert ALARMS[name]["Properties"]["TreatMissingData"] == "notBreaching"
 
 
 def test_every_alarm_has_its_heading_and_every_heading_says_what_it_means_where_to_look_and_what_to_do():
-    page = (ROOT / "docs/alarms.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/operate/alarms.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n)+)", page, re.MULTILINE))
     assert {heading.lower().replace(" ", "-") for heading in sections} == {heading_of(name) for name in ALARMS}
     for heading, text in sections.items():
@@ -626,7 +626,7 @@ def test_a_redrive_names_its_destination(dead_letters, queue):
     assert f"redrive of {dead_letters} with {queue} as its destination" in " ".join(
         ALARMS[f"{dead_letters}Alarm"]["Properties"]["AlarmDescription"].split()
     )
-    pages = [" ".join(page.read_text(encoding="utf-8").split()) for page in sorted((ROOT / "docs").glob("*.md"))]
+    pages = [" ".join(page.read_text(encoding="utf-8").split()) for page in sorted((ROOT / "docs").rglob("*.md"))]
     advice = [sentence for page in pages for sentence in page.split(". ") if re.search("then redrive", sentence)]
     assert any(queue in sentence for sentence in advice)
     assert all(any(known in sentence for known in REDRIVEN.values()) for sentence in advice)

@@ -110,7 +110,7 @@ def test_the_largest_outcome_is_small(trail, aws):
 
 
 def test_the_pages_pattern_fits_the_pages_event_which_keeps_the_schema():
-    page = (ROOT / "docs" / "outcomes.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/use/outcomes.md").read_text(encoding="utf-8")
     pattern, detail = re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     outcome = OutcomeEvent.model_validate_json(detail, strict=True)
     event = {"source": SOURCE, "detail-type": DETAIL_TYPE, "detail": json.loads(detail)}

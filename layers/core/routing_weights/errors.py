@@ -26,7 +26,7 @@ class RoutingWeightsError(Exception):
 
     @classmethod
     def problem_type(cls) -> str:
-        """The `type` of an RFC 9457 problem: stable, relative to the API, documented in docs/errors.md."""
+        """The `type` of an RFC 9457 problem: stable, relative to the API, documented in docs/reference/errors.md."""
         kebab = "".join(f"-{c.lower()}" if c.isupper() else c for c in cls.__name__).lstrip("-")
         return f"/problems/{kebab}"
 

@@ -153,7 +153,7 @@ class ProjectionView(BaseModel):
     )
     capacity: float = Field(description="Erlangs: active agents x utilization target.")
     projected_load: float = Field(description="Erlangs.")
-    source: str = Field(description="Where the load comes from: docs/forecasts.md has the sources.")
+    source: str = Field(description="Where the load comes from: docs/use/forecasts.md has the sources.")
     source_age_s: float | None = None
     source_detail: str = ""
     source_media: list[str] = Field(default=[], description="The media that were counted, where the source says.")
