@@ -1,4 +1,4 @@
-"""Contract `score`: webhooks, told of changes in queues in their own time, and signed as docs/administer/webhooks.md asks."""
+"""Contract `score`: webhooks about changes in queues, at their own time, signed as docs/administer/webhooks.md asks."""
 
 from __future__ import annotations
 
