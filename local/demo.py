@@ -1,20 +1,21 @@
 """`make demo`: the same plans under both contracts, from HTTP to Genesys and into the audit table, on this machine.
 
-Two embedded stacks run side by side: one speaks the public Genesys Cloud API, the other the dialect `score`. Exits 0
-only when every plan ended as it should on both, and each Genesys holds what the audit trail says.
+Two embedded stacks run side by side: one speaks the public Genesys Cloud API, the other the dialect `score`. The demo
+exits with 0 only if every plan ends as expected on both, and each Genesys holds what the audit trail records.
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,35 +25,44 @@ ROOT = Path(__file__).resolve().parents[1]
 QUEUE, AGENTS, TIMEOUT_S, START_S = "support", 60, 30.0, 60.0
 RINGS = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 10.0}]}] * 6
 CONTRACTS = {
-    "platform": "the public Genesys Cloud API; actuator ring",
-    "score": "the dialect of a gateway; a member's score is the weight",
+    "platform": "the public Genesys Cloud API; rings carry the weights",
+    "score": "the API of a gateway of your own; scores carry the weights",
 }
+NO_BREAK = "\N{NO-BREAK SPACE}"
 ROW = " {:<24} {:<18} {:>6} {:>8}   {:>6} {:>8}"
 
 
+INTRODUCTION = (
+    "Routing Weights for Genesys Cloud: the deployed system on this machine, with a simulated Genesys. It runs twice, "
+    "once for each contract: the two HTTP APIs through which it can change queues."
+)
+
+
 class DemoError(Exception):
-    """What its user has to know."""
+    """The demo cannot continue. The message is for its user."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One plan of the demonstration, and how it has to end."""
+    """One plan of the demo, and the status that it must end with."""
 
     title: str
+    explanation: str
     expected: str
     plan: dict[str, Any]
-    """Empty: the plan before is over, and what was there before it comes back."""
+    """Empty where nobody submits a plan: the temporary plan before it expires."""
 
 
 @dataclass
 class Side:
-    """One contract: a stack of its own, the Genesys behind it, and what happened to each plan."""
+    """One contract: its own stack, the Genesys behind the stack, and the result of each plan."""
 
     contract: str
     process: subprocess.Popen[str]
     clock: Path
-    """A file with the time by which schedules fall due."""
+    """A file with the time at which the stack's schedules run."""
     results: list[tuple[dict[str, Any], int]] = field(default_factory=list)
+    """The record of each plan, and how many writes it took."""
     http: requests.Session = field(default_factory=requests.Session)
     ready: dict[str, Any] = field(default_factory=dict)
 
@@ -72,8 +82,8 @@ class Side:
         assert self.process.stdout is not None  # noqa: S101  it is a pipe
         word, _, rest = self.process.stdout.readline().partition(" ")
         if word != "ready":
-            said = self.process.stderr.read() if self.process.stderr else ""
-            raise DemoError(f"the stack of contract {self.contract} did not start: {said}")
+            messages = self.process.stderr.read() if self.process.stderr else ""
+            raise DemoError(f"the stack of contract {self.contract} did not start: {messages}")
         self.ready = json.loads(rest)
         spec: dict[str, Any] = {"agents": AGENTS}
         if self.contract == "platform":
@@ -90,27 +100,28 @@ class Side:
             self.process.communicate()
 
     def play(self, plan: dict[str, Any], *, show: bool) -> dict[str, Any]:
-        """Submit a plan, wait for its end, and return its record."""
+        """Submit a plan, wait until its distribution ends, and return the record."""
         before = self._writes()
-        answer = self.http.post(f"{self.ready['api_url']}/plans", json=plan, timeout=TIMEOUT_S)
-        body: dict[str, Any] = answer.json()
+        response = self.http.post(f"{self.ready['api_url']}/plans", json=plan, timeout=TIMEOUT_S)
+        body: dict[str, Any] = response.json()
         if show:
-            print(f"   {answer.status_code} {answer.reason}", flush=True)
+            print(f"   {response.status_code} {HTTPStatus(response.status_code).phrase}", flush=True)
         if "execution_arn" in body:
-            for state in self._states(body["execution_arn"]):
-                if show:
-                    print(f"     {state}", flush=True)
+            states, seconds = self._run(body["execution_arn"])
+            if show:
+                names = " > ".join(state.replace(" ", NO_BREAK) for state in states)
+                print(wrapped(f"{names} ({seconds:.1f}{NO_BREAK}s)", indent="   "), flush=True)
         record: dict[str, Any] = self.api(f"distributions/{body['distribution_id']}")
         self.results.append((record, self._writes() - before))
         return record
 
-    def returned(self) -> dict[str, Any]:
-        """Turn the clock on to when the last plan, one for a while, is over, and give the record of its return."""
+    def expire(self) -> dict[str, Any]:
+        """Move the clock to the end of the last plan, a temporary one, and return the record of its revert."""
         (last, _), before = self.results[-1], self._writes()
-        over = datetime.fromisoformat(last["until"]) + timedelta(seconds=1)
+        end = datetime.fromisoformat(last["until"]) + timedelta(seconds=1)
         new = self.clock.with_suffix(".new")
-        new.write_text(over.isoformat())
-        new.replace(self.clock)  # at once: a reader never sees half of it
+        new.write_text(end.isoformat())
+        new.replace(self.clock)  # atomic: a reader never sees half of it
         start = time.monotonic()
         while time.monotonic() < start + TIMEOUT_S:
             newest = self.api(f"queues/{QUEUE}/distributions")["items"][0]
@@ -119,65 +130,62 @@ class Side:
                 self.results.append((record, self._writes() - before))
                 return record
             time.sleep(0.05)
-        raise DemoError(f"nothing was put back within {TIMEOUT_S:g} s")
+        raise DemoError(f"the temporary plan was not reverted within {TIMEOUT_S:g} s")
 
     def api(self, path: str) -> Any:
         return self.http.get(f"{self.ready['api_url']}/{path}", timeout=TIMEOUT_S).json()
 
     def genesys(self, method: str, path: str, **parts: Any) -> Any:
-        answer = self.http.request(method, f"{self.ready['genesys_url']}/_sim/{path}", timeout=TIMEOUT_S, **parts)
-        answer.raise_for_status()
-        return answer.json()
+        response = self.http.request(method, f"{self.ready['genesys_url']}/_sim/{path}", timeout=TIMEOUT_S, **parts)
+        response.raise_for_status()
+        return response.json()
 
     def members(self) -> dict[str, Any]:
         """The members by user id, as Genesys holds them."""
         return {m["user"]["id"]: m for m in self.genesys("GET", "state")["queues"][QUEUE]["members"]}
 
-    def truthful(self, applied: dict[str, Any]) -> bool:
-        """Whether Genesys holds, value by value, what the record says was planned and read back."""
+    def holds(self, record: dict[str, Any]) -> bool:
+        """Compare every member's value in Genesys, and every weight that was read back, with the record."""
         name = "ringNumber" if self.contract == "platform" else "score"
-        stated = applied["actuation"]["members"]
-        held = self.members()
+        members = self.members()
         return all(
-            held[member][name] == line["value"] and abs(applied["applied_weights"][member] - line["represented"]) < 1e-9  # noqa: PLR2004
-            for member, line in stated.items()
+            members[member][name] == line["value"]
+            and math.isclose(record["applied_weights"][member], line["represented"], abs_tol=1e-9)
+            for member, line in record["actuation"]["members"].items()
         )
 
     def _writes(self) -> int:
         entries = self.genesys("GET", "requests")
-        asked = ("/oauth/token", "/api/v2/analytics/")  # POST, and change nothing
-        return sum(e["method"] != "GET" and not e["path"].startswith(asked) for e in entries)
+        harmless = ("/oauth/token", "/api/v2/analytics/")  # a POST that changes nothing
+        return sum(e["method"] != "GET" and not e["path"].startswith(harmless) for e in entries)
 
-    def _states(self, arn: str) -> Iterator[str]:
-        """The states as the execution enters them, until it ends."""
+    def _run(self, arn: str) -> tuple[list[str], float]:
+        """Wait until the execution ends. Returns its states, in the order in which it entered them, and the seconds."""
         steps = self._steps()
-        seen, start = 0, time.monotonic()
+        start = time.monotonic()
         while time.monotonic() < start + TIMEOUT_S:
-            running = steps.describe_execution(executionArn=arn)["status"] == "RUNNING"
-            events = steps.get_execution_history(executionArn=arn)["events"]
-            names = [e["stateEnteredEventDetails"]["name"] for e in events if e["type"].endswith("StateEntered")]
-            for name in names[seen:]:
-                yield f"{time.monotonic() - start:5.2f} s  {name}"
-            seen = len(names)
-            if not running:
-                return
+            if steps.describe_execution(executionArn=arn)["status"] != "RUNNING":
+                seconds = time.monotonic() - start
+                events = steps.get_execution_history(executionArn=arn)["events"]
+                names = [e["stateEnteredEventDetails"]["name"] for e in events if e["type"].endswith("StateEntered")]
+                return names, seconds
             time.sleep(0.05)
         raise DemoError(f"the distribution did not end within {TIMEOUT_S:g} s")
 
     def _steps(self) -> Any:
-        import boto3  # noqa: PLC0415  half a second that the start of the stacks hides
+        import boto3  # noqa: PLC0415  takes half a second, while the stacks start
 
         return boto3.client(
             "stepfunctions",
             endpoint_url=self.ready["aws_endpoint_url"],
             region_name=self.ready["region"],
             aws_access_key_id="demo",
-            aws_secret_access_key="demo",  # noqa: S106  the embedded stack asks for any
+            aws_secret_access_key="demo",  # noqa: S106  the embedded stack accepts any
         )
 
 
 def main() -> int:
-    print("Routing Weights for Genesys Cloud: the deployed system, on this machine,\nonce for each contract.\n")
+    print(wrapped(INTRODUCTION, indent="") + "\n")
     try:
         with ExitStack() as running:
             sides, folder = [], running.enter_context(tempfile.TemporaryDirectory())
@@ -198,29 +206,33 @@ def main() -> int:
 
 def demonstrate(platform: Side, score: Side) -> int:
     listed = scenes(sorted(platform.members()))
-    print(f"\nQueue {QUEUE}, {AGENTS} agents. Each plan goes to both; states: platform's.")
+    introduction = (
+        f"Queue {QUEUE} has {AGENTS} agents. Each plan goes to both contracts. The states below a request are those of "
+        "contract platform."
+    )
+    print("\n" + wrapped(introduction, indent=""))
     sides = (platform, score)
     for number, scene in enumerate(listed, 1):
+        print(f"\n{number}. {scene.title}\n{wrapped(scene.explanation, indent='   ')}")
         if scene.plan:
-            print(f"\n{number}. {scene.title}\n   POST /plans  {summary(scene.plan)}")
+            print(f"   POST /plans  {summary(scene.plan)}")
             records = [side.play(scene.plan, show=side is platform) for side in sides]
         else:
-            print(f"\n{number}. {scene.title}\n   the clock is turned on to then, and a schedule starts the return")
-            records = [side.returned() for side in sides]
+            records = [side.expire() for side in sides]
         print(f"   -> {records[0]['status']} (platform), {records[1]['status']} (score)")
         for error in records[0]["errors"]:
             print(wrapped(f"{error['path']}: {error['message']}" if error.get("path") else error["message"]))
     applied = platform.results[1][0], score.results[1][0]
     show_members(*applied)
     show_trail(platform)
-    truthful = [side for side, record in zip(sides, applied, strict=True) if side.truthful(record)]
-    return show_results(listed, platform, score, truthful=len(truthful) == len(CONTRACTS))
+    truthful = all(side.holds(record) for side, record in zip(sides, applied, strict=True))
+    return show_results(listed, platform, score, truthful=truthful)
 
 
 def show_members(platform: dict[str, Any], score: dict[str, Any]) -> None:
-    """The same plan on both, member by member: every tenth of them."""
+    """Print what every tenth member holds under each contract."""
     rings, scores = platform["actuation"]["members"], score["actuation"]["members"]
-    print("\nThe same plan, side by side: what each Genesys holds, read back\n")
+    print("\nPlan 2 side by side: what each Genesys holds, read back after the writes\n")
     print(f"  {'':<12}{'':>11} | {'platform, actuator ring':^28} | {'score':^9}")
     print(f"  {'member':<12}{'requested':>11} | {'ring':>6}{'stands for':>12}{'error':>10} | {'score':>9}")
     for member in list(rings)[::10]:
@@ -230,15 +242,19 @@ def show_members(platform: dict[str, Any], score: dict[str, Any]) -> None:
             f"{abs(line['requested'] - applied):>10.6f} | {scores[member]['value']:>9.6f}"
         )
     print()
-    print(wrapped("A ring ranks: a call is offered to ring 1 first. No mechanism of Genesys Cloud gives shares.", 76))
+    print(
+        wrapped(
+            "Rings rank agents: a call is offered to ring 1 first. Rings do not give an agent a share of the calls."
+        )
+    )
     for note in platform["actuation"]["notes"]:
-        print(wrapped(note, 76))
+        print(wrapped(note))
 
 
 def show_trail(side: Side) -> None:
-    print(f"\nThe audit trail of platform: GET /queues/{QUEUE}/distributions\n")
+    print(f"\nThe audit trail of contract platform: GET /queues/{QUEUE}/distributions\n")
     for item in side.api(f"queues/{QUEUE}/distributions")["items"]:
-        print(f"  {item['timestamp']}  {item['status']:<19} {item['reason'] or '(refused)'}")
+        print(f"  {item['timestamp']}  {item['status']:<19} {item['reason'] or '(the plan was refused)'}")
 
 
 def show_results(listed: list[Scene], platform: Side, score: Side, *, truthful: bool) -> int:
@@ -246,13 +262,13 @@ def show_results(listed: list[Scene], platform: Side, score: Side, *, truthful: 
     print("\nResults\n")
     print(ROW.format("", "", "platform", "", "score", "").rstrip())
     print(ROW.format("plan", "status", "writes", "accuracy", "writes", "accuracy"))
-    for scene, (one, writes), (other, other_writes) in zip(listed, platform.results, score.results, strict=True):
-        as_expected = one["status"] == other["status"] == scene.expected
+    for scene, (left, writes), (right, score_writes) in zip(listed, platform.results, score.results, strict=True):
+        as_expected = left["status"] == right["status"] == scene.expected
         ok = ok and as_expected
-        status = one["status"] if as_expected else f"{one['status']}/{other['status']} (!)"
-        print(ROW.format(scene.title[:24], status, writes, accuracy(one), other_writes, accuracy(other)))
+        status = left["status"] if as_expected else f"{left['status']}/{right['status']} (!)"
+        print(ROW.format(scene.title, status, writes, accuracy(left), score_writes, accuracy(right)))
     if not truthful:
-        print("demo: a Genesys holds something else than the audit trail says", file=sys.stderr)
+        print("demo: Genesys holds other values than the audit trail records", file=sys.stderr)
     return 0 if ok else 1
 
 
@@ -261,10 +277,10 @@ def accuracy(record: dict[str, Any]) -> str:
 
 
 def scenes(members: list[str]) -> list[Scene]:
-    """A dry run, the plan itself, its repetition, one for a while, and plans that may not be applied."""
+    """A dry run, the plan itself, the same plan again, a temporary plan, and plans that are not applied."""
     ranks = range(len(members), 0, -1)
     weights = {member: round(rank / sum(ranks), 6) for member, rank in zip(members, ranks, strict=True)}
-    # The last one takes what rounding left, so that the sum is 1 and not 1.000001.
+    # The last member gets what rounding leaves, so that the sum is 1 and not 1.000001.
     weights[members[-1]] = round(1 - sum(list(weights.values())[:-1]), 6)
     plan = {
         "queue_id": QUEUE,
@@ -277,19 +293,55 @@ def scenes(members: list[str]) -> list[Scene]:
         "reason": "seniority first",
     }
     until = f"{datetime.now(UTC) + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"
-    turned = dict(zip(members, reversed(weights.values()), strict=True))
+    reverse = dict(zip(members, reversed(weights.values()), strict=True))
     wrong = plan | {"member_weights": {members[0]: 0.7, members[1]: 0.7}, "overflow_threshold": 1.2, "colour": "red"}
     guess = {name: value for name, value in plan.items() if name != "projected_load"}
-    guess |= {"forecast": {"offered": 60, "aht_s": 180}, "reason": "how patient callers are, nobody has said"}
+    guess |= {"forecast": {"offered": 60, "aht_s": 180}, "reason": "60 contacts per half hour"}
+    temporary = plan | {"member_weights": reverse, "until": until, "reason": "a campaign"}
     return [
-        Scene("Dry run", "dry_run", plan | {"dry_run": True, "reason": "look first"}),
-        Scene("60 agents, by seniority", "completed", plan),
-        Scene("The same plan again", "completed", plan | {"reason": "again: nothing to write"}),
-        Scene("For two hours", "completed", plan | {"member_weights": turned, "until": until, "reason": "a campaign"}),
-        Scene("and back by itself", "completed", {}),
-        Scene("A plan that breaks rules", "validation_failed", wrong),
-        Scene("More load than capacity", "saturation_blocked", plan | {"projected_load": 45.0, "reason": "peak hour"}),
-        Scene("A forecast with a guess", "approval_required", guess),
+        Scene(
+            "Dry run",
+            "The system projects what the plan would do to the queue. It writes nothing.",
+            "dry_run",
+            plan | {"dry_run": True, "reason": "look first"},
+        ),
+        Scene(
+            "60 agents, by seniority",
+            "The system projects the plan, writes the changes, and reads them back.",
+            "completed",
+            plan,
+        ),
+        Scene(
+            "The same plan again",
+            "Genesys already holds these values, so nothing is written.",
+            "completed",
+            plan | {"reason": "again: nothing to write"},
+        ),
+        Scene("A temporary plan", "For two hours, the order of the agents is reversed.", "completed", temporary),
+        Scene(
+            "The temporary plan ends",
+            "The demo moves the clock on by two hours. A schedule reverts the plan.",
+            "completed",
+            {},
+        ),
+        Scene(
+            "A plan with mistakes",
+            "The API refuses the plan and names every mistake.",
+            "validation_failed",
+            wrong,
+        ),
+        Scene(
+            "More load than capacity",
+            "The queue cannot carry the load, so the plan is blocked. Nothing is written.",
+            "saturation_blocked",
+            plan | {"projected_load": 45.0, "reason": "peak hour"},
+        ),
+        Scene(
+            "An assumed patience",
+            "The plan does not say how long callers wait. Somebody has to accept the assumed value.",
+            "approval_required",
+            guess,
+        ),
     ]
 
 
@@ -300,9 +352,9 @@ def summary(plan: dict[str, Any]) -> str:
     return f"{len(plan['member_weights'])} weights, {load}, overflow at {threshold:g}, target {target:g}{end}"
 
 
-def wrapped(text: str, width: int = 74) -> str:
-    """The text with an indent, broken at spaces."""
-    return textwrap.fill(text, width, initial_indent="      ", subsequent_indent="      ")
+def wrapped(text: str, indent: str = " " * 6) -> str:
+    """Indent the text, and break its lines at 78 columns."""
+    return textwrap.fill(text, 78, initial_indent=indent, subsequent_indent=indent).replace(NO_BREAK, " ")
 
 
 if __name__ == "__main__":
