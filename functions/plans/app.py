@@ -39,6 +39,7 @@ from routing_weights.api.views import (
     summary,
 )
 from routing_weights.application.submit import accept, open_distribution, restoring, restoring_baseline
+from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.domain.record import (
     CLOSED,
     OPENED,
@@ -51,14 +52,12 @@ from routing_weights.domain.record import (
 )
 from routing_weights.domain.run import Origin, Run, return_name
 from routing_weights.domain.status import Status
-from routing_weights.domain.strict_json import problem
 from routing_weights.domain.types import DISTRIBUTION_ID, GenesysId
 from routing_weights.domain.types import Name as NameInPath
 from routing_weights.errors import (
     DistributionNotFound,
     ForecastNotFound,
     NotRestorable,
-    RequestInvalid,
     ReturnNotFound,
 )
 from routing_weights.settings import PlansSettings
@@ -395,7 +394,7 @@ def _range(since: str, until: str) -> tuple[str, str]:
     begin, end = moment("from", since, "0000"), moment("to", until, "9999")
     if begin > end:
         message = "later than `to`: swap the two"
-        raise RequestInvalid(f"from: {message}", errors=[problem("from", message, "range_invalid")])
+        raise request_invalid(problem("from", message, "range_invalid"))
     return begin, end
 
 

@@ -7,8 +7,9 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "layers" / "core"))
 
 from routing_weights.charts.projection import chart
 from routing_weights.domain.actuation import Ranking, resolve
-from routing_weights.domain.plan import Plan, VolumeForecast
+from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Member, Queue
+from routing_weights.domain.volume import StatedVolume
 from routing_weights.projection.gate import GATES
 from routing_weights.projection.inputs import Forecast, Volume
 from routing_weights.projection.report import Limits, report
@@ -20,7 +21,7 @@ def example() -> str:
     """Twelve agents of one pool are to be ranked in rings: whom it keeps busy, and what it costs the callers."""
     users = [f"agent-{number:03}" for number in range(1, AGENTS + 1)]
     weights = {user: round(0.14 - 0.01 * (number // 2), 2) for number, user in enumerate(users)}
-    forecast = VolumeForecast(offered=85.0, aht_s=180.0, patience_s=120.0)
+    forecast = StatedVolume(offered=85.0, aht_s=180.0, patience_s=120.0)
     plan = Plan(
         queue_id="queue-001",
         member_weights=weights,

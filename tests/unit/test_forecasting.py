@@ -19,8 +19,8 @@ from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.api.views import DEFAULT_TTL_S, MAX_TTL_S, forecast_view, new_forecast
 from routing_weights.application.forecast import Forecasting
-from routing_weights.domain.plan import VolumeForecast
 from routing_weights.domain.run import Origin, Run
+from routing_weights.domain.volume import StatedVolume
 from routing_weights.errors import (
     Forbidden,
     ForecastMissing,
@@ -38,11 +38,11 @@ from tests.support.fakes import FakeSession, FakeTime, answer, function_module, 
 ROOT = Path(__file__).parents[2]
 NOW = 1_800_000_000.0
 ALL = ("plan", "pushed", "genesys_wfm", "history", "default")
-VOLUME = VolumeForecast(offered=100, aht_s=180, patience_s=90)
+VOLUME = StatedVolume(offered=100, aht_s=180, patience_s=90)
 LEAVES = {"offered": 100.0, "aht_s": 180.0}
 
 volumes = st.builds(
-    VolumeForecast,
+    StatedVolume,
     offered=st.floats(0, 1e5),
     interval_s=st.integers(60, 86_400),
     aht_s=st.floats(0.001, 600),

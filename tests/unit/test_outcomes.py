@@ -17,10 +17,10 @@ from local.stack.polling import StreamPoller
 from local.stack.template import StreamSource
 from routing_weights.adapters.aws.event_bus import SOURCE, Bus
 from routing_weights.domain.outcome_event import DETAIL_TYPE, OutcomeEvent, outcome_of
+from routing_weights.domain.problems import problem
 from routing_weights.domain.record import CLOSED, closed, refused
 from routing_weights.domain.run import Outcome
 from routing_weights.domain.status import Status
-from routing_weights.domain.strict_json import problem
 from routing_weights.errors import DistributionNotFound, StoreUnavailable
 from tests.support.fakes import LambdaContext, function_module, member, plan, queue, run_of
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from routing_weights.api.views import problem_of
 from routing_weights.domain import strict_json
-from routing_weights.domain.plan import MAX_MEMBERS, Plan, normalized, parse_plan, weight_sum
+from routing_weights.domain.plan import MAX_MEMBERS, Plan, parse_plan
+from routing_weights.domain.weights import normalized, weight_sum
 from routing_weights.errors import PlanInvalid
 from tests.support.fakes import SMALLEST_PLAN, plan
 

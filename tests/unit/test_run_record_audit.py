@@ -27,11 +27,11 @@ from routing_weights.api import views
 from routing_weights.application.recover import Recovery
 from routing_weights.application.submit import accept, accept_input, open_distribution
 from routing_weights.domain.actuation import resolve, statement
+from routing_weights.domain.problems import problem
 from routing_weights.domain.queue import Queue, Target
 from routing_weights.domain.record import CLOSED, OPENED, closed, opened, refused, timestamp
 from routing_weights.domain.run import Origin, Outcome, Run
 from routing_weights.domain.status import Status
-from routing_weights.domain.strict_json import problem
 from routing_weights.domain.verify import settle, unverified
 from routing_weights.errors import (
     ConfigurationInvalid,

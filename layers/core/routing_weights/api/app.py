@@ -11,8 +11,9 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
-from routing_weights.api.views import ProblemDetails, problem_of, read, request_invalid
-from routing_weights.domain.strict_json import problem
+from routing_weights.api.views import ProblemDetails, problem_of
+from routing_weights.domain.problems import problem, request_invalid
+from routing_weights.domain.strict_json import read
 from routing_weights.errors import RouteNotFound, RoutingWeightsError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -40,7 +41,7 @@ def new_app(logger: Logger) -> APIGatewayHttpResolver:
     @app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]
     def explain_parameters(error: RequestValidationError) -> Response[str]:
         problems = [problem(str(e["loc"][-1]), str(e["msg"]), str(e["type"])) for e in error.errors()]
-        return answer(request_invalid(problems))
+        return answer(request_invalid(*problems))
 
     @app.not_found
     def explain_route(_error: NotFoundError) -> Response[str]:
@@ -75,7 +76,7 @@ def body_as(app: APIGatewayHttpResolver, model: type[Model]) -> Model:
     """
     new, problems = read(body_of(app) or "{}", model)
     if problems or new is None:
-        raise request_invalid(problems)
+        raise request_invalid(*problems)
     return new
 
 

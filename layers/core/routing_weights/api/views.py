@@ -8,20 +8,19 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import ErrorDetails
 
 from routing_weights.adapters.aws.forecast_table import StoredForecast
-from routing_weights.domain import strict_json
-from routing_weights.domain.plan import Plan, VolumeForecast
+from routing_weights.domain.plan import Plan
+from routing_weights.domain.problems import problem, request_invalid, sendable
 from routing_weights.domain.record import CLOSED, KEPT, OPENED, Record, timestamp
 from routing_weights.domain.status import Status
-from routing_weights.domain.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
+from routing_weights.domain.strict_json import read
 from routing_weights.domain.types import DISTRIBUTION_ID, Instant, Line, Moment
-from routing_weights.errors import RequestInvalid, RoutingWeightsError
+from routing_weights.domain.volume import StatedVolume
+from routing_weights.errors import RoutingWeightsError
 from routing_weights.projection import Volume
 from routing_weights.projection.accuracy import (
     LOOK_BACK,
@@ -346,7 +345,7 @@ class Baselines(BaseModel):
     items: list[Baseline]
 
 
-class NewForecast(VolumeForecast):
+class NewForecast(StatedVolume):
     """What a WFM system pushes for a queue."""
 
     source: Line | None = Field(default=None, description="Who made it, such as the WFM system's name.")
@@ -371,7 +370,7 @@ class ForecastView(BaseModel):
     queue_id: str
     state: str = Field(description="valid, not_yet_valid or expired: only a valid one is projected with.")
     load: float = Field(description="Erlangs.")
-    forecast: VolumeForecast | None = Field(
+    forecast: StatedVolume | None = Field(
         default=None, description="Null for an item that was put into ForecastTable with projected_load alone."
     )
     source: str | None = None
@@ -569,8 +568,8 @@ def new_forecast(raw: str | bytes, pushed_by: str | None, now: float) -> StoredF
             message = "must be after now and after valid_from, by at most 31 days"
             problems.append(problem("expires_at", message, "time_invalid"))
     if problems or new is None:
-        raise request_invalid(problems)
-    volume = VolumeForecast.model_validate(new.model_dump(include=set(VolumeForecast.model_fields)))
+        raise request_invalid(*problems)
+    volume = StatedVolume.model_validate(new.model_dump(include=set(StatedVolume.model_fields)))
     return StoredForecast(
         Volume.of(volume).load,
         volume,
@@ -601,37 +600,13 @@ def _shown(at: float | None) -> str | None:
     return None if at is None else timestamp(datetime.fromtimestamp(at, UTC))
 
 
-def read(raw: str | bytes, model: type[Model]) -> tuple[Model | None, list[Problem]]:
-    """A model from JSON text, None where the text is not one; and everything that is wrong with the text."""
-    document, problems = strict_json.load(raw)
-    if document is None and problems:
-        return None, problems
-    try:
-        return model.model_validate(document), problems
-    except ValidationError as error:
-        return None, problems + [_field_problem(e) for e in error.errors(include_url=False, include_input=False)]
-
-
-def request_invalid(problems: list[Problem]) -> RequestInvalid:
-    """The first hundred are listed: an answer holds 6 MB, and a body of 1 MiB may have 100,000 problems."""
-    lead = "; ".join(f"{found['path'] or 'body'}: {found['message']}" for found in problems[:3])
-    return RequestInvalid(lead, errors=problems[:MAX_PROBLEMS_LISTED], error_count=len(problems))
-
-
-def _field_problem(entry: ErrorDetails) -> Problem:
-    message = (
-        "this field is unknown" if entry["type"] == "extra_forbidden" else entry["msg"].removeprefix("Value error, ")
-    )
-    return problem(".".join(str(part)[:80] for part in entry["loc"]), message, entry["type"])
-
-
 def problem_of(error: RoutingWeightsError) -> ProblemDetails:
     details = error.details
     return ProblemDetails(
         type=error.problem_type(),
         title=error.title,
         status=error.http_status,
-        detail=strict_json.sendable(error.message),  # it may quote a path, or an id in it
+        detail=sendable(error.message),  # it may quote a path, or an id in it
         distribution_id=details.get("distribution_id"),
         errors=[FieldProblem.model_validate(e) for e in details.get("errors", [])],
         error_count=details.get("error_count"),
@@ -647,4 +622,4 @@ def moment(name: str, text: str, default: str) -> str:
         return timestamp(at if at.tzinfo else at.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         message = "not an RFC 3339 date or time such as 2026-01-31T08:00:00Z"
-        raise RequestInvalid(f"{name}: {message}", errors=[problem(name, message, "time_invalid")]) from None
+        raise request_invalid(problem(name, message, "time_invalid")) from None

@@ -7,9 +7,9 @@ from itertools import takewhile
 from routing_weights.adapters.aws.audit_table import AuditTrail
 from routing_weights.domain.actuation import not_applicable
 from routing_weights.domain.plan import LONGEST_WHILE, MOST_RESTORED, SHORTEST_WHILE, plan_invalid
+from routing_weights.domain.problems import problem
 from routing_weights.domain.record import CLOSED, KEPT, Record, timestamp
 from routing_weights.domain.status import Status
-from routing_weights.domain.strict_json import problem
 from routing_weights.errors import Superseded
 
 _LONGEST_RUN = timedelta(hours=3)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from routing_weights.adapters.aws.forecast_table import Forecasts
 from routing_weights.adapters.genesys.analytics import HISTORY_INTERVAL, Analytics, is_call
-from routing_weights.domain.plan import MAX_LOAD, Plan, SharedQueue, VolumeForecast
+from routing_weights.domain.plan import Plan, SharedQueue
+from routing_weights.domain.volume import MAX_LOAD, StatedVolume
 from routing_weights.errors import ForecastMissing, RoutingWeightsError
 from routing_weights.projection import ASSUMED_PATIENCE_S, Forecast, Volume
 from routing_weights.settings import ForecastSource
@@ -141,7 +142,7 @@ class Forecasting:
         return replace(found, assumed=assumed, notes=found.notes + note)
 
 
-def _stated(forecast: VolumeForecast) -> Forecast:
+def _stated(forecast: StatedVolume) -> Forecast:
     volume = Volume.of(forecast)
     return Forecast(volume.load, "plan", volume=volume.modelled)
 

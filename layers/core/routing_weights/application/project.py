@@ -16,10 +16,10 @@ from routing_weights.bootstrap import analytics, contract
 from routing_weights.domain import strict_json
 from routing_weights.domain.actuation import not_applicable, resolve
 from routing_weights.domain.plan import Plan, parse_plan
+from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.domain.queue import Queue, Target, members_to_write, settings_by_part, settings_to_write
 from routing_weights.domain.run import Run
-from routing_weights.domain.strict_json import problem
-from routing_weights.errors import RequestInvalid, RoutingWeightsError
+from routing_weights.errors import RoutingWeightsError
 from routing_weights.projection.effort import effort
 from routing_weights.projection.inputs import Forecast, Observed
 from routing_weights.projection.outlook import Other
@@ -46,7 +46,7 @@ def draft_of(text: str | bytes) -> tuple[Plan, Objective]:
     objective = document.pop("objective", "equal_occupancy")
     if objective not in OBJECTIVES:
         message = f"objective is one of {', '.join(OBJECTIVES)}"
-        raise RequestInvalid(f"objective: {message}", errors=[problem("objective", message, "objective_unknown")])
+        raise request_invalid(problem("objective", message, "objective_unknown"))
     if not document.get("member_weights"):
         document["member_weights"] = {PLACEHOLDER: 0.0}
     document.setdefault("normalize", True)
@@ -176,7 +176,7 @@ class Planner:
                 "no active member could be given a weight: bring agents on queue, send staffing joined for a later "
                 "time, or loosen required_skills"
             )
-            raise RequestInvalid(f"queue_id: {message}", errors=[problem("queue_id", message, "nobody_to_suggest")])
+            raise request_invalid(problem("queue_id", message, "nobody_to_suggest"))
         plan, document = best
         ready = plan.model_copy(update={"dry_run": draft.dry_run})
         return {

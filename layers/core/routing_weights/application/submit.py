@@ -13,10 +13,10 @@ from routing_weights.adapters.aws.documents import Documents
 from routing_weights.application.expire import require_until
 from routing_weights.domain import strict_json
 from routing_weights.domain.plan import Plan, parse_plan, plan_invalid
+from routing_weights.domain.problems import problem
 from routing_weights.domain.record import opened, refused
 from routing_weights.domain.run import Origin, Run, return_name
 from routing_weights.domain.schedule import BaselineName, Occasion, Timing
-from routing_weights.domain.strict_json import problem
 from routing_weights.domain.types import DISTRIBUTION_ID
 from routing_weights.errors import BaselineNotFound, NotRestorable, PlanInvalid
 

@@ -11,9 +11,9 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from routing_weights.domain.plan import NO_SKILL, Plan
+from routing_weights.domain.problems import problem
 from routing_weights.domain.queue import Queue, Setting, Target
 from routing_weights.domain.strategies import ActuatorName, OverflowGroup, Strategy, strategies
-from routing_weights.domain.strict_json import problem
 from routing_weights.errors import PlanNotApplicable
 
 RINGS = 6

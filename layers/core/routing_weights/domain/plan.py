@@ -2,12 +2,9 @@
 
 import hashlib
 import json
-import math
 import re
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from decimal import ROUND_FLOOR, Context, Decimal
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -21,24 +18,23 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from routing_weights.domain import strict_json
+from routing_weights.domain.problems import Location, Problem, as_sentence, listed, problem, problems_of
 from routing_weights.domain.strategies import ActuatorName, OverflowGroup, strategies
-from routing_weights.domain.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 from routing_weights.domain.types import DISTRIBUTION_ID, LINE, GenesysId, Instant, Line, Share, folded
+from routing_weights.domain.volume import MAX_LOAD, StatedVolume
+from routing_weights.domain.weights import normalized, same_members, weight_sum
 from routing_weights.errors import PlanInvalid
 
 MAX_MEMBERS = 5_000
 SHORTEST_WHILE, LONGEST_WHILE = timedelta(minutes=1), timedelta(days=365)
 """How long a plan may be for; EventBridge Scheduler is exact to the minute, and starts nothing whose time is over."""
 MOST_RESTORED = 20
-MAX_LOAD = 1e6
-"""Erlangs."""
 MAX_PROFICIENCY = 5
-SAME_MEMBER = "duplicate_member"
+SAME_MEMBER, SUM = "duplicate_member", "weight_sum"
 STRATEGY_NAME = r"^[A-Za-z0-9._-]{1,64}$"
 NO_SKILL = "actuator proficiency writes a skill that is dedicated to the queue: name it, by id or name"
 
@@ -69,61 +65,13 @@ class Restores(BaseModel):
     )
 
 
-Seconds = Annotated[float, Field(ge=0.001, le=86_400, allow_inf_nan=False, strict=True)]
-SHORTEST_AHT_S = 0.001
-
-
-class VolumeForecast(BaseModel):
-    """What a queue expects in one interval."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    offered: Annotated[float, Field(ge=0, le=MAX_LOAD, allow_inf_nan=False, strict=True)] = Field(
-        description="Contacts offered per interval."
-    )
-    interval_s: Annotated[int, Field(ge=60, le=86_400, strict=True)] = Field(
-        default=1800, description="The interval's length in seconds."
-    )
-    aht_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False, strict=True)] | None = Field(
-        default=None,
-        validate_default=True,
-        description="Average handle time in seconds, talk, hold and after-call work together. It may be 0 or absent "
-        "where `offered` is 0: the queue is closed.",
-    )
-    patience_s: Seconds | None = Field(
-        default=None,
-        description="Mean time in seconds after which a contact gives up waiting: total wait / abandons. When absent "
-        "the queue's history says, else it is assumed.",
-    )
-    service_level_target: Share | None = Field(
-        default=None, description="The share of offered contacts to answer in time. When absent, the queue's own."
-    )
-    answer_within_s: Seconds | None = Field(
-        default=None, description="What in time means, in seconds. When absent, the queue's own."
-    )
-
-    @field_validator("aht_s")
-    @classmethod
-    def _is_known_of_what_is_offered(cls, aht_s: float | None, info: ValidationInfo) -> float | None:
-        if (aht_s or 0) < SHORTEST_AHT_S and (aht_s or info.data.get("offered")):
-            raise ValueError(f"must be at least {SHORTEST_AHT_S:g} where contacts are offered")
-        return aht_s
-
-    @model_validator(mode="after")
-    def _load_is_bounded(self) -> Self:
-        load = self.offered * (self.aht_s or 0.0) / self.interval_s
-        if load > MAX_LOAD:
-            raise ValueError(f"offered x aht_s / interval_s is {load:.6g} erlangs, more than 1000000: check the units")
-        return self
-
-
 class SharedQueue(BaseModel):
     """Another queue that some of the agents serve, too."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     queue_id: GenesysId
-    forecast: VolumeForecast | None = Field(default=None, description="When absent, what was pushed for that queue.")
+    forecast: StatedVolume | None = Field(default=None, description="When absent, what was pushed for that queue.")
 
 
 class RequiredSkill(BaseModel):
@@ -219,7 +167,7 @@ class Plan(BaseModel):
         default=None,
         description="The load to project with, in erlangs. Without it, and without forecast, the sources are asked.",
     )
-    forecast: VolumeForecast | None = Field(
+    forecast: StatedVolume | None = Field(
         default=None,
         description="What to project with, instead of projected_load: it says service level and abandonment too.",
     )
@@ -244,6 +192,7 @@ class Plan(BaseModel):
     normalize: bool = Field(default=False, description="Scale weights proportionally when they sum to more than 1.")
     restores: Restores | None = Field(
         default=None,
+        validate_default=True,
         description="Put back what the queue held before, or after, a distribution whose plan this is again: the "
         "values of its members and the settings that it set. The API's restore routes write this.",
     )
@@ -278,17 +227,23 @@ class Plan(BaseModel):
 
     @field_validator("forecast")
     @classmethod
-    def _is_the_only_load(cls, forecast: VolumeForecast | None, info: ValidationInfo) -> VolumeForecast | None:
+    def _is_the_only_load(cls, forecast: StatedVolume | None, info: ValidationInfo) -> StatedVolume | None:
         if forecast is not None and info.data.get("projected_load") is not None:
             raise ValueError("the plan has projected_load too, which could contradict it: send one of them")
         return forecast
 
-    @model_validator(mode="after")
-    def _sum_is_at_most_one(self) -> Self:
-        total = weight_sum(self.member_weights)
-        if total > 1 and not self.normalize and not self.restores:
-            raise ValueError(f"the weights sum to {total:.12g}, more than 1: lower them, or set normalize to true")
-        return self
+    @field_validator("restores")
+    @classmethod
+    def _sum_is_at_most_one(cls, restores: Restores | None, info: ValidationInfo) -> Restores | None:
+        """The rule on `member_weights`, at the last field that it depends on: other fields' problems do not hide it.
+
+        A plan that restores an earlier image applies no weights.
+        """
+        total = weight_sum(info.data.get("member_weights", {}))
+        if total > 1 and restores is None and not info.data.get("normalize"):
+            message = "the weights sum to {total}, more than 1: lower them, or set normalize to true"
+            raise PydanticCustomError(SUM, message, {"total": f"{total:.12g}"})
+        return restores
 
     @property
     def drift_policy(self) -> Literal["record", "notify", "repair"]:
@@ -330,39 +285,6 @@ class Plan(BaseModel):
         return hashlib.sha256(self.canonical().encode()).hexdigest()
 
 
-def same_members(weights: Any) -> list[str]:
-    """The keys that name a member whom another key, in another case, names too."""
-    if not isinstance(weights, dict):
-        return []
-    names = [key for key in weights if isinstance(key, str)]
-    counts = Counter(key.lower() for key in names)
-    return sorted((key for key in names if counts[key.lower()] > 1), key=lambda key: (key.lower(), key))
-
-
-def weight_sum(weights: Mapping[str, float]) -> float:
-    """The sum, correctly rounded, so that the order does not matter and ten times 0.1 is 1 (`math.fsum`)."""
-    return math.fsum(weights.values())
-
-
-def normalized(weights: Mapping[str, float]) -> dict[str, float]:
-    """Scale `weights` proportionally so that they sum to at most 1; weights that do already are returned unchanged.
-
-    Exact in decimal: each weight is divided by the decimal sum and rounded down at the 15th place, so the result
-    does not depend on the order, and `weight_sum` of it is at most 1.
-    """
-    if weight_sum(weights) <= 1:
-        return dict(weights)
-    exact = Context(prec=400, rounding=ROUND_FLOOR)  # the sum of doubles in [0, 1] needs at most 341 digits
-    decimals = {member: Decimal(repr(weight)) for member, weight in weights.items()}
-    total = Decimal(0)
-    for value in decimals.values():
-        total = exact.add(total, value)
-    place = Decimal("1e-15")
-    return {
-        member: float(exact.divide(value, total).quantize(place, context=exact)) for member, value in decimals.items()
-    }
-
-
 def parse_plan(raw: str | bytes) -> Plan:
     """Read a plan from JSON text.
 
@@ -375,14 +297,12 @@ def parse_plan(raw: str | bytes) -> Plan:
     try:
         plan = Plan.model_validate(document)
     except ValidationError as error:
-        for entry in error.errors(include_url=False, include_input=False):
-            found = _problem(entry)
+        for found in problems_of(error, _in_words):
             if found["type"] == SAME_MEMBER:
                 names = same_members(document["member_weights"])
-                problems.extend({**found, "path": f"{found['path']}.{name[:80]}"} for name in names)
+                problems += [problem(f"{found['path']}.{name[:80]}", found["message"], SAME_MEMBER) for name in names]
             else:
                 problems.append(found)
-        problems.extend(_sum_problem(document, problems))
     if not (isinstance(document, dict) and document.get("restores")):  # a revert is carried out as it was decided then
         problems.extend(_strategy_problems(document))
     if problems:
@@ -390,52 +310,24 @@ def parse_plan(raw: str | bytes) -> Plan:
     return plan
 
 
-def plan_invalid(problems: list[Problem]) -> PlanInvalid:
-    listed = problems[:MAX_PROBLEMS_LISTED]
-    count = len(problems)
-    lead = "; ".join(f"{p['path'] or 'plan'}: {p['message']}" for p in listed[:3])
-    more = f"; and {count - 3} more" if count > 3 else ""  # noqa: PLR2004 - three are quoted
-    return PlanInvalid(f"{lead}{more}", errors=listed, error_count=count)
+def plan_invalid(problems: Sequence[Problem]) -> PlanInvalid:
+    return PlanInvalid(as_sentence(problems, "plan"), **listed(problems))
 
 
-def _problem(entry: Mapping[str, Any]) -> Problem:
-    loc, message = list(entry["loc"]), str(entry["msg"]).removeprefix("Value error, ")
-    if loc[:1] == ["required_skills"]:
-        del loc[2:3]  # which of the two forms it has
-    if loc[:1] == ["staffing"]:
-        del loc[1:]
-        message = STAFFING_FORMS
-    if not loc and entry["type"] == "value_error":
-        return problem("member_weights", message, "weight_sum")
-    if loc and loc[-1] == "[key]":
-        loc.pop()
-        message = PATTERNS["queue_id"]
-    elif entry["type"] == "string_pattern_mismatch":
-        message = PATTERNS.get(str(loc[0]), "line breaks and control characters are not allowed")
-    if entry["type"] == "extra_forbidden":
-        message = "this field is unknown"
-    return problem(".".join(str(part)[:80] for part in loc), message, str(entry["type"]))
-
-
-def _sum_problem(document: Any, problems: list[Problem]) -> list[Problem]:
-    """The sum rule, where another field's error kept the model from checking it: all errors at once."""
-    weights = document.get("member_weights") if isinstance(document, dict) else None
-    if not isinstance(weights, dict) or document.get("normalize") is True:
-        return []
-    if any(p["path"].startswith("member_weights") for p in problems):
-        return []
-    total = weight_sum(weights)
-    return (
-        [
-            problem(
-                "member_weights",
-                f"the weights sum to {total:.12g}, more than 1: lower them, or set normalize to true",
-                "weight_sum",
-            )
-        ]
-        if total > 1
-        else []
-    )
+def _in_words(location: Location, message: str, kind: str) -> tuple[Location, str]:
+    """Where the value is in the plan as it was sent, and what its rule says."""
+    field, *rest = location or ("",)
+    if kind == SUM:
+        return ("member_weights",), message
+    if field == "staffing":
+        return (field,), STAFFING_FORMS
+    if field == "required_skills":
+        location = (field, *rest[:1], *rest[2:])  # without the form of the skill: a name, or an object
+    if location and location[-1] == "[key]":
+        return location[:-1], PATTERNS["queue_id"]
+    if kind == "string_pattern_mismatch":
+        message = PATTERNS.get(str(field), "line breaks and control characters are not allowed")
+    return location, message
 
 
 def _strategy_problems(document: Any) -> list[Problem]:

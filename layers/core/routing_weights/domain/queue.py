@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from routing_weights.domain.strict_json import MAX_PROBLEMS_LISTED, problem
+from routing_weights.domain.problems import MAX_PROBLEMS_LISTED, problem
 from routing_weights.domain.types import folded
 from routing_weights.errors import MemberNotInQueue, PlanNotApplicable
 

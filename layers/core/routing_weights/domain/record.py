@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from routing_weights.domain.plan import Plan
+from routing_weights.domain.problems import Problem
 from routing_weights.domain.queue import Member, Queue, balance_accuracy, same
 from routing_weights.domain.run import Outcome, Run
 from routing_weights.domain.status import Status
-from routing_weights.domain.strict_json import Problem
 
 OPENED, REALISED, KEPT, CLOSED = "0-opened", "5-realised", "7-kept", "9-closed"
 REALISED_FIELDS = ("why", "start", "end", "predicted", "realised", "others", "alone")

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from routing_weights.domain import strict_json
 from routing_weights.domain.plan import LONGEST_WHILE, SHORTEST_WHILE, Plan, parse_plan
-from routing_weights.domain.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
+from routing_weights.domain.problems import Location, Problem, as_sentence, listed, problem, problems_of
 from routing_weights.domain.types import GenesysId, Moment, Name, in_utc
 from routing_weights.errors import PlanInvalid, ScheduleInvalid
 
@@ -365,8 +365,7 @@ def parse_schedule(name: str, raw: str | bytes) -> Schedule:
     try:
         schedule = Schedule.model_validate(timing | {"name": name, "plan": plan})
     except ValidationError as error:
-        for entry in error.errors(include_url=False, include_input=False):
-            problems += _problems(entry, document.get("expression"))
+        problems += _each_of_the_expression(problems_of(error, _in_words), document.get("expression"))
     if problems:
         raise _invalid(problems)
     return schedule
@@ -389,20 +388,23 @@ def _plan(document: Mapping[str, Any]) -> tuple[Plan | None, list[Problem]]:
         return None, [entry | {"path": f"plan.{entry['path']}".rstrip(".")} for entry in found]
 
 
-def _problems(entry: Mapping[str, Any], expression: Any) -> list[Problem]:
-    path, kind = ".".join(str(part)[:80] for part in entry["loc"]), str(entry["type"])
-    message = str(entry["msg"]).removeprefix("Value error, ")
-    if kind == "extra_forbidden":
-        message = "this field is unknown"
-    elif kind == "string_pattern_mismatch":
-        message = "1 to 64 letters, digits, '-' and '_'"
-    each = parse_expression(expression)[1] if (path, kind) == ("expression", "value_error") else [message]
-    return [problem(path, sentence, kind) for sentence in each]
+def _in_words(location: Location, message: str, kind: str) -> tuple[Location, str]:
+    return location, "1 to 64 letters, digits, '-' and '_'" if kind == "string_pattern_mismatch" else message
+
+
+def _each_of_the_expression(problems: list[Problem], expression: Any) -> list[Problem]:
+    """The problems; each thing that is wrong with the expression is a problem of its own."""
+    each: list[Problem] = []
+    for found in problems:
+        if (found["path"], found["type"]) == ("expression", "value_error"):
+            each += [problem("expression", wrong, "value_error") for wrong in parse_expression(expression)[1]]
+        else:
+            each.append(found)
+    return each
 
 
 def _invalid(problems: list[Problem]) -> ScheduleInvalid:
-    lead = "; ".join(f"{found['path'] or 'schedule'}: {found['message']}" for found in problems[:3])
-    return ScheduleInvalid(lead, errors=problems[:MAX_PROBLEMS_LISTED], error_count=len(problems))
+    return ScheduleInvalid(as_sentence(problems, "schedule"), **listed(problems))
 
 
 def require_runs(schedule: Timing, now: datetime) -> None:

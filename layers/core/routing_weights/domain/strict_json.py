@@ -1,17 +1,18 @@
-"""JSON from outside: nothing dropped silently, nothing guessed."""
+"""JSON from outside: nothing is dropped silently, nothing is guessed."""
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from routing_weights.domain.problems import Problem, joined, problem, problems_of
+
+Model = TypeVar("Model", bound=BaseModel)
 
 MAX_DEPTH = 32
 MAX_BODY_BYTES = 1_048_576
 """1 MiB: 5,000 members with 64-character ids are about 450 KB."""
-MAX_PROBLEMS_LISTED = 100
-"""Problems beyond this are counted, not listed: a Step Functions cause holds 32 KiB."""
-
-Problem = dict[str, str]
-"""`{"path", "message", "type"}`; the path joins keys and indexes with dots and is empty for the whole document."""
 
 
 class _Object(dict[str, Any]):
@@ -28,22 +29,22 @@ def _object(pairs: list[tuple[str, Any]]) -> _Object:
     return result
 
 
-def problem(path: str, message: str, kind: str) -> Problem:
-    """Cut to a length that fits a record."""
-    clean = {"path": path[:200], "message": message[:300], "type": kind}
-    return {name: sendable(text) for name, text in clean.items()}
-
-
-def sendable(text: str) -> str:
-    """Text without half surrogate pairs, which no answer and no record can carry."""
-    return text.encode("utf-8", "replace").decode()
+def read(raw: str | bytes, model: type[Model]) -> tuple[Model | None, list[Problem]]:
+    """A model from JSON text and every problem of the text; the model is None where the text is not one."""
+    document, problems = load(raw)
+    if document is None and problems:
+        return None, problems
+    try:
+        return model.model_validate(document), problems
+    except ValidationError as error:
+        return None, problems + problems_of(error)
 
 
 def load(raw: str | bytes) -> tuple[Any, list[Problem]]:
-    """Parse `raw` and return the document with the problems that a plain parser would have hidden.
+    """Parse `raw`; return the document and the problems that a plain parser would hide.
 
-    A document that cannot be read at all is `None` with one problem. `NaN` and `Infinity` are kept as floats, for
-    the model to refuse at their path.
+    A document that cannot be parsed is `None` with one problem. `NaN` and `Infinity` stay floats: the model refuses
+    them at their path.
     """
     size = len(raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw)
     if size > MAX_BODY_BYTES:
@@ -71,14 +72,13 @@ def load(raw: str | bytes) -> tuple[Any, list[Problem]]:
 
 def _hidden_problems(node: Any, path: tuple[str, ...]) -> Iterator[Problem]:
     if len(path) > MAX_DEPTH:
-        yield problem(".".join(path), f"nested deeper than {MAX_DEPTH} levels", "json_invalid")
+        yield problem(joined(path), f"nested deeper than {MAX_DEPTH} levels", "json_invalid")
         return
     if isinstance(node, _Object):
         for key in node.duplicates:
-            name = key[:80]  # a long key above many others would else be copied into the path of each
-            yield problem(".".join((*path, name)), f"the key {name!r} appears more than once", "duplicate_key")
+            yield problem(joined((*path, key)), f"the key {key[:80]!r} appears more than once", "duplicate_key")
         for key, value in node.items():
-            yield from _hidden_problems(value, (*path, key[:80]))
+            yield from _hidden_problems(value, (*path, key))
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield from _hidden_problems(value, (*path, str(index)))

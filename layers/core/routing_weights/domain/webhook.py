@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from routing_weights.domain import strict_json
-from routing_weights.domain.strict_json import problem
+from routing_weights.domain.problems import Problem, as_sentence, listed, problem
 from routing_weights.domain.types import GenesysId
 from routing_weights.errors import WebhookInvalid, WebhookRefused, WebhookTooLarge
 
@@ -253,7 +253,5 @@ def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _invalid(problems: list[strict_json.Problem]) -> WebhookInvalid:
-    shown = problems[: strict_json.MAX_PROBLEMS_LISTED]
-    sentence = "; ".join(f"{p['path'] or 'body'}: {p['message']}" for p in shown[:3])
-    return WebhookInvalid(sentence, errors=shown, error_count=len(problems))
+def _invalid(problems: list[Problem]) -> WebhookInvalid:
+    return WebhookInvalid(as_sentence(problems), **listed(problems))

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from routing_weights.domain.plan import VolumeForecast
 from routing_weights.domain.queue import Queue
+from routing_weights.domain.volume import StatedVolume
 
 ASSUMED_PATIENCE_S = 120.0
 """Where nobody knows how long contacts wait before they give up. Reported as assumed."""
@@ -29,7 +29,7 @@ class Volume:
     answer_within_s: float | None = None
 
     @classmethod
-    def of(cls, forecast: VolumeForecast) -> Self:
+    def of(cls, forecast: StatedVolume) -> Self:
         return cls(**forecast.model_dump() | {"aht_s": forecast.aht_s or 0.0})
 
     @property

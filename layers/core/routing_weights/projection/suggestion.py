@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Literal, get_args
 
-from routing_weights.domain.plan import Plan, normalized
+from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue, deleted_users
+from routing_weights.domain.weights import normalized
 
 Objective = Literal["proportional", "skill_coverage", "equal_occupancy"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)

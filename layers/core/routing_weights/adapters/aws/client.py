@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from routing_weights.domain.strict_json import problem
+from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.errors import RequestInvalid, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -98,4 +98,4 @@ def listing(action: str, token: str | None) -> Iterator[None]:
 def token_invalid() -> RequestInvalid:
     """The `next` of a request is no page token of the listing that it asks for."""
     message = "not a token of this listing: use the `next` of the previous page"
-    return RequestInvalid(f"next: {message}", errors=[problem("next", message, "token_invalid")])
+    return request_invalid(problem("next", message, "token_invalid"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from routing_weights.adapters.aws.client import client, reported
-from routing_weights.domain.plan import MAX_LOAD, VolumeForecast
+from routing_weights.domain.volume import MAX_LOAD, StatedVolume
 from routing_weights.errors import ForecastMissing, StoreUnavailable
 from routing_weights.projection import Forecast, Volume
 
@@ -19,7 +19,7 @@ class StoredForecast:
 
     load: float
     """Erlangs."""
-    volume: VolumeForecast | None
+    volume: StatedVolume | None
     """None for an item that somebody put there by hand with `projected_load` alone."""
     detail: str = ""
     updated_at: float | None = None
@@ -45,7 +45,7 @@ class StoredForecast:
 
 @dataclass(frozen=True)
 class Forecasts:
-    """ForecastTable: `queue_id` (S) and either the fields of a `VolumeForecast` or `projected_load` (N, erlangs).
+    """ForecastTable: `queue_id` (S) and either the fields of a `StatedVolume` or `projected_load` (N, erlangs).
 
     Beside them `updated_at`, `valid_from`, `expires_at` (N, epoch seconds), `detail` and `pushed_by` (S).
     """
@@ -122,9 +122,9 @@ def _stored(item: dict[str, Any]) -> StoredForecast:
     if "projected_load" in item:
         volume, load = None, float(item["projected_load"]["N"])
     else:
-        fields: dict[str, float] = {n: float(item[n]["N"]) for n in VolumeForecast.model_fields if n in item}
+        fields: dict[str, float] = {n: float(item[n]["N"]) for n in StatedVolume.model_fields if n in item}
         fields |= {"interval_s": int(fields["interval_s"])} if "interval_s" in fields else {}
-        volume = VolumeForecast.model_validate(fields)
+        volume = StatedVolume.model_validate(fields)
         load = Volume.of(volume).load
     if not 0 <= load <= MAX_LOAD:
         raise ValueError("projected_load")

@@ -36,6 +36,7 @@ from routing_weights.adapters.genesys.contracts.reading import (
 from routing_weights.adapters.genesys.tokens import TokenRequest
 from routing_weights.domain.actuation import Actuation, Ranking, not_applicable, statement
 from routing_weights.domain.plan import Plan, RequiredSkill
+from routing_weights.domain.problems import MAX_PROBLEMS_LISTED, Problem, problem
 from routing_weights.domain.queue import (
     RING_GROUPS,
     RINGS,
@@ -50,7 +51,6 @@ from routing_weights.domain.queue import (
     same,
     settings_to_write,
 )
-from routing_weights.domain.strict_json import MAX_PROBLEMS_LISTED, Problem, problem
 from routing_weights.domain.types import folded
 from routing_weights.errors import GenesysRefused, PlanNotApplicable
 

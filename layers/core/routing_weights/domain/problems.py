@@ -1,0 +1,76 @@
+"""A problem is one entry of `errors`: where, what is wrong, and of which kind."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict
+
+from pydantic import ValidationError
+
+from routing_weights.errors import RequestInvalid
+
+MAX_PROBLEMS_LISTED = 100
+"""Further problems are counted, not listed: a Step Functions cause holds 32 KiB, a body may have 100,000 problems."""
+_QUOTED = 3
+
+Location = Sequence[str | int]
+"""Keys and indexes on the way to a value."""
+Explain = Callable[[Location, str, str], tuple[Location, str]]
+"""Location, message and kind as pydantic has them -> location and message for the reader."""
+
+
+class Problem(TypedDict):
+    path: str
+    """The keys and indexes joined with dots; empty for the whole document."""
+    message: str
+    type: str
+
+
+class Listed(TypedDict):
+    """What an error's `details` hold of its problems."""
+
+    errors: list[Problem]
+    error_count: int
+
+
+def problem(path: str, message: str, kind: str) -> Problem:
+    """Each text is cut to a length that fits a record."""
+    return {"path": sendable(path[:200]), "message": sendable(message[:300]), "type": sendable(kind)}
+
+
+def sendable(text: str) -> str:
+    """The text without half surrogate pairs, which no response and no record can carry."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def as_sentence(problems: Sequence[Problem], whole: str = "body") -> str:
+    """The first three problems, and how many more there are. `whole` names the document where a path is empty."""
+    lead = "; ".join(f"{found['path'] or whole}: {found['message']}" for found in problems[:_QUOTED])
+    return f"{lead}; and {len(problems) - _QUOTED} more" if len(problems) > _QUOTED else lead
+
+
+def listed(problems: Sequence[Problem]) -> Listed:
+    return {"errors": list(problems[:MAX_PROBLEMS_LISTED]), "error_count": len(problems)}
+
+
+def request_invalid(*problems: Problem) -> RequestInvalid:
+    return RequestInvalid(as_sentence(problems), **listed(problems))
+
+
+def as_pydantic_says(location: Location, message: str, _kind: str) -> tuple[Location, str]:
+    return location, message
+
+
+def problems_of(error: ValidationError, explain: Explain = as_pydantic_says) -> list[Problem]:
+    """Every finding of pydantic as a problem."""
+    problems = []
+    for entry in error.errors(include_url=False, include_input=False):
+        kind, message = entry["type"], entry["msg"].removeprefix("Value error, ")
+        if kind == "extra_forbidden":
+            message = "this field is unknown"
+        location, message = explain(entry["loc"], message, kind)
+        problems.append(problem(joined(location), message, kind))
+    return problems
+
+
+def joined(location: Location | tuple[Any, ...]) -> str:
+    """A location as a path. A long key above many others would be copied into the path of each, so it is cut."""
+    return ".".join(str(part)[:80] for part in location)
