@@ -86,7 +86,7 @@ FALLS_TO_ITS_STATE = {
     "Verify": "verification_failed",
     "Validate": "validation_failed",
     "Lock": "interrupted",
-    "Arrange the return": "interrupted",
+    "Schedule the expiry": "interrupted",
     "Recover": "interrupted",
 }
 """What `States.ALL` may say: the status that is the state's own."""
@@ -193,11 +193,11 @@ def test_whatever_fails_once_something_may_be_written_goes_through_restore():
 
 
 def test_a_return_is_arranged_before_the_first_write_and_a_failure_to_do_so_writes_nothing():
-    (rule,) = [rule for rule in STATES["Dry run?"]["Choices"] if rule["Next"] == "Arrange the return"]
+    (rule,) = [rule for rule in STATES["Dry run?"]["Choices"] if rule["Next"] == "Schedule the expiry"]
     assert rule["Condition"] == "{% $run.until != '' %}"
-    assert {target for target, _ in edges("Arrange the return")} == {"What is left?", "Audit"}
+    assert {target for target, _ in edges("Schedule the expiry")} == {"What is left?", "Audit"}
     assert not WRITING & reachable("Project", without={"Dry run?", "Resume"})
-    assert STATES["Arrange the return"]["Arguments"]["Target"]["Arn"] == "{% $states.context.StateMachine.Id %}"
+    assert STATES["Schedule the expiry"]["Arguments"]["Target"]["Arn"] == "{% $states.context.StateMachine.Id %}"
 
 
 def test_nothing_is_restored_that_was_not_written():

@@ -83,7 +83,7 @@ def test_a_plan_that_fails_leaves_no_return(timed, then):
     queue = timed.queue()
     before = timed.held(queue)["scores"]
     run = timed.run(a_plan(queue, until=then.isoformat())).with_fault("status", "PATCH", "/members/", status=403)
-    run.start("api").ends("member_update_failed").reaches("Arrange the return", "Restore", "Audit")
+    run.start("api").ends("member_update_failed").reaches("Schedule the expiry", "Restore", "Audit")
     assert timed.held(queue)["scores"] == before
     assert scheduled(timed) == []
     assert timed.distribution(run.distribution_id)["returns_at"] is None
@@ -103,7 +103,7 @@ def test_a_plan_that_is_aborted_leaves_no_return(timed, then):
 def test_a_dry_run_and_a_blocked_plan_arrange_no_return(timed, then):
     queue = timed.queue()
     for status, changes in {"dry_run": {"dry_run": True}, "saturation_blocked": {"projected_load": 500.0}}.items():
-        run = timed.run(a_plan(queue, until=then.isoformat(), **changes)).ends(status).avoids("Arrange the return")
+        run = timed.run(a_plan(queue, until=then.isoformat(), **changes)).ends(status).avoids("Schedule the expiry")
         assert run.record["until"] == f"{then:%Y-%m-%dT%H:%M:%SZ}"
     assert scheduled(timed) == []
 
@@ -300,7 +300,7 @@ def test_a_plan_whose_time_is_over_before_its_queue_is_free_is_not_applied(timed
     run = timed.run(plan).start("api")
     once(lambda: datetime.now(UTC) > soon - timedelta(seconds=59))
     timed.client("dynamodb").delete_item(TableName=timed.ready["locks_table"], Key={"queue_id": {"S": queue}})
-    run.ends("validation_failed").avoids("Arrange the return")
+    run.ends("validation_failed").avoids("Schedule the expiry")
     assert run.record["errors"][0]["type"] == "time_invalid"
     assert run.writes == []
 

@@ -20,7 +20,7 @@ from routing_weights.domain.webhook import WebhookEvent
 from routing_weights.errors import PlanNotApplicable, QueueChanged, StoreUnavailable
 from tests.support.fakes import SMALLEST_PLAN, PlainContract, member, plan, queue, target, work
 
-PAGE = Path(__file__).parents[2] / "docs/administer/webhooks.md"
+PAGE = Path(__file__).parents[2] / "docs/use/drift.md"
 NOW = datetime(2026, 7, 11, 20, 0, tzinfo=UTC)
 AFTER_S = 900.0
 APPLIED = target({"agent-1": 0.4, "agent-2": 0.35}, overflow_threshold=0.85)
