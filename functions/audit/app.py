@@ -9,7 +9,6 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from routing_weights.adapters.aws.audit_table import AuditTrail
 from routing_weights.adapters.aws.documents import Documents, reference_of
-from routing_weights.adapters.aws.locks_table import held_by
 from routing_weights.adapters.aws.patrol_table import Patrol
 from routing_weights.adapters.aws.schedule_group import Group
 from routing_weights.domain.actuation import as_kept
@@ -60,8 +59,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
             patrol.forget(run.queue_id)
     # The record of what was written is its writer's: one whose lock was taken over claims nothing any more.
     holder = event.get("holder") or (run.execution_arn if outcome.status.wrote == "yes" else "")
-    lock = held_by(settings.locks_table, run.queue_id, holder) if holder else None
-    first = AuditTrail(settings.audit_table, documents).append(record, lock)
+    first = AuditTrail(settings.audit_table, documents, settings.locks_table).append(record, holder)
     logger.info("AUDIT", record=record)
     if first:
         metrics.add_metric(outcome.status.metric, MetricUnit.Count, 1)

@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.locks_table import fence
 from routing_weights.adapters.aws.skills_table import SkillOwners
-from routing_weights.adapters.genesys.contracts import Contract
+from routing_weights.application.ports import Genesys
 from routing_weights.bootstrap import decided, has_time
 from routing_weights.domain.decision import Work
 from routing_weights.domain.images import require_unedited
@@ -69,7 +69,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"next": position, **tick}
 
 
-def _patch_queue(genesys: Contract, work: Work, part: Part, key: str, timeout_s: float) -> dict[str, Any]:
+def _patch_queue(genesys: Genesys, work: Work, part: Part, key: str, timeout_s: float) -> dict[str, Any]:
     """Write the queue's own settings of one part, those that differ.
 
     Rings are there when this returns, and empty before they are removed.
@@ -87,7 +87,7 @@ def _patch_queue(genesys: Contract, work: Work, part: Part, key: str, timeout_s:
     return {"written": bool(wanted)}
 
 
-def _await_rings(genesys: Contract, before: Queue, target: Target, timeout_s: float) -> None:
+def _await_rings(genesys: Genesys, before: Queue, target: Target, timeout_s: float) -> None:
     """Wait until the rings are there that members will be put into: Genesys refuses a ring that it does not have yet.
 
     Raises:
@@ -101,7 +101,7 @@ def _await_rings(genesys: Contract, before: Queue, target: Target, timeout_s: fl
         )
 
 
-def _await_empty_rings(genesys: Contract, before: Queue, target: Target, timeout_s: float) -> None:
+def _await_empty_rings(genesys: Genesys, before: Queue, target: Target, timeout_s: float) -> None:
     """Wait until the members have left the rings that are to be removed: a write that was accepted is not yet applied.
 
     Raises:
@@ -117,12 +117,12 @@ def _await_empty_rings(genesys: Contract, before: Queue, target: Target, timeout
         )
 
 
-def _settled(genesys: Contract, before: Queue, wanted: Target, timeout_s: float) -> Queue:
+def _settled(genesys: Genesys, before: Queue, wanted: Target, timeout_s: float) -> Queue:
     clock, sleep = time.monotonic, time.sleep
     return settle(genesys, before.queue_id, before, wanted, timeout_s=timeout_s, clock=clock, sleep=sleep)
 
 
-def _leave_younger_edits(genesys: Contract, work: Work) -> None:
+def _leave_younger_edits(genesys: Genesys, work: Work) -> None:
     """Genesys may have kept the run waiting for long: a repair overwrites no edit of that time."""
     if work.plan.is_repair:
         require_unedited(work.decision.target, work.before, genesys.read_queue(work.plan.queue_id))

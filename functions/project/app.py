@@ -9,8 +9,8 @@ from aws_lambda_powertools import Logger
 from routing_weights.adapters.aws.audit_table import AuditTrail
 from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.skills_table import SkillOwners
-from routing_weights.adapters.genesys.contracts import Contract
 from routing_weights.application.expire import require_still_applied, require_time_left
+from routing_weights.application.ports import Genesys
 from routing_weights.application.project import Planner
 from routing_weights.bootstrap import contract
 from routing_weights.domain.actuation import resolve
@@ -74,7 +74,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"writes": len(decision.order), "settings_last": bool(decision.parts["last"])}
 
 
-def _target(genesys: Contract, plan: Plan, images: Sequence[Image], queue: Queue, trail: AuditTrail) -> Target:
+def _target(genesys: Genesys, plan: Plan, images: Sequence[Image], queue: Queue, trail: AuditTrail) -> Target:
     """What the queue will hold: the plan's weights, or the state that it puts back."""
     if not images:
         require_members(plan.weights, queue)

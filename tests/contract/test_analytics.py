@@ -11,7 +11,7 @@ from local.genesys import GenesysSimulator, publicapi
 from local.genesys.platform_analytics import AGGREGATES, INTERVALS_OF_A_WEEK, OBSERVATIONS
 from local.genesys.settings import DEFAULT_PERMISSIONS
 from routing_weights.adapters.aws.forecast_table import Forecasts
-from routing_weights.adapters.genesys.analytics import Analytics, History
+from routing_weights.adapters.genesys.analytics import Analytics
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.contracts import platform
 from routing_weights.adapters.genesys.transport import Deadline, Transport
@@ -19,6 +19,7 @@ from routing_weights.application.forecast import Forecasting
 from routing_weights.errors import Forbidden, GenesysRefused
 from routing_weights.projection import Volume
 from routing_weights.projection.accuracy import Realised
+from routing_weights.projection.inputs import History
 from tests.support.fakes import FakeTime, plan
 
 QUEUE, OTHER, UNIT = "queue-001", "queue-002", "unit-1"

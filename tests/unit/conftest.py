@@ -77,7 +77,7 @@ def trail(aws, documents):
             {"IndexName": "by_queue", "KeySchema": by_queue, "Projection": {"ProjectionType": "KEYS_ONLY"}}
         ],
     )
-    return AuditTrail("audit", documents)
+    return AuditTrail("audit", documents, "locks")
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights import bootstrap
-from routing_weights.adapters.aws.forecast_table import Forecasts, StoredForecast
-from routing_weights.adapters.genesys.analytics import Analytics, History, Predicted
+from routing_weights.adapters.aws.forecast_table import Forecasts
+from routing_weights.adapters.genesys.analytics import Analytics
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.api.views import DEFAULT_TTL_S, MAX_TTL_S, forecast_view, new_forecast
@@ -32,6 +32,7 @@ from routing_weights.errors import (
     StoreUnavailable,
 )
 from routing_weights.projection import Forecast, Observed, Volume
+from routing_weights.projection.inputs import History, Predicted, StoredForecast
 from routing_weights.settings import GenesysCaller, Settings
 from tests.support.fakes import FakeSession, FakeTime, answer, function_module, member, plan, queue
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
-from routing_weights.adapters.aws.locks_table import fence, held_by
+from routing_weights.adapters.aws.locks_table import fence
 from routing_weights.application.recover import LOOK_BACK, RECOVERY_S, Recovery
 from routing_weights.domain.record import CLOSED, OPENED, opened
 from routing_weights.domain.run import Origin, Outcome, Run
@@ -581,16 +581,16 @@ def test_a_fence_that_was_passed_is_closed_once_the_lock_is_gone(locks):
 
 
 def test_a_record_of_what_was_written_is_written_under_the_lock_only(trail, locks):
-    record = {"distribution_id": "d-2", "record": CLOSED}
+    record = {"distribution_id": "d-2", "record": CLOSED, "queue_id": QUEUE}
     with pytest.raises(Interrupted):
-        trail.append(record, held_by("locks", QUEUE, DEAD))
+        trail.append(record, DEAD)
     locks.put(ME)
     with pytest.raises(Interrupted):
-        trail.append(record, held_by("locks", QUEUE, DEAD))
+        trail.append(record, DEAD)
     assert trail.find("d-2") == {}
-    assert trail.append(record, held_by("locks", QUEUE, ME))
-    assert not trail.append(record, held_by("locks", QUEUE, ME)), "it was written before"
-    assert not trail.append(record, held_by("locks", QUEUE, DEAD)), "and stays, whoever asks"
+    assert trail.append(record, ME)
+    assert not trail.append(record, ME), "it was written before"
+    assert not trail.append(record, DEAD), "and stays, whoever asks"
 
 
 @pytest.mark.usefixtures("left_behind")
@@ -599,7 +599,7 @@ def test_a_record_that_is_closed_while_the_lock_is_taken_over_is_seen(recovery, 
     take_over = Recovery._take_over
 
     def late(self, *arguments):
-        trail.append({"distribution_id": DEAD.rpartition(":")[2], "record": CLOSED}, held_by("locks", QUEUE, DEAD))
+        trail.append({"distribution_id": DEAD.rpartition(":")[2], "record": CLOSED, "queue_id": QUEUE}, DEAD)
         return take_over(self, *arguments)
 
     monkeypatch.setattr(Recovery, "_take_over", late)

@@ -1,25 +1,30 @@
-"""Builds the contract that a function speaks, within the time that its invocation has."""
+"""Wires the use cases: settings and the invocation's context in, a use case with its adapters out.
+
+Every builder imports what it wires, so a function loads the adapters of its own use case and no others.
+"""
+
+from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
-import requests
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-from routing_weights.adapters.aws.budget_table import RequestBudget
-from routing_weights.adapters.aws.login_lock import LoginLock
-from routing_weights.adapters.aws.secrets import JsonSecret, TokenFunction
-from routing_weights.adapters.genesys.analytics import Analytics
-from routing_weights.adapters.genesys.client import GenesysClient
-from routing_weights.adapters.genesys.contracts import Contract, platform, score
-from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, TokenRequest
-from routing_weights.adapters.genesys.transport import Deadline, Transport
-from routing_weights.domain.actuation import Actuation
-from routing_weights.domain.decision import Decision
-from routing_weights.domain.run import Run
-from routing_weights.settings import GenesysCaller, TokenSettings
+    import requests
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from routing_weights.adapters.aws.budget_table import RequestBudget
+    from routing_weights.adapters.genesys.analytics import Analytics
+    from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, TokenRequest
+    from routing_weights.adapters.genesys.transport import Deadline, Transport
+    from routing_weights.application.ports import Genesys
+    from routing_weights.domain.actuation import Actuation
+    from routing_weights.domain.decision import Decision
+    from routing_weights.domain.run import Run
+    from routing_weights.settings import GenesysCaller, TokenSettings
 
 RESERVE_S = 12.0
 """What a function keeps of its time for one more answer (read time-out 10 s) and its own last words."""
@@ -34,6 +39,8 @@ MAX_RESTORE_S = 9900.0
 @cache
 def _session() -> requests.Session:
     """One connection pool per process."""
+    import requests
+
     session = requests.Session()
     session.trust_env = False  # a .netrc would replace the token
     return session
@@ -41,6 +48,9 @@ def _session() -> requests.Session:
 
 @cache
 def _tokens(settings: GenesysCaller) -> StoredTokens:
+    from routing_weights.adapters.aws.secrets import JsonSecret, TokenFunction
+    from routing_weights.adapters.genesys.tokens import StoredTokens
+
     return StoredTokens(JsonSecret(settings.token_secret), TokenFunction(settings.token_function).refresh)
 
 
@@ -56,16 +66,20 @@ def _budget(settings: GenesysCaller) -> RequestBudget | None:
     """The token's secret names the OAuth client: a deployment has one of each."""
     if not settings.requests_per_minute:
         return None
+    from routing_weights.adapters.aws.budget_table import RequestBudget
+
     return RequestBudget(
         settings.budget_table, settings.token_secret, settings.requests_per_minute, settings.reserved_for_others
     )
 
 
-def remaining_s(context: Any) -> float:
-    return float(context.get_remaining_time_in_millis() / 1000)
+def remaining_s(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000
 
 
-def deadline(context: Any, run: Run | None = None, *, restoring: bool = False) -> Deadline:
+def deadline(context: LambdaContext, run: Run | None = None, *, restoring: bool = False) -> Deadline:
+    from routing_weights.adapters.genesys.transport import Deadline
+
     at = time.monotonic() + remaining_s(context) - RESERVE_S
     if run is None:
         return Deadline(at)
@@ -73,46 +87,53 @@ def deadline(context: Any, run: Run | None = None, *, restoring: bool = False) -
     return Deadline(at, since + (MAX_RESTORE_S if restoring else MAX_RUN_S), since, insists=restoring)
 
 
-def has_time(context: Any) -> bool:
+def has_time(context: LambdaContext) -> bool:
     """Whether this invocation may begin one more write and still finish it in order."""
     return remaining_s(context) > 2 * RESERVE_S
 
 
 def contract(
     settings: GenesysCaller,
-    context: Any,
+    context: LambdaContext,
     run: Run,
     actuation: Actuation,
     fence: Callable[[], None] | None = None,
     *,
     restoring: bool = False,
     patience_s: float | None = None,
-) -> Contract:
+) -> Genesys:
     """The deployment's contract for one plan, authorised, with the time that `context` and `run` leave.
 
     `fence` raises where the run may write no more: see Transport. `patience_s` is the longest pause that is slept,
     where it is not the deployment's.
     """
+    from routing_weights.adapters.genesys.client import GenesysClient
+    from routing_weights.adapters.genesys.transport import Transport
+
     until = deadline(context, run, restoring=restoring)
     patience = settings.max_retry_after_s if patience_s is None else patience_s
     transport = Transport(_session(), until, patience, budget=_budget(settings), fence=fence)
     if settings.genesys_contract == "platform":
+        from routing_weights.adapters.genesys.contracts import platform
+
         client = GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, platform.needs)
         return platform.PlatformContract(client, actuation)
+    from routing_weights.adapters.genesys.contracts import score
+
     client = GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, score.needs)
     return score.ScoreContract(client, actuation)
 
 
 def decided(
     settings: GenesysCaller,
-    context: Any,
+    context: LambdaContext,
     run: Run,
     decision: Decision,
     fence: Callable[[], None] | None = None,
     *,
     restoring: bool = False,
     patience_s: float | None = None,
-) -> Contract:
+) -> Genesys:
     """Like `contract`, for what was decided before.
 
     Raises:
@@ -122,20 +143,31 @@ def decided(
     return contract(settings, context, run, decision.actuation, fence, restoring=restoring, patience_s=patience_s)
 
 
-def analytics(settings: GenesysCaller, context: Any, run: Run | None = None) -> Analytics | None:
+def analytics(settings: GenesysCaller, context: LambdaContext, run: Run | None = None) -> Analytics | None:
     """What Genesys knows of a queue's load; None under contract `score`, which has nothing of the kind.
 
     It is worth some seconds and no more: a projection goes on without.
     """
     if settings.genesys_contract != "platform":
         return None
+    from routing_weights.adapters.genesys.analytics import Analytics
+    from routing_weights.adapters.genesys.client import GenesysClient
+    from routing_weights.adapters.genesys.contracts import platform
+    from routing_weights.adapters.genesys.transport import Transport
+
     until = deadline(context, run)
     until = replace(until, at=min(until.at, time.monotonic() + ANALYTICS_S))
     transport = Transport(_session(), until, settings.max_retry_after_s, budget=_budget(settings))
     return Analytics(GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, platform.needs))
 
 
-def issuer(settings: TokenSettings, context: Any) -> TokenIssuer:
+def issuer(settings: TokenSettings, context: LambdaContext) -> TokenIssuer:
+    from routing_weights.adapters.aws.login_lock import LoginLock
+    from routing_weights.adapters.aws.secrets import JsonSecret
+    from routing_weights.adapters.genesys.contracts import platform, score
+    from routing_weights.adapters.genesys.tokens import TokenIssuer
+    from routing_weights.adapters.genesys.transport import Transport
+
     ask = platform.token_request if settings.genesys_contract == "platform" else score.token_request
 
     def token_request() -> TokenRequest:

@@ -12,7 +12,6 @@ from pydantic import (
     field_validator,
 )
 
-from routing_weights.adapters.aws.forecast_table import StoredForecast
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import problem, request_invalid, sendable
 from routing_weights.domain.record import CLOSED, KEPT, OPENED, Record, timestamp
@@ -34,6 +33,7 @@ from routing_weights.projection.accuracy import (
     sentence,
     summarise,
 )
+from routing_weights.projection.inputs import StoredForecast
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -10,8 +10,8 @@ from aws_lambda_powertools import Logger
 from routing_weights.adapters.aws.audit_table import AuditTrail
 from routing_weights.adapters.aws.drift_table import DriftRecords
 from routing_weights.adapters.aws.locks_table import holder_of
-from routing_weights.adapters.genesys.contracts import Contract
 from routing_weights.application.answer_drift import Drift, edited_at
+from routing_weights.application.ports import Genesys
 from routing_weights.domain.decision import Decision, Work
 from routing_weights.domain.drift import Difference, differences, fingerprint
 from routing_weights.domain.plan import Plan
@@ -33,7 +33,7 @@ class Watch:
     trail: AuditTrail
     locks_table: str
     records: DriftRecords
-    contract: Callable[[Run, Decision], Contract]
+    contract: Callable[[Run, Decision], Genesys]
     """The contract that reads what a decision has written."""
     answer: Callable[[Drift, datetime], None]
     """What is done about drift, called each time that it is seen."""

@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from routing_weights.adapters.aws.forecast_table import Forecasts
-from routing_weights.adapters.genesys.analytics import HISTORY_INTERVAL, Analytics, is_call
+from routing_weights.adapters.genesys.analytics import Analytics
 from routing_weights.domain.plan import Plan, SharedQueue
 from routing_weights.domain.volume import MAX_LOAD, StatedVolume
 from routing_weights.errors import ForecastMissing, RoutingWeightsError
 from routing_weights.projection import ASSUMED_PATIENCE_S, Forecast, Volume
+from routing_weights.projection.inputs import HISTORY_INTERVAL, is_call
 from routing_weights.settings import ForecastSource
 
 NO_ANALYTICS = "contract score has no such source"

@@ -10,8 +10,8 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from routing_weights.adapters.aws.forecast_table import Forecasts
-from routing_weights.adapters.genesys.contracts import Contract
 from routing_weights.application.forecast import Forecasting
+from routing_weights.application.ports import Genesys
 from routing_weights.bootstrap import analytics, contract
 from routing_weights.domain import strict_json
 from routing_weights.domain.actuation import not_applicable, resolve
@@ -79,7 +79,7 @@ class Planner:
                 logger.warning("The queue could not be observed", reason=error.message)
         return Observed.of_members(queue, time.time())
 
-    def others(self, plan: Plan, genesys: Contract) -> list[Other]:
+    def others(self, plan: Plan, genesys: Genesys) -> list[Other]:
         """The queues that share agents with the plan's, as they are."""
         found, forecasting = [], self._forecasting()
         for number, shared in enumerate(plan.shared_with):
@@ -101,7 +101,7 @@ class Planner:
         queue: Queue,
         target: Target,
         forecast: Forecast,
-        genesys: Contract,
+        genesys: Genesys,
         statement: Mapping[str, Any],
     ) -> Report:
         """What `plan` does to `queue`, with the effort that it takes."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -44,6 +45,15 @@ class Run(BaseModel):
     def latency_ms(self, now: datetime) -> int:
         """From the start of the execution, in whole milliseconds, at least 0."""
         return max(0, round((now - self.started_at.astimezone(UTC)).total_seconds() * 1000))
+
+
+@dataclass(frozen=True)
+class Started:
+    """A distribution that a door has started."""
+
+    distribution_id: str
+    execution_arn: str
+    started_at: datetime
 
 
 def return_name(distribution_id: str) -> str:

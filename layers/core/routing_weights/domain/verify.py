@@ -15,7 +15,7 @@ class Readable(Protocol):
 
 
 class Writable(Readable, Protocol):
-    """What a restoration needs of a contract (genesys.contracts.Contract)."""
+    """What a restoration needs of a contract."""
 
     @property
     def per_write(self) -> int: ...

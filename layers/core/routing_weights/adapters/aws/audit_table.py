@@ -17,6 +17,7 @@ from typing import Any
 
 from routing_weights.adapters.aws.client import client, listing, reported, through_conflicts, token_invalid
 from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.locks_table import held_by
 from routing_weights.domain.record import CLOSED, OPENED, Record
 from routing_weights.domain.status import Status
 from routing_weights.errors import Interrupted, StoreUnavailable
@@ -39,18 +40,20 @@ SUMMARY = (
 class AuditTrail:
     table: str
     documents: Documents
+    locks_table: str = ""
     sleep: Callable[[float], None] = time.sleep
 
-    def append(self, record: Record, lock: dict[str, Any] | None = None) -> bool:
+    def append(self, record: Record, holder: str = "") -> bool:
         """Write a record with the keys `distribution_id` and `record`. False when it was written before.
 
-        `lock` is a condition that the queue's lock has to meet at that moment (store.locks.held_by).
+        With a `holder`, the record is written only while that execution holds the lock of the record's `queue_id`.
 
         Raises:
-            Interrupted: it does not: somebody else has taken over, and what is recorded is theirs to say.
+            Interrupted: the lock is somebody else's, so the record is somebody else's to write.
         """
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
+        lock = held_by(self.locks_table, record["queue_id"], holder) if holder else None
         put = {
             "TableName": self.table,
             "Item": _to_item(self._moved_to_s3(record)),

@@ -1,6 +1,7 @@
-"""Documents in S3: plans, before-images, projections, read-backs. States pass references, never the documents."""
+"""Documents in S3: plans, work, projections, readings. States pass references, never the documents."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -8,6 +9,7 @@ from routing_weights.adapters.aws.client import client, reported
 from routing_weights.domain.decision import Image, Work
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue
+from routing_weights.domain.restore import Restoration
 from routing_weights.errors import StoreUnavailable
 
 Name = Literal["plan", "work", "before", "projection", "writing", "after", "restore"]
@@ -48,6 +50,55 @@ class Documents:
         text = self._find(reference_of(distribution_id, name))
         return None if text is None else json.loads(text)
 
+    def reference(self, distribution_id: str, name: Name) -> str:
+        """What the audit record calls a document."""
+        return reference_of(distribution_id, name)
+
+    def save_plan(self, distribution_id: str, plan: Plan) -> None:
+        self.put(distribution_id, "plan", plan.model_dump(exclude_defaults=True))
+
+    def plan(self, distribution_id: str) -> Plan:
+        return Plan.model_validate(self.get(distribution_id, "plan"))
+
+    def find_plan(self, distribution_id: str) -> Plan | None:
+        document = self.find(distribution_id, "plan")
+        return Plan.model_validate(document) if document else None
+
+    def save_before(self, distribution_id: str, queue: Queue) -> None:
+        self.put(distribution_id, "before", queue.to_json())
+
+    def find_before(self, distribution_id: str) -> Queue | None:
+        document = self.find(distribution_id, "before")
+        return Queue.from_json(document) if document else None
+
+    def save_projection(self, distribution_id: str, projection: Mapping[str, Any]) -> None:
+        self.put(distribution_id, "projection", projection)
+
+    def find_projection(self, distribution_id: str) -> dict[str, Any] | None:
+        projection: dict[str, Any] | None = self.find(distribution_id, "projection")
+        return projection
+
+    def mark_writing(self, distribution_id: str) -> None:
+        """The document is empty: that it is there says all."""
+        self.put(distribution_id, "writing", {})
+
+    def may_have_written(self, distribution_id: str) -> bool:
+        return self.find(distribution_id, "writing") is not None
+
+    def save_after(self, distribution_id: str, queue: Queue | None) -> None:
+        self.put(distribution_id, "after", queue.to_json() if queue else None)
+
+    def find_after(self, distribution_id: str) -> Queue | None:
+        document = self.find(distribution_id, "after")
+        return Queue.from_json(document) if document else None
+
+    def save_restoration(self, distribution_id: str, restoration: Restoration) -> None:
+        self.put(distribution_id, "restore", restoration.to_json())
+
+    def find_restoration(self, distribution_id: str) -> Restoration | None:
+        document = self.find(distribution_id, "restore")
+        return Restoration(**document) if document else None
+
     def keep_work(self, distribution_id: str, work: Work) -> None:
         self.put(distribution_id, "work", work.to_json())
 
@@ -74,8 +125,8 @@ class Documents:
             return None
         if which == "before":
             return Image(work.decision, work.before)
-        after = self.find(distribution_id, "after")
-        return Image(work.decision, Queue.from_json(after)) if after else None
+        after = self.find_after(distribution_id)
+        return Image(work.decision, after) if after else None
 
     def resolve(self, reference: str) -> Any:
         return json.loads(self._get(reference))

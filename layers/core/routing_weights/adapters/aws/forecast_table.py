@@ -3,44 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.domain.volume import MAX_LOAD, StatedVolume
 from routing_weights.errors import ForecastMissing, StoreUnavailable
 from routing_weights.projection import Forecast, Volume
-
-State = Literal["valid", "not_yet_valid", "expired"]
-
-
-@dataclass(frozen=True)
-class StoredForecast:
-    """Times are epoch seconds."""
-
-    load: float
-    """Erlangs."""
-    volume: StatedVolume | None
-    """None for an item that somebody put there by hand with `projected_load` alone."""
-    detail: str = ""
-    updated_at: float | None = None
-    pushed_by: str | None = None
-    valid_from: float | None = None
-    expires_at: float | None = None
-
-    def state(self, now: float) -> State:
-        """DynamoDB deletes an expired item within days, so whoever reads one has to look."""
-        if self.expires_at is not None and now >= self.expires_at:
-            return "expired"
-        return "not_yet_valid" if self.valid_from is not None and now < self.valid_from else "valid"
-
-    def age_s(self, now: float) -> float | None:
-        return None if self.updated_at is None else max(0.0, now - self.updated_at)
-
-    def forecast(self, now: float) -> Forecast:
-        volume = Volume.of(self.volume) if self.volume else None
-        source: Literal["pushed", "forecast_table"] = "pushed" if volume else "forecast_table"
-        said = volume.modelled if volume else None
-        return Forecast(self.load, source, age_s=self.age_s(now), detail=self.detail, volume=said)
+from routing_weights.projection.inputs import StoredForecast
 
 
 @dataclass(frozen=True)

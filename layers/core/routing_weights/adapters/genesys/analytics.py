@@ -13,7 +13,7 @@ settings; how late the figures of an interval that is over still change.
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -25,11 +25,11 @@ from routing_weights.adapters.genesys.contracts.reading import Entity
 from routing_weights.errors import GenesysAnswerInvalid, RoutingWeightsError
 from routing_weights.projection import Observed, Volume
 from routing_weights.projection.accuracy import Realised
+from routing_weights.projection.inputs import CALLS, HISTORY_INTERVAL, History, Predicted, is_call
 
 OBSERVATIONS = "/api/v2/analytics/queues/observations/query"
 AGGREGATES = "/api/v2/analytics/conversations/aggregates/query"
 
-HISTORY_INTERVAL = timedelta(minutes=30)
 FIRST_WEEKS, MOST_WEEKS, FEWEST_WEEKS = 4, 8, 3
 """As many weeks are read at first and at most; an interval with data in fewer than three of them is no history."""
 MAX_QUEUES = 100
@@ -44,40 +44,6 @@ MAX_DOWNLOAD_BYTES = 16_000_000
 LARGEST = 1e15
 """Milliseconds of waiting, for instance, that a queue of e-mails adds up."""
 
-
-CALLS = ("callback", "voice")
-"""The media of calls: either takes an agent's whole attention, as an erlang does, and an e-mail does not.
-
-Route paths say Voice and Callback, analytics voice and callback. What says no medium at all is counted.
-"""
-
-
-def is_call(medium: str) -> bool:
-    return not medium or medium in CALLS
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """A queue's interval in the last weeks that have data: medians of its calls."""
-
-    offered: float
-    aht_s: float | None
-    """None where no call was handled."""
-    patience_s: float | None
-    """Total wait of all calls / abandons, in the media in which calls are abandoned; None without abandons."""
-    weeks: int
-    by_medium: Mapping[str, float] = field(default_factory=dict)
-    """Contacts offered in each medium that was seen, others than calls too."""
-
-    @property
-    def media(self) -> tuple[str, ...]:
-        """Those that count."""
-        return tuple(sorted(medium for medium in self.by_medium if medium in CALLS))
-
-    def offered_in(self, medium: str) -> float:
-        return self.by_medium.get(medium, 0.0) if medium else self.offered
-
-
 _REALISED = {
     "nOffered": {"count": "offered"},
     "tAnswered": {"count": "answered"},
@@ -87,18 +53,6 @@ _REALISED = {
     "oServiceLevel": {"numerator": "in_time", "denominator": "counted"},
 }
 """By metric, which of its statistics is which figure."""
-
-
-class Predicted(NamedTuple):
-    """A WFM forecast's interval, for one queue."""
-
-    volume: Volume
-    age_s: float | None
-    """Since it was last modified."""
-    detail: str
-    assumed: tuple[str, ...]
-    media: tuple[str, ...] = ()
-    """Those that were counted."""
 
 
 @dataclass

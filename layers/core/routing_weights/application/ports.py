@@ -1,0 +1,410 @@
+"""The ports: what the use cases need of the world, and nothing more.
+
+A port is a Protocol. A use case names it, an adapter satisfies it by its shape, a test fakes it in ten lines, and
+`bootstrap` brings them together. Add a method here when a use case calls it, and delete it with its last caller.
+Neither side imports the other. What goes through a port is a domain or projection object, never a client's answer.
+
+Every method of a store raises StoreUnavailable when AWS does not answer. Errors beyond that are named.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from pydantic import BaseModel
+
+    from routing_weights.domain.actuation import Actuation, Ranking
+    from routing_weights.domain.decision import Decision, Image, Work
+    from routing_weights.domain.execution import Execution, Lock
+    from routing_weights.domain.plan import Plan, RequiredSkill
+    from routing_weights.domain.queue import Member, Queue, Setting, Target
+    from routing_weights.domain.record import Record
+    from routing_weights.domain.restore import Restoration
+    from routing_weights.domain.run import Started
+    from routing_weights.domain.webhook import WebhookEvent
+    from routing_weights.projection.accuracy import Realised
+    from routing_weights.projection.inputs import History, Observed, Predicted, StoredForecast
+
+# ---- what a run stores -----------------------------------------------------------------------------------------------
+
+
+class Plans(Protocol):
+    """The plans that the doors accepted."""
+
+    def keep_plan(self, plan: Plan) -> str:
+        """Store a plan and return its reference. Equal plans have the same reference."""
+        ...
+
+    def kept_plan(self, reference: str) -> str | None:
+        """The text behind a reference, None if there is none. It is not trusted: validate it again."""
+        ...
+
+
+class Documents(Plans, Protocol):
+    """The documents of a run. `find_…` gives None when the run did not come that far."""
+
+    def save_plan(self, distribution_id: str, plan: Plan) -> None: ...
+
+    def plan(self, distribution_id: str) -> Plan: ...
+
+    def find_plan(self, distribution_id: str) -> Plan | None: ...
+
+    def keep_work(self, distribution_id: str, work: Work) -> None: ...
+
+    def work(self, distribution_id: str) -> Work: ...
+
+    def find_work(self, distribution_id: str) -> Work | None: ...
+
+    def find_image(self, distribution_id: str, which: Literal["before", "after"]) -> Image | None:
+        """What a queue held before or after a run."""
+        ...
+
+    def save_before(self, distribution_id: str, queue: Queue) -> None:
+        """Keep what the queue held, for a run that decided nothing: otherwise its `work` has it."""
+        ...
+
+    def find_before(self, distribution_id: str) -> Queue | None: ...
+
+    def reference(self, distribution_id: str, name: Literal["work", "before"]) -> str:
+        """What the audit record calls a document."""
+        ...
+
+    def save_projection(self, distribution_id: str, projection: Mapping[str, Any]) -> None: ...
+
+    def find_projection(self, distribution_id: str) -> dict[str, Any] | None: ...
+
+    def mark_writing(self, distribution_id: str) -> None:
+        """Note that the run is about to write: from now on it may have left something behind."""
+        ...
+
+    def may_have_written(self, distribution_id: str) -> bool: ...
+
+    def save_after(self, distribution_id: str, queue: Queue | None) -> None:
+        """Keep the last reading of the queue; None when an earlier reading no longer holds."""
+        ...
+
+    def find_after(self, distribution_id: str) -> Queue | None: ...
+
+    def save_restoration(self, distribution_id: str, restoration: Restoration) -> None: ...
+
+    def find_restoration(self, distribution_id: str) -> Restoration | None: ...
+
+
+# ---- the audit trail -------------------------------------------------------------------------------------------------
+
+
+class Trail(Protocol):
+    """The audit trail: append-only."""
+
+    def append(self, record: Record, holder: str = "") -> bool:
+        """Write a record. False when it was written before.
+
+        With a `holder`, the record is written only while that execution holds the lock of the record's queue.
+
+        Raises:
+            Interrupted: the lock is somebody else's, so the record is somebody else's to write.
+        """
+        ...
+
+    def find(self, distribution_id: str) -> dict[str, Record]:
+        """The records of a distribution by name, whole; empty if there are none."""
+        ...
+
+    def of_queue(
+        self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
+    ) -> tuple[list[Record], str | None]:
+        """Summaries of a queue's distributions, newest first, and the token of the next page (None: the last one)."""
+        ...
+
+    def newest(self, queue_id: str) -> list[Record]:
+        """Summaries of a queue's newest distributions, page by page until a completed one is among them."""
+        ...
+
+    def read(self, ids: Sequence[str], names: Sequence[str], fields: Sequence[str]) -> list[Record]:
+        """Some fields of those records of many distributions, sorted by the record's name."""
+        ...
+
+
+class Baselines(Protocol):
+    """The baselines: `queue_id`, `name`, `distribution_id`, `set_at` and `set_by`, if known."""
+
+    def put(self, baseline: dict[str, str | None]) -> None: ...
+
+    def find(self, queue_id: str, name: str) -> dict[str, str] | None: ...
+
+    def of_queue(self, queue_id: str) -> list[dict[str, str]]: ...
+
+
+# ---- executions, locks, and the end of temporary plans ---------------------------------------------------------------
+
+
+class Executions(Protocol):
+    """The state machine of distributions."""
+
+    def start(self, plan_ref: str, origin: dict[str, Any], idempotency_key: str | None) -> Started:
+        """Start a distribution, or find the one that the same key and plan started.
+
+        Raises:
+            IdempotencyConflict: the key was used for another plan.
+        """
+        ...
+
+    def succeeded(self, since: datetime) -> Iterator[str]:
+        """The ids of the runs that succeeded, newest first, back to those that started at `since`."""
+        ...
+
+
+class EndedExecutions(Protocol):
+    """Executions of any state machine, as Step Functions describes them."""
+
+    def describe(self, arn: str) -> Execution:
+        """An execution that Step Functions does not know has the status UNKNOWN."""
+        ...
+
+    def failed(self, since: datetime) -> Iterator[str]:
+        """The ARNs of the newest distributions that failed, timed out or were aborted, back to `since`."""
+        ...
+
+
+class Recoveries(Protocol):
+    """The state machine that recovers abandoned executions."""
+
+    def start(self, execution_arn: str, queue_id: str) -> None:
+        """Start the recovery of an execution. `queue_id` is that of the lock that led here, empty if none did."""
+        ...
+
+    def includes(self, execution_arn: str) -> bool:
+        """True if the execution is itself a recovery."""
+        ...
+
+
+class Locks(Protocol):
+    """The locks of the queues."""
+
+    def find(self, queue_id: str) -> Lock | None: ...
+
+    def all(self) -> Iterator[Lock]: ...
+
+    def take_over(self, queue_id: str, owners: Collection[str], me: str, now: datetime) -> bool:
+        """Make `me` the holder of a lock that one of `owners` holds. False when somebody else holds it, or nobody."""
+        ...
+
+
+class OneTimeSchedules(Protocol):
+    """The one-time schedules that end temporary plans, by name."""
+
+    def find(self, name: str) -> dict[str, Any] | None: ...
+
+    def delete(self, name: str) -> bool:
+        """False when there was none."""
+        ...
+
+
+# ---- drift -----------------------------------------------------------------------------------------------------------
+
+
+class DriftEntries(Protocol):
+    """Drift on record. An entry is one state of a queue."""
+
+    def append(self, record: Record, fingerprint: str, seen_at_ms: int) -> bool:
+        """Record a state, unless the queue was last seen in it, or was seen later."""
+        ...
+
+    def of_state(self, queue_id: str, fingerprint: str) -> Record | None: ...
+
+    def note(self, record: Record, done: Record, *, final: bool) -> bool:
+        """Note what was done about an entry. False when an earlier note was final."""
+        ...
+
+    def note_begun(self, record: Record) -> None: ...
+
+    def claim_repair(self, record: Record, most: int, now_ms: int) -> bool:
+        """Take one of the `most` repairs that a queue may have within an hour; an entry's second claim is its first."""
+        ...
+
+    def settled(self, queue_id: str, seen_at_ms: int) -> None: ...
+
+    def of_queue(
+        self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
+    ) -> tuple[list[Record], str | None]: ...
+
+
+class Patrols(Protocol):
+    """The queues that the patrol reads, with the time of their last reading."""
+
+    def watch(self, queue_id: str, looked_at_ms: int) -> None: ...
+
+    def forget(self, queue_id: str) -> None: ...
+
+    def looked(self, queue_id: str, at_ms: int) -> None: ...
+
+    def due(self, before_ms: int) -> list[str]:
+        """The queues that nobody has read since `before_ms`, the longest unread first."""
+        ...
+
+
+class Bus(Protocol):
+    """The event bus of the deployment."""
+
+    def put(self, detail_type: str, detail: BaseModel | dict[str, Any]) -> None:
+        """Put one event. Delivery is at least once, so a repeated event has to have the same id."""
+        ...
+
+
+class LookAgain(Protocol):
+    """Has the queue of an event read again."""
+
+    def __call__(self, event: WebhookEvent, after_s: float, /) -> None: ...
+
+
+# ---- Genesys ---------------------------------------------------------------------------------------------------------
+
+
+class SkillOwners(Protocol):
+    """Each skill carries the weights of one queue."""
+
+    def require(self, skill_id: str, queue_id: str) -> None:
+        """Raise PlanNotApplicable when the skill is another queue's."""
+        ...
+
+    def claim(self, skill_id: str, queue_id: str) -> None:
+        """Make the queue the owner. Raises PlanNotApplicable when another queue is."""
+        ...
+
+
+class Genesys(Protocol):
+    """One contract of Genesys, made for one plan. Reading gives domain objects, writing takes them."""
+
+    @property
+    def per_write(self) -> int:
+        """How many members one request writes."""
+        ...
+
+    @property
+    def raise_first(self) -> bool:
+        """True if raising before lowering is the safe order of writes."""
+        ...
+
+    def read_queue(self, queue_id: str) -> Queue:
+        """The queue with all its members: at most 2 + ceil(members / 100) requests."""
+        ...
+
+    def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
+        """`queue` with the given members read anew: only the pages that hold them."""
+        ...
+
+    def with_skills_in_use(self, queue: Queue, required: Sequence[RequiredSkill]) -> Queue:
+        """`queue` with the required skills as the organisation has them. Nobody has a skill that is not active.
+
+        Raises:
+            PlanNotApplicable: several skills have the name of a required one.
+        """
+        ...
+
+    def target(self, plan: Plan, before: Queue) -> Target:
+        """What the queue will hold. Raises PlanNotApplicable, with a problem for each reason why it cannot."""
+        ...
+
+    def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
+        """What the actuator can represent of the plan, and what it does not do: see `actuation.statement`."""
+        ...
+
+    def rankings(self, before: Queue, target: Target) -> tuple[Ranking, Ranking]:
+        """How the queue chooses among its agents, before and after `target` is applied."""
+        ...
+
+    def service_target(self, queue: Queue) -> tuple[float, float] | None:
+        """The queue's own goal: the share of contacts to answer within so many seconds; None if it has none."""
+        ...
+
+    def completed(self, target: Target, before: Queue) -> Target:
+        """`target` with everything else that has to change for it.
+
+        Raises:
+            PlanNotApplicable: the queue cannot hold it.
+        """
+        ...
+
+    def fields_of(self, queue: Queue, names: Iterable[str]) -> Mapping[str, Any]:
+        """By setting, what carried it in a queue that was read: see `Target.fields`."""
+        ...
+
+    def write_queue(
+        self,
+        before: Queue,
+        target: Target,
+        names: Collection[str],
+        key: str,
+        own: Mapping[str, Setting] | None = None,
+    ) -> None:
+        """Set the named settings.
+
+        `own` is what the run has written of the queue before, None if it has written nothing, members neither.
+
+        Raises:
+            QueueChanged: somebody else changed the queue. Nothing was sent.
+        """
+        ...
+
+    def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None:
+        """Give the named settings what they held in the before-image, and change nothing else of the queue."""
+        ...
+
+    def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None:
+        """Give at most `per_write` members their values, and change nothing else of them.
+
+        `key` is unique per distribution and write.
+        """
+        ...
+
+
+class Connect(Protocol):
+    """Opens Genesys for a plan whose mechanism is about to be decided."""
+
+    def __call__(self, actuation: Actuation) -> Genesys: ...
+
+
+class Reconnect(Protocol):
+    """Opens Genesys for what was decided before."""
+
+    def __call__(self, decision: Decision) -> Genesys:
+        """Raises PlanNotApplicable when the deployment speaks another contract by now."""
+        ...
+
+
+class Analytics(Protocol):
+    """What Genesys knows of the load of queues. Contract `score` has none of it."""
+
+    def observe(self, queue_id: str) -> Observed:
+        """The queue at this moment, in one request."""
+        ...
+
+    def history(self, queue_ids: Sequence[str]) -> dict[str, History | None]:
+        """The same weekday and half hour (UTC) of the last weeks, None for a queue with too few of them."""
+        ...
+
+    def predicted(self, business_unit: str, queue_id: str) -> Predicted | str:
+        """The newest workforce forecast that covers this moment, or a sentence that says why there is none."""
+        ...
+
+    def realised(self, queue_ids: Sequence[str], start: datetime, end: datetime) -> dict[str, Realised]:
+        """What happened in the queues, in one request. A queue without any contact is left out."""
+        ...
+
+
+class Forecasts(Protocol):
+    """The forecasts that were pushed or stored."""
+
+    def find(self, queue_id: str) -> StoredForecast | None:
+        """The stored forecast, expired or not. Raises StoreUnavailable when what is stored is no forecast."""
+        ...
+
+    def put(self, queue_id: str, stored: StoredForecast) -> None: ...
+
+    def delete(self, queue_id: str) -> bool:
+        """False when there was none."""
+        ...
