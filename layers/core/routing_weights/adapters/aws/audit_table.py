@@ -17,7 +17,6 @@ from typing import Any
 
 from routing_weights.adapters.aws.client import client, listing, reported, through_conflicts, token_invalid
 from routing_weights.adapters.aws.documents import Documents
-from routing_weights.adapters.aws.locks_table import held_by
 from routing_weights.domain.record import CLOSED, OPENED, Record
 from routing_weights.domain.status import Status
 from routing_weights.errors import Interrupted, StoreUnavailable
@@ -53,7 +52,11 @@ class AuditTrail:
         """
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
-        lock = held_by(self.locks_table, record["queue_id"], holder) if holder else None
+        lock = None
+        if holder:
+            from routing_weights.adapters.aws.locks_table import held_by  # noqa: PLC0415  only a run's end needs it
+
+            lock = held_by(self.locks_table, record["queue_id"], holder)
         put = {
             "TableName": self.table,
             "Item": _to_item(self._moved_to_s3(record)),

@@ -1,16 +1,21 @@
 """Documents in S3: plans, work, projections, readings. States pass references, never the documents."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.domain.decision import Image, Work
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue
-from routing_weights.domain.restore import Restoration
 from routing_weights.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from routing_weights.domain.restore import Restoration
 
 Name = Literal["plan", "work", "before", "projection", "writing", "after", "restore"]
 
@@ -96,6 +101,8 @@ class Documents:
         self.put(distribution_id, "restore", restoration.to_json())
 
     def find_restoration(self, distribution_id: str) -> Restoration | None:
+        from routing_weights.domain.restore import Restoration  # noqa: PLC0415  two states of the run read it
+
         document = self.find(distribution_id, "restore")
         return Restoration(**document) if document else None
 
