@@ -1,4 +1,4 @@
-"""Genesys from a terminal: the layer's own client, credentials from the environment, and a token for one run only."""
+"""Genesys from a terminal: the layer's own client, credentials from the environment, and a token for one call."""
 
 import argparse
 import sys
@@ -18,12 +18,13 @@ from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, T
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.settings import GenesysLogin
 
-LONGEST_RUN_S = 300.0
+TIMEOUT_S = 300.0
+"""How long a command may work with Genesys."""
 Given = TypeVar("Given", bound=BaseModel)
 
 
 class Credentials(GenesysLogin):
-    """The environment; the layer's own rules say where credentials may go."""
+    """Credentials from the environment. The layer's own rules say where they may be sent."""
 
     genesys_client_id: str
     genesys_client_secret: str = Field(repr=False)
@@ -33,7 +34,7 @@ class Credentials(GenesysLogin):
 
 @dataclass
 class Memory:
-    """Keeps the token."""
+    """Keeps the token in memory."""
 
     value: dict[str, Any] = field(default_factory=dict, repr=False)
 
@@ -53,7 +54,7 @@ class Connection:
         needs: Callable[[str, str], str],
     ) -> None:
         self.token = Memory()
-        transport = Transport(session, Deadline(time.monotonic() + LONGEST_RUN_S), given.max_retry_after_s)
+        transport = Transport(session, Deadline(time.monotonic() + TIMEOUT_S), given.max_retry_after_s)
         pair = (given.genesys_client_id, given.genesys_client_secret)
         self.issuer = TokenIssuer(
             self.token,
@@ -78,7 +79,10 @@ def parser_of(command: str, description: str, epilog: str) -> argparse.ArgumentP
 def given_by(
     model: type[Given], parser: argparse.ArgumentParser, flags: Mapping[str, Any], environ: Mapping[str, str]
 ) -> Given:
-    """The environment, empty variables left out, with the flags over it. Wrong usage ends as argparse does it."""
+    """Read the model from the environment and the flags. Flags win, and empty variables count as absent.
+
+    Wrong usage ends the program, as argparse does it.
+    """
     variables = {name.lower(): value for name, value in environ.items() if value}
     try:
         return model.model_validate(variables | {name: value for name, value in flags.items() if value is not None})
@@ -87,7 +91,7 @@ def given_by(
 
 
 def _wrong(problem: Mapping[str, Any]) -> str:
-    """One of pydantic's errors, in the names of the variables."""
-    said = str(problem["msg"]).removeprefix("Value error, ")
-    said = said.replace("GenesysRegion", "GENESYS_REGION").replace("GenesysBaseUrl", "GENESYS_BASE_URL")
-    return f"{str(problem['loc'][0]).upper()}: {said}" if problem["loc"] else said
+    """Return the message of one of pydantic's errors, with the names of the variables."""
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = message.replace("GenesysRegion", "GENESYS_REGION").replace("GenesysBaseUrl", "GENESYS_BASE_URL")
+    return f"{str(problem['loc'][0]).upper()}: {message}" if problem["loc"] else message

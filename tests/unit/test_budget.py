@@ -458,7 +458,7 @@ def test_a_store_that_fails_is_reported_once_and_left_alone_for_half_a_minute(st
         fake_time.now += 1
     assert len(store.asked) == 2
     (line,) = [line for line in logs() if line["levelname"] == "WARNING"]
-    assert (line["paced"], line["msg"]) == (False, "The request budget cannot be used: requests go on unpaced")
+    assert (line["paced"], line["msg"]) == (False, "The request budget cannot be used, so requests are sent unpaced")
     store.fails = None
     fake_time.now += 30
     one.limited(3)

@@ -866,7 +866,7 @@ def test_while_the_deployment_stays_nothing_is_revoked(cloudformation, kind):
 def test_a_token_that_stays_does_not_keep_the_stack_from_going(cloudformation, error, logs):
     assert teardown.answer(EVENT, refusing(error)) is True
     assert told(cloudformation)["Status"] == "SUCCESS"
-    assert told(cloudformation)["Reason"] == f"The token was not revoked, and ends by itself: {type(error).__name__}"
+    assert told(cloudformation)["Reason"] == f"The token was not revoked. It expires by itself: {type(error).__name__}"
     assert [line["exc_info"][1] for line in logs()] == [error]
 
 

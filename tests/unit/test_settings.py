@@ -358,7 +358,7 @@ def test_contract_score_needs_a_url_and_has_no_regions(load, model, region):
 @pytest.mark.parametrize("name", ["GENESYS_BASE_URL", "GENESYS_LOGIN_URL"])
 @pytest.mark.parametrize("url", ["http://s3cret.example.com", "http://127.0.0.1.s3cret.example.com"])
 def test_under_score_credentials_are_sent_over_https_only(load, name, url):
-    with pytest.raises(ConfigurationInvalid, match="over https only") as caught:
+    with pytest.raises(ConfigurationInvalid, match="use https") as caught:
         load(TokenSettings, **{name: url})
     assert "s3cret" not in repr(caught.value)
 

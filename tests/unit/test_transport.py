@@ -18,8 +18,8 @@ from routing_weights.adapters.genesys.transport import (
     MAX_PAUSES,
     Deadline,
     Transport,
-    asked_s,
-    said_by_genesys,
+    requested_pause_s,
+    refusal_details,
 )
 from routing_weights.adapters.http.retry_after import retry_after_s
 from routing_weights.errors import GenesysUnavailable, RateLimited, WaitTooLong
@@ -293,7 +293,7 @@ REAL_429 = {
     ],
 )
 def test_where_a_limit_says_until_when(body, headers, seconds):
-    assert asked_s(headers, body, now=0.0) == seconds
+    assert requested_pause_s(headers, body, now=0.0) == seconds
 
 
 def test_a_limit_that_says_it_in_its_body_is_left_to_the_state_machine_for_so_long(fake_time):
@@ -565,26 +565,26 @@ def test_a_retry_is_logged_with_its_reason(fake_time, logs):
 
 
 def test_an_error_answer_is_quoted_with_its_code_and_correlation_id():
-    found = said_by_genesys(answer(400, {"code": "bad.request", "message": "No."}, **{"ININ-Correlation-Id": "c-1"}))
+    found = refusal_details(answer(400, {"code": "bad.request", "message": "No."}, **{"ININ-Correlation-Id": "c-1"}))
     assert found == {"genesys_code": "bad.request", "genesys_message": "No.", "correlation_id": "c-1"}
 
 
 def test_an_oauth_error_is_quoted_too():
-    found = said_by_genesys(answer(401, {"error": "invalid_client", "error_description": "Wrong."}))
+    found = refusal_details(answer(401, {"error": "invalid_client", "error_description": "Wrong."}))
     assert found == {"genesys_code": "invalid_client", "genesys_message": "Wrong."}
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", [1], "text", None, {"message": 7, "code": ["x"]}])
 def test_an_answer_that_says_nothing_readable_is_quoted_as_nothing(body):
-    assert said_by_genesys(answer(400, body)) == {}
+    assert refusal_details(answer(400, body)) == {}
 
 
 def test_a_quotation_is_cut_and_holds_no_control_characters():
-    (said,) = said_by_genesys(answer(400, {"message": "a\nb\x1b[31m" + "x" * 1000})).values()
+    (said,) = refusal_details(answer(400, {"message": "a\nb\x1b[31m" + "x" * 1000})).values()
     assert said == "ab[31m" + "x" * 292
 
 
 def test_a_quotation_hides_the_secrets_that_the_answer_repeats():
     body = {"message": "x" * 295 + TOKEN, "code": f"bad {SECRET}"}
-    found = said_by_genesys(answer(400, body), TOKEN, SECRET, "")
+    found = refusal_details(answer(400, body), TOKEN, SECRET, "")
     assert found == {"genesys_code": "bad [hidden]", "genesys_message": "x" * 295 + "[hidd"}

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 
 class RoutingWeightsError(Exception):
-    """Something went wrong, with a sentence for the reader and details for the record.
+    """The base of all errors: a sentence for the reader, and details for the record.
 
     `str(error)` is the wire form, a JSON object `{"message": ..., **details}`: the Lambda runtime puts it into
     `errorMessage`, Step Functions carries it as `Cause`, and the audit record takes it apart again. Show people
@@ -32,7 +32,7 @@ class RoutingWeightsError(Exception):
 
 
 def from_wire(error_type: str, error_message: str) -> RoutingWeightsError:
-    """The error that a Lambda reported as `errorType` and `errorMessage`; an unknown type stays what it says."""
+    """Return the error that a Lambda reported as `errorType` and `errorMessage`; keep the name of an unknown type."""
     try:
         wire = json.loads(error_message)
     except ValueError:
@@ -50,7 +50,7 @@ def from_wire(error_type: str, error_message: str) -> RoutingWeightsError:
 
 
 class PlanInvalid(RoutingWeightsError):
-    """The plan breaks a rule. `details["errors"]` has each one: path, message, type."""
+    """The plan breaks a rule. `details["errors"]` has an entry for each problem: path, message, type."""
 
     http_status = 422
     title = "The plan is not valid"
@@ -92,7 +92,7 @@ class ForecastNotFound(RoutingWeightsError):
 
 
 class ScheduleInvalid(RoutingWeightsError):
-    """The schedule, or its plan, breaks a rule. `details["errors"]` has each one: path, message, type."""
+    """The schedule, or its plan, breaks a rule. `details["errors"]` has each problem: path, message, type."""
 
     http_status = 422
     title = "The schedule is not valid"
@@ -106,35 +106,35 @@ class ScheduleNotFound(RoutingWeightsError):
 
 
 class NotRestorable(RoutingWeightsError):
-    """The distribution has no state that could be put back: it never came so far, or it is another queue's."""
+    """The distribution has no image to restore: it failed before it read the queue, or it is another queue's."""
 
     http_status = 409
-    title = "There is nothing to put back"
+    title = "There is nothing to restore"
 
 
 class ReturnNotFound(RoutingWeightsError):
-    """The distribution has no return to come: it is for good, it is over, or the return was cancelled."""
+    """No expiry is scheduled: the plan is permanent, has expired already, or its expiry was cancelled."""
 
     http_status = 404
-    title = "No such return"
+    title = "No expiry is scheduled"
 
 
 class WebhookRefused(RoutingWeightsError):
-    """A webhook's signature or timestamp does not prove that it is its sender's, and of now."""
+    """The signature or the timestamp of a webhook does not prove who sent it, and that it was sent just now."""
 
     http_status = 401
     title = "The webhook is not authentic"
 
 
 class WebhookTooLarge(RoutingWeightsError):
-    """A webhook's body is larger than any event is."""
+    """The body of a webhook is larger than any event."""
 
     http_status = 413
     title = "The webhook is too large"
 
 
 class WebhookInvalid(RoutingWeightsError):
-    """A webhook is its sender's, and cannot be read."""
+    """The webhook is authentic, but its body cannot be read."""
 
     http_status = 422
     title = "The webhook is not valid"
@@ -158,18 +158,18 @@ class MemberNotInQueue(RoutingWeightsError):
 
 
 class PlanNotApplicable(RoutingWeightsError):
-    """The plan is valid, and cannot be carried out on this queue as it is. `details["errors"]` has each reason."""
+    """The plan is valid, but does not fit the queue as it is now. `details["errors"]` has each reason."""
 
     http_status = 422
     title = "The plan does not fit the queue"
 
 
 class Superseded(RoutingWeightsError):
-    """A later distribution has changed the queue, so what the one whose time is over had found is not put back."""
+    """A later distribution has changed the queue, so the expired plan is not reverted."""
 
 
 class QueueSaturated(RoutingWeightsError):
-    """The projected load is too much for the queue's capacity, or there is no capacity."""
+    """The projected load exceeds the queue's capacity, or there is no capacity."""
 
 
 class SkillNotCovered(RoutingWeightsError):
@@ -177,36 +177,36 @@ class SkillNotCovered(RoutingWeightsError):
 
 
 class ServiceLevelAtRisk(RoutingWeightsError):
-    """The models say that the plan misses the queue's target, or that its agents cannot carry the load at all."""
+    """By the models, the plan misses the queue's service goal, or the agents cannot carry the load at all."""
 
 
 class ApprovalRequired(RoutingWeightsError):
-    """The projection passes on input that is stale or assumed, or overloads agents: somebody has to accept that."""
+    """The projection passes, but rests on stale or assumed input, or overloads agents. A person must accept that."""
 
 
 class ProjectionInconclusive(RoutingWeightsError):
-    """The projected figure is too close to its limit to say on which side it is."""
+    """The projected figure is too close to its limit for a verdict."""
 
 
 class ForecastMissing(RoutingWeightsError):
-    """No source knows the queue's load."""
+    """No source has a load or a forecast for the queue."""
 
     http_status = 422
-    title = "Nobody knows the load"
+    title = "The load is unknown"
 
 
 # ---- Genesys ---------------------------------------------------------------------------------------------------------
 
 
 class QueueNotFound(RoutingWeightsError):
-    """Genesys knows no such queue, or does not show it to this OAuth client."""
+    """Genesys has no such queue, or does not show it to this OAuth client."""
 
     http_status = 404
     title = "No such queue"
 
 
 class Unauthorized(RoutingWeightsError):
-    """Genesys refuses the token even after a refresh, or refuses the client credentials."""
+    """Genesys refuses the client credentials, or refuses the token even after a refresh."""
 
     http_status = 502
     title = "Genesys refuses the OAuth client"
@@ -220,9 +220,9 @@ class Forbidden(RoutingWeightsError):
 
 
 class RateLimited(RoutingWeightsError):
-    """Genesys asks for a pause too long to sleep in a function: `details["retry_after_s"]`, whole seconds.
+    """Genesys asks for a pause that is too long for a function. `details["retry_after_s"]` has the whole seconds.
 
-    `details["guessed"]` is true where Genesys does not say how long, so the seconds are ours.
+    `details["guessed"]` is true if Genesys did not name a time. The seconds are our own estimate then.
     """
 
     retryable = True
@@ -231,7 +231,7 @@ class RateLimited(RoutingWeightsError):
 
 
 class WaitTooLong(RoutingWeightsError):
-    """Genesys limits the rate for longer than the run may take, so nobody waits."""
+    """Genesys limits the rate for longer than the run may take, so the run ends at once."""
 
     retryable = True
     http_status = 503
@@ -239,7 +239,7 @@ class WaitTooLong(RoutingWeightsError):
 
 
 class GenesysUnavailable(RoutingWeightsError):
-    """Genesys did not answer, or answered 5xx, for as long as the request's deadline allowed."""
+    """Genesys did not answer, or answered 5xx, until the deadline of the request."""
 
     retryable = True
     http_status = 503
@@ -247,45 +247,48 @@ class GenesysUnavailable(RoutingWeightsError):
 
 
 class GenesysRefused(RoutingWeightsError):
-    """Genesys answered a 4xx that no retry can mend."""
+    """Genesys answered 4xx. A retry would get the same answer."""
 
     http_status = 502
     title = "Genesys refused"
 
 
 class GenesysAnswerInvalid(RoutingWeightsError):
-    """Genesys answered something that the contract does not allow."""
+    """Genesys sent an answer that the contract does not allow."""
 
     http_status = 502
-    title = "Genesys answered something unexpected"
+    title = "Genesys sent an unexpected answer"
 
 
 class QueueChanged(RoutingWeightsError):
-    """Somebody else changed the queue between our reading and our write, which was not sent: who, when, and what."""
+    """Somebody else changed the queue between our reading and our write. The write was not sent.
+
+    The details say what was changed, and, where Genesys says so, when and by whom.
+    """
 
 
 class VerificationFailed(RoutingWeightsError):
-    """What was read back differs from the plan: `details["members"]`."""
+    """The values read back differ from the plan. `details["members"]` names the members."""
 
 
 class QueueBusy(RoutingWeightsError):
-    """Another distribution is running on the queue, longer than the plan would wait."""
+    """Another distribution was running on the queue for longer than the plan was willing to wait."""
 
 
 class Interrupted(RoutingWeightsError):
-    """The execution was aborted, timed out, or broke off: Recover closes its record."""
+    """The execution was aborted, timed out or crashed. The state machine Recover closes its record."""
 
 
 # ---- our own services ------------------------------------------------------------------------------------------------
 
 
 class StoreUnavailable(RoutingWeightsError):
-    """DynamoDB, S3, Secrets Manager or Step Functions did not do what it was asked."""
+    """DynamoDB, S3, Secrets Manager or Step Functions failed or did not answer."""
 
     retryable = True
     http_status = 503
-    title = "A service that this one needs did not answer"
+    title = "An AWS service did not answer"
 
 
 class ConfigurationInvalid(RoutingWeightsError):
-    """The deployment is not set up: a parameter or a secret is missing or malformed."""
+    """A parameter or a secret of the deployment is missing or malformed."""

@@ -15,12 +15,12 @@ from routing_weights.errors import ConfigurationInvalid
 OptionalErlangs = Annotated[
     Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(lambda value: value or None)
 ]
-"""A number, or None for an empty variable (CloudFormation has no absent parameters)."""
+"""A number. An empty variable is None, because CloudFormation cannot leave a parameter out."""
 Gates = Annotated[
     frozenset[Literal["service_level", "abandonment", "occupancy"]],
     BeforeValidator(lambda value: frozenset(filter(None, value.split(","))) if isinstance(value, str) else value),
 ]
-"""Which checks decide where volume and handle time are known; comma-separated, and empty for none."""
+"""The checks that decide where volume and handle time are known: comma-separated, empty for none."""
 ForecastSource = Literal["plan", "pushed", "genesys_wfm", "history", "default"]
 
 
@@ -28,7 +28,7 @@ def _each_once(sources: tuple[ForecastSource, ...]) -> tuple[ForecastSource, ...
     if len(set(sources)) < len(sources):
         raise ValueError("a source is named twice")
     if "plan" not in sources:
-        raise ValueError("plan must be among the sources: what a plan says would be ignored")
+        raise ValueError("plan must be among the sources, or the forecast of a plan would be ignored")
     return sources
 
 
@@ -51,7 +51,10 @@ class Settings(BaseModel):
     @classmethod
     @cache
     def load(cls) -> Self:
-        """From the environment; raises ConfigurationInvalid naming each variable that is wrong, never its value."""
+        """Read the settings from the environment.
+
+        Raises ConfigurationInvalid, which names each variable that is wrong, but never its value.
+        """
         try:
             return cls.model_validate({name.lower(): value for name, value in os.environ.items()})
         except ValidationError as error:
@@ -79,17 +82,17 @@ class Genesys(Settings):
 
     @model_validator(mode="after")
     def _credentials_go_where_they_belong(self) -> Self:
-        """Under `platform` to a host of Genesys; a URL is for a Genesys on this machine, or for contract `score`."""
+        """Under `platform` they go to Genesys only. A URL is for a Genesys on this machine, or for contract `score`."""
         urls = [url for url in self._urls() if url]
         if self.genesys_contract == "platform":
             if not all(map(_is_loopback, urls)):
-                raise ValueError("under contract platform a URL is for a Genesys on this machine: set GenesysRegion")
+                raise ValueError("under contract platform, a URL can only name this machine: set GenesysRegion")
             if not (self.genesys_region or self.genesys_base_url):
                 raise ValueError("set GenesysRegion")
         elif not self.genesys_base_url:
             raise ValueError("contract score needs GenesysBaseUrl")
         elif not all(url.startswith("https://") or _is_loopback(url) for url in urls):
-            raise ValueError("credentials are sent over https only, but to this machine")
+            raise ValueError("use https: credentials are sent unencrypted only to this machine")
         return self
 
     @property
@@ -219,7 +222,7 @@ class ProjectionSettings(GenesysCaller):
 
     @property
     def deployed_actuator(self) -> ActuatorName:
-        """What carries the weights of a plan that does not say, and whose strategy does not either."""
+        """The actuator of a plan that names none, and whose strategy names none."""
         return "score" if self.genesys_contract == "score" else self.actuator
 
 
@@ -247,7 +250,7 @@ class TokenSettings(GenesysLogin):
     budget_table: str
 
     def credentials(self, secret: dict[str, Any]) -> tuple[str, str]:
-        """(client id, client secret) from the secret's value."""
+        """Return client id and client secret from the secret's value."""
         client_id, client_secret = secret.get("client_id"), secret.get("client_secret")
         if not (isinstance(client_id, str) and client_id and isinstance(client_secret, str) and client_secret):
             raise ConfigurationInvalid(

@@ -1,12 +1,12 @@
 """One request budget per OAuth client, shared by all executions: each request gets a slot in time (ADR 12).
 
-BudgetTable has one item per `client`; its times are epoch milliseconds, and a missing one counts as 0:
+BudgetTable has one item per `client`. Its times are epoch milliseconds, and a missing time counts as 0:
 
 - `next_at`: the next free slot;
-- `paced_since`, `paced_until`: while Genesys is known to limit the rate; before and after, nothing is paced;
-- `allowed`, `allowed_until`: requests a minute, where Genesys announced fewer than the deployment was told.
+- `paced_since`, `paced_until`: the time in which Genesys is known to limit the rate. Outside it, nothing is paced;
+- `allowed`, `allowed_until`: requests a minute, if Genesys announced fewer than the deployment is set to.
 
-Hosts need clocks that agree to a fraction of the interval (200 ms at 300 requests a minute), as Lambda's do.
+The clocks of the hosts must agree to a fraction of the interval (200 ms at 300 requests a minute). Lambda's do.
 """
 
 import math
@@ -25,19 +25,19 @@ logger = Logger(child=True)
 
 MINUTE_S = 60.0
 MARGIN = 1.02
-"""The interval is this much longer than it need be, so that jitter puts no request too many into a sliding minute."""
+"""The interval is longer by this factor, so that jitter never moves one request too many into a sliding minute."""
 PACED_FOR_S = 600.0
-"""How long evidence of a limit lasts."""
+"""How long requests are paced after the last sign of a limit."""
 RENEW_EVERY_S = 30.0
-"""What is known is said again once it is so old."""
+"""The item is written again with the same facts once they are this old."""
 LOOK_EVERY_S = 1.0
-"""How often a process that is not paced looks whether the others are."""
+"""How often a process that is not paced reads whether the others are."""
 LONGEST_PUSH_S = 300.0
-"""A longer Retry-After is for who got it; the others may find out for themselves."""
+"""The longest Retry-After that holds back everybody. A longer one holds back only the process that got it."""
 LEAST_ALLOWED = 60.0
-"""Announced requests a minute below which the headers are not believed: who limits so much says it with a 429."""
+"""An announced limit below this many requests a minute is ignored. Such a limit would show in a 429."""
 STORE_PAUSE_S = 30.0
-"""How long a process goes on unpaced after DynamoDB failed, before it tries again."""
+"""How long a process sends unpaced after DynamoDB failed, before it tries the table again."""
 
 _HINTS = ("inin-ratelimit-allowed", "inin-ratelimit-count", "inin-ratelimit-reset")
 _FREE = "attribute_not_exists(next_at) OR next_at < :now"
@@ -47,32 +47,32 @@ _NEVER = 10**15
 
 @dataclass
 class RequestBudget:
-    """A process's view of the budget. Not for threads: a Lambda process sends one request at a time."""
+    """The budget, as one process sees it. Not for threads: a Lambda process sends one request at a time."""
 
     table: str
     oauth_client: str
-    """The key. One per deployment will do, as the deployment has one OAuth client."""
+    """The key of the item. A deployment has one OAuth client, so one name per deployment is enough."""
     per_minute: float
     """Above 0."""
     reserved_for_others: float = 0.0
-    """The share, in [0, 0.9], that is left to the organisation's other integrations."""
+    """The share of the limit, in [0, 0.9], that is left to the organisation's other integrations."""
     wall_clock: Callable[[], float] = time.time
     dynamodb: Callable[[], Any] = field(default=partial(client, "dynamodb", hurried=True), repr=False)
     _item: dict[str, float] = field(default_factory=dict, init=False)
-    """As this process saw it last."""
+    """The item, as this process read it last."""
     _unpaced: list[int] = field(default_factory=list, init=False)
-    """When requests were sent unpaced since nobody was known to be paced."""
+    """The times of the requests that were sent unpaced since the table was last read."""
     _looked_at: float = field(default=-math.inf, init=False)
     _lost_until: float = field(default=-math.inf, init=False)
-    _told: bool = field(default=False, init=False)
+    _warned: bool = field(default=False, init=False)
 
-    # ---- what the transport uses ------------------------------------------------------------------------------------
+    # ---- the interface for the transport ----------------------------------------------------------------------------
 
     def reserve(self, longest_wait_s: float, slots: int = 1) -> list[float]:
-        """Reserve slots in a row; returns the seconds from now to each. All are 0 while nothing is paced.
+        """Reserve slots in a row, and return the seconds from now to each. All are 0 while nothing is paced.
 
         Raises:
-            RateLimited: the first one is more than `longest_wait_s` away. Nothing is reserved then.
+            RateLimited: the first slot is more than `longest_wait_s` away. Nothing is reserved.
         """
         try:
             if self._is_paced():
@@ -84,14 +84,14 @@ class RequestBudget:
         return [0.0] * slots
 
     def limited(self, retry_after_s: float | None) -> None:
-        """Genesys answered 429: everybody is paced, and nobody gets a slot before Retry-After has passed."""
+        """Note a 429: everybody is paced, and nobody gets a slot before Retry-After has passed."""
         self._note(push_s=min(retry_after_s or 0.0, LONGEST_PUSH_S))
 
     def seen(self, headers: Mapping[str, str]) -> None:
-        """Any other answer of Genesys: that it counts is evidence, what it counts is a hint.
+        """Note the rate-limit headers of any other answer. If there are any, Genesys limits the rate.
 
-        A lower `allowed` (a minute) lowers the rate. A `count` that has reached our share of it, and is more than
-        our own pacing explains, holds everybody back for `reset` seconds, at most a minute. Hints that are not
+        An `allowed` (requests a minute) below ours lowers the rate. A `count` that has reached our share, and is more
+        than our own pacing explains, holds everybody back for `reset` seconds, at most a minute. Headers that are not
         numbers, an `allowed` below 60, and a `count` above `allowed` (which would be a 429) change nothing.
         """
         if not any(name in headers for name in _HINTS):
@@ -117,9 +117,9 @@ class RequestBudget:
         return [max(0.0, (slot + n * interval) / 1000 - now_s) for n in range(slots)]
 
     def _advance(self, now: int, span: int, *, latest: int = _NEVER) -> int | None:
-        """Take `span` from where the free time begins, and return where that is; None if it is later than `latest`.
+        """Take `span` from the beginning of the free time, and return that beginning. None if it is after `latest`.
 
-        One of two conditional updates does it: the one that fits what was seen last, and if that was old, the other.
+        There are two conditional updates. The item that was read last decides which one is tried first.
         """
         while True:
             if self._item.get("next_at", 0) < now:
@@ -138,7 +138,7 @@ class RequestBudget:
         exact = MINUTE_S * 1000 / (rate * (1 - self.reserved_for_others)) * MARGIN
         return math.ceil(round(exact, 6))
 
-    # ---- whether to pace --------------------------------------------------------------------------------------------
+    # ---- pacing -----------------------------------------------------------------------------------------------------
 
     def _is_paced(self) -> bool:
         now = self._now()
@@ -153,7 +153,7 @@ class RequestBudget:
         return now < self._item.get("paced_until", 0)
 
     def _note(self, *, push_s: float | None = None, allowed: float | None = None) -> None:
-        """Write down what is new about the limit."""
+        """Store what is new about the limit."""
         if self._is_lost():
             return
         try:
@@ -177,9 +177,9 @@ class RequestBudget:
             self._update("SET paced_until = :until", until=until)
 
     def _settle(self) -> None:
-        """Have the requests that were sent unpaced take slots afterwards: those since pacing began, and one before.
+        """Take slots for requests that were sent unpaced: those since pacing began, and the last one before.
 
-        The one before may have been under way when it began. All earlier ones were answered without a limit.
+        The last one before may have been under way when pacing began. Earlier ones were answered without a limit.
         """
         owed = sum(sent >= self._item.get("paced_since", 0) for sent in self._unpaced) + 1
         owed = min(owed, len(self._unpaced))
@@ -199,7 +199,7 @@ class RequestBudget:
             )
 
     def _push(self, until: int) -> None:
-        """Nobody gets a slot before `until`. Never backwards."""
+        """Give nobody a slot before `until`. The next slot never moves to an earlier time."""
         if self._item.get("next_at", 0) < until:
             self._update("SET next_at = :until", "attribute_not_exists(next_at) OR next_at < :until", until=until)
 
@@ -207,19 +207,19 @@ class RequestBudget:
 
     def _look(self) -> None:
         with reported("read the request budget"):
-            answer = self.dynamodb().get_item(
+            response = self.dynamodb().get_item(
                 TableName=self.table, Key={"client": {"S": self.oauth_client}}, ConsistentRead=True
             )
-        self._learn(answer.get("Item"))
+        self._learn(response.get("Item"))
 
     def _update(self, change: str, condition: str = "", **values: float) -> bool:
-        """Whether the condition held. Either way the item is known afterwards as it is then."""
+        """Update the item, and return False if the condition did not hold. Keeps the item as it is afterwards."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         conditional: Any = {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
             with reported("update the request budget", expected=("ConditionalCheckFailedException",)):
-                answer = self.dynamodb().update_item(
+                response = self.dynamodb().update_item(
                     TableName=self.table,
                     Key={"client": {"S": self.oauth_client}},
                     UpdateExpression=change,
@@ -230,12 +230,12 @@ class RequestBudget:
         except ClientError as refused:
             self._learn(refused.response.get("Item"))
             return False
-        self._learn(answer["Attributes"])
+        self._learn(response["Attributes"])
         return True
 
     def _learn(self, item: Any) -> None:
         self._item = {name: float(value["N"]) for name, value in (item or {}).items() if "N" in value}
-        self._told = False
+        self._warned = False
 
     # ---- without the store ------------------------------------------------------------------------------------------
 
@@ -243,14 +243,14 @@ class RequestBudget:
         return self._now() < self._lost_until
 
     def _lose(self, error: StoreUnavailable) -> None:
-        """A budget that cannot be used must not fail a distribution. Genesys still says 429, and is obeyed."""
+        """Send unpaced for a time: a failing table must not fail a distribution. A 429 of Genesys is still obeyed."""
         self._lost_until = self._now() + STORE_PAUSE_S * 1000
         self._unpaced.clear()
-        if not self._told:
+        if not self._warned:
             logger.warning(
-                "The request budget cannot be used: requests go on unpaced", paced=False, reason=error.message
+                "The request budget cannot be used, so requests are sent unpaced", paced=False, reason=error.message
             )
-        self._told = True
+        self._warned = True
 
     def _now(self) -> int:
         return int(self.wall_clock() * 1000)
@@ -261,7 +261,7 @@ def _is_old(known_until: float, until: float) -> bool:
 
 
 def _number(text: str | None) -> float | None:
-    """A header's number, at least 0 and finite; None for anything else."""
+    """Return a header's number, or None if it is no finite number of at least 0."""
     try:
         value = float(text or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""boto3, lazily: importing it costs more than most functions do in all (ADR 3)."""
+"""boto3, imported late: its import takes longer than most functions do altogether (ADR 3)."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ Answer = TypeVar("Answer")
 
 CONFLICT_TRIES = 8
 CONFLICT_PAUSE_S, LONGEST_CONFLICT_PAUSE_S = 0.05, 1.0
-"""The bounds of the random pauses between tries, the first and the longest: together at most 3.75 s."""
+"""The first and the longest upper bound of the random pauses between tries. All pauses together: at most 3.75 s."""
 
 
 @cache
 def client(service: str, *, hurried: bool = False) -> Any:
-    """One client per service and process, with time-outs below every function's own.
+    """Return the process's one client of a service. Its time-outs are shorter than those of every function.
 
-    A `hurried` one gives up within seconds: for what is asked before every request, and can be done without.
+    A `hurried` client gives up within seconds. It is for calls before every request that may fail without harm.
     """
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 
-    # The token function may take 30 s, and who gave up on it would ask it again; the others answer at once.
+    # The token function may take 30 s. A caller that gave up earlier would only ask again.
     patience_s = 35 if service == "lambda" else 10
     connect_s, patience_s = (1, 2) if hurried else (3, patience_s)
     retries: Any = {"mode": "standard", "total_max_attempts": 2 if hurried else 4}
@@ -40,7 +40,7 @@ def client(service: str, *, hurried: bool = False) -> Any:
 
 @contextmanager
 def reported(action: str, *, expected: tuple[str, ...] = ()) -> Iterator[None]:
-    """Turn what AWS refuses into StoreUnavailable; error codes in `expected` pass through, for a `try` around it."""
+    """Turn errors of AWS into StoreUnavailable. Error codes in `expected` pass through as ClientError."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     try:
@@ -55,10 +55,11 @@ def reported(action: str, *, expected: tuple[str, ...] = ()) -> Iterator[None]:
 
 
 def through_conflicts(write: Callable[[], Answer], sleep: Callable[[float], None] = time.sleep) -> Answer:
-    """Call `write` again where a transaction of somebody else is under way on one of its items.
+    """Call `write` again while another transaction is under way on one of its items.
 
-    DynamoDB refuses then, it does not queue, and botocore does not try again. Only items that some transaction names
-    meet this: audit records, locks and drift. Raises botocore's ClientError: the last conflict, or any other refusal.
+    DynamoDB refuses such a write instead of queueing it, and botocore does not retry it. Only items that some
+    transaction names can meet this: audit records, locks and drift. Raises botocore's ClientError: the last conflict,
+    or any other refusal.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html
     """
@@ -81,10 +82,10 @@ def _is_conflict(response: Any) -> bool:
 
 @contextmanager
 def listing(action: str, token: str | None) -> Iterator[None]:
-    """`reported`, for one page of a listing. AWS refuses a token that it did not make with a ValidationException.
+    """Like `reported`, for one page of a listing. AWS refuses a wrong page token with a ValidationException.
 
     Raises:
-        RequestInvalid: it does so, and the caller sent a token.
+        RequestInvalid: AWS refused the caller's page token.
     """
     from botocore.exceptions import ClientError  # noqa: PLC0415
 
@@ -96,6 +97,6 @@ def listing(action: str, token: str | None) -> Iterator[None]:
 
 
 def token_invalid() -> RequestInvalid:
-    """The `next` of a request is no page token of the listing that it asks for."""
+    """Return the error for a `next` that is no page token of the requested listing."""
     message = "not a token of this listing: use the `next` of the previous page"
     return request_invalid(problem("next", message, "token_invalid"))

@@ -1,4 +1,4 @@
-"""The lock of the login: one invocation of the token function at a time gets a token, the others wait for it."""
+"""The lock of the login: one invocation of the token function at a time gets a token. The others wait for it."""
 
 import time
 import uuid
@@ -13,26 +13,26 @@ from routing_weights.errors import StoreUnavailable
 logger = Logger(child=True)
 
 CLOCKS_DIFFER_S = 2.0
-"""How much longer than its holder a lock lives: the clocks of two hosts need not agree."""
+"""A lock lives this much longer than its holder, because the clocks of two hosts may differ."""
 
 
 @dataclass(frozen=True)
 class LoginLock:
     """An item of BudgetTable: `client` (the lock's name), `holder`, and `expires_at` (N, epoch seconds).
 
-    A lock, and not a reserved concurrency of 1: AWS refuses what exceeds a reservation, it does not queue it, and an
-    account with a small quota has nothing to reserve.
+    A reserved concurrency of 1 would not do: AWS refuses calls beyond a reservation instead of queueing them, and an
+    account with a small quota cannot reserve anything.
     """
 
     table: str
     name: str
     lives_s: float
-    """How long the holder may live. A holder that dies earlier leaves its lock, which then expires."""
+    """How long a holder may live. The lock of a holder that dies earlier expires."""
     wall_clock: Callable[[], float] = time.time
     holder: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def take(self) -> bool:
-        """Whether it is ours now."""
+        """Take the lock. Returns False if another holder has it."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         now = self.wall_clock()
@@ -45,7 +45,7 @@ class LoginLock:
                         "holder": {"S": self.holder},
                         "expires_at": {"N": f"{now + self.lives_s + CLOCKS_DIFFER_S:.3f}"},
                     },
-                    # An attempt whose answer was lost has taken it.
+                    # `holder = :me`: an earlier attempt took the lock, but its answer was lost.
                     ConditionExpression="attribute_not_exists(expires_at) OR expires_at < :now OR holder = :me",
                     ExpressionAttributeValues={":now": {"N": f"{now:.3f}"}, ":me": {"S": self.holder}},
                 )
@@ -54,7 +54,7 @@ class LoginLock:
         return True
 
     def release(self) -> None:
-        """Give it back, where it is still ours. A lock that cannot be given back expires."""
+        """Release the lock if it is still ours. A lock that cannot be released expires."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         try:
@@ -66,4 +66,4 @@ class LoginLock:
                     ExpressionAttributeValues={":me": {"S": self.holder}},
                 )
         except (ClientError, StoreUnavailable) as error:
-            logger.warning("The lock of the login was not given back", reason=str(error))
+            logger.warning("The lock of the login was not released", reason=str(error))

@@ -1,4 +1,4 @@
-"""Secrets Manager: the client credentials, the token, and what webhooks are signed with."""
+"""Secrets Manager: the client credentials, the token, and the secrets of webhooks."""
 
 import json
 import math
@@ -13,22 +13,22 @@ from routing_weights.adapters.aws.client import client, reported
 
 @dataclass(frozen=True)
 class JsonSecret:
-    """A secret whose text is a JSON object. Read anew each time: who calls decides what to keep."""
+    """A secret whose text is a JSON object. Every call reads it anew; a caller may keep what it reads."""
 
     secret_id: str
 
     def read(self) -> dict[str, Any]:
-        """The object; empty where no value was ever put."""
+        """Return the object. It is empty if the secret never got a value."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         try:
             with reported("read a secret", expected=("ResourceNotFoundException",)):
                 text = client("secretsmanager").get_secret_value(SecretId=self.secret_id).get("SecretString", "")
-        except ClientError:  # the secret exists from the template; it has no value yet
+        except ClientError:  # the template makes the secret, without a value
             return {}
         try:
             value = json.loads(text or "{}")
-        except ValueError:  # the text itself must not travel with the error
+        except ValueError:  # the error must not carry the text
             value = None
         if not isinstance(value, dict):
             raise errors.ConfigurationInvalid(f"The secret {self.secret_id} does not hold a JSON object.") from None
@@ -41,24 +41,24 @@ class JsonSecret:
 
 @dataclass(frozen=True)
 class TokenFunction:
-    """The function that issues tokens, as the Genesys-calling functions see it."""
+    """The token function, as the functions that call Genesys use it."""
 
     name: str
 
     def refresh(self, refused: str) -> bool:
-        """Have the stored token replaced, unless it already was; failures are raised as their own class.
+        """Have the refused token replaced, unless that is done already. Raises the error that the function reports.
 
-        False: somebody else is getting a token, or Lambda throttled the invocation (429). Ask again.
+        Returns False if another invocation is getting a token, or if Lambda throttled this one (429). Ask again then.
         """
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         try:
             with reported("invoke the token function", expected=("TooManyRequestsException",)):
-                answer = client("lambda").invoke(FunctionName=self.name, Payload=json.dumps({"refused": refused}))
-                payload = json.loads(answer["Payload"].read())
+                response = client("lambda").invoke(FunctionName=self.name, Payload=json.dumps({"refused": refused}))
+                payload = json.loads(response["Payload"].read())
         except ClientError:
             return False
-        if answer.get("FunctionError"):
+        if response.get("FunctionError"):
             raise errors.from_wire(
                 str(payload.get("errorType", "Lambda.Unknown")), str(payload.get("errorMessage", ""))
             )
@@ -67,7 +67,7 @@ class TokenFunction:
 
 @dataclass
 class WebhookSecrets:
-    """What webhooks are checked or signed with, read anew once it is `KEPT_S` old."""
+    """The secrets that verify or sign webhooks, read again once they are `KEPT_S` old."""
 
     KEPT_S: ClassVar[float] = 60.0
 
@@ -77,17 +77,17 @@ class WebhookSecrets:
     _kept: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
 
     def current(self) -> tuple[str, ...]:
-        """`current`, and while it rotates `previous`; empty where no value was ever put."""
-        return self._held("current", "previous")
+        """Return `current`, and during a rotation `previous`. Empty if the secret never got a value."""
+        return self._values("current", "previous")
 
     def bearers(self) -> tuple[str, ...]:
-        """The same of those that are sent as they are: `bearer_current`, `bearer_previous`."""
-        return self._held("bearer_current", "bearer_previous")
+        """Return the bearer secrets in the same way: `bearer_current`, `bearer_previous`."""
+        return self._values("bearer_current", "bearer_previous")
 
-    def _held(self, *names: str) -> tuple[str, ...]:
+    def _values(self, *names: str) -> tuple[str, ...]:
         now = self.clock()
         if now - self._read_at >= self.KEPT_S:
             self._kept = self.secret.read()
             self._read_at = now
-        found = (self._kept.get(name) for name in names)
-        return tuple(value for value in found if isinstance(value, str) and value)
+        values = (self._kept.get(name) for name in names)
+        return tuple(value for value in values if isinstance(value, str) and value)

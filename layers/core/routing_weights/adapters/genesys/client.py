@@ -1,4 +1,4 @@
-"""The Genesys API for every contract: bearer token, one refresh after a 401, refusals explained."""
+"""Requests to the Genesys API, for every contract: bearer token, one refresh after a 401, errors that explain."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import requests
 from aws_lambda_powertools import Logger
 
-from routing_weights.adapters.genesys.transport import Transport, said_by_genesys
+from routing_weights.adapters.genesys.transport import Transport, refusal_details
 from routing_weights.errors import (
     Forbidden,
     GenesysAnswerInvalid,
@@ -23,9 +23,9 @@ from routing_weights.errors import (
 logger = Logger(child=True)
 
 READINGS = 3
-"""How often a document is read whose body is not JSON."""
+"""How often a document is read if its body is not JSON."""
 READING_PAUSE_S = 0.5
-"""The first pause between two readings, in seconds; each is longer by as much."""
+"""The first pause between two readings. Each pause is longer by this much."""
 _T = TypeVar("_T")
 
 CONFLICT_TRIES = 4
@@ -39,7 +39,10 @@ class Tokens(Protocol):
     def current(self) -> str: ...
 
     def replace(self, refused: str) -> tuple[str, bool]:
-        """A token other than `refused`, and whether it was asked for: else it was stored before, and may be old too."""
+        """Return a token other than `refused`, and True if it is new.
+
+        False: it had been stored before, and may be refused as well.
+        """
         ...
 
 
@@ -51,33 +54,33 @@ class GenesysClient:
     tokens: Tokens
     transport: Transport
     needs: Callable[[str, str], str]
-    """Method and path of a request -> what to name when Genesys answers 403: "the permission routing:queue:edit"."""
+    """Maps method and path to what the request needs, for a 403: "the permission routing:queue:edit"."""
 
     def get(self, path: str, **query: str | int) -> Any:
-        """The JSON document at `path`."""
+        """Return the JSON document at `path`."""
         return self._document(f"GET {path}", lambda: self._send("GET", path, params=query))
 
     def query(self, path: str, body: Any) -> Any:
-        """The JSON document that answers a question too long for a URL. It changes nothing."""
+        """Return the JSON document that answers a query by POST. A query changes nothing."""
         return self._document(f"POST {path}", lambda: self._send("POST", path, json=body))
 
     def pause(self, seconds: float) -> bool:
-        """Sleep, and say so; False, and at once, where the deadline comes first."""
+        """Sleep, and return True. Returns False at once if the deadline comes first."""
         if self.transport.clock() + seconds >= self.transport.deadline.at:
             return False
         self.transport.sleep(seconds)
         return True
 
     def download(self, url: str, largest: int) -> Any:
-        """The JSON document of at most `largest` bytes at a URL that Genesys gave.
+        """Return the JSON document at a URL that Genesys gave. It may have at most `largest` bytes.
 
-        Its host is a third party's, so it gets no token, is reached by https alone (but for a Genesys on this
-        machine), and its headers say nothing about our rate limit. Errors do not hold the URL: it is signed.
+        The host is a third party's. It gets no token, its headers do not count for our rate limit, and the URL must be
+        https, except for a Genesys on this machine. Errors do not contain the URL, because the URL is signed.
         """
         what, here = "GET of a download", _host(self.base_url)
         plain = url.startswith("http://") and here in {"127.0.0.1", "localhost"} and _host(url) == here
         if not (_host(url) and (plain or url.startswith("https://"))):
-            raise GenesysAnswerInvalid("Genesys gave a download URL that is not https: it was not followed.")
+            raise GenesysAnswerInvalid("Genesys gave a download URL that is not https. It was not followed.")
         transport = replace(self.transport, budget=None)
         headers = {"Accept": "application/json"}
         with transport.send(what, "GET", url, headers=headers, stream=True) as response:
@@ -95,7 +98,7 @@ class GenesysClient:
                     if transport.clock() > transport.deadline.at:
                         raise GenesysUnavailable("There was no time left for the download that Genesys gave.")
             except requests.RequestException as error:
-                raise GenesysUnavailable(f"The download broke off: {type(error).__name__}.") from None
+                raise GenesysUnavailable(f"The download was interrupted: {type(error).__name__}.") from None
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
@@ -110,16 +113,16 @@ class GenesysClient:
         idempotency_key: str | None = None,
         applied: Callable[[], bool] | None = None,
     ) -> None:
-        """Send `body`, or what it returns when it is called, right before each attempt.
+        """Send `body`. A callable `body` is called right before each attempt, and returns what to send.
 
-        That it was accepted does not mean that it was applied: read it back. `applied` does so where no answer came,
-        and after a conflict of versions. Both are tried again, with the same `idempotency_key`.
+        Genesys may accept a write and not apply it: read it back. `applied` does that when the answer was lost and
+        after a version conflict. If the write is not applied, it is sent again with the same `idempotency_key`.
         """
         headers = {"X-Genesys-Idempotency-Key": idempotency_key} if idempotency_key else {}
         self._change(method, path, applied=applied, json=body, headers=headers)
 
     def delete(self, path: str) -> None:
-        """Take away what is at `path`; that it is gone already is fine."""
+        """Delete the resource at `path`. A resource that is already gone is no error."""
         try:
             self._change("DELETE", path)
         except GenesysRefused as error:
@@ -127,7 +130,7 @@ class GenesysClient:
                 raise
 
     def _change(self, method: str, path: str, *, applied: Callable[[], bool] | None = None, **parts: Any) -> None:
-        """Send again after a conflict of versions, unless a fresh reading shows that it is done."""
+        """Send a change. After a version conflict, send it again unless `applied` reads that it is done."""
         transport = self.transport
         for attempt in range(1, CONFLICT_TRIES + 1):
             try:
@@ -142,16 +145,16 @@ class GenesysClient:
                 return
 
     def _document(self, what: str, read: Callable[[], requests.Response]) -> Any:
-        """What `read` answers; a body that is not JSON, perhaps cut off on its way, and a conflict are read again."""
+        """Return the document that `read` reads. A body that is not JSON and a version conflict are read again."""
         for attempt in range(1, READINGS + 1):
             try:
                 return read().json()
-            except GenesysRefused as error:  # Genesys documents 409 for reads of queues and members too
+            except GenesysRefused as error:  # Genesys documents 409 for reads of queues and members, too
                 if attempt == READINGS or not _is_conflict(error) or not self.pause(READING_PAUSE_S * attempt):
                     raise
                 continue
             except (ValueError, RecursionError):
-                logger.warning("Genesys answered something that is not JSON", request=what, attempt=attempt)
+                logger.warning("The answer of Genesys is not JSON", request=what, attempt=attempt)
             if attempt == READINGS or not self.pause(READING_PAUSE_S * attempt):
                 break
         raise GenesysAnswerInvalid(
@@ -176,7 +179,7 @@ class GenesysClient:
         raise refusal
 
     def _token(self, what: str, ask: Callable[[], _T]) -> _T:
-        """The login host's limit knows nothing of the run that has to wait for it: its bound is the request's."""
+        """Get a token. A rate limit of the login host counts as one of this request, so the run's deadline holds."""
         try:
             return ask()
         except RateLimited as limited:
@@ -189,9 +192,8 @@ class GenesysClient:
         return self.transport.send(what, method, f"{self.base_url}{path}", headers=headers, **parts)
 
     def _refusal(self, what: str, needs: str, response: requests.Response, tokens: list[str]) -> RoutingWeightsError:
-        said = said_by_genesys(response, *tokens)
-        details = {"http_status": response.status_code, **said}
-        quote = f' Genesys says: "{said["genesys_message"]}".' if said.get("genesys_message") else ""
+        details: dict[str, Any] = {"http_status": response.status_code, **refusal_details(response, *tokens)}
+        quote = f' Genesys says: "{details["genesys_message"]}".' if details.get("genesys_message") else ""
         if response.status_code == requests.codes.unauthorized:
             return Unauthorized(
                 f"Genesys refuses {what} even with a new token.{quote} "
@@ -210,10 +212,10 @@ class GenesysClient:
 
 
 def _is_conflict(error: GenesysRefused) -> bool:
-    """409, or the 400 that Genesys gives for an old version."""
-    status, said = error.details.get("http_status"), str(error.details.get("genesys_message", ""))
+    """Recognise a version conflict: 409, or 400 with Genesys's message about an old version."""
+    status, message = error.details.get("http_status"), str(error.details.get("genesys_message", ""))
     return status == requests.codes.conflict or (
-        status == requests.codes.bad_request and "does not match the current version" in said.lower()
+        status == requests.codes.bad_request and "does not match the current version" in message.lower()
     )
 
 

@@ -1,6 +1,6 @@
-"""The end of a deployment: CloudFormation deletes a resource of ours, and its token is revoked.
+"""The end of a deployment: CloudFormation deletes our custom resource, and the token is revoked.
 
-Protocol: a custom resource is told `RequestType` and answers with a PUT to `ResponseURL`; CloudFormation waits for it.
+A custom resource gets `RequestType`, and answers with a PUT to `ResponseURL`. CloudFormation waits for the answer.
 """
 
 from collections.abc import Callable
@@ -15,13 +15,13 @@ logger = Logger(child=True)
 
 
 def answer(event: dict[str, Any], revoke: Callable[[], None]) -> bool:
-    """Revoke on `Delete`, and tell CloudFormation to go on in any case: a stack that cannot go helps nobody."""
+    """Revoke the token on `Delete`. Always answer SUCCESS, or CloudFormation could not delete the stack."""
     reason = ""
     if event["RequestType"] == "Delete":
         try:
             revoke()
-        except Exception as error:  # hides nothing: it is logged whole, and CloudFormation would wait for an hour
-            reason = f"The token was not revoked, and ends by itself: {type(error).__name__}"
+        except Exception as error:  # the log has the whole error; without an answer, CloudFormation waits for an hour
+            reason = f"The token was not revoked. It expires by itself: {type(error).__name__}"
             logger.warning("The token was not revoked", exc_info=error)
     body = {
         "Status": "SUCCESS",
@@ -30,7 +30,7 @@ def answer(event: dict[str, Any], revoke: Callable[[], None]) -> bool:
         **{name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
     }
     # The URL is signed for a body without a Content-Type.
-    told = requests.put(
+    response = requests.put(
         event["ResponseURL"], json=body, headers={"Content-Type": ""}, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
     )
-    return told.ok
+    return response.ok

@@ -1,4 +1,4 @@
-"""HTTP with manners: time-outs everywhere, bounded retries, and never a request before Retry-After allows it."""
+"""HTTP requests to Genesys: every request has a time-out, retries are bounded, and Retry-After is obeyed."""
 
 import math
 import random
@@ -19,25 +19,25 @@ logger = Logger(child=True)
 CONNECT_TIMEOUT_S = 3.05
 READ_TIMEOUT_S = 10.0
 MAX_ATTEMPTS = 6
-"""For 5xx and 408 answers, lost connections, and limits that do not say until when."""
+"""Attempts for one request after 5xx, 408, lost connections, and rate limits that name no time."""
 MAX_PAUSES = 20
-"""For limits that do say: pauses slept in a row for one request."""
+"""Pauses in a row for one request, after rate limits that name a time."""
 BACKOFF_BASE_S = 0.25
 BACKOFF_CAP_S = 5.0
 FIRST_WAIT_S, LONGEST_WAIT_S = 15.0, 300.0
-"""Of the state machine, where a limit does not say until when."""
+"""The bounds of a wait in the state machine, where a rate limit names no time."""
 LONGEST_EARLY_S, LAST_EARLY_S = 900.0, 60.0
-"""Of a run that insists: pauses between requests that come earlier than Genesys asks. See Deadline."""
+"""The bounds of the pauses of a run that insists: it asks earlier than Genesys wants. See Deadline."""
 MOST_ASKED_S = 1e9
-"""Thirty years: a longer pause is the same to everybody, and is easier to read."""
+"""Thirty years. A longer pause is cut to this, so that messages stay readable."""
 LONGEST_RESET_S = 120.0
-"""What `inin-ratelimit-reset` is believed: the window is a minute, and 61 was seen."""
+"""The longest credible `inin-ratelimit-reset`. The window is a minute; a value of 61 has been observed."""
 FENCE_S = 0.25
-"""How long before its slot a write asks its fence: that takes the store's time, and the slot must not be missed."""
+"""How long before its slot a write checks its fence. The check reads the store, and must not miss the slot."""
 
 _HTTP_BAD_REQUEST, _HTTP_TIMEOUT, _HTTP_TOO_MANY, _HTTP_SERVER_ERROR = 400, 408, 429, 500
 _ANSWER_LOST = {_HTTP_TIMEOUT, 502, 504}
-"""What a gateway says when it has no answer: the write may have been applied."""
+"""The gateway got no answer from Genesys, so the write may have been applied."""
 _LIMITED = re.compile(r"rate.?limit|too many requests", re.IGNORECASE)
 _RETRY_IN = re.compile(
     r"(?:retry|again|wait)\D{0,40}?([0-9]{1,12}(?:\.[0-9]{1,6})?)\W{0,3}s(?:ec|\b)", re.ASCII | re.IGNORECASE
@@ -47,23 +47,26 @@ _RETRY_IN = re.compile(
 
 @dataclass(frozen=True)
 class Deadline:
-    """Until when this invocation may work, and until when its run may be kept waiting."""
+    """When this invocation must end, and when its run must end."""
 
     at: float
-    """On the monotonic clock."""
+    """The end of the invocation, on the monotonic clock."""
     give_up_at: float = math.inf
-    """On the wall clock. No pause may end later: the run fails, and says so."""
+    """The end of the run, on the wall clock. If a pause would end later, the run fails."""
     since: float | None = None
-    """On the wall clock: when the run began. Where Genesys does not say how long to wait, a wait is as long as that."""
+    """The start of the run, on the wall clock. Where Genesys names no time, the run waits as long as it has taken."""
     insists: bool = False
-    """Whether to ask earlier than Genesys wants, at growing pace, rather than to give up: what was written is wrong."""
+    """True for a restore: rather than give up, it asks earlier than Genesys wants, because the queue is wrong."""
 
 
 class Budget(Protocol):
-    """What all who use one OAuth client may send together (store.budget)."""
+    """The requests that all users of one OAuth client may send together."""
 
     def reserve(self, longest_wait_s: float, slots: int = 1) -> Sequence[float]:
-        """Seconds from now to each of `slots` in a row, the first at most `longest_wait_s`; else RateLimited."""
+        """Return the seconds from now to each of `slots` slots in a row.
+
+        Raises RateLimited if the first one is more than `longest_wait_s` away.
+        """
         ...
 
     def limited(self, retry_after_s: float | None) -> None: ...
@@ -73,7 +76,7 @@ class Budget(Protocol):
 
 @dataclass
 class Transport:
-    """Sends one request at a time; clock, sleep and randomness are passed in, so tests neither wait nor guess."""
+    """Sends one request at a time. Clocks, sleep and randomness are parameters, so tests do not wait."""
 
     session: requests.Session
     deadline: Deadline
@@ -83,49 +86,51 @@ class Transport:
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
     budget: Budget | None = None
-    """Without one, nothing is paced."""
+    """None: requests are not paced."""
     fence: Callable[[], None] | None = None
-    """Called right before every attempt that may change something; raises where the run may write no more."""
+    """Called right before each attempt of a write. Raises if the run must not write any more."""
     _slots: list[float] = field(default_factory=list, init=False)
-    """When the next requests may be sent, on the monotonic clock."""
+    """The times of the slots of the next requests, on the monotonic clock."""
     _begun: bool = field(default=False, init=False)
 
     def send(
         self, what: str, method: str, url: str, *, applied: Callable[[], bool] | None = None, **parts: Any
     ) -> requests.Response:
-        """The answer that no retry would change: not a limit, 408 or 5xx. `what` names the request in messages.
+        """Send a request until a retry would not change the answer. `what` names the request in messages.
 
-        `applied` says, by reading, whether a write whose answer was lost has been done: then it is not sent again.
-        A `json` that can be called is called before every attempt: it says what to send at that moment. It may send
-        a request itself, so it and the attempt get slots of the budget in a row, and nobody waits between the two.
+        `applied` reads whether a write has been applied. It is called when the answer to the write was lost; the
+        write is then not sent again.
+
+        `json` may be a callable that builds the body just before each attempt. If it sends a request itself, both
+        requests get adjacent slots of the budget, so that what it read is still fresh.
 
         Raises:
             GenesysUnavailable: lost connections, 408 or 5xx until the attempts or the deadline ran out.
-            RateLimited: Genesys or the budget asks for a pause longer than `max_retry_after_s` (twice as long once a
-                request was sent: who has begun goes before who has not), or than the deadline leaves; or Genesys limits
-                again and again.
-            WaitTooLong: as RateLimited, and the pause would end later than the run may.
+            RateLimited: Genesys or the budget asks for a pause that is longer than `max_retry_after_s`, or longer than
+                the deadline leaves; or Genesys limits the rate again and again. Once this transport has sent a request,
+                it waits twice as long: runs that have begun go first.
+            WaitTooLong: as RateLimited, but the pause would end after the run must end.
         """
         failures = limited = 0
         while True:
             try:
                 response = self._once(what, method, url, parts)
             except requests.RequestException as error:
-                # The class only: a requests message holds the URL.
+                # Only the class: the message contains the URL.
                 failures = self._back_off(what, failures, type(error).__name__)
                 if applied and applied():
                     return _done()
                 continue
-            complaint = _complaint(response, parts)
-            if is_limit(response.status_code, complaint):
+            body = _refusal_body(response, parts)
+            if is_limit(response.status_code, body):
                 limited += 1
-                self._pause(what, asked_s(response.headers, complaint, now=self.wall_clock()), limited)
+                self._pause(what, requested_pause_s(response.headers, body, now=self.wall_clock()), limited)
                 continue
             if self.budget:
                 self.budget.seen(response.headers)
             if response.status_code == _HTTP_TIMEOUT or response.status_code >= _HTTP_SERVER_ERROR:
-                asked = retry_after_s(response.headers, now=self.wall_clock())
-                failures = self._back_off(what, failures, f"status {response.status_code}", at_least=asked or 0.0)
+                pause = retry_after_s(response.headers, now=self.wall_clock())
+                failures = self._back_off(what, failures, f"status {response.status_code}", at_least=pause or 0.0)
                 if applied and response.status_code in _ANSWER_LOST and applied():
                     return _done()
             else:
@@ -134,7 +139,7 @@ class Transport:
     def _once(self, what: str, method: str, url: str, parts: dict[str, Any]) -> requests.Response:
         if callable(parts.get("json")):
             self._reserve(what, slots=2)
-            parts = {**parts, "json": self._asked(parts["json"])}
+            parts = {**parts, "json": self._built(parts["json"])}
         self._reserve(what)
         if self.fence and method != "GET":
             self._await_slot(early_s=FENCE_S)
@@ -151,15 +156,15 @@ class Transport:
             raise GenesysUnavailable(f"There was no time left for {what}.")
         return left
 
-    def _asked(self, body: Callable[[], Any]) -> Any:
+    def _built(self, build: Callable[[], Any]) -> Any:
         try:
-            return body()
+            return build()
         except BaseException:
             self._slots.clear()  # a slot must not be used much later than its time
             raise
 
     def _reserve(self, what: str, slots: int = 1) -> None:
-        """Have a slot for the next request, and for those after it."""
+        """Reserve slots for the next requests, unless there are some left."""
         if self.budget is None or self._slots:
             return
         patience = self.max_retry_after_s * (2 if self._begun else 1)
@@ -177,14 +182,14 @@ class Transport:
             self.sleep(wait)
 
     def _back_off(self, what: str, failures: int, reason: str, *, at_least: float = 0.0) -> int:
-        """Sleep exponentially longer with full jitter; returns the number of failures so far."""
+        """Sleep for an exponentially growing time with full jitter, and return the number of failures so far."""
         failures += 1
         wait = at_least + self.jitter() * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** (failures - 1))
         if at_least > self.max_retry_after_s:
             self._leave_waiting(what, at_least)
         if failures >= MAX_ATTEMPTS or self.clock() + wait >= self.deadline.at:
             raise GenesysUnavailable(
-                f"Genesys did not do {what}: {reason} at attempt {failures}. "
+                f"Genesys failed at {what}: {reason} at attempt {failures}. "
                 "Check the Genesys status page, and the deployment's region or URL, then send the plan again."
             )
         logger.warning(
@@ -198,7 +203,7 @@ class Transport:
         return failures
 
     def _pause(self, what: str, asked: float | None, limited: int) -> None:
-        """Sleep for as long as Genesys asks, or raise RateLimited where that is for the state machine to wait."""
+        """Sleep for as long as Genesys asks. Raises RateLimited if the state machine must wait instead."""
         if self.budget:
             self.budget.limited(asked)
         if limited >= (MAX_ATTEMPTS if asked is None else MAX_PAUSES):
@@ -213,15 +218,11 @@ class Transport:
         self.sleep(wait)
 
     def leave_waiting(self, what: str, limited: RateLimited, who: str) -> NoReturn:
-        """Pass on the limit that somebody else met for this request, within what the run may take.
-
-        Raises:
-            RateLimited, WaitTooLong: as `send` does.
-        """
+        """Raise the rate limit that `who` reports for this request: RateLimited or WaitTooLong, as `send` does."""
         self._leave_waiting(what, None if limited.details.get("guessed") else limited.details["retry_after_s"], who)
 
     def _leave_waiting(self, what: str, asked: float | None, who: str = "Genesys") -> NoReturn:
-        """For the state machine to wait; `asked` is None where nobody knows for how long."""
+        """Let the state machine wait. `asked` is None if the length of the wait is unknown."""
         now = self.wall_clock()
         left = self.deadline.give_up_at - now
         seconds = self._guess(now) if asked is None else max(1, math.ceil(min(asked, MOST_ASKED_S)))
@@ -239,68 +240,68 @@ class Transport:
         raise RateLimited(f"{wants}.", retry_after_s=seconds, **guessed)
 
     def _guess(self, now: float) -> int:
-        """As long as the run has taken until now: so waits double, without a count that states would have to carry."""
+        """Return about as long as the run has taken so far. Waits double that way, without a counter in the states."""
         taken = 0.0 if self.deadline.since is None else now - self.deadline.since
         return math.ceil((0.5 + self.jitter() / 2) * min(max(taken, FIRST_WAIT_S), LONGEST_WAIT_S))
 
 
 def _done() -> requests.Response:
-    """What a write is answered with that was found to be applied."""
+    """Return the answer to a write that has proved to be applied."""
     response = requests.Response()
     response.status_code = requests.codes.no_content
     return response
 
 
 def is_limit(status: int, body: Mapping[str, Any]) -> bool:
-    """Whether an answer is a rate limit: 429, or the 400 of a login host.
+    """Tell a rate limit from other answers: 429, or 400 from a login host.
 
-    That one is OAuth's `invalid_request`, described as "rate limit exceeded; ..." (Genesys's own Terraform provider
-    waits for it by that text, wherever it stands).
+    The login host's 400 is OAuth's `invalid_request` with the description "rate limit exceeded; ...". Genesys's own
+    Terraform provider recognises it by that text in any field.
     """
-    described = (body.get(key) for key in ("error", "error_description", "description", "message"))
-    of_login = "error" in body or body.get("code") == "invalid_request"
-    says_so = of_login and any(isinstance(text, str) and bool(_LIMITED.search(text)) for text in described)
-    return status == _HTTP_TOO_MANY or (status == _HTTP_BAD_REQUEST and says_so)
+    descriptions = (body.get(key) for key in ("error", "error_description", "description", "message"))
+    is_login = "error" in body or body.get("code") == "invalid_request"
+    mentions_limit = is_login and any(isinstance(text, str) and bool(_LIMITED.search(text)) for text in descriptions)
+    return status == _HTTP_TOO_MANY or (status == _HTTP_BAD_REQUEST and mentions_limit)
 
 
-def asked_s(headers: Mapping[str, str], body: Mapping[str, Any], *, now: float) -> float | None:
-    """For how many seconds a limit asks to wait; None where it does not say.
+def requested_pause_s(headers: Mapping[str, str], body: Mapping[str, Any], *, now: float) -> float | None:
+    """Return the seconds that a rate limit asks to wait, or None if it names no time.
 
-    Retry-After goes before the text of the body, and that before `inin-ratelimit-reset`, in how many seconds all
-    requests of the token's minute are free again.
+    Retry-After comes first, then the text of the body, then `inin-ratelimit-reset`: the seconds until all requests
+    of the token's minute are free again.
     """
-    if (asked := retry_after_s(headers, now=now)) is not None:
-        return asked
+    if (pause := retry_after_s(headers, now=now)) is not None:
+        return pause
     for key in ("message", "error_description", "description"):
-        if found := _RETRY_IN.search(str(body.get(key, ""))):
-            return float(found[1])
+        if match := _RETRY_IN.search(str(body.get(key, ""))):
+            return float(match[1])
     reset = seconds_of(headers.get("inin-ratelimit-reset", ""))
     return min(reset, LONGEST_RESET_S) if reset else None
 
 
-def said_by_genesys(response: requests.Response, *secrets: str) -> dict[str, str]:
-    """Code, message and correlation id of an error answer, cut to a length that fits a record.
+def refusal_details(response: requests.Response, *secrets: str) -> dict[str, str]:
+    """Return code, message and correlation id of an error answer, short enough for a record.
 
-    `secrets` are taken out, should the answer repeat them: what is returned goes into logs and records.
+    The result goes into logs and records, so `secrets` that the answer repeats are hidden.
     """
     body = _object(response)
-    found = {
+    details = {
         "genesys_code": body.get("code") or body.get("error"),
         "genesys_message": body.get("message") or body.get("error_description") or body.get("description"),
         "correlation_id": response.headers.get("ININ-Correlation-Id") or body.get("contextId"),
     }
-    return {key: _presentable(value, secrets) for key, value in found.items() if isinstance(value, str)}
+    return {key: _presentable(value, secrets) for key, value in details.items() if isinstance(value, str)}
 
 
-def _complaint(response: requests.Response, parts: Mapping[str, Any]) -> dict[str, Any]:
-    """What an answer says that may be a limit. The body of a stream is somebody else's, and of any size."""
+def _refusal_body(response: requests.Response, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of an answer that may be a rate limit. The body of a stream is not read: it may be huge."""
     if response.status_code not in {_HTTP_BAD_REQUEST, _HTTP_TOO_MANY} or parts.get("stream"):
         return {}
     return _object(response)
 
 
 def _object(response: requests.Response) -> dict[str, Any]:
-    """The JSON object of an answer's body, empty where it is none."""
+    """Return the JSON object in the body of an answer, empty if there is none."""
     try:
         body = response.json()
     except (requests.JSONDecodeError, RecursionError):
