@@ -46,7 +46,7 @@ def concurrency(clients: Callable[[str], Any]) -> str:
     grant = f"Lambda grants {free} executions at once in {client.meta.region_name}"
     if free < NEEDED_EXECUTIONS:
         raise ConfigurationInvalid(
-            f"{grant}; ten distributions at once take up to {NEEDED_EXECUTIONS}. With fewer they are throttled and take "
+            f"{grant}; ten distributions at once take up to {NEEDED_EXECUTIONS}. With fewer, they are throttled, take "
             "longer, or fail. Ask for more: Service Quotas, AWS Lambda, Concurrent executions (L-B99A9384)."
         )
     return f"{grant}."

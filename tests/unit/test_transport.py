@@ -18,8 +18,8 @@ from routing_weights.adapters.genesys.transport import (
     MAX_PAUSES,
     Deadline,
     Transport,
-    requested_pause_s,
     refusal_details,
+    requested_pause_s,
 )
 from routing_weights.adapters.http.retry_after import retry_after_s
 from routing_weights.errors import GenesysUnavailable, RateLimited, WaitTooLong
