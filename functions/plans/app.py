@@ -4,20 +4,14 @@ import time
 import uuid
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Header, Path, Query
 from pydantic import BaseModel
 
-from routing_weights.adapters.aws.audit_table import AuditTrail
-from routing_weights.adapters.aws.baselines_table import BaselineStore
-from routing_weights.adapters.aws.documents import Documents
-from routing_weights.adapters.aws.drift_table import DriftRecords
-from routing_weights.adapters.aws.forecast_table import Forecasts
-from routing_weights.adapters.aws.schedule_group import Group
-from routing_weights.adapters.aws.state_machine import Executions
+from routing_weights import bootstrap
 from routing_weights.api.app import answers, body_as, body_of, caller_of, new_app
 from routing_weights.api.views import (
     Accepted,
@@ -61,6 +55,9 @@ from routing_weights.errors import (
     ReturnNotFound,
 )
 from routing_weights.settings import PlansSettings
+
+if TYPE_CHECKING:
+    from routing_weights.application.ports import Documents, Trail
 
 logger = Logger()
 app = new_app(logger)
@@ -116,7 +113,7 @@ def _submit(text: str | bytes, idempotency_key: str | None) -> Response[Accepted
     run = Run(distribution_id=str(uuid.uuid4()), execution_arn="", started_at=datetime.now(UTC), origin=origin)
     run, plan = accept(run, text, trail)
 
-    started = Executions(settings.state_machine_arn).start(
+    started = bootstrap.executions(settings.state_machine_arn).start(
         documents.keep_plan(plan), origin.model_dump(), idempotency_key
     )
     run = run.model_copy(update={"distribution_id": started.distribution_id, "execution_arn": started.execution_arn})
@@ -169,7 +166,7 @@ def set_baseline(queue_id: QueueId, name: BaselineName) -> Baseline:
         set_at=timestamp(datetime.now(UTC)),
         set_by=caller_of(app) or None,
     )
-    BaselineStore(settings.baselines_table).put(baseline.model_dump())
+    bootstrap.baselines(settings.baselines_table).put(baseline.model_dump())
     return baseline
 
 
@@ -179,7 +176,7 @@ def set_baseline(queue_id: QueueId, name: BaselineName) -> Baseline:
     responses=_answers(HTTPStatus.OK, Baselines),
 )
 def list_baselines(queue_id: QueueId) -> Baselines:
-    found = BaselineStore(PlansSettings.load().baselines_table).of_queue(queue_id)
+    found = bootstrap.baselines(PlansSettings.load().baselines_table).of_queue(queue_id)
     return Baselines(items=[Baseline.model_validate(item) for item in found])
 
 
@@ -194,7 +191,7 @@ def restore_baseline(
     queue_id: QueueId, name: BaselineName, idempotency_key: IdempotencyKey = None
 ) -> Response[Accepted]:
     settings = PlansSettings.load()
-    baselines, (documents, _) = BaselineStore(settings.baselines_table), _trail(settings)
+    baselines, (documents, _) = bootstrap.baselines(settings.baselines_table), _trail(settings)
     return _submit(restoring_baseline(queue_id, name, _of_one_run(), baselines, documents), idempotency_key)
 
 
@@ -202,7 +199,7 @@ def _of_one_run() -> dict[str, Any]:
     return body_as(app, RestoreOptions).model_dump(exclude_defaults=True)
 
 
-def _newest_completed(queue_id: str, trail: AuditTrail) -> str:
+def _newest_completed(queue_id: str, trail: "Trail") -> str:
     last = last_completed(trail.newest(queue_id))
     if last is None:
         raise NotRestorable(f"No distribution of queue {queue_id} is completed, so there is no state to name.")
@@ -224,7 +221,7 @@ def _no_such_distribution(distribution_id: str) -> DistributionNotFound:
 def push_forecast(queue_id: QueueId) -> ForecastView:
     now = time.time()
     stored = new_forecast(body_of(app), caller_of(app) or None, now)
-    Forecasts(PlansSettings.load().forecast_table).put(queue_id, stored)
+    bootstrap.forecasts(PlansSettings.load().forecast_table).put(queue_id, stored)
     return forecast_view(queue_id, stored, now)
 
 
@@ -234,7 +231,7 @@ def push_forecast(queue_id: QueueId) -> ForecastView:
     responses=_answers(HTTPStatus.OK, ForecastView, HTTPStatus.NOT_FOUND),
 )
 def get_forecast(queue_id: QueueId) -> ForecastView:
-    stored = Forecasts(PlansSettings.load().forecast_table).find(queue_id)
+    stored = bootstrap.forecasts(PlansSettings.load().forecast_table).find(queue_id)
     if stored is None:
         raise _no_forecast(queue_id)
     return forecast_view(queue_id, stored, time.time())
@@ -247,7 +244,7 @@ def get_forecast(queue_id: QueueId) -> ForecastView:
     responses=_answers(HTTPStatus.NO_CONTENT, None, HTTPStatus.NOT_FOUND),
 )
 def delete_forecast(queue_id: QueueId) -> Response[None]:
-    if not Forecasts(PlansSettings.load().forecast_table).delete(queue_id):
+    if not bootstrap.forecasts(PlansSettings.load().forecast_table).delete(queue_id):
         raise _no_forecast(queue_id)
     return Response(HTTPStatus.NO_CONTENT)
 
@@ -269,7 +266,7 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
     if not records:
         raise _no_such_distribution(distribution_id)
     found = distribution(records)
-    if not found.until or not Group(settings.one_time_group).find(return_name(distribution_id)):
+    if not found.until or not bootstrap.one_time_schedules(settings.one_time_group).find(return_name(distribution_id)):
         return found
     return found.model_copy(update={"returns_at": found.until})
 
@@ -283,7 +280,11 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
 )
 def cancel_return(distribution_id: DistributionId) -> Response[None]:
     settings = PlansSettings.load()
-    group, name, (_, trail) = Group(settings.one_time_group), return_name(distribution_id), _trail(settings)
+    group, name, (_, trail) = (
+        bootstrap.one_time_schedules(settings.one_time_group),
+        return_name(distribution_id),
+        _trail(settings),
+    )
     until = trail.find(distribution_id).get(OPENED, {}).get("until")
     # Scheduler deletes a schedule some time after it has started it: one whose time has come may be at work.
     if not group.find(name) or not until or datetime.fromisoformat(until) <= datetime.now(UTC):
@@ -372,7 +373,7 @@ def list_drift(
 ) -> DriftPage:
     settings = PlansSettings.load()
     begin, end = _range(since, until)
-    records, token = DriftRecords(settings.drift_table).of_queue(
+    records, token = bootstrap.drift_entries(settings.drift_table).of_queue(
         queue_id, since=begin, until=end, limit=limit, after=after or None
     )
     _, trail = _trail(settings)
@@ -383,7 +384,7 @@ def list_drift(
 
 
 def _listed(
-    trail: AuditTrail, queue_id: str, since: str, until: str, limit: int, after: str
+    trail: "Trail", queue_id: str, since: str, until: str, limit: int, after: str
 ) -> tuple[list[Record], str | None]:
     begin, end = _range(since, until)
     records, token = trail.of_queue(queue_id, since=begin, until=end, limit=limit, after=after or None)
@@ -398,9 +399,8 @@ def _range(since: str, until: str) -> tuple[str, str]:
     return begin, end
 
 
-def _trail(settings: PlansSettings) -> tuple[Documents, AuditTrail]:
-    documents = Documents(settings.documents_bucket)
-    return documents, AuditTrail(settings.audit_table, documents)
+def _trail(settings: PlansSettings) -> "tuple[Documents, Trail]":
+    return bootstrap.documents(settings), bootstrap.trail(settings)
 
 
 @logger.inject_lambda_context(clear_state=True)

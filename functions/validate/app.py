@@ -4,9 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.adapters.aws.audit_table import AuditTrail
-from routing_weights.adapters.aws.baselines_table import BaselineStore
-from routing_weights.adapters.aws.documents import Documents
+from routing_weights import bootstrap
 from routing_weights.application.submit import accept_input, open_distribution
 from routing_weights.domain.run import Run
 from routing_weights.settings import ValidateSettings
@@ -17,11 +15,10 @@ logger = Logger()
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     settings = ValidateSettings.load()
-    documents = Documents(settings.documents_bucket)
-    trail = AuditTrail(settings.audit_table, documents)
+    documents, trail = bootstrap.documents(settings), bootstrap.trail(settings)
     run = Run.model_validate(event)
     logger.append_keys(distribution_id=run.distribution_id)
-    run, plan = accept_input(run, event["input"], trail, documents, BaselineStore(settings.baselines_table))
-    documents.put(run.distribution_id, "plan", plan.model_dump(exclude_defaults=True))
+    run, plan = accept_input(run, event["input"], trail, documents, bootstrap.baselines(settings.baselines_table))
+    documents.save_plan(run.distribution_id, plan)
     open_distribution(run, plan, trail)
     return run.model_dump(mode="json")

@@ -1,6 +1,5 @@
 """Webhook: the public door. What proves to be our sender's is queued; of all else there is but a log line."""
 
-import base64
 import json
 import time
 from functools import cache
@@ -11,6 +10,7 @@ from aws_lambda_powertools import Logger
 
 from routing_weights.adapters.aws.secrets import JsonSecret, WebhookSecrets
 from routing_weights.adapters.aws.webhook_inbox import Deliveries
+from routing_weights.api.body import raw_body
 from routing_weights.domain.webhook import (
     DELIVERY,
     SIGNATURE,
@@ -49,7 +49,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
 
 def _take(event: dict[str, Any]) -> dict[str, Any]:
     settings, now = WebhookSettings.load(), time.time()
-    headers, body = event.get("headers") or {}, _raw(event)
+    headers, body = event.get("headers") or {}, raw_body(event)
     require_size(body)
     delivery_id, names = _proven(headers, body, settings, now)
     deliveries = Deliveries(settings.deliveries_table, settings.webhook_queue)
@@ -86,12 +86,6 @@ def _proven(headers: dict[str, str], body: bytes, settings: WebhookSettings, now
     delivery_id = delivery_of(headers)
     # The id is not signed: the signature is a name of the delivery too, or a copy with another id would be new.
     return delivery_id, [f"id:{delivery_id}", headers[SIGNATURE]]
-
-
-def _raw(event: dict[str, Any]) -> bytes:
-    """As it was sent: that is what was signed."""
-    body = event.get("body") or ""
-    return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode("utf-8", "surrogatepass")
 
 
 def _accepted(status: HTTPStatus, delivery_id: str, what: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.adapters.aws import webhook_inbox
+from routing_weights.adapters.aws.pages import token_of
 from routing_weights.adapters.aws.webhook_inbox import put_off
 from routing_weights.application import detect_drift
 from routing_weights.application.detect_drift import Watch
@@ -125,11 +126,13 @@ def test_a_listing_ends_and_a_token_opens_no_other_queue(records):
     assert listed(records, since=moment, until=moment)[0] == [f"{moment}-d"]
 
 
-@pytest.mark.parametrize("token", ["garbage", "é", "c3RhdGU=", "", "IA==", "MQA="])
+@pytest.mark.parametrize(
+    "token",
+    ["garbage", "é", "c3RhdGU=", "%", "IA==", "MQA=", *map(token_of, ["state", " ", "1\0", "1é", "1" * 201, 1, ["1"]])],
+)
 def test_a_token_that_is_none_is_refused(records, token):
-    if token:
-        with pytest.raises(RequestInvalid):
-            listed(records, after=token)
+    with pytest.raises(RequestInvalid):
+        listed(records, after=token)
 
 
 # ---- a look at a queue -----------------------------------------------------------------------------------------------

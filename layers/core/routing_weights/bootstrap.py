@@ -20,11 +20,20 @@ if TYPE_CHECKING:
     from routing_weights.adapters.genesys.analytics import Analytics
     from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, TokenRequest
     from routing_weights.adapters.genesys.transport import Deadline, Transport
-    from routing_weights.application.ports import Genesys
+    from routing_weights.application.ports import (
+        Baselines,
+        Documents,
+        DriftEntries,
+        Executions,
+        Forecasts,
+        Genesys,
+        OneTimeSchedules,
+        Trail,
+    )
     from routing_weights.domain.actuation import Actuation
     from routing_weights.domain.decision import Decision
     from routing_weights.domain.run import Run
-    from routing_weights.settings import GenesysCaller, TokenSettings
+    from routing_weights.settings import Audited, Documented, GenesysCaller, TokenSettings
 
 RESERVE_S = 12.0
 """What a function keeps of its time for one more answer (read time-out 10 s) and its own last words."""
@@ -34,6 +43,54 @@ MAX_RUN_S = 5400.0
 """A run is kept waiting for so long, and no longer: half of the state machine's own time-out."""
 MAX_RESTORE_S = 9900.0
 """The same of a run that restores: 75 minutes later, and 15 minutes before the state machine's own time-out."""
+
+# ---- stores ----------------------------------------------------------------------------------------------------------
+
+
+def documents(settings: Documented) -> Documents:
+    from routing_weights.adapters.aws.documents import Documents
+
+    return Documents(settings.documents_bucket)
+
+
+def trail(settings: Audited) -> Trail:
+    from routing_weights.adapters.aws.audit_table import AuditTrail
+    from routing_weights.adapters.aws.documents import Documents
+
+    return AuditTrail(settings.audit_table, Documents(settings.documents_bucket))
+
+
+def baselines(table: str) -> Baselines:
+    from routing_weights.adapters.aws.baselines_table import BaselineStore
+
+    return BaselineStore(table)
+
+
+def forecasts(table: str) -> Forecasts:
+    from routing_weights.adapters.aws.forecast_table import Forecasts
+
+    return Forecasts(table)
+
+
+def drift_entries(table: str) -> DriftEntries:
+    from routing_weights.adapters.aws.drift_table import DriftRecords
+
+    return DriftRecords(table)
+
+
+def one_time_schedules(group: str) -> OneTimeSchedules:
+    from routing_weights.adapters.aws.schedule_group import Group
+
+    return Group(group)
+
+
+def executions(state_machine_arn: str) -> Executions:
+    from routing_weights.adapters.aws.state_machine import Executions
+
+    return Executions(state_machine_arn)
+
+
+# ---- Genesys ---------------------------------------------------------------------------------------------------------
 
 
 @cache

@@ -1,6 +1,5 @@
 """What functions behind the API share: how a request is read, and how every error becomes a problem."""
 
-import base64
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
+from routing_weights.api.body import raw_body
 from routing_weights.api.views import ProblemDetails, problem_of
 from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.domain.strict_json import read
@@ -59,13 +59,12 @@ def new_app(logger: Logger) -> APIGatewayHttpResolver:
     return app
 
 
-def body_of(app: APIGatewayHttpResolver) -> str | bytes:
-    """As it was sent, whatever its content type says: nothing is dropped on the way to the code that judges it.
+def body_of(app: APIGatewayHttpResolver) -> bytes:
+    """The body as it was sent, whatever its content type says: the code that judges it sees all of it.
 
     No route has a `Body` of Powertools: that reads some content types, and raises for all others.
     """
-    event = app.current_event
-    return base64.b64decode(event.body or "") if event.is_base64_encoded else event.body or ""
+    return raw_body(app.current_event.raw_event)
 
 
 def body_as(app: APIGatewayHttpResolver, model: type[Model]) -> Model:
@@ -74,7 +73,7 @@ def body_as(app: APIGatewayHttpResolver, model: type[Model]) -> Model:
     Raises:
         RequestInvalid: with every problem, each at its path.
     """
-    new, problems = read(body_of(app) or "{}", model)
+    new, problems = read(body_of(app) or b"{}", model)
     if problems or new is None:
         raise request_invalid(*problems)
     return new

@@ -1,16 +1,22 @@
 """A plan for a while: how long that may be, and whether what the queue held before may be put back when it is over."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
-from routing_weights.adapters.aws.audit_table import AuditTrail
 from routing_weights.domain.actuation import not_applicable
 from routing_weights.domain.plan import LONGEST_WHILE, MOST_RESTORED, SHORTEST_WHILE, plan_invalid
 from routing_weights.domain.problems import problem
 from routing_weights.domain.record import CLOSED, KEPT, Record, timestamp
 from routing_weights.domain.status import Status
 from routing_weights.errors import Superseded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from routing_weights.adapters.aws.audit_table import AuditTrail
 
 _LONGEST_RUN = timedelta(hours=3)
 """More than an execution may take, from its opening to its end."""

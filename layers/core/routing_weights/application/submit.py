@@ -1,15 +1,14 @@
 """How a plan comes in. Every door ends here: the API with a body, the state machine with its input."""
 
+from __future__ import annotations
+
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from routing_weights.adapters.aws.audit_table import AuditTrail
-from routing_weights.adapters.aws.baselines_table import BaselineStore
-from routing_weights.adapters.aws.documents import Documents
 from routing_weights.application.expire import require_until
 from routing_weights.domain import strict_json
 from routing_weights.domain.plan import Plan, parse_plan, plan_invalid
@@ -19,6 +18,9 @@ from routing_weights.domain.run import Origin, Run, return_name
 from routing_weights.domain.schedule import BaselineName, Occasion, Timing
 from routing_weights.domain.types import DISTRIBUTION_ID
 from routing_weights.errors import BaselineNotFound, NotRestorable, PlanInvalid
+
+if TYPE_CHECKING:
+    from routing_weights.application.ports import Baselines, Documents, Trail
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -32,7 +34,7 @@ _NO_PLANS = {"restore", "plan_ref", "baseline", "returns"}
 _QUEUE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def accept(run: Run, text: str | bytes, trail: AuditTrail, occasion: Occasion | None = None) -> tuple[Run, Plan]:
+def accept(run: Run, text: str | bytes, trail: Trail, occasion: Occasion | None = None) -> tuple[Run, Plan]:
     """A valid plan, or a refusal on record: PlanInvalid is raised after its audit record was written."""
     try:
         plan = parse_plan(text)
@@ -53,7 +55,7 @@ def accept(run: Run, text: str | bytes, trail: AuditTrail, occasion: Occasion | 
 
 
 def accept_input(
-    run: Run, execution_input: Any, trail: AuditTrail, documents: Documents, baselines: BaselineStore
+    run: Run, execution_input: Any, trail: Trail, documents: Documents, baselines: Baselines
 ) -> tuple[Run, Plan]:
     """Like `accept`, for an execution's input.
 
@@ -84,7 +86,7 @@ def restoring(
         work = documents.find_work(distribution_id)
     except ValidationError as error:
         raise NotRestorable(f"The plan of distribution {distribution_id} is no longer valid.") from error
-    if work is None or (image == "after" and documents.find(distribution_id, "after") is None):
+    if work is None or (image == "after" and documents.find_after(distribution_id) is None):
         raise NotRestorable(f"Distribution {distribution_id} read nothing of its queue, so it has no state {image} it.")
     plan = work.plan.model_dump(exclude_defaults=True)
     # Without the agents' other queues: a forecast that is gone there must not keep this one from being reverted.
@@ -94,7 +96,7 @@ def restoring(
 
 
 def restoring_baseline(
-    queue_id: str, name: str, said: dict[str, Any], baselines: BaselineStore, documents: Documents
+    queue_id: str, name: str, said: dict[str, Any], baselines: Baselines, documents: Documents
 ) -> str:
     """Like `restoring`, for a baseline as it is now. Raises BaselineNotFound, too."""
     found = baselines.find(queue_id, name)
@@ -105,7 +107,7 @@ def restoring_baseline(
     return restoring(found["distribution_id"], "after", said, documents)
 
 
-def open_distribution(run: Run, plan: Plan, trail: AuditTrail) -> None:
+def open_distribution(run: Run, plan: Plan, trail: Trail) -> None:
     """Write the opening record, unless another door's hand was faster."""
     trail.append(opened(run, plan, datetime.now(UTC)))
 
@@ -120,7 +122,7 @@ def _known(execution_input: dict[str, Any]) -> dict[str, Any]:
     return {"origin": Origin(door="schedule", caller=f"return of {returns}"), "returns": returns}
 
 
-def _text(execution_input: dict[str, Any], documents: Documents, baselines: BaselineStore) -> str:
+def _text(execution_input: dict[str, Any], documents: Documents, baselines: Baselines) -> str:
     """The text of the plan that an input of our own stands for, not trusted; PlanInvalid where there is none."""
     try:
         if "restore" in execution_input:
@@ -178,7 +180,7 @@ def _not_ours(path: str) -> PlanInvalid:
     return plan_invalid([problem(path, "not one that this system made: send the plan itself", kind)])
 
 
-def _record_refusal(run: Run, queue_id: str | None, invalid: PlanInvalid, trail: AuditTrail) -> None:
+def _record_refusal(run: Run, queue_id: str | None, invalid: PlanInvalid, trail: Trail) -> None:
     invalid.details["distribution_id"] = run.distribution_id
     for record in refused(run, queue_id, invalid.details["errors"], datetime.now(UTC)):
         trail.append(record)

@@ -6,8 +6,6 @@ cancelled. None is ever changed: a second writer of the same record loses, silen
 the usual reason.
 """
 
-import base64
-import binascii
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -15,8 +13,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from routing_weights.adapters.aws.client import client, listing, reported, through_conflicts, token_invalid
+from routing_weights.adapters.aws.client import client, listing, reported, through_conflicts
 from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
 from routing_weights.domain.record import CLOSED, OPENED, Record
 from routing_weights.domain.status import Status
 from routing_weights.errors import Interrupted, StoreUnavailable
@@ -121,9 +120,7 @@ class AuditTrail:
         ids = [item["distribution_id"]["S"] for item in page["Items"]]
         found = self._summaries(ids)
         last = page.get("LastEvaluatedKey")
-        return [found[i] for i in ids if i in found], base64.urlsafe_b64encode(
-            json.dumps(last).encode()
-        ).decode() if last else None
+        return [found[i] for i in ids if i in found], token_of(last) if last else None
 
     def newest(self, queue_id: str) -> list[Record]:
         """The summaries of a queue's newest distributions, page by page until a completed one is among them.
@@ -189,15 +186,15 @@ class AuditTrail:
 def _start_key(token: str, queue_id: str) -> dict[str, Any]:
     """The key in a page token, if it is one of this queue's: the token comes from outside."""
     names = {"distribution_id", "record", "opened_queue_id", "timestamp"}
+    key = key_in(token)
     try:
-        key = json.loads(base64.urlsafe_b64decode(token.encode()))
         if (
             set(key) == names
             and all(isinstance(v["S"], str) and v["S"] for v in key.values())
             and key["opened_queue_id"]["S"] == queue_id
         ):
             return {name: {"S": key[name]["S"]} for name in names}
-    except (ValueError, TypeError, KeyError, AttributeError, binascii.Error):
+    except (TypeError, KeyError, AttributeError):
         pass
     raise token_invalid()
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from routing_weights.domain.problems import problem, request_invalid
-from routing_weights.errors import RequestInvalid, StoreUnavailable
+from routing_weights.adapters.aws.pages import token_invalid
+from routing_weights.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,9 +94,3 @@ def listing(action: str, token: str | None) -> Iterator[None]:
             yield
     except ClientError as error:
         raise token_invalid() from error
-
-
-def token_invalid() -> RequestInvalid:
-    """Return the error for a `next` that is no page token of the requested listing."""
-    message = "not a token of this listing: use the `next` of the previous page"
-    return request_invalid(problem("next", message, "token_invalid"))

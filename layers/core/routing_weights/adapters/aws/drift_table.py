@@ -1,14 +1,13 @@
 """Drift on record, by queue and time; beside it which state a queue was last seen in, and its latest repairs."""
 
-import base64
-import binascii
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from routing_weights.adapters.aws.client import client, listing, reported, through_conflicts, token_invalid
+from routing_weights.adapters.aws.client import client, listing, reported, through_conflicts
+from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
 from routing_weights.domain.record import Record
 from routing_weights.errors import StoreUnavailable
 
@@ -18,6 +17,7 @@ REPAIRS = "repairs"
 """The item that counts the repairs of a queue. It sorts after every time, too."""
 HOUR_MS = 3_600_000
 CLAIM_TRIES = 8
+MAX_KEY = 200
 _FAILED = "ConditionalCheckFailed"
 
 
@@ -184,7 +184,7 @@ class DriftRecords:
         with listing("read the drift of the queue", after):
             page = client("dynamodb").query(**query)
         last = page.get("LastEvaluatedKey")
-        token = base64.urlsafe_b64encode(last["record"]["S"].encode()).decode() if last else None
+        token = token_of(last["record"]["S"]) if last else None
         return [_whole(item) for item in page["Items"]], token
 
 
@@ -197,10 +197,9 @@ def _whole(item: dict[str, Any]) -> Record:
 
 def _record(token: str) -> str:
     """The record's key in a page token. It is read in the queue of the path, so it opens no other one's records."""
-    try:
-        text = base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
-    except (ValueError, binascii.Error):
-        text = ""
-    if not text[:1].isdigit() or len(text) > 200 or not text.isascii() or not text.isprintable():  # noqa: PLR2004
+    text = key_in(token)
+    if not isinstance(text, str) or not text[:1].isdigit() or len(text) > MAX_KEY:
+        raise token_invalid()
+    if not text.isascii() or not text.isprintable():
         raise token_invalid()
     return text
