@@ -117,7 +117,7 @@ def test_a_queue_is_observed_with_its_agents_by_routing_status(world):
     assert [entry["path"] for entry in world.sent()] == [OBSERVATIONS]
 
 
-def test_an_agent_who_leaves_the_queue_is_not_observed_any_more(world):
+def test_an_agent_who_left_the_queue_is_not_observed(world):
     world.simulator.edit_member(QUEUE, "agent-001", routingStatus={"status": "OFF_QUEUE"})
     world.simulator.edit_member(QUEUE, "agent-002", joined=False)
     assert world.source.observe(QUEUE).on_queue == {"IDLE": 1, "COMMUNICATING": 1}
@@ -164,7 +164,7 @@ def test_history_is_the_medians_of_the_same_half_hour_of_four_weeks(world):
     ]
 
 
-def test_what_happened_at_another_time_or_in_another_queue_is_not_counted(world):
+def test_other_times_and_other_queues_are_not_counted(world):
     near = [
         week(1, start=HALF_HOUR + timedelta(minutes=30), offered=7),
         week(1, start=HALF_HOUR - timedelta(seconds=1), offered=7),
@@ -175,7 +175,7 @@ def test_what_happened_at_another_time_or_in_another_queue_is_not_counted(world)
     assert world.source.history([QUEUE])[QUEUE].offered == 60.0
 
 
-def test_weeks_without_contacts_are_made_good_by_older_ones_up_to_eight(world):
+def test_older_weeks_replace_weeks_without_contacts(world):
     world.simulator.put_analytics(contacts=[week(ago) for ago in (2, 5, 6)])
     assert world.source.history([QUEUE])[QUEUE].weeks == 3
     assert len(world.sent()) == 6
@@ -187,13 +187,13 @@ def test_an_interval_that_had_contacts_in_two_weeks_of_eight_has_no_history(worl
     assert len(world.sent()) == 8
 
 
-def test_history_is_asked_once(world):
+def test_history_takes_one_request(world):
     world.simulator.put_analytics(contacts=[week(ago) for ago in (1, 2, 3, 4)])
     assert world.source.history([QUEUE]) == world.source.history([QUEUE, QUEUE])
     assert len(world.sent()) == 4
 
 
-def test_patience_is_that_of_the_media_in_which_contacts_abandon(world):
+def test_patience_counts_only_media_with_abandons(world):
     """E-mails wait for days and are never abandoned: their waits say nothing about how long a caller waits."""
     mails = [week(ago, medium="email", offered=5, handled=5, wait_s=1e9, abandoned=0) for ago in (1, 2, 3, 4)]
     world.simulator.put_analytics(contacts=[week(ago) for ago in (1, 2, 3, 4)] + mails)
@@ -202,7 +202,7 @@ def test_patience_is_that_of_the_media_in_which_contacts_abandon(world):
     assert (found.media, found.by_medium) == (("voice",), {"email": 5.0, "voice": 60.0})
 
 
-def test_callbacks_are_calls(world):
+def test_callbacks_count_as_calls(world):
     back = [week(ago, medium="callback", offered=5, handled=5, handle_s=4_500, abandoned=0) for ago in (1, 2, 3, 4)]
     world.simulator.put_analytics(contacts=[week(ago) for ago in (1, 2, 3, 4)] + back)
     found = world.source.history([QUEUE])[QUEUE]
@@ -210,13 +210,13 @@ def test_callbacks_are_calls(world):
 
 
 @pytest.mark.parametrize("medium", ["email", "chat", "message", "workitem"])
-def test_other_media_are_no_calls(world, medium):
+def test_other_media_do_not_count_as_calls(world, medium):
     others = [week(ago, medium=medium, offered=500) for ago in (1, 2, 3, 4)]
     world.simulator.put_analytics(contacts=[week(ago, offered=0, handled=0) for ago in (1, 2, 3, 4)] + others)
     assert world.source.history([QUEUE])[QUEUE].offered == 0.0
 
 
-def test_without_abandons_there_is_no_patience_and_without_handled_contacts_no_handle_time(world):
+def test_without_contacts_there_is_no_patience_and_no_handle_time(world):
     world.simulator.put_analytics(contacts=[week(ago, handled=0, handle_s=0, abandoned=0) for ago in (1, 2, 3, 4)])
     assert world.source.history([QUEUE])[QUEUE] == History(60.0, None, None, 4, {"voice": 60.0})
 
@@ -224,7 +224,7 @@ def test_without_abandons_there_is_no_patience_and_without_handled_contacts_no_h
 # ---- what happened ---------------------------------------------------------------------------------------------------
 
 
-def test_what_happened_is_read_for_several_queues_in_one_request_with_the_media_of_calls_added(world):
+def test_one_request_reads_several_queues(world):
     start, end = HALF_HOUR - timedelta(hours=2), HALF_HOUR - timedelta(hours=1)
     hour = {"start": start, "answered": 48, "answer_s": 480, "counted": 58, "in_time": 40}
     later = hour | {"start": start + timedelta(minutes=30)}
@@ -253,7 +253,7 @@ def test_what_happened_is_read_for_several_queues_in_one_request_with_the_media_
     )
 
 
-def test_a_service_level_comes_as_the_public_api_has_it(world):
+def test_a_service_level_has_the_shape_of_the_public_api(world):
     world.simulator.put_analytics(contacts=[week(0, counted=8, in_time=6)])
     world.source.realised([QUEUE], HALF_HOUR, HALF_HOUR + timedelta(hours=1))
     body = {
@@ -271,7 +271,7 @@ def test_a_service_level_comes_as_the_public_api_has_it(world):
 # ---- what it will be -------------------------------------------------------------------------------------------------
 
 
-def test_a_group_of_one_queue_is_the_queues_with_its_goal(world):
+def test_a_planning_group_of_one_queue_is_that_queues_forecast(world):
     world.simulator.put_analytics(
         forecasts=[forecast(group(goal={"percent": 80, "seconds": 20}), modified="2026-11-25T09:20:00Z")]
     )
@@ -290,7 +290,7 @@ def test_a_group_of_one_queue_is_the_queues_with_its_goal(world):
     ]
 
 
-def test_the_quarter_of_an_hour_is_that_of_the_moment(world):
+def test_the_forecast_is_that_of_the_current_quarter_hour(world):
     offered = [float(index) for index in range(INTERVALS_OF_A_WEEK)]
     world.simulator.put_analytics(forecasts=[forecast(group() | {"offered": offered})])
     assert world.source.predicted(UNIT, QUEUE).volume.offered == QUARTER
@@ -299,7 +299,7 @@ def test_the_quarter_of_an_hour_is_that_of_the_moment(world):
         assert world.source.predicted(UNIT, QUEUE).volume.offered == interval
 
 
-def test_a_group_of_several_queues_is_split_by_what_they_were_offered(world):
+def test_a_group_of_several_queues_is_split_by_their_offered_contacts(world):
     contacts = [week(ago, OTHER, offered=20) for ago in (1, 2, 3, 4)] + [week(ago) for ago in (1, 2, 3, 4)]
     world.simulator.put_analytics(contacts=contacts, forecasts=[forecast(group(queues=[OTHER, QUEUE]))])
     found = world.source.predicted(UNIT, QUEUE)
@@ -311,7 +311,7 @@ def test_a_group_of_several_queues_is_split_by_what_they_were_offered(world):
 
 
 @pytest.mark.parametrize("contacts", [[], [week(ago, OTHER) for ago in (1, 2, 3, 4)]])
-def test_without_a_history_equal_shares_are_assumed_and_that_is_said(world, contacts):
+def test_without_a_history_equal_shares_are_assumed(world, contacts):
     world.simulator.put_analytics(contacts=contacts, forecasts=[forecast(group(queues=[OTHER, QUEUE]))])
     found = world.source.predicted(UNIT, QUEUE)
     assert (found.volume.offered, found.assumed) == (25.0, ("equal shares of the planning group's route paths",))
@@ -325,7 +325,7 @@ def test_without_the_permission_for_a_history_equal_shares_are_assumed(world):
     assert world.source.predicted(UNIT, QUEUE).volume.offered == 25.0
 
 
-def test_the_groups_of_a_queue_are_added_with_their_handle_times_weighted(world):
+def test_the_groups_of_a_queue_are_added(world):
     groups = [group("a", offered=30, aht=100), group("b", offered=10, aht=300), group("c", queues=[OTHER], offered=999)]
     world.simulator.put_analytics(forecasts=[forecast(*groups)])
     found = world.source.predicted(UNIT, QUEUE)
@@ -344,7 +344,7 @@ def test_a_closed_interval_without_a_handle_time_is_a_load_of_none(world):
     assert world.source.predicted(UNIT, QUEUE).volume == Volume(0.0, 900.0, 0.0)
 
 
-def test_ids_of_planning_groups_compare_without_regard_to_case_and_a_group_without_one_is_left_out(world):
+def test_ids_of_planning_groups_ignore_case(world):
     paths = {"routePaths": [{"queue": {"id": QUEUE}, "mediaType": "Voice"}]}
     weeks = [{"id": "f", "weekDate": str(MONDAY), "weekCount": 1}]
     figures = {"offeredPerInterval": [9.0] * 672, "averageHandleTimeSecondsPerInterval": [100.0] * 672}
@@ -362,7 +362,7 @@ def test_ids_of_planning_groups_compare_without_regard_to_case_and_a_group_witho
     assert source.predicted(UNIT, QUEUE).volume == Volume(9.0, 900.0, 100.0)
 
 
-def test_groups_of_other_media_than_calls_are_not_counted_and_that_is_said(world):
+def test_groups_of_other_media_are_not_counted(world):
     """10 erlangs of calls, 4 of callbacks; 40 of e-mail, which nobody answers one at a time."""
     groups = [
         group("calls", media=["Voice"], offered=50.0, aht=180.0),
@@ -376,7 +376,7 @@ def test_groups_of_other_media_than_calls_are_not_counted_and_that_is_said(world
     assert found.detail.endswith("; counted: callback, voice; not counted: chat, email, message, workitem")
 
 
-def test_a_group_of_several_media_is_split_by_what_was_offered_in_each(world):
+def test_a_group_of_several_media_is_split_by_offered_contacts(world):
     contacts = [fact for ago in (1, 2, 3, 4) for fact in (week(ago), week(ago, medium="email", offered=20))]
     world.simulator.put_analytics(contacts=contacts, forecasts=[forecast(group(media=["Voice", "Email"]))])
     found = world.source.predicted(UNIT, QUEUE)
@@ -401,7 +401,7 @@ def test_without_a_history_a_group_of_several_media_is_split_equally(world):
         ([forecast(start="2026-11-25T12:00:00Z")], "none of the 1 short-term forecasts"),
     ],
 )
-def test_a_forecast_that_does_not_tell_says_why(world, forecasts, why):
+def test_an_unusable_forecast_says_why(world, forecasts, why):
     world.simulator.put_analytics(forecasts=forecasts)
     found = world.source.predicted(UNIT, QUEUE)
     assert why in found
@@ -421,14 +421,14 @@ def test_the_newest_forecast_that_planners_can_use_is_taken(world):
     assert world.source.predicted(UNIT, QUEUE).volume.offered == 1
 
 
-def test_a_forecast_that_does_not_cover_the_moment_gives_way_to_an_older_one(world):
+def test_a_forecast_that_does_not_cover_the_moment_is_skipped(world):
     next_week = forecast(name="next", weekDate="2026-11-26", modified="2026-11-25T10:00:00Z")
     world.simulator.put_analytics(forecasts=[next_week, forecast(modified="2026-11-01T10:00:00Z")])
     assert "forecast-1" in world.source.predicted(UNIT, QUEUE).detail
 
 
 @pytest.mark.parametrize("ago", [1, 3])
-def test_a_later_week_of_a_longer_forecast_is_asked_for_by_its_number(world, ago):
+def test_a_later_week_of_a_forecast_is_requested_by_number(world, ago):
     monday = datetime.fromisoformat(f"{MONDAY}T00:00:00Z") - timedelta(weeks=ago)
     offered = [float(index) for index in range(4 * INTERVALS_OF_A_WEEK)]
     longer = group(weeks=4) | {"offered": offered}
@@ -438,7 +438,7 @@ def test_a_later_week_of_a_longer_forecast_is_asked_for_by_its_number(world, ago
 
 
 @pytest.mark.parametrize(("hours", "moment"), [(-11, "2026-11-29T13:00:00Z"), (8, "2026-11-30T04:00:00Z")])
-def test_the_week_that_holds_the_moment_is_found_whatever_the_units_time_zone(world, hours, moment):
+def test_the_current_week_is_found_in_any_time_zone(world, hours, moment):
     """Around the turn of its week, a unit is in another one than UTC is."""
     start = datetime.fromisoformat(f"{MONDAY}T00:00:00Z") + timedelta(hours=hours)
     offered = flat(1.0) + flat(2.0)
@@ -449,7 +449,7 @@ def test_the_week_that_holds_the_moment_is_found_whatever_the_units_time_zone(wo
     assert len([entry for entry in world.sent() if entry["path"].endswith("/data")]) == 2
 
 
-def test_a_unit_that_is_not_there_is_a_refusal(world):
+def test_an_unknown_business_unit_is_refused(world):
     with pytest.raises(GenesysRefused, match="404"):
         world.source.predicted(UNIT, QUEUE)
 
@@ -465,7 +465,7 @@ def test_a_big_result_is_downloaded_without_the_token(world):
     assert all(entry["token"] is not None for entry in world.sent())
 
 
-def test_the_simulator_would_refuse_a_download_with_a_token_or_without_its_signature(world):
+def test_the_simulator_refuses_a_download_with_a_token_or_without_a_signature(world):
     world.simulator.put_analytics(forecasts=[forecast(download=True)])
     unit = f"{world.simulator.url}/api/v2/workforcemanagement/businessunits/{UNIT}/weeks/{MONDAY}/shorttermforecasts"
     bearer = {"Authorization": f"Bearer {world.client.tokens.current()}"}
@@ -477,7 +477,7 @@ def test_the_simulator_would_refuse_a_download_with_a_token_or_without_its_signa
     assert statuses == [400, 403, 200]
 
 
-def test_a_download_that_fails_makes_the_source_fail_and_not_the_projection(world):
+def test_a_failed_download_fails_the_source_only(world):
     world.simulator.put_analytics(forecasts=[forecast(download=True)])
     world.simulator.add_faults({"action": "status", "status": 403, "method": "GET", "path": "/downloads/", "times": 99})
     found = world.forecasting(("plan", "genesys_wfm", "default")).forecast_for(plan(queue_id=QUEUE))
@@ -491,7 +491,7 @@ def test_a_download_that_fails_makes_the_source_fail_and_not_the_projection(worl
 SOURCES = ("plan", "pushed", "genesys_wfm", "history", "default")
 
 
-def test_a_forecast_of_wfm_gets_its_patience_from_the_queues_history(world):
+def test_a_wfm_forecast_takes_patience_from_the_history(world):
     world.simulator.put_analytics(
         contacts=[week(ago) for ago in (1, 2, 3, 4)],
         forecasts=[forecast(modified="2026-11-20T10:20:00Z")],
@@ -502,7 +502,7 @@ def test_a_forecast_of_wfm_gets_its_patience_from_the_queues_history(world):
     assert len(world.sent()) == 3 + 4
 
 
-def test_without_a_forecast_of_wfm_the_history_is_taken(world):
+def test_without_a_wfm_forecast_the_history_is_used(world):
     world.simulator.put_analytics(contacts=[week(ago) for ago in (1, 2, 3, 4)])
     found = world.forecasting(SOURCES).forecast_for(plan(queue_id=QUEUE))
     assert (found.source, found.load, found.volume) == ("history", 8.0, Volume(60.0, 1800.0, 240.0, 100.0))
@@ -536,7 +536,7 @@ def ask(world):
     return send
 
 
-def test_every_answer_is_shaped_as_the_public_api_says(world, ask):
+def test_every_answer_has_the_shape_of_the_public_api(world, ask):
     groups = [group(queues=[QUEUE, OTHER], goal={"percent": 80, "seconds": 20})]
     world.simulator.put_analytics(
         load={QUEUE: {"waiting": 3}},
@@ -590,7 +590,7 @@ SUMMED = {"interval": INTERVAL, "groupBy": ["queueId", "mediaType"], "filter": F
         (AGGREGATES, SUMMED | {"colour": "red"}, 400),
     ],
 )
-def test_a_query_is_judged_by_the_public_api(ask, path, body, status):
+def test_a_query_must_match_the_public_api(ask, path, body, status):
     assert ask("POST", path, body)[0] == status
 
 
@@ -644,20 +644,20 @@ def test_a_week_lists_the_forecasts_that_span_it(world, ask):
         {"forecasts": [forecast({"id": "group-1", "queues": [QUEUE]})]},
     ],
 )
-def test_a_test_that_says_nonsense_is_told(world, spec):
+def test_nonsense_in_a_test_is_refused(world, spec):
     with pytest.raises(ValueError, match=r"\w"):
         world.simulator.put_analytics(**spec)
     control = f"{world.simulator.url}/_sim/analytics"
     assert world.session.put(control, json=spec, timeout=5).status_code == 400
 
 
-def test_analytics_can_be_said_over_http(world):
+def test_analytics_can_be_set_over_http(world):
     spec = {"load": {QUEUE: {"waiting": 7}}}
     assert world.session.put(f"{world.simulator.url}/_sim/analytics", json=spec, timeout=5).status_code == 200
     assert world.source.observe(QUEUE).waiting == 7
 
 
-def test_contract_score_has_nothing_of_the_kind():
+def test_contract_score_has_no_analytics():
     with GenesysSimulator(contract="score") as simulator, requests.Session() as session:
         with pytest.raises(ValueError, match="no analytics"):
             simulator.put_analytics(load={})

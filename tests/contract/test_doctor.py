@@ -148,7 +148,7 @@ def test_the_skill_is_found_by_id_and_by_name(examine):
 @pytest.mark.parametrize(
     ("actuator", "advice"), [("ring", "ring-by-weight"), ("proficiency", "proficiency-by-weight"), ("joined", None)]
 )
-def test_what_the_actuator_needs_of_the_queue_is_named(examine, genesys, actuator, advice):
+def test_a_setting_that_the_actuator_needs_is_named(examine, genesys, actuator, advice):
     _, findings = examine("--queue", QUEUE, "--actuator", actuator)
     assert [name for name in strategies() if f"strategy {name}" in findings["queue"][1]] == [advice] * bool(advice)
     rings = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 5}]}] * 2
@@ -198,7 +198,7 @@ def test_a_missing_permission_is_named(examine, genesys, permission, actuator, c
 
 
 @pytest.mark.parametrize(("permission", "check"), OPTIONAL.items())
-def test_what_only_forecasts_need_is_named_and_not_missed(examine, genesys, permission, check):
+def test_a_permission_for_forecasts_is_optional(examine, genesys, permission, check):
     genesys.change_settings(permissions=" ".join((PERMISSIONS | OPTIONAL.keys()) - {permission}))
     code, findings = examine("--queue", QUEUE, WFM_BUSINESS_UNIT=UNIT)
     assert (code, {name for name, state in states(findings).items() if state == "skipped"}) == (0, {check})
@@ -206,7 +206,7 @@ def test_what_only_forecasts_need_is_named_and_not_missed(examine, genesys, perm
     assert findings[check][1].endswith("Nothing but forecasts from Genesys needs it: docs/use/forecasts.md.")
 
 
-def test_only_what_the_actuator_needs_is_asked(examine, genesys):
+def test_only_permissions_that_the_actuator_needs_are_checked(examine, genesys):
     genesys.change_settings(permissions=" ".join(PERMISSIONS - {"routing:skill:view", "routing:skill:assign"}))
     assert examine("--queue", QUEUE, "--actuator", "joined")[0] == 0
     genesys.change_settings(permissions=" ".join(PERMISSIONS - {"routing:queueMember:manage"}))
@@ -242,7 +242,7 @@ def test_an_unknown_skill(examine):
     assert sentence.startswith("Genesys knows no skill Juggling, by id or by name: create it, name another one, or")
 
 
-def test_what_is_not_named_is_skipped(examine):
+def test_checks_without_a_name_are_skipped(examine):
     code, findings = examine("--actuator", "proficiency")
     assert code == 0
     assert {name for name, state in states(findings).items() if state == "skipped"} == {
@@ -259,7 +259,7 @@ def test_an_account_that_grants_enough(examine, account):
     assert findings["log delivery"] == ("ok", "10 of 10 resource policies of CloudWatch Logs are in use.")
 
 
-def test_an_account_that_grants_too_little_says_how_to_get_more(examine, account):
+def test_a_quota_that_is_too_low_says_how_to_raise_it(examine, account):
     account |= {"executions": 10, "policies": POLICIES}  # what a new account has, and one that many stacks share
     code, findings = examine()
     assert code == 1
@@ -269,7 +269,7 @@ def test_an_account_that_grants_too_little_says_how_to_get_more(examine, account
     assert "Delete one that nobody needs" in findings["log delivery"][1]
 
 
-def test_an_account_that_does_not_say_is_not_taken_for_one_that_grants_enough(examine, account):
+def test_an_unknown_quota_is_not_taken_as_enough(examine, account):
     account["refused"] = "AccessDeniedException"
     code, findings = examine()
     assert (code, findings["concurrency"][0], findings["log delivery"][0]) == (0, "skipped", "skipped")
@@ -284,7 +284,7 @@ def test_an_account_that_does_not_say_is_not_taken_for_one_that_grants_enough(ex
         ({"AWS_REGION": ""}, "You must specify a region."),
     ],
 )
-def test_without_credentials_the_quotas_are_said_not_to_be_checked(examine, monkeypatch, environ, reason):
+def test_without_aws_credentials_quotas_are_reported_as_unchecked(examine, monkeypatch, environ, reason):
     for name in ("AWS_DEFAULT_REGION", "AWS_CONFIG_FILE", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     code, findings = examine(**environ)
@@ -293,7 +293,7 @@ def test_without_credentials_the_quotas_are_said_not_to_be_checked(examine, monk
 
 
 @pytest.mark.parametrize("status", [405, 409])
-def test_an_answer_that_says_nothing_of_the_permission_is_not_taken_as_granted(examine, genesys, status):
+def test_an_unclear_answer_does_not_count_as_granted(examine, genesys, status):
     genesys.add_faults({"action": "status", "method": "PUT", "status": status, "times": 9})
     code, findings = examine("--queue", QUEUE)
     assert (code, findings["edit queue"][0]) == (1, "missing")
@@ -354,7 +354,7 @@ def rows(cells, first):
     return [row for row in split if len(row) == cells and re.match(first, row[0])]
 
 
-def test_every_permission_is_what_the_layer_says_that_its_requests_need():
+def test_the_page_names_the_permissions_that_the_layer_needs():
     table = rows(3, "`routing:")
     assert {row[0].strip("`") for row in table} == PERMISSIONS
     for permission, listed, _ in table:
@@ -364,7 +364,7 @@ def test_every_permission_is_what_the_layer_says_that_its_requests_need():
             assert platform.needs(method, path).startswith(f"the permission {permission.strip('`')},")
 
 
-def test_the_table_of_regions_is_the_layers():
+def test_the_page_lists_the_regions_of_the_layer():
     table = {re.findall(r"`(.*?)`", row[0])[0]: tuple(row[1:]) for row in rows(3, r"`[a-z]+-[a-z-]+\d`")}
     assert table == {r: tuple(url(r).removeprefix("https://") for url in (api_url, login_url)) for r in DOMAINS}
 
@@ -375,7 +375,7 @@ def test_every_plan_is_valid():
     assert plans[1].overflow_groups
 
 
-def test_the_example_of_weights_is_what_the_actuators_make_of_them():
+def test_the_example_of_weights_is_what_actuators_write():
     table = rows(5, r"[\d.]+$")
     weights = [float(row[0]) for row in table]
     positive = [weight for weight in weights if weight > 0]
@@ -388,7 +388,7 @@ def test_the_example_of_weights_is_what_the_actuators_make_of_them():
             assert cell == f"{shown} ({round(actuator.weight(value), 4):g})"
 
 
-def test_the_strategy_and_those_that_are_named_exist():
+def test_the_strategies_that_the_page_names_exist():
     for text in blocks("toml"):
         for entry in tomllib.loads(text).values():
             Strategy.model_validate(entry)
@@ -409,7 +409,7 @@ def test_the_requests_for_a_thousand_members_are_counted_right(examine, genesys)
     assert f"`joined` needs {1000 // platform.MAX_BULK + reads}" in PAGE
 
 
-def test_the_commands_of_the_doctor_are_understood(examine):
+def test_the_commands_for_the_doctor_are_valid(examine):
     (script,) = blocks("bash")
     commands = [shlex.split(line)[2:] for line in script.splitlines() if line.startswith("make doctor ")]
     variables = [dict(word.split("=") for word in words) for words in commands]
@@ -420,7 +420,7 @@ def test_the_commands_of_the_doctor_are_understood(examine):
         assert given["QUEUE_ID"] in findings["queue"][1]
 
 
-def test_the_commands_for_aws_hand_over_the_pair_and_free_a_skill(tmp_path):
+def test_the_commands_for_aws_store_the_credentials_and_free_a_skill(tmp_path):
     template = (ROOT / "template.yaml").read_text()
     fake = tmp_path / "aws"
     fake.write_text(

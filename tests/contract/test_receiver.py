@@ -29,7 +29,7 @@ def post(system, *secrets, event_id="d-1:completed", path="/hook"):
     return receiver(system.url + path).post(event_id, BODY, secrets or ("new",))
 
 
-def test_the_receiver_gets_the_very_bytes_signed_as_our_own_door_wants_it(system):
+def test_the_receiver_gets_the_signed_bytes(system):
     assert post(system) == Answer("taken", "status 204")
     ((status, headers, body, path),) = system.sent
     assert (status, body, path) == (204, BODY, "/hook")
@@ -38,7 +38,7 @@ def test_the_receiver_gets_the_very_bytes_signed_as_our_own_door_wants_it(system
     assert "authorization" not in headers
 
 
-def test_an_id_that_no_header_may_have_is_hashed_and_the_same_each_time(system):
+def test_an_id_that_does_not_fit_into_a_header_is_hashed(system):
     for _ in range(2):
         post(system, event_id="Abendschicht für alle:completed")
     first, second = (headers["x-webhook-id"] for _, headers, _, _ in system.sent)
@@ -46,7 +46,7 @@ def test_an_id_that_no_header_may_have_is_hashed_and_the_same_each_time(system):
     assert len(first) == 64
 
 
-def test_while_a_secret_is_changed_either_is_taken(system):
+def test_during_a_rotation_both_secrets_are_accepted(system):
     assert post(system, "newer", "new").verdict == "taken"
     assert [status for status, *_ in system.sent] == [401, 204]
     assert post(system, "newer", "newest") == Answer("never", "status 401")
@@ -62,7 +62,7 @@ def test_while_a_secret_is_changed_either_is_taken(system):
         *((status, "later") for status in (408, 429, 500, 503)),
     ],
 )
-def test_what_an_answer_comes_to(system, status, verdict):
+def test_each_answer_has_its_consequence(system, status, verdict):
     system.script = [status]
     assert post(system) == Answer(verdict, f"status {status}")
 
@@ -74,12 +74,12 @@ def test_a_redirect_is_not_followed(system):
 
 
 @pytest.mark.parametrize(("asked", "pause_s"), [("7", 7), ("100000", 900), ("soon", 0), ("-1", 0)])
-def test_a_receiver_that_asks_to_wait_is_waited_for_in_bounds(system, asked, pause_s):
+def test_a_receivers_retry_after_is_obeyed_within_bounds(system, asked, pause_s):
     system.script = [(429, {"Retry-After": asked})]
     assert post(system) == Answer("later", "status 429", pause_s)
 
 
-def test_a_receiver_that_hangs_up_hangs_or_is_not_there_is_tried_later(system):
+def test_a_receiver_that_does_not_answer_is_tried_later(system):
     system.script = [None]
     assert post(system) == Answer("later", "ConnectionError")
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:

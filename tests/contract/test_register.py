@@ -53,7 +53,7 @@ def writes(gateway):
     ]
 
 
-def test_a_webhook_is_registered_as_the_document_has_it(run, gateway):
+def test_a_webhook_is_registered_as_documented(run, gateway):
     code, said = run()
     assert (code, said.partition(":")[0]) == (0, "Registered webhook-1")
     (hook,) = hooks(gateway)
@@ -64,7 +64,7 @@ def test_a_webhook_is_registered_as_the_document_has_it(run, gateway):
     assert sent.keys() == PAYLOAD_OF_THE_DOCUMENT
 
 
-def test_what_is_registered_is_found_and_not_made_twice(run, gateway):
+def test_a_registered_webhook_is_not_made_twice(run, gateway):
     run()
     gateway.clear_requests()
     code, said = run()
@@ -79,7 +79,7 @@ def test_what_is_registered_is_found_and_not_made_twice(run, gateway):
         {"API_URL": "http://127.0.0.1:3000/"},
     ],
 )
-def test_another_address_changes_the_one_that_there_is(run, gateway, changed):
+def test_a_new_address_changes_the_existing_webhook(run, gateway, changed):
     run()
     code, said = run(**changed)
     assert (code, said.partition(":")[0]) == (0, "Changed webhook-1")
@@ -87,7 +87,7 @@ def test_another_address_changes_the_one_that_there_is(run, gateway, changed):
     assert hook["endpointUrl"] == f"{changed['API_URL'].rstrip('/')}/webhooks/genesys/callback"
 
 
-def test_one_that_was_renamed_or_switched_off_is_put_right(run, gateway):
+def test_a_renamed_or_disabled_webhook_is_corrected(run, gateway):
     run()
     hook = hooks(gateway)[0]
     gateway._organisation.webhooks.put(hook["id"], hook | {"enabled": False, "name": "Somebody's"})
@@ -95,7 +95,7 @@ def test_one_that_was_renamed_or_switched_off_is_put_right(run, gateway):
     assert [(hook["enabled"], hook["name"]) for hook in hooks(gateway)] == [(True, register.NAME)]
 
 
-def test_deployments_with_names_of_their_own_have_webhooks_of_their_own(run, gateway):
+def test_each_deployment_has_its_own_webhook(run, gateway):
     run()
     run("--name", "Test", "--api", "https://test.example.com")
     assert [hook["name"] for hook in hooks(gateway)] == [register.NAME, "Test"]
@@ -104,7 +104,7 @@ def test_deployments_with_names_of_their_own_have_webhooks_of_their_own(run, gat
     assert len(hooks(gateway)) == 2
 
 
-def test_it_is_found_on_a_later_page(run, gateway):
+def test_a_webhook_on_a_later_page_is_found(run, gateway):
     run()
     hook = hooks(gateway)[0]
     for number in range(150):
@@ -115,14 +115,14 @@ def test_it_is_found_on_a_later_page(run, gateway):
     assert run()[1].startswith("webhook-1 is registered")
 
 
-def test_an_answer_that_was_lost_registers_nothing_twice(run, gateway):
+def test_a_lost_answer_registers_nothing_twice(run, gateway):
     gateway.add_faults({"action": "reset_after", "method": "POST", "path": "/platform/webhooks$"})
     code, said = run()
     assert (code, said.partition(":")[0]) == (0, "Registered webhook-1")
     assert len(hooks(gateway)) == 1
 
 
-def test_what_was_not_applied_is_not_claimed(run, gateway):
+def test_a_registration_that_was_not_applied_is_not_claimed(run, gateway):
     gateway.add_faults({"action": "status", "status": 200, "method": "POST", "path": "/platform/webhooks$"})
     code, said = run()
     assert (code, said) == (1, "The gateway took the webhook, and does not list it as it was sent.\n")
@@ -155,7 +155,7 @@ def test_wrong_usage_sends_nothing(run, gateway, capsys, argv, environ, named):
     assert gateway.requests() == []
 
 
-def test_the_command_of_the_page_is_understood(run, gateway):
+def test_the_command_on_the_page_is_valid(run, gateway):
     page = (ROOT / "docs/administer/genesys-events.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^make register (.*)$", page, re.MULTILINE)
     named = dict(part.split("=", 1) for part in shlex.split(command))
@@ -205,13 +205,13 @@ A_HOOK = {
         {"secret": "x"},
     ],
 )
-def test_a_webhook_that_is_none_is_refused(client, changes):
+def test_an_invalid_webhook_is_refused(client, changes):
     assert_error(client.post(client.url, json=A_HOOK | changes), 400, "bad.request", next(iter(changes)))
     assert_error(client.put(f"{client.url}/nobody", json=A_HOOK), 404, "not.found")
     assert client.get(client.url).json()["entities"] == []
 
 
-def test_a_change_is_told_to_whom_it_concerns_signed_and_until_it_is_taken(client, gateway):
+def test_a_change_is_delivered_until_it_is_accepted(client, gateway):
     with closing(WfmSystem(SIGNED_WITH, time.time)) as system:
         system.script = [503, None, 204]
         client.post(client.url, json=A_HOOK | {"endpointUrl": f"{system.url}/hook", "events": register.EVENTS[1:]})
@@ -233,6 +233,6 @@ def test_a_change_is_told_to_whom_it_concerns_signed_and_until_it_is_taken(clien
         )
 
 
-def test_nobody_is_told_the_secret(client, gateway):
+def test_the_secret_is_never_shown(client, gateway):
     shown = client.patch(f"{gateway.url}/_sim/settings", json={"latency_ms": 0}).text
     assert SIGNED_WITH not in shown

@@ -129,7 +129,7 @@ def test_every_member_is_read_once_page_by_page_to_the_end(genesys, count):
     assert len(one.sent()) == 1 + max(1, math.ceil(count / 100))
 
 
-def test_pages_are_asked_for_in_both_dialects_and_at_full_size(genesys):
+def test_pages_are_requested_at_full_size(genesys):
     one = genesys(agents=201)
     one.contract.read_queue(QUEUE)
     assert [entry["query"] for entry in one.sent()] == [
@@ -146,7 +146,7 @@ def test_a_queue_is_read_with_its_settings_and_its_members_weights(genesys):
     assert set(queue.weights().values()) == {0.25}
 
 
-def test_active_are_those_who_joined_and_are_not_off_queue(genesys):
+def test_members_who_joined_and_are_on_queue_are_active(genesys):
     one = genesys(agents=12, off_queue=2, unjoined=3)
     queue = one.contract.read_queue(QUEUE)
     assert [member.active for member in queue.members] == [True] * 7 + [False] * 5
@@ -156,7 +156,7 @@ def test_active_are_those_who_joined_and_are_not_off_queue(genesys):
     ("status", "absent"),
     [("IDLE", None), ("INTERACTING", None), ("COMMUNICATING", None), ("NOT_RESPONDING", "NOT_RESPONDING")],
 )
-def test_who_does_not_respond_is_not_active(genesys, status, absent):
+def test_a_member_who_does_not_respond_is_not_active(genesys, status, absent):
     one = genesys(agents=1)
     one.simulator.edit_member(QUEUE, "agent-001", routingStatus={"status": status})
     assert one.contract.read_queue(QUEUE).members[0].absent == absent
@@ -168,13 +168,13 @@ def test_a_members_skills_are_known_by_id_and_by_name(genesys):
     assert [{*member.skills} for member in queue.members] == [{*skill} for skill in known]
 
 
-def test_a_queue_that_genesys_does_not_know_is_named(genesys):
+def test_an_unknown_queue_is_named(genesys):
     with pytest.raises(QueueNotFound, match=r"Genesys knows no queue nowhere.* Check queue_id"):
         genesys().contract.read_queue("nowhere")
 
 
 @pytest.mark.parametrize("skip", [1, 2])
-def test_a_page_that_repeats_known_members_is_read_again_and_never_a_double_count(genesys, skip):
+def test_a_repeated_page_never_counts_members_twice(genesys, skip):
     one = genesys(agents=350)
     one.simulator.add_faults({"action": "repeat_page", "path": "members", "skip": skip})
     assert len(one.contract.read_queue(QUEUE).members) == 350
@@ -192,7 +192,7 @@ def test_an_answer_that_stays_malformed_is_an_error(genesys, skip, what):
         one.contract.read_queue(QUEUE)
 
 
-def test_reading_again_reads_only_the_pages_that_hold_the_members(genesys):
+def test_a_second_reading_reads_only_the_pages_of_the_members(genesys):
     one = genesys(agents=450)
     before = one.contract.read_queue(QUEUE)
     one.simulator.clear_requests()
@@ -211,7 +211,7 @@ def test_reading_again_reads_only_the_pages_that_hold_the_members(genesys):
 
 
 @pytest.mark.parametrize("count", [3, 100, 1_000])
-def test_the_scores_are_exactly_the_requested_ones_and_nothing_else_is_touched(genesys, count):
+def test_exactly_the_requested_scores_are_written(genesys, count):
     one = genesys(agents=count)
     weights = {f"agent-{i + 1:03}": (i + 1) / (count * (count + 1)) for i in range(count)}
     held_before = one.held()
@@ -232,7 +232,7 @@ def test_the_second_identical_plan_writes_nothing(genesys):
     assert one.sent("PATCH") == []
 
 
-def test_a_write_says_who_how_and_how_much(genesys):
+def test_a_write_has_user_routing_type_and_score(genesys):
     one = genesys(agents=3)
     one.distribute({"agent-002": 0.5}, "d-7")
     (entry,) = one.sent("PATCH")
@@ -248,7 +248,7 @@ def test_a_write_leaves_the_routing_type_alone(genesys):
     assert [member["routingType"] for member in one.held()["members"]] == ["Automatic", "Manual"]
 
 
-def test_a_reversal_of_all_weights_never_breaks_genesyss_sum_rule(genesys):
+def test_reversed_weights_never_sum_to_more_than_1(genesys):
     one = genesys(agents=4)
     weights = dict(zip(one.scores(), (0.7, 0.2, 0.1, 0.0), strict=True))
     one.distribute(weights, "d-1")
@@ -258,7 +258,7 @@ def test_a_reversal_of_all_weights_never_breaks_genesyss_sum_rule(genesys):
     assert {entry["status"] for entry in one.sent("PATCH")} == {200}
 
 
-def test_every_write_of_every_distribution_has_a_key_of_its_own(genesys):
+def test_every_write_has_its_own_idempotency_key(genesys):
     one = genesys(agents=5)
     one.distribute(dict.fromkeys(one.scores(), 0.2), "d-1")
     one.distribute(dict.fromkeys(one.scores(), 0.1), "d-2")
@@ -268,7 +268,7 @@ def test_every_write_of_every_distribution_has_a_key_of_its_own(genesys):
     assert (set(one.scores().values()), one.simulator.state()["replays"]) == ({0.2}, 0)
 
 
-def test_a_stranger_is_found_before_the_first_write(genesys):
+def test_a_user_who_is_no_member_is_found_before_the_first_write(genesys):
     one = genesys(agents=3)
     with pytest.raises(MemberNotInQueue):
         one.distribute({"agent-001": 0.5, "agent-999": 0.1})
@@ -284,7 +284,7 @@ def test_a_stranger_is_found_before_the_first_write(genesys):
         (0.9, 30, {"utilizationThreshold": 0.9}),
     ],
 )
-def test_only_what_differs_of_the_queue_is_written_and_every_other_field_stays(genesys, threshold, wrap_up, body):
+def test_only_changed_settings_are_written(genesys, threshold, wrap_up, body):
     one = genesys(agents=1)
     before, held_before = one.contract.read_queue(QUEUE), one.held()["queue"]
     wanted = {"overflow_threshold": threshold, "wrap_up_timeout_s": wrap_up}
@@ -309,7 +309,7 @@ def differing(before, threshold, wrap_up):
     return settings_to_write(Target({}, {}, settings), before)
 
 
-def test_a_write_that_is_accepted_is_readable_only_later(genesys):
+def test_an_accepted_write_becomes_readable_later(genesys):
     one = genesys(agents=150, apply_delay_s=2.0)
     weights = {"agent-001": 0.4, "agent-120": 0.6}
     before = one.distribute(weights)
@@ -342,7 +342,7 @@ def test_a_member_whose_page_has_shifted_is_found_again(genesys):
     ],
     ids=["applied", "not applied", "a gateway's, not applied", "a time-out, not applied", "a conflict"],
 )
-def test_a_lost_answer_is_looked_for_by_reading_and_the_write_repeated_only_if_it_was_not_applied(genesys, fault, sent):
+def test_after_a_lost_answer_a_write_is_repeated_only_if_it_was_not_applied(genesys, fault, sent):
     one = genesys(agents=2)
     one.simulator.add_faults(fault | {"method": "PATCH"})
     one.distribute({"agent-001": 0.4, "agent-002": 0.6})
@@ -351,13 +351,13 @@ def test_a_lost_answer_is_looked_for_by_reading_and_the_write_repeated_only_if_i
 
 
 @pytest.mark.parametrize("fault", [{"action": "status", "status": 503}, {"action": "reset_before"}])
-def test_a_passing_failure_is_ridden_out(genesys, fault):
+def test_a_temporary_failure_is_survived(genesys, fault):
     one = genesys(agents=250)
     one.simulator.add_faults(fault | {"path": "queues", "times": 3, "skip": 1})
     assert len(one.contract.read_queue(QUEUE).members) == 250
 
 
-def test_a_lasting_failure_ends(genesys):
+def test_a_permanent_failure_ends_the_run(genesys):
     one = genesys()
     one.simulator.add_faults({"action": "status", "status": 500, "path": "queues", "times": None})
     with pytest.raises(GenesysUnavailable, match="status 500 at attempt 6"):
@@ -378,7 +378,7 @@ def test_no_request_is_earlier_than_the_rate_limit_allows(genesys, dates):
     assert one.scores() == weights
 
 
-def test_tokens_revoked_in_the_middle_cost_one_more_token(genesys):
+def test_after_a_revocation_one_new_token_is_enough(genesys):
     one = genesys(agents=20)
     one.simulator.add_faults({"action": "revoke_tokens", "method": "PATCH", "skip": 10})
     weights = dict.fromkeys(one.scores(), 0.05)
@@ -386,7 +386,7 @@ def test_tokens_revoked_in_the_middle_cost_one_more_token(genesys):
     assert (one.scores(), one.simulator.state()["tokens_issued"]) == (weights, 2)
 
 
-def test_a_token_that_expires_in_the_middle_is_replaced_before_it_is_refused(genesys):
+def test_an_expiring_token_is_replaced_before_it_is_refused(genesys):
     one = genesys(agents=20, expires_in=300)
     one.contract.read_queue(QUEUE)
     one.time.advance(240)
@@ -395,7 +395,7 @@ def test_a_token_that_expires_in_the_middle_is_replaced_before_it_is_refused(gen
     assert 401 not in {entry["status"] for entry in one.simulator.requests()}
 
 
-def test_wrong_credentials_are_unauthorized_before_anything_is_read(genesys):
+def test_wrong_credentials_end_the_run_before_any_reading(genesys):
     one = genesys()
     one.simulator.change_settings(client_secret="changed-since")
     with pytest.raises(Unauthorized, match="Check client_id and client_secret") as caught:
@@ -415,7 +415,7 @@ def test_a_missing_scope_is_named_and_nothing_is_written(genesys, scope, missing
     assert set(one.scores().values()) == {0.0}
 
 
-def test_a_refused_write_says_what_genesys_says(genesys):
+def test_a_refused_write_quotes_genesys(genesys):
     one = genesys(agents=2)
     one.simulator.edit_member(QUEUE, "agent-002", score=0.9)
     with pytest.raises(GenesysRefused, match=r"The scores of the queue would sum to 1\.4") as caught:
@@ -468,12 +468,12 @@ def read(*listings, queue=None):
         ({"user": {"id": "a", "state": "inactive"}}, "user inactive"),
     ],
 )
-def test_a_member_is_active_unless_it_says_otherwise(entity, absent):
+def test_a_member_is_active_by_default(entity, absent):
     (member,) = read(listed({"user": {"id": "a"}, "score": 0.5} | entity)).members
     assert (member.absent, member.weight) == (absent, 0.5)
 
 
-def test_where_others_show_a_routing_status_a_member_without_one_is_not_active():
+def test_a_member_without_a_routing_status_among_others_with_one_is_not_active():
     shown = {"user": {"id": "a"}, "routingStatus": {"status": "IDLE"}}
     assert [member.absent for member in read(listed(shown, {"user": {"id": "b"}})).members] == [
         None,
@@ -485,7 +485,7 @@ def test_where_others_show_a_routing_status_a_member_without_one_is_not_active()
     ("entity", "user_id"),
     [({"user": {"id": "a"}, "id": "m"}, "a"), ({"id": "b"}, "b"), ({"user": {"name": "x"}, "id": "c"}, "c")],
 )
-def test_a_member_is_known_by_its_user_or_else_by_its_own_id(entity, user_id):
+def test_a_members_id_is_its_users_id_or_else_its_own(entity, user_id):
     assert read(listed(entity)).members[0].user_id == user_id
 
 
@@ -521,7 +521,7 @@ def many(first, count):
     return [{"id": f"m{i}"} for i in range(first, first + count)]
 
 
-def test_without_a_page_count_a_full_page_may_have_a_successor():
+def test_without_a_page_count_a_full_page_is_followed_by_another():
     client = FakeClient(listed(*many(0, 100)), listed(*many(100, 100)), listed())
     assert len(ScoreContract(client, ACTUATION).read_queue(QUEUE).members) == 200
     assert client.pages == [1, 2, 3] * 2  # without a count, a second reading has to agree
@@ -533,7 +533,7 @@ def test_without_a_page_count_a_short_page_is_the_last():
     assert client.pages == [1, 2] * 2
 
 
-def test_an_empty_page_ends_the_reading_whatever_the_page_count_says():
+def test_an_empty_page_ends_the_listing():
     client = FakeClient(listed(*many(0, 100), pageCount=9), listed(pageCount=9))
     assert len(ScoreContract(client, ACTUATION).read_queue(QUEUE).members) == 100
 
@@ -550,7 +550,7 @@ def test_a_member_twice_on_one_page_is_an_error():
         read(listed({"id": "a"}, {"id": "a"}))
 
 
-def test_one_known_member_on_a_later_page_is_an_error():
+def test_a_member_on_two_pages_is_an_error():
     with pytest.raises(GenesysAnswerInvalid, match="member m7 is listed twice"):
         read(listed(*many(0, 100), pageCount=2), listed({"id": "new"}, {"id": "m7"}, pageCount=2))
 
@@ -562,7 +562,7 @@ def test_a_listing_without_a_list_is_an_error(listing):
 
 
 @pytest.mark.parametrize("queue", [[], "queue", 7, True])
-def test_a_queue_that_is_no_object_is_an_error(queue):
+def test_a_queue_that_is_not_an_object_is_an_error(queue):
     with pytest.raises(GenesysAnswerInvalid, match="not an object"):
         read(listed(), queue=queue)
 
@@ -577,19 +577,19 @@ NO_NUMBERS = ['"0.5"', "true", "[0.5]", "{}", "NaN", "Infinity", "1e999", "9" * 
 
 
 @pytest.mark.parametrize("raw", NO_NUMBERS, ids=lambda raw: raw[:9])
-def test_a_score_that_is_no_finite_number_is_an_error(raw):
+def test_a_score_that_is_not_a_finite_number_is_an_error(raw):
     with pytest.raises(GenesysAnswerInvalid):
         read(listed({"id": "a", "score": json.loads(raw)}))
 
 
 @pytest.mark.parametrize("raw", ['"0.5"', "true", "NaN"])
 @pytest.mark.parametrize("name", ["utilizationThreshold", "wrapUpTimeout"])
-def test_a_setting_that_is_no_finite_number_is_an_error(name, raw):
+def test_a_setting_that_is_not_a_finite_number_is_an_error(name, raw):
     with pytest.raises(GenesysAnswerInvalid):
         read(listed(), queue={"id": QUEUE, name: json.loads(raw)})
 
 
 @pytest.mark.parametrize("value", [["Automatic"], {"type": "Automatic"}, 7])
-def test_a_routing_type_that_is_no_text_is_an_error(value):
+def test_a_routing_type_that_is_not_text_is_an_error(value):
     with pytest.raises(GenesysAnswerInvalid):
         read(listed({"id": "a", "routingType": value}))

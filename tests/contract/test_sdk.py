@@ -37,14 +37,14 @@ def driven(tmp_path_factory):
         yield SimpleNamespace(results=json.loads(finished.stdout), simulator=simulator)
 
 
-def test_the_sdk_gets_a_token_with_basic_and_a_form(driven):
+def test_the_sdk_gets_a_token(driven):
     assert driven.results["client"] == "demo-client"
     asked = driven.simulator.requests()[0]
     assert (asked["path"], asked["authorization"], asked["content_type"]) == ("/oauth/token", "basic", publicapi.FORM)
     assert asked["body"] == {"grant_type": "client_credentials"}
 
 
-def test_the_sdk_pages_through_the_members_that_have_joined(driven):
+def test_the_sdk_lists_the_joined_members(driven):
     assert driven.results["members"] == [
         [
             ["agent-001", 1, "user", "IDLE", "active", [1.5, 2.5]],
@@ -71,7 +71,7 @@ def test_the_sdk_writes_rings_joining_and_proficiencies(driven):
     assert (members["agent-002"]["ringNumber"], members["agent-003"]["joined"]) == (4, False)
 
 
-def test_the_sdk_puts_back_the_queue_that_it_read(driven):
+def test_the_sdk_writes_the_queue_that_it_read(driven):
     assert driven.results["queue"] == [f"Queue {QUEUE}", "BEST", "demo-client", True]
     assert driven.results["listed"] == [[QUEUE, 6]]
     with GenesysSimulator(contract="platform", agents=6, off_queue=1, unjoined=1) as other:
@@ -89,7 +89,7 @@ def test_the_sdk_reads_the_refusals(driven):
     assert [driven.results[name]["status"] for name in ("unknown", "revoked")] == [404, 401]
 
 
-def test_all_that_the_sdk_sends_is_the_public_api(driven):
+def test_every_request_of_the_sdk_matches_the_public_api(driven):
     """The judge of requests must find no fault with the official client, but for the body that is wrong on purpose."""
     log = driven.simulator.requests()
     found = {entry["index"]: publicapi.breaches(entry) for entry in log}

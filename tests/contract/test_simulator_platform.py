@@ -134,13 +134,13 @@ def test_a_token_is_refused(start, options, status, error):
     assert simulator.state()["tokens_issued"] == 1
 
 
-def test_an_empty_scope_is_none(start):
+def test_an_empty_scope_counts_as_no_scope(start):
     _, client = start()
     assert client.login(data={**GRANT, "scope": ""})
     assert_error(client.get("/oauth/token"), 405, "method.not.allowed")
 
 
-def test_a_token_tells_of_its_client_and_can_be_deleted(start):
+def test_a_token_shows_its_client_and_can_be_deleted(start):
     _, client = start()
     info = client.get(TOKEN).json()
     assert info["OAuthClient"]["id"] == "demo-client"
@@ -185,7 +185,7 @@ def test_a_missing_or_unknown_token_is_401_before_anything_else(start):
         "/",
     ],
 )
-def test_what_the_public_api_does_not_have_is_404(start, path):
+def test_an_unknown_path_is_404(start, path):
     _, client = start()
     for method in ("GET", "POST"):
         assert_error(client.request(method, path, json={}), 404, "not.found")
@@ -225,7 +225,7 @@ def test_a_method_that_the_path_does_not_have_is_405(start, method, path, allow)
         ("GET", f"{QUEUES}?hasPeer=true"),
     ],
 )
-def test_what_is_real_and_not_simulated_is_501(start, method, path):
+def test_a_real_path_that_is_not_simulated_is_501(start, method, path):
     _, client = start()
     assert_error(client.request(method, path, json={} if method == "POST" else None), 501, "not.simulated")
 
@@ -233,7 +233,7 @@ def test_what_is_real_and_not_simulated_is_501(start, method, path):
 # Permissions
 
 
-def test_the_default_permissions_are_those_of_what_is_simulated():
+def test_the_default_permissions_allow_what_is_simulated():
     needed = {name for key in OPERATIONS for name in publicapi.operation(*key).permissions}
     assert set(DEFAULT_PERMISSIONS.split()) == needed
 
@@ -253,7 +253,7 @@ def test_the_default_permissions_are_those_of_what_is_simulated():
         ("PATCH", f"{user_skills('agent-001')}/bulk", "missing.any.permissions", "routing:skill:assign"),
     ],
 )
-def test_a_missing_permission_is_403_and_named_whether_or_not_the_entity_is_there(start, method, path, code, missing):
+def test_a_missing_permission_is_403_and_is_named(start, method, path, code, missing):
     simulator, client = start(permissions="wfm:made:up")
     for place in (path, re.sub("queue-001|agent-001", "made-up", path)):
         assert_error(client.request(method, place, json={}), 403, code, missing)
@@ -275,7 +275,7 @@ def test_one_of_several_permissions_is_enough(start):
 # Queues
 
 
-def test_a_new_queue_is_a_real_one(start):
+def test_a_new_queue_has_the_fields_of_a_real_queue(start):
     _, client = start(agents=5, unjoined=2)
     queue = client.get(QUEUE).json()
     assert not publicapi.validate(queue, "Queue")
@@ -295,7 +295,7 @@ def test_the_counts_follow_the_members(start):
     assert (queue["memberCount"], queue["userMemberCount"], queue["joinedMemberCount"]) == (3, 2, 2)
 
 
-def test_a_queue_is_read_changed_and_put(start):
+def test_a_queue_can_be_read_changed_and_put(start):
     simulator, client = start()
     before = client.get(QUEUE).json()
     rings = [ring(20), ring()]
@@ -309,7 +309,7 @@ def test_a_queue_is_read_changed_and_put(start):
     assert after == before | written | {"skillEvaluationMethod": "BEST", "bullseye": {"rings": rings}}
 
 
-def test_a_put_replaces_and_what_is_left_out_is_gone(start):
+def test_a_put_replaces_the_whole_queue(start):
     _, client = start()
     before = client.get(QUEUE).json()
     assert client.put(QUEUE, json={"name": "Only a name"}).status_code == 200
@@ -318,7 +318,7 @@ def test_a_put_replaces_and_what_is_left_out_is_gone(start):
     assert {name: after[name] for name in FACTS} == {name: before[name] for name in FACTS}
 
 
-def test_facts_in_a_put_are_not_taken_over(start):
+def test_read_only_fields_in_a_put_are_ignored(start):
     _, client = start()
     before = client.get(QUEUE).json()
     claims = {"dateCreated": "2020-01-01T00:00:00Z", "createdBy": "me", "memberCount": 99, "selfUri": "/x"}
@@ -329,7 +329,7 @@ def test_facts_in_a_put_are_not_taken_over(start):
     assert (after["modifiedBy"], after["dateModified"] > before["dateModified"]) == ("demo-client", True)
 
 
-def test_fields_newer_than_the_subset_survive_only_when_they_are_put_back(start):
+def test_unknown_fields_survive_only_if_the_put_repeats_them(start):
     simulator, client = start()
     newer = {"futureRouting": {"deep": [{"er": 1}]}, "mediaSettings": {"call": {"futureTone": "x"}}}
     simulator.put_queue("queue-001", queue=newer)
@@ -423,7 +423,7 @@ def test_a_ring_that_the_queue_does_not_have_is_refused(start):
     assert rings(simulator) == {"agent-001": 3}
 
 
-def test_a_ring_that_somebody_is_in_is_not_removed(start):
+def test_a_ring_with_members_cannot_be_removed(start):
     simulator, client = start(agents=2)
     group = {"id": "night-shift", "type": "GROUP"}
     assert put_rings(client, ring(), ring(), ring(), ring(5, group)).status_code == 200
@@ -441,7 +441,7 @@ def test_a_ring_that_somebody_is_in_is_not_removed(start):
     assert put_rings(client).status_code == 200  # what was there before is nobody's removal
 
 
-def test_a_rule_that_is_not_the_last_says_how_long_it_waits(start):
+def test_every_rule_except_the_last_has_a_wait(start):
     _, client = start()
     rule = {"metric": "ServiceLevel", "operator": "LessThan", "conditionValue": 0.8, "groups": [{"id": "g"}]}
     for rules, status in (([rule], 200), ([rule | {"waitSeconds": 2}, rule], 200), ([rule, rule], 400)):
@@ -451,7 +451,7 @@ def test_a_rule_that_is_not_the_last_says_how_long_it_waits(start):
     assert_error(put, 400, "bad.request", "waitSeconds")
 
 
-def test_a_write_of_a_member_may_date_the_queue(start):
+def test_a_member_write_may_change_the_queues_date(start):
     simulator, client = start(agents=2)
     before = queue_of(simulator)
     client.ring("agent-001", 1)
@@ -510,12 +510,12 @@ def test_members_are_paged_by_name_without_a_total(start):
     assert [len(client.get(f"{MEMBERS}{query}").json()["entities"]) for query in ("", "?pageSize=100")] == [25, 100]
 
 
-def test_the_other_dialects_page_is_ignored(start):
+def test_the_page_parameter_of_the_other_contract_is_ignored(start):
     _, client = start(agents=30)
     assert ids(client.get(f"{MEMBERS}?page=2&pageSize=10")) == ids(client.get(f"{MEMBERS}?pageSize=10"))
 
 
-def test_members_are_sorted_by_name_and_not_by_id(start):
+def test_members_are_sorted_by_name(start):
     simulator, client = start()
     simulator.put_queue(
         "queue-001", members=[{"user": {"id": "a", "name": "Zoe"}}, {"user": {"id": "z"}}, *named("Bo")]
@@ -546,7 +546,7 @@ def test_a_bad_members_query_is_400(start, query):
     assert_error(client.get(f"{MEMBERS}?{query}"), 400, "bad.request")
 
 
-def test_a_member_shows_what_was_asked_to_be_expanded(start):
+def test_expand_adds_fields_to_a_member(start):
     _, client = start(agents=2)
     plain = client.get(MEMBERS).json()["entities"][0]
     assert plain == {
@@ -649,7 +649,7 @@ def test_a_bad_member_patch_is_400_and_changes_nothing(start, body, code):
         ("absent", "nothing"),
     ],
 )
-def test_a_routing_status_is_listed_whatever_it_says(start, given, listed):
+def test_every_routing_status_is_listed(start, given, listed):
     simulator, client = start()
     client.put("/_sim/queues/queue-001", json={"members": [{"user": {"id": "ann"}, "routingStatus": given}]})
     simulator.put_queue("other", members=[{"user": {"id": "bo"}}])
@@ -666,7 +666,7 @@ def test_a_routing_status_is_listed_whatever_it_says(start, given, listed):
     assert observed.status_code == 200
 
 
-def test_users_have_a_state_and_nothing_is_written_to_one_who_is_deleted(start):
+def test_a_deleted_user_cannot_be_written(start):
     simulator, client = start(agents=0)
     simulator.put_queue("queue-001", members=[{"user": {"id": "ann", "state": "inactive"}}, *named("Bo", "Cy")])
     assert client.patch("/_sim/users/bo", json={"state": "deleted"}).status_code == 200
@@ -768,7 +768,7 @@ def test_a_bad_slide_is_400(start, rule):
     assert_error(client.post("/_sim/faults", json=rule), 400, "bad.request")
 
 
-def test_only_members_are_patched_and_a_groups_ring_is_the_groups(start):
+def test_only_members_can_be_patched_and_not_the_ring_of_a_group(start):
     simulator, client = start(agents=2)
     with_rings(simulator)
     simulator.edit_member("queue-001", "agent-002", memberBy="group")
@@ -778,7 +778,7 @@ def test_only_members_are_patched_and_a_groups_ring_is_the_groups(start):
     assert client.patch(f"{MEMBERS}/agent-002", json={"joined": False}).status_code == 202
 
 
-def test_many_are_joined_in_one_request_and_strangers_are_disregarded(start):
+def test_many_members_join_in_one_request(start):
     simulator, client = start(agents=100, unjoined=0)
     body = [{"id": f"agent-{number:03}", "joined": number > 98} for number in range(1, 100)]
     answer = client.patch(MEMBERS, json=[*body, {"id": "stranger", "joined": True}])
@@ -865,7 +865,7 @@ def test_an_assigned_proficiency_is_put(start):
         (2, [2.75, 0.12, 4.96, 0.05]),
     ],
 )
-def test_a_proficiency_keeps_so_many_decimals(start, decimals, kept):
+def test_a_proficiency_is_rounded_to_the_set_decimals(start, decimals, kept):
     simulator, client = start(agents=1, proficiency_decimals=decimals)
     read = []
     for wanted in (2.75, 0.123456, 4.96, 0.05):
@@ -899,7 +899,7 @@ def test_a_bad_proficiency_is_refused(start, body, status, code):
     assert simulator.state() == before
 
 
-def test_only_an_assigned_skill_is_put_or_deleted(start):
+def test_only_an_assigned_skill_can_be_put_or_deleted(start):
     simulator, client = start(agents=1)
     assert_error(client.rate("agent-001", "skill-unknown", 1), 404, "not.found")
     simulator.put_queue("other", agents=1, skills=[{"id": "dedicated"}])
@@ -997,7 +997,7 @@ def test_skills_and_assignments_have_states(start):
         assert_error(client.patch("/_sim/skills/d-2", json=wrong), 400, "bad.request")
 
 
-def test_a_skill_of_a_division_is_seen_by_whose_role_covers_it(start):
+def test_a_skill_is_visible_to_roles_of_its_division(start):
     simulator, client = start(agents=1)
     elsewhere = {"division": {"id": "division-west", "name": "West"}}
     simulator.put_queue(
@@ -1013,7 +1013,7 @@ def test_a_skill_of_a_division_is_seen_by_whose_role_covers_it(start):
     assert client.post(user_skills("agent-001"), json=write).status_code == 200
 
 
-def test_names_of_skills_compare_in_nfc_and_without_case(start):
+def test_names_of_skills_ignore_case_and_unicode_form(start):
     simulator, client = start(agents=1)
     simulator.put_queue("q", agents=1, skills=[{"id": "d-1", "name": "Caf\u00e9 STRASSE"}])
     for asked in ("cafe\u0301", "CAF\u00c9 stra\u00dfe", "*stra*"):
@@ -1040,7 +1040,7 @@ def test_the_organisations_skills_are_listed(start):
 # Rate limit
 
 
-def test_over_the_limit_is_the_real_429(start, fake_time):
+def test_beyond_the_limit_the_answer_is_the_real_429(start, fake_time):
     simulator, client = start(rate_limit=2, rate_window_s=60)
     seen = [client.get(QUEUE), client.get(f"{QUEUES}/none")]
     fake_time.now += 17.5
@@ -1067,13 +1067,13 @@ def test_over_the_limit_is_the_real_429(start, fake_time):
     assert client.get(QUEUE).status_code == 200  # the refused ones did not count
 
 
-def test_without_a_limit_nothing_is_told_of_it(start):
+def test_without_a_limit_there_are_no_rate_limit_headers(start):
     _, client = start()
     assert not [name for name in client.get(QUEUE).headers if "ratelimit" in name.lower()]
     assert client.get(QUEUE).headers["ININ-Correlation-Id"]
 
 
-def test_a_429_without_retry_after_says_the_seconds_in_its_body_and_headers(start):
+def test_a_429_without_retry_after_has_the_seconds_in_its_body(start):
     simulator, client = start(rate_limit=1, rate_window_s=30, retry_after="absent")
     client.get(QUEUE)
     limited = client.get(QUEUE)
@@ -1096,7 +1096,7 @@ def test_the_login_host_throttles_with_400(start, fake_time):
     assert client.login()
 
 
-def test_each_token_has_its_own_limit_and_a_date_is_possible(start):
+def test_each_token_has_its_own_limit(start):
     simulator, client = start(rate_limit=1, retry_after="date")
     assert [client.get(TOKEN).status_code for _ in range(2)] == [200, 429]
     limited = client.get(TOKEN)
@@ -1130,7 +1130,7 @@ def test_every_write_is_readable_only_after_the_delay(start, fake_time):
     assert proficiencies(simulator, "agent-003") == {}
 
 
-def test_a_delayed_put_takes_the_edits_of_people_with_it(start, fake_time):
+def test_a_delayed_put_overwrites_edits_by_people(start, fake_time):
     simulator, client = start(apply_delay_s=5)
     client.put(QUEUE, json=client.get(QUEUE).json())
     simulator.edit_queue("queue-001", description="by hand")
@@ -1141,7 +1141,7 @@ def test_a_delayed_put_takes_the_edits_of_people_with_it(start, fake_time):
     assert after["dateModified"] > edited["dateModified"]
 
 
-def test_putting_a_queue_forgets_the_writes_on_their_way_to_it(start, fake_time):
+def test_replacing_a_queue_drops_its_delayed_writes(start, fake_time):
     simulator, client = start(apply_delay_s=5)
     client.ring("agent-001", 2)
     client.rate("agent-001", "skill-support", 1)
@@ -1204,7 +1204,7 @@ def test_a_malformed_or_canned_answer_is_no_listing(start):
         ("outdated", 400, "does not match the current version", False),
     ],
 )
-def test_a_fault_that_passes_is_over_when_the_request_is_repeated(start, action, status, said, applied):
+def test_a_temporary_fault_is_over_when_the_request_is_repeated(start, action, status, said, applied):
     simulator, client = start(agents=1)
     simulator.add_faults({"action": action, "method": "PATCH"})
     answer = client.patch(f"{MEMBERS}/agent-001", json={"joined": False})
@@ -1215,7 +1215,7 @@ def test_a_fault_that_passes_is_over_when_the_request_is_repeated(start, action,
     assert joined(simulator) == []
 
 
-def test_some_requests_meet_a_fault_that_passes_and_a_seed_says_which(start):
+def test_a_seed_decides_which_requests_meet_a_temporary_fault(start):
     def statuses(seed):
         simulator, client = start(agents=1, flaky=0.4, seed=seed)
         return [
@@ -1245,7 +1245,7 @@ def test_an_answer_can_be_cut_off(start):
     assert client.get(QUEUE).json()["name"] == "applied"
 
 
-def test_a_page_can_repeat_and_tokens_can_go(start):
+def test_a_page_can_repeat_and_tokens_can_be_revoked(start):
     simulator, client = start(agents=30)
     simulator.add_faults({"action": "repeat_page", "path": "/members$"}, {"action": "revoke_tokens", "skip": 1})
     repeated = client.get(f"{MEMBERS}?pageSize=10&pageNumber=3").json()
@@ -1253,7 +1253,7 @@ def test_a_page_can_repeat_and_tokens_can_go(start):
     assert client.get(QUEUE).status_code == 401
 
 
-def test_people_edit_exactly_between_a_read_and_a_write(start):
+def test_people_can_edit_between_a_read_and_a_write(start):
     simulator, client = start()
     edit = {"action": "edit", "body": {"description": "by hand", "futureField": 1}}
     simulator.add_faults(edit | {"method": "PUT", "path": "/queues/queue-001$"})
@@ -1265,7 +1265,7 @@ def test_people_edit_exactly_between_a_read_and_a_write(start):
     assert [entry["fault"] for entry in simulator.requests()] == [None, "edit", None, None]
 
 
-def test_people_edit_between_two_reads(start):
+def test_people_can_edit_between_two_reads(start):
     simulator, client = start()
     simulator.add_faults({"action": "edit", "method": "GET", "path": "/queues/queue-001$", "skip": 1, "body": {"x": 1}})
     first, second, third = (client.get(QUEUE).json() for _ in range(3))
@@ -1274,7 +1274,7 @@ def test_people_edit_between_two_reads(start):
     assert (second["modifiedBy"], second["dateModified"] > first["dateModified"]) == ("user-in-the-console", True)
 
 
-def test_an_edit_of_no_queue_is_none(start):
+def test_an_edit_of_an_unknown_queue_changes_nothing(start):
     simulator, client = start()
     before = simulator.state()
     simulator.add_faults({"action": "edit", "body": {"x": 1}, "times": None})
@@ -1320,7 +1320,7 @@ def test_a_bad_edit_is_400(start, rule):
 # What people do, and the control routes
 
 
-def test_every_edit_has_a_date_of_its_own(start):
+def test_every_edit_has_its_own_date(start):
     simulator, client = start()
     dates = [queue_of(simulator)["dateModified"]]
     for description in ("a", "b", "b"):
@@ -1444,7 +1444,7 @@ def test_bad_control_requests_are_refused_and_change_nothing(start, method, path
     assert simulator.state() == before
 
 
-def test_the_python_methods_raise_what_the_routes_answer(start):
+def test_the_python_methods_raise_the_errors_of_the_routes(start):
     simulator, _ = start()
     with pytest.raises(ApiError, match="no queue"):
         simulator.edit_queue("other", name="x")
@@ -1471,7 +1471,7 @@ def told(simulator):
     return found
 
 
-def test_who_comes_and_goes_is_told_twice_and_joined_only_in_the_update(start):
+def test_joining_and_leaving_publish_two_events(start):
     simulator, _ = start(agents=2)
     simulator.add_member("QUEUE-001", user={"id": "ann"})
     simulator.remove_member("queue-001", "agent-002")
@@ -1502,7 +1502,7 @@ def test_who_comes_and_goes_is_told_twice_and_joined_only_in_the_update(start):
     assert audit["detail"]["eventBody"]["client"] == {}
 
 
-def test_our_own_writes_come_back_as_updates_of_nobody(start, fake_time):
+def test_our_own_writes_are_published_without_a_user(start, fake_time):
     simulator, client = start(agents=2)
     client.patch(f"{MEMBERS}/agent-001", json={"joined": False})
     client.patch(MEMBERS, json=[{"id": "agent-002", "joined": True}])
@@ -1524,7 +1524,7 @@ def test_our_own_writes_come_back_as_updates_of_nobody(start, fake_time):
     assert client.get("/_sim/events").json() == simulator.events()
 
 
-def test_nothing_tells_of_rings_and_proficiencies(start):
+def test_changes_of_rings_and_proficiencies_are_not_published(start):
     simulator, client = start(agents=1)
     client.ring("agent-001", 1)
     client.rate("agent-001", "skill-support", 1)
@@ -1543,7 +1543,7 @@ def test_nothing_tells_of_rings_and_proficiencies(start):
 # The log, and who judges it
 
 
-def test_the_log_tells_everything_but_secrets(start):
+def test_the_log_has_everything_except_secrets(start):
     simulator, client = start()
     token = client.login()["access_token"]
     client.post("/oauth/token", json={"client_secret": CLIENT[1]}, headers={"Authorization": "demo-client-secret"})
@@ -1565,7 +1565,7 @@ def test_the_log_tells_everything_but_secrets(start):
         assert secret not in json.dumps(log)
 
 
-def test_good_requests_are_no_breach_and_their_answers_are_real(start):
+def test_valid_requests_are_no_breach(start):
     simulator, client = start()
     with_rings(simulator)
     unreal = []
@@ -1611,13 +1611,13 @@ def test_good_requests_are_no_breach_and_their_answers_are_real(start):
         ("GET", "/oauth/token?x=1", GRANT, "asked for with POST"),
     ],
 )
-def test_a_breach_is_told_in_a_sentence(method, path, body, said):
+def test_a_breach_is_reported_in_a_sentence(method, path, body, said):
     path, _, query = path.partition("?")
     (first, *_) = publicapi.breaches({"method": method, "path": path, "query": query, "body": body})
     assert said in first
 
 
-def test_a_token_request_is_judged_by_its_headers_too(start):
+def test_the_headers_of_a_token_request_are_checked_too(start):
     simulator, client = start()
     del client.headers["Authorization"]
     client.post("/oauth/token", json=GRANT)
@@ -1626,7 +1626,7 @@ def test_a_token_request_is_judged_by_its_headers_too(start):
     assert publicapi.FORM in said
 
 
-def test_what_a_queue_holds_is_no_breach():
+def test_the_state_of_a_queue_is_no_breach():
     entry = {"method": "PUT", "path": QUEUE, "query": "", "body": {"name": "x", "planted": {"y": 1}}}
     assert len(publicapi.breaches(entry)) == 1
     assert publicapi.breaches(entry, frozenset({"planted"})) == []
@@ -1664,7 +1664,7 @@ def test_a_hostile_body_is_400_everywhere_and_the_log_survives(start, body):
     assert client.get("/_sim/requests").status_code == 200
 
 
-def test_odd_names_of_queues_and_users_are_only_names(start):
+def test_odd_names_of_queues_and_users_are_harmless(start):
     simulator, client = start()
     odd = {"id": "ö /?#%2F", "name": "\ud800\n<b>"}
     ringed = {"bullseye": {"rings": [ring(), ring()]}}
@@ -1697,7 +1697,7 @@ TARGETS = (
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(TARGETS), JSON, st.text(max_size=8))
-def test_no_body_and_no_query_is_a_500(target, body, query):
+def test_no_body_and_no_query_causes_a_500(target, body, query):
     with GenesysSimulator(agents=2) as simulator, Client(simulator.url) as client:
         client.login()
         answer = client.request(*target, json=body, params={"expand": query, "pageSize": query})
@@ -1715,7 +1715,7 @@ def test_no_body_and_no_query_is_a_500(target, body, query):
         st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(0, 50).map(lambda tenths: tenths / 10)), max_size=6
     )
 )
-def test_what_was_written_last_is_what_is_read(writes):
+def test_a_reading_returns_the_last_write(writes):
     with GenesysSimulator(agents=3, off_queue=0, unjoined=0) as simulator, Client(simulator.url) as client:
         client.login()
         simulator.put_queue("queue-001", agents=3, skills=[{"id": "d", "proficiency": 0}])

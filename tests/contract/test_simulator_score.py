@@ -82,7 +82,7 @@ def test_a_token_is_refused(start, body, status, error):
     assert answer.json()["error"] == error
 
 
-def test_a_form_body_is_no_token_request(start):
+def test_a_form_body_is_refused_as_a_token_request(start):
     _, client = start()
     assert_error(client.post("/oauth/token", data=CREDENTIALS), 400, "invalid.json")
     assert_error(client.get("/oauth/token"), 405, "method.not.allowed")
@@ -128,7 +128,7 @@ def test_scopes_are_enforced_and_named(start):
 # Queues
 
 
-def test_a_queue_patch_merges_and_leaves_the_rest(start):
+def test_a_queue_patch_leaves_other_fields(start):
     _, client = start()
     before = client.get(QUEUE).json()
     assert (before["utilizationThreshold"], before["wrapUpTimeout"]) == (0.8, 30)
@@ -269,7 +269,7 @@ def test_the_sum_of_all_scores_is_bounded(start):
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 4), st.floats(0, 1)), max_size=8))
-def test_no_order_of_writes_lifts_the_sum_above_one(writes):
+def test_no_order_of_writes_lifts_the_sum_above_1(writes):
     with GenesysSimulator(contract="score", agents=4) as simulator, Client(simulator.url) as client:
         client.login()
         for number, score in writes:
@@ -296,7 +296,7 @@ def test_a_repeated_key_replays_and_applies_nothing(start):
     assert simulator.state()["replays"] == 1
 
 
-def test_only_success_is_remembered_for_a_key(start):
+def test_a_key_remembers_only_success(start):
     simulator, client = start()
     assert client.set_score("agent-001", 7, key="k").status_code == 400
     assert client.set_score("agent-001", 0.7, key="k").status_code == 200
@@ -338,7 +338,7 @@ def test_retry_after_can_be_an_http_date(start, fake_time):
 # Delayed application, latency
 
 
-def test_with_an_apply_delay_a_write_is_accepted_first_and_readable_later(start, fake_time):
+def test_with_an_apply_delay_a_write_is_readable_later(start, fake_time):
     simulator, client = start(apply_delay_s=5)
     accepted = client.set_score("agent-001", 0.6, key="k")
     assert (accepted.status_code, accepted.content) == (202, b"")
@@ -354,7 +354,7 @@ def test_with_an_apply_delay_a_write_is_accepted_first_and_readable_later(start,
     assert scores(simulator)["agent-001"] == 0.6
 
 
-def test_latency_is_slept_for_every_request_but_control(start, fake_time):
+def test_every_request_except_control_has_latency(start, fake_time):
     simulator, client = start()
     simulator.change_settings(latency_ms=40)
     client.get(QUEUE)
@@ -443,7 +443,7 @@ def test_a_dropped_write_is_answered_and_never_applied(start, fake_time, apply_d
     assert scores(simulator)["agent-001"] == 0
 
 
-def test_a_malformed_answer_is_not_json_but_was_applied(start):
+def test_a_write_with_a_malformed_answer_is_applied(start):
     simulator, client = start()
     simulator.add_faults({"action": "malformed"})
     answer = client.set_score("agent-001", 0.3)
@@ -612,7 +612,7 @@ def test_bad_control_requests_are_refused(start, method, path, body, status):
     assert simulator.state() == before
 
 
-def test_the_log_tells_everything_but_secrets(start, fake_time):
+def test_the_log_has_everything_except_secrets(start, fake_time):
     simulator, client = start()
     token = client.login()["access_token"]
     client.post("/oauth/token", data=CREDENTIALS)
@@ -664,7 +664,7 @@ def test_malformed_http_breaks_nothing(start, capfd, raw):
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"score": NaN}', b"9" * 5000, b"null"])
-def test_a_body_that_is_no_json_object_is_400(start, body):
+def test_a_body_that_is_not_a_json_object_is_400(start, body):
     _, client = start()
     assert client.patch(QUEUE, data=body).status_code == 400
     assert client.post("/oauth/token", data=body).status_code == 400
@@ -677,7 +677,7 @@ def test_a_huge_body_is_413(start):
     assert client.get(QUEUE).status_code == 200
 
 
-def test_doubled_slashes_are_another_path(start):
+def test_a_path_with_double_slashes_is_unknown(start):
     _, client = start()
     assert_error(client.get(QUEUE.replace("/routing", "//routing")), 404, "not.found")
     assert_error(client.get(f"{QUEUE}/"), 404, "not.found")

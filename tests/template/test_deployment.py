@@ -105,14 +105,14 @@ def assert_it_runs(second, first, changed):
     assert second.stale() == set()
 
 
-def test_another_layer_is_what_runs(first):
+def test_a_new_layer_reaches_every_caller(first):
     document = copy.deepcopy(DOCUMENT)
     document["Resources"]["CoreLayer"]["Properties"]["ContentUri"]["Key"] = "another"
     assert_it_runs(Deployment(document, values(), first), first, FUNCTIONS)
 
 
 @pytest.mark.parametrize("parameter", DOCUMENT["Parameters"])
-def test_another_value_of_a_parameter_is_what_runs(parameter, first):
+def test_a_new_parameter_value_reaches_every_caller(parameter, first):
     inherited = DOCUMENT["Globals"]["Function"]
     using = [n for n in FUNCTIONS if parameter in references([inherited, DOCUMENT["Resources"][n]["Properties"]])]
     assert_it_runs(Deployment(DOCUMENT, values(**{parameter: another(parameter)}), first), first, using)
@@ -135,14 +135,14 @@ def test_another_value_of_a_parameter_is_what_runs(parameter, first):
         ("Tracing", "Active"),
     ],
 )
-def test_another_property_of_a_function_is_what_runs(name, value, first):
+def test_a_new_function_property_reaches_every_caller(name, value, first):
     document = copy.deepcopy(DOCUMENT)
     for function in FUNCTIONS:
         document["Resources"][function]["Properties"][name] = value
     assert_it_runs(Deployment(document, values(), first), first, FUNCTIONS)
 
 
-def test_the_versions_that_sam_publishes_would_keep_what_they_were():
+def test_the_versions_that_sam_publishes_would_stay_as_they_were():
     """SAM names a version after code, memory and the text of the environment: a new value gives no new version."""
     document = copy.deepcopy(DOCUMENT)
     document["Globals"]["Function"]["AutoPublishAlias"] = "live"

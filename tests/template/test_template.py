@@ -277,7 +277,7 @@ def definition_of(machine):
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_every_state_that_invokes_a_function_is_called_after_it(machine):
+def test_a_state_is_named_after_its_function(machine):
     called = {
         name: state["Arguments"]["FunctionName"].strip("${}")
         for name, state in yaml_parse(definition_of(machine))["States"].items()
@@ -289,14 +289,14 @@ def test_every_state_that_invokes_a_function_is_called_after_it(machine):
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_the_state_machine_gets_exactly_what_its_definition_asks_for(machine):
+def test_the_state_machine_gets_every_substitution_it_needs(machine):
     text = definition_of(machine)
     given = RESOURCES[machine]["Properties"]["DefinitionSubstitutions"]
     assert set(re.findall(r"\$\{(\w+)\}", text)) == set(given)
     assert all(name in set(names_in(value)) for name, value in given.items())
 
 
-def test_nothing_has_a_name_that_two_stacks_could_fight_over():
+def test_no_resource_has_a_fixed_name():
     named = {
         (name, key): value
         for name, item in RESOURCES.items()
@@ -312,7 +312,7 @@ def test_nothing_has_a_name_that_two_stacks_could_fight_over():
 
 
 @pytest.mark.parametrize("literal", [r"arn:aws:", r"\b[a-z]{2}-[a-z]+-\d\b", r"\b\d{12}\b", r"amazonaws\.com"])
-def test_no_partition_region_or_account_is_written_down(literal):
+def test_no_partition_region_or_account_is_hard_coded(literal):
     without_regions_of_genesys = re.sub(
         r"(?s)(  GenesysRegion:\n.*?AllowedValues:\n).*?(    Description:)", r"\1\2", TEXT
     )
@@ -328,7 +328,7 @@ def test_the_regions_are_those_whose_hosts_are_known():
     assert TEMPLATE["Parameters"]["GenesysRegion"]["AllowedValues"] == ["", *DOMAINS]
 
 
-def test_when_the_deployment_goes_the_token_function_is_told():
+def test_the_token_function_learns_that_the_stack_is_deleted():
     assert RESOURCES["TokenRevocation"]["Type"].startswith("Custom::")
     assert RESOURCES["TokenRevocation"]["Properties"]["ServiceToken"] == {"Fn::GetAtt": ["TokenFunction", "Arn"]}
 
@@ -341,7 +341,7 @@ def test_a_role_allows_what_its_function_does_and_nothing_else(name):
     assert allowed(name) == ALLOWED[name]
 
 
-def test_the_roles_above_are_all_there_are():
+def test_the_list_of_roles_is_complete():
     assert {name for name, item in RESOURCES.items() if item.get("Properties", {}).get("Policies")} == ALLOWED.keys()
     assert of_type("AWS::IAM::Role").keys() == {"ScheduleRole"}
     assert not of_type("AWS::IAM::ManagedPolicy")
@@ -363,7 +363,7 @@ GO_IN_A_CIRCLE = {
 
 
 @pytest.mark.parametrize("role", GO_IN_A_CIRCLE)
-def test_a_policy_that_would_go_in_a_circle_allows_what_it_is_there_for(role):
+def test_a_policy_outside_its_role_allows_what_it_is_there_for(role):
     (properties,) = (
         item["Properties"]
         for item in of_type("AWS::IAM::Policy").values()
@@ -378,7 +378,7 @@ def test_a_policy_that_would_go_in_a_circle_allows_what_it_is_there_for(role):
     assert allowed_to == GO_IN_A_CIRCLE[role]
 
 
-def test_only_eventbridge_scheduler_may_take_the_role_of_the_schedules_and_only_for_their_groups():
+def test_only_eventbridge_scheduler_may_take_the_schedule_role():
     (trust,) = RESOURCES["ScheduleRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
     assert trust["Condition"] == {
@@ -389,7 +389,7 @@ def test_only_eventbridge_scheduler_may_take_the_role_of_the_schedules_and_only_
     }
 
 
-def test_only_log_delivery_and_a_listing_are_allowed_on_everything_and_say_why():
+def test_only_explained_permissions_are_allowed_on_everything():
     stars = {action for name in ALLOWED for action, where in allowed(name).items() if "*" in where}
     assert stars == LOG_DELIVERY | {"scheduler:ListSchedules"}
     assert re.search(r"# .* IAM cannot narrow it\.\n\s+- Effect: Allow\n\s+Action: scheduler:ListSchedules\n", TEXT)
@@ -398,7 +398,7 @@ def test_only_log_delivery_and_a_listing_are_allowed_on_everything_and_say_why()
     assert all("no resource-level permissions" in comment for comment in comments)
 
 
-def test_only_the_token_function_knows_of_the_client_credentials():
+def test_only_the_token_function_reads_the_client_credentials():
     holders = {name for name, item in RESOURCES.items() if "CredentialsSecret" in set(names_in(item))}
     assert holders == {"TokenFunction"}
 
@@ -408,7 +408,7 @@ def test_no_function_reserves_concurrency():
     assert not [name for name, item in FUNCTIONS.items() if "ReservedConcurrentExecutions" in item["Properties"]]
 
 
-def test_every_route_but_that_of_webhooks_needs_a_signed_request():
+def test_every_route_except_the_webhooks_needs_a_signed_request():
     auth = RESOURCES["Api"]["Properties"]["Auth"]
     assert (auth["EnableIamAuthorizer"], auth["DefaultAuthorizer"]) == (True, "AWS_IAM")
     routes = [
@@ -455,13 +455,13 @@ def test_a_function_gets_every_setting_it_reads_and_no_other(folder):
     assert environment_of(folder).keys() == {name.upper() for name in settings_of(folder).model_fields}
 
 
-def test_every_function_gets_what_powertools_reads():
+def test_every_function_has_the_variables_of_powertools():
     shared = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     assert shared.keys() == {"LOG_LEVEL", "POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_a_settings_name_says_which_parameter_or_resource_sets_it(folder):
+def test_a_setting_is_named_after_the_parameter_or_resource_that_sets_it(folder):
     for variable, value in environment_of(folder).items():
         (source,) = names_in(value)
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", source).upper()
@@ -496,7 +496,7 @@ def test_a_parameter_is_described_and_bounded(name):
 
 
 @pytest.mark.parametrize("name", [name for name, rule in PARAMETERS.items() if "Default" in rule])
-def test_a_default_keeps_its_own_rule(name):
+def test_a_default_obeys_its_own_rule(name):
     rule = PARAMETERS[name]
     if "AllowedPattern" in rule:
         assert re.fullmatch(rule["AllowedPattern"], rule["Default"])
@@ -515,11 +515,11 @@ def test_an_address_with_credentials_a_query_or_another_scheme_is_refused(url):
         assert not re.fullmatch(PARAMETERS[name]["AllowedPattern"], url)
 
 
-def test_the_longest_read_back_fits_into_the_time_of_verify():
+def test_the_longest_read_back_fits_into_verify():
     assert PARAMETERS["VerifyTimeoutS"]["MaxValue"] + 20 < FUNCTIONS["VerifyFunction"]["Properties"]["Timeout"]
 
 
-def test_the_longest_read_backs_before_and_after_fit_into_the_time_of_restore():
+def test_the_longest_read_backs_fit_into_restore():
     assert 2 * PARAMETERS["VerifyTimeoutS"]["MaxValue"] + 40 < FUNCTIONS["RestoreFunction"]["Properties"]["Timeout"]
 
 
@@ -527,18 +527,18 @@ def test_the_longest_read_backs_before_and_after_fit_into_the_time_of_restore():
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_logs_into_a_group_of_its_own(name):
+def test_a_function_has_its_own_log_group(name):
     group = name.replace("Function", "LogGroup")
     assert FUNCTIONS[name]["Properties"]["LoggingConfig"]["LogGroup"] == {"Ref": group}
 
 
 @pytest.mark.parametrize("name", of_type("AWS::Logs::LogGroup"))
-def test_logs_are_not_kept_for_ever(name):
+def test_logs_expire(name):
     assert RESOURCES[name]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
     assert name in set(names_in({key: item for key, item in RESOURCES.items() if key != name}))
 
 
-def test_a_group_that_aws_delivers_to_has_the_prefix_that_needs_no_policy_of_its_own():
+def test_a_log_group_of_aws_has_the_prefix_that_needs_no_policy():
     delivered = {name: item["Properties"]["Logging"]["Destinations"] for name, item in of_type(MACHINE).items()}
     delivered |= {name: api["Properties"]["AccessLogSettings"] for name, api in of_type(HTTP_API).items()}
     groups = [group for where in delivered.values() for group in names_in(where)]
@@ -552,7 +552,7 @@ def test_the_state_machine_logs_no_plans(machine):
     assert RESOURCES[machine]["Properties"]["Logging"]["IncludeExecutionData"] is False
 
 
-def test_what_no_state_can_catch_starts_a_recovery_and_a_sweeper_finds_what_that_missed():
+def test_an_execution_that_ends_uncaught_is_recovered():
     (rule,) = RESOURCES["RecoverStateMachine"]["Properties"]["Events"].values()
     detail = rule["Properties"]["Pattern"]["detail"]
     assert set(detail["status"]) == {"FAILED", "TIMED_OUT", "ABORTED"}
@@ -561,7 +561,7 @@ def test_what_no_state_can_catch_starts_a_recovery_and_a_sweeper_finds_what_that
     assert schedule["Properties"]["Schedule"] == "rate(15 minutes)"
 
 
-def test_the_patrol_is_on_a_schedule_of_its_own_unless_it_is_turned_off():
+def test_the_patrol_has_a_schedule_unless_it_is_turned_off():
     (schedule,) = FUNCTIONS["PatrolFunction"]["Properties"]["Events"].values()
     assert schedule["Properties"]["Schedule"] == {"Fn::Sub": "cron(0/${DriftPatrolMinutes} * * * ? *)"}
     for name in ("PatrolFunction", "PatrolLogGroup", "PatrolFailsAlarm"):
@@ -575,7 +575,7 @@ def test_moved_runs_are_seen_to_every_day():
     assert [event["Properties"] for event in events if event["Type"] == "Schedule"] == [{"Schedule": "rate(1 day)"}]
 
 
-def test_what_happened_after_a_distribution_is_measured_on_a_schedule():
+def test_accuracy_is_measured_on_a_schedule():
     (schedule,) = FUNCTIONS["CalibrateFunction"]["Properties"]["Events"].values()
     assert (schedule["Type"], schedule["Properties"]["Schedule"]) == ("Schedule", "rate(30 minutes)")
 
@@ -600,7 +600,7 @@ def dimensions_of(alarm):
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_says_what_happened_what_to_do_and_where_to_read_on(name):
+def test_an_alarm_says_what_happened_and_what_to_do(name):
     description = ALARMS[name]["Properties"]["AlarmDescription"]
     what, _, then = description.partition(". ")
     assert what.startswith(("A distribution ", "A webhook "))
@@ -609,7 +609,7 @@ def test_an_alarm_says_what_happened_what_to_do_and_where_to_read_on(name):
     assert ALARMS[name]["Properties"]["TreatMissingData"] == "notBreaching"
 
 
-def test_every_alarm_has_its_heading_and_every_heading_says_what_it_means_where_to_look_and_what_to_do():
+def test_every_alarm_has_a_section_in_the_docs():
     page = (ROOT / "docs/operate/alarms.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## (.+)\n((?:(?!## ).*\n)+)", page, re.MULTILINE))
     assert {heading.lower().replace(" ", "-") for heading in sections} == {heading_of(name) for name in ALARMS}
@@ -633,7 +633,7 @@ def test_a_redrive_names_its_destination(dead_letters, queue):
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_reaches_somebody_when_it_begins_and_when_it_is_over(name):
+def test_an_alarm_is_sent_when_it_begins_and_when_it_ends(name):
     topic = [{"Fn::If": ["MakesAlarmTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}]
     properties = ALARMS[name]["Properties"]
     assert (properties["AlarmActions"], properties["OKActions"]) == (topic, topic)
@@ -657,7 +657,7 @@ def test_an_alarm_can_be_published_to_the_topic():
     }
 
 
-def test_who_gets_the_alarms_by_mail_is_subscribed_to_the_topic_that_they_go_to():
+def test_the_mail_address_is_subscribed_to_the_alarm_topic():
     subscription = RESOURCES["AlarmSubscription"]
     assert subscription["Condition"] == "MailsAlarms"
     assert TEMPLATE["Conditions"]["MailsAlarms"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmEmail"}, ""]}]}
@@ -668,7 +668,7 @@ def test_who_gets_the_alarms_by_mail_is_subscribed_to_the_topic_that_they_go_to(
     }
 
 
-def test_an_execution_that_does_not_complete_alarms():
+def test_an_execution_that_does_not_complete_raises_an_alarm():
     """A distribution that somebody aborts is put back and recorded by a recovery; a recovery has nobody like that."""
     ends = {"DistributionsFailAlarm": "DistributeStateMachine", "RecoveriesFailAlarm": "RecoverStateMachine"}
     assert set(ends.values()) == MACHINES.keys()
@@ -689,7 +689,7 @@ def test_an_alarm_on_several_metrics_counts_each_of_them(name):
     assert all(part["ReturnData"] is False and part["MetricStat"]["Stat"] == "Sum" for part in parts)
 
 
-def test_every_restoration_that_leaves_something_alarms():
+def test_an_incomplete_restore_raises_an_alarm():
     assert dimensions_of("RestoreFailedAlarm") == {("RestorePartial", "service"), ("RestoreFailed", "service")}
 
 
@@ -707,7 +707,7 @@ def dead_letter_queues():
     return {*given(RESOURCES), *handed_over}
 
 
-def test_every_queue_of_dead_letters_alarms():
+def test_every_dead_letter_queue_has_an_alarm():
     queues = dead_letter_queues()
     assert queues == {name for name in of_type("AWS::SQS::Queue") if name.endswith("DeadLetters")}
     metric = "ApproximateNumberOfMessagesVisible"
@@ -715,7 +715,7 @@ def test_every_queue_of_dead_letters_alarms():
     assert queues == {queue for name, _, *rest in watched if name == metric for queue in rest}
 
 
-def test_every_function_that_the_clock_invokes_alarms():
+def test_every_scheduled_function_has_an_alarm():
     """Nobody waits for its answer, so nobody but an alarm sees that it fails."""
     regular = {
         name
@@ -737,7 +737,7 @@ def test_every_function_that_the_clock_invokes_alarms():
         ("AlarmEmail", "a@example.com, b@example.com", False),
     ],
 )
-def test_whom_an_alarm_reaches_is_checked_at_the_parameter(name, value, fits):
+def test_the_parameter_checks_the_mail_address_of_alarms(name, value, fits):
     assert bool(re.fullmatch(PARAMETERS[name]["AllowedPattern"], value)) is fits
 
 
@@ -747,7 +747,7 @@ def test_the_audit_trail_outlives_the_stack():
     assert table["UpdateReplacePolicy"] == "Retain"
 
 
-def test_the_audit_table_is_protected_once_the_first_deployment_has_succeeded():
+def test_the_audit_table_is_protected_after_the_first_deployment():
     """DynamoDB refuses to delete a protected table, to the rollback of a first deployment too."""
     assert PARAMETERS["ProtectAuditTable"]["Default"] == "off"
     assert TEMPLATE["Conditions"]["AuditTableIsProtected"] == {"Fn::Equals": [{"Ref": "ProtectAuditTable"}, "on"]}
@@ -756,12 +756,12 @@ def test_the_audit_table_is_protected_once_the_first_deployment_has_succeeded():
     assert set(protected.values()) == {None}
 
 
-def test_no_one_may_change_or_delete_an_audit_record():
+def test_nobody_may_change_or_delete_an_audit_record():
     granted = {action for name in ALLOWED for action, where in allowed(name).items() if "AuditTable" in where}
     assert granted == {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:BatchGetItem"}
 
 
-def test_what_is_a_persons_data_is_kept_when_the_stack_goes_and_not_when_it_never_came_to_be():
+def test_data_survives_the_stack_but_not_a_failed_first_deployment():
     kept = {name for name, item in RESOURCES.items() if item.get("UpdateReplacePolicy") == "Retain"}
     assert kept == {
         *("AuditTable", "ForecastTable", "SkillsTable", "BaselinesTable", "DriftTable"),
@@ -773,7 +773,7 @@ def test_what_is_a_persons_data_is_kept_when_the_stack_goes_and_not_when_it_neve
 
 
 @pytest.mark.parametrize("name", of_type(TABLE))
-def test_a_table_that_is_kept_can_be_put_back_to_any_second_of_the_last_weeks(name):
+def test_a_retained_table_has_point_in_time_recovery(name):
     recovery = RESOURCES[name]["Properties"].get("PointInTimeRecoverySpecification")
     kept = RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
     assert recovery == ({"PointInTimeRecoveryEnabled": True} if kept else None)
@@ -801,42 +801,42 @@ def test_a_forecast_expires_by_the_attribute_that_the_store_writes():
 
 
 @pytest.mark.parametrize("kind", ["Webhook", "Outgoing"])
-def test_an_event_that_cannot_be_worked_off_ends_where_an_alarm_looks(kind):
+def test_an_event_that_cannot_be_processed_ends_as_a_dead_letter(kind):
     queue = RESOURCES[f"{kind}Queue"]["Properties"]
     assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": [f"{kind}DeadLetters", "Arn"]}
     dimensions = RESOURCES[f"{kind}DeadLettersAlarm"]["Properties"]["Dimensions"]
     assert dimensions == [{"Name": "QueueName", "Value": {"Fn::GetAtt": [f"{kind}DeadLetters", "QueueName"]}}]
 
 
-def test_an_event_is_tried_for_longer_than_a_distribution_may_hold_its_queue():
+def test_an_event_is_retried_for_longer_than_a_distribution_may_take():
     most = RESOURCES["WebhookQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
     pauses = [min(FIRST_PAUSE_S * 2**n, LONGEST_PAUSE_S) for n in range(most - 1)]
     assert MAX_RUN_S < sum(pauses) < MAX_RUN_S * 1.25
 
 
-def test_a_repair_may_be_put_off_for_as_long_as_the_parameter_allows():
+def test_a_repair_may_wait_as_long_as_the_parameter_allows():
     """Lambda ends a chain of a function and its own queue after 16 invocations, unless the function allows it."""
     in_a_row = PARAMETERS["RepairAfterS"]["MaxValue"] / LONGEST_DELAY_S
     assert in_a_row < 16 or FUNCTIONS["DriftFunction"]["Properties"].get("RecursiveLoop") == "Allow"
     assert [name for name, item in FUNCTIONS.items() if "RecursiveLoop" in item["Properties"]] == ["DriftFunction"]
 
 
-def test_a_message_is_not_handed_out_again_while_its_function_may_still_be_at_it():
+def test_a_message_stays_hidden_while_its_function_may_run():
     for queue, function in (("WebhookQueue", "DriftFunction"), ("OutgoingQueue", "OutgoingFunction")):
         timeout = FUNCTIONS[function]["Properties"]["Timeout"]
         assert RESOURCES[queue]["Properties"]["VisibilityTimeout"] == 6 * timeout
 
 
-def test_a_queue_is_read_no_sooner_than_a_change_shows():
+def test_a_queue_is_read_once_a_change_can_show():
     assert RESOURCES["WebhookQueue"]["Properties"]["DelaySeconds"] == QUIET_S
 
 
 @pytest.mark.parametrize("name", of_type("AWS::SQS::Queue"))
-def test_what_waits_in_a_queue_is_encrypted(name):
+def test_every_sqs_queue_is_encrypted(name):
     assert RESOURCES[name]["Properties"]["SqsManagedSseEnabled"] is True
 
 
-def test_a_batch_fails_in_part_and_a_burst_leaves_genesys_to_distributions():
+def test_a_batch_fails_in_part_and_a_burst_has_bounded_concurrency():
     mappings = of_type("AWS::Lambda::EventSourceMapping")
     assert {str(one["Properties"]["FunctionResponseTypes"]) for one in mappings.values()} == {
         "['ReportBatchItemFailures']"
@@ -844,12 +844,12 @@ def test_a_batch_fails_in_part_and_a_burst_leaves_genesys_to_distributions():
     assert mappings["WebhookQueueMapping"]["Properties"]["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
-def test_a_delivery_is_forgotten_by_the_attribute_that_the_store_writes():
+def test_a_delivery_expires_by_the_attribute_that_the_store_writes():
     ttl = RESOURCES["DeliveriesTable"]["Properties"]["TimeToLiveSpecification"]
     assert ttl == {"AttributeName": "expires_at", "Enabled": True}
 
 
-def test_without_a_partner_bus_none_is_listened_to():
+def test_without_a_partner_bus_there_is_no_rule():
     assert {name for name, item in RESOURCES.items() if item.get("Condition") == "HasPartnerBus"} == {
         "PartnerRule",
         "WebhookQueuePolicy",
@@ -857,7 +857,7 @@ def test_without_a_partner_bus_none_is_listened_to():
     assert PARAMETERS["PartnerEventBus"]["Default"] == ""
 
 
-def test_only_the_rule_of_genesys_bus_may_fill_the_queue_of_events():
+def test_only_the_rule_of_the_partner_bus_may_fill_the_event_queue():
     rule = RESOURCES["PartnerRule"]["Properties"]
     assert rule["EventBusName"] == {"Ref": "PartnerEventBus"}
     (target,) = rule["Targets"]
@@ -868,13 +868,13 @@ def test_only_the_rule_of_genesys_bus_may_fill_the_queue_of_events():
 
 
 @pytest.mark.parametrize("topic", ["v2.audits.entitytype.Queue.entityid.q-1", "v2.routing.queues.q-1.users"])
-def test_the_rule_lets_through_what_the_parser_reads(topic):
+def test_the_rule_passes_every_event_that_the_parser_reads(topic):
     assert heard_by_the_rule(topic)
     event_of(json.dumps({"topicName": topic, "eventBody": {}}).encode(), "d")
 
 
 @pytest.mark.parametrize("topic", ["v2.audits.entitytype.User.entityid.u-1", "v2.users.u-1.presence"])
-def test_the_rule_keeps_away_what_the_parser_does_not_read(topic):
+def test_the_rule_passes_no_other_event(topic):
     assert not heard_by_the_rule(topic)
 
 
@@ -887,14 +887,14 @@ def heard_by_the_rule(topic):
 @pytest.mark.parametrize(
     ("name", "fits"), [(PARTNER_BUS, True), ("default", False), ("aws.partner/other.com/x", False)]
 )
-def test_a_partner_bus_is_one_of_genesys(name, fits):
+def test_a_partner_bus_belongs_to_genesys(name, fits):
     assert bool(re.fullmatch(PARAMETERS["PartnerEventBus"]["AllowedPattern"], name)) is fits
 
 
 # ---- outcomes --------------------------------------------------------------------------------------------------------
 
 
-def test_every_closing_record_of_the_audit_table_is_told_and_nothing_else():
+def test_exactly_the_closing_records_are_published():
     assert RESOURCES["AuditTable"]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
     mapping = RESOURCES["OutcomesMapping"]["Properties"]
     assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["AuditTable", "StreamArn"]}
@@ -903,7 +903,7 @@ def test_every_closing_record_of_the_audit_table_is_told_and_nothing_else():
     assert json.loads(only["Pattern"]) == {"eventName": ["INSERT"], "dynamodb": {"Keys": {"record": {"S": [CLOSED]}}}}
 
 
-def test_an_outcome_that_is_given_up_is_given_up_before_the_stream_forgets_it_and_ends_where_an_alarm_looks():
+def test_an_outcome_becomes_a_dead_letter_before_the_stream_forgets_it():
     mapping = RESOURCES["OutcomesMapping"]["Properties"]
     assert mapping["MaximumRecordAgeInSeconds"] < 86_400
     assert "MaximumRetryAttempts" not in mapping, "an outage may last for as long"
@@ -912,14 +912,14 @@ def test_an_outcome_that_is_given_up_is_given_up_before_the_stream_forgets_it_an
     assert dimensions == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["OutcomeDeadLetters", "QueueName"]}}]
 
 
-def test_without_an_address_nobody_is_told_by_webhook():
+def test_without_a_url_no_webhook_is_sent():
     off = {"OutgoingRule", "OutgoingQueuePolicy", "OutgoingMapping"}
     assert {name for name, item in RESOURCES.items() if item.get("Condition") == "TellsAWebhook"} == off
     assert TEMPLATE["Conditions"]["TellsAWebhook"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "OutgoingWebhookUrl"}, ""]}]}
     assert PARAMETERS["OutgoingWebhookUrl"]["Default"] == ""
 
 
-def test_a_rule_listens_to_our_own_outcomes_and_only_it_may_fill_the_queue():
+def test_only_the_outcome_rule_may_fill_the_outgoing_queue():
     rule = RESOURCES["OutgoingRule"]["Properties"]
     assert rule["EventBusName"] == {"Ref": "OutgoingBus"}
     assert rule["EventPattern"] == {"source": [SOURCE], "detail-type": [DETAIL_TYPE]}
@@ -931,7 +931,7 @@ def test_a_rule_listens_to_our_own_outcomes_and_only_it_may_fill_the_queue():
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["OutgoingRule", "Arn"]}}}
 
 
-def test_a_receiver_that_is_slow_to_answer_keeps_back_no_other():
+def test_a_slow_receiver_does_not_delay_other_functions():
     assert RESOURCES["OutgoingMapping"]["Properties"]["BatchSize"] == 1
     # Signed with a secret, and with the one that it replaces: two answers fit into the function's time.
     assert 2 * sum(TIMEOUTS_S) < FUNCTIONS["OutgoingFunction"]["Properties"]["Timeout"]
@@ -940,12 +940,12 @@ def test_a_receiver_that_is_slow_to_answer_keeps_back_no_other():
 @pytest.mark.parametrize(
     "sources", ["plan", "plan,default", "genesys_wfm,plan", "plan,pushed,genesys_wfm,history,default"]
 )
-def test_sources_that_the_settings_take_are_taken_by_the_parameter(sources):
+def test_the_parameter_accepts_the_sources_that_the_settings_accept(sources):
     assert re.fullmatch(PARAMETERS["ForecastSources"]["AllowedPattern"], sources)
 
 
 @pytest.mark.parametrize("sources", ["", "plan,", "plan, default", "plan;default", "wfm", "Plan"])
-def test_what_names_no_sources_is_refused_at_the_parameter(sources):
+def test_the_parameter_refuses_unknown_sources(sources):
     assert not re.fullmatch(PARAMETERS["ForecastSources"]["AllowedPattern"], sources)
 
 

@@ -121,7 +121,7 @@ calls = st.lists(
 
 @settings(max_examples=200)
 @given(calls, st.sampled_from([60.0, 300.0, 450.0]), st.sampled_from([0.0, 0.3]))
-def test_no_window_has_too_many_slots_whatever_the_callers_do(calls, per_minute, reserved):
+def test_no_minute_has_too_many_slots(calls, per_minute, reserved):
     """A caller may also come between another's look at the item and its update."""
     store, time, taken = Store(), FakeTime(), []
     callers = [store.paced(time, per_minute=per_minute, reserved=reserved) for _ in range(4)]
@@ -141,7 +141,7 @@ def test_no_window_has_too_many_slots_whatever_the_callers_do(calls, per_minute,
         assert most_in_a_window(taken, window_s) <= window_s * rate + 1
 
 
-def test_a_free_budget_gives_a_slot_at_once_and_a_busy_one_the_next(store, fake_time):
+def test_a_free_budget_gives_a_slot_at_once(store, fake_time):
     first, second = store.paced(fake_time), store.paced(fake_time)
     fake_time.now += 1
     assert first.reserve(FAR_S) == [0.0]
@@ -163,7 +163,7 @@ def test_the_interval_is_two_percent_longer_than_the_rate_asks_for(store, fake_t
 
 @settings(max_examples=200)
 @given(st.integers(1, 60), st.floats(0, 12))
-def test_a_slot_too_far_away_is_not_reserved_and_says_how_far(ahead, patience_s):
+def test_a_slot_too_far_away_is_not_reserved(ahead, patience_s):
     store, time = Store(), FakeTime()
     one, other = store.paced(time), store.paced(time)
     time.now += 1
@@ -180,7 +180,7 @@ def test_a_slot_too_far_away_is_not_reserved_and_says_how_far(ahead, patience_s)
     assert slot(other, time) == pytest.approx(time.wall_clock() + away_s), "nothing was lost"
 
 
-def test_an_item_that_somebody_deleted_starts_anew(store, fake_time):
+def test_a_deleted_item_starts_anew(store, fake_time):
     one = store.paced(fake_time)
     one.limited(3000)
     with pytest.raises(RateLimited):
@@ -190,7 +190,7 @@ def test_an_item_that_somebody_deleted_starts_anew(store, fake_time):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_store_of_these_tests_does_what_dynamodb_does(aws, store, fake_time, seed):
+def test_the_store_of_these_tests_behaves_like_dynamodb(aws, store, fake_time, seed):
     aws("dynamodb").create_table(
         TableName="budget",
         BillingMode="PAY_PER_REQUEST",
@@ -233,7 +233,7 @@ def test_each_client_has_its_own_budget(store, fake_time):
 # ---- engagement ------------------------------------------------------------------------------------------------------
 
 
-def test_without_a_limit_nothing_is_paced_and_the_item_is_read_once_a_second(store, fake_time):
+def test_without_a_limit_nothing_is_paced(store, fake_time):
     one = store.budget(fake_time)
     for _ in range(100):
         assert one.reserve(0) == [0.0]
@@ -253,7 +253,7 @@ EVIDENCE = {
 
 
 @pytest.mark.parametrize("evidence", EVIDENCE.values(), ids=EVIDENCE)
-def test_evidence_of_a_limit_paces_everybody_within_a_second(store, fake_time, evidence):
+def test_a_sign_of_a_limit_paces_everybody_within_a_second(store, fake_time, evidence):
     one, other = store.budget(fake_time), store.budget(fake_time)
     for each in (one, other):
         each.reserve(0)
@@ -265,7 +265,7 @@ def test_evidence_of_a_limit_paces_everybody_within_a_second(store, fake_time, e
     assert one.reserve(FAR_S)[0] >= 4 * INTERVAL_S
 
 
-def test_pacing_ends_when_no_limit_was_shown_for_ten_minutes(store, fake_time):
+def test_pacing_ends_ten_minutes_after_the_last_sign_of_a_limit(store, fake_time):
     one, other = store.paced(fake_time), store.budget(fake_time)
     fake_time.now += PACED_FOR_S - 1
     other.seen(headers())
@@ -276,7 +276,7 @@ def test_pacing_ends_when_no_limit_was_shown_for_ten_minutes(store, fake_time):
     assert [one.reserve(0), one.reserve(0), one.reserve(0)] == [[0.0]] * 3
 
 
-def test_what_is_known_is_said_again_once_in_half_a_minute(store, fake_time):
+def test_a_known_limit_is_stored_again_every_half_minute(store, fake_time):
     one = store.paced(fake_time)
     store.asked.clear()
     for _ in range(120):
@@ -285,7 +285,7 @@ def test_what_is_known_is_said_again_once_in_half_a_minute(store, fake_time):
     assert store.asked == ["UpdateItem"] * 4
 
 
-def test_who_is_paced_asks_the_store_once_for_a_request(store, fake_time):
+def test_a_paced_request_costs_one_store_request(store, fake_time):
     one = store.paced(fake_time)
     one.reserve(FAR_S)
     store.asked.clear()
@@ -299,7 +299,7 @@ def test_who_is_paced_asks_the_store_once_for_a_request(store, fake_time):
 @given(
     st.permutations(range(10)), st.integers(1, 10), st.lists(st.sampled_from([0, 1, 40, 300]), min_size=40, max_size=40)
 )
-def test_the_burst_before_the_first_answer_is_paid_for(order, processes, pauses_ms):
+def test_the_burst_before_the_first_answer_takes_slots_afterwards(order, processes, pauses_ms):
     """Processes that start together all send once unpaced; together with what follows it fits into every window."""
     store, time = Store(), FakeTime()
     all_of_them = [store.budget(time) for _ in range(processes)]
@@ -315,7 +315,7 @@ def test_the_burst_before_the_first_answer_is_paid_for(order, processes, pauses_
     assert most_in_a_window(sent, 3.0) <= max(processes, 15) + 1
 
 
-def test_who_learns_late_pays_for_what_it_sent_in_the_meantime(store, fake_time):
+def test_requests_sent_before_a_process_learns_of_pacing_take_slots(store, fake_time):
     one, other = store.budget(fake_time), store.budget(fake_time)
     other.reserve(0)
     one.reserve(0)
@@ -327,7 +327,7 @@ def test_who_learns_late_pays_for_what_it_sent_in_the_meantime(store, fake_time)
     assert other.reserve(FAR_S)[0] == pytest.approx(5 * INTERVAL_S, abs=0.002)
 
 
-def test_what_was_answered_before_the_limit_is_not_paid_for(store, fake_time):
+def test_requests_answered_before_the_limit_take_no_slots(store, fake_time):
     one = store.budget(fake_time)
     for _ in range(50):
         one.reserve(0)
@@ -355,7 +355,7 @@ def test_retry_after_holds_everybody_back_and_never_moves_backwards(pauses):
         time.now += later
 
 
-def test_a_very_long_retry_after_does_not_hold_everybody_back_for_ever(store, fake_time):
+def test_a_very_long_retry_after_does_not_hold_everybody_back(store, fake_time):
     store.paced(fake_time).limited(86_400)
     assert store.item()["next_at"] <= (fake_time.wall_clock() + 300) * 1000 + 1
 
@@ -363,7 +363,7 @@ def test_a_very_long_retry_after_does_not_hold_everybody_back_for_ever(store, fa
 # ---- what the headers say --------------------------------------------------------------------------------------------
 
 
-def test_a_lower_limit_than_configured_lowers_the_rate_for_everybody_while_it_lasts(store, fake_time):
+def test_an_announced_lower_limit_lowers_the_rate(store, fake_time):
     one, other = store.paced(fake_time), store.paced(fake_time)
     one.seen(headers(allowed=180))
     one.seen(headers(allowed=300))
@@ -380,7 +380,7 @@ def test_a_lower_limit_than_configured_lowers_the_rate_for_everybody_while_it_la
     assert one.reserve(FAR_S) == pytest.approx([INTERVAL_S])
 
 
-def test_a_lower_limit_that_is_announced_again_lasts_and_is_written_once_in_half_a_minute(store, fake_time):
+def test_a_repeated_lower_limit_is_stored_every_half_minute(store, fake_time):
     one = store.paced(fake_time)
     store.asked.clear()
     for _ in range(700):
@@ -391,7 +391,7 @@ def test_a_lower_limit_that_is_announced_again_lasts_and_is_written_once_in_half
     assert one.reserve(FAR_S) == pytest.approx([0.612])
 
 
-def test_a_higher_limit_than_configured_changes_nothing(store, fake_time):
+def test_an_announced_higher_limit_changes_nothing(store, fake_time):
     one = store.paced(fake_time)
     one.seen(headers(allowed=3000))
     fake_time.now += 1
@@ -447,7 +447,7 @@ FAILURES = [
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
 @pytest.mark.parametrize("begun", [False, True], ids=["unpaced", "paced"])
-def test_a_store_that_fails_is_reported_once_and_left_alone_for_half_a_minute(store, fake_time, logs, failure, begun):
+def test_a_failing_store_is_left_alone_for_half_a_minute(store, fake_time, logs, failure, begun):
     one = store.paced(fake_time) if begun else store.budget(fake_time)
     store.fails = failure
     store.asked.clear()

@@ -99,7 +99,7 @@ def test_get_returns_the_document(client):
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 @pytest.mark.parametrize("method", ["PATCH", "PUT", "POST"])
-def test_a_write_sends_body_and_idempotency_key_and_takes_every_kind_of_yes(client, method, status):
+def test_a_write_accepts_every_kind_of_success(client, method, status):
     genesys = client(answer(status, b""))
     genesys.write(method, "/x", {"score": 0.5}, idempotency_key="d-1:member:a")
     (sent,) = genesys.transport.session.sent
@@ -116,7 +116,7 @@ def test_a_write_without_an_idempotency_key_sends_none(client):
     }
 
 
-def test_a_body_that_can_be_called_is_made_right_before_each_attempt(client):
+def test_a_callable_body_is_called_before_each_attempt(client):
     genesys = client(answer(503), answer(429, Retry_After="1"), answer(401), answer(200))
     made = []
 
@@ -129,7 +129,7 @@ def test_a_body_that_can_be_called_is_made_right_before_each_attempt(client):
     assert made == [0, 1, 2, 3]
 
 
-def test_where_the_body_cannot_be_made_nothing_is_sent_and_its_error_is_the_writes(client):
+def test_an_error_of_a_callable_body_is_raised_and_nothing_is_sent(client):
     genesys = client(answer(200))
 
     def body():
@@ -150,7 +150,7 @@ def test_a_401_refreshes_once_and_repeats_the_original_request(client):
     assert second["headers"]["X-Genesys-Idempotency-Key"] == "k"
 
 
-def test_a_second_401_is_unauthorized_and_ends_it(client):
+def test_a_second_401_ends_the_request(client):
     genesys = client(answer(401, {"message": "Expired."}))
     with pytest.raises(Unauthorized) as caught:
         genesys.get("/x")
@@ -161,7 +161,7 @@ def test_a_second_401_is_unauthorized_and_ends_it(client):
     )
 
 
-def test_a_token_that_others_stored_and_genesys_refuses_too_is_followed_by_a_new_one(client):
+def test_a_stored_token_that_genesys_refuses_too_is_replaced(client):
     genesys = client(answer(401), answer(401), answer(200, {}))
     genesys.tokens.stored_before = 1
     assert genesys.get("/x") == {}
@@ -213,13 +213,13 @@ def test_a_refusal_quotes_genesys(client):
     assert caught.value.message == 'Genesys refuses GET /x with status 400. Genesys says: "Too much.".'
 
 
-def test_an_answer_that_is_no_json_is_invalid(client):
+def test_an_answer_that_is_not_json_is_invalid(client):
     with pytest.raises(GenesysAnswerInvalid, match="something that is not JSON"):
         client(answer(200, b'{"entities": [')).get("/x")
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_refusal_that_repeats_the_token_does_not_pass_it_on(client, status):
+def test_a_token_in_a_refusal_is_not_passed_on(client, status):
     with pytest.raises(RoutingWeightsError) as caught:
         client(answer(status, {"message": "Bearer token-1 and token-0 are bad"})).get("/x")
     assert ("token-1" if status == 401 else "token-0") not in str(caught.value)
@@ -238,7 +238,7 @@ CONFLICTS = [
     [lambda genesys: genesys.write("PUT", "/x", {}, idempotency_key="k"), lambda genesys: genesys.delete("/x")],
     ids=["PUT", "DELETE"],
 )
-def test_a_conflict_of_versions_is_tried_again_as_the_same_request(client, conflict, act):
+def test_after_a_version_conflict_the_same_request_is_sent_again(client, conflict, act):
     genesys = client(conflict, conflict, answer(204, b""))
     act(genesys)
     assert (
@@ -254,14 +254,14 @@ def test_a_conflict_of_versions_is_tried_again_as_the_same_request(client, confl
 
 
 @pytest.mark.parametrize("conflict", CONFLICTS, ids=["409", "400", "capitals"])
-def test_a_conflict_of_versions_is_not_tried_for_ever(client, conflict):
+def test_a_version_conflict_is_not_retried_for_ever(client, conflict):
     genesys = client(conflict)
     with pytest.raises(GenesysRefused):
         genesys.write("PUT", "/x", {})
     assert len(bearers(genesys)) == CONFLICT_TRIES
 
 
-def test_after_a_conflict_what_holds_already_is_not_sent_again(client):
+def test_after_a_conflict_an_applied_write_is_not_sent_again(client):
     genesys = client(answer(409))
     genesys.write("PUT", "/x", {}, applied=lambda: True)
     assert len(bearers(genesys)) == 1
@@ -281,16 +281,16 @@ def test_any_other_refusal_of_a_write_is_not_repeated(client, refusal):
 @pytest.mark.parametrize(
     ("expires_in", "due"), [(86_400, 86_340), (300, 240), (120, 60), (119, 107.1), (60, 54), (1, 0.9)]
 )
-def test_a_token_is_due_a_minute_before_it_expires_or_after_nine_tenths_of_a_short_life(expires_in, due):
+def test_a_token_is_replaced_a_minute_before_it_expires(expires_in, due):
     assert refresh_after_s(expires_in) == pytest.approx(due)
 
 
 @given(st.floats(1e-3, 1e7))
-def test_a_token_is_due_within_its_life_and_never_at_once(expires_in):
+def test_a_token_is_replaced_within_its_life_and_never_at_once(expires_in):
     assert expires_in / 2 <= refresh_after_s(expires_in) < expires_in
 
 
-def test_a_fingerprint_names_a_token_without_showing_it():
+def test_a_fingerprint_identifies_a_token_without_showing_it():
     assert fingerprint("token") != fingerprint("token2")
     assert (len(fingerprint("token")), "token" in fingerprint("token")) == (16, False)
 
@@ -336,13 +336,13 @@ def test_the_secret_is_read_once_while_its_token_is_good(stored, fake_time):
     assert (stored.secret.reads, stored.asked) == (1, [])
 
 
-def test_a_token_that_is_due_is_refreshed_and_not_named_as_refused(stored, fake_time):
+def test_a_token_that_is_due_is_refreshed_but_not_reported_as_refused(stored, fake_time):
     stored.tokens.current()
     fake_time.now += 100
     assert (stored.tokens.current(), stored.asked) == ("fresh", [""])
 
 
-def test_a_token_that_somebody_else_refreshed_is_read_and_not_asked_for(stored, fake_time):
+def test_a_token_that_another_caller_refreshed_is_read(stored, fake_time):
     stored.tokens.current()
     fake_time.now += 100
     stored.secret.value = stored.fresh
@@ -355,12 +355,12 @@ def test_without_a_token_one_is_asked_for(stored, empty):
     assert (stored.tokens.current(), stored.asked) == ("fresh", [""])
 
 
-def test_a_refused_token_is_refreshed_and_named_only_by_its_fingerprint(stored):
+def test_a_refused_token_is_reported_by_its_fingerprint(stored):
     assert stored.tokens.replace(stored.tokens.current()) == ("fresh", True)
     assert stored.asked == [fingerprint("first")]
 
 
-def test_a_refused_token_is_not_refreshed_where_somebody_elses_newer_one_is_stored(stored):
+def test_a_refused_token_is_not_refreshed_if_a_newer_one_is_stored(stored):
     stored.tokens.current()
     stored.secret.value = stored.fresh
     assert (stored.tokens.replace("first"), stored.asked) == (("fresh", False), [])
@@ -379,14 +379,14 @@ def test_a_token_function_that_stores_no_other_token_is_an_error(stored, left):
         stored.tokens.replace("first")
 
 
-def test_a_caller_who_finds_somebody_else_at_it_asks_again_until_there_is_a_token(stored, fake_time):
+def test_a_caller_asks_again_while_another_one_gets_a_token(stored, fake_time):
     stored.busy = 5
     assert stored.tokens.replace("first") == ("fresh", True)
     assert stored.asked == [fingerprint("first")] * 6
     assert fake_time.slept == [0.25, 0.5, 1.0, 2.0, 2.0]
 
 
-def test_a_token_that_somebody_else_has_stored_meanwhile_is_taken_without_a_pause(stored, fake_time):
+def test_a_token_that_another_caller_stored_is_used_at_once(stored, fake_time):
     stored.secret.value = {}
 
     def stored_by_another(_refused):
@@ -397,20 +397,20 @@ def test_a_token_that_somebody_else_has_stored_meanwhile_is_taken_without_a_paus
     assert (stored.tokens.current(), fake_time.slept) == ("fresh", [])
 
 
-def test_a_refused_token_that_another_is_replacing_is_not_taken_again(stored):
+def test_a_refused_token_is_not_used_while_another_caller_replaces_it(stored):
     """It is still in the secret, and not due: only the one who is refused knows."""
     stored.busy = 2
     assert stored.tokens.replace(stored.tokens.current()) == ("fresh", True)
 
 
-def test_a_caller_waits_no_longer_than_its_invocation_may_work(stored, fake_time):
+def test_a_caller_waits_no_longer_than_its_invocation_lasts(stored, fake_time):
     stored.busy, stored.tokens.until = 10_000, fake_time.now + 30
     with pytest.raises(StoreUnavailable, match="no time left to wait for a token"):
         stored.tokens.replace("first")
     assert 28 <= sum(fake_time.slept) < 30
 
 
-def test_a_reading_that_is_older_than_what_was_just_stored_is_made_again(stored, fake_time):
+def test_an_outdated_reading_of_the_secret_is_repeated(stored, fake_time):
     stale, stored.secret.value = stored.secret.value, {}
     readings = iter([stale, stale, stored.fresh])
     stored.secret.read = lambda: next(readings)
@@ -456,7 +456,7 @@ def test_the_first_token_is_issued_and_stored_with_its_times(issuer, fake_time):
     assert tokens.secret.value == {"access_token": "new", "expires_at": now + 3600, "refresh_at": now + 3540}
 
 
-def test_the_request_for_a_token_speaks_the_contracts_dialect(issuer):
+def test_the_request_for_a_token_is_the_contracts(issuer):
     tokens = issuer(GRANTED)
     tokens.refresh("")
     (sent,) = tokens.transport.session.sent
@@ -469,7 +469,7 @@ def test_the_request_for_a_token_speaks_the_contracts_dialect(issuer):
     }
 
 
-def test_the_platforms_request_for_a_token_is_a_form_with_basic_credentials_and_asks_for_no_scope(issuer):
+def test_the_platforms_request_for_a_token_is_a_form_with_basic_credentials(issuer):
     tokens = issuer(GRANTED, contract=platform)
     tokens.refresh("")
     (sent,) = tokens.transport.session.sent
@@ -501,7 +501,7 @@ def test_two_callers_with_the_same_refused_token_refresh_once(issuer, fake_time)
     assert methods(tokens) == ["DELETE", "POST"]
 
 
-def test_a_good_token_that_nobody_refused_is_kept(issuer, fake_time):
+def test_a_valid_token_is_kept(issuer, fake_time):
     tokens = issuer(GRANTED, held={"access_token": "old", "refresh_at": fake_time.wall_clock() + 1})
     assert (tokens.refresh(""), methods(tokens), tokens.secret.writes) == (True, [], 0)
 
@@ -527,14 +527,14 @@ def test_while_another_invocation_gets_a_token_nobody_logs_in(issuer):
 
 
 @pytest.mark.parametrize("status", [200, 401])
-def test_the_lock_is_given_back_whatever_comes_of_the_login(issuer, status):
+def test_the_lock_is_released_whether_or_not_the_login_succeeds(issuer, status):
     tokens = replace(issuer(answer(status, {"access_token": "new", "expires_in": 3600})), lock=HeldLock())
     with nullcontext() if status == 200 else pytest.raises(Unauthorized):
         assert tokens.refresh("")
     assert tokens.lock.done == ["take", "release"]
 
 
-def test_what_is_stored_is_read_under_the_lock(issuer, fake_time):
+def test_the_stored_token_is_read_under_the_lock(issuer, fake_time):
     """Whoever had it just before has stored a token."""
     tokens = replace(issuer(GRANTED), lock=HeldLock())
     good = {"access_token": "theirs", "refresh_at": fake_time.wall_clock() + 100}
@@ -556,7 +556,7 @@ def login_lock(aws, fake_time):
     return lambda lives_s=30.0: LoginLock("budget", "login:token", lives_s, fake_time.wall_clock)
 
 
-def test_one_invocation_has_the_lock_until_it_gives_it_back(login_lock):
+def test_one_invocation_has_the_lock_until_it_releases_it(login_lock):
     mine, other = login_lock(), login_lock()
     assert [mine.take(), other.take(), mine.take()] == [True, False, True]
     other.release()
@@ -576,7 +576,7 @@ def test_a_lock_whose_holder_died_expires(login_lock, fake_time):
     assert not login_lock().take()
 
 
-def test_a_lock_that_cannot_be_given_back_does_not_undo_the_login(login_lock, aws_answers):
+def test_a_lock_that_cannot_be_released_does_not_undo_the_login(login_lock, aws_answers):
     mine = login_lock()
     assert mine.take()
     asked = aws_answers("dynamodb", "DeleteItem", "InternalServerError")
@@ -589,7 +589,7 @@ def test_a_token_that_is_due_is_replaced_and_not_revoked(issuer, fake_time):
     assert (tokens.refresh(""), methods(tokens)) == (True, ["POST"])
 
 
-def test_the_refused_token_is_revoked_with_itself_and_a_timeout(issuer):
+def test_a_refused_token_is_revoked_with_a_timeout(issuer):
     tokens = issuer(answer(200), GRANTED, held={"access_token": "old", "refresh_at": 9e9})
     tokens.refresh(fingerprint("old"))
     revoked = tokens.transport.session.sent[0]
@@ -599,7 +599,7 @@ def test_the_refused_token_is_revoked_with_itself_and_a_timeout(issuer):
 
 
 @pytest.mark.parametrize("outcome", [answer(401), answer(500), requests.ConnectionError("gone"), requests.Timeout()])
-def test_a_revocation_that_fails_does_not_matter(issuer, outcome):
+def test_a_failed_revocation_does_not_matter(issuer, outcome):
     tokens = issuer(outcome, GRANTED, held={"access_token": "old", "refresh_at": 9e9})
     assert tokens.refresh(fingerprint("old")) is True
     assert tokens.secret.value["access_token"] == "new"
@@ -613,7 +613,7 @@ def test_on_the_platform_a_refused_token_is_replaced_and_not_revoked(issuer):
 
 
 @pytest.mark.parametrize("contract", [score, platform])
-def test_with_the_deployment_its_token_is_revoked_and_forgotten(issuer, contract):
+def test_the_token_of_a_deleted_deployment_is_revoked_and_deleted(issuer, contract):
     tokens = issuer(answer(200), held={"access_token": "old", "refresh_at": 9e9}, contract=contract)
     tokens.tear_down()
     (sent,) = tokens.transport.session.sent
@@ -623,7 +623,7 @@ def test_with_the_deployment_its_token_is_revoked_and_forgotten(issuer, contract
 
 
 @pytest.mark.parametrize("outcome", [answer(401), answer(500), requests.ConnectionError("gone")])
-def test_a_token_that_cannot_be_revoked_is_forgotten_all_the_same(issuer, outcome):
+def test_a_token_that_cannot_be_revoked_is_deleted_all_the_same(issuer, outcome):
     tokens = issuer(outcome, held={"access_token": "old"})
     tokens.tear_down()
     assert tokens.secret.value == {}
@@ -637,7 +637,7 @@ def test_a_deployment_that_never_had_a_token_has_nothing_to_revoke(issuer, held)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 302])
-def test_refused_credentials_are_unauthorized_and_leave_the_secret_alone(issuer, status):
+def test_refused_credentials_leave_the_secret_alone(issuer, status):
     tokens = issuer(answer(status, {"error": "invalid_client", "error_description": "No such client."}))
     with pytest.raises(Unauthorized) as caught:
         tokens.refresh("")
@@ -672,7 +672,7 @@ def test_refused_credentials_are_unauthorized_and_leave_the_secret_alone(issuer,
     ],
     ids=repr,
 )
-def test_a_malformed_answer_to_the_request_for_a_token_is_invalid_and_stores_nothing(issuer, body):
+def test_a_malformed_token_answer_stores_nothing(issuer, body):
     tokens = issuer(answer(200, body))
     with pytest.raises(GenesysAnswerInvalid):
         tokens.refresh("")
@@ -698,14 +698,14 @@ LIMITED = [
 
 @pytest.mark.parametrize("contract", [score, platform])
 @pytest.mark.parametrize("limit", LIMITED, ids=repr)
-def test_a_login_host_that_limits_is_waited_for_and_blames_no_credentials(issuer, limit, contract, fake_time):
+def test_a_limit_of_the_login_host_blames_no_credentials(issuer, limit, contract, fake_time):
     tokens = issuer(limit, limit, GRANTED, contract=contract)
     assert tokens.refresh("") is True
     assert fake_time.slept == [0.25, 0.5]
 
 
 @pytest.mark.parametrize("limit", LIMITED, ids=repr)
-def test_a_login_host_that_goes_on_limiting_is_left_to_the_state_machine(issuer, limit):
+def test_a_repeated_limit_of_the_login_host_is_left_to_the_state_machine(issuer, limit):
     tokens = issuer(limit)
     with pytest.raises(RateLimited) as caught:
         tokens.refresh("")
@@ -722,7 +722,7 @@ def test_a_login_host_that_goes_on_limiting_is_left_to_the_state_machine(issuer,
         {"error": "invalid_request"},
     ],
 )
-def test_any_other_400_of_a_login_host_is_about_the_credentials(issuer, body):
+def test_any_other_400_of_the_login_host_blames_the_credentials(issuer, body):
     with pytest.raises(Unauthorized, match="Check client_id and client_secret"):
         issuer(answer(400, body)).refresh("")
 
@@ -738,7 +738,7 @@ class LimitedTokens:
 
 
 @pytest.mark.parametrize("asked", [301, 7200, 200_000_000])
-def test_a_login_host_that_asks_for_more_than_the_run_may_take_is_not_waited_for(send_over, fake_time, asked):
+def test_a_login_host_that_asks_for_too_long_a_wait_ends_the_run(send_over, fake_time, asked):
     sender = send_over(answer())
     sender.deadline = Deadline(fake_time.now + 100, give_up_at=fake_time.wall_clock() + 300)
     with pytest.raises(WaitTooLong, match=r"The login host asks to wait \d+ s before GET /x, and the run would"):
@@ -746,7 +746,7 @@ def test_a_login_host_that_asks_for_more_than_the_run_may_take_is_not_waited_for
     assert sender.session.sent == []
 
 
-def test_a_login_host_that_asks_for_what_the_run_may_take_is_waited_for(send_over, fake_time):
+def test_a_wait_for_the_login_host_within_the_runs_time_is_waited(send_over, fake_time):
     sender = send_over(answer())
     sender.deadline = Deadline(fake_time.now + 100, give_up_at=fake_time.wall_clock() + 300)
     with pytest.raises(RateLimited) as caught:
@@ -754,7 +754,7 @@ def test_a_login_host_that_asks_for_what_the_run_may_take_is_waited_for(send_ove
     assert caught.value.details == {"retry_after_s": 300}
 
 
-def test_where_a_login_host_does_not_say_until_when_the_wait_grows_with_the_run(send_over, fake_time):
+def test_without_a_time_the_wait_for_the_login_host_grows_with_the_run(send_over, fake_time):
     sender, now = send_over(answer()), fake_time.wall_clock()
     sender.deadline = Deadline(fake_time.now + 100, give_up_at=now + 5000, since=now - 200)
     with pytest.raises(RateLimited) as caught:
@@ -773,7 +773,7 @@ def test_where_a_login_host_does_not_say_until_when_the_wait_grows_with_the_run(
     ],
     ids=["refused", "unreachable", "granted", "revocation failed"],
 )
-def test_neither_messages_nor_logs_of_the_issuer_hold_a_secret(issuer, outcomes, contract, logs):
+def test_messages_and_logs_of_the_issuer_contain_no_secret(issuer, outcomes, contract, logs):
     tokens = issuer(*outcomes, held={"access_token": "held-token", "refresh_at": 0}, contract=contract)
     said = ""
     try:
@@ -785,7 +785,7 @@ def test_neither_messages_nor_logs_of_the_issuer_hold_a_secret(issuer, outcomes,
         assert secret not in said
 
 
-def test_an_answer_that_repeats_the_basic_credentials_does_not_pass_them_on(issuer):
+def test_basic_credentials_in_an_answer_are_not_passed_on(issuer):
     tokens = issuer(answer(401, {"error_description": f"Basic {PAIR} is wrong", "error": PAIR}), contract=platform)
     with pytest.raises(Unauthorized) as caught:
         tokens.refresh("")
@@ -837,7 +837,7 @@ def refusing(error):
     return revoke
 
 
-def test_when_the_deployment_goes_the_token_is_revoked_and_cloudformation_told(cloudformation):
+def test_on_deletion_the_token_is_revoked_and_cloudformation_gets_an_answer(cloudformation):
     revoked = []
     assert teardown.answer(EVENT, lambda: revoked.append("token")) is True
     ((request, options),) = cloudformation.told
@@ -856,21 +856,21 @@ def test_when_the_deployment_goes_the_token_is_revoked_and_cloudformation_told(c
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])
-def test_while_the_deployment_stays_nothing_is_revoked(cloudformation, kind):
+def test_on_creation_and_update_nothing_is_revoked(cloudformation, kind):
     event = {name: value for name, value in EVENT.items() if name != "PhysicalResourceId"} | {"RequestType": kind}
     assert teardown.answer(event, refusing(AssertionError("revoked"))) is True
     assert (told(cloudformation)["Status"], told(cloudformation)["PhysicalResourceId"]) == ("SUCCESS", "token")
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("No secret."), ConfigurationInvalid("Wrong."), KeyError("bug")])
-def test_a_token_that_stays_does_not_keep_the_stack_from_going(cloudformation, error, logs):
+def test_a_failed_revocation_does_not_keep_the_stack(cloudformation, error, logs):
     assert teardown.answer(EVENT, refusing(error)) is True
     assert told(cloudformation)["Status"] == "SUCCESS"
     assert told(cloudformation)["Reason"] == f"The token was not revoked. It expires by itself: {type(error).__name__}"
     assert [line["exc_info"][1] for line in logs()] == [error]
 
 
-def test_an_answer_that_cloudformation_does_not_take_is_told(cloudformation):
+def test_an_answer_that_cloudformation_refuses_is_reported(cloudformation):
     cloudformation.status = 403
     assert teardown.answer(EVENT, lambda: None) is False
 
@@ -886,7 +886,7 @@ details = st.dictionaries(
 
 
 @given(st.sampled_from(CLASSES), st.text(), details)
-def test_an_error_comes_back_from_the_wire_as_it_went(cls, message, more):
+def test_an_error_survives_the_wire(cls, message, more):
     error = cls(message, **more)
     back = from_wire(cls.__name__, str(error))
     assert (type(back), back.message, back.details) == (cls, message, more)
@@ -902,13 +902,13 @@ def test_an_error_comes_back_from_the_wire_as_it_went(cls, message, more):
         ("ValueError", '{"no": "message"}', 'ValueError: {"no": "message"}'),
     ],
 )
-def test_an_error_that_is_not_ours_stays_what_it_says(kind, wire, message):
+def test_an_unknown_error_keeps_its_name(kind, wire, message):
     back = from_wire(kind, wire)
     assert type(back) is RoutingWeightsError
     assert back.message == (message or f"{kind}: {wire}")
 
 
-def test_our_class_with_a_plain_text_keeps_both():
+def test_a_known_error_with_a_plain_text_keeps_both():
     back = from_wire("RateLimited", "not JSON")
     assert (type(back), back.message, back.details) == (errors.RateLimited, "not JSON", {})
 
@@ -924,7 +924,7 @@ def test_every_error_is_a_problem(cls):
     assert (found.status, found.title, found.detail, found.errors) == (cls.http_status, cls.title, "A sentence.", [])
 
 
-def test_a_refused_plans_problem_lists_its_errors_and_its_record():
+def test_the_problem_of_a_refused_plan_lists_errors_and_record():
     listed = [{"path": "queue_id", "message": "bad", "type": "missing"}]
     found = problem_of(PlanInvalid("Bad.", errors=listed, error_count=1, distribution_id="d-1"))
     assert found.model_dump() == {
@@ -949,11 +949,11 @@ def test_a_refused_plans_problem_lists_its_errors_and_its_record():
         ("StoreUnavailable", 503),
     ],
 )
-def test_what_the_api_answers_has_its_status(name, status):
+def test_an_error_has_its_http_status(name, status):
     assert getattr(errors, name).http_status == status
 
 
-def test_only_what_may_pass_by_itself_is_retryable():
+def test_only_temporary_errors_are_retryable():
     assert {cls.__name__ for cls in CLASSES if cls.retryable} == {
         "RateLimited",
         "WaitTooLong",
@@ -992,7 +992,7 @@ RUN = Run(distribution_id="d-1", execution_arn="arn", started_at=datetime(2026, 
         (PLATFORM, platform.PlatformContract, "https://api.mypurecloud.de", 100),
     ],
 )
-def test_a_function_speaks_the_deployments_contract_with_the_actuator_that_was_decided(fields, kind, url, per_write):
+def test_a_function_uses_the_actuator_of_the_decision(fields, kind, url, per_write):
     actuator = Score() if kind is score.ScoreContract else Joined(0.4)
     decision = work(plan(), target({"agent-1": 0.4}), queue(member("agent-1")), actuator).decision
     genesys = bootstrap.decided(GenesysCaller(**fields), Context(), RUN, decision)
@@ -1002,13 +1002,13 @@ def test_a_function_speaks_the_deployments_contract_with_the_actuator_that_was_d
 
 
 @pytest.mark.parametrize(("fields", "actuator"), [(SCORE, Joined(0.4)), (PLATFORM, Score())])
-def test_what_was_decided_under_another_contract_is_refused_with_a_sentence(fields, actuator):
+def test_a_decision_of_another_contract_is_refused(fields, actuator):
     decision = work(plan(), target({"agent-1": 0.4}), queue(member("agent-1")), actuator).decision
     with pytest.raises(PlanNotApplicable, match="was decided under contract"):
         bootstrap.decided(GenesysCaller(**fields), Context(), RUN, decision)
 
 
-def test_a_run_is_kept_waiting_until_its_bound_and_a_restoration_goes_on_trying_until_a_later_one():
+def test_a_restore_may_wait_longer_than_a_run():
     began = RUN.started_at.timestamp()
     patient, insisting = (bootstrap.deadline(Context(), RUN, restoring=restoring) for restoring in (False, True))
     assert (patient.give_up_at, patient.since, patient.insists) == (began + bootstrap.MAX_RUN_S, began, False)
@@ -1029,7 +1029,7 @@ def test_only_contract_score_revokes_a_refused_token(fields, revokes, url):
 
 
 @pytest.mark.parametrize(("fields", "part"), [(SCORE, "json"), (PLATFORM, "data")], ids=["score", "platform"])
-def test_credentials_are_read_when_a_token_is_asked_for_and_sent_as_the_contract_says(aws, fields, part):
+def test_credentials_are_read_for_each_token_request(aws, fields, part):
     found = bootstrap.issuer(TokenSettings(credentials_secret="credentials", **fields), Context())
     pair = json.dumps({"client_id": "id", "client_secret": "s"})
     aws("secretsmanager").create_secret(Name="credentials", SecretString=pair)

@@ -188,7 +188,7 @@ def answered(made, operation, parameters):
 
 
 @pytest.mark.parametrize(("service", "operation", "parameters", "wanted"), CALLS, ids=NAMES)
-def test_a_call_needs_each_of_its_actions_on_each_of_its_resources(service, operation, parameters, wanted):
+def test_a_call_needs_every_action_on_every_resource(service, operation, parameters, wanted):
     statements = [allow(action, on=resource) for action, resource in wanted]
     guard = Guard(Response("<a/>") if service == "s3" else TAKEN, Permissions([function(*statements), TRUST]))
     assert answered(client(guard, service), operation, parameters) is None
@@ -223,7 +223,7 @@ def test_an_action_that_nobody_knows_is_refused():
         assert refused["Error"]["Code"] == "AccessDeniedException"
 
 
-def test_only_who_may_list_a_bucket_is_told_that_an_object_is_not_there():
+def test_only_a_role_that_may_list_a_bucket_learns_that_an_object_is_missing():
     reading = allow("s3:GetObject", on="arn:aws:s3:::b/*")
     listing = allow("s3:ListBucket", on="arn:aws:s3:::b")
     missing = Response("<Error><Code>NoSuchKey</Code><Message>It is not there.</Message></Error>", 404)
@@ -236,7 +236,7 @@ def test_only_who_may_list_a_bucket_is_told_that_an_object_is_not_there():
     assert ("DoRole", "s3:ListBucket", "arn:aws:s3:::b") in guard.permissions.used
 
 
-def test_a_role_that_the_scheduler_may_not_take_for_a_group_is_no_role_of_its_schedules():
+def test_a_schedule_needs_a_role_that_the_scheduler_may_take():
     statements = [allow("scheduler:*", on="*"), allow("iam:PassRole", on="*")]
     guard = Guard(TAKEN, Permissions([function(*statements), TRUST]))
     refused = answered(client(guard, "scheduler"), "create_schedule", a_schedule(GroupName="other"))["Error"]
@@ -267,7 +267,7 @@ def test_a_role_that_the_scheduler_may_not_take_for_a_group_is_no_role_of_its_sc
         ("logs:PutLogEvents", "*", False),
     ],
 )
-def test_a_permission_is_of_one_action_and_one_resource_with_wildcards(action, resource, allowed):
+def test_a_permission_is_one_action_on_one_resource(action, resource, allowed):
     known = permissions(
         allow("dynamodb:GetItem", on=["arn:one", "arn:two"]),
         allow("s3:GetObject", on="arn:b/plans/*"),
@@ -276,13 +276,13 @@ def test_a_permission_is_of_one_action_and_one_resource_with_wildcards(action, r
     assert known.allow("DoRole", Call(action, resource)) is allowed
 
 
-def test_what_is_denied_is_denied_whatever_allows_it():
+def test_a_denial_wins_over_any_permission():
     known = permissions(allow("s3:*", on="*"), allow("s3:DeleteObject", on="arn:b/*") | {"Effect": "Deny"})
     assert known.allow("DoRole", Call("s3:GetObject", "arn:b/1"))
     assert not known.allow("DoRole", Call("s3:DeleteObject", "arn:b/1"))
 
 
-def test_a_condition_holds_for_one_of_its_values_and_never_for_a_key_that_is_absent():
+def test_a_condition_holds_for_one_of_its_values():
     passed = {"StringEquals": {"iam:PassedToService": ["scheduler.amazonaws.com", "x"]}}
     known = permissions(allow("iam:PassRole", on="arn:role", Condition=passed))
     to_scheduler = {"iam:PassedToService": "scheduler.amazonaws.com"}
@@ -291,7 +291,7 @@ def test_a_condition_holds_for_one_of_its_values_and_never_for_a_key_that_is_abs
     assert not known.allow("DoRole", Call("iam:PassRole", "arn:role"))
 
 
-def test_a_permission_that_another_one_makes_needless_does_not_count_as_used():
+def test_a_redundant_permission_does_not_count_as_used():
     known = permissions(allow("s3:GetObject", on="arn:b/*"), allow("s3:GetObject", on="arn:b/plans/*"))
     assert known.allow("DoRole", Call("s3:GetObject", "arn:b/plans/1"))
     assert known.used == set()
@@ -312,7 +312,7 @@ def test_every_role_of_a_template_is_known():
     }
 
 
-def test_a_queue_takes_what_its_policy_allows_a_rule_to_send():
+def test_a_queue_accepts_what_its_policy_allows():
     statement = allow("sqs:SendMessage", on="arn:q", Principal={"Service": "events.amazonaws.com"})
     statement["Condition"] = {"ArnEquals": {"aws:SourceArn": "arn:rule"}}
     policy = Resource("P", "P", QUEUE_POLICY, {"PolicyDocument": {"Statement": [statement]}})
@@ -337,7 +337,7 @@ def sample(permission):
     return Call(permission.action, permission.resource.replace("*", "some/thing"), context)
 
 
-def test_without_any_single_permission_of_the_template_what_it_is_for_is_refused(deployed):
+def test_without_a_permission_of_the_template_its_call_is_refused(deployed):
     """No other permission makes it needless: so a test that meets the call (tests/permissions.py) misses it."""
     known = Permissions(deployed)
     assert len(list(known)) > 15
@@ -355,13 +355,13 @@ def without(resources, role, permission):
 
 
 @pytest.mark.parametrize("unmet", UNMET, ids=str)
-def test_what_no_test_has_to_meet_is_in_the_template(unmet):
+def test_every_exempt_permission_is_in_the_template(unmet):
     about = {role for role, *what in declared() if is_of(unmet, role, *what)}
     assert unmet[0] == "*" or about == {f"{name}FunctionRole" for name in unmet[0].split()}
     assert about
 
 
-def test_what_was_refused_and_what_was_not_used_is_complained_of(
+def test_refused_calls_and_unused_permissions_are_reported(
     tmp_path,
 ):
     used = sorted(declared())
@@ -379,7 +379,7 @@ def test_what_was_refused_and_what_was_not_used_is_complained_of(
     ]
 
 
-def test_a_run_of_some_tests_is_complained_of_for_refusals_alone(tmp_path):
+def test_a_run_of_some_tests_reports_only_refused_calls(tmp_path):
     lost = ("DriftFunctionRole", "dynamodb:GetItem", f"{DYNAMODB}/LocksTable")
     written = tmp_path / "1.json"
     written.write_text(json.dumps({"used": [], "refused": []}))
@@ -400,7 +400,7 @@ def test_a_run_of_some_tests_is_complained_of_for_refusals_alone(tmp_path):
         ("TESTPATHS", {"deselect": ["tests/unit/test_iam.py"]}, False),
     ],
 )
-def test_a_run_of_all_tests_names_none_and_leaves_none_out(source, option, whole):
+def test_a_run_of_all_tests_is_recognised(source, option, whole):
     config = SimpleNamespace(args_source=pytest.Config.ArgsSource[source], option=SimpleNamespace(**option))
     assert is_whole(config) is whole
 
@@ -415,6 +415,6 @@ def test_a_run_of_all_tests_names_none_and_leaves_none_out(source, option, whole
         ({"Policies": [{"Statement": allow("s3:*", on="*", NotResource="x")}]}, "NotResource"),
     ],
 )
-def test_what_cannot_be_evaluated_is_an_error_and_not_a_permission(properties, message):
+def test_a_condition_that_cannot_be_evaluated_is_an_error(properties, message):
     with pytest.raises(StackError, match=re.escape(message)):
         Permissions([Resource("Do", "Do", FUNCTION, properties)])

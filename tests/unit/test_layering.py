@@ -228,7 +228,7 @@ def test_no_error_is_defined_anywhere_else():
             assert not bases & (OURS | BUILTIN), path
 
 
-def test_every_error_is_a_direct_kind_of_ours_so_that_the_wire_finds_it():
+def test_every_error_is_a_direct_subclass_of_our_base():
     assert {cls.__name__ for cls in errors.RoutingWeightsError.__subclasses__()} == OURS - {"RoutingWeightsError"}
 
 

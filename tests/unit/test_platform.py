@@ -311,7 +311,7 @@ def test_a_reading_that_meets_a_conflict_is_repeated_and_not_for_ever():
         genesys.contract.read_queue("queue-001")
 
 
-def test_a_queue_that_genesys_does_not_know_is_named():
+def test_an_unknown_queue_is_named():
     genesys = Genesys()
     genesys.session.scripted["GET"] = [answer(404, {"code": "not.found"})]
     with pytest.raises(QueueNotFound, match="Genesys knows no queue queue-001"):
@@ -996,7 +996,7 @@ def test_a_conflict_of_versions_is_tried_again_with_a_fresh_reading(conflict):
 
 
 @pytest.mark.parametrize("conflict", [answer(409), answer(400, VERSION)], ids=["409", "400"])
-def test_a_conflict_of_versions_is_not_tried_for_ever(conflict):
+def test_a_version_conflict_is_not_retried_for_ever(conflict):
     genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
     before, target = genesys.prepare()
     genesys.session.scripted["PUT"] = [conflict] * 50

@@ -58,7 +58,7 @@ def send(sqs, *bodies):
         sqs.send_message(QueueUrl=sqs.events, MessageBody=body)
 
 
-def test_what_a_function_takes_is_deleted_and_what_it_gives_back_ends_as_a_dead_letter(sqs):
+def test_a_message_that_a_function_gives_back_ends_as_a_dead_letter(sqs):
     def answer(records):
         bad = [record for record in records if record["body"] == "bad"]
         return told({"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in bad]})
@@ -83,7 +83,7 @@ def test_what_a_function_takes_is_deleted_and_what_it_gives_back_ends_as_a_dead_
         Outcome(b"not JSON", failed=False),
     ],
 )
-def test_a_function_that_fails_or_cannot_be_understood_gets_everything_again(sqs, outcome):
+def test_after_a_failure_a_function_gets_the_whole_batch_again(sqs, outcome):
     send(sqs, "one", "two")
     with polled(sqs, lambda _: outcome) as got:
         until(lambda: waiting(sqs, sqs.dead) == 2)
@@ -98,14 +98,14 @@ def test_no_failures_are_no_failures(sqs, answer):
     assert (got, waiting(sqs, sqs.dead)) == ([["one"]], 0)
 
 
-def test_without_the_response_type_an_answer_is_not_read(sqs):
+def test_without_the_response_type_the_answer_is_ignored(sqs):
     send(sqs, "one")
     with polled(sqs, lambda _: told({"batchItemFailures": [{"itemIdentifier": "x"}]}), reports_failures=False) as got:
         until(lambda: got and waiting(sqs, sqs.events) == 0)
     assert got == [["one"]]
 
 
-def test_a_record_looks_like_one_of_sqs(sqs):
+def test_a_record_looks_like_a_record_of_sqs(sqs):
     records = []
     send(sqs, '{"a": 1}')
     with polled(sqs, lambda found: records.extend(found) or told({})):

@@ -224,7 +224,7 @@ def some_of(names):
 
 
 @given(scenes())
-def test_whatever_was_written_is_put_back_and_nothing_else_is_written(scene):
+def test_exactly_what_was_written_is_restored(scene):
     genesys = scene.genesys()
     restoration = scene.restore(genesys)
     assert genesys.at_last() == scene.old
@@ -234,14 +234,14 @@ def test_whatever_was_written_is_put_back_and_nothing_else_is_written(scene):
 
 
 @given(scenes(least=1), st.sampled_from([0.5, 3.0, 7.0, 14.0]), st.booleans())
-def test_a_write_that_becomes_readable_late_is_put_back_whether_its_answer_came_or_not(scene, delay_s, answered):
+def test_a_write_that_becomes_readable_late_is_restored(scene, delay_s, answered):
     genesys = scene.genesys(delay_s=delay_s)
     restoration = scene.restore(genesys, accepted=None if answered else 0)
     assert genesys.at_last() == scene.old
     assert restoration == Restoration("restored", len(scene.changed))
 
 
-def test_what_is_readable_is_put_back_before_anything_is_waited_for():
+def test_readable_writes_are_restored_before_any_wait():
     genesys = ONE.genesys()
     before_the_first_write = []
     genesys.before_writes = [lambda: before_the_first_write.extend(genesys.time.slept)]
@@ -250,7 +250,7 @@ def test_what_is_readable_is_put_back_before_anything_is_waited_for():
     assert before_the_first_write == []
 
 
-def test_a_write_that_lands_after_it_was_put_back_is_put_back_again():
+def test_a_write_that_lands_after_its_restore_is_restored_again():
     """The first attempt of a write timed out and is applied late, after its retry was put back."""
     genesys = ONE.genesys()
     genesys.under_way.append((genesys.time.now + 6.0, lambda: genesys.give({"agent-1": 0.5})))
@@ -260,7 +260,7 @@ def test_a_write_that_lands_after_it_was_put_back_is_put_back_again():
 
 
 @given(st.data(), scenes())
-def test_what_somebody_else_wrote_survives_and_is_named(data, scene):
+def test_edits_by_others_survive_and_are_named(data, scene):
     genesys = scene.genesys()
     genesys.shown()
     edited = data.draw(some_of([*scene.old]))
@@ -277,7 +277,7 @@ def test_what_somebody_else_wrote_survives_and_is_named(data, scene):
 
 
 @given(st.data(), scenes())
-def test_who_left_the_queue_is_named_and_not_written(data, scene):
+def test_a_member_who_left_the_queue_is_named_and_not_written(data, scene):
     genesys = scene.genesys()
     genesys.shown()
     gone = data.draw(some_of([m.user_id for m in scene.before.members]))
@@ -290,7 +290,7 @@ def test_who_left_the_queue_is_named_and_not_written(data, scene):
 
 
 @given(st.data(), scenes(), st.sampled_from([Forbidden, GenesysRefused, QueueChanged]))
-def test_a_refusal_keeps_nothing_else_from_being_put_back(data, scene, error):
+def test_one_refused_write_does_not_stop_the_restore_of_others(data, scene, error):
     genesys = scene.genesys()
     genesys.shown()
     refused = data.draw(some_of([*scene.old]))
@@ -305,7 +305,7 @@ def test_a_refusal_keeps_nothing_else_from_being_put_back(data, scene, error):
     assert restoration.left == 0, "a refusal is tried twice, and then no more"
 
 
-def test_a_put_back_that_is_accepted_and_never_applied_is_sent_twice_and_not_called_restored():
+def test_an_accepted_restore_that_is_never_applied_is_not_called_restored():
     scene = Scene(queue(member("agent-1", 0.0), member("agent-2", 0.0)), target({"agent-1": 0.5, "agent-2": 0.25}), 2)
     genesys = scene.genesys()
     lost = []
@@ -316,7 +316,7 @@ def test_a_put_back_that_is_accepted_and_never_applied_is_sent_twice_and_not_cal
     assert sum(genesys.time.slept) <= 2 * WATCH_S
 
 
-def test_a_put_back_that_was_dropped_or_refused_once_is_made_up_for():
+def test_a_restore_that_failed_once_is_sent_again():
     scene = Scene(queue(member("agent-1", 0.0), member("agent-2", 0.0)), target({"agent-1": 0.5, "agent-2": 0.25}), 2)
     genesys = scene.genesys()
     genesys.refusals = {"agent-1": Forbidden("Not now.")}
@@ -370,21 +370,21 @@ def in_rings(rings, **values):
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 1.0])
-def test_rings_that_a_run_has_made_are_removed_when_nobody_is_in_them_any_more(delay_s):
+def test_rings_that_the_run_made_are_removed_once_they_are_empty(delay_s):
     scene = Scene(ringed(0, a=1, b=1, c=1), in_rings(6, a=1, b=3, c=5), 0)
     genesys = Rings(ringed(6, a=1, b=3, c=5), delay_s=delay_s)
     assert scene.restore(genesys, accepted=2) == Restoration("restored", 3)
     assert [sorted(names) for names in genesys.writes] == [["c"], ["b"], ["bullseye_rings"]]
 
 
-def test_rings_stay_while_somebody_else_has_put_a_member_into_one():
+def test_rings_stay_if_somebody_else_uses_one():
     scene = Scene(ringed(0, a=1, b=1, c=1), in_rings(6, b=3, c=5), 0)
     genesys = Rings(ringed(6, a=1, b=2, c=5))
     assert scene.restore(genesys, accepted=2) == Restoration("partial", 1, ["bullseye_rings"], edited=["b"])
     assert genesys.writes == [["c"]]
 
 
-def test_rings_that_a_run_has_removed_are_made_again_before_anybody_is_put_into_one():
+def test_removed_rings_are_made_again_before_members_return_to_them():
     scene = Scene(ringed(6, a=1, b=3, c=5), in_rings(0, a=1, b=1, c=1), 0)
     genesys = Rings(ringed(0, a=1, b=1, c=1))
     assert scene.restore(genesys, accepted=2) == Restoration("restored", 3)
@@ -395,7 +395,7 @@ def rounding(values, decimals):
     return {user: value if value is None else round(value, decimals) for user, value in values.items()}
 
 
-def test_what_genesys_has_rounded_is_known_for_the_runs_and_put_back():
+def test_a_value_that_genesys_rounded_counts_as_the_runs_own():
     before = queue(*(member(user, value) for user, value in {"a": 1.0, "b": 2.0, "c": None, "d": 4.0}.items()))
     wanted = target({"a": 5.0, "b": 4.375, "c": 1.234567, "d": 3.846154}, overflow_threshold=0.85)
     scene = Scene(before, dataclasses.replace(wanted, actuator="proficiency"), 0)
@@ -407,7 +407,7 @@ def test_what_genesys_has_rounded_is_known_for_the_runs_and_put_back():
     assert genesys.at_last() == scene.old | {"b": EDITED}
 
 
-def test_a_before_image_that_genesys_rounds_is_put_back_all_the_same():
+def test_a_before_image_that_genesys_rounds_is_restored():
     before = queue(*(member(user, 1.25) for user in "abcd"))
     wanted = target({"a": 5.0, "b": 4.4, "c": 3.1, "d": 2.2}, overflow_threshold=0.85)
     scene = Scene(before, dataclasses.replace(wanted, actuator="proficiency"), 0)
@@ -424,7 +424,7 @@ troubles = st.dictionaries(st.integers(1, 12), st.tuples(st.sampled_from(TROUBLE
 
 
 @given(scenes(least=1), troubles)
-def test_an_attempt_that_broke_off_is_made_again_until_all_is_put_back(scene, happening):
+def test_an_interrupted_attempt_is_repeated_until_all_is_restored(scene, happening):
     genesys = scene.genesys()
     genesys.troubles = happening
     earlier, again, attempts = None, True, 0
@@ -437,7 +437,7 @@ def test_an_attempt_that_broke_off_is_made_again_until_all_is_put_back(scene, ha
 
 
 @given(scenes(), st.data())
-def test_another_attempt_after_a_whole_one_writes_nothing_and_counts_the_same(scene, data):
+def test_an_attempt_after_a_complete_one_writes_nothing(scene, data):
     genesys = scene.genesys()
     genesys.shown()
     genesys.refusals = dict.fromkeys(data.draw(some_of([*scene.old])), Forbidden("No."))
@@ -448,7 +448,7 @@ def test_another_attempt_after_a_whole_one_writes_nothing_and_counts_the_same(sc
 
 
 @given(scenes(least=1), st.integers(0, 4), st.sampled_from([0.0, 0.5]))
-def test_an_attempt_without_time_says_what_is_left_and_the_next_one_goes_on(scene, most, delay_s):
+def test_an_attempt_that_runs_out_of_time_is_continued_by_the_next(scene, most, delay_s):
     genesys = scene.genesys()
     genesys.shown()
     genesys.delay_s = delay_s
@@ -468,7 +468,7 @@ def test_an_attempt_without_time_says_what_is_left_and_the_next_one_goes_on(scen
     assert earlier == Restoration("restored", len(scene.changed))
 
 
-def test_what_was_accepted_and_could_not_be_read_again_is_unconfirmed():
+def test_an_accepted_restore_that_cannot_be_read_is_unconfirmed():
     scene = Scene(queue(member("agent-1", 0.0), member("agent-2", 0.0)), target({"agent-1": 0.5, "agent-2": 0.25}), 2)
     genesys = scene.genesys()
     genesys.troubles = {4: (Forbidden("No."), True)}  # after a reading and two writes
@@ -478,14 +478,14 @@ def test_what_was_accepted_and_could_not_be_read_again_is_unconfirmed():
     assert scene.attempt(genesys, earlier=found) == (Restoration("restored", 6), False)
 
 
-def test_what_was_not_written_when_an_attempt_broke_off_is_unrestored():
+def test_values_not_written_by_an_interrupted_attempt_are_unrestored():
     scene = Scene(queue(member("agent-1", 0.0), member("agent-2", 0.0)), target({"agent-1": 0.5, "agent-2": 0.25}), 2)
     genesys = scene.genesys()
     genesys.troubles = {3: (TROUBLES[0], True)}
     assert scene.attempt(genesys) == (Restoration("partial", 0, ["agent-1"], ["agent-2"]), True)
 
 
-def test_where_no_reading_was_possible_what_was_accepted_is_unrestored():
+def test_without_any_reading_the_accepted_writes_are_unrestored():
     before = queue(member("agent-1", 0.0), member("agent-2", 0.0), overflow_threshold=0.7)
     scene = Scene(before, target({"agent-1": 0.5, "agent-2": 0.25}, **{SETTING: 0.8}), 2)
     genesys = scene.genesys()
@@ -493,7 +493,7 @@ def test_where_no_reading_was_possible_what_was_accepted_is_unrestored():
     assert scene.attempt(genesys) == (Restoration("failed", 0, ["agent-1", SETTING]), True)
 
 
-def test_what_somebody_edits_between_two_attempts_is_not_counted_as_put_back():
+def test_an_edit_between_two_attempts_is_not_counted_as_restored():
     scene = Scene(queue(member("agent-1", 0.0)), target({"agent-1": 0.5}), 1)
     genesys = scene.genesys()
     genesys.troubles = {2: (TROUBLES[0], False)}
@@ -503,7 +503,7 @@ def test_what_somebody_edits_between_two_attempts_is_not_counted_as_put_back():
     assert restoration == Restoration("not_needed", edited=["agent-1"])
 
 
-def test_an_outage_of_our_own_store_is_tried_again():
+def test_after_an_outage_of_our_own_store_the_restore_is_tried_again():
     scene = Scene(queue(member("agent-1", 0.0)), target({"agent-1": 0.5}), 1)
     genesys = scene.genesys()
     genesys.refusals = {"agent-1": StoreUnavailable("The lock could not be read.")}
@@ -511,7 +511,7 @@ def test_an_outage_of_our_own_store_is_tried_again():
         scene.restore(genesys)
 
 
-def test_who_has_lost_the_lock_stops_and_claims_nothing():
+def test_a_restore_that_lost_its_lock_stops_and_claims_nothing():
     scene = Scene(queue(member("agent-1", 0.0)), target({"agent-1": 0.5}), 1)
     genesys = scene.genesys()
     genesys.refusals = {"agent-1": Interrupted("The lock is another's.")}
@@ -531,20 +531,20 @@ def test_the_queue_is_watched_for_as_long_as_a_write_may_take():
 
 
 @pytest.mark.parametrize("watch_s", [0.0, 0.5, WATCH_S])
-def test_it_is_watched_no_longer_than_granted_and_always_read_after_a_write(watch_s):
+def test_the_queue_is_always_read_after_a_write(watch_s):
     genesys = ONE.genesys()
     genesys.shown()
     assert ONE.restore(genesys, watch_s=watch_s) == Restoration("restored", 1)
     assert sum(genesys.time.slept) == watch_s
 
 
-def test_a_write_that_comes_later_than_granted_is_not_seen():
+def test_a_write_that_lands_after_the_watch_is_not_seen():
     genesys = ONE.genesys(delay_s=100.0)
     assert ONE.restore(genesys).outcome == "not_needed"
     assert sum(genesys.time.slept) == WATCH_S
 
 
-def test_what_was_put_back_is_waited_for_until_it_is_readable():
+def test_a_restore_waits_until_it_can_be_read_back():
     genesys = ONE.genesys()
     genesys.shown()
     genesys.delay_s = 3.0
@@ -556,14 +556,14 @@ def test_what_was_put_back_is_waited_for_until_it_is_readable():
 
 
 @pytest.mark.parametrize(("held", "first"), [(0.9, True), (0.7, False)])
-def test_a_setting_that_was_written_last_is_put_back_first(held, first):
+def test_the_setting_that_was_written_last_is_restored_first(held, first):
     scene = Scene(queue(member("agent-1", 0.0), overflow_threshold=held), target({"agent-1": 0.5}, **{SETTING: 0.8}), 2)
     genesys = scene.genesys()
     scene.restore(genesys)
     assert genesys.writes == ([[SETTING], ["agent-1"]] if first else [["agent-1"], [SETTING]])
 
 
-def test_no_moment_of_a_restoration_holds_more_than_the_whole_where_that_is_refused():
+def test_at_no_moment_of_a_restore_do_the_scores_exceed_1():
     before = queue(member("a", 0.6), member("b", 0.3), member("c", 0.1))
     scene = Scene(before, target({"a": 0.1, "b": 0.2, "c": 0.7}), 3)
     genesys = scene.genesys()
@@ -575,7 +575,7 @@ def test_no_moment_of_a_restoration_holds_more_than_the_whole_where_that_is_refu
 
 
 @pytest.mark.parametrize(("count", "sizes"), [(3, [3]), (4, [3, 1]), (7, [3, 3, 1])])
-def test_members_go_back_in_writes_of_as_many_as_one_takes(count, sizes):
+def test_members_are_restored_in_batches(count, sizes):
     users = [f"agent-{n}" for n in range(count)]
     before = queue(*(Member(user, 0.0) for user in users))
     scene = Scene(before, target(dict.fromkeys(users, 0.5)), count, per_write=3)
@@ -589,7 +589,7 @@ def test_members_go_back_in_writes_of_as_many_as_one_takes(count, sizes):
 # ---- what a before-image asks for, and what is certain ---------------------------------------------------------------
 
 
-def test_the_image_is_what_the_target_would_change_as_it_was():
+def test_the_image_has_what_the_target_would_change():
     before = queue(member("a", 0.5), member("b", None), member("c", 0.25), wrap_up_timeout_s=None)
     wanted = target({"b": 0.5, "a": 0.0, "gone": 0.1}, joins=True, wrap_up_timeout_s=45, skill_evaluation_method="BEST")
     then = image(before, wanted)
@@ -600,7 +600,7 @@ def test_the_image_is_what_the_target_would_change_as_it_was():
 
 
 @given(scenes())
-def test_the_image_of_a_target_is_what_brings_everything_back(scene):
+def test_the_image_of_a_target_restores_everything(scene):
     then = image(scene.before, scene.target)
     assert members_to_write(then, scene.before, raise_first=scene.raise_first) == []
     assert all(holds(scene.before.settings[name], value) for name, value in then.settings.items())
@@ -654,7 +654,7 @@ def test_rings_are_made_before_members_are_written_and_removed_after_them(held, 
     assert {**parts["first"], **parts["last"]}.items() <= wanted.items()
 
 
-def test_a_restoration_comes_back_from_its_document_as_it_went():
+def test_a_restore_survives_its_document():
     kept = Restoration("partial", 2, ["a"], ["b"], ["c"], 1)
     assert Restoration(**kept.to_json()) == kept
 
@@ -701,31 +701,31 @@ def restore(documents, monkeypatch):
     return call
 
 
-def test_a_restoration_leaves_a_long_pause_to_the_state_machine(restore, documents):
+def test_a_restore_leaves_a_long_pause_to_the_state_machine(restore, documents):
     with pytest.raises(RateLimited):
         restore(answer(429, {}, Retry_After="30"), started_ago=timedelta(minutes=5))
     assert documents.get("d-1", "restore") == Restoration("failed").to_json(), "which is so as long as nothing follows"
 
 
 @pytest.mark.parametrize("minutes", [91, 121])
-def test_a_restoration_may_wait_for_genesys_even_where_the_run_has_waited_long_enough(restore, minutes):
+def test_a_restore_may_wait_after_the_runs_time_is_over(restore, minutes):
     with pytest.raises(RateLimited):
         restore(answer(429, {}, Retry_After="30"), started_ago=timedelta(minutes=minutes))
 
 
-def test_a_restoration_goes_on_trying_where_genesys_asks_for_more_than_it_may_take(restore):
+def test_a_restore_asks_again_even_if_genesys_wants_too_long_a_wait(restore):
     with pytest.raises(RateLimited) as caught:
         restore(answer(429, {}, Retry_After="200000000"), started_ago=timedelta(minutes=5))
     assert caught.value.details["retry_after_s"] == 900
 
 
-def test_a_restoration_whose_time_is_over_is_on_record_as_failed(restore, documents):
+def test_a_restore_that_runs_out_of_time_is_recorded_as_failed(restore, documents):
     with pytest.raises(WaitTooLong):
         restore(answer(429, {}, Retry_After="30"), started_ago=timedelta(minutes=165))
     assert documents.get("d-1", "restore") == Restoration("failed").to_json()
 
 
-def test_a_restoration_that_may_not_read_is_on_record_as_failed(restore, documents):
+def test_a_restore_that_may_not_read_is_recorded_as_failed(restore, documents):
     with pytest.raises(Forbidden):
         restore(answer(403, {}), started_ago=timedelta(minutes=5))
     assert documents.get("d-1", "restore") == Restoration("failed").to_json()

@@ -51,7 +51,7 @@ def transact(client, *names):
     ],
     ids=["PutItem", "DeleteItem", "UpdateItem"],
 )
-def test_a_write_to_an_item_of_a_transaction_is_refused_while_that_is_under_way(dynamodb, write):
+def test_a_write_to_an_item_of_an_open_transaction_is_refused(dynamodb, write):
     client, meanwhile = dynamodb
 
     def write_meanwhile():
@@ -64,7 +64,7 @@ def test_a_write_to_an_item_of_a_transaction_is_refused_while_that_is_under_way(
     write(client)
 
 
-def test_a_transaction_on_an_item_of_another_one_is_cancelled_and_says_which(dynamodb):
+def test_a_transaction_on_an_item_of_another_one_is_cancelled(dynamodb):
     client, meanwhile = dynamodb
 
     def transact_meanwhile():
@@ -81,7 +81,7 @@ def test_a_transaction_on_an_item_of_another_one_is_cancelled_and_says_which(dyn
     assert {item["id"]["S"] for item in client.scan(TableName="things")["Items"]} == {"a", "b"}
 
 
-def test_what_a_transaction_does_not_name_is_written_and_a_read_is_never_refused(dynamodb):
+def test_a_transaction_refuses_neither_reads_nor_other_writes(dynamodb):
     client, meanwhile = dynamodb
     meanwhile.append(lambda: client.put_item(**put("c")))
     meanwhile.append(lambda: client.get_item(TableName="things", Key={"id": {"S": "a"}}, ConsistentRead=True))

@@ -99,7 +99,7 @@ def forget():
 
 
 @pytest.mark.parametrize("model", ALL)
-def test_a_whole_environment_is_accepted(load, model):
+def test_a_complete_environment_is_accepted(load, model):
     assert load(model)
 
 
@@ -133,7 +133,7 @@ def test_forecast_sources_are_read_in_their_order(load):
         ("pushed,default", "plan must be among the sources"),
     ],
 )
-def test_forecast_sources_that_are_none_are_refused_and_not_shown(load, sources, why):
+def test_unknown_forecast_sources_are_refused_and_not_shown(load, sources, why):
     with pytest.raises(ConfigurationInvalid, match=rf"FORECAST_SOURCES \(.*{why}") as caught:
         load(ProjectSettings, FORECAST_SOURCES=sources)
     assert "s3cret" not in repr(caught.value)
@@ -205,7 +205,7 @@ def test_settings_are_read_once_per_process_and_model(load, monkeypatch):
         ("https://login.example.com/", "https://login.example.com"),
     ],
 )
-def test_tokens_are_issued_at_the_login_address_or_else_at_the_base(load, login, url):
+def test_tokens_come_from_the_login_url_or_else_from_the_base_url(load, login, url):
     assert load(TokenSettings, GENESYS_LOGIN_URL=login).login_url == url
 
 
@@ -226,14 +226,14 @@ def test_client_credentials_are_taken_from_the_secret(load):
         {"client_id": "id-1", "client_secret": ["s3cret"]},
     ],
 )
-def test_a_secret_without_client_credentials_says_what_to_put_into_it(load, secret):
+def test_a_secret_without_credentials_says_what_to_put_into_it(load, secret):
     with pytest.raises(ConfigurationInvalid, match=r"CredentialsSecret holds no client credentials\. Put ") as caught:
         load(TokenSettings).credentials(secret)
     assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["login.example.com", "ftp://login.example.com", "https://user:s3cret@example.com"])
-def test_a_login_address_is_checked_like_the_base_and_not_shown(load, url):
+def test_a_wrong_login_url_is_refused_and_not_shown(load, url):
     with pytest.raises(ConfigurationInvalid, match="GENESYS_LOGIN_URL") as caught:
         load(TokenSettings, GENESYS_LOGIN_URL=url)
     assert url not in caught.value.message
@@ -298,7 +298,7 @@ def test_any_other_region_is_refused(load, region):
 
 @pytest.mark.parametrize("url", LOOPBACK)
 @pytest.mark.parametrize("region", ["", "eu-central-1"])
-def test_under_platform_a_url_may_lead_to_this_machine(load, url, region):
+def test_under_platform_a_url_may_name_this_machine(load, url, region):
     settings = load(TokenSettings, **PLATFORM | {"GENESYS_REGION": region, "GENESYS_BASE_URL": url})
     assert (settings.api_url, settings.login_url) == (url, url)
 
@@ -307,7 +307,7 @@ def test_under_platform_a_url_may_lead_to_this_machine(load, url, region):
 @pytest.mark.parametrize(
     ("model", "name"), [*((model, "GENESYS_BASE_URL") for model in CALLERS), (TokenSettings, "GENESYS_LOGIN_URL")]
 )
-def test_under_platform_a_url_that_leads_elsewhere_is_refused_and_not_shown(load, model, name, url):
+def test_under_platform_any_other_url_is_refused_and_not_shown(load, model, name, url):
     with pytest.raises(ConfigurationInvalid, match="set GenesysRegion") as caught:
         load(model, **PLATFORM | {name: url})
     assert "s3cret" not in repr(caught.value)
@@ -328,13 +328,13 @@ def test_under_platform_a_url_that_leads_elsewhere_is_refused_and_not_shown(load
         "http://127.0.0.1/s3cret\nx",
     ],
 )
-def test_a_url_that_names_no_host_plainly_is_refused_and_not_shown(load, contract, name, url):
+def test_a_url_without_a_plain_host_is_refused_and_not_shown(load, contract, name, url):
     with pytest.raises(ConfigurationInvalid, match=rf"{name} \(") as caught:
         load(TokenSettings, **PLATFORM | {"GENESYS_CONTRACT": contract, name: url})
     assert "s3cret" not in repr(caught.value)
 
 
-def test_under_platform_one_wrong_url_is_not_made_good_by_the_other(load):
+def test_under_platform_one_wrong_url_is_enough_to_refuse_both(load):
     urls = {"GENESYS_BASE_URL": "http://127.0.0.1:8080", "GENESYS_LOGIN_URL": "https://login.example.com"}
     with pytest.raises(ConfigurationInvalid, match="set GenesysRegion"):
         load(TokenSettings, **PLATFORM | urls)
@@ -342,7 +342,7 @@ def test_under_platform_one_wrong_url_is_not_made_good_by_the_other(load):
 
 @pytest.mark.parametrize("empty", ["", None])
 @pytest.mark.parametrize("login", ["", "http://127.0.0.1:8080"])
-def test_under_platform_neither_region_nor_url_is_refused(load, empty, login):
+def test_under_platform_a_region_or_a_url_is_needed(load, empty, login):
     nowhere = {"GENESYS_REGION": empty, "GENESYS_BASE_URL": empty, "GENESYS_LOGIN_URL": login}
     with pytest.raises(ConfigurationInvalid, match=r"\(set GenesysRegion\)"):
         load(TokenSettings, **PLATFORM | nowhere)
@@ -372,15 +372,15 @@ def test_under_score_this_machine_may_be_reached_without_https(load, url):
 
 
 @pytest.mark.parametrize("actuator", ["ring", "proficiency", "joined"])
-def test_the_deployments_actuator_is_its_parameters(load, actuator):
+def test_the_parameter_names_the_deployments_actuator(load, actuator):
     assert load(ProjectSettings, **PLATFORM, ACTUATOR=actuator).deployed_actuator == actuator
 
 
-def test_a_deployment_that_names_no_actuator_has_rings(load):
+def test_the_default_actuator_is_ring(load):
     assert load(ProjectSettings, **PLATFORM, ACTUATOR=None).deployed_actuator == "ring"
 
 
-def test_under_score_the_actuator_is_the_score_whatever_the_parameter_says(load):
+def test_under_score_the_actuator_is_always_score(load):
     assert load(ProjectSettings, ACTUATOR="joined").deployed_actuator == "score"
 
 
@@ -388,12 +388,12 @@ def test_under_score_the_actuator_is_the_score_whatever_the_parameter_says(load)
 
 
 @pytest.mark.parametrize("url", ["", "https://wfm.example.com/hooks/", *LOOPBACK])
-def test_a_webhook_goes_over_https_or_to_this_machine_and_keeps_its_path(load, url):
+def test_a_webhook_url_is_https_or_this_machine(load, url):
     assert load(OutgoingSettings, OUTGOING_WEBHOOK_URL=url).outgoing_webhook_url == url
 
 
 @pytest.mark.parametrize("url", ["http://wfm.s3cret.com", "https://me:s3cret@wfm.com", "https://wfm.com?key=s3cret"])
-def test_a_webhook_goes_nowhere_else_and_the_address_is_not_shown(load, url):
+def test_any_other_webhook_url_is_refused_and_not_shown(load, url):
     with pytest.raises(ConfigurationInvalid) as caught:
         load(OutgoingSettings, OUTGOING_WEBHOOK_URL=url)
     assert "s3cret" not in str(caught.value)

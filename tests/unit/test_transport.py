@@ -166,12 +166,12 @@ def test_the_state_machine_never_waits_less_than_asked(asked, jitter):
     assert asked <= caught.value.details["retry_after_s"] <= asked + 1
 
 
-def test_a_pause_of_exactly_the_most_that_is_slept_is_slept(fake_time):
+def test_the_longest_pause_that_a_function_may_sleep_is_slept(fake_time):
     send(transport(fake_time, answer(429, Retry_After="5"), answer(), jitter=0.999))
     assert 5 <= sum(fake_time.slept) <= 5.1
 
 
-def test_a_pause_that_the_deadline_does_not_leave_is_left_to_the_state_machine(fake_time):
+def test_a_pause_beyond_the_deadline_is_left_to_the_state_machine(fake_time):
     with pytest.raises(RateLimited):
         send(transport(fake_time, answer(429, Retry_After="3"), lasts_s=2))
     assert fake_time.slept == []
@@ -198,7 +198,7 @@ def test_a_pause_longer_than_a_run_may_take_fails_and_says_what_to_do(fake_time,
     assert len(caught.value.message) < 250
 
 
-def test_a_limit_that_does_not_say_until_when_is_backed_off_from_and_then_left_to_the_state_machine(fake_time):
+def test_after_back_off_a_limit_without_a_time_is_left_to_the_state_machine(fake_time):
     sender = transport(fake_time, answer(429), jitter=1.0)
     with pytest.raises(RateLimited, match="limits the rate at GET /x and does not say for how long") as caught:
         send(sender)
@@ -210,7 +210,7 @@ def test_a_limit_that_does_not_say_until_when_is_backed_off_from_and_then_left_t
 @pytest.mark.parametrize(
     ("taken_s", "shortest", "longest"), [(0, 8, 15), (40, 20, 53), (200, 100, 213), (5000, 150, 300)]
 )
-def test_the_state_machine_waits_for_up_to_as_long_as_the_run_has_taken(taken_s, shortest, longest):
+def test_without_a_time_the_state_machine_waits_as_long_as_the_run_has_taken(taken_s, shortest, longest):
     for jitter, seconds in ((0.0, shortest), (1.0, longest)):
         with pytest.raises(RateLimited) as caught:
             send(transport(FakeTime(), answer(429), begun_before_s=taken_s, jitter=jitter))
@@ -218,7 +218,7 @@ def test_the_state_machine_waits_for_up_to_as_long_as_the_run_has_taken(taken_s,
 
 
 @given(st.floats(0, 1, exclude_max=True))
-def test_a_limit_without_an_end_ends_with_the_run_after_few_waits(jitter):
+def test_a_limit_without_an_end_takes_few_waits(jitter):
     """What the state machine does: it waits, and invokes the function again, until that one gives up."""
     time, waits, began = FakeTime(), [], FakeTime().wall_clock()
     for _ in range(1000):
@@ -235,7 +235,7 @@ def test_a_limit_without_an_end_ends_with_the_run_after_few_waits(jitter):
 
 
 @pytest.mark.parametrize("asked", ["0", "1", "-3"])
-def test_a_limit_that_says_until_when_again_and_again_is_left_to_the_state_machine(fake_time, asked):
+def test_a_repeated_limit_with_a_time_is_left_to_the_state_machine(fake_time, asked):
     sender = transport(fake_time, answer(429, Retry_After=asked), lasts_s=1000)
     with pytest.raises(RateLimited) as caught:
         send(sender)
@@ -243,7 +243,7 @@ def test_a_limit_that_says_until_when_again_and_again_is_left_to_the_state_machi
     assert caught.value.details["guessed"] is True
 
 
-def test_a_run_that_insists_asks_earlier_than_it_may_rather_than_never(fake_time):
+def test_a_restore_asks_early_rather_than_never(fake_time):
     """A restoration: what the run has written is wrong for as long as it waits."""
     waits, left = [], 9900.0
     while True:
@@ -261,7 +261,7 @@ def test_a_run_that_insists_asks_earlier_than_it_may_rather_than_never(fake_time
     assert len(waits) < 20
 
 
-def test_a_run_that_insists_waits_as_long_as_it_is_asked_to_where_it_has_the_time(fake_time):
+def test_a_restore_waits_as_long_as_asked_if_it_has_the_time(fake_time):
     with pytest.raises(RateLimited) as caught:
         send(transport(fake_time, answer(429, Retry_After="1800"), give_up_in_s=1900, insists=True))
     assert caught.value.details == {"retry_after_s": 1800}
@@ -292,17 +292,17 @@ REAL_429 = {
         ({}, {}, None),
     ],
 )
-def test_where_a_limit_says_until_when(body, headers, seconds):
+def test_the_time_of_a_limit_is_found(body, headers, seconds):
     assert requested_pause_s(headers, body, now=0.0) == seconds
 
 
-def test_a_limit_that_says_it_in_its_body_is_left_to_the_state_machine_for_so_long(fake_time):
+def test_the_state_machine_waits_as_long_as_the_body_of_a_429_asks(fake_time):
     with pytest.raises(RateLimited) as caught:
         send(transport(fake_time, answer(429, REAL_429)))
     assert caught.value.details == {"retry_after_s": 42}
 
 
-def test_429_that_says_until_when_may_come_more_often_than_failures(fake_time):
+def test_a_429_with_a_time_may_come_more_often_than_a_failure(fake_time):
     pauses = [answer(429, Retry_After="1")] * (MAX_PAUSES - 1)
     assert send(transport(fake_time, *pauses, answer())).status_code == 200
 
@@ -333,7 +333,7 @@ def test_a_failure_is_tried_again(fake_time, failure):
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=repr)
-def test_a_failure_is_not_tried_for_ever(fake_time, failure):
+def test_a_failure_is_not_retried_for_ever(fake_time, failure):
     sender = transport(fake_time, failure, jitter=1.0)
     with pytest.raises(GenesysUnavailable) as caught:
         send(sender)
@@ -354,7 +354,7 @@ def test_backing_off_stays_within_its_bounds_and_its_deadline(jitter, lasts_s):
     assert len(sender.session.sent) <= MAX_ATTEMPTS
 
 
-def test_a_failure_that_asks_for_a_short_pause_gets_it_and_the_jitter_beside(fake_time):
+def test_a_short_pause_that_a_failure_asks_for_gets_jitter_on_top(fake_time):
     send(transport(fake_time, answer(503, Retry_After="3"), answer(503, Retry_After="3"), answer()))
     assert fake_time.slept == [3.125, 3.25]
 
@@ -403,7 +403,7 @@ def test_every_attempt_waits_for_its_slot(fake_time):
     assert fake_time.slept == [0.125, 1.5, 0.25, 0.25]
 
 
-def test_the_budget_is_told_of_every_answer(fake_time):
+def test_the_budget_sees_every_answer(fake_time):
     budget = FakeBudget(0.0)
     answers = [answer(429, Retry_After="2", x="1"), answer(429), answer(503, x="2"), answer(404, x="3")]
     send(transport(fake_time, *answers, budget=budget))
@@ -419,7 +419,7 @@ def test_a_slot_too_far_away_is_left_to_the_state_machine_in_whole_seconds(fake_
     assert (fake_time.slept, sender.session.sent) == ([], [])
 
 
-def test_who_has_sent_a_request_waits_twice_as_long_for_the_next(fake_time):
+def test_after_its_first_request_a_run_waits_twice_as_long_for_a_slot(fake_time):
     sender = transport(fake_time, answer(), budget=FakeBudget(4.0, 9.9, 10.1))
     send(sender)
     send(sender)
@@ -428,7 +428,7 @@ def test_who_has_sent_a_request_waits_twice_as_long_for_the_next(fake_time):
         send(sender)
 
 
-def test_a_slot_that_the_deadline_does_not_leave_is_left_to_the_state_machine(fake_time):
+def test_a_slot_beyond_the_deadline_is_left_to_the_state_machine(fake_time):
     with pytest.raises(RateLimited):
         send(transport(fake_time, answer(), lasts_s=2, budget=FakeBudget(3.0)))
     assert fake_time.slept == []
@@ -447,7 +447,7 @@ def test_after_the_deadline_no_slot_is_reserved(fake_time):
     assert budget.asked == []
 
 
-def test_the_fence_is_asked_shortly_before_the_slot_and_does_not_make_it_late(fake_time):
+def test_the_fence_is_checked_shortly_before_the_slot(fake_time):
     def fence():
         asked_at.append(fake_time.now - 1000.0)
         fake_time.now += 0.1  # what a store takes to answer
@@ -479,7 +479,7 @@ def when_sent(sender, time):
     return times
 
 
-def test_nobody_waits_between_what_is_read_for_a_body_and_its_sending(fake_time):
+def test_a_body_is_sent_right_after_it_was_read(fake_time):
     sender = transport(fake_time, answer(204), budget=FakeBudget(2.0, 4.0))
     times = when_sent(sender, fake_time)
     sender.send("PUT /x", "PUT", URL, json=body_of(sender, answer()))
@@ -487,14 +487,14 @@ def test_nobody_waits_between_what_is_read_for_a_body_and_its_sending(fake_time)
     assert sender.budget.asked == [(5.0, 2)]
 
 
-def test_a_body_that_needs_more_requests_than_one_gets_slots_for_them(fake_time):
+def test_a_body_that_needs_two_requests_gets_slots_for_both(fake_time):
     sender = transport(fake_time, answer(204), budget=FakeBudget(2.0, 4.0, 0.5))
     times = when_sent(sender, fake_time)
     sender.send("PUT /x", "PUT", URL, json=body_of(sender, answer(), answer(), answer()))
     assert times == [2.0, 3.0, 7.0, 7.5]
 
 
-def test_a_body_that_is_not_sent_leaves_no_old_slot_to_anybody(fake_time):
+def test_the_slot_of_a_body_that_is_not_sent_is_dropped(fake_time):
     class NothingToWrite(Exception):
         pass
 
@@ -520,7 +520,7 @@ def test_redirects_are_not_followed(fake_time):
 
 
 @pytest.mark.parametrize(("left", "read"), [(60, 10.0), (4, 4), (0.2, 1.0)])
-def test_every_request_has_a_connect_and_a_read_timeout_within_the_deadline(fake_time, left, read):
+def test_every_request_has_timeouts_within_the_deadline(fake_time, left, read):
     sender = transport(fake_time, answer(), lasts_s=left)
     send(sender)
     assert sender.session.sent[0]["timeout"] == pytest.approx((3.05, read))
@@ -547,7 +547,7 @@ def test_a_repeated_request_is_the_same_request(fake_time):
     ],
     ids=["connection", "header", "5xx", "429", "long pause"],
 )
-def test_neither_messages_nor_logs_hold_a_secret(fake_time, failure, logs):
+def test_messages_and_logs_contain_no_secret(fake_time, failure, logs):
     with pytest.raises((GenesysUnavailable, RateLimited)) as caught:
         send(transport(fake_time, failure))
     said = str(caught.value) + json.dumps(caught.value.details) + repr(logs())
@@ -564,27 +564,27 @@ def test_a_retry_is_logged_with_its_reason(fake_time, logs):
 # ---- what Genesys says -----------------------------------------------------------------------------------------------
 
 
-def test_an_error_answer_is_quoted_with_its_code_and_correlation_id():
+def test_a_refusal_has_code_message_and_correlation_id():
     found = refusal_details(answer(400, {"code": "bad.request", "message": "No."}, **{"ININ-Correlation-Id": "c-1"}))
     assert found == {"genesys_code": "bad.request", "genesys_message": "No.", "correlation_id": "c-1"}
 
 
-def test_an_oauth_error_is_quoted_too():
+def test_an_oauth_error_has_details_too():
     found = refusal_details(answer(401, {"error": "invalid_client", "error_description": "Wrong."}))
     assert found == {"genesys_code": "invalid_client", "genesys_message": "Wrong."}
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", [1], "text", None, {"message": 7, "code": ["x"]}])
-def test_an_answer_that_says_nothing_readable_is_quoted_as_nothing(body):
+def test_an_unreadable_answer_has_no_details(body):
     assert refusal_details(answer(400, body)) == {}
 
 
-def test_a_quotation_is_cut_and_holds_no_control_characters():
+def test_a_message_is_cut_and_has_no_control_characters():
     (said,) = refusal_details(answer(400, {"message": "a\nb\x1b[31m" + "x" * 1000})).values()
     assert said == "ab[31m" + "x" * 292
 
 
-def test_a_quotation_hides_the_secrets_that_the_answer_repeats():
+def test_secrets_that_an_answer_repeats_are_hidden():
     body = {"message": "x" * 295 + TOKEN, "code": f"bad {SECRET}"}
     found = refusal_details(answer(400, body), TOKEN, SECRET, "")
     assert found == {"genesys_code": "bad [hidden]", "genesys_message": "x" * 295 + "[hidd"}
