@@ -155,22 +155,22 @@ class Doctor:
         document = QueueDocument(queue, _actuation(Joined(1.0)))
         rules, held = children(child(queue, "conditionalGroupRouting"), "rules"), document.settings()
         overflow, advice = document.no_room_for_overflow(), ""
-        if self._given.actuator == "ring" and not held["bullseye_rings"]:
+        if self._given.actuator == "ring" and not held.bullseye_rings:
             advice = (
                 " Rings carry weights only where the queue has them: take strategy ring-by-weight, which makes six."
             )
-        elif self._given.actuator == "proficiency" and held["skill_evaluation_method"] != "BEST":
+        elif self._given.actuator == "proficiency" and held.skill_evaluation_method != "BEST":
             advice = " Only BEST looks at proficiencies: take strategy proficiency-by-weight, which sets it."
         return (
-            f"{queue.get('name')} is visible. skillEvaluationMethod {held['skill_evaluation_method']}, "
-            f"{held['bullseye_rings']} bullseye rings, {len(rules)} rules of conditional group routing, conditional "
+            f"{queue.get('name')} is visible. skillEvaluationMethod {held.skill_evaluation_method}, "
+            f"{held.bullseye_rings} bullseye rings, {len(rules)} rules of conditional group routing, conditional "
             f"group activation {'on' if child(queue, 'conditionalGroupActivation') else 'off'}. Overflow groups "
             f"{f'have no room: {overflow}' if overflow else 'have room'}.{advice}"
         )
 
     def _count_members(self) -> str:
         members = self._members(Joined(1.0))
-        joined, by_group = sum(m.value is True for m in members), sum(m.native["by_group"] for m in members)
+        joined, by_group = sum(m.value is True for m in members), sum(m.by_group for m in members)
         told = f"{len(members)}, of whom {joined} are joined, {by_group} through a group."
         return told + " Their group sets their ring." * (by_group > 0 and self._given.actuator == "ring")
 

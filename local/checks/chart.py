@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "layers" / "core"))
 from routing_weights.charts.projection import chart
 from routing_weights.domain.actuation import Ranking, resolve
 from routing_weights.domain.plan import Plan
-from routing_weights.domain.queue import Member, Queue
+from routing_weights.domain.queue import Member, Queue, QueueSettings
 from routing_weights.domain.volume import StatedVolume
 from routing_weights.projection.gate import GATES
 from routing_weights.projection.inputs import Forecast, Volume
@@ -32,8 +32,8 @@ def example() -> str:
         normalize=True,
         forecast=forecast,
     )
-    members = tuple(Member(user, max(weights.values()), native={"value": 1}) for user in users)
-    before = Queue(plan.queue_id, {"overflow_threshold": None}, members)
+    members = tuple(Member(user, max(weights.values()), carried=1) for user in users)
+    before = Queue(plan.queue_id, QueueSettings(), members)
     volume = Volume.of(forecast)
     found = report(
         plan,

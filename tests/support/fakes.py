@@ -11,7 +11,7 @@ import requests
 from routing_weights.domain.actuation import Actuation, Ring
 from routing_weights.domain.decision import Decision, Work
 from routing_weights.domain.plan import Plan, parse_plan
-from routing_weights.domain.queue import Member, Queue, Target
+from routing_weights.domain.queue import Member, Queue, QueueSettings, Target
 from routing_weights.domain.run import Origin, Run
 from routing_weights.domain.strategies import Strategy
 from routing_weights.domain.types import folded
@@ -32,16 +32,17 @@ def plan(**changes) -> Plan:
     return parse_plan(json.dumps(SMALLEST_PLAN | changes))
 
 
-def member(user_id, weight=0.0, *, active=True, joined=True, skills=(), **native):
-    """One who is not active is off queue."""
+def member(user_id, weight=0.0, *, active=True, joined=True, skills=(), value=None, by_group=False, **native):
+    """A member who is not active is off queue."""
     held = dict.fromkeys(map(folded, skills))
-    return Member(user_id, weight, joined, None if active else "OFF_QUEUE", held, native)
+    away = None if active else "OFF_QUEUE"
+    return Member(user_id, weight, joined, away, held, native, carried=value, by_group=by_group)
 
 
-def queue(*members, queue_id="queue-001", native=None, **settings):
+def queue(*members, queue_id="queue-001", native=None, skill=(None, None), **settings):
     """`settings` beside an overflow threshold of 0.85 and a wrap-up time-out of 30 s."""
-    held = {"overflow_threshold": 0.85, "wrap_up_timeout_s": 30.0} | settings
-    return Queue(queue_id, held, tuple(members), native or {})
+    held = QueueSettings(**{"overflow_threshold": 0.85, "wrap_up_timeout_s": 30.0} | settings)
+    return Queue(queue_id, held, tuple(members), native or {}, skill_id=skill[0], skill_name=skill[1])
 
 
 def target(weights, *, values=None, joins=False, **settings):
@@ -53,7 +54,7 @@ def work(wanted, target_, before, actuator=RING, *, skill=(None, None), groups=(
     """What was decided for `wanted`, for a queue that held `before`."""
     contract = "score" if actuator.name == "score" else "platform"
     actuation = Actuation(actuator, Strategy(description="of a test"), skill[1], groups)
-    held = replace(before, native=before.native | {"skill_id": skill[0], "skill_name": skill[1]})
+    held = replace(before, skill_id=skill[0], skill_name=skill[1])
     decision = Decision.of(contract, actuation, target_, held, statement or {}, raise_first=contract == "platform")
     return Work(wanted, decision, before)
 

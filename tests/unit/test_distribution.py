@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from routing_weights.domain.queue import (
     Member,
     Queue,
+    QueueSettings,
     Target,
     as_targeted,
     balance_accuracy,
@@ -153,18 +154,49 @@ def test_a_setting_that_genesys_does_not_hold_is_written(held):
     }
 
 
-@pytest.mark.parametrize(("held", "found"), [(0.7, 0.7), (1, 1), (None, None), ("0.7", None)])
-def test_a_queues_overflow_threshold_is_a_number_or_none(held, found):
-    assert queue(overflow_threshold=held).overflow_threshold == found
+@pytest.mark.parametrize("held", [0.7, 1, 0, None])
+def test_a_queues_overflow_threshold_is_one_of_its_settings(held):
+    assert queue(overflow_threshold=held).overflow_threshold == held
 
 
 def test_a_queue_without_the_setting_has_no_overflow_threshold():
-    assert Queue("queue-001", {}, ()).overflow_threshold is None
+    assert Queue("queue-001", QueueSettings(), ()).overflow_threshold is None
+
+
+def test_settings_that_a_later_or_an_earlier_release_stored_are_left_out():
+    assert QueueSettings.from_json({"bullseye_rings": 6, "colour": "red"}) == QueueSettings(bullseye_rings=6)
 
 
 @pytest.mark.parametrize(("native", "skill_id"), [({}, None), ({"skill_id": None}, None), ({"skill_id": "s"}, "s")])
-def test_a_queue_names_the_skill_that_carries_its_weights(native, skill_id):
-    assert queue(native=native).skill_id == skill_id
+def test_a_stored_queue_names_the_skill_that_carries_its_weights(native, skill_id):
+    stored = queue().to_json() | {"native": native}
+    assert (Queue.from_json(stored).skill_id, Queue.from_json(stored).native) == (skill_id, {})
+
+
+def test_what_is_known_of_a_member_is_stored_as_earlier_releases_read_it():
+    by_group = dataclasses.replace(member("a", 0.4, value=2, by_group=True, page=3), assignment_inactive=True)
+    stored = by_group.to_json()
+    assert stored["native"] == {"page": 3, "value": 2, "by_group": True, "inactive": True}
+    assert Member.from_json(json.loads(json.dumps(stored))) == by_group
+
+
+def test_the_form_in_which_a_queue_is_stored_stays_the_same():
+    before = queue(
+        member("a", 0.4, value=2, page=1), native={"raw": {"id": "queue-001"}}, skill=("s-1", "S"), bullseye_rings=6
+    )
+    stored = before.to_json()
+    assert stored["native"] == {"raw": {"id": "queue-001"}, "skill_id": "s-1", "skill_name": "S"}
+    assert stored["settings"] == {"overflow_threshold": 0.85, "wrap_up_timeout_s": 30.0, "bullseye_rings": 6}
+    assert stored["members"] == [
+        {
+            "user_id": "a",
+            "weight": 0.4,
+            "joined": True,
+            "away": None,
+            "skills": {},
+            "native": {"page": 1, "value": 2},
+        }
+    ]
 
 
 # ---- the queue as it will be -----------------------------------------------------------------------------------------
@@ -395,14 +427,20 @@ members = st.builds(
     value=st.none() | st.booleans() | st.integers(1, 6) | shares,
 )
 queues = st.builds(
-    lambda found, threshold, wrap_up, method, native: queue(
-        *found, overflow_threshold=threshold, wrap_up_timeout_s=wrap_up, skill_evaluation_method=method, native=native
+    lambda found, threshold, wrap_up, method, native, skill: queue(
+        *found,
+        overflow_threshold=threshold,
+        wrap_up_timeout_s=wrap_up,
+        skill_evaluation_method=method,
+        native=native,
+        skill=(skill, skill),
     ),
     st.lists(members, max_size=5),
     holdings,
     holdings,
     st.none() | st.sampled_from(["BEST", "ALL"]),
-    st.dictionaries(st.sampled_from(["raw", "skill_id"]), st.none() | st.text(max_size=5) | st.just({"rules": [1]})),
+    st.dictionaries(st.sampled_from(["raw", "more"]), st.none() | st.text(max_size=5) | st.just({"rules": [1]})),
+    st.none() | st.text(max_size=5),
 )
 
 

@@ -12,7 +12,7 @@ from routing_weights.application import detect_drift
 from routing_weights.application.detect_drift import Watch
 from routing_weights.domain.drift import differences, fingerprint
 from routing_weights.domain.plan import Plan
-from routing_weights.domain.queue import Member, Queue, Target
+from routing_weights.domain.queue import Member, Queue, QueueSettings, Target
 from routing_weights.domain.webhook import WebhookEvent
 from routing_weights.errors import QueueBusy, QueueNotFound, RequestInvalid
 from tests.support.fakes import work
@@ -22,7 +22,7 @@ NOW = datetime(2026, 7, 11, 20, 0, tzinfo=UTC)
 
 def a_queue(settings=None, **values):
     members = tuple(Member(user, weight=value) for user, value in values.items())
-    return Queue("q-1", {"overflow_threshold": 0.8} | (settings or {}), members)
+    return Queue("q-1", QueueSettings(**{"overflow_threshold": 0.8} | (settings or {})), members)
 
 
 APPLIED = Target(weights={}, values={"a": 0.5, "b": 0.3, "c": None}, settings={"overflow_threshold": 0.8})

@@ -280,7 +280,7 @@ def test_a_member_both_directly_and_through_a_group_is_one_member():
     for listed in (both, both[::-1]):
         genesys = Genesys([entity("a"), *listed], actuator="ring")
         held = genesys.read()
-        assert [(member.user_id, member.value, member.native["by_group"]) for member in held.members] == [
+        assert [(member.user_id, member.value, member.by_group) for member in held.members] == [
             ("a", 1, False),
             ("b", 2, False),
         ]
@@ -459,7 +459,8 @@ def test_a_member_is_active_where_it_is_joined_and_its_user_active_and_on_queue(
 def test_the_image_of_an_earlier_release_stays_readable(active, on_queue, joined, away):
     native = {"page": 1, "value": 2, "on_queue": on_queue, "by_group": False}
     old = {"user_id": "a", "weight": 0.5, "active": active, "skills": {}, "native": native}
-    assert Member.from_json(old) == Member("a", 0.5, joined, away, {}, native)
+    kept = {"page": 1, "on_queue": on_queue}
+    assert Member.from_json(old) == Member("a", 0.5, joined, away, {}, kept, carried=2)
     assert Member.from_json(old | {"user_id": "A"}).user_id == "a"
     assert Target.from_json({"weights": {"A": 0.5}, "values": {"A": 1}}) == Target({"a": 0.5}, {"a": 1})
 
@@ -611,7 +612,7 @@ def test_the_skill_is_looked_up_once_in_a_run():
     genesys = Genesys(skills=[SKILL], **PROFICIENCY)
     before = genesys.read()
     genesys.session.skills.clear()
-    found = dataclasses.replace(genesys.contract.actuation, found=(before.skill_id, before.native["skill_name"]))
+    found = dataclasses.replace(genesys.contract.actuation, found=(before.skill_id, before.skill_name))
     genesys.contract = PlatformContract(genesys.contract.client, found)
     assert genesys.read() == before
     assert len(asked_for_skills(genesys)) == 1
@@ -905,7 +906,7 @@ def test_the_queue_is_put_as_it_is_at_that_moment_with_nothing_changed_but_the_s
         memberCount=8, somethingNew={"deep": [2]}, acwSettings={"wrapupPrompt": "OPTIONAL", "timeoutMs": 20_000}
     )
     assert genesys.session.sent == [("GET", QUEUE, {}), ("PUT", QUEUE, expected)]
-    assert genesys.read().settings["wrap_up_timeout_s"] == 20
+    assert genesys.read().settings.wrap_up_timeout_s == 20
 
 
 KNOWN = {"id", *FIELDS.values(), "conditionalGroupActivation"}
@@ -1262,7 +1263,7 @@ class Applied:
         changed = members_to_write(then, now, raise_first=self.contract.raise_first)
         for first in range(0, len(changed), self.contract.per_write):
             chunk = changed[first : first + self.contract.per_write]
-            self.contract.write_members(Queue("queue-001", {}, now.members, self.before.native), chunk, then, key="x")
+            self.contract.write_members(dataclasses.replace(self.before, members=now.members), chunk, then, key="x")
 
 
 def test_a_queue_is_put_back_with_one_put_and_is_as_it_was():

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from routing_weights.adapters.genesys.contracts.queue_document import FIELDS, READ_ONLY, QueueDocument
 from routing_weights.domain.actuation import resolve
+from routing_weights.domain.queue import QueueSettings
 from routing_weights.errors import GenesysAnswerInvalid, QueueChanged
 from tests.support.fakes import plan
 
 GROUPS = [{"id": "g-1", "type": "GROUP"}, {"id": "g-2", "type": "TEAM"}]
-DEFAULTS = {"wrap_up_timeout_s": None, "skill_evaluation_method": None, "bullseye_rings": 0}
+NOTHING = QueueSettings(bullseye_rings=0)
 
 
 def document(raw, *, groups=GROUPS, **changes):
@@ -79,7 +80,7 @@ settings = st.fixed_dictionaries(
 
 
 def test_a_queue_that_has_nothing_holds_nothing():
-    assert document(raw_queue()).settings() == DEFAULTS | {"overflow_threshold": None}
+    assert document(raw_queue()).settings() == NOTHING
 
 
 def test_what_a_queue_holds_is_told_in_our_words():
@@ -89,16 +90,13 @@ def test_what_a_queue_holds_is_told_in_our_words():
         bullseye={"rings": [{}, {}, {}]},
         **rules(*FOREIGN, OURS),
     )
-    assert document(raw).settings() == {
-        "wrap_up_timeout_s": 120.5,
-        "skill_evaluation_method": "BEST",
-        "bullseye_rings": 3,
-        "overflow_threshold": 0.8,
-    }
+    assert document(raw).settings() == QueueSettings(
+        wrap_up_timeout_s=120.5, skill_evaluation_method="BEST", bullseye_rings=3, overflow_threshold=0.8
+    )
 
 
 def test_without_overflow_groups_the_threshold_is_none_of_the_queues_settings():
-    assert document(raw_queue(**rules(OURS)), groups=[]).settings() == DEFAULTS
+    assert document(raw_queue(**rules(OURS)), groups=[]).settings() == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -112,12 +110,12 @@ def test_without_overflow_groups_the_threshold_is_none_of_the_queues_settings():
     ],
 )
 def test_a_service_level_rule_for_just_these_groups_is_ours(mine):
-    assert document(raw_queue(**rules(*FOREIGN, mine))).settings()["overflow_threshold"] == 0.7
+    assert document(raw_queue(**rules(*FOREIGN, mine))).settings().overflow_threshold == 0.7
 
 
 @pytest.mark.parametrize("foreign", FOREIGN)
 def test_any_other_rule_is_somebody_elses(foreign):
-    assert document(raw_queue(**rules(foreign))).settings()["overflow_threshold"] is None
+    assert document(raw_queue(**rules(foreign))).settings().overflow_threshold is None
 
 
 @pytest.mark.parametrize(
@@ -149,7 +147,7 @@ def test_a_queue_of_another_shape_is_an_invalid_answer(fields):
     "bad", [rule("g-1") | {"groups": [{"id": ["g-1"]}]}, rule("g-1", "g-2", queue={"id": {}})], ids=["group", "queue"]
 )
 def test_a_rule_with_an_id_that_is_no_text_is_somebody_elses(bad):
-    assert document(raw_queue(**rules(bad))).settings()["overflow_threshold"] is None
+    assert document(raw_queue(**rules(bad))).settings().overflow_threshold is None
 
 
 # ---- merging ---------------------------------------------------------------------------------------------------------
@@ -167,9 +165,8 @@ def test_merging_changes_nothing_but_the_fields_of_the_named_settings(raw, wante
 
 @given(raw_queues, settings)
 def test_what_was_merged_is_read_back_and_everything_else_is_as_it_was(raw, wanted):
-    found = document(document(raw).merged(wanted)).settings()
-    kept = {name: value for name, value in document(raw).settings().items() if name not in wanted}
-    assert found == kept | wanted
+    merged = document(document(raw).merged(wanted)).settings()
+    assert merged == document(raw).settings().changed(wanted)
 
 
 @given(raw_queues, settings)
@@ -258,7 +255,7 @@ def test_the_waiting_time_that_somebody_changed_meanwhile_stays():
 def test_groups_of_rings_are_told_in_a_fixed_order_and_can_be_taken_out():
     held = [timeout(9) | {"memberGroups": []}, timeout(9) | {"memberGroups": [{"id": "g-2"}, {"id": "g-1"}]}]
     one = document(raw_queue(bullseye={"rings": held}))
-    assert one.settings()["ring_groups"] == "2: g-1, g-2"
+    assert one.settings().ring_groups == "2: g-1, g-2"
     assert one.without_ring_groups()["bullseye"] == {"rings": [held[0], held[1] | {"memberGroups": []}]}
 
 
@@ -291,7 +288,7 @@ def test_putting_one_setting_back_leaves_the_others_as_they_were_written(raw, wa
     merged = document(raw).merged(wanted)
     found = document(document(merged).put_back(raw, names)).settings()
     then = document(raw).settings()
-    assert found == document(merged).settings() | {name: then[name] for name in names}
+    assert found == document(merged).settings().changed({name: then.get(name) for name in names})
 
 
 @given(raw_queues, settings, unknown_fields)

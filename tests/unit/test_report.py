@@ -361,7 +361,7 @@ def test_a_proficiency_that_the_plan_writes_counts_as_written():
         agent("b"),
         agent("c", skills={"skill-1": 5.0}),
     ]
-    before = queue(*members, native={"raw": {}, "skill_id": "skill-1", "skill_name": "Queue 1"})
+    before = queue(*members, skill=("skill-1", "Queue 1"))
     after = as_targeted(before, Target({"a": 0.8, "b": 0.6, "c": 0.0}, {"a": 4.0, "b": 3.0, "c": None}))
     by_name = plan(required_skills=["Queue 1", {"skill": "skill-1", "min_proficiency": 4.0}])
     assert [found["agents"] for found in skills(by_name, after).values()] == [

@@ -43,7 +43,7 @@ class FakeGenesys:
         self.time = time or FakeTime()
         self.per_write, self.raise_first, self.delay_s = per_write, raise_first, delay_s
         self.members = {m.user_id: m for m in held.members}
-        self.settings, self.queue_id = dict(held.settings), held.queue_id
+        self.settings, self.queue_id = held.settings, held.queue_id
         self.under_way, self.writes, self.reads, self.requests = [], [], 0, 0
         self.refusals, self.troubles, self.before_writes = {}, {}, []
 
@@ -64,7 +64,7 @@ class FakeGenesys:
         assert key.endswith(":queue")
         assert all(name in target.settings for name in names)
         then = {name: before.settings.get(name) for name in names}
-        self._write(sorted(names), lambda: self.settings.update(then))
+        self._write(sorted(names), lambda: self.set(then))
 
     def write_members(self, before, members, target, key):
         assert 1 <= len(members) <= self.per_write
@@ -78,9 +78,12 @@ class FakeGenesys:
     def give(self, values):
         for user, value in values.items():
             if user == SETTING:
-                self.settings[user] = value
+                self.set({user: value})
             elif user in self.members:
                 self.members[user] = dataclasses.replace(self.members[user], weight=value)
+
+    def set(self, changes):
+        self.settings = self.settings.changed(changes)
 
     def accept(self, values):
         """A write of the run, accepted right now."""
@@ -91,13 +94,13 @@ class FakeGenesys:
             if due <= self.time.now:
                 change()
                 self.under_way.remove((due, change))
-        return Queue(self.queue_id, dict(self.settings), tuple(self.members.values()))
+        return Queue(self.queue_id, self.settings, tuple(self.members.values()))
 
     def at_last(self):
         """What is held once every accepted write has been applied."""
         self.time.now += 1000
         shown = self.shown()
-        return {m.user_id: m.weight for m in shown.members} | {SETTING: shown.settings[SETTING]}
+        return {m.user_id: m.weight for m in shown.members} | {SETTING: shown.settings.get(SETTING)}
 
     def _write(self, names, change):
         if self.before_writes:
@@ -148,7 +151,7 @@ class Scene:
         order = members_to_write(self.target, self.before, raise_first=self.raise_first)
         members = [m.user_id for m in order]
         wanted = self.target.settings.get(SETTING)
-        if SETTING not in self.target.settings or holds(self.before.settings[SETTING], wanted):
+        if SETTING not in self.target.settings or holds(self.before.settings.get(SETTING), wanted):
             return members
         return [*members, SETTING] if self.part == "last" else [SETTING, *members]
 
@@ -171,7 +174,7 @@ class Scene:
 
     @property
     def old(self):
-        return {m.user_id: m.weight for m in self.before.members} | {SETTING: self.before.settings[SETTING]}
+        return {m.user_id: m.weight for m in self.before.members} | {SETTING: self.before.settings.get(SETTING)}
 
     def wanted(self, name):
         return self.target.settings[name] if name == SETTING else self.target.values[name]
@@ -343,18 +346,16 @@ class Rings(FakeGenesys):
 
     def shown(self):
         held = super().shown()
-        return dataclasses.replace(
-            held, members=tuple(dataclasses.replace(m, native={"value": m.weight}) for m in held.members)
-        )
+        return dataclasses.replace(held, members=tuple(dataclasses.replace(m, carried=m.weight) for m in held.members))
 
     def put_back_queue(self, before, target, names, key):
-        rings = max(1, before.settings["bullseye_rings"])
+        rings = max(1, before.settings.bullseye_rings)
         if any(m.weight > rings for m in self.shown().members):
             raise GenesysRefused("Ring in use.", http_status=400)
         super().put_back_queue(before, target, names, key)
 
     def write_members(self, before, members, target, key):  # noqa: ARG002 - the contract's own names
-        rings = max(1, self.shown().settings["bullseye_rings"])
+        rings = max(1, self.shown().settings.bullseye_rings)
         if any(target.values[m.user_id] > rings for m in members):
             raise GenesysRefused("No such ring.", http_status=400)
         values = {m.user_id: target.values[m.user_id] for m in members}
@@ -603,7 +604,7 @@ def test_the_image_has_what_the_target_would_change():
 def test_the_image_of_a_target_restores_everything(scene):
     then = image(scene.before, scene.target)
     assert members_to_write(then, scene.before, raise_first=scene.raise_first) == []
-    assert all(holds(scene.before.settings[name], value) for name, value in then.settings.items())
+    assert all(holds(scene.before.settings.get(name), value) for name, value in then.settings.items())
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from routing_weights.application.recover import Recovery
 from routing_weights.application.submit import accept, accept_input, open_distribution
 from routing_weights.domain.actuation import resolve, statement
 from routing_weights.domain.problems import problem
-from routing_weights.domain.queue import Queue, Target
+from routing_weights.domain.queue import Queue, QueueSettings, Target
 from routing_weights.domain.record import CLOSED, OPENED, closed, opened, refused, timestamp
 from routing_weights.domain.run import Origin, Outcome, Run
 from routing_weights.domain.status import Status
@@ -287,16 +287,16 @@ def changes_of(requested, actuator, old, new):
 
 
 def test_a_setting_that_came_with_the_plan_is_a_change_from_nothing():
-    before = queue(skill_evaluation_method="ALL", bullseye_rings=0)
-    held = queue(skill_evaluation_method="BEST", bullseye_rings=0, another=1)
+    before = queue(skill_evaluation_method="ALL")
+    held = queue(skill_evaluation_method="BEST", bullseye_rings=6)
     assert closing_record(before=before, after=held)["changes"][:2] == [
         {"setting": "skill_evaluation_method", "before": "ALL", "after": "BEST"},
-        {"setting": "another", "before": None, "after": 1},
+        {"setting": "bullseye_rings", "before": None, "after": 6},
     ]
 
 
 def test_a_queue_without_a_threshold_of_its_own_has_none_applied():
-    held = Queue("queue-001", {"wrap_up_timeout_s": 30.0}, ())
+    held = Queue("queue-001", QueueSettings(wrap_up_timeout_s=30.0), ())
     assert closing_record(after=held)["applied_overflow_threshold"] is None
 
 

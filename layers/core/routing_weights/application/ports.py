@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from routing_weights.domain.decision import Decision, Image, Work
     from routing_weights.domain.execution import Execution, Lock
     from routing_weights.domain.plan import Plan, RequiredSkill
-    from routing_weights.domain.queue import Member, Queue, Setting, Target
+    from routing_weights.domain.queue import Member, Queue, SettingName, Settings, Target
     from routing_weights.domain.record import Record
     from routing_weights.domain.restore import Restoration
     from routing_weights.domain.run import Started
@@ -329,7 +329,7 @@ class Genesys(Protocol):
         """
         ...
 
-    def fields_of(self, queue: Queue, names: Iterable[str]) -> Mapping[str, Any]:
+    def fields_of(self, queue: Queue, names: Iterable[SettingName]) -> Mapping[str, Any]:
         """By setting, what carried it in a queue that was read: see `Target.fields`."""
         ...
 
@@ -337,9 +337,9 @@ class Genesys(Protocol):
         self,
         before: Queue,
         target: Target,
-        names: Collection[str],
+        names: Collection[SettingName],
         key: str,
-        own: Mapping[str, Setting] | None = None,
+        own: Settings | None = None,
     ) -> None:
         """Set the named settings.
 
@@ -350,7 +350,7 @@ class Genesys(Protocol):
         """
         ...
 
-    def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None:
+    def put_back_queue(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None:
         """Give the named settings what they held in the before-image, and change nothing else of the queue."""
         ...
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from routing_weights.domain.plan import NO_SKILL, Plan
 from routing_weights.domain.problems import problem
-from routing_weights.domain.queue import Queue, Setting, Target
+from routing_weights.domain.queue import Queue, Settings, Target
 from routing_weights.domain.strategies import ActuatorName, OverflowGroup, Strategy, strategies
 from routing_weights.errors import PlanNotApplicable
 
@@ -105,7 +105,7 @@ class Actuation:
     found: tuple[str | None, str | None] | None = None
     """Id and name of that skill in Genesys, both None for any other actuator; None before it was looked up."""
 
-    def target(self, plan: Plan, settings: Mapping[str, Setting]) -> Target:
+    def target(self, plan: Plan, settings: Settings) -> Target:
         """What the queue will hold, given the settings that the contract can set."""
         shares = _shares(plan.member_weights)
         values = {member: self.actuator.value(weight, shares[member]) for member, weight in plan.weights.items()}

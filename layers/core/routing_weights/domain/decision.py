@@ -16,6 +16,7 @@ from routing_weights.domain.queue import (
     Part,
     Queue,
     Setting,
+    SettingName,
     Target,
     members_to_write,
     settings_by_part,
@@ -33,7 +34,7 @@ class Decision:
     target: Target
     order: tuple[str, ...]
     """The members to write, by id, in the order of the writes."""
-    parts: Mapping[Part, tuple[str, ...]]
+    parts: Mapping[Part, tuple[SettingName, ...]]
     """The names of the queue's own settings to write, before the members and after them."""
     statement: Mapping[str, Any]
     """What the record says of it: see `actuation.statement`."""
@@ -52,7 +53,7 @@ class Decision:
         parts = settings_by_part(target, before)
         return cls(
             contract=contract,
-            actuation=replace(actuation, found=(before.skill_id, before.native.get("skill_name"))),
+            actuation=replace(actuation, found=(before.skill_id, before.skill_name)),
             target=target,
             order=tuple(member.user_id for member in members_to_write(target, before, raise_first=raise_first)),
             parts={part: tuple(parts[part]) for part in PARTS},
@@ -82,7 +83,7 @@ class Decision:
             )
             raise not_applicable("restores", message, "contract_changed")
 
-    def settings(self, part: Part) -> dict[str, Setting]:
+    def settings(self, part: Part) -> dict[SettingName, Setting]:
         return {name: self.target.settings[name] for name in self.parts[part]}
 
     def members(self, before: Queue) -> list[Member]:

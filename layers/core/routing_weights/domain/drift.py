@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from routing_weights.domain.queue import Queue, Setting, Target, Value, carried_out, deleted_users, holds
+from routing_weights.domain.queue import Queue, Setting, SettingName, Target, Value, carried_out, deleted_users, holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +56,5 @@ def fingerprint(distribution_id: str, found: Sequence[Difference]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _settings(targets: Sequence[Target], name: str) -> list[Setting]:
+def _settings(targets: Sequence[Target], name: SettingName) -> list[Setting]:
     return [target.settings[name] for target in targets if name in target.settings]

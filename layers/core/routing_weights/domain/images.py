@@ -8,7 +8,18 @@ from routing_weights.domain.actuation import not_applicable
 from routing_weights.domain.decision import Image
 from routing_weights.domain.drift import Difference, differences, fingerprint
 from routing_weights.domain.plan import Plan, Restores
-from routing_weights.domain.queue import RING_GROUPS, Queue, Target, carried_out, deleted_users, holds, image, named
+from routing_weights.domain.queue import (
+    RING_GROUPS,
+    SETTINGS,
+    Queue,
+    SettingName,
+    Target,
+    carried_out,
+    deleted_users,
+    holds,
+    image,
+    named,
+)
 from routing_weights.errors import QueueChanged
 
 Find = Callable[[str, Literal["before", "after"]], Image | None]
@@ -18,7 +29,7 @@ Find = Callable[[str, Literal["before", "after"]], Image | None]
 class Targeting(Protocol):
     def completed(self, target: Target, before: Queue) -> Target: ...
 
-    def fields_of(self, queue: Queue, names: Iterable[str]) -> Mapping[str, Any]: ...
+    def fields_of(self, queue: Queue, names: Iterable[SettingName]) -> Mapping[str, Any]: ...
 
 
 def images_of(plan: Plan, find: Find) -> list[Image]:
@@ -88,7 +99,7 @@ def require_unedited(target: Target, before: Queue, now: Queue) -> None:
     What holds the target may have been written already, by this run.
     """
     then, wanted = image(before, target), _all_of(target)
-    held = {**now.settings, **{member.user_id: member.value for member in now.members}}
+    held = {name: now.settings.get(name) for name in SETTINGS} | {m.user_id: m.value for m in now.members}
     written = carried_out(target, now)
     edited = sorted(
         name
@@ -104,7 +115,8 @@ def require_unedited(target: Target, before: Queue, now: Queue) -> None:
 
 
 def _all_of(target: Target) -> dict[str, Any]:
-    return {**target.settings, **target.values}
+    settings: dict[str, Any] = dict(target.settings.items())
+    return settings | dict(target.values)
 
 
 def _held_then(genesys: Targeting, images: Sequence[Image]) -> Target:

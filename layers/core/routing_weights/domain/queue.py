@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal, cast, get_args
 
 from routing_weights.domain.problems import MAX_PROBLEMS_LISTED, problem
 from routing_weights.domain.types import folded
@@ -33,15 +33,21 @@ class Member:
 
     user_id: str
     weight: float | None
-    """What the value on the wire stands for, on the scale of the plan's weights; None when Genesys holds none."""
+    """The weight that the value on the wire stands for, on the scale of the plan's weights; None without a value."""
     joined: bool = True
     away: str | None = None
-    """Why the user could not take work even when joined, such as "NOT_RESPONDING" or "user deleted"; else None."""
+    """Why the user cannot take work even when joined, such as "NOT_RESPONDING" or "user deleted"; else None."""
     skills: Mapping[str, float | None] = field(default_factory=dict)
-    """Proficiencies by skill, under its id and its name, each as `fields.folded` has it; None where Genesys does not
-    tell. Inactive ones are left out."""
-    native: dict[str, Any] = field(default_factory=dict)
-    """What the contract needs to write this member without changing anything else."""
+    """Proficiencies of the active skills, under the id and the name of each, folded (`types.folded`). None where
+    Genesys does not say."""
+    native: Mapping[str, Any] = field(default_factory=dict)
+    """The contract's own notes for writing this member. Nothing outside adapters/genesys reads them."""
+    carried: Value | None = None
+    """The value on the wire where it is not the weight itself."""
+    by_group: bool = False
+    """Whether the user is a member through a group."""
+    assignment_inactive: bool = False
+    """Whether the user's assignment of the skill that carries the weights is inactive."""
 
     @property
     def absent(self) -> str | None:
@@ -55,27 +61,83 @@ class Member:
 
     @property
     def may_come(self) -> bool:
-        """Joined, and able to log in and to take work once the user does, whatever the routing status is now."""
+        """Joined, and able to take work as soon as the user logs in, whatever the routing status is now."""
         return self.joined and not (self.away or "").startswith(CANNOT_COME)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> "Member":
-        document = {**document, "user_id": document["user_id"].lower()}  # an earlier release kept it as it was written
-        if "active" not in document:
-            return cls(**document)
-        # A record of an earlier release says `active`, and whether the member is off queue among what is native.
-        fields = {name: value for name, value in document.items() if name != "active"}
-        off_queue = document["native"].get("on_queue") is False
-        return cls(**fields, joined=document["active"] or off_queue, away="OFF_QUEUE" if off_queue else None)
 
     @property
     def value(self) -> Value | None:
-        """What Genesys holds, as it is on the wire: the weight itself where nothing else carries it."""
-        return self.native.get("value", self.weight)
+        """The value on the wire that carries the weight; None where Genesys holds none."""
+        return self.weight if self.carried is None else self.carried
+
+    def to_json(self) -> dict[str, Any]:
+        """The stored form is older than some of the fields, which it keeps in `native`."""
+        kept = {"value": self.carried, "by_group": self.by_group or None, "inactive": self.assignment_inactive or None}
+        return {
+            "user_id": self.user_id,
+            "weight": self.weight,
+            "joined": self.joined,
+            "away": self.away,
+            "skills": dict(self.skills),
+            "native": {**self.native, **_present(kept)},
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "Member":
+        native = dict(document["native"])
+        joined, away = document.get("joined", True), document.get("away")
+        if "active" in document:  # an earlier release stored `active`, and whether the member is on queue in `native`
+            off_queue = native.get("on_queue") is False
+            joined, away = document["active"] or off_queue, "OFF_QUEUE" if off_queue else None
+        return cls(
+            user_id=document["user_id"].lower(),  # an earlier release kept the id as it was written
+            weight=document["weight"],
+            joined=joined,
+            away=away,
+            skills=document.get("skills", {}),
+            carried=native.pop("value", None),
+            by_group=native.pop("by_group", False),
+            assignment_inactive=native.pop("inactive", False),
+            native=native,
+        )
 
 
 Setting = float | str | None
-"""What one of a queue's own settings holds."""
+"""The value of one of a queue's own settings; None where Genesys holds none."""
+SettingName = Literal[
+    "overflow_threshold", "wrap_up_timeout_s", "skill_evaluation_method", "bullseye_rings", "ring_groups"
+]
+SETTINGS: tuple[SettingName, ...] = get_args(SettingName)
+Settings = Mapping[SettingName, Setting]
+"""Some of a queue's own settings, to be set: None is to hold none. A setting that is not named is left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """The queue's own settings that a plan can reach; None where Genesys holds none, or the contract has none."""
+
+    overflow_threshold: float | None = None
+    """Only where the plan has overflow groups to carry it, or the contract has a threshold of the queue."""
+    wrap_up_timeout_s: float | None = None
+    skill_evaluation_method: str | None = None
+    bullseye_rings: int | None = None
+    """As the API counts them, one more than the admin console shows."""
+    ring_groups: str | None = None
+    """Which groups are in which ring, as text."""
+
+    def get(self, name: SettingName) -> Setting:
+        setting: Setting = getattr(self, name)
+        return setting
+
+    def changed(self, changes: Settings) -> "QueueSettings":
+        """These settings once `changes` are applied."""
+        return replace(self, **cast("dict[str, Any]", dict(changes)))
+
+    def to_json(self) -> dict[str, Setting]:
+        return {name: value for name in SETTINGS if (value := self.get(name)) is not None}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> "QueueSettings":
+        return cls(**{name: document.get(name) for name in SETTINGS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +145,19 @@ class Queue:
     """A queue with its members, as Genesys holds it: before the first write it is the before-image."""
 
     queue_id: str
-    settings: Mapping[str, Setting]
-    """The queue's own settings that a plan can reach, by our names for them; None when Genesys holds none."""
+    settings: QueueSettings
     members: tuple[Member, ...]
-    native: dict[str, Any] = field(default_factory=dict)
-    """What the contract needs to write the queue without changing anything else."""
+    native: Mapping[str, Any] = field(default_factory=dict)
+    """The contract's own notes for writing the queue. Nothing outside adapters/genesys reads them."""
     ranks: bool = True
-    """Whether the queue looks at the values that carry the weights; else no member has a weight, whatever it holds."""
+    """Whether the queue uses the values that carry the weights; else no member has a weight, whatever it holds."""
+    skill_id: str | None = None
+    """The skill whose proficiencies carry the weights, where one does."""
+    skill_name: str | None = None
 
     @property
     def overflow_threshold(self) -> float | None:
-        held = self.settings.get("overflow_threshold")
-        return held if isinstance(held, float | int) else None
-
-    @property
-    def skill_id(self) -> str | None:
-        """The skill whose proficiencies carry the weights, where they do."""
-        return self.native.get("skill_id")
+        return self.settings.overflow_threshold
 
     def absent(self) -> dict[str, int]:
         """How many members cannot take work now, by reason, the most frequent first."""
@@ -110,11 +168,32 @@ class Queue:
         return {member.user_id: member.weight for member in self.members}
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """The stored form is older than the fields of the skill, which it keeps in `native`."""
+        skill = _present({"skill_id": self.skill_id, "skill_name": self.skill_name})
+        return {
+            "queue_id": self.queue_id,
+            "settings": self.settings.to_json(),
+            "members": [member.to_json() for member in self.members],
+            "native": {**self.native, **skill},
+            "ranks": self.ranks,
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> "Queue":
-        return cls(**{**document, "members": tuple(map(Member.from_json, document["members"]))})
+        native = dict(document["native"])
+        return cls(
+            queue_id=document["queue_id"],
+            settings=QueueSettings.from_json(document["settings"]),
+            members=tuple(map(Member.from_json, document["members"])),
+            ranks=document.get("ranks", True),
+            skill_id=native.pop("skill_id", None),
+            skill_name=native.pop("skill_name", None),
+            native=native,
+        )
+
+
+def _present(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +207,7 @@ class Target:
     """
     values: Mapping[str, Value | None]
     """By user id, the value on the wire; None is to hold none."""
-    settings: Mapping[str, Setting] = field(default_factory=dict)
-    """The settings that the plan sets; every other one is left alone."""
+    settings: Settings = field(default_factory=dict)
     joins: bool = False
     """Whether the values say who is joined to the queue."""
     actuator: str = ""
@@ -161,7 +239,7 @@ def holds(held: Setting | Value, wanted: Setting | Value) -> bool:
 
 def as_targeted(queue: Queue, target: Target) -> Queue:
     """`queue` with who is able to take work, and with which skills, once `target` is reached: the one to project on."""
-    carrier = [folded(skill) for skill in (queue.skill_id, queue.native.get("skill_name")) if skill]
+    carrier = [folded(skill) for skill in (queue.skill_id, queue.skill_name) if skill]
 
     def targeted(member: Member) -> Member:
         if member.user_id not in target.values:
@@ -194,22 +272,23 @@ def image(before: Queue, target: Target) -> Target:
 Part = Literal["first", "last"]
 """When a setting of the queue is written: before the members, or after them."""
 PARTS: tuple[Part, ...] = ("first", "last")
-RINGS, RING_GROUPS = "bullseye_rings", "ring_groups"
+RINGS: Final = "bullseye_rings"
+RING_GROUPS: Final = "ring_groups"
 """The settings that say how many bullseye rings a queue has, and which groups are in them, as text."""
 
 
-def settings_by_part(target: Target, before: Queue) -> dict[Part, dict[str, Setting]]:
+def settings_by_part(target: Target, before: Queue) -> dict[Part, dict[SettingName, Setting]]:
     """The queue's own settings that differ from the target, by when they are written.
 
     Rings are made before a member is put into one, and removed when nobody is in them any more. A lower overflow
     threshold narrows the queue, so it comes last. Everything else goes with whatever there is, so that a queue is
     written twice only where it has to be.
     """
-    differing, late = settings_to_write(target, before), set[str]()
-    fewer = RINGS in differing and _number(differing[RINGS]) < _number(before.settings.get(RINGS))
-    early = {RINGS} & differing.keys() if not fewer else set[str]()
+    differing, late = settings_to_write(target, before), set[SettingName]()
+    fewer = RINGS in differing and _number(differing[RINGS]) < (before.settings.bullseye_rings or 0)
+    early = differing.keys() & {RINGS} if not fewer else set[SettingName]()
     if fewer:
-        late |= {RINGS, RING_GROUPS} & differing.keys()
+        late |= differing.keys() & {RINGS, RING_GROUPS}
     if "overflow_threshold" in differing and _tightens(differing["overflow_threshold"], before.overflow_threshold):
         late.add("overflow_threshold")
     rest = differing.keys() - early - late
@@ -237,11 +316,11 @@ def beyond(rings: Setting, queue: Queue) -> list[str]:
     return sorted(
         member.user_id
         for member in queue.members
-        if not member.native.get("by_group") and member.value is not None and member.value > most
+        if not member.by_group and member.value is not None and member.value > most
     )
 
 
-def settings_to_write(target: Target, held: Queue) -> dict[str, Setting]:
+def settings_to_write(target: Target, held: Queue) -> dict[SettingName, Setting]:
     """The queue's own settings that differ from the target; None is to hold none."""
     return {name: value for name, value in target.settings.items() if not holds(held.settings.get(name), value)}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import Problem
-from routing_weights.domain.queue import Member, Queue, balance_accuracy, same
+from routing_weights.domain.queue import SETTINGS, Member, Queue, balance_accuracy, same
 from routing_weights.domain.run import Outcome, Run
 from routing_weights.domain.status import Status
 
@@ -161,7 +161,7 @@ def _changes(requested: Mapping[str, float | None], before: Queue, after: Queue)
     """What differs from the before-image, the queue's own settings first, then member by member."""
     settings = [
         {"setting": name, "before": before.settings.get(name), "after": after.settings.get(name)}
-        for name in {**before.settings, **after.settings}
+        for name in SETTINGS
         if before.settings.get(name) != after.settings.get(name)
     ]
     old, new = ({member.user_id: member for member in queue.members} for queue in (before, after))
@@ -180,6 +180,6 @@ def _change(member: str, requested: float | None, old: Member | None, new: Membe
         "requested": requested,
         "after": new.weight if new else None,
     }
-    if any(held and "value" in held.native for held in (old, new)):  # on the wire, where that is not the weight itself
+    if any(member_ and member_.carried is not None for member_ in (old, new)):
         change |= {"value_before": was, "value_after": now}
     return change

@@ -7,11 +7,12 @@ long as an accepted write may take to become readable, since one of the run's ma
 
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from routing_weights.domain.queue import (
     RINGS,
+    SETTINGS,
     Member,
     Part,
     Queue,
@@ -168,9 +169,10 @@ class Restorer:
         """Write what there is time for; whether anything was written, refused or not."""
         members = {member.user_id: member for member in queue.members}
         then, size = image(self.before, self.target), self.genesys.per_write
-        current = Queue(queue.queue_id, queue.settings, queue.members, self.before.native)
+        current = replace(queue, native=self.before.native, skill_id=self.before.skill_id)
         parts = settings_by_part(self.target, self.before)
-        late, early = ([name for name in names if name in parts[part]] for part in ("last", "first"))
+        late: list[str] = [name for name in names if name in parts["last"]]
+        early: list[str] = [name for name in names if name in parts["first"]]
         if RINGS in early and self._rings_in_use(queue):
             early.remove(RINGS)
         users = [name for name in names if name not in self.target.settings]
@@ -184,7 +186,8 @@ class Restorer:
             key = f"{self.key}:{self._tried[chunk[0]]}"
             try:
                 if chunk is late or chunk is early:
-                    self.genesys.put_back_queue(self.before, self.target, chunk, key=f"{key}:queue")
+                    settings = [name for name in SETTINGS if name in chunk]
+                    self.genesys.put_back_queue(self.before, self.target, settings, key=f"{key}:queue")
                 else:
                     key = f"{key}:member:{chunk[0]}"
                     self.genesys.write_members(current, [members[user] for user in chunk], then, key=key)

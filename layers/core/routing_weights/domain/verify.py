@@ -3,7 +3,16 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from routing_weights.domain.queue import Member, Queue, Target, decimals_kept, holds, settings_to_write, unsettled
+from routing_weights.domain.queue import (
+    Member,
+    Queue,
+    SettingName,
+    Target,
+    decimals_kept,
+    holds,
+    settings_to_write,
+    unsettled,
+)
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0
 
@@ -23,7 +32,7 @@ class Writable(Readable, Protocol):
     @property
     def raise_first(self) -> bool: ...
 
-    def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None: ...
+    def put_back_queue(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None: ...
 
     def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None: ...
 

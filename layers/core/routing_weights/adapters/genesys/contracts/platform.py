@@ -42,7 +42,10 @@ from routing_weights.domain.queue import (
     RINGS,
     Member,
     Queue,
+    QueueSettings,
     Setting,
+    SettingName,
+    Settings,
     Target,
     beyond,
     holds,
@@ -112,20 +115,22 @@ class PlatformContract:
             queue_id=queue_id,
             settings=settings,
             members=tuple(self._member(entity, page, skill_id, ranks=ranks) for page, entity in listed),
-            native={"raw": raw, "skill_id": skill_id, "skill_name": skill_name},
+            native={"raw": raw},
             ranks=ranks,
+            skill_id=skill_id,
+            skill_name=skill_name,
         )
 
-    def _ranks(self, settings: Mapping[str, Setting]) -> bool:
+    def _ranks(self, settings: QueueSettings) -> bool:
         """Whether a queue with these settings looks at the values that the actuator writes.
 
         One ring is everybody's. Whether the flow requests the skill of a proficiency cannot be known.
         """
         match self.actuation.actuator.name:
             case "ring":
-                return _count(settings[RINGS]) > 1
+                return _count(settings.bullseye_rings) > 1
             case "proficiency":
-                return settings["skill_evaluation_method"] == "BEST"
+                return settings.skill_evaluation_method == "BEST"
         return True
 
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
@@ -160,9 +165,10 @@ class PlatformContract:
             joined=joined,
             away=away(entity),
             skills=proficiencies(skills),
-            native={"page": page, "value": value, "by_group": entity.get("memberBy") == "group"}
-            | ({"inactive": True} if inactive else {})
-            | as_shown(entity),
+            native={"page": page} | as_shown(entity),
+            carried=value,
+            by_group=entity.get("memberBy") == "group",
+            assignment_inactive=inactive,
         )
 
     def _skill(self, listed: list[tuple[int, Entity]]) -> tuple[str | None, str | None]:
@@ -271,17 +277,18 @@ class PlatformContract:
 
         Rings that are to be removed must have no groups. Those that stay have the groups that they had then.
         """
-        now, then = (_count(rings) for rings in (before.settings[RINGS], {**before.settings, **target.settings}[RINGS]))
+        will = before.settings.changed(target.settings)
+        now, then = _count(before.settings.bullseye_rings), _count(will.bullseye_rings)
         if self.actuation.actuator.name == "ring":
             _require_rings(target, max(now, then))  # those that go are removed after the members are written
-        if not self._ranks({**before.settings, **target.settings}):
+        if not self._ranks(will):
             target = replace(target, weights=dict.fromkeys(target.weights))
-        if before.settings.get(RING_GROUPS) and then < now:
+        if before.settings.ring_groups and then < now:
             then_held = QueueDocument({FIELDS[RINGS]: target.fields.get(RINGS)}, self.actuation).settings()
-            return replace(target, settings={RING_GROUPS: then_held.get(RING_GROUPS), **target.settings})
+            return replace(target, settings={RING_GROUPS: then_held.ring_groups, **target.settings})
         return target
 
-    def fields_of(self, queue: Queue, names: Iterable[str]) -> Mapping[str, Any]:
+    def fields_of(self, queue: Queue, names: Iterable[SettingName]) -> Mapping[str, Any]:
         return QueueDocument(queue.native["raw"], self.actuation).fields_of(names)
 
     def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
@@ -300,27 +307,27 @@ class PlatformContract:
 
     def _without_effect(self, target: Target, before: Queue) -> str | None:
         """Why the weights will do nothing on this queue, and what would; None where they will do something."""
-        will = {**before.settings, **target.settings}
+        will = before.settings.changed(target.settings)
         if self._ranks(will):
             return None
         if self.actuation.actuator.name == "ring":
             return (
-                f"The weights have no effect: the bullseye rings of the queue are {_shown(will[RINGS])}, so nobody is "
-                "ahead of anybody. Take strategy ring-by-weight, which makes six"
+                f"The weights have no effect: the bullseye rings of the queue are {_shown(will.bullseye_rings)}, so "
+                "nobody is ahead of anybody. Take strategy ring-by-weight, which makes six"
             )
         return (
-            f"The weights have no effect: the queue evaluates skills by {will['skill_evaluation_method']}, and only "
+            f"The weights have no effect: the queue evaluates skills by {will.skill_evaluation_method}, and only "
             "BEST looks at proficiencies. Take strategy proficiency-by-weight, which sets that"
         )
 
-    def _required(self, before: Queue) -> dict[str, Setting]:
+    def _required(self, before: Queue) -> dict[SettingName, Setting]:
         """What the strategy requires and the queue does not have, to be written; PlanNotApplicable where it may not."""
-        strategy, missing = self.actuation.strategy, dict[str, Setting]()
-        wanted, held = strategy.skill_evaluation_method, _count(before.settings[RINGS])
+        strategy, missing = self.actuation.strategy, dict[SettingName, Setting]()
+        wanted, held = strategy.skill_evaluation_method, _count(before.settings.bullseye_rings)
         # A strategy that is for any actuator says what each of them needs.
         carrier = None if strategy.actuator else self.actuation.actuator.name
         concerns = wanted != "BEST" or carrier in {None, "proficiency"}
-        if wanted and concerns and wanted != before.settings["skill_evaluation_method"]:
+        if wanted and concerns and wanted != before.settings.skill_evaluation_method:
             missing["skill_evaluation_method"] = wanted
         rings = len(strategy.bullseye_timeouts_s) + 1
         if strategy.bullseye_timeouts_s and held < rings and carrier in {None, "ring"}:
@@ -335,7 +342,8 @@ class PlatformContract:
         problems = [
             problem(
                 "strategy_reference",
-                f"the strategy requires {n} {_said(n, value)}, the queue has {_said(n, before.settings[n])}: {advice}",
+                f"the strategy requires {n} {_said(n, value)}, the queue has {_said(n, before.settings.get(n))}: "
+                f"{advice}",
                 "queue_not_ready",
             )
             for n, value in missing.items()
@@ -351,7 +359,7 @@ class PlatformContract:
         owned = [
             member.user_id
             for member in before.members
-            if member.native["by_group"]
+            if member.by_group
             and member.user_id in target.values
             and not same(member.value, target.values[member.user_id])
         ]
@@ -368,7 +376,7 @@ class PlatformContract:
 
     def _require_active_assignments(self, before: Queue, target: Target) -> None:
         """An inactive assignment carries no weight, and a write of the proficiency may leave it inactive."""
-        inactive = [m.user_id for m in before.members if m.native.get("inactive") and m.user_id in target.values]
+        inactive = [m.user_id for m in before.members if m.assignment_inactive and m.user_id in target.values]
         if inactive:
             advice = f"its skill {self.actuation.skill} is not active: activate it for the user, or take the user out"
             raise PlanNotApplicable(
@@ -383,10 +391,11 @@ class PlatformContract:
 
     def _notes(self, target: Target, before: Queue) -> list[str]:
         """What the reader of a dry run has to know."""
-        will = {**before.settings, **target.settings}
+        will = before.settings.changed(target.settings)
         name, notes = self.actuation.actuator.name, []
-        outside = beyond(will[RINGS], replace(before, members=_others(before, target))) if name == "ring" else []
-        if outside and _count(will[RINGS]) < _count(before.settings[RINGS]):
+        others = replace(before, members=_others(before, target))
+        outside = beyond(will.bullseye_rings, others) if name == "ring" else []
+        if outside and _count(will.bullseye_rings) < _count(before.settings.bullseye_rings):
             notes.append(
                 f"Members whom the plan does not name are in rings that it removes: {named(outside)}. Genesys may "
                 "refuse to remove a ring that somebody is in: give them ring 1 in the admin console first."
@@ -395,17 +404,17 @@ class PlatformContract:
 
     def rankings(self, before: Queue, target: Target) -> tuple[Ranking, Ranking]:
         now = QueueDocument(before.native["raw"], self.actuation)
-        will = {**before.settings, **target.settings}
+        will = before.settings.changed(target.settings)
         match self.actuation.actuator.name:
             case "ring":
                 timeouts = now.ring_timeouts_s
                 then = timeouts
-                if RINGS in target.settings and will[RINGS] != before.settings[RINGS]:
-                    wanted = now.merged({RINGS: will[RINGS]}, target.fields)
+                if RINGS in target.settings and will.bullseye_rings != before.settings.bullseye_rings:
+                    wanted = now.merged({RINGS: will.bullseye_rings}, target.fields)
                     then = QueueDocument(wanted, self.actuation).ring_timeouts_s
                 return _rings(timeouts), _rings(then)
             case "proficiency":
-                sides = (before.settings["skill_evaluation_method"], will["skill_evaluation_method"])
+                sides = (before.settings.skill_evaluation_method, will.skill_evaluation_method)
                 first, second = ("proficiency" if method == "BEST" else "joined" for method in sides)
                 return Ranking(first), Ranking(second)  # type: ignore[arg-type]  # mypy widens what a generator gives
         return Ranking("joined"), Ranking("joined")
@@ -423,21 +432,21 @@ class PlatformContract:
         self,
         before: Queue,
         target: Target,
-        names: Collection[str],
+        names: Collection[SettingName],
         key: str,  # noqa: ARG002 - absolute
-        own: Mapping[str, Setting] | None = None,
+        own: Settings | None = None,
     ) -> None:
         """PUT the queue as it is at that moment, with nothing changed but the named settings.
 
         Rings without groups are a PUT of their own, before the one that removes the rings.
         """
-        groups = [name for name in names if name == RING_GROUPS]
+        groups: list[SettingName] = [name for name in names if name == RING_GROUPS]
         if groups:
             self._set(before, target, groups, own)
             own = {**(own or {}), RING_GROUPS: target.settings[RING_GROUPS]}
         self._set(before, target, [name for name in names if name not in groups], own)
 
-    def _set(self, before: Queue, target: Target, names: Collection[str], own: Mapping[str, Setting] | None) -> None:
+    def _set(self, before: Queue, target: Target, names: Collection[SettingName], own: Settings | None) -> None:
         """PUT the named settings, and this run's `own` again where Genesys does not show them yet."""
         wanted = Target({}, {}, {**(own or {}), **{name: target.settings[name] for name in names}})
 
@@ -450,19 +459,19 @@ class PlatformContract:
 
         self._put_queue(before.queue_id, change)
 
-    def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None:  # noqa: ARG002 - absolute
+    def put_back_queue(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None:  # noqa: ARG002 - absolute
         """PUT the queue as it is at that moment, with what it held before where it still holds what we wrote."""
         emptying = False
 
-        def ours(document: QueueDocument) -> list[str]:
+        def ours(document: QueueDocument) -> list[SettingName]:
             now = document.settings()
             return [name for name in names if holds(now.get(name), target.settings[name])]
 
         def change(document: QueueDocument) -> Entity | None:
             nonlocal emptying
             found = ours(document)
-            fewer = RINGS in found and _count(before.settings[RINGS]) < _count(target.settings[RINGS])
-            emptying = fewer and RING_GROUPS in document.settings()
+            fewer = RINGS in found and _count(before.settings.bullseye_rings) < _count(target.settings[RINGS])
+            emptying = fewer and document.settings().ring_groups is not None
             if emptying:
                 return document.without_ring_groups()
             return document.put_back(before.native["raw"], found) if found else None
@@ -499,7 +508,7 @@ class PlatformContract:
             path = f"{queue_path(before.queue_id)}/members/{wire_id(member)}"
             self.client.write("PATCH", path, {"id": wire_id(member), "ringNumber": value}, applied=held)
         else:
-            self._put_proficiency(member, before.native["skill_id"], value, held)
+            self._put_proficiency(member, before.skill_id or "", value, held)
 
     def _put_proficiency(self, member: Member, skill_id: str, value: float | None, held: Callable[[], bool]) -> None:
         path = f"/api/v2/users/{wire_id(member)}/routingskills"

@@ -10,11 +10,11 @@ from typing import Any
 
 from routing_weights.adapters.genesys.contracts.reading import Entity, number
 from routing_weights.domain.actuation import Actuation
-from routing_weights.domain.queue import RING_GROUPS, RINGS, Setting, holds
+from routing_weights.domain.queue import RING_GROUPS, RINGS, QueueSettings, Setting, SettingName, Settings, holds
 from routing_weights.errors import GenesysAnswerInvalid, QueueChanged
 
 MAX_OVERFLOW_RULES = 5
-FIELDS = {
+FIELDS: Mapping[SettingName, str] = {
     "wrap_up_timeout_s": "acwSettings",
     "skill_evaluation_method": "skillEvaluationMethod",
     RINGS: "bullseye",
@@ -41,24 +41,18 @@ class QueueDocument:
     raw: Entity
     actuation: Actuation
 
-    def settings(self) -> dict[str, Setting]:
-        """`overflow_threshold` is among them only where there are overflow groups to carry it.
-
-        `bullseye_rings` counts as the API does, which is one more than the console shows.
-        """
+    def settings(self) -> QueueSettings:
+        """The overflow threshold is one of the queue's own settings only where overflow groups carry it."""
         wrap_up = number(child(self.raw, "acwSettings"), "timeoutMs")
         method = self.raw.get("skillEvaluationMethod")
-        settings: dict[str, Setting] = {
-            "wrap_up_timeout_s": None if wrap_up is None else wrap_up / 1000,
-            "skill_evaluation_method": method if isinstance(method, str) else None,
-            RINGS: len(self._rings),
-        }
-        if self._ring_groups:
-            settings[RING_GROUPS] = self._ring_groups
-        if self.actuation.overflow_groups:
-            rule = next(filter(self._is_ours, self._rules), {})
-            settings["overflow_threshold"] = number(rule, "conditionValue")
-        return settings
+        rule = next(filter(self._is_ours, self._rules), {}) if self.actuation.overflow_groups else {}
+        return QueueSettings(
+            overflow_threshold=number(rule, "conditionValue"),
+            wrap_up_timeout_s=None if wrap_up is None else wrap_up / 1000,
+            skill_evaluation_method=method if isinstance(method, str) else None,
+            bullseye_rings=len(self._rings),
+            ring_groups=self._ring_groups,
+        )
 
     @property
     def ring_timeouts_s(self) -> tuple[float, ...]:
@@ -77,7 +71,7 @@ class QueueDocument:
             return f"the queue has {len(self._rules)} conditional group routing rules, and Genesys takes no more"
         return None
 
-    def notes(self, settings: Mapping[str, Setting]) -> list[str]:
+    def notes(self, settings: Settings) -> list[str]:
         """What the reader of a dry run has to know of the settings that a plan sets."""
         groups = {group.id for group in self.actuation.overflow_groups}
         foreign = sorted(groups - {str(group.get("id")).lower() for group in children(self.raw, "memberGroups")})
@@ -95,11 +89,11 @@ class QueueDocument:
         }
         return [note for note, applies in found.items() if applies]
 
-    def fields_of(self, names: Iterable[str]) -> dict[str, Any]:
+    def fields_of(self, names: Iterable[SettingName]) -> dict[str, Any]:
         """By setting, the field that carries it, None where there is none."""
         return {name: self.raw.get(FIELDS[name]) for name in names}
 
-    def merged(self, settings: Mapping[str, Setting], then: Mapping[str, Any] | None = None) -> Entity:
+    def merged(self, settings: Settings, then: Mapping[str, Any] | None = None) -> Entity:
         """The whole queue with nothing changed but `settings`.
 
         `then` has, of a setting that is put back, the field as it was read when the queue held that value.
@@ -112,7 +106,7 @@ class QueueDocument:
                 del body[FIELDS[name]]
         return body
 
-    def put_back(self, read: Entity, names: Collection[str]) -> Entity:
+    def put_back(self, read: Entity, names: Collection[SettingName]) -> Entity:
         """The whole queue with the named settings as they were `read`; a field that was not there is taken out."""
         then = QueueDocument(read, self.actuation)
         held = then.settings()
@@ -122,9 +116,7 @@ class QueueDocument:
         """The whole queue with no group in any ring: Genesys removes no ring that has one."""
         return self.merged({RING_GROUPS: None})
 
-    def require_unchanged(
-        self, read: Entity, settings: Collection[str], own: Mapping[str, Setting] | None = None
-    ) -> None:
+    def require_unchanged(self, read: Entity, settings: Collection[SettingName], own: Settings | None = None) -> None:
         """Raise QueueChanged where somebody else wrote the queue since it was `read`, or what `settings` would touch.
 
         Genesys has no version and no ETag of a queue: the date of the last change is all there is to compare. `own` is
@@ -172,7 +164,7 @@ class QueueDocument:
     def _rules(self) -> list[Entity]:
         return children(child(self.raw, "conditionalGroupRouting"), "rules")
 
-    def _field(self, name: str, value: Setting) -> Any:
+    def _field(self, name: SettingName, value: Setting) -> Any:
         held = self.raw.get(FIELDS[name]) or {}
         if name == "wrap_up_timeout_s":
             return {**held, "timeoutMs": round(1000 * float(value or 0))}
@@ -206,7 +198,7 @@ class QueueDocument:
             others = [*others[:-1], {**others[-1], "waitSeconds": RULE_WAIT_S}]
         return [*others, ours]
 
-    def _as_it_was(self, name: str, value: Setting, then: Any) -> Any:
+    def _as_it_was(self, name: SettingName, value: Setting, then: Any) -> Any:
         """The field with a setting that is put back; `then` is the field when it was read."""
         held = self.raw.get(FIELDS[name]) or {}
         if name == "overflow_threshold" and value is None:

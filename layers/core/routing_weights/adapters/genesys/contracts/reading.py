@@ -178,12 +178,12 @@ def _once(listed: list[tuple[int, Entity]]) -> tuple[list[tuple[int, Entity]], s
 def with_pages_anew(queue: Queue, user_ids: Collection[str], page: Callable[[int], Iterable[Member]]) -> Queue | None:
     """`queue` with the pages that hold the given members read anew; None where the pages have shifted since."""
     numbers = sorted({member.native["page"] for member in queue.members if member.user_id in user_ids})
-    by_group = {member.user_id: member.native.get("by_group") for member in queue.members}  # one may be listed as both
+    by_group = {member.user_id: member.by_group for member in queue.members}  # one may be listed as both
     fresh = {
         member.user_id: member
         for number in numbers
         for member in page(number)
-        if member.native.get("by_group") == by_group.get(member.user_id)
+        if member.by_group == by_group.get(member.user_id)
     }
     if not set(user_ids) <= fresh.keys():  # somebody joined or left
         return None

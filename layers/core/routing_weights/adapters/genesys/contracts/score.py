@@ -25,12 +25,21 @@ from routing_weights.adapters.genesys.contracts.reading import (
 from routing_weights.adapters.genesys.tokens import TokenRequest
 from routing_weights.domain.actuation import Actuation, Ranking, not_applicable, statement
 from routing_weights.domain.plan import Plan, RequiredSkill
-from routing_weights.domain.queue import Member, Queue, Setting, Target, notes_on_users
+from routing_weights.domain.queue import (
+    Member,
+    Queue,
+    QueueSettings,
+    Setting,
+    SettingName,
+    Settings,
+    Target,
+    notes_on_users,
+)
 from routing_weights.errors import GenesysAnswerInvalid
 
 SCOPES = ("routing:queue:read", "routing:queue:write", "webhooks:write", "analytics:queue:read")
 WORKING_TYPES = {"Automatic", "Manual"}
-FIELDS = {"overflow_threshold": "utilizationThreshold", "wrap_up_timeout_s": "wrapUpTimeout"}
+FIELDS: Mapping[SettingName, str] = {"overflow_threshold": "utilizationThreshold", "wrap_up_timeout_s": "wrapUpTimeout"}
 
 
 def token_request(login_url: str, client_id: str, client_secret: str) -> TokenRequest:
@@ -62,7 +71,7 @@ class ScoreContract:
         queue, listed = read_listing(self.client, queue_id, lambda page: self._page(queue_id, page))
         return Queue(
             queue_id=queue_id,
-            settings={ours: number(queue, theirs) for ours, theirs in FIELDS.items()},
+            settings=QueueSettings.from_json({ours: number(queue, theirs) for ours, theirs in FIELDS.items()}),
             members=tuple(_members(listed)),
         )
 
@@ -84,9 +93,10 @@ class ScoreContract:
         if plan.overflow_groups:
             message = "contract score has no overflow groups: it sets the queue's own threshold. Leave them out"
             raise not_applicable("overflow_groups", message, "overflow_groups_unavailable")
-        settings = {"overflow_threshold": plan.overflow_threshold, "wrap_up_timeout_s": plan.wrap_up_timeout_s}
-        named = {name: value for name, value in settings.items() if value is not None}
-        return self.actuation.target(plan, named)
+        settings: dict[SettingName, Setting] = {"overflow_threshold": plan.overflow_threshold}
+        if plan.wrap_up_timeout_s is not None:
+            settings["wrap_up_timeout_s"] = plan.wrap_up_timeout_s
+        return self.actuation.target(plan, settings)
 
     def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
         notes = notes_on_users(target.values, before)
@@ -101,16 +111,16 @@ class ScoreContract:
     def completed(self, target: Target, before: Queue) -> Target:  # noqa: ARG002 - nothing depends on anything
         return target
 
-    def fields_of(self, queue: Queue, names: Iterable[str]) -> Mapping[str, Any]:  # noqa: ARG002 - values say it all
+    def fields_of(self, queue: Queue, names: Iterable[SettingName]) -> Mapping[str, Any]:  # noqa: ARG002 - values say it all
         return {}
 
     def write_queue(
         self,
         before: Queue,
         target: Target,
-        names: Collection[str],
+        names: Collection[SettingName],
         key: str,
-        own: Mapping[str, Setting] | None = None,  # noqa: ARG002 - nobody else's change can be seen
+        own: Settings | None = None,  # noqa: ARG002 - nobody else's change can be seen
     ) -> None:
         body = {FIELDS[name]: target.settings[name] for name in names}
         if isinstance(timeout := body.get("wrapUpTimeout"), float) and timeout.is_integer():
@@ -122,8 +132,8 @@ class ScoreContract:
 
         self.client.write("PATCH", queue_path(before.queue_id), body, idempotency_key=key, applied=applied)
 
-    def put_back_queue(self, before: Queue, target: Target, names: Collection[str], key: str) -> None:  # noqa: ARG002
-        held = {name: before.settings[name] for name in names if before.settings[name] is not None}
+    def put_back_queue(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None:  # noqa: ARG002
+        held = {name: value for name in names if (value := before.settings.get(name)) is not None}
         if held:
             self.write_queue(before, Target({}, {}, held), held, key)
 
