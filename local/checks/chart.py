@@ -10,15 +10,15 @@ from routing_weights.domain.actuation import Ranking, resolve
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Member, Queue, QueueSettings
 from routing_weights.domain.volume import StatedVolume
-from routing_weights.projection.gate import GATES
+from routing_weights.projection.checks import GATES, Limits
 from routing_weights.projection.inputs import Forecast, Volume
-from routing_weights.projection.report import Limits, report
+from routing_weights.projection.project import project
 
 AGENTS = 12
 
 
 def example() -> str:
-    """Twelve agents of one pool are to be ranked in rings: whom it keeps busy, and what it costs the callers."""
+    """Twelve agents of one pool get ranked in rings. The chart shows whom it keeps busy, and what it costs callers."""
     users = [f"agent-{number:03}" for number in range(1, AGENTS + 1)]
     weights = {user: round(0.14 - 0.01 * (number // 2), 2) for number, user in enumerate(users)}
     forecast = StatedVolume(offered=85.0, aht_s=180.0, patience_s=120.0)
@@ -35,17 +35,17 @@ def example() -> str:
     members = tuple(Member(user, max(weights.values()), carried=1) for user in users)
     before = Queue(plan.queue_id, QueueSettings(), members)
     volume = Volume.of(forecast)
-    found = report(
+    projection = project(
         plan,
         before,
         resolve(plan, deployed="ring").target(plan, {}),
         Forecast(volume.load, "plan", volume=volume),
         rankings=(Ranking("joined"), Ranking("ring", (10.0,) * 5)),
-        own_target=(0.8, 20.0),
-        limits=Limits(0.95, 0.1, frozenset(GATES)),
+        own_goal=(0.8, 20.0),
+        limits=Limits(saturation=0.95, max_abandonment=0.1, required=frozenset(GATES)),
         overflow_gate=False,
     )
-    return chart(found.document, queue_id=plan.queue_id)
+    return chart(projection.document, queue_id=plan.queue_id)
 
 
 if __name__ == "__main__":

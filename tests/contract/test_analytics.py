@@ -17,9 +17,8 @@ from routing_weights.adapters.genesys.contracts import platform
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.application.forecast import Forecasting
 from routing_weights.errors import Forbidden, GenesysRefused
-from routing_weights.projection import Volume
 from routing_weights.projection.accuracy import Realised
-from routing_weights.projection.inputs import History
+from routing_weights.projection.inputs import History, Volume
 from tests.support.fakes import FakeTime, plan
 
 QUEUE, OTHER, UNIT = "queue-001", "queue-002", "unit-1"

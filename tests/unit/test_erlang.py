@@ -307,6 +307,10 @@ def test_an_argument_out_of_its_bounds_is_refused(wrong):
 # ---- what would make it pass -----------------------------------------------------------------------------------------
 
 
+def reaches(service_level, abandonment=1.0):
+    return lambda found: found.service_level >= service_level and found.abandonment <= abandonment
+
+
 @given(
     load=st.floats(0.1, 300),
     patience_s=st.sampled_from([30, 120, math.inf]),
@@ -315,7 +319,7 @@ def test_an_argument_out_of_its_bounds_is_refused(wrong):
 )
 def test_the_agents_needed_are_the_fewest(load, patience_s, level, lost):
     question = {"aht_s": 180, "patience_s": patience_s, "target_s": TARGET_S}
-    agents = agents_needed(load / 180, **question, service_level=level, abandonment=lost)
+    agents = agents_needed(load / 180, **question, meets=reaches(level, lost))
     for number, meets in ((agents, True), (agents - 1, False)):
         found = erlang_a(load / 180, agents=number, **question)
         assert (isinstance(found, Performance) and found.service_level >= level and found.abandonment <= lost) is meets
@@ -323,9 +327,9 @@ def test_the_agents_needed_are_the_fewest(load, patience_s, level, lost):
 
 def test_agents_needed_of_the_reference_rows():
     question = {"aht_s": 180, "patience_s": 120, "target_s": TARGET_S}
-    assert agents_needed(350 / 1800, **question, service_level=0.80) == 36
-    assert agents_needed(350 / 1800, **question, service_level=0.80, abandonment=0.05) == 37
-    assert agents_needed(350 / 1800, **question, service_level=0.80, most=35) is None
+    assert agents_needed(350 / 1800, **question, meets=reaches(0.80)) == 36
+    assert agents_needed(350 / 1800, **question, meets=reaches(0.80, 0.05)) == 37
+    assert agents_needed(350 / 1800, **question, meets=reaches(0.80), most=35) is None
 
 
 @given(
@@ -336,7 +340,7 @@ def test_agents_needed_of_the_reference_rows():
 )
 def test_the_load_it_can_take_is_the_largest(agents, patience_s, level, lost):
     question = {"aht_s": 180, "patience_s": patience_s, "target_s": TARGET_S}
-    offered = load_it_can_take(agents, **question, service_level=level, abandonment=lost)
+    offered = load_it_can_take(agents, **question, meets=reaches(level, lost))
     below, above = (erlang_a(volume, agents=agents, **question) for volume in (offered, offered * 1.00001))
     assert below.service_level >= level
     assert below.abandonment <= lost
@@ -344,4 +348,4 @@ def test_the_load_it_can_take_is_the_largest(agents, patience_s, level, lost):
 
 
 def test_nobody_can_take_no_load():
-    assert load_it_can_take(0, aht_s=180, patience_s=120, target_s=TARGET_S, service_level=0.8) == 0
+    assert load_it_can_take(0, aht_s=180, patience_s=120, target_s=TARGET_S, meets=reaches(0.8)) == 0

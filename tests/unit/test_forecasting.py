@@ -31,8 +31,7 @@ from routing_weights.errors import (
     RequestInvalid,
     StoreUnavailable,
 )
-from routing_weights.projection import Forecast, Observed, Volume
-from routing_weights.projection.inputs import History, Predicted, StoredForecast
+from routing_weights.projection.inputs import Forecast, History, Observed, Predicted, StoredForecast, Volume
 from routing_weights.settings import GenesysCaller, Settings
 from tests.support.fakes import FakeSession, FakeTime, answer, function_module, member, plan, queue
 

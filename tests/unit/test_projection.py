@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from routing_weights.domain.queue import Member, as_targeted
 from routing_weights.errors import QueueSaturated, SkillNotCovered
-from routing_weights.projection import Forecast, project
+from routing_weights.projection.checks.saturation import saturation
+from routing_weights.projection.inputs import Forecast
 from tests.support.fakes import member, plan, queue, target
 
 
@@ -20,7 +21,7 @@ def agents(active, *, inactive=0, skills=()):
 
 def projection(active=10, load=4.0, *, limit=0.95, inactive=0, members=None, threshold=0.85, source="plan", **fields):
     held = queue(*(agents(active, inactive=inactive) if members is None else members), overflow_threshold=threshold)
-    return project(plan(**fields), held, Forecast(load, source), limit=limit)
+    return saturation(plan(**fields), held, Forecast(load, source), limit=limit)
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------------
@@ -37,7 +38,7 @@ def test_the_saturation_ratio_is_load_over_capacity():
 
 def test_the_record_says_where_the_load_comes_from_and_how_old_it_is():
     forecast = Forecast(3.0, "forecast_table", age_s=120.0, detail="weekday curve")
-    found = project(plan(), queue(*agents(10)), forecast, limit=0.9)
+    found = saturation(plan(), queue(*agents(10)), forecast, limit=0.9)
     assert (found.projected_load, found.source, found.source_age_s, found.source_detail, found.saturation_limit) == (
         3.0,
         "forecast_table",
@@ -118,7 +119,7 @@ def test_a_block_says_how_many_members_do_not_count_and_why():
 
 
 def test_a_queue_without_agents_with_or_without_the_plan_has_no_ratio_to_decide_by():
-    found = project(plan(), queue(*agents(0, inactive=4)), Forecast(10.0, "plan"), limit=0.95, unstaffed=True)
+    found = saturation(plan(), queue(*agents(0, inactive=4)), Forecast(10.0, "plan"), limit=0.95, unstaffed=True)
     assert (found.verdict, found.saturation_ratio, found.active_agents) == ("pass", None, 0)
     assert found.reason == "There is nobody to measure 10 erlangs against."
 
@@ -150,11 +151,16 @@ def test_coverage_is_the_share_of_active_agents_who_have_the_skill():
         member("e", active=False, skills=["Spanish", "Billing"]),
     ]
     found = projection(members=members, load=0.0, required_skills=["Billing", "Support", "skill-b", "Spanish"])
-    assert found.skill_coverage == {"Billing": 0.5, "Support": 0.25, "skill-b": 0.25, "Spanish": 0.0}
+    assert found.to_json()["skill_coverage"] == {
+        "Billing": 0.5,
+        "Support": 0.25,
+        "skill-b": 0.25,
+        "Spanish": 0.0,
+    }
 
 
 def test_a_plan_that_requires_no_skill_has_no_coverage():
-    assert projection().skill_coverage == {}
+    assert projection().to_json()["skill_coverage"] == {}
 
 
 def test_a_skill_that_one_active_agent_has_does_not_block():
@@ -214,7 +220,7 @@ def test_a_queue_without_active_agents_is_not_reproached_for_its_skills():
 def gated(active, load, *, overflow_gate=True, limit=0.95, members=None, source="plan", **fields):
     held = queue(*(agents(active) if members is None else members))
     wanted = plan(**{"utilization_target": 1.0} | fields)
-    return project(wanted, held, Forecast(load, source), limit=limit, overflow_gate=overflow_gate)
+    return saturation(wanted, held, Forecast(load, source), limit=limit, overflow_gate=overflow_gate)
 
 
 @pytest.mark.parametrize(("load", "verdict"), [(0.0, "pass"), (8.5, "pass"), (8.50001, "blocked"), (9.4, "blocked")])
@@ -229,9 +235,8 @@ def test_a_load_at_exactly_the_overflow_threshold_passes(active, load, threshold
 
 def test_without_the_gate_the_overflow_threshold_blocks_nothing():
     assert gated(10, 9.0, overflow_threshold=0.1, overflow_gate=False).verdict == "pass"
-    assert (
-        project(plan(utilization_target=1.0), queue(*agents(10)), Forecast(9.0, "plan"), limit=0.95).verdict == "pass"
-    )
+    found = saturation(plan(utilization_target=1.0), queue(*agents(10)), Forecast(9.0, "plan"), limit=0.95)
+    assert found.verdict == "pass"
 
 
 def test_a_queue_that_would_overflow_is_explained_with_its_figures_and_four_ways_out():
@@ -287,7 +292,7 @@ def test_a_plan_that_takes_everybody_out_is_blocked_for_want_of_active_agents():
     wanted = plan(actuator="joined", member_weights={f"on-{i}": 0.0 for i in range(3)})
     values = dict.fromkeys(wanted.weights, False)
     held = as_targeted(queue(*joined), target(wanted.weights, values=values, joins=True))
-    found = project(wanted, held, Forecast(1.0, "plan"), limit=0.95)
+    found = saturation(wanted, held, Forecast(1.0, "plan"), limit=0.95)
     assert (found.active_agents, found.members_read, found.verdict) == (0, 3, "blocked")
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing_weights.application import project
-from routing_weights.application.project import PLACEHOLDER, Planner, draft_of
+from routing_weights.application import project as planning
+from routing_weights.application.project import Planner
+from routing_weights.application.suggest import PLACEHOLDER, draft_of
 from routing_weights.domain.actuation import Ranking
 from routing_weights.domain.queue import Member, Target, as_targeted
 from routing_weights.domain.types import folded
@@ -20,19 +21,20 @@ from routing_weights.errors import (
     RequestInvalid,
     ServiceLevelAtRisk,
 )
+from routing_weights.projection.checks import GATES, Limits
+from routing_weights.projection.checks.occupancy import OVERLOADED, STARVED
+from routing_weights.projection.checks.saturation import coverage, fewest_agents
 from routing_weights.projection.effort import effort
-from routing_weights.projection.gate import GATES, OVERLOADED, STARVED
 from routing_weights.projection.inputs import Forecast, Volume
-from routing_weights.projection.outlook import MOST_CONTACTS, Other, ServiceTarget, State, outlook, spans
-from routing_weights.projection.report import ASSUMED_TARGET, Limits, report, service_target, skills
-from routing_weights.projection.saturation import agents_needed
+from routing_weights.projection.outlook import MOST_CONTACTS, Other, ServiceGoal, State, outlook, spans
+from routing_weights.projection.project import ASSUMED_GOAL, project, service_goal
 from routing_weights.projection.simulation import REPLICATIONS, SHARED_AGENTS
 from routing_weights.projection.suggestion import OBJECTIVES, candidates
 from tests.support.fakes import plan, queue, target
 
 POOL, OWN = Ranking("joined"), (0.8, 20.0)
 RINGS = Ranking("ring", (10.0,) * 5)
-LIMITS = Limits(0.95, 0.1, frozenset(GATES))
+LIMITS = Limits(saturation=0.95, max_abandonment=0.1, required=frozenset(GATES))
 AGENTS = [f"agent-{number:02}" for number in range(11)]
 
 
@@ -60,17 +62,21 @@ def reported(
     weights = {m.user_id: round(0.9 / len(members), 4) for m in members} if values is None else values
     of_plan = {"member_weights": {m: min(1.0, w / 10) if w > 1 else w for m, w in weights.items()}}
     asked = plan(**{**of_plan, "utilization_target": 1.0, "normalize": True, **changes})
-    return report(
+    return project(
         asked,
         queue(*members),
         target(weights),
         forecast,
         rankings=rankings,
-        own_target=own,
+        own_goal=own,
         limits=limits,
         overflow_gate=False,
         others=others,
     )
+
+
+def limits(**changes):
+    return dataclasses.replace(LIMITS, **changes)
 
 
 def check(found, name):
@@ -109,7 +115,7 @@ def test_a_plan_whose_queue_misses_its_target_is_blocked_and_told_what_would_hel
 
 
 def test_what_two_checks_advise_is_said_once():
-    found = reported(told(104), limits=Limits(0.95, 0.08, frozenset(GATES)))
+    found = reported(told(104), limits=limits(max_abandonment=0.08))
     assert [check(found, name)["verdict"] for name in ("service_level", "abandonment")] == ["blocked"] * 2
     assert found.document["reason"].count("agents in one pool reach the target") == 1
     assert found.document["reason"].endswith("so overflow at a utilization of 0.84.")
@@ -159,7 +165,7 @@ def test_acceptance_does_not_open_a_gate_that_is_missed():
 
 @pytest.mark.parametrize("offered", [110, 130, 1000])
 def test_overload_is_unstable_and_never_a_number(offered):
-    found = reported(told(offered), limits=Limits(1.0, 0.1, frozenset()), projected_load=None)
+    found = reported(told(offered), limits=limits(saturation=1.0, required=frozenset()), projected_load=None)
     assert check(found, "stability")["verdict"] == "blocked"
     assert check(found, "stability")["sentence"].startswith("Unstable")
     assert found.document["models"]["erlang_c"]["after"] == {"unstable": True}
@@ -172,14 +178,14 @@ def test_a_load_above_the_ratio_is_saturated_as_before_whatever_the_models_say()
 
 @given(st.floats(0.01, 500), st.floats(0.05, 1), st.floats(0.1, 1), st.integers(1, 200))
 def test_what_the_ratio_asks_for_is_just_enough(load, utilization_target, limit, agents):
-    needed = agents_needed(load, utilization_target, limit)
+    needed = fewest_agents(load, utilization_target, limit)
     assert load <= needed * utilization_target * limit + 1e-6
     assert load > (needed - 1) * utilization_target * limit - 1e-6
     members = [agent(f"agent-{number}") for number in range(agents)]
     found = reported(
         Forecast(load, "plan"),
         members=members,
-        limits=Limits(limit, 0.1, frozenset()),
+        limits=limits(saturation=limit, required=frozenset()),
         utilization_target=utilization_target,
         projected_load=load,
     )
@@ -210,14 +216,14 @@ def test_in_a_quiet_hour_nobody_is_starved():
 
 
 def only(*gates):
-    return dataclasses.replace(LIMITS, required=frozenset(gates))
+    return limits(required=frozenset(gates))
 
 
 @pytest.mark.parametrize("gate", GATES)
 def test_a_gate_that_is_not_required_is_shown_and_decides_nothing(gate):
-    limits = only(*({*GATES} - {gate, "abandonment", "service_level"}))
-    found = reported(told(104), limits=limits)
-    assert check(found, gate)["required"] is (gate in limits.required)
+    required = only(*({*GATES} - {gate, "abandonment", "service_level"}))
+    found = reported(told(104), limits=required)
+    assert check(found, gate)["required"] is (gate in required.required)
     assert found.document["verdict"] == "pass"
 
 
@@ -364,7 +370,7 @@ def test_a_proficiency_that_the_plan_writes_counts_as_written():
     before = queue(*members, skill=("skill-1", "Queue 1"))
     after = as_targeted(before, Target({"a": 0.8, "b": 0.6, "c": 0.0}, {"a": 4.0, "b": 3.0, "c": None}))
     by_name = plan(required_skills=["Queue 1", {"skill": "skill-1", "min_proficiency": 4.0}])
-    assert [found["agents"] for found in skills(by_name, after).values()] == [
+    assert [skill.agents for skill in coverage(by_name, after).values()] == [
         pytest.approx(2 / 3),
         pytest.approx(1 / 3),
     ]
@@ -387,12 +393,12 @@ def test_a_required_skill_narrows_the_queue_in_the_simulation():
         ({"service_level_target": 0.9, "answer_within_s": 10.0}, OWN, (0.9, 10.0, "forecast")),
         ({"service_level_target": 0.9}, OWN, (0.9, 20.0, "queue")),
         ({}, (0.7, 30.0), (0.7, 30.0, "queue")),
-        ({}, None, (*ASSUMED_TARGET, "assumed")),
+        ({}, None, (*ASSUMED_GOAL, "assumed")),
         ({"answer_within_s": 10.0}, None, (0.8, 10.0, "assumed")),
     ],
 )
 def test_the_target_is_the_forecasts_else_the_queues_else_assumed(said, own, expected):
-    assert service_target(volume(10, **said), own, 0.1) == ServiceTarget(expected[0], expected[1], 0.1, expected[2])
+    assert service_goal(volume(10, **said), own, LIMITS) == ServiceGoal(*expected, LIMITS)
 
 
 def test_the_same_plan_on_the_same_queue_has_the_same_projection():
@@ -400,10 +406,10 @@ def test_the_same_plan_on_the_same_queue_has_the_same_projection():
 
 
 def test_nothing_offered_and_nobody_there_are_no_errors():
-    target_ = ServiceTarget(0.8, 20.0, 0.1, "queue")
+    goal = ServiceGoal(0.8, 20.0, "queue", LIMITS)
     empty = State(POOL, queue(), {})
-    assert outlook(volume(0), empty, empty, target_).compared is None
-    assert outlook(volume(10), empty, empty, target_).shortfall > 0
+    assert outlook(volume(0), empty, empty, goal).compared is None
+    assert outlook(volume(10), empty, empty, goal).shortfall > 0
     assert reported(told(0)).document["verdict"] == "pass"
 
 
@@ -444,8 +450,7 @@ def test_a_suggestion_for_a_later_time_is_for_everybody_who_is_joined(staffing):
 
 def test_a_block_by_the_models_says_who_does_not_count():
     members = [agent("a"), *(agent(f"off-{i}", active=False) for i in range(5))]
-    tight = Limits(1.0, 0.1, frozenset(GATES))
-    found = reported(told(9), members=members, values={"a": 0.5}, limits=tight)
+    found = reported(told(9), members=members, values={"a": 0.5}, limits=limits(saturation=1.0))
     assert found.document["verdict"] == "blocked"
     assert found.document["checks"][0]["verdict"] == "pass"
     assert found.document["reason"].endswith(" Not counted: 5 of the 6 members (5 OFF_QUEUE).")
@@ -483,7 +488,7 @@ def test_a_queue_that_cannot_be_observed_is_seen_by_its_members(monkeypatch, dry
         raise GenesysUnavailable("Gone.")
 
     asked = []
-    monkeypatch.setattr(project, "analytics", lambda *_: asked.append("analytics") or SimpleNamespace(observe=observe))
+    monkeypatch.setattr(planning, "analytics", lambda *_: asked.append("analytics") or SimpleNamespace(observe=observe))
     seen = Planner(None, None, None).observed(plan(dry_run=dry_run), queue(agent("a"), agent("b", active=False)))
     assert (seen.on_queue, seen.waiting, seen.source) == ({"ON_QUEUE": 1}, None, "members")
     assert asked == ["analytics"] * dry_run, "a distribution sends no more requests for it"
@@ -494,10 +499,9 @@ def test_a_queue_that_cannot_be_observed_is_seen_by_its_members(monkeypatch, dry
 
 def test_the_effort_counts_what_a_distribution_asks():
     paced = effort(members=250, writes=60, sets_queue=True, requests_per_minute=300)
-    assert (paced["reads"], paced["writes"], paced["requests"]) == (8, 61, 70)
-    assert paced["seconds_at_the_budget"] == 14.0
-    assert 0.0003 < paced["dollars"] < 0.002
-    assert effort(members=3, writes=0, sets_queue=False, requests_per_minute=0)["requests"] == 4
+    assert (paced.reads, paced.writes, paced.requests) == (8, 61, 70)
+    assert (paced.seconds, paced.seconds_at_the_budget) == (14.0, 14.0)
+    assert effort(members=3, writes=0, sets_queue=False, requests_per_minute=0).requests == 4
 
 
 @given(per_s=st.floats(1e-9, 2e4), aht_s=st.floats(0.001, 86_400))

@@ -10,10 +10,10 @@ from routing_weights.domain.actuation import Ranking
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.queue import Member
 from routing_weights.errors import ApprovalRequired, PlanInvalid, QueueSaturated
-from routing_weights.projection.gate import GATES
+from routing_weights.projection.checks import GATES, Limits
+from routing_weights.projection.checks.staffing import staffed
 from routing_weights.projection.inputs import Forecast, Volume
-from routing_weights.projection.report import Limits, report
-from routing_weights.projection.staffing import staffed
+from routing_weights.projection.project import project
 from tests.support.fakes import SMALLEST_PLAN, plan, queue, target
 
 ABSENCES = ["OFF_QUEUE", "NOT_RESPONDING", "EMPTY", "no routing status"]
@@ -33,14 +33,14 @@ def projected(*held, load=1.0, forecast=None, joins=None, without_effect=None, *
     weights = {member.user_id: 0.9 / len(held) for member in held}
     values = weights if joins is None else dict.fromkeys(weights, joins)
     asked = plan(**{"member_weights": weights, "utilization_target": 1.0, **fields})
-    return report(
+    return project(
         asked,
         queue(*held),
         target(weights, values=values, joins=joins is not None),
         forecast or Forecast(load, "plan"),
         rankings=(Ranking("joined"), Ranking("joined")),
-        own_target=(0.8, 20.0),
-        limits=Limits(0.95, 0.1, frozenset(GATES)),
+        own_goal=(0.8, 20.0),
+        limits=Limits(saturation=0.95, max_abandonment=0.1, required=frozenset(GATES)),
         overflow_gate=False,
         without_effect=without_effect,
     )
@@ -154,11 +154,11 @@ NO_EFFECT = "The weights have no effect: nobody looks. Take strategy x"
 
 
 def test_a_plan_without_effect_needs_approval_beside_every_other_doubt_and_can_be_accepted():
-    found = projected(*members(away=3), without_effect=NO_EFFECT).verdict
+    found = projected(*members(away=3), without_effect=NO_EFFECT).judgement
     assert found.verdict == "needs_approval"
     assert f"{NO_EFFECT}, or accept it with accept_uncertain." in found.reason
     assert "Nobody is on queue" in found.reason
-    accepted = projected(*members(here=3), without_effect=NO_EFFECT, accept_uncertain=True).verdict
+    accepted = projected(*members(here=3), without_effect=NO_EFFECT, accept_uncertain=True).judgement
     assert accepted.verdict == "pass"
     assert NO_EFFECT in accepted.reason
-    assert "effect" not in {check.name for check in projected(*members(here=3)).verdict.checks}
+    assert "effect" not in {check.name for check in projected(*members(here=3)).judgement.checks}

@@ -11,16 +11,17 @@ from routing_weights.domain import regions
 from routing_weights.domain.regions import DOMAINS
 from routing_weights.domain.strategies import ActuatorName
 from routing_weights.errors import ConfigurationInvalid
+from routing_weights.projection.checks import GateName, Limits
 
 OptionalErlangs = Annotated[
     Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(lambda value: value or None)
 ]
-"""A number. An empty variable is None, because CloudFormation cannot leave a parameter out."""
-Gates = Annotated[
-    frozenset[Literal["service_level", "abandonment", "occupancy"]],
+"""A number, or None for an empty variable (CloudFormation has no absent parameters)."""
+RequiredGates = Annotated[
+    frozenset[GateName],
     BeforeValidator(lambda value: frozenset(filter(None, value.split(","))) if isinstance(value, str) else value),
 ]
-"""The checks that decide where volume and handle time are known: comma-separated, empty for none."""
+"""Comma-separated, and empty for none."""
 ForecastSource = Literal["plan", "pushed", "genesys_wfm", "history", "default"]
 
 
@@ -215,10 +216,16 @@ class ProjectionSettings(GenesysCaller):
     saturation_limit: float = Field(gt=0, le=1)
     default_projected_load: OptionalErlangs = None
     max_abandonment: float = Field(gt=0, le=1)
-    required_gates: Gates
+    required_gates: RequiredGates
     forecast_sources: ForecastSources = ("plan", "pushed", "genesys_wfm", "history", "default")
     forecast_max_age_s: float = Field(default=604_800, ge=60, allow_inf_nan=False)
     wfm_business_unit: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{0,64}$")] = ""
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            saturation=self.saturation_limit, max_abandonment=self.max_abandonment, required=self.required_gates
+        )
 
     @property
     def deployed_actuator(self) -> ActuatorName:

@@ -20,7 +20,6 @@ from routing_weights.domain.strict_json import read
 from routing_weights.domain.types import DISTRIBUTION_ID, Instant, Line, Moment
 from routing_weights.domain.volume import StatedVolume
 from routing_weights.errors import RoutingWeightsError
-from routing_weights.projection import Volume
 from routing_weights.projection.accuracy import (
     LOOK_BACK,
     SPAN,
@@ -33,7 +32,8 @@ from routing_weights.projection.accuracy import (
     sentence,
     summarise,
 )
-from routing_weights.projection.inputs import StoredForecast
+from routing_weights.projection.checks import ALWAYS, GATES
+from routing_weights.projection.inputs import StoredForecast, Volume
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -57,9 +57,9 @@ class Accepted(BaseModel):
 class CheckView(BaseModel):
     """One check of a projection."""
 
-    name: str = Field(description="saturation, staffing, stability, service_level, abandonment or occupancy")
+    name: str = Field(description=f"One of {', '.join((*ALWAYS, *GATES))}.")
     verdict: str = Field(description="pass, blocked, needs_approval or inconclusive")
-    required: bool = Field(description="Whether it decides; else it is shown only.")
+    required: bool = Field(description="False: the check is shown and decides nothing.")
     sentence: str
     value: float | None
     threshold: float | None
@@ -119,14 +119,13 @@ class DiffView(BaseModel):
 
 
 class EffortView(BaseModel):
-    """What the distribution asks of Genesys and of AWS, estimated before the first write."""
+    """What the distribution asks of Genesys, estimated before the first write."""
 
     requests: int
     reads: int
     writes: int
     seconds: float = Field(description="Unpaced.")
     seconds_at_the_budget: float = Field(description="At the granted rate, once Genesys shows a limit.")
-    dollars: float
 
 
 class StaffingView(BaseModel):
@@ -188,7 +187,7 @@ class Tried(BaseModel):
 class Draft(Plan):
     """A plan whose weights are to be proposed."""
 
-    member_weights: dict[str, float] = Field(  # for openapi.json: planning.draft_of reads it
+    member_weights: dict[str, float] = Field(  # for openapi.json: suggest.draft_of reads it
         default_factory=dict, description="May be left out; with `proportional` their ratios are kept."
     )
     objective: Literal["proportional", "skill_coverage", "equal_occupancy"] = "equal_occupancy"

@@ -9,8 +9,7 @@ from routing_weights.adapters.genesys.analytics import Analytics
 from routing_weights.domain.plan import Plan, SharedQueue
 from routing_weights.domain.volume import MAX_LOAD, StatedVolume
 from routing_weights.errors import ForecastMissing, RoutingWeightsError
-from routing_weights.projection import ASSUMED_PATIENCE_S, Forecast, Volume
-from routing_weights.projection.inputs import HISTORY_INTERVAL, is_call
+from routing_weights.projection.inputs import ASSUMED_PATIENCE_S, HISTORY_INTERVAL, Forecast, Volume, is_call
 from routing_weights.settings import ForecastSource
 
 NO_ANALYTICS = "contract score has no such source"

@@ -317,7 +317,7 @@ class Genesys(Protocol):
         """How the queue chooses among its agents, before and after `target` is applied."""
         ...
 
-    def service_target(self, queue: Queue) -> tuple[float, float] | None:
+    def service_goal(self, queue: Queue) -> tuple[float, float] | None:
         """The queue's own goal: the share of contacts to answer within so many seconds; None if it has none."""
         ...
 

@@ -1,36 +1,46 @@
-"""The projection as one picture: what a plan will do to a queue, before and after, as an SVG that needs nothing else.
+"""The projection as one picture: what a plan will do to a queue, before and after, as an SVG without references.
 
-Nothing in the document is trusted: what is missing, or not a finite number, is said to be missing.
+The document is not trusted. A figure that is missing, or not a finite number, is drawn as not known.
 """
 
-# ruff: noqa: RUF001  (what people read has the dashes and signs that people write)
+# ruff: noqa: RUF001  (text for people has the dashes and signs that people write)
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 from routing_weights.charts.sheet import COLUMN, LEFT, RIGHT, WIDTH, Sheet, clean, width
-from routing_weights.projection.gate import OVERLOADED, STARVED
+from routing_weights.projection.checks.base import SimulatedGate, Unit, Verdict
+from routing_weights.projection.checks.occupancy import OVERLOADED, STARVED
+from routing_weights.projection.checks.registry import DRAWN, SIMULATED
+from routing_weights.projection.verdict import WORST_FIRST
 
 NAMED_AGENTS = 30
-"""Up to so many agents have a row each; of more there are histograms, and rows of the most changed."""
+"""Up to this number each agent has a row. With more there are histograms, and rows of the most changed agents."""
 MOST_CHANGED = 8
 SHOWN_CHECKS = 14
 
 PLOT_START, PLOT_END = 228.0, 508.0
-PER_CENT = "\u00a0%"
+PER_CENT, SECOND = "\u00a0%", "\u00a0s"
 LARGEST_NUMBER = 1e9
 """Beyond it a figure is an error, and no column has room for it."""
 
-VERDICTS: Mapping[str, tuple[str, str, str]] = {
+VERDICTS: Mapping[Verdict, tuple[str, str, str]] = {
     "blocked": ("Blocked", "bad", "octagon"),
-    "needs_approval": ("Needs approval", "warn", "triangle"),
     "inconclusive": ("Inconclusive", "unsure", "diamond"),
+    "needs_approval": ("Needs approval", "warn", "triangle"),
     "pass": ("Pass", "good", "circle"),
 }
-"""By verdict, the worst first: its word, its colour, and its shape, for who sees no colour."""
+"""By verdict: its word, its colour, and its shape for readers who do not see the colour."""
 SIDES = ("before", "after")
-FIGURES = ("service_level", "abandonment", "mean_wait", "occupancy")
-SHARES = {"service_level", "abandonment", "occupancy", "skills"}
-BOUNDS = {"service_level": "at least", "abandonment": "at most", "saturation": "at most"}
+FIGURES: Mapping[str, Unit] = {
+    "service_level": "share",
+    "abandonment": "share",
+    "mean_wait_s": "seconds",
+    "occupancy": "share",
+}
+"""The figures that every model reports."""
+SIGNS = {"at least": "≥", "at most": "≤"}
+SECONDS = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+"""Where an axis of seconds may end."""
 _Estimate = tuple[float, float, float]
 """Mean, and both ends of its 95 % interval, which equal the mean where there is none."""
 
@@ -55,7 +65,7 @@ def chart(projection: Mapping[str, Any], *, queue_id: str) -> str:
         XML without declaration, scripts, references or ids; equal arguments give equal text.
     """
     sheet, models = Sheet(), _part(projection, "models")
-    word, colour, shape = VERDICTS.get(str(projection.get("verdict")), ("No verdict", "muted", "diamond"))
+    word, colour, shape = _shown(projection.get("verdict")) or ("No verdict", "muted", "diamond")
     reason = clean(projection.get("reason")) or "No reason is given."
     sheet.rect(0, 0, WIDTH, 5, colour)
     sheet.mark(LEFT + 12, 37, 12, shape, colour, glyph=True)
@@ -91,8 +101,8 @@ def _load(sheet: Sheet, projection: Mapping[str, Any]) -> None:
 
 
 def _service(sheet: Sheet, models: Mapping[str, Any]) -> str:
-    """Draw it, and say it in a sentence."""
-    target = _part(models, "target")
+    """Draw it, and return it as a sentence."""
+    goals = _part(models, "target")
     simulated, computed = ([_part(_part(models, key), side) for side in SIDES] for key in ("simulation", "erlang_a"))
     drawn = simulated if any(simulated) else computed
     sheet.heading("Service, before → after" + (" (indicative)" if models.get("indicative") is True else ""))
@@ -100,69 +110,79 @@ def _service(sheet: Sheet, models: Mapping[str, Any]) -> str:
         sheet.paragraph(LEFT, "Not modelled: service level, abandonment and waits are not known.", fill="muted")
         return "Service level and abandonment are not known."
     _legend(sheet, *(["95 % interval"] if drawn is simulated else []), "target")
-    _metric(sheet, "service_level", drawn, "≥", _number(target.get("service_level")))
-    _metric(sheet, "abandonment", drawn, "≤", _number(target.get("max_abandonment")))
-    rows = [(_named(key), _change(drawn, key)) for key in FIGURES[2:]]
-    both = [f"{_named(key).lower()} {_change(computed, key)}" for key in FIGURES]
+    for gate in SIMULATED:
+        _gate(sheet, gate, drawn, _number(goals.get(gate.goal)))
+    plotted = {gate.figure for gate in SIMULATED}
+    rows = [(_label(key), _change(drawn, key)) for key in FIGURES if key not in plotted]
     if drawn is computed:
         rows.append(("Simulation", "missing: what is drawn is the formula (Erlang A), which has no intervals"))
     else:
-        rows.append(("Erlang A", " · ".join(both) if any(computed) else "missing"))
+        formula = " · ".join(f"{_label(key).lower()} {_change(computed, key)}" for key in FIGURES)
+        rows.append(("Erlang A", formula if any(computed) else "missing"))
     sheet.facts(rows)
-    return " ".join(f"{_named(key)}: {_change(drawn, key)}." for key in FIGURES[:2])
+    return " ".join(f"{_label(gate.figure)}: {_change(drawn, gate.figure)}." for gate in SIMULATED)
 
 
-def _metric(sheet: Sheet, key: str, drawn: Sequence[Mapping[str, Any]], sign: str, aim: float | None) -> None:
-    y, span, lanes = sheet.y, PLOT_END - PLOT_START, [_estimate(figures.get(key)) for figures in drawn]
-    highest = max([aim or 0.0, *(lane[2] for lane in lanes if lane)])
-    top = 1.0 if sign == "≥" else next((top for top in (0.1, 0.2, 0.5) if highest <= 0.9 * top), 1.0)
+def _gate(sheet: Sheet, gate: SimulatedGate, drawn: Sequence[Mapping[str, Any]], goal: float | None) -> None:
+    y, span, lanes = sheet.y, PLOT_END - PLOT_START, [_estimate(figures.get(gate.figure)) for figures in drawn]
+    top = _top(gate, max([goal or 0.0, *(lane[2] for lane in lanes if lane)]))
 
     def at(value: float) -> float:
         return PLOT_START + span * min(max(value / top, 0.0), 1.0)
 
-    sheet.text(LEFT, y + 18, _named(key), 14, bold=True)
-    note = "no target is known" if aim is None else f"target {sign} {_bound(aim)}"
+    sheet.text(LEFT, y + 18, _label(gate.figure), 14, bold=True)
+    note = "no target is known" if goal is None else f"target {SIGNS[gate.bound]} {_limit(goal, gate.unit)}"
     sheet.text(LEFT, y + 36, note, fill="muted", room=COLUMN - LEFT)
     for quarter in range(5):
         x = PLOT_START + span * quarter / 4
         sheet.line(x, y + 2, x, y + 50, "grid")
         if quarter % 2 == 0:
-            sheet.text(x, y + 64, _percent(top * quarter / 4, 0), 11, "muted", "middle")
-    if aim is not None:
-        sheet.line(at(aim), y - 2, at(aim), y + 54, "ink", 2, dash="4 3")
-    for middle, side, figures, found in zip((y + 14, y + 38), SIDES, drawn, lanes, strict=True):
+            sheet.text(x, y + 64, _spelled(top * quarter / 4, gate.unit, 0), 11, "muted", "middle")
+    if goal is not None:
+        sheet.line(at(goal), y - 2, at(goal), y + 54, "ink", 2, dash="4 3")
+    for middle, side, figures, lane in zip((y + 14, y + 38), SIDES, drawn, lanes, strict=True):
         sheet.text(PLOT_START - 10, middle + 4, side, 12, side, "end", bold=side == "after")
-        if found is None:
+        if lane is None:
             why, fill = ("unstable", "bad") if figures.get("unstable") is True else ("not known", "muted")
             sheet.text(PLOT_END + 16, middle + 5, why, 14, fill, bold=True)
             continue
-        mean, low, high = found
+        mean, low, high = lane
         if low < high:
             sheet.interval(at(low), at(high), middle, 7, side)
-            ends = f"{_percent(max(low, 0.0)).removesuffix(PER_CENT)}–{_percent(min(high, 1.0))}"
+            ends = f"{_bare(max(low, 0.0), gate.unit)}–{_spelled(_capped(high, gate.unit), gate.unit)}"
             sheet.text(PLOT_END + 94, middle + 4, ends, 11, "muted", room=RIGHT - PLOT_END - 94)
         sheet.mark(at(mean), middle, 5, "circle", side, hollow=side == "before")
-        sheet.text(PLOT_END + 84, middle + 5, _percent(mean), 15, anchor="end", bold=True, room=76)
+        sheet.text(PLOT_END + 84, middle + 5, _spelled(mean, gate.unit), 15, anchor="end", bold=True, room=76)
     sheet.y += 78
+
+
+def _top(gate: SimulatedGate, highest: float) -> float:
+    """Where the axis of a gate ends."""
+    if gate.unit == "seconds":
+        return next((top for top in SECONDS if highest <= 0.9 * top), max(SECONDS[-1], highest))
+    if gate.bound == "at least":
+        return 1.0
+    return next((top for top in (0.1, 0.2, 0.5) if highest <= 0.9 * top), 1.0)
 
 
 def _checks(sheet: Sheet, checks: list[Mapping[str, Any]], reason: str) -> None:
     sheet.heading("Checks")
     if not checks:
         sheet.paragraph(LEFT, "No check is in this projection.", fill="muted")
-    worst_first = [*VERDICTS][:-1]
+    worst_first = [verdict for verdict in WORST_FIRST if verdict != "pass"]
     checks.sort(key=lambda c: worst_first.index(v) if (v := c.get("verdict")) in worst_first else 8 + (v == "pass"))
     for check in checks[:SHOWN_CHECKS]:
         name, verdict = str(check.get("name") or "unnamed"), str(check.get("verdict") or "no verdict")
-        word, colour, shape = VERDICTS.get(verdict, (_named(verdict), "muted", "diamond"))
-        unit, sentence, y = "%" if name in SHARES else "", clean(check.get("sentence")), sheet.y + 12
+        word, colour, shape = _shown(verdict) or (_label(verdict), "muted", "diamond")
+        sentence, y, how = clean(check.get("sentence")), sheet.y + 12, DRAWN.get(name)
+        unit: Unit = how.unit if how else "number"
         sheet.mark(LEFT + 7, y - 4, 7, shape, colour, glyph=True)
         sheet.text(LEFT + 24, y, word, 12, colour, bold=True, room=118)
-        sheet.text(COLUMN, y, _named(name), room=106, title=sentence)
+        sheet.text(COLUMN, y, _label(name), room=106, title=sentence)
         sheet.text(288, y, _spread(_estimate({**check, "mean": check.get("value")}), unit), room=166)
         if (threshold := _number(check.get("threshold"))) is not None:
-            shown = _bound(threshold) if unit else _plain(threshold)
-            sheet.text(466, y, f"{BOUNDS.get(name, 'threshold')} {shown}", fill="muted", room=148)
+            bound = how.bound if how else "threshold"
+            sheet.text(466, y, f"{bound} {_limit(threshold, unit)}", fill="muted", room=148)
         if check.get("required") is not None:
             sheet.text(RIGHT, y, "required" if check["required"] else "advisory", 12, "muted", "end")
         sheet.y += 21
@@ -173,16 +193,19 @@ def _checks(sheet: Sheet, checks: list[Mapping[str, Any]], reason: str) -> None:
         sheet.paragraph(LEFT, f"and {len(checks) - SHOWN_CHECKS:,} more", fill="muted")
 
 
-def _agents(sheet: Sheet, found: Sequence[Mapping[str, Any]]) -> None:
+def _agents(sheet: Sheet, rows: Sequence[Mapping[str, Any]]) -> None:
     agents = [
         _Agent(
-            str(a.get("member") or "unnamed"), _number(a.get("occupancy_before")), _number(a.get("occupancy_after")), a
+            str(row.get("member") or "unnamed"),
+            _number(row.get("occupancy_before")),
+            _number(row.get("occupancy_after")),
+            row,
         )
-        for a in found
+        for row in rows
     ]
     sheet.heading("Occupancy per agent" + (f" ({len(agents):,})" if agents else ""))
     if not agents:
-        sheet.paragraph(LEFT, "Not simulated: who is overloaded or starved is not known.", fill="muted")
+        sheet.paragraph(LEFT, "Not simulated: overloaded and starved agents are not known.", fill="muted")
         return
     _legend(sheet)
     if len(agents) <= NAMED_AGENTS:
@@ -211,8 +234,8 @@ def _rows(sheet: Sheet, agents: Sequence[_Agent]) -> None:
     for row, (member, before, after, entry) in enumerate(agents):
         y = sheet.y + pitch * (row + 0.5)
         given, shares = ([_number(entry.get(f"{key}_{side}")) for side in SIDES] for key in ("weight", "share"))
-        told = f"{member}: {_percent(shares[0])} → {_percent(shares[1])} of the contacts"
-        sheet.text(start - 12, y + 4, member, anchor="end", room=start - 12 - LEFT, title=told)
+        hover = f"{member}: {_percent(shares[0])} → {_percent(shares[1])} of the contacts"
+        sheet.text(start - 12, y + 4, member, anchor="end", room=start - 12 - LEFT, title=hover)
         shape, colour = "circle", "after"
         if after is not None and not STARVED <= after <= OVERLOADED:
             shape, colour = ("triangle", "bad") if after > OVERLOADED else ("down", "unsure")
@@ -242,16 +265,16 @@ def _histograms(sheet: Sheet, agents: Sequence[_Agent]) -> None:
     highest = max(1, *counts["before"], *counts["after"])
     for side, values in known.items():
         starved, overloaded = sum(v < STARVED for v in values), sum(v > OVERLOADED for v in values)
-        told = [
+        counted = [
             f"{starved:,} starved (< {_percent(STARVED, 0)})",
             f"{overloaded:,} overloaded (> {_percent(OVERLOADED, 0)})",
         ]
         if values:
             ranked, half = sorted(values), len(values) // 2
-            told.append(f"median {_percent((ranked[half] + ranked[~half]) / 2, 0)}")
-        told += [f"{len(agents) - len(values):,} not known"] if len(values) < len(agents) else []
+            counted.append(f"median {_percent((ranked[half] + ranked[~half]) / 2, 0)}")
+        counted += [f"{len(agents) - len(values):,} not known"] if len(values) < len(agents) else []
         sheet.text(LEFT, sheet.y + 12, side.capitalize(), 13, side, bold=True)
-        sheet.text(start, sheet.y + 12, " · ".join(told))
+        sheet.text(start, sheet.y + 12, " · ".join(counted))
         sheet.y += 20
         at = _bands(sheet, start, RIGHT, height)
         sheet.text(start - 8, sheet.y + 10, f"{highest:,}", 11, "muted", "end")
@@ -264,7 +287,7 @@ def _histograms(sheet: Sheet, agents: Sequence[_Agent]) -> None:
 
 
 def _inputs(sheet: Sheet, models: Mapping[str, Any]) -> None:
-    forecast, target, simulation = (_part(models, key) for key in ("forecast", "target", "simulation"))
+    forecast, goals, simulation = (_part(models, key) for key in ("forecast", "target", "simulation"))
     sheet.heading("Inputs")
     age, source = _number(forecast.get("age_s")), str(forecast.get("source") or "not known")
     aged = f"{_duration(age)} old" if age is not None else "" if source == "plan" else "age not known"
@@ -272,24 +295,30 @@ def _inputs(sheet: Sheet, models: Mapping[str, Any]) -> None:
         _number(forecast.get(key)) for key in ("interval_s", "offered", "aht_s", "patience_s")
     )
     every = "interval of unknown length" if interval is None else _duration(interval)
-    told = f"{_plain(offered)} contacts offered per {every} · AHT {_plain(aht, 0)} s · patience {_plain(patience, 0)} s"
-    loaded = " · ".join(filter(None, (told, f"source: {source}", aged, str(forecast.get("detail") or ""))))
-    level, lost = _bound(_number(target.get("service_level"))), _bound(_number(target.get("max_abandonment")))
-    origin = target.get("source") or "not known"
-    aims = f"service level at least {level} · abandonment at most {lost} · source: {origin}"
-    seconds = _number(target.get("answer_within_s"))
+    volume = (
+        f"{_plain(offered)} contacts offered per {every} · AHT {_plain(aht, 0)} s · patience {_plain(patience, 0)} s"
+    )
+    loaded = " · ".join(filter(None, (volume, f"source: {source}", aged, str(forecast.get("detail") or ""))))
+    aims = [
+        f"{_label(gate.figure).lower()} {gate.bound} {_limit(_number(goals.get(gate.goal)), gate.unit)}"
+        for gate in SIMULATED
+    ]
+    aims.append(f"source: {goals.get('source') or 'not known'}")
+    seconds = _number(goals.get("answer_within_s"))
     within = "the target time (not given)" if seconds is None else f"{seconds:g} s"
     contacts, runs, seed = (_plain(_number(simulation.get(key)), 0) for key in ("contacts", "replications", "seed"))
     rule = f"rule {simulation.get('rule') or 'not known'}: {simulation.get('assumption') or 'no assumption is given'}"
     sampled = f"{contacts} contacts in {runs} replications · seed {seed} · {rule}"
-    rows = [("Forecast", loaded if forecast else "missing"), ("Target", aims if target else "missing")]
+    rows = [("Forecast", loaded if forecast else "missing"), ("Target", " · ".join(aims) if goals else "missing")]
     rows.append(("Service level", f"answered within {within} ÷ offered"))
     rows.append(("Simulation", sampled if simulation else "missing"))
     sheet.facts(rows)
     assumed = forecast.get("assumed") or ()
     listed = "; ".join(map(str, assumed)) if isinstance(assumed, list | tuple) else str(assumed)
     stale = f"the forecast is out of date: {aged or 'age not known'}" if forecast.get("stale") is True else ""
-    weak = "read the figures as a direction: the inputs do not carry more" if models.get("indicative") is True else ""
+    weak = (
+        "the figures show a direction only: the inputs do not support more" if models.get("indicative") is True else ""
+    )
     noted = (("Stale", stale), ("Assumed", listed), ("Indicative", weak))
     sheet.facts([(name, value) for name, value in noted if value], warn=True)
 
@@ -327,23 +356,27 @@ def _bands(sheet: Sheet, start: float, end: float, height: float) -> Callable[[f
 # ---- numbers and texts -----------------------------------------------------------------------------------------------
 
 
+def _shown(verdict: Any) -> tuple[str, str, str] | None:
+    return next((shown for known, shown in VERDICTS.items() if known == verdict), None)
+
+
 def _part(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    return found if isinstance(found := document.get(key), Mapping) else {}
+    return part if isinstance(part := document.get(key), Mapping) else {}
 
 
-def _parts(found: Any) -> list[Mapping[str, Any]]:
-    return [part for part in found if isinstance(part, Mapping)] if isinstance(found, list | tuple) else []
+def _parts(parts: Any) -> list[Mapping[str, Any]]:
+    return [part for part in parts if isinstance(part, Mapping)] if isinstance(parts, list | tuple) else []
 
 
-def _number(found: Any) -> float | None:
-    usable = isinstance(found, int | float) and not isinstance(found, bool) and abs(found) <= LARGEST_NUMBER
-    return float(found) if usable else None
+def _number(value: Any) -> float | None:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
+    return float(value) if usable else None
 
 
-def _estimate(found: Any) -> _Estimate | None:
+def _estimate(value: Any) -> _Estimate | None:
     """A mean with its interval, or the bare figure of a formula."""
     mean, low, high = (
-        _number(found.get(key)) if isinstance(found, Mapping) else _number(found) for key in ("mean", "low", "high")
+        _number(value.get(key)) if isinstance(value, Mapping) else _number(value) for key in ("mean", "low", "high")
     )
     return None if mean is None else (mean, mean if low is None else low, mean if high is None else high)
 
@@ -357,30 +390,45 @@ def _percent(value: float | None, digits: int = 1) -> str:
     return "–" if value is None or abs(value) >= 9.995 else f"{_plain(100 * value, digits)}{PER_CENT}"  # noqa: PLR2004
 
 
-def _bound(value: float | None) -> str:
-    """A share that somebody chose: 80 %, not 80.0 %."""
-    return _percent(value).replace(".0\u00a0", "\u00a0")
+def _spelled(value: float | None, unit: Unit, digits: int = 1) -> str:
+    match unit:
+        case "share":
+            return _percent(value, digits)
+        case "seconds":
+            return "–" if value is None else f"{_plain(value, digits)}{SECOND}"
+        case "number":
+            return _plain(value)
+        case _:
+            assert_never(unit)
 
 
-def _spread(found: _Estimate | None, unit: str) -> str:
-    if found is None:
+def _bare(value: float, unit: Unit) -> str:
+    """Without its unit, before one that has it."""
+    return _spelled(value, unit).removesuffix(PER_CENT).removesuffix(SECOND)
+
+
+def _capped(value: float, unit: Unit) -> float:
+    return min(value, 1.0) if unit == "share" else value
+
+
+def _limit(value: float | None, unit: Unit) -> str:
+    """A share or a time that somebody chose: 80 %, not 80.0 %."""
+    return _spelled(value, unit).replace(".0\u00a0", "\u00a0")
+
+
+def _spread(estimate: _Estimate | None, unit: Unit) -> str:
+    if estimate is None:
         return "not known"
-    mean, low, high = (
-        _percent(v).removesuffix(PER_CENT) if unit == "%" else _plain(v, 1 if unit else 2) for v in found
-    )
-    unit = PER_CENT if unit == "%" else unit
-    return f"{mean}{unit} ({low}–{high})" if found[1] < found[2] else f"{mean}{unit}"
+    mean, low, high = estimate
+    interval = f" ({_bare(low, unit)}–{_bare(high, unit)})" if low < high else ""
+    return _spelled(mean, unit) + interval
 
 
 def _change(sides: Sequence[Mapping[str, Any]], key: str) -> str:
-    unit = "\u00a0s" if key == "mean_wait" else "%"
-    told = [
-        "unstable"
-        if figures.get("unstable") is True
-        else _spread(_estimate(figures.get(key + "_s" * (unit != "%"))), unit)
+    return "\u00a0→\u00a0".join(
+        "unstable" if figures.get("unstable") is True else _spread(_estimate(figures.get(key)), FIGURES[key])
         for figures in sides
-    ]
-    return "\u00a0→\u00a0".join(told)
+    )
 
 
 def _duration(seconds: float) -> str:
@@ -390,5 +438,5 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 86400:,.1f}\u00a0days"
 
 
-def _named(key: str) -> str:
-    return key.replace("_", " ").capitalize()
+def _label(key: str) -> str:
+    return key.removesuffix("_s").replace("_", " ").capitalize()

@@ -18,6 +18,8 @@ NO_LOAD = 1e-9
 """Erlangs. With less, nobody waits, and the wait's density has no peak that a double could hold."""
 MOST_AGENTS = 5_000
 """Where the search for agents ends unless told otherwise."""
+MOST_OFFERED = 100.1
+"""Erlangs per agent where the search for a load starts."""
 _NEGLIGIBLE = 40.0
 """exp(-40) = 4e-18: an integrand that has fallen this far below its peak adds nothing to a double."""
 _PANELS = 40
@@ -195,63 +197,50 @@ def agents_needed(
     aht_s: float,
     patience_s: float,
     target_s: float,
-    service_level: float,
-    abandonment: float = 1.0,
+    meets: Callable[[Performance], bool],
     most: int = MOST_AGENTS,
 ) -> int | None:
-    """The fewest agents that meet a service level, in [0, 1], and a limit of abandonment, in [0, 1].
+    """The fewest agents whose figures `meets` accepts.
 
-    None where not even `most` agents do. An infinite patience asks Erlang C. Both figures improve with every agent, so
-    the search halves; raises ValueError for an argument out of its bounds.
+    None where it does not even accept those of `most` agents. An infinite patience asks Erlang C, and `meets` is not
+    asked where that is `Unstable`. Every figure improves with every agent, so the search halves. Raises ValueError for
+    an argument out of its bounds.
     """
-    _require(0 <= service_level <= 1, "service_level", service_level, "in [0, 1]")
 
-    def meets(agents: int) -> bool:
+    def enough(agents: int) -> bool:
         found = erlang_a(offered_per_s, aht_s=aht_s, agents=agents, patience_s=patience_s, target_s=target_s)
-        return _meets(found, service_level, abandonment)
+        return isinstance(found, Performance) and meets(found)
 
-    if not meets(most):
+    if not enough(most):
         return None
     low, high = -1, most
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if meets(middle) else (middle, high)
+        low, high = (low, middle) if enough(middle) else (middle, high)
     return high
 
 
 def load_it_can_take(
-    agents: int,
-    *,
-    aht_s: float,
-    patience_s: float,
-    target_s: float,
-    service_level: float,
-    abandonment: float = 1.0,
+    agents: int, *, aht_s: float, patience_s: float, target_s: float, meets: Callable[[Performance], bool]
 ) -> float:
-    """The largest volume, in contacts per second, with which `agents` meet a service level and a limit of abandonment.
+    """The largest volume, in contacts per second, with which `meets` accepts the figures of `agents`.
 
-    Where neither binds, a hundred times what they can answer.
-    Exact to a millionth and never above: the volume that is returned meets both. 0.0 where no volume does. Raises
-    ValueError for an argument out of its bounds.
+    Exact to a millionth and never above: `meets` accepts the volume that is returned. 0.0 where it accepts no volume; a
+    hundred times what the agents can answer where it accepts every volume. Raises ValueError for an argument out of its
+    bounds.
     """
-    _require(0 <= service_level <= 1, "service_level", service_level, "in [0, 1]")
 
-    def meets(offered_per_s: float) -> bool:
+    def can_take(offered_per_s: float) -> bool:
         found = erlang_a(offered_per_s, aht_s=aht_s, agents=agents, patience_s=patience_s, target_s=target_s)
-        return _meets(found, service_level, abandonment)
+        return isinstance(found, Performance) and meets(found)
 
-    # Of what is offered at most N/A can be answered at all.
-    low, high = 0.0, 1.001 * max(agents, 1) / aht_s / max(service_level, 1 - abandonment, 0.01)
     if agents == 0:
-        return low
+        return 0.0
+    low, high = 0.0, MOST_OFFERED * agents / aht_s
     while high - low > 1e-6 * high and high > 1e-12 / aht_s:
         middle = (low + high) / 2
-        low, high = (middle, high) if meets(middle) else (low, middle)
+        low, high = (middle, high) if can_take(middle) else (low, middle)
     return low
-
-
-def _meets(found: Performance | Unstable, service_level: float, abandonment: float) -> bool:
-    return isinstance(found, Performance) and found.service_level >= service_level and found.abandonment <= abandonment
 
 
 def _require(holds: bool, name: str, value: float, bounds: str) -> None:

@@ -1,6 +1,6 @@
-"""What the models say of a queue before and after a plan: closed forms of the pool, a simulation of the ranking.
+"""What the models say about a queue before and after a plan: closed forms of the pool, a simulation of the ranking.
 
-The closed forms (projection.erlang) see a pool of equal agents; only the simulation (projection.simulation) sees rings
+The closed forms (projection.erlang) see a pool of equal agents. Only the simulation (projection.simulation) sees rings
 that open late, proficiencies, skills, and agents who serve other queues too. Both are reported side by side.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 from routing_weights.domain.actuation import Ranking
 from routing_weights.domain.plan import RequiredSkill
 from routing_weights.domain.queue import Queue, Value
+from routing_weights.projection.checks import Limits
 from routing_weights.projection.erlang import Performance, Unstable, erlang_a, erlang_c
 from routing_weights.projection.inputs import ASSUMED_PATIENCE_S, Forecast, Volume
 from routing_weights.projection.simulation import (
@@ -22,6 +23,7 @@ from routing_weights.projection.simulation import (
     Demand,
     Interval,
     Place,
+    QueueDifference,
     QueueOutcome,
     Rule,
     Scenario,
@@ -32,12 +34,12 @@ from routing_weights.projection.simulation import (
 from routing_weights.projection.stability import stability
 
 SEED = 1
-"""Always the same: the same plan on the same queue has the same projection."""
+"""Constant, so that the same plan on the same queue has the same projection."""
 CONTACTS = 30_000
-"""What one side simulates in all its replications; more only where the first answer does not decide."""
+"""Simulated on one side in all replications. There are more only where these do not decide."""
 SHORTEST_S, LONGEST_S = 900.0, 4 * 3600.0
 MOST_CONTACTS = 300_000
-"""Of one side in all its replications, with those of the warm-up: a million erlangs would else take many minutes."""
+"""The bound of one side in all replications, warm-up included. Without it a million erlangs take many minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,9 @@ class State:
 
     ranking: Ranking
     queue: Queue
-    """With those active who are, or will be."""
+    """Its active members are those who count, before or after the plan."""
     values: Mapping[str, Value | None]
-    """By user id, what the actuator's value on the wire is."""
+    """By user id, the actuator's value on the wire."""
 
     def seats(self) -> dict[str, Place]:
         """By active agent; who cannot get a contact has no place."""
@@ -80,30 +82,31 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """Another queue that some of the agents serve, too: it stays as it is."""
+    """Another queue that some of the agents serve too. The plan does not change it."""
 
     queue_id: str
     forecast: Forecast
     """With a volume."""
     agents: Mapping[str, float]
-    """By user id, those on queue there, with how they prefer it to their other queues; all 0: no preference."""
+    """By user id, the agents on queue there and how much they prefer it to their other queues. All 0: no preference."""
 
     @property
     def volume(self) -> Volume:
-        assert self.forecast.volume is not None  # noqa: S101  who makes it sees to that
+        assert self.forecast.volume is not None  # noqa: S101  the caller makes sure of it
         return self.forecast.volume
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceTarget:
-    """What the queue is to reach."""
+class ServiceGoal:
+    """What the queue shall reach."""
 
     service_level: float
     """The share of offered contacts to answer within `answer_within_s`."""
     answer_within_s: float
-    max_abandonment: float
     source: str
-    """plan, queue, or assumed."""
+    """forecast, queue, or assumed: who asks for this level and time."""
+    limits: Limits
+    """What the deployment asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ class Outlook:
     """Before and after, by every model. Figures of the queue itself; agents by user id."""
 
     volume: Volume
-    target: ServiceTarget
+    goal: ServiceGoal
     patience_s: float
     required_skills: tuple[RequiredSkill, ...]
     agents: tuple[int, int]
@@ -120,13 +123,13 @@ class Outlook:
     pooled_a: tuple[Performance | Unstable | None, Performance | Unstable | None]
     """Erlang A; None without agents."""
     shortfall: float
-    """Erlangs that no assignment of the agents can carry, after; 0 where there is one."""
+    """Erlangs that no assignment of the agents can carry after the plan; 0: an assignment can carry the load."""
     compared: Compared | None
-    """None where nobody is left to simulate, or nothing is offered."""
+    """None where nothing is offered."""
     queue_id: str
     rule: Rule
     shared: int
-    """How many of the agents serve another queue, too."""
+    """How many of the agents serve another queue too."""
     others: tuple[Other, ...]
 
     @property
@@ -139,31 +142,30 @@ class Outlook:
         return self.compared.after.queues[self.queue_id] if self.compared else None
 
     def to_json(self, weights: tuple[Mapping[str, float | None], Mapping[str, float | None]]) -> dict[str, Any]:
-        """For the record and the chart; `weights` by user id, before and after."""
+        """For the record and the chart. `weights` are by user id, before and after."""
         return {
-            "target": asdict(self.target),
             "patience_s": self.patience_s,
             "stable": self.shortfall == 0,
             "shortfall": self.shortfall,
             "erlang_c": _pair(self.pooled_c),
             "erlang_a": _pair(self.pooled_a),
-            "simulation": self._simulation(weights) if self.compared else None,
+            "simulation": self.compared and self._simulation(self.compared, weights),
         }
 
-    def _simulation(self, weights: tuple[Mapping[str, float | None], Mapping[str, float | None]]) -> dict[str, Any]:
-        assert self.compared is not None  # noqa: S101  only asked then
-        found, queue_id = self.compared, self.queue_id
-        sides = (found.before, found.after)
+    def _simulation(
+        self, compared: Compared, weights: tuple[Mapping[str, float | None], Mapping[str, float | None]]
+    ) -> dict[str, Any]:
+        before, after, queue_id = compared.before, compared.after, self.queue_id
         return {
             "rule": self.rule,
             "assumption": ASSUMPTIONS[self.rule] + (f" {SHARED_AGENTS}" if self.shared else ""),
-            "replications": found.after.replications,
-            "horizon_s": found.after.horizon_s,
-            "contacts": found.after.queues[queue_id].contacts,
-            "seed": found.after.seed,
-            "before": _figures(found.before.queues[queue_id]),
-            "after": _figures(found.after.queues[queue_id]),
-            "difference": _figures(found.queues[queue_id]),
+            "replications": after.replications,
+            "horizon_s": after.horizon_s,
+            "contacts": after.queues[queue_id].contacts,
+            "seed": after.seed,
+            "before": _figures(before.queues[queue_id]),
+            "after": _figures(after.queues[queue_id]),
+            "difference": _figures(compared.queues[queue_id]),
             "agents": [
                 {
                     "member": agent,
@@ -171,11 +173,11 @@ class Outlook:
                     "weight_after": weights[1].get(agent),
                     **{
                         f"{name}_{when}": figure(side, agent)
-                        for when, side in zip(("before", "after"), sides, strict=True)
+                        for when, side in (("before", before), ("after", after))
                         for name, figure in (("occupancy", _occupancy), ("share", self._share))
                     },
                 }
-                for agent in sorted({*found.before.agents, *found.after.agents})
+                for agent in sorted({*before.agents, *after.agents})
             ],
         }
 
@@ -188,13 +190,13 @@ def outlook(
     volume: Volume,
     before: State,
     after: State,
-    target: ServiceTarget,
+    goal: ServiceGoal,
     *,
     required_skills: Sequence[RequiredSkill] = (),
     others: Sequence[Other] = (),
     effort: int = 1,
 ) -> Outlook:
-    """Ask every model. `effort` is how many times as many contacts to simulate as at first."""
+    """Ask every model. `effort` multiplies the number of contacts to simulate."""
     patience_s = volume.patience_s or ASSUMED_PATIENCE_S
     queue_id = after.queue.queue_id
     counts = (len(before.seats()), len(after.seats()))
@@ -205,7 +207,7 @@ def outlook(
             volume.rate,
             volume.aht_s,
             patience_s,
-            target.answer_within_s,
+            goal.answer_within_s,
             state.ranking.rule,
             frozenset(map(str, required_skills)),
             state.ranking.ring_timeouts_s,
@@ -222,15 +224,12 @@ def outlook(
         compared = compare(*sides, seed=SEED, replications=replications, horizon_s=horizon_s, warm_up_s=warm_up_s)
     return Outlook(
         volume=volume,
-        target=target,
+        goal=goal,
         patience_s=patience_s,
         required_skills=tuple(required_skills),
         agents=counts,
-        pooled_c=(_pooled_c(volume, target, counts[0]), _pooled_c(volume, target, counts[1])),
-        pooled_a=(
-            _pooled_a(volume, target, patience_s, counts[0]),
-            _pooled_a(volume, target, patience_s, counts[1]),
-        ),
+        pooled_c=(_pooled_c(volume, goal, counts[0]), _pooled_c(volume, goal, counts[1])),
+        pooled_a=(_pooled_a(volume, goal, patience_s, counts[0]), _pooled_a(volume, goal, patience_s, counts[1])),
         shortfall=_shortfall(volume, sides[1], others),
         compared=compared,
         queue_id=queue_id,
@@ -243,8 +242,8 @@ def outlook(
 def spans(per_s: float, aht_s: float) -> tuple[float, float]:
     """How long each replication measures, and how long it warms up before that, in seconds.
 
-    `per_s` is the contacts of all queues per second, above 0. What 5,000 agents can carry still warms up for four
-    handling times.
+    `per_s` is the contacts of all queues per second, above 0. A load that 5,000 agents can carry still warms up for
+    four handling times.
     """
     horizon_s = min(LONGEST_S, max(SHORTEST_S, CONTACTS / REPLICATIONS / per_s))
     warm_up_s = min(1800.0, max(600.0, 4 * aht_s))
@@ -262,7 +261,7 @@ def _demand(other: Other) -> Demand:
 
 
 def _shared_seats(state: State, required: Sequence[RequiredSkill], others: Sequence[Other]) -> list[Seat]:
-    """Everybody who can take a contact of one of the queues."""
+    """The agents who can take a contact of one of the queues."""
     queue_id, own, skills = state.queue.queue_id, state.seats(), state.meets(required)
     everybody = sorted({*own, *(agent for other in others for agent in other.agents)})
     return [
@@ -277,28 +276,28 @@ def _shared_seats(state: State, required: Sequence[RequiredSkill], others: Seque
 
 
 def _shortfall(volume: Volume, scenario: Scenario, others: Sequence[Other]) -> float:
-    """Erlangs too many for any assignment, in the part of the floor that this queue is in."""
+    """The erlangs that no assignment can carry, among the queues that are connected to this one by shared agents."""
     own = scenario.demands[0]
     loads = {own.queue_id: volume.load} | {other.queue_id: other.volume.load for other in others}
     reachable = {
         seat.agent_id: {q for q in seat.places if q != own.queue_id or own.skills <= seat.skills}
         for seat in scenario.seats
     }
-    # A load that is just what they can carry leaves a queue that grows without end, too.
-    found = stability(loads, reachable, margin=1 + 1e-9)
-    return math.fsum(c.shortfall for c in found if own.queue_id in c.deficient_queues)
+    # A load of exactly what the agents can carry also leaves a queue that grows without end.
+    components = stability(loads, reachable, margin=1 + 1e-9)
+    return math.fsum(c.shortfall for c in components if own.queue_id in c.deficient_queues)
 
 
-def _pooled_c(volume: Volume, target: ServiceTarget, agents: int) -> Performance | Unstable:
+def _pooled_c(volume: Volume, goal: ServiceGoal, agents: int) -> Performance | Unstable:
     if agents == 0:
         return Unstable(volume.load, 0)
-    return erlang_c(volume.rate, aht_s=volume.aht_s, agents=agents, target_s=target.answer_within_s)
+    return erlang_c(volume.rate, aht_s=volume.aht_s, agents=agents, target_s=goal.answer_within_s)
 
 
-def _pooled_a(volume: Volume, target: ServiceTarget, patience_s: float, agents: int) -> Performance | Unstable | None:
+def _pooled_a(volume: Volume, goal: ServiceGoal, patience_s: float, agents: int) -> Performance | Unstable | None:
     if agents == 0:
         return None
-    within_s = target.answer_within_s
+    within_s = goal.answer_within_s
     return erlang_a(volume.rate, aht_s=volume.aht_s, agents=agents, patience_s=patience_s, target_s=within_s)
 
 
@@ -307,8 +306,8 @@ def _pair(sides: tuple[Performance | Unstable | None, Performance | Unstable | N
     return {"before": shown[0], "after": shown[1]}
 
 
-def _figures(of: Any) -> dict[str, Any]:
-    return {name: _bounds(getattr(of, name)) for name in ("service_level", "abandonment", "mean_wait_s", "occupancy")}
+def _figures(side: QueueOutcome | QueueDifference) -> dict[str, Any]:
+    return {name: _bounds(getattr(side, name)) for name in ("service_level", "abandonment", "mean_wait_s", "occupancy")}
 
 
 def _bounds(interval: Interval | None) -> dict[str, float] | None:

@@ -8,8 +8,7 @@ from typing import Any
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.domain.volume import MAX_LOAD, StatedVolume
 from routing_weights.errors import ForecastMissing, StoreUnavailable
-from routing_weights.projection import Forecast, Volume
-from routing_weights.projection.inputs import StoredForecast
+from routing_weights.projection.inputs import Forecast, StoredForecast, Volume
 
 
 @dataclass(frozen=True)

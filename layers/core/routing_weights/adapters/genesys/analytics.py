@@ -23,9 +23,8 @@ from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.contracts.queue_document import child, children
 from routing_weights.adapters.genesys.contracts.reading import Entity
 from routing_weights.errors import GenesysAnswerInvalid, RoutingWeightsError
-from routing_weights.projection import Observed, Volume
 from routing_weights.projection.accuracy import Realised
-from routing_weights.projection.inputs import CALLS, HISTORY_INTERVAL, History, Predicted, is_call
+from routing_weights.projection.inputs import CALLS, HISTORY_INTERVAL, History, Observed, Predicted, Volume, is_call
 
 OBSERVATIONS = "/api/v2/analytics/queues/observations/query"
 AGGREGATES = "/api/v2/analytics/conversations/aggregates/query"

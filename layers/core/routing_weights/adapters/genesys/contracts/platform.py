@@ -419,7 +419,7 @@ class PlatformContract:
                 return Ranking(first), Ranking(second)  # type: ignore[arg-type]  # mypy widens what a generator gives
         return Ranking("joined"), Ranking("joined")
 
-    def service_target(self, queue: Queue) -> tuple[float, float] | None:
+    def service_goal(self, queue: Queue) -> tuple[float, float] | None:
         """That of calls. A queue that has one for other media only is projected against the assumed target."""
         call = child(child(queue.native["raw"], "mediaSettings"), "call")
         level = child(call, "serviceLevel")

@@ -105,7 +105,7 @@ class ScoreContract:
     def rankings(self, before: Queue, target: Target) -> tuple[Ranking, Ranking]:  # noqa: ARG002 - the same always
         return Ranking("score"), Ranking("score")
 
-    def service_target(self, queue: Queue) -> tuple[float, float] | None:  # noqa: ARG002 - the document knows none
+    def service_goal(self, queue: Queue) -> tuple[float, float] | None:  # noqa: ARG002 - the document knows none
         return None
 
     def completed(self, target: Target, before: Queue) -> Target:  # noqa: ARG002 - nothing depends on anything

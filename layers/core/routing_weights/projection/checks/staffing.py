@@ -1,8 +1,10 @@
-"""Whose presence a projection counts, as the plan's `staffing` says.
+"""Check `staffing`: somebody is there of the agents whose presence the plan counts, as its `staffing` says.
 
-`now` is who can take work at this moment. `joined` is everybody who is joined to the queue: for a plan that is sent
-before its shift begins. A number is that many of the joined members. Which of them will be there, nobody knows, so they
-are taken evenly across the plan's weights: the ones counted rank as the whole queue does.
+`now` counts the members who can take work at this moment. `joined` counts everybody who is joined to the queue: for a
+plan that is sent before its shift begins. A number counts that many of the joined members. Nobody knows which of them
+will be there, so they are taken evenly across the plan's weights: the counted ones rank as the whole queue does.
+
+The limit is that number. A plan that misses it, or that counts nobody, needs approval.
 """
 
 from collections.abc import Mapping
@@ -11,21 +13,23 @@ from typing import Any
 
 from routing_weights.domain.plan import Plan, Staffing
 from routing_weights.domain.queue import Queue
+from routing_weights.projection.checks.base import Check, Drawn
 
 NOT_COUNTED = "not counted by staffing"
+DRAWN = Drawn("number", "at least")
 
 
 @dataclass(frozen=True, slots=True)
 class Staffed:
-    """A queue before and after a plan, with those active whose presence the plan counts."""
+    """A queue before and after a plan. Its active members are those whose presence the plan counts."""
 
     staffing: Staffing
     before: Queue
     after: Queue
     doubt: str | None
-    """What needs approval: nobody is there, or fewer than the plan counts on. None: nothing does."""
+    """Why the plan needs approval: nobody is there, or fewer than the plan counts on. None: it does not."""
     sentence: str
-    """Who was counted."""
+    """How many were counted."""
 
     @property
     def nobody(self) -> bool:
@@ -34,7 +38,7 @@ class Staffed:
 
     @property
     def agents(self) -> int:
-        """How many count once the plan is applied."""
+        """The number of agents who count once the plan is applied."""
         return _active(self.after)
 
     def to_json(self) -> dict[str, Any]:
@@ -47,7 +51,7 @@ def staffed(plan: Plan, before: Queue, after: Queue) -> Staffed:
     Args:
         plan: a valid plan.
         before: the queue as Genesys holds it.
-        after: the queue once the plan is applied (distribution.as_targeted).
+        after: the queue once the plan is applied (queue.as_targeted).
     """
     counts = plan.counts
     before, after = (_counted(queue, counts, plan.weights) for queue in (before, after))
@@ -74,6 +78,18 @@ def staffed(plan: Plan, before: Queue, after: Queue) -> Staffed:
     return Staffed(counts, before, after, doubt, sentence)
 
 
+def check(staffed: Staffed, *, accepted: bool) -> Check:
+    doubt = staffed.doubt
+    return Check(
+        name="staffing",
+        verdict="needs_approval" if doubt and not accepted else "pass",
+        sentence=f"{doubt}, or accept it with accept_uncertain." if doubt else staffed.sentence,
+        value=staffed.agents,
+        threshold=staffed.staffing if isinstance(staffed.staffing, int) else None,
+        quoted=doubt is not None,
+    )
+
+
 def _counted(queue: Queue, staffing: Staffing, weights: Mapping[str, float]) -> Queue:
     if staffing == "now":
         return queue
@@ -91,7 +107,7 @@ def _counted(queue: Queue, staffing: Staffing, weights: Mapping[str, float]) -> 
 
 
 def _evenly(ranked: list[str], wanted: int) -> list[str]:
-    """`wanted` of them, at equal distances; all where there are not so many.
+    """`wanted` of them, at equal distances; all of them where there are fewer.
 
     >>> _evenly(["a", "b", "c", "d", "e", "f"], 3)
     ['b', 'd', 'f']

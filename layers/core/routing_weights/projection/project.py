@@ -1,0 +1,146 @@
+"""The projection of one plan: the ratio, what the models say, the checks, the skills and the verdict."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from routing_weights.domain.actuation import Ranking
+from routing_weights.domain.plan import Plan
+from routing_weights.domain.queue import Queue, Target, Value, as_targeted
+from routing_weights.projection.checks import Limits
+from routing_weights.projection.checks.registry import SIMULATED
+from routing_weights.projection.checks.saturation import Saturation, saturation
+from routing_weights.projection.checks.staffing import staffed
+from routing_weights.projection.inputs import Forecast, Volume
+from routing_weights.projection.outlook import Other, Outlook, ServiceGoal, State, outlook
+from routing_weights.projection.verdict import Judgement, judge, undecided
+
+ASSUMED_GOAL = (0.8, 20.0)
+"""80 % within 20 s, where neither the plan nor the queue says: the most common goal, and reported as assumed."""
+ASSUMED_AHT_S = 240.0
+"""Shows what a load alone would mean. Such figures decide nothing."""
+MORE = 4
+"""How many times as many contacts are simulated where the first ones do not decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What a plan will do to its queue."""
+
+    saturation: Saturation
+    judgement: Judgement
+    outlook: Outlook | None
+    forecast: Forecast
+    document: dict[str, Any]
+    """As it is recorded."""
+
+    def raise_unless_passed(self) -> None:
+        """Raise the error that says why the plan may not be applied. Its class names the status of the run."""
+        self.saturation.raise_if_blocked()
+        self.judgement.raise_unless_passed()
+
+
+def project(
+    plan: Plan,
+    before: Queue,
+    target: Target,
+    forecast: Forecast,
+    *,
+    rankings: tuple[Ranking, Ranking],
+    own_goal: tuple[float, float] | None,
+    limits: Limits,
+    overflow_gate: bool,
+    others: Sequence[Other] = (),
+    without_effect: str | None = None,
+) -> Projection:
+    """Project `plan` on the queue as it was read.
+
+    Args:
+        plan: a valid plan.
+        before: the queue as Genesys holds it.
+        target: what it will hold.
+        forecast: the load to expect. With a volume the models decide, without one they are indicative.
+        rankings: how the queue chooses among its agents, before and after.
+        own_goal: the queue's own service level and seconds, where it has them.
+        limits: what the deployment requires.
+        overflow_gate: True: nothing in Genesys carries the plan's overflow threshold, so a load above it blocks.
+        others: queues that share agents with this one.
+        without_effect: why the weights will do nothing on the queue, where they will not.
+    """
+    staff = staffed(plan, before, as_targeted(before, target))
+    before, after = staff.before, staff.after
+    ratio = saturation(
+        plan, after, forecast, limit=limits.saturation, overflow_gate=overflow_gate, unstaffed=staff.nobody
+    )
+    values: Mapping[str, Value | None] = {member.user_id: member.value for member in before.members}
+    states = (State(rankings[0], before, values), State(rankings[1], after, {**values, **target.values}))
+    # Models of a queue that nobody serves say nothing that staffing does not.
+    modelled = None if staff.nobody else _outlook(plan, forecast, states, own_goal, limits, others)
+    judgement = judge(ratio, forecast, modelled, staff, accepted=plan.accept_uncertain, without_effect=without_effect)
+    weights = (before.weights(), {**before.weights(), **target.weights})
+    document = ratio.to_json() | judgement.to_json()
+    document["models"] = modelled and _models(modelled, forecast, weights)
+    document["notes"] = list(forecast.notes)
+    document["staffing"] = staff.to_json()
+    return Projection(ratio, judgement, modelled, forecast, document)
+
+
+def service_goal(volume: Volume, own: tuple[float, float] | None, limits: Limits) -> ServiceGoal:
+    """The forecast's goal, else the queue's own, else the assumed one: level and seconds each by itself."""
+    given = (volume.service_level_target, volume.answer_within_s)
+    fallback = own or ASSUMED_GOAL
+    source = "forecast" if None not in given else "queue" if own else "assumed"
+    level, within_s = (figure if figure is not None else other for figure, other in zip(given, fallback, strict=True))
+    return ServiceGoal(level, within_s, source, limits)
+
+
+def _outlook(
+    plan: Plan,
+    forecast: Forecast,
+    states: tuple[State, State],
+    own_goal: tuple[float, float] | None,
+    limits: Limits,
+    others: Sequence[Other],
+) -> Outlook | None:
+    volume = forecast.volume
+    if volume is None:
+        if not plan.dry_run:  # the models would decide nothing, so only a dry run waits for them
+            return None
+        volume = Volume(offered=forecast.load * 1800 / ASSUMED_AHT_S, interval_s=1800, aht_s=ASSUMED_AHT_S)
+    goal = service_goal(volume, own_goal, limits)
+    modelled = outlook(volume, *states, goal, required_skills=plan.requirements, others=others)
+    if forecast.volume and undecided(modelled):
+        modelled = outlook(volume, *states, goal, required_skills=plan.requirements, others=others, effort=MORE)
+    return modelled
+
+
+def _models(
+    outlook: Outlook, forecast: Forecast, weights: tuple[Mapping[str, float | None], Mapping[str, float | None]]
+) -> dict[str, Any]:
+    """The models for the record and the chart. `target` is the API's name of the goal."""
+    goal = outlook.goal
+    return {
+        "indicative": forecast.volume is None,
+        "forecast": {**asdict(outlook.volume), "patience_s": outlook.patience_s, **_provenance(forecast)},
+        "shared_with": [
+            {"queue_id": other.queue_id, **asdict(other.volume), **_provenance(other.forecast)}
+            for other in outlook.others
+        ],
+        "target": {
+            **{gate.goal: gate.limit(goal) for gate in SIMULATED},
+            "answer_within_s": goal.answer_within_s,
+            "source": goal.source,
+        },
+        **outlook.to_json(weights),
+    }
+
+
+def _provenance(forecast: Forecast) -> dict[str, Any]:
+    return {
+        "source": forecast.source,
+        "age_s": forecast.age_s,
+        "stale": forecast.stale,
+        "assumed": list(forecast.assumed),
+        "detail": forecast.detail,
+        "media": list(forecast.media),
+    }
