@@ -19,6 +19,7 @@ from routing_weights.domain.outcome_event import DETAIL_TYPE
 from routing_weights.domain.record import CLOSED
 from routing_weights.domain.regions import DOMAINS
 from routing_weights.domain.webhook import event_of
+from routing_weights.projection.checks import GATES
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "template.yaml").read_text(encoding="utf-8")
@@ -493,6 +494,13 @@ def test_a_parameter_is_described_and_bounded(name):
         assert rule["ConstraintDescription"].startswith("must be")
         assert rule["AllowedPattern"].startswith("^")
         assert rule["AllowedPattern"].endswith("$")
+
+
+def test_the_parameter_takes_the_gates_that_the_code_knows():
+    rule, names = PARAMETERS["RequiredGates"], "|".join(GATES)
+    assert rule["AllowedPattern"] == f"^$|^({names})(,({names}))*$"
+    assert [gate for gate in GATES if gate not in rule["ConstraintDescription"]] == []
+    assert {*rule["Default"].split(",")} <= {*GATES}
 
 
 @pytest.mark.parametrize("name", [name for name, rule in PARAMETERS.items() if "Default" in rule])

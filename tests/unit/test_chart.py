@@ -1,6 +1,7 @@
 """Whatever the document holds, the picture parses, stays inside its frame, overlaps nothing, and says what it knows."""
 
 # ruff: noqa: RUF001  (what people read has the dashes that people write)
+import dataclasses
 import json
 import math
 import re
@@ -15,8 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.checks.chart import example
+from routing_weights.charts import projection as projection_chart
 from routing_weights.charts.projection import VERDICTS, chart
 from routing_weights.charts.sheet import DARK, LIGHT, width
+from routing_weights.projection.checks.abandonment import ABANDONMENT
+from routing_weights.projection.checks.registry import SIMULATED
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = "<script>alert('x')</script>&\"\u202eevil\x00\x1b\ud800\ufffe" + "W" * 300
@@ -249,6 +253,19 @@ def test_the_figures_and_the_inputs_are_said():
         "rule ring", "The longest idle agent takes a contact.", "Indicative",
     ):  # fmt: skip
         assert said in seen, said
+
+
+@pytest.mark.parametrize("goal", [0.0, 9.1, 45.0, 7000.0])
+def test_a_gate_on_a_time_is_drawn_in_seconds(monkeypatch, goal):
+    wait = dataclasses.replace(ABANDONMENT, figure="mean_wait_s", unit="seconds", goal="max_wait_s")
+    monkeypatch.setattr(projection_chart, "SIMULATED", (*SIMULATED, wait))
+    drawn_of = document()
+    drawn_of["models"]["target"]["max_wait_s"] = goal
+    drawn_of["models"]["simulation"]["after"]["mean_wait_s"] = interval(21.25, 3.0)
+    seen = words(check_picture(drawn_of, QUEUE))
+    assert f"target ≤ {goal:,.1f} s".replace(".0 s", " s") in seen
+    assert "21.2 s" in seen
+    assert "18.2–24.2 s" in seen
 
 
 @pytest.mark.parametrize(("verdict", "shape"), [(verdict, shown[2]) for verdict, shown in VERDICTS.items()])

@@ -1,6 +1,7 @@
 """The projection of a plan: verdicts and what decides them, shared agents, skills, suggestions, and the effort."""
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -21,8 +22,10 @@ from routing_weights.errors import (
     RequestInvalid,
     ServiceLevelAtRisk,
 )
-from routing_weights.projection.checks import GATES, Limits
+from routing_weights.projection.checks import ALWAYS, GATES, Limits
+from routing_weights.projection.checks.base import Evidence, SimulatedGate
 from routing_weights.projection.checks.occupancy import OVERLOADED, STARVED
+from routing_weights.projection.checks.registry import EVERY
 from routing_weights.projection.checks.saturation import coverage, fewest_agents
 from routing_weights.projection.effort import effort
 from routing_weights.projection.inputs import Forecast, Volume
@@ -225,6 +228,34 @@ def test_a_gate_that_is_not_required_is_shown_and_decides_nothing(gate):
     found = reported(told(104), limits=required)
     assert check(found, gate)["required"] is (gate in required.required)
     assert found.document["verdict"] == "pass"
+
+
+def test_every_gate_is_registered_under_its_name_and_has_a_row_in_the_docs():
+    assert [gate.name for gate in EVERY] == list(GATES)
+    page = (Path(__file__).parents[2] / "docs/reference/projection.md").read_text(encoding="utf-8")
+    assert [name for name in (*ALWAYS, *GATES) if f"| `{name}` |" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("limit_s", "verdict"), [(1000.0, "pass"), (None, "inconclusive"), (0.1, "blocked")], ids=["far", "close", "missed"]
+)
+def test_a_gate_may_judge_a_time(limit_s, verdict):
+    modelled, forecast = reported(told(100)).outlook, told(100)
+    wait = modelled.after.mean_wait_s
+    gate = SimulatedGate(
+        name="abandonment",
+        figure="mean_wait_s",
+        unit="seconds",
+        bound="at most",
+        goal="max_wait_s",
+        limit=lambda _: limit_s or wait.mean,
+        phrase="a mean wait of",
+        wanted=lambda _: "as the test says",
+    )
+    evidence = Evidence(outlook=modelled, forecast=forecast, accepted=False, goal_met=lambda _: True)
+    judged = gate.judge(evidence)
+    assert (judged.verdict, gate.undecided(modelled)) == (verdict, verdict == "inconclusive")
+    assert f"a mean wait of {wait.mean:.1f} s (95 %: {wait.low:.1f} s to {wait.high:.1f} s)" in judged.sentence
 
 
 # ---- a load alone ----------------------------------------------------------------------------------------------------
