@@ -11,8 +11,7 @@ from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.skills_table import SkillOwners
 from routing_weights.application.expire import require_still_applied, require_time_left
 from routing_weights.application.ports import Genesys
-from routing_weights.application.project import Planner
-from routing_weights.bootstrap import contract
+from routing_weights.bootstrap import contract, planner
 from routing_weights.domain.actuation import resolve
 from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.images import images_of, require_known_drift, target_of
@@ -56,11 +55,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     )
     documents.keep_work(run.distribution_id, Work(plan, decision, queue))
 
-    planner = Planner(settings, context, run)
+    use_case = planner(settings, context, run)
     if not images:
         queue = genesys.with_skills_in_use(queue, plan.requirements)
     try:
-        found = planner.project(plan, queue, target, planner.forecast_for(plan), genesys, statement)
+        found = use_case.project(plan, queue, target, use_case.forecast_for(plan), genesys, statement)
     except ForecastMissing:
         if not images:
             raise

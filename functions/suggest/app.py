@@ -8,8 +8,8 @@ from aws_lambda_powertools import Logger
 
 from routing_weights.api.app import answers, body_of, new_app
 from routing_weights.api.views import Suggestion
-from routing_weights.application.project import Planner
-from routing_weights.application.suggest import draft_of, suggest
+from routing_weights.application.suggest import draft_of
+from routing_weights.bootstrap import suggest
 from routing_weights.domain.run import Run
 from routing_weights.settings import ProjectionSettings
 
@@ -34,7 +34,7 @@ MEANINGS = {
 def suggest_plan() -> Suggestion:
     draft, objective = draft_of(body_of(app))
     run = Run(distribution_id="", execution_arn="", started_at=datetime.now(UTC), queue_id=draft.queue_id)
-    return Suggestion(**suggest(Planner(ProjectionSettings.load(), app.lambda_context, run), draft, objective))
+    return Suggestion(**suggest(ProjectionSettings.load(), app.lambda_context, run).suggest(draft, objective))
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -17,6 +17,7 @@ from samcli.yamlhelper import yaml_parse
 from routing_weights.adapters.aws.drift_table import DriftRecords
 from routing_weights.adapters.aws.schedule_group import Group
 from routing_weights.api.views import ProblemDetails
+from routing_weights.application.suggest import Suggest
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.webhook import DELIVERY, SIGNATURE, TIMESTAMP, signature
 from routing_weights.errors import QueueNotFound, RequestInvalid
@@ -129,12 +130,11 @@ def ask(tables, monkeypatch, request):
         monkeypatch.setenv(name, tables.get(name, str(parameter.get("Default", "unused"))))
     forget_settings()
     module = function_module(folder)
-    if hasattr(module, "Planner"):
 
-        def nobody(*_):
-            raise QueueNotFound("Genesys knows no such queue.")
+    def nobody(*_):
+        raise QueueNotFound("Genesys knows no such queue.")
 
-        monkeypatch.setattr(module.Planner, "suggest", nobody)
+    monkeypatch.setattr(Suggest, "suggest", nobody)
 
     def send(body=None, *, path=None, headers=None, query=None, ids=IDS):
         method, pattern = route.split()

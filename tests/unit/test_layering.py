@@ -24,10 +24,11 @@ CLOUD = {"boto3", "botocore", "requests", "aws_lambda_powertools"}
 
 CEILINGS = {
     **dict.fromkeys(["audit", "outcomes", "patrol", "recover", "sweep", "validate", "webhook"], 290),
+    "project": 310,
     "plans": 430,
     "schedules": 440,
-    **dict.fromkeys(["calibrate", "drift", "outgoing", "patch", "project", "restore", "token", "verify"], 490),
-    "suggest": 610,
+    **dict.fromkeys(["calibrate", "drift", "outgoing", "patch", "restore", "token", "verify"], 490),
+    "suggest": 430,
 }
 """Modules after `import app`. Measured: 275, 409, 457 to 482 and 599; what is much lower deserves a new number."""
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing_weights.application import project as planning
 from routing_weights.application.project import Planner
 from routing_weights.application.suggest import PLACEHOLDER, draft_of
 from routing_weights.domain.actuation import Ranking
@@ -514,13 +513,13 @@ def test_a_draft_may_leave_its_weights_out_and_names_an_objective():
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_a_queue_that_cannot_be_observed_is_seen_by_its_members(monkeypatch, dry_run):
+def test_a_queue_that_cannot_be_observed_is_seen_by_its_members(dry_run):
     def observe(_queue_id):
         raise GenesysUnavailable("Gone.")
 
     asked = []
-    monkeypatch.setattr(planning, "analytics", lambda *_: asked.append("analytics") or SimpleNamespace(observe=observe))
-    seen = Planner(None, None, None).observed(plan(dry_run=dry_run), queue(agent("a"), agent("b", active=False)))
+    planner = Planner(None, None, lambda: asked.append("analytics") or SimpleNamespace(observe=observe))
+    seen = planner.observed(plan(dry_run=dry_run), queue(agent("a"), agent("b", active=False)))
     assert (seen.on_queue, seen.waiting, seen.source) == ({"ON_QUEUE": 1}, None, "members")
     assert asked == ["analytics"] * dry_run, "a distribution sends no more requests for it"
 

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
         OneTimeSchedules,
         Trail,
     )
+    from routing_weights.application.project import Planner
+    from routing_weights.application.suggest import Suggest
     from routing_weights.domain.actuation import Actuation
     from routing_weights.domain.decision import Decision
     from routing_weights.domain.run import Run
-    from routing_weights.settings import Audited, Documented, GenesysCaller, TokenSettings
+    from routing_weights.settings import Audited, Documented, GenesysCaller, ProjectionSettings, TokenSettings
 
 RESERVE_S = 12.0
 """What a function keeps of its time for one more answer (read time-out 10 s) and its own last words."""
@@ -88,6 +90,34 @@ def executions(state_machine_arn: str) -> Executions:
     from routing_weights.adapters.aws.state_machine import Executions
 
     return Executions(state_machine_arn)
+
+
+# ---- projections -----------------------------------------------------------------------------------------------------
+
+
+def planner(settings: ProjectionSettings, context: LambdaContext, run: Run) -> Planner:
+    from routing_weights.adapters.aws.forecast_table import Forecasts
+    from routing_weights.application.forecast import Forecasting
+    from routing_weights.application.project import Planner
+
+    def genesys() -> Analytics | None:
+        return analytics(settings, context, run)
+
+    def forecasting() -> Forecasting:
+        stored = Forecasts(settings.forecast_table, settings.default_projected_load)
+        sources, unit, age_s = settings.forecast_sources, settings.wfm_business_unit, settings.forecast_max_age_s
+        return Forecasting(sources, stored, genesys(), unit, age_s)
+
+    return Planner(settings, forecasting, genesys)
+
+
+def suggest(settings: ProjectionSettings, context: LambdaContext, run: Run) -> Suggest:
+    from routing_weights.application.suggest import Suggest
+
+    def connect(actuation: Actuation) -> Genesys:
+        return contract(settings, context, run, actuation)
+
+    return Suggest(planner(settings, context, run), connect)
 
 
 # ---- Genesys ---------------------------------------------------------------------------------------------------------

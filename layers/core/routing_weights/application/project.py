@@ -2,20 +2,17 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.adapters.aws.forecast_table import Forecasts
 from routing_weights.application.forecast import Forecasting
-from routing_weights.application.ports import Genesys
-from routing_weights.bootstrap import analytics
+from routing_weights.application.ports import Analytics, Genesys
 from routing_weights.domain.actuation import not_applicable
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue, Target, members_to_write, settings_by_part, settings_to_write
-from routing_weights.domain.run import Run
 from routing_weights.errors import RoutingWeightsError
 from routing_weights.projection.effort import effort
 from routing_weights.projection.inputs import Forecast, Observed
@@ -28,23 +25,18 @@ logger = Logger(child=True)
 
 @dataclass(frozen=True)
 class Planner:
+    """`forecasting` and `analytics` are opened when they are needed: the time that they may take begins then."""
+
     settings: ProjectionSettings
-    context: Any
-    run: Run
+    forecasting: Callable[[], Forecasting]
+    analytics: Callable[[], Analytics | None]
 
     def forecast_for(self, plan: Plan) -> Forecast:
-        return self._forecasting().forecast_for(plan)
-
-    def _forecasting(self) -> Forecasting:
-        settings = self.settings
-        stored = Forecasts(settings.forecast_table, settings.default_projected_load)
-        genesys = analytics(settings, self.context, self.run)
-        sources, unit, age_s = settings.forecast_sources, settings.wfm_business_unit, settings.forecast_max_age_s
-        return Forecasting(sources, stored, genesys, unit, age_s)
+        return self.forecasting().forecast_for(plan)
 
     def observed(self, plan: Plan, queue: Queue) -> Observed:
         """The queue at this moment. It takes one more request, so a dry run alone gets more than the members."""
-        genesys = analytics(self.settings, self.context, self.run) if plan.dry_run else None
+        genesys = self.analytics() if plan.dry_run else None
         if genesys:
             try:
                 return genesys.observe(plan.queue_id)
@@ -54,7 +46,7 @@ class Planner:
 
     def others(self, plan: Plan, genesys: Genesys) -> list[Other]:
         """The queues that share agents with the plan's, as they are."""
-        found, forecasting = [], self._forecasting()
+        found, forecasting = [], self.forecasting()
         for number, shared in enumerate(plan.shared_with):
             forecast = forecasting.forecast_shared(shared)
             if forecast and not forecast.load and not forecast.volume:  # it is closed, and takes nobody's time

@@ -1,16 +1,21 @@
 """Proposes weights that pass the gates, as a plan that can be posted."""
 
-import json
-from typing import Any
+from __future__ import annotations
 
-from routing_weights.application.project import Planner
-from routing_weights.bootstrap import contract
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
 from routing_weights.domain import strict_json
 from routing_weights.domain.actuation import resolve
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.errors import RoutingWeightsError
 from routing_weights.projection.suggestion import OBJECTIVES, Objective, candidates
+
+if TYPE_CHECKING:
+    from routing_weights.application.ports import Connect
+    from routing_weights.application.project import Planner
 
 PLACEHOLDER = "anybody"
 """Stands for the weights of a draft that names none, while the queue is read."""
@@ -36,45 +41,49 @@ def draft_of(text: str | bytes) -> tuple[Plan, Objective]:
     return parse_plan(json.dumps(document)), objective
 
 
-def suggest(planner: Planner, draft: Plan, objective: Objective) -> dict[str, Any]:
-    """The first candidate that passes; else the first that could be projected, with the reason why it does not pass."""
-    settings, context, run = planner.settings, planner.context, planner.run
-    deployed = settings.deployed_actuator
-    actuation = resolve(draft, deployed=deployed)
-    genesys = contract(settings, context, run, actuation)
-    queue = genesys.with_skills_in_use(genesys.read_queue(draft.queue_id), draft.requirements)
-    forecast = planner.forecast_for(draft)
-    tried, best = [], None
-    given = {m: w for m, w in draft.member_weights.items() if m != PLACEHOLDER}
-    base = draft.model_copy(update={"member_weights": given, "normalize": False, "dry_run": True})
-    joins = actuation.actuator.name == "joined"
-    for what, weights in candidates(base, queue, objective, joins=joins):
-        plan = base.model_copy(update={"member_weights": weights})
-        one = contract(settings, context, run, resolve(plan, deployed=deployed))
-        try:
-            target = one.target(plan, queue)
-            found = planner.project(plan, queue, target, forecast, one, one.statement(plan, target, queue))
-        except RoutingWeightsError as error:
-            tried.append({"weights": what, "verdict": "blocked", "reason": error.message})
-            continue
-        verdict = found.document
-        tried.append({"weights": what, "verdict": verdict["verdict"], "reason": verdict["reason"]})
-        if best is None or verdict["verdict"] == "pass":
-            best = (plan, verdict)
-        if verdict["verdict"] == "pass":
-            break
-    if best is None:
-        message = (
-            "no active member could be given a weight: bring agents on queue, send staffing joined for a later "
-            "time, or loosen required_skills"
-        )
-        raise request_invalid(problem("queue_id", message, "nobody_to_suggest"))
-    plan, document = best
-    ready = plan.model_copy(update={"dry_run": draft.dry_run})
-    return {
-        "objective": objective,
-        "passes": document["verdict"] == "pass",
-        "plan": ready.model_dump(mode="json", exclude_defaults=True),
-        "projection": document,
-        "tried": tried,
-    }
+@dataclass(frozen=True)
+class Suggest:
+    planner: Planner
+    connect: Connect
+
+    def suggest(self, draft: Plan, objective: Objective) -> dict[str, Any]:
+        """The first candidate that passes, else the first that could be projected, with the reason why it does not."""
+        planner, deployed = self.planner, self.planner.settings.deployed_actuator
+        actuation = resolve(draft, deployed=deployed)
+        genesys = self.connect(actuation)
+        queue = genesys.with_skills_in_use(genesys.read_queue(draft.queue_id), draft.requirements)
+        forecast = planner.forecast_for(draft)
+        tried, best = [], None
+        given = {m: w for m, w in draft.member_weights.items() if m != PLACEHOLDER}
+        base = draft.model_copy(update={"member_weights": given, "normalize": False, "dry_run": True})
+        joins = actuation.actuator.name == "joined"
+        for what, weights in candidates(base, queue, objective, joins=joins):
+            plan = base.model_copy(update={"member_weights": weights})
+            one = self.connect(resolve(plan, deployed=deployed))
+            try:
+                target = one.target(plan, queue)
+                found = planner.project(plan, queue, target, forecast, one, one.statement(plan, target, queue))
+            except RoutingWeightsError as error:
+                tried.append({"weights": what, "verdict": "blocked", "reason": error.message})
+                continue
+            verdict = found.document
+            tried.append({"weights": what, "verdict": verdict["verdict"], "reason": verdict["reason"]})
+            if best is None or verdict["verdict"] == "pass":
+                best = (plan, verdict)
+            if verdict["verdict"] == "pass":
+                break
+        if best is None:
+            message = (
+                "no active member could be given a weight: bring agents on queue, send staffing joined for a later "
+                "time, or loosen required_skills"
+            )
+            raise request_invalid(problem("queue_id", message, "nobody_to_suggest"))
+        plan, document = best
+        ready = plan.model_copy(update={"dry_run": draft.dry_run})
+        return {
+            "objective": objective,
+            "passes": document["verdict"] == "pass",
+            "plan": ready.model_dump(mode="json", exclude_defaults=True),
+            "projection": document,
+            "tried": tried,
+        }
