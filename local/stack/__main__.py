@@ -1,4 +1,4 @@
-"""`python -m local.stack`: prints `ready {json}` when everything answers, and ends on SIGINT or SIGTERM."""
+"""`python -m local.stack`: prints `ready {json}` once everything answers, and ends on SIGINT or SIGTERM."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ variables of the stack:
   AWS_REGION             region (us-east-1)
   GENESYS_CLIENT_ID      the OAuth client (the simulator's demo client)
   GENESYS_CLIENT_SECRET  its secret
-  SCHEDULE_CLOCK         when schedules fall due: x60 for a clock 60 times as fast, or a file that holds the time
-                         as RFC 3339 (the wall clock)
-  DYNAMODB_TRANSACTION_S how many seconds a transaction takes, in which others that write its items are refused (0.02)
-  WEBHOOK_SECRET         what webhooks are signed with (none: all are refused)
-  OUTGOING_SECRET        what our own webhooks are signed with (none: none is sent)
-  With neither GENESYS_BASE_URL nor GENESYS_REGION, the Genesys simulator is started and used. GENESYS_REGION with the
-  client of your organisation runs the stack against the real one.
+  SCHEDULE_CLOCK         the clock of schedules: x60 runs 60 times as fast; a file contains the time as RFC 3339
+                         (the wall clock)
+  DYNAMODB_TRANSACTION_S how many seconds a transaction takes; other writes to its items are refused meanwhile (0.02)
+  WEBHOOK_SECRET         the secret that signs incoming webhooks (none: all webhooks are refused)
+  OUTGOING_SECRET        the secret that signs our own webhooks (none: no webhook is sent)
+  With neither GENESYS_BASE_URL nor GENESYS_REGION, the stack starts the Genesys simulator and uses it. With
+  GENESYS_REGION and the client of your organisation, it uses the real Genesys Cloud.
 
 variables that set the template's parameters; an empty one counts as unset:
 """
 
 
 class _Stopped(BaseException):
-    """SIGINT or SIGTERM came."""
+    """SIGINT or SIGTERM has arrived."""
 
 
 def main() -> int:
@@ -67,7 +67,7 @@ def main() -> int:
 
 
 def _wait_for_ever() -> NoReturn:
-    """Until a signal's handler raises. `signal.pause` would not hear one that the kernel gives to another thread."""
+    """Wait until a signal handler raises. `signal.pause` misses a signal that the kernel gives to another thread."""
     woken, waking = socket.socketpair()
     waking.setblocking(False)
     signal.set_wakeup_fd(waking.fileno())
@@ -78,7 +78,7 @@ def _wait_for_ever() -> NoReturn:
 
 def _stop(_number: int, _frame: object) -> None:
     for number in _STOP:
-        signal.signal(number, signal.SIG_IGN)  # a second one must not interrupt the ending of children
+        signal.signal(number, signal.SIG_IGN)  # a second signal must not interrupt the end of the children
     end = threading.Timer(_PATIENCE_S, _end)
     end.daemon = True
     end.start()
@@ -86,7 +86,7 @@ def _stop(_number: int, _frame: object) -> None:
 
 
 def _end() -> None:
-    """Leave a stop that hangs, and say where: the children die with this process, however it ends."""
+    """End a stop that hangs, and print where it hangs. The children die with this process, however it ends."""
     faulthandler.dump_traceback()
     os._exit(0)
 
@@ -120,4 +120,4 @@ if __name__ == "__main__":
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # everything has ended; taking moto's modules apart would take 2 s more
+    os._exit(code)  # everything has ended; a normal exit would spend 2 s on moto's modules

@@ -1,4 +1,4 @@
-"""The AWS services: moto's server in this process, with what the template declares created in it."""
+"""The AWS services: moto's server in this process, with the resources of the template."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _QUEUE_PROPERTIES = (
 
 
 class Aws:
-    """Serve every service at one url. Schedules fall due by `clock`."""
+    """Serves every service at one URL. Schedules run by `clock`."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Aws:
         self._ticker = Ticker(moto_seam.schedules, self._start_scheduled, self._delete_schedule, self._invoke_at, clock)
         moto_seam.install(served.port, invoke, self._ended, transactions or Transactions(), permissions.queue_takes)
         self._app = DomainDispatcherApplication(create_backend_app)
-        # It compares each request with the addresses of some hundred services: a third of the stack's processor time.
+        # It compares each request with the addresses of some hundred services: a third of the stack's CPU time.
         self._app.get_backend_for_host = cache(self._app.get_backend_for_host)
         self._reset()
         served.start(Guard(self._app, permissions), MotoRequestHandler)
@@ -116,16 +116,16 @@ class Aws:
             return self._clients[service, role]
 
     def create(self, template: Template, path: Path, secrets: dict[str, str]) -> None:
-        """Create what the template declares; `ids` then has the names in snake case.
+        """Create the resources of the template. Afterwards, `ids` maps logical ids in snake case to names.
 
-        `secrets` are the values of secrets that have none in the template.
+        `secrets` has the values of the secrets that get none from the template.
         """
         self._rules = events.rules(template.resources)
-        for role in self._permissions:  # moto wants to know it; what it allows is known here
+        for role in self._permissions:  # moto must know the role; `iam` knows what the role allows
             self.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument="{}")
         for function in template.functions:
             self._create_function(function)
-        # A queue comes after the one that takes its dead letters, a rule after its bus.
+        # A queue is created after its dead-letter queue, and a rule after its bus.
         for resource in sorted(
             template.resources, key=lambda item: (item.type == RULE, "RedrivePolicy" in item.properties)
         ):
@@ -153,7 +153,7 @@ class Aws:
         self._reset()
 
     def _ended(self, arn: str, machine_arn: str, status: str) -> None:
-        """Tell the rules of an execution that is over: from a thread of ours, since moto's is in the middle of it."""
+        """Send the rules an event that an execution has ended. Our own thread does it: moto's still ends the run."""
         if not self._closing.is_set():
             event = events.execution_ended(arn, machine_arn, status, self.region, ACCOUNT)
             self._tellers.submit(events.deliver, event, self._rules, self._start)
@@ -163,10 +163,10 @@ class Aws:
         client.start_execution(stateMachineArn=machine_arn, input=execution_input)
 
     def _start_scheduled(self, target: dict[str, Any], execution_input: str) -> None:
-        """Start what a schedule is for with the schedule's role; what AWS refuses goes to its dead letters."""
+        """Start the target of a schedule with the schedule's role. A refused start goes to its dead-letter queue."""
         role = target["RoleArn"].rpartition("/")[2]
         if role not in self._permissions:
-            return  # EventBridge Scheduler can take no role that is not there, for dead letters neither
+            return  # without its role, EventBridge Scheduler cannot send to the dead-letter queue either
         try:
             self._start(role, target["Arn"], execution_input)
         except ClientError as error:
@@ -177,7 +177,7 @@ class Aws:
                 self._send(role, name, execution_input, texts)
 
     def _send(self, role: str, queue: str, body: str, attributes: dict[str, str]) -> None:
-        with suppress(ClientError):  # a role that may not write dead letters loses them
+        with suppress(ClientError):  # a role that may not send to the dead-letter queue loses the message
             self.client("sqs", role).send_message(
                 QueueUrl=f"https://sqs.{self.region}.amazonaws.com/{ACCOUNT}/{queue}",
                 MessageBody=body,
@@ -187,13 +187,13 @@ class Aws:
             )
 
     def _invoke_at(self, function: str, time: str) -> None:
-        """As a rule by a rate does; nobody waits for what comes of it."""
+        """Invoke a function as a scheduled rule does. Nobody waits for the result."""
         event = events.time_has_come(time, self.region, ACCOUNT)
         if not self._closing.is_set():
             self._tellers.submit(self._invoke_patiently, function, json.dumps(event).encode())
 
     def _invoke_patiently(self, function: str, event: bytes) -> None:
-        """As Lambda does with what is asynchronous: it tries again where the function is throttled."""
+        """Invoke a function asynchronously, as Lambda does: try again while the function is throttled."""
         while not self._closing.is_set():
             with suppress(Throttled):
                 self._invoke(function, event)
@@ -202,15 +202,15 @@ class Aws:
 
     def _delete_schedule(self, schedule: dict[str, Any]) -> None:
         client = self.client("scheduler")
-        with suppress(client.exceptions.ResourceNotFoundException):  # cancelled at that moment
+        with suppress(client.exceptions.ResourceNotFoundException):  # somebody has just deleted it
             client.delete_schedule(GroupName=schedule["GroupName"], Name=schedule["Name"])
 
     def _reset(self) -> None:
-        """Forget what an earlier stack of this process left in moto."""
+        """Remove the resources of an earlier stack of this process from moto."""
         Client(self._app).post("/moto-api/reset", headers={"Host": "localhost"})
 
     def _create_function(self, function: Function) -> None:
-        """Register a function for those who ask about it; its code stays in its folder."""
+        """Register a function, so that callers find it. Its code stays in its folder."""
         code = io.BytesIO()
         zipfile.ZipFile(code, "w").close()
         self.client("lambda").create_function(
@@ -249,7 +249,7 @@ class Aws:
         self.client("sqs").create_queue(QueueName=queue.logical_id, Attributes=attributes)
 
     def _create_rule(self, rule: Resource) -> None:
-        """A rule whose targets are queues, the only ones that moto delivers to, once: nothing is tried again."""
+        """Create a rule whose targets are queues. moto delivers to no other target, and tries only once."""
         client, of = self.client("events"), {"EventBusName": rule.properties["EventBusName"]}
         if of["EventBusName"].startswith("aws.partner/"):  # on AWS it is an administrator who makes it
             client.create_event_bus(Name=of["EventBusName"].rpartition("/")[2])  # which is all that moto goes by

@@ -1,5 +1,5 @@
-"""What a person who starts the stack can put right."""
+"""Errors that the user of the stack can fix."""
 
 
 class StackError(Exception):
-    """One line: what is wrong, and what to do."""
+    """The stack cannot start or run. The message has one line: what is wrong, and what to do."""

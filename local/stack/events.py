@@ -1,6 +1,7 @@
-"""EventBridge: what Step Functions tells when an execution ends, to the state machines whose rules want to know.
+"""EventBridge: an execution that ends sends an event, and rules start state machines with it.
 
-moto sends no such event, and starts no target of a rule. Rules come from the template: `Events` of a state machine.
+moto sends no such event, and starts no state machine for a rule. The rules are the `Events` of state machines in the
+template.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule and the state machine that it starts, with the part of the event that `input_path` names."""
+    """A rule, and the state machine that it starts. The input is the part of the event that `input_path` names."""
 
     role: str
     machine_arn: str
@@ -31,14 +32,14 @@ class Rule:
     input_path: str
 
     def input_for(self, event: dict[str, Any]) -> Any:
-        """What the machine is started with, None where the rule does not match."""
+        """Return the input for the state machine, or None if the rule does not match."""
         if not self.pattern.matches_event(event):
             return None
         return event if not self.input_path else event[self.input_path.removeprefix("$.")]
 
 
 def rules(resources: Iterable[Resource]) -> list[Rule]:
-    """Raises StackError for a kind of rule that the embedded stack does not know."""
+    """Read the rules of the template. Raises StackError for a kind of rule that the embedded stack does not know."""
     found = []
     for resource in resources:
         if resource.type != STATE_MACHINE:
@@ -54,14 +55,14 @@ def rules(resources: Iterable[Resource]) -> list[Rule]:
 
 
 def execution_ended(arn: str, machine_arn: str, status: str, region: str, account: str) -> dict[str, Any]:
-    """The event, with the members that rules and targets look at."""
+    """Return the event, with the members that rules and targets use."""
     detail = {"executionArn": arn, "stateMachineArn": machine_arn, "status": status}
     of = {"detail-type": "Step Functions Execution Status Change", "source": "aws.states", "resources": [arn]}
     return _event(region, account) | of | {"detail": detail}
 
 
 def time_has_come(time: str, region: str, account: str) -> dict[str, Any]:
-    """What a rule by a rate or cron expression sends; `time` is RFC 3339, in UTC."""
+    """Return the event of a scheduled rule. `time` is RFC 3339, in UTC."""
     return _event(region, account) | {"detail-type": "Scheduled Event", "source": "aws.events", "time": time}
 
 
@@ -77,7 +78,7 @@ def _event(region: str, account: str) -> dict[str, Any]:
 
 
 def deliver(event: dict[str, Any], known: Iterable[Rule], start: Callable[[str, str, str], None]) -> None:
-    """Start with the role, the state machine and its input what wants to know of an event."""
+    """Call `start` with role, state machine and input for every rule that matches the event."""
     for rule in known:
         given = rule.input_for(event)
         if given is not None:

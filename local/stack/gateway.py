@@ -1,7 +1,7 @@
-"""API Gateway: the HTTP API behind `sam local start-api`, with our functions behind it.
+"""API Gateway: the gateway of `sam local start-api`, in front of our functions.
 
-The seam to SAM CLI's gateway. It was written for REST APIs first; `_Gateway` says what an HTTP API does instead.
-It checks no IAM signature: whoever reaches the port may call every route, and it listens on 127.0.0.1 only.
+The seam to SAM CLI's gateway. SAM CLI wrote it for REST APIs; `_Gateway` adds the behaviour of an HTTP API.
+It does not check IAM signatures: whoever reaches the port may call every route. It listens on 127.0.0.1 only.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _TEXT = ("application/json", "application/javascript", "application/xml")
 
 
 class _NoTelemetry:
-    """SAM CLI counts each request, and sends what it counted to its makers; nothing leaves this machine."""
+    """Turns off SAM CLI's telemetry, which counts requests: nothing leaves this machine."""
 
     @staticmethod
     def track_event(**_event: Any) -> None: ...
 
 
 class _Binary:
-    """HTTP APIs have no list of binary types: what is no text, or not UTF-8, reaches the function in base64."""
+    """Send every body that is not text in UTF-8 to the function in base64. HTTP APIs have no list of binary types."""
 
     def __contains__(self, kind: object) -> bool:
         if kind == "*/*":
@@ -55,7 +55,7 @@ class _Binary:
 
 class _Gateway(LocalApigwService):  # type: ignore[misc]
     def _generate_lambda_event(self, flask_request: Any, route: Route, method: str, _endpoint: str) -> dict[str, Any]:
-        """Give each event its own time and id (SAM CLI's are those of its start), and header names in lower case."""
+        """Give each event its own time and id (SAM CLI's are those of its start), and lower-case header names."""
         now = datetime.now(UTC)
         event: dict[str, Any] = construct_v2_event_http(
             flask_request=flask_request,
@@ -72,7 +72,7 @@ class _Gateway(LocalApigwService):  # type: ignore[misc]
 
 
 class _Runner:
-    """What `LocalApigwService` asks of SAM CLI's Lambda runner."""
+    """The part of SAM CLI's Lambda runner that `LocalApigwService` uses."""
 
     def __init__(self, invoke: Callable[[str, bytes], Outcome]) -> None:
         self._invoke = invoke
@@ -83,7 +83,7 @@ class _Runner:
     def invoke(self, name: str, event: str, stdout: Any, **_: Any) -> None:
         try:
             outcome = self._invoke(name, event.encode())
-        except RequestTooLarge:  # what is no text is in base64 in the event
+        except RequestTooLarge:  # a body that is not text is in base64 in the event
             abort(_message(413, "Request Entity Too Large"))
         except Throttled:
             abort(_message(503, "Service Unavailable"))
@@ -93,7 +93,7 @@ class _Runner:
 
 
 def serve(api: Any, served: Served, invoke: Callable[[str, bytes], Outcome]) -> None:
-    """Serve the template's routes. Raises StackError for a route that is not an HTTP API's with payload 2.0."""
+    """Serve the routes of the template. Raises StackError for a route that is not of an HTTP API with payload 2.0."""
     for route in api.routes:
         if route.event_type != Route.HTTP or route.payload_format_version != "2.0":
             raise StackError(f"{route.path}: only HttpApi events with PayloadFormatVersion 2.0 are served here")
@@ -119,7 +119,7 @@ def serve(api: Any, served: Served, invoke: Callable[[str, bytes], Outcome]) -> 
 
 
 def _without_type_where_there_is_no_body(response: Any) -> Any:
-    """SAM CLI names application/json where the function names nothing."""
+    """Remove the Content-Type application/json that SAM CLI adds to an answer without one."""
     if response.status_code == HTTPStatus.NO_CONTENT:
         response.headers.pop("Content-Type", None)
     return response

@@ -1,14 +1,14 @@
-"""What each role may do, in front of moto: a call that its role does not allow is refused as its service refuses it.
+"""IAM in front of moto: a call that the caller's role does not allow is refused, in the words of its service.
 
-Whoever calls names its role by its access key: functions in their environment, state machines, mappings, schedules and
-rules by the clients that the stack makes for them. Any other key is an administrator's: the stack's own, a test's,
-yours. No signature is checked, and the port is on loopback.
+The access key of a call is the name of the caller's role. A function has the key in its environment; the stack makes
+clients with the right key for state machines, mappings, schedules and rules. Any other key is an administrator's: that
+of the stack, of a test, or yours. No signature is checked, and the port is on loopback.
 
-moto has an access control (moto.iam.access_control), which reads no Resource and no Condition, takes a transaction for
-one action, and words a refusal in the same way for nearly every service.
+moto's own access control (moto.iam.access_control) ignores Resource and Condition, counts a transaction as one action,
+and words nearly every refusal in the same way.
 
 Sources: AWS's service authorization reference for actions and resources, "Policy evaluation logic" in the IAM user
-guide, and refusals in public bug reports for their words.
+guide, and public bug reports for the words of a refusal.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NOTHING: Mapping[str, str] = {}
 
 
 class Call(NamedTuple):
-    """One action on one resource, by its ARN, with the condition keys that its request carries."""
+    """An action on a resource (its ARN), with the condition keys of the request."""
 
     action: str
     resource: str
@@ -47,7 +47,7 @@ class Call(NamedTuple):
 
 
 class Permission(NamedTuple):
-    """One action on one resource of a statement, both as the template writes them, wildcards included."""
+    """An action on a resource of a statement, as the template writes them, with wildcards."""
 
     effect: str
     action: str
@@ -64,10 +64,10 @@ class Permission(NamedTuple):
 
 
 class Permissions:
-    """What the roles of a template allow, and which of it was used and what was refused."""
+    """The permissions of a template's roles, with a record of used permissions and refused calls."""
 
     def __init__(self, resources: Iterable[Resource]) -> None:
-        """Raises StackError for what the embedded stack cannot evaluate: it would allow or refuse too much."""
+        """Read the policies. Raises StackError for a policy that the embedded stack cannot evaluate exactly."""
         resources = tuple(resources)
         self._roles = _roles(resources)
         self._trusts = {
@@ -96,7 +96,7 @@ class Permissions:
         return iter(self._roles)
 
     def allow(self, role: str, call: Call) -> bool:
-        """Say whether a role allows a call; one that is allowed by a single permission counts as a use of it."""
+        """Return True if a role allows a call. If exactly one permission allows the call, that permission is used."""
         known = self._by_action.get((role, call.action))
         if known is None:
             known = [each for each in self._roles[role] if _pattern(each.action.lower()).fullmatch(call.action.lower())]
@@ -105,19 +105,19 @@ class Permissions:
         allowed = bool(covering) and all(each.effect == "Allow" for each in covering)
         if not allowed:
             self.refused.add((role, call.action, call.resource))
-        elif len(covering) == 1:  # of two that allow the same, neither would be missed
+        elif len(covering) == 1:  # of two permissions that allow the same call, either could be removed
             self.used.add((role, covering[0].action, covering[0].resource))
         return allowed
 
     def trusts(self, role: str, context: Mapping[str, str]) -> bool:
-        """Say whether a service may take a role."""
+        """Return True if a service may assume a role."""
         call = Call("sts:AssumeRole", "*", context)
         return any(each.covers(call) for each in self._trusts.get(role, []))
 
     def queue_takes(self, queue: str, rule: str) -> bool:
-        """Say whether a queue's policy lets a rule of EventBridge send to it; both are ARNs.
+        """Return True if a queue's policy lets a rule of EventBridge send to the queue. Both are ARNs.
 
-        A queue that is not of the template, a test's or yours, takes everything: nobody made it a policy.
+        A queue that is not in the template accepts every message: it belongs to a test or to you, and has no policy.
         """
         if queue.rpartition(":")[2] not in self._queues:
             return True
@@ -125,18 +125,18 @@ class Permissions:
         return any(each.action == call.action and each.covers(call) for each in self._of_queues)
 
     def write(self, folder: Path) -> None:
-        """Write what was used and what was refused to a file of its own in `folder`, for `tests/permissions.py`."""
+        """Write used permissions and refused calls to a new file in `folder`, for `tests/support/permissions.py`."""
         text = json.dumps({"used": sorted(self.used), "refused": sorted(self.refused)})
         (folder / f"{uuid.uuid4()}.json").write_text(text, encoding="utf-8")
 
 
 def _roles(resources: tuple[Resource, ...]) -> dict[str, list[Permission]]:
-    """The permissions of each role. AWSLambdaBasicExecutionRole, which SAM adds, is for logs, which are a file here."""
+    """Return the permissions of each role, without SAM's AWSLambdaBasicExecutionRole: logs go to a file here."""
     roles: dict[str, list[Permission]] = {}
     for item in resources:
         if item.type in {FUNCTION, STATE_MACHINE}:
             if "Role" in item.properties:
-                raise StackError(f"{item.logical_id}: the embedded stack gives it the role that SAM makes, no other")
+                raise StackError(f"{item.logical_id}: the embedded stack supports only the role that SAM makes")
             roles[role_of(item.logical_id)] = _documents(item.logical_id, item.properties.get("Policies", []))
         elif item.type == ROLE:
             policies = [each["PolicyDocument"] for each in item.properties.get("Policies", [])]
@@ -196,7 +196,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 _OPERATORS: dict[str, bool] = {"StringEquals": False, "StringLike": True, "ArnEquals": True, "ArnLike": True}
-"""Whether a condition's text has wildcards."""
+"""True if the text of a condition may have wildcards."""
 
 
 def _fits(operator: str, text: str, value: str) -> bool:
@@ -207,7 +207,7 @@ def _fits(operator: str, text: str, value: str) -> bool:
 
 
 def calls(service: str, region: str, environ: Mapping[str, Any], body: bytes) -> list[Call]:
-    """Give every action that a signed request needs to be allowed, with its resource."""
+    """Return every action, with its resource, that a signed request needs permission for."""
     path = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")  # as WSGI has it
     query = parse_qs(environ.get("QUERY_STRING", ""))
     if service == "s3":
@@ -254,7 +254,7 @@ def _of_dynamodb(region: str, operation: str, body: Mapping[str, Any]) -> Iterat
     def table(name: str) -> str:
         return name if name.startswith("arn:") else arn("dynamodb", region, f"table/{name}")
 
-    if operation.startswith("Transact"):  # each of its items by itself
+    if operation.startswith("Transact"):  # each item needs its own permission
         for item in body["TransactItems"]:
             for kind, request in item.items():
                 yield Call(f"dynamodb:{_OF_ITEMS.get(kind, kind)}", table(request["TableName"]))
@@ -302,14 +302,14 @@ _OF_JSON: dict[str, Callable[[str, str, Mapping[str, Any]], Iterator[Call]]] = {
     "states": _of_states,
     "events": _of_events,
 }
-_WITHOUT_BODY = {"s3", "lambda"}  # whose actions are in method and path
+_WITHOUT_BODY = {"s3", "lambda"}  # method and path name the action of these services
 
 
 # ---- in front of moto -----------------------------------------------------------------------------------------------
 
 
 class Guard:
-    """A WSGI application that lets `app` answer what the caller's role allows, and refuses the rest."""
+    """A WSGI application that passes a request on to `app` if the caller's role allows it, and refuses the rest."""
 
     def __init__(self, app: Any, permissions: Permissions) -> None:
         self._app = app
@@ -335,7 +335,7 @@ class Guard:
         return self._app(environ, start_response)
 
     def _get_object(self, environ: dict[str, Any], role: str, call: Call) -> Response:
-        """S3 tells that an object is not there to those alone who may list its bucket."""
+        """Answer 403 instead of 404 if the role may not list the bucket, as S3 does."""
         response = Response.from_app(self._app, environ, buffered=True)
         listing = Call("s3:ListBucket", call.resource.partition("/")[0])
         if response.status_code == 404 and not self.permissions.allow(role, listing):  # noqa: PLR2004
@@ -351,7 +351,7 @@ _SCHEDULER = {"principal": "scheduler.amazonaws.com", "aws:SourceAccount": ACCOU
 
 
 def refusal(service: str, role: str, call: Call) -> Response:
-    """Word a refusal as the service does: code, status, message and where they are."""
+    """Return a refusal as the service words it: code, status, message, and where each of them stands."""
     action = call.action.lower() if service == "sqs" else call.action
     resource = f'"{call.resource}"' if service == "s3" else call.resource
     message = (

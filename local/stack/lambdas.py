@@ -1,4 +1,4 @@
-"""The functions: AWS's runtime client under AWS's runtime interface emulator, a small pool of both per function."""
+"""The Lambda functions: each has a small pool of AWS's runtime interface emulators, with AWS's runtime client."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
     from local.stack.template import Function
 
-# Those of the administrator; a function has the access key of its role.
+# The administrator's credentials. The access key of a function is the name of its role.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": "local"}
 _CAP = 4  # emulators per function without reserved concurrency
-_USUAL, _PATIENCE_S = 2, 0.3  # more are started only for who has waited so long: each costs, and most work is short
+_USUAL, _PATIENCE_S = 2, 0.3  # a third emulator starts only after a wait: it is costly, and most invocations are short
 _START_S = 10.0
 _NURSERY_S = 60.0
-_GRACE_S = 15.0  # over the function's own time-out, which the emulator keeps: initialisation is not in it
+_GRACE_S = 15.0  # beyond the function's own time-out, which the emulator enforces without the initialisation
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 _INVOCATIONS = "/2015-03-31/functions/function/invocations"
 _TIMED_OUT = b"Task timed out after "
-# What awslambdaric reports for a raised exception; the emulator marks it by no header and no status.
+# The members of awslambdaric's report of an exception. The emulator marks it neither by a header nor by a status.
 _REPORTED = {"errorMessage", "errorType", "requestId", "stackTrace"}
 
 
@@ -53,21 +53,21 @@ class Outcome:
 
 
 class Invoke(Protocol):
-    """What invokes a function by its logical id; `trace` is the header X-Amzn-Trace-Id."""
+    """Invokes a function by its logical id. `trace` is the header X-Amzn-Trace-Id."""
 
     def __call__(self, name: str, payload: bytes, trace: str = "", /) -> Outcome: ...
 
 
 class Lambdas:
-    """Invokes functions. Those beyond ReservedConcurrentExecutions are refused.
+    """Invokes functions, and refuses invocations beyond ReservedConcurrentExecutions.
 
-    At most `_CAP` invocations of one function run at a time, the rest wait their turn: that is this machine's limit.
+    At most `_CAP` invocations of a function run at a time on this machine. The others wait.
     """
 
     def __init__(self, functions: Iterable[Function], environment: dict[str, str], log: Path) -> None:
         self._log = log.open("ab")
         self._ports = count(20_000, 2)
-        # A child dies with the thread that started it (see tether): this one lives as long as the stack.
+        # A child dies with the thread that started it (see tether). This thread lives as long as the stack.
         self._starter = ThreadPoolExecutor(1, "starter")
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         self._folder = tempfile.TemporaryDirectory(prefix="routing-weights-")
@@ -78,7 +78,8 @@ class Lambdas:
     def invoke(self, name: str, payload: bytes, trace: str = "") -> Outcome:
         """Run one invocation; `trace` is its header X-Amzn-Trace-Id.
 
-        Raises KeyError when the template has no such function, Throttled beyond its reserve, RequestTooLarge.
+        Raises KeyError if the template has no such function, Throttled beyond its reserved concurrency, and
+        RequestTooLarge.
         """
         pool = self._pools[name]
         if len(payload) > MOST_REQUEST_BYTES:
@@ -92,7 +93,7 @@ class Lambdas:
         return outcome
 
     def warm(self) -> None:
-        """Start one emulator per function, all at once. The function itself is imported when it is first called."""
+        """Start one emulator per function, all at once. A function is imported at its first invocation."""
         with ThreadPoolExecutor(len(self._pools) or 1) as starters:
             list(starters.map(_Pool.warm, self._pools.values()))
         self._wait_for_the_nursery()
@@ -102,9 +103,9 @@ class Lambdas:
         for pool in self._pools.values():
             pool.kill()
         self._starter.shutdown()
-        for pool in self._pools.values():  # the one that was just being started
+        for pool in self._pools.values():  # again, for an emulator that was just being started
             pool.kill()
-        self._nursery.kill()  # the kernel then kills what it has forked
+        self._nursery.kill()  # the kernel then kills the processes that it has forked
         self._nursery.wait()
         self._folder.cleanup()
         self._log.close()
@@ -129,9 +130,9 @@ class Lambdas:
         return self._run([*bare, sys.executable, nursery.__file__, self._socket], environment, Path("/"))
 
     def _wait_for_the_nursery(self) -> None:
-        """Else the first invocation would wait for its imports, and that counts as the function's own time."""
+        """Wait for the imports of the nursery, or the first invocation would wait, and that counts as its own time."""
         for _ in range(int(_NURSERY_S / 0.01)):
-            with suppress(FileNotFoundError, ConnectionError):  # it is not there yet, or has just ended
+            with suppress(FileNotFoundError, ConnectionError):  # the nursery is not there yet, or has just ended
                 return nursery.wait_until_it_serves(self._socket, _NURSERY_S)
             with suppress(subprocess.TimeoutExpired):
                 self._nursery.wait(0.01)
@@ -238,7 +239,7 @@ class _Pool:
 
 
 class _Runtime:
-    """One emulator and, from its first invocation on, the runtime below it."""
+    """An emulator and, from its first invocation on, the runtime that it starts."""
 
     def __init__(self, process: subprocess.Popen[bytes], host: str, port: int, timeout_s: float) -> None:
         self._process = process
@@ -263,7 +264,7 @@ class _Runtime:
     def invoke(self, payload: bytes, trace: str) -> Outcome:
         connection = http.client.HTTPConnection(*self._address, timeout=self._timeout_s)
         try:
-            # The emulator drops X-Amzn-Trace-Id: the runtime finds it here (see nursery).
+            # The emulator drops X-Amzn-Trace-Id, so it travels in the client context (see nursery).
             context = base64.b64encode(json.dumps({"trace": trace}).encode()).decode()
             connection.request("POST", _INVOCATIONS, payload, {"X-Amz-Client-Context": context} if trace else {})
             response = connection.getresponse()
@@ -283,7 +284,7 @@ class _Runtime:
 
 
 def _error(kind: str, message: str) -> Outcome:
-    """Word a failure of the runtime as Lambda does."""
+    """Return a failure of the runtime in Lambda's words."""
     text = {"errorType": kind, "errorMessage": f"RequestId: {uuid.uuid4()} Error: {message}"}
     return Outcome(json.dumps(text).encode(), failed=True)
 
@@ -291,18 +292,18 @@ def _error(kind: str, message: str) -> Outcome:
 def _is_reported_error(body: bytes) -> bool:
     if b'"errorType"' not in body:
         return False
-    answer = json.loads(body)
-    return isinstance(answer, dict) and answer.keys() == _REPORTED
+    report = json.loads(body)
+    return isinstance(report, dict) and report.keys() == _REPORTED
 
 
 def _loopback() -> str:
-    """Give this process an address of its own: on Linux all of 127/8 is loopback, so no port of ours can be taken."""
+    """Return an address for this process only: on Linux all of 127/8 is loopback, so all our ports are free."""
     number = (os.getpid() + 256) % (1 << 24)
     return f"127.{number >> 16}.{number >> 8 & 255}.{number & 255}"
 
 
 def _emulator() -> Path:
-    """Find the emulator that the aws-sam-cli wheel carries; Linux only."""
+    """Return the path of the emulator in the aws-sam-cli wheel. Linux only."""
     kind = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine().lower())
     if sys.platform != "linux" or kind is None:
         raise StackError(

@@ -1,6 +1,6 @@
-"""Every private seam of moto, and why it is there. `install` fails loudly when moto no longer has one of them.
+"""Every private name of moto that the stack replaces, and why. `install` fails if moto no longer has one of them.
 
-moto's state is global to a process, and so is this: one stack per process at a time.
+moto's state is global to a process, and so are these changes: one stack per process at a time.
 """
 
 from __future__ import annotations
@@ -102,13 +102,13 @@ def install(
 ) -> None:
     """Make moto interpret state machines over `port` and run functions through `invoke`.
 
-    `invoke` raises KeyError for a function that does not exist. `ended` is told of every execution that is over: its
-    arn, its state machine's, and its status. `queue_takes` says whether the policy of a queue lets a rule send to it,
-    by their ARNs.
+    `invoke` raises KeyError for a function that does not exist. `ended` is called for every execution that ends, with
+    its ARN, the ARN of its state machine, and its status. `queue_takes` takes the ARNs of a queue and of a rule, and
+    returns True if the policy of the queue lets the rule send to it.
     """
     global _invoke, _ended, _queue_takes, _transactions
     _invoke, _ended, _queue_takes, _transactions = invoke, ended, queue_takes, transactions
-    # The interpreter calls other services back over HTTP, at this port of `localhost`, past any proxy.
+    # The interpreter calls other services over HTTP at this port of `localhost`, without any proxy.
     os.environ["MOTO_PORT"] = str(port)
     bypassed = {*(os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "").split(","), "localhost", "127.0.0.1"}
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(sorted(filter(None, bypassed)))
@@ -153,7 +153,7 @@ def install(
 
 
 def abort_all() -> None:
-    """End every execution: its thread would else call the next stack of this process."""
+    """End every execution, or its thread would call the next stack of this process."""
     for backends in stepfunctions_parser_backends.values():
         for backend in backends.values():
             for machine in backend.state_machines:
@@ -163,20 +163,20 @@ def abort_all() -> None:
 
 
 def has_messages(region: str, account: str, name: str) -> bool:
-    """Whether a queue holds any message, whoever may see it: to ask moto over HTTP costs some milliseconds."""
+    """Return True if a queue has any message, visible or not. A request to moto over HTTP would cost milliseconds."""
     queue = sqs_models.sqs_backends[account][region].queues.get(name)
     return queue is not None and bool(queue._messages)  # noqa: SLF001
 
 
 def schedules() -> list[dict[str, Any]]:
-    """Every schedule of EventBridge Scheduler, as GetSchedule answers it but for its dates: epoch seconds."""
+    """Return every schedule of EventBridge Scheduler as GetSchedule does, except that dates are epoch seconds."""
     backends = [backend for by_region in scheduler_backends.values() for backend in list(by_region.values())]
     groups = [group for backend in backends for group in list(backend.schedule_groups.values())]
     return [schedule.to_dict() for group in groups for schedule in list(group.schedules.values())]
 
 
 def _page_of_schedules(backend: Any, *arguments: Any, **named: Any) -> Any:
-    """Refuse a token as the API does: ListSchedules has no InvalidToken among its errors."""
+    """Refuse a page token as the API does: InvalidToken is not among the errors of ListSchedules."""
     try:
         return _list_schedules(backend, *arguments, **named)
     except InvalidToken as error:
@@ -184,9 +184,9 @@ def _page_of_schedules(backend: Any, *arguments: Any, **named: Any) -> Any:
 
 
 def stream_of(table: str, start: int, most: int) -> list[dict[str, Any]]:
-    """At most `most` records of a table's stream, from the number `start` on, as a function gets them.
+    """Return at most `most` records of a table's stream, from the number `start` on, as a function gets them.
 
-    Read between writes: a transaction that is undone leaves none.
+    No write runs meanwhile, so a transaction that is undone leaves no record.
     """
     backends = [backend for by_region in dynamodb_backends.values() for backend in list(by_region.values())]
     with _writing:
@@ -217,7 +217,7 @@ def _replace(owner: Any, name: str, ours: Any) -> None:
 def _invoke_function(
     _self: Any, function_name: str, _qualifier: str | None, body: Any, _headers: Any, response_headers: dict[str, str]
 ) -> bytes:
-    """Stand for the backend that answers "happy path OK": what runs is the code on this disk."""
+    """Replaces the backend that answers "happy path OK": the code on this disk runs."""
     name = function_name.rpartition(":function:")[2]
     payload = body.encode() if isinstance(body, str) else body
     assert _invoke is not None  # noqa: S101  `install` came first
@@ -247,9 +247,9 @@ class _Refused(LambdaClientError):  # type: ignore[misc]
 
 @cache
 def _one_at_a_time(name: str) -> Callable[[Any], Any]:
-    """Check the condition of a write and write it in one: moto lets two threads check before either has written.
+    """Check the condition of a write and write, under one lock: moto lets two threads check before either writes.
 
-    Where a transaction is under way on an item, refuse instead (rules.Transactions).
+    Refuse the write while a transaction is under way on its item (rules.Transactions).
     """
 
     def write(self: Any) -> Any:
@@ -276,7 +276,7 @@ def _one_at_a_time(name: str) -> Callable[[Any], Any]:
 
 
 def _item_of(handler: Any, request: dict[str, Any]) -> tuple[str, ...]:
-    """Name the item that a write is about: its table and its key."""
+    """Return table and key of the item that a write changes."""
     table = handler.dynamodb_backend.get_table(request["TableName"])
     attributes = request.get("Item") or request.get("Key") or {}
     keys = filter(None, (table.hash_key_attr, table.range_key_attr))
@@ -284,9 +284,9 @@ def _item_of(handler: Any, request: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _snapshot(table: Any, _memo: Any) -> Any:
-    """Copy a table for a transaction that may be undone: moto copies each item, and the audit table only grows.
+    """Copy a table for a transaction that may be undone. moto would copy each item, and the audit table only grows.
 
-    Items are shared, so this is enough for Put and ConditionCheck, which replace them, and not for Update.
+    The copies share their items. That is enough for Put and ConditionCheck, which replace items, but not for Update.
     """
     same = copy.copy(table)
     same.items = type(table.items)(table.items.default_factory, {k: copy.copy(v) for k, v in table.items.items()})
@@ -300,7 +300,7 @@ def _snapshot(table: Any, _memo: Any) -> Any:
 
 
 def _send_to_queue(self: Rule, name: str, event: dict[str, Any], group_id: str | None = None) -> None:
-    """Send to a queue whose policy allows it, else to the target's dead letters: moto asks no policy."""
+    """Send to a queue if its policy allows it, or else to the target's dead-letter queue. moto checks no policy."""
     assert _queue_takes is not None  # noqa: S101  `install` came first
     of_queues = f"arn:aws:sqs:{self.region_name}:{self.account_id}:"
     rule = f"arn:aws:events:{self.region_name}:{self.account_id}:rule/{self.name}"
@@ -314,8 +314,8 @@ def _send_to_queue(self: Rule, name: str, event: dict[str, Any], group_id: str |
 
 # ---- each request -----------------------------------------------------------------------------------------------
 
-# SQS asks each message of a queue for its time some ten times per message that is sent or received, in a roundabout
-# way; and every request makes anew what depends on a name or a class only. Together a third of a request's time.
+# For each message that is sent or received, moto's SQS computes the time of every message about ten times. And every
+# request builds again what depends only on a name or a class. Together, that is a third of a request's time.
 _to_underscores, _method_names = responses.camelcase_to_underscores, responses.method_names_from_class
 
 
@@ -335,7 +335,7 @@ _sending = threading.local()
 
 
 def _send_message(self: SQSResponse) -> Any:
-    """Remember the header that SQS keeps with a message: moto's model of a queue does not see the request."""
+    """Keep the trace header of a request for its message: moto's model of a queue does not see the request."""
     _sending.trace = self.headers.get("X-Amzn-Trace-Id", "")
     try:
         return _originals[SQSResponse, "send_message"](self)
@@ -351,7 +351,7 @@ def _send_traced(self: Any, *args: Any, **options: Any) -> Any:
 
 
 def _validate_message(self: Any, queue: Any, message_body: str, *args: Any, **options: Any) -> None:
-    """Count bytes, where moto counts characters."""
+    """Limit the bytes of a message. moto counts characters."""
     most = min(queue.maximum_message_size, rules.MOST_MESSAGE_BYTES)
     if len(message_body.encode()) > most:
         raise InvalidParameterValue(
@@ -382,7 +382,7 @@ def _put_object(self: Any, bucket_name: str, key_name: str, *args: Any, **option
 
 
 def _text_of(parser_rule_context: Any) -> str | None:
-    """Read a literal as the JSON it is: moto takes off the quotes, and keeps every escape."""
+    """Read a literal as JSON. moto only removes the quotes, and keeps every escape."""
     text: str = parser_rule_context.getText()
     return json.loads(text) if text.startswith('"') or text == "null" else text
 
@@ -391,9 +391,9 @@ def _text_of(parser_rule_context: Any) -> str | None:
 
 
 def _evaluate(self: StringJSONata, env: Environment) -> None:
-    """Evaluate with variables bound, not pasted.
+    """Evaluate an expression with bound variables. moto pastes their values into the text of the expression.
 
-    Text breaks a bare string with a quote in it, makes a large input slow to parse, and moto's `$parse` is `$eval`.
+    A pasted string breaks at a quote, a large input is slow to parse, and moto's `$parse` is `$eval`.
     """
     expression: str = self.expression
     store, states = env.variable_store, dict(env.states._states_data)  # noqa: SLF001
@@ -414,7 +414,7 @@ def _variables(store: Any) -> dict[str, Any]:
 
 
 def _context(context: dict[str, Any]) -> dict[str, Any]:
-    """Write the start time as AWS does: moto holds a datetime."""
+    """Write the start time as AWS does. moto has a datetime."""
     started = context["Execution"]["StartTime"]
     text = started.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {**context, "Execution": {**context["Execution"], "StartTime": text}}
@@ -454,7 +454,7 @@ def _query_evaluation_error(env: Environment, cause: str) -> FailureEventExcepti
 def _start_execution(
     self: Any, state_machine_arn: str, name: str | None = None, execution_input: str | None = None, trace: Any = None
 ) -> Any:
-    """Name an execution that has no name (moto: `None`), and let two calls with one name start one execution."""
+    """Give an execution without a name a name (moto: `None`). Two calls with the same name start one execution."""
     if name is not None:
         self._validate_name(name)
     if len((execution_input or "").encode()) > rules.MOST_STATE_BYTES:
@@ -466,9 +466,9 @@ def _start_execution(
 
 
 def _stop_execution(self: Any, execution_arn: str) -> Any:
-    """Abort at once. moto waits for the current task, gives no stop date, and may then call the execution FAILED.
+    """Abort an execution at once. moto waits for the current task, sets no stop date, and may end it as FAILED.
 
-    A function that runs goes on to its end, as on AWS. The history gets its ExecutionAborted when that has ended.
+    A running function continues to its end, as on AWS. The history gets its ExecutionAborted after that.
     """
     execution = self.describe_execution(execution_arn)
     clock = threading.Event()  # never set: a stop waits on it in an execution's first and last milliseconds
@@ -479,7 +479,7 @@ def _stop_execution(self: Any, execution_arn: str) -> Any:
             continue
         now = datetime.now(UTC)
         environment.set_stop(stop_date=now, error=None, cause=None)
-        if isinstance(environment.program_state(), ProgramStopped):  # else it has just ended by itself
+        if isinstance(environment.program_state(), ProgramStopped):  # otherwise it has just ended by itself
             execution.exec_status, execution.stop_date = ExecutionStatus.ABORTED, now
             _tell(execution)
         clock.wait(0.002)
@@ -498,13 +498,13 @@ def _tell(execution: Any) -> None:
 
 
 def _set_error(self: Any, error: Any) -> None:
-    """Keep a stopped or timed out program so: moto's loop raises on the way out, and would overwrite it."""
+    """Keep the state of a stopped or timed-out program. moto's loop raises afterwards, and would overwrite it."""
     if self.is_running():
         _originals[Environment, "set_error"](self, error)
 
 
-# An error that is not in the service's model, AccessDeniedException among them, has the name of the SDK's own class for
-# the service in Step Functions; moto gives it its code.
+# Step Functions names an error that is not in the service's model, such as AccessDeniedException, after the SDK's class
+# for the service. moto names it by its code.
 _CAUSE = "_error_cause_from_client_error"
 _UNMODELLED = {
     state_task_service_dynamodb.StateTaskServiceDynamoDB: "DynamoDB.AmazonDynamoDBException",
@@ -539,7 +539,7 @@ def _eval_parameters(self: StateTask, env: Environment) -> Any:
 
 
 def _eval_state(self: CommonStateField, env: Environment) -> None:
-    """End an execution before the state whose events would be over the most that a history holds."""
+    """End an execution before the state that would exceed the maximum of events in a history."""
     if env.event_manager._event_id_gen._next_id > rules.MOST_EVENTS:  # noqa: SLF001
         cause = f"The execution reached the maximum number of history events ({rules.MOST_EVENTS})."
         raise _task_failed(env, StatesErrorNameType.StatesRuntime, cause)
@@ -559,7 +559,7 @@ def _task_failed(env: Environment, kind: StatesErrorNameType, cause: str) -> Fai
 
 
 def _eval_error_equals(self: ErrorEqualsDecl, env: Environment) -> None:
-    """Say of what States.ALL does not catch that it is not caught."""
+    """Leave errors uncaught that States.ALL does not catch."""
     error = env.stack[-1]
     name = error.error_name if isinstance(error, ErrorName) else None
     _originals[ErrorEqualsDecl, "_eval_body"](self, env)
@@ -586,9 +586,9 @@ def _client_at(port: str, region: str, service: str, role: str) -> Any:
 
 
 def _client(region: str, service: str, state_credentials: Any) -> Any:
-    """Make a client once, with the state machine's role: moto's takes 20 ms per task, and has nobody's permissions.
+    """Return a client with the state machine's role, made only once.
 
-    Nor is `boto3.client` safe in concurrent executions.
+    moto makes a client per task, which takes 20 ms, without any role. And `boto3.client` is not thread-safe.
     """
     with _starting:
         return _client_at(os.environ["MOTO_PORT"], region, service, state_credentials.role_arn.rpartition("/")[2])

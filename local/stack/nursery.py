@@ -1,12 +1,11 @@
-"""Where runtimes come from: a process that has imported what every function imports, and forks one when it is asked to.
+"""The nursery: a process that has imported what every function imports, and forks runtimes on request.
 
-Importing Powertools, pydantic, requests and boto3 takes most of a second, for each function of each stack, and again
-for each that a test kills; a fork takes some milliseconds. What is forked then runs AWS's runtime client on the
-function's own code, in its own folder and environment.
+The import of Powertools, pydantic, requests and boto3 takes most of a second, for each function of each stack, and
+again for each runtime that a test kills. A fork takes some milliseconds. The fork then runs AWS's runtime client with
+the function's own code, folder and environment.
 
-`python nursery.py SOCKET` is the nursery. `python nursery.py SOCKET HANDLER` stands where the emulator expects its
-runtime: it hands its folder, environment and output to a new one, lets it live no longer than itself, and ends as that
-ends.
+`python nursery.py SOCKET` is the nursery. The emulator starts `python nursery.py SOCKET HANDLER` as its runtime: that
+process passes its folder, environment and output to a new fork, takes the fork down with it, and ends as the fork does.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 _LENGTH = 4
-# Not awslambdaric: it reads its environment, which is the runtime's own, when it is imported.
+# Not awslambdaric: its import reads the environment, which belongs to the runtime.
 _PRELOADED = (
     "aws_lambda_powertools.event_handler.openapi.models",
     "aws_lambda_powertools.metrics",
@@ -34,7 +33,7 @@ _PRELOADED = (
 
 
 def ask(path: str, handler: str) -> int:
-    """Be the runtime in the eyes of the emulator; returns the exit code."""
+    """Act as the emulator's runtime: request a fork, wait for its end, and return its exit code."""
     request = {"handler": handler, "folder": str(Path.cwd()), "environment": dict(os.environ)}
     body = json.dumps(request).encode()
     with socket.socket(socket.AF_UNIX) as connection:
@@ -48,7 +47,7 @@ def ask(path: str, handler: str) -> int:
 
 
 def wait_until_it_serves(path: str, patience_s: float) -> None:
-    """Ask for nothing, which is answered once the imports are done. Raises OSError where there is no answer."""
+    """Send an empty request, which is answered once the imports are done. Raises OSError if there is no answer."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(patience_s)
         connection.connect(path)
@@ -66,14 +65,14 @@ class _Nursery:
         self._selector = selectors.DefaultSelector()
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(path)
-        self._listening.listen(64)  # who asks before the imports are done waits
+        self._listening.listen(64)  # requests wait until the imports are done
         self._runtimes: dict[int, socket.socket] = {}
         self._orphans: set[int] = set()
         self._wake, self._wakened = socket.socketpair()
         for end in (self._wake, self._wakened):
             end.setblocking(False)
         signal.set_wakeup_fd(self._wakened.fileno())
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # only with a handler does the signal wake the selector
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # the signal wakes the selector only if it has a handler
         _preload()
 
     def run(self) -> None:
@@ -86,7 +85,9 @@ class _Nursery:
                 elif key.fileobj is self._wake:
                     self._wake.recv(4096)
                     self._reap()
-                elif self._runtimes.get(key.data) is key.fileobj:  # not reaped a moment ago; who asked for it is gone
+                elif (
+                    self._runtimes.get(key.data) is key.fileobj
+                ):  # the requester is gone, and the fork is not reaped yet
                     self._selector.unregister(key.fileobj)
                     self._orphans.add(key.data)
                     os.kill(key.data, signal.SIGKILL)
@@ -113,14 +114,14 @@ class _Nursery:
             del self._runtimes[pid]
             if pid not in self._orphans:
                 self._selector.unregister(connection)
-                with suppress(OSError):  # who asked has gone at the same time
+                with suppress(OSError):  # the requester has ended at the same time
                     connection.send(str(os.waitstatus_to_exitcode(status)).encode())
             self._orphans.discard(pid)
             connection.close()
 
 
 def _received(connection: socket.socket) -> tuple[bytes | None, list[int]]:
-    """A request and the output that came with it; None where who asked is gone, or wanted no more than an answer."""
+    """Return a request and its output files. None instead of a request if it is empty, or the requester is gone."""
     output: list[int] = []
     with suppress(OSError):
         length, output, _, _ = socket.recv_fds(connection, _LENGTH, 2)
@@ -140,15 +141,15 @@ def _preload() -> None:
         import_module(name)
     import botocore.session  # noqa: PLC0415
 
-    # With a client, what botocore imports late is there too. Nothing is sent.
+    # A client makes botocore do its late imports, too. Nothing is sent.
     session = botocore.session.Session()
     session.create_client("dynamodb", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")  # noqa: S106
     gc.collect()
-    gc.freeze()  # what is here stays shared
+    gc.freeze()  # these objects stay shared between the forks
 
 
 def _become(request: dict[str, Any], output: list[int], nursery: int) -> None:
-    """Be the runtime; does not return."""
+    """Run the runtime in this fork. Does not return."""
     import runpy  # noqa: PLC0415
     import traceback  # noqa: PLC0415
 
@@ -172,7 +173,7 @@ def _become(request: dict[str, Any], output: list[int], nursery: int) -> None:
             code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:  # noqa: BLE001 - as the interpreter does at its end: nothing above this frame may see it
+    except BaseException:  # noqa: BLE001 - like the interpreter at its end; the frames above belong to the nursery
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -181,7 +182,7 @@ def _become(request: dict[str, Any], output: list[int], nursery: int) -> None:
 
 
 def _take_traces() -> None:
-    """Have the runtime find X-Amzn-Trace-Id in the client context: the emulator hands the header itself to nobody."""
+    """Make the runtime read X-Amzn-Trace-Id from the client context, because the emulator drops the header."""
     from awslambdaric.lambda_runtime_client import LambdaRuntimeClient  # noqa: PLC0415
 
     wait = LambdaRuntimeClient.wait_next_invocation

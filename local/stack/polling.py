@@ -1,6 +1,6 @@
-"""Lambda's event source mappings, of SQS and of a table's stream: a thread for each of the template; moto has none.
+"""Lambda's event source mappings for SQS queues and table streams: one thread for each. moto has none.
 
-Delays, visibility, receive counts and dead letters are moto's own, by the template's attributes of the queue.
+Delays, visibility, receive counts and dead letters are moto's own, by the queue's attributes in the template.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from local.stack.lambdas import Invoke
     from local.stack.template import StreamSource
 
-_IDLE_S = 0.25  # moto's own long poll turns in a loop of 10 ms
-_LONGEST_S = 8.0  # between attempts at a record of a stream
+_IDLE_S = 0.25  # moto's own long poll is a loop of 10 ms
+_LONGEST_S = 8.0  # the longest pause between attempts at a record of a stream
 _JOIN_S = 5.0
 
 
-# What the role of a function has to allow before Lambda makes a mapping for it (Developer guide, "Execution role
-# permissions" of SQS and of DynamoDB Streams), and what CreateEventSourceMapping says where it does not.
+# The permissions that a function's role needs before Lambda makes a mapping (Developer guide, "Execution role
+# permissions" of SQS and of DynamoDB Streams), and the message of CreateEventSourceMapping if one is missing.
 _OF_QUEUE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 _OF_STREAM = ("dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams")
 _REFUSED = "The provided execution role does not have permissions to call {} on {}"
@@ -45,7 +45,7 @@ def poller_of(
     invoke: Invoke,
     permissions: Permissions,
 ) -> Poller | StreamPoller:
-    """Make a mapping; `sqs` has the permissions of its function's role. Raises StackError where they are not enough."""
+    """Make a mapping. `sqs` has the permissions of the function's role. Raises StackError if one is missing."""
     needed = (
         [Call(action, source.queue) for action in _OF_QUEUE]
         if isinstance(source, EventSource)
@@ -62,7 +62,7 @@ def poller_of(
 
 
 class _Polling(ABC):
-    """A thread that turns until it is closed."""
+    """A thread that polls until it is closed."""
 
     def __init__(self, function: str, invoke: Invoke) -> None:
         self._invoke = invoke
@@ -73,7 +73,7 @@ class _Polling(ABC):
         self._thread.start()
 
     def close(self) -> None:
-        """Take no more messages. An invocation that is under way ends with its function's runtime."""
+        """Stop polling. An invocation that is under way ends with its function's runtime."""
         self._closing.set()
         self._thread.join(_JOIN_S)
 
@@ -82,7 +82,7 @@ class _Polling(ABC):
             self._closing.wait(self._turn())
 
     def _handed(self, function: str, records: list[dict[str, Any]], trace: str = "") -> Outcome:
-        """Give a function its records. An invocation that is refused has failed, so they come again."""
+        """Invoke a function with its records. A refused invocation counts as failed, so the records come again."""
         try:
             return self._invoke(function, json.dumps({"Records": records}).encode(), trace)
         except (Throttled, RequestTooLarge):
@@ -90,13 +90,14 @@ class _Polling(ABC):
 
     @abstractmethod
     def _turn(self) -> float:
-        """Give the function what there is; how long to wait then, in seconds."""
+        """Invoke the function with the records that there are, and return the seconds until the next turn."""
 
 
 class StreamPoller(_Polling):
-    """Gives a function the records of a table's stream in their order: what fails comes again, before all after it.
+    """Invokes a function with the records of a table's stream, in their order. A failed record comes again first.
 
-    For as long as the stack runs: AWS gives up at the age that the template names, and tells its dead letters.
+    A record comes again for as long as the stack runs. AWS gives up at the age that the template names, and then sends
+    to the dead-letter queue.
     """
 
     def __init__(self, source: StreamSource, invoke: Invoke, region: str) -> None:
@@ -132,7 +133,7 @@ class StreamPoller(_Polling):
 
 
 class Poller(_Polling):
-    """Gives a function the messages of a queue, one batch at a time."""
+    """Invokes a function with the messages of a queue, one batch at a time."""
 
     def __init__(self, sqs: Any, source: EventSource, region: str, invoke: Invoke) -> None:
         super().__init__(source.function, invoke)
@@ -170,19 +171,19 @@ class Poller(_Polling):
             self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
 
     def _loops(self, message: dict[str, Any]) -> bool:
-        """Whether Lambda drops the invocation for a loop. The message stays, as one whose invocation has failed."""
+        """Return True if Lambda's loop detection stops the invocation. The message stays, as after a failure."""
         count = rules.invocations(_trace_of(message), self._source.function)
         return count >= rules.MOST_INVOCATIONS and not self._source.may_loop
 
     def _trace(self, messages: list[dict[str, Any]]) -> str:
-        """The header of the invocation: it goes on with the longest chain of the batch."""
+        """Return the trace header of the invocation, which continues the longest chain of the batch."""
         function = self._source.function
         return rules.one_more(
             max(map(_trace_of, messages), key=lambda trace: rules.invocations(trace, function)), function
         )
 
     def _kept(self, outcome: Outcome, sent: set[str]) -> set[str]:
-        """The messages that stay in the queue."""
+        """Return the ids of the messages that stay in the queue."""
         return _failures(outcome, sent) if outcome.failed or self._source.reports_failures else set()
 
     def _record(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -204,7 +205,7 @@ def _trace_of(message: dict[str, Any]) -> str:
 
 
 def _failures(outcome: Outcome, sent: set[str]) -> set[str]:
-    """What the function reports as failed; as on AWS everything where its answer cannot be understood."""
+    """Return what the function reports as failed. Everything has failed if its answer is not valid, as on AWS."""
     if outcome.failed:
         return sent
     try:

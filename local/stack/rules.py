@@ -1,6 +1,6 @@
-"""What AWS refuses and moto does not: one rule, one piece, with the page of AWS that says it.
+"""The rules by which AWS refuses requests that moto accepts. Each rule names the page of AWS that states it.
 
-Nothing here knows moto: moto_seam.py asks these rules at the places where moto would be kinder.
+Nothing here knows moto: moto_seam.py applies these rules where moto is too kind.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ MOST_KEY_BYTES = 1_024
 SCHEDULE_NAME = re.compile(r"[0-9a-zA-Z-_.]{1,64}")
 """https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html"""
 TRANSACTION_S = 0.02
-"""How long a transaction of DynamoDB takes, unless DYNAMODB_TRANSACTION_S says otherwise: two rounds over its items."""
+"""How long a transaction of DynamoDB takes, unless DYNAMODB_TRANSACTION_S is set. It visits its items twice."""
 
 
 class Transactions:
-    """DynamoDB refuses a write to an item of a transaction that is under way. It does not let it wait.
+    """DynamoDB refuses a write to an item of a transaction that is under way. The write does not wait.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html, "Transaction conflict
     handling in DynamoDB": another transaction gets TransactionCanceledException, a PutItem, UpdateItem or DeleteItem
@@ -52,19 +52,22 @@ class Transactions:
     def __init__(self, duration_s: float = TRANSACTION_S, sleep: Callable[[float], None] = time.sleep) -> None:
         self.duration_s = duration_s
         self.begun = self.refused = 0
-        """How many were carried out, and how many writes, transactions among them, were refused for one."""
+        """The number of transactions, and the number of writes, also transactional ones, that they caused to fail."""
         self._sleep = sleep
         self._under_way: set[object] = set()
         self._lock = threading.Lock()
 
     def has(self, item: object) -> bool:
-        """Whether a transaction is under way on the item."""
+        """Return True if a transaction is under way on the item."""
         with self._lock:
             self.refused += item in self._under_way
             return item in self._under_way
 
     def begin(self, items: Sequence[object]) -> list[bool]:
-        """Which of the items another transaction is under way on. Where none is, this one is, and has had its time."""
+        """Begin a transaction, and wait for its duration, unless another one is under way on any of the items.
+
+        Returns for each item True if another transaction is under way on it.
+        """
         with self._lock:
             conflicts = [item in self._under_way for item in items]
             if any(conflicts):
@@ -102,24 +105,24 @@ def size_of_entry(entry: Mapping[str, Any]) -> int:
 
 
 def is_too_large(value: Any) -> bool:
-    """Whether a value is more than MOST_STATE_BYTES of JSON."""
+    """Return True if a value is larger than MOST_STATE_BYTES as JSON."""
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()) > MOST_STATE_BYTES
 
 
 # ---- chains of requests ----------------------------------------------------------------------------------------------
 
-# A function's invocations in a chain of requests are counted in the header X-Amzn-Trace-Id, which the SDK passes on and
-# SQS keeps with a message: `Root=...;Lineage=<function>:<count>`.
+# The header X-Amzn-Trace-Id counts a function's invocations in a chain of requests, as
+# `Root=...;Lineage=<function>:<count>`. The SDK passes the header on, and SQS keeps it with a message.
 
 
 def invocations(trace: str, function: str) -> int:
-    """How often the function was invoked in the chain that the header names."""
-    found = re.search(rf"Lineage=[^;]*?\b{function}:(\d+)", trace)
-    return int(found[1]) if found else 0
+    """Return how often the function was invoked in the chain of this header."""
+    match = re.search(rf"Lineage=[^;]*?\b{function}:(\d+)", trace)
+    return int(match[1]) if match else 0
 
 
 def one_more(trace: str, function: str) -> str:
-    """The header of the function's next invocation in the chain."""
+    """Return the header of the function's next invocation in the chain."""
     lineage = dict(re.findall(r"(\w+):(\d+)", (re.search(r"Lineage=([^;]*)", trace) or [""])[0]))
     lineage[function] = str(invocations(trace, function) + 1)
     root = re.search(r"Root=[^;]+", trace)

@@ -1,8 +1,8 @@
 """A WSGI application served by werkzeug in a thread.
 
-The seam to werkzeug. On a busy port its server prints advice and calls `sys.exit`, moto's own thread would wait
-for ever: so the socket is ours, and the error is one we can name. werkzeug ends every connection after its
-response, on purpose ("keep-alive connections aren't handled well by http.server").
+The seam to werkzeug. On a busy port, werkzeug's server prints advice and calls `sys.exit`, and moto's own thread would
+wait for ever. So we open the socket, and raise our own error. werkzeug closes every connection after its response on
+purpose ("keep-alive connections aren't handled well by http.server").
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _BACKLOG = 128
 
 class Quiet(WSGIRequestHandler):  # type: ignore[misc]
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
-        """Say nothing: the functions' log is the log."""
+        """Logs nothing. The functions have a log of their own."""
 
 
 class Served:
-    """Serve `app` on `port` (0: a free one). Raises StackError when the port is taken."""
+    """Serves `app` on `port` (0: a free port). Raises StackError if the port is taken."""
 
     def __init__(self, name: str, port: int, variable: str) -> None:
         self._socket = socket.socket()

@@ -31,17 +31,17 @@ _BASE_URL = "GenesysBaseUrl"
 PERMISSIONS_FOLDER = "ROUTING_WEIGHTS_PERMISSIONS"
 _SIGNED_WITH = {"WebhookSecret": "WEBHOOK_SECRET", "OutgoingSecret": "OUTGOING_SECRET"}
 DEMO_CLIENT = {"client_id": "demo-client", "client_secret": "demo-client-secret"}
-"""Known to everybody, so worth nothing: what the simulator expects unless it is told otherwise."""
+"""The default client of the simulator. It is public, so it protects nothing."""
 
 
 class Stack:
-    """The template's system, between `__enter__` and `__exit__`. One per process: moto's state is global.
+    """The system of the template, from `__enter__` to `__exit__`. One per process: moto's state is global.
 
     `environment` sets the template's parameters and the GENESYS_ variables (default: this process's). Port 0 is a
-    free port. With neither GENESYS_BASE_URL nor GENESYS_REGION the simulator is started, and stopped, with the stack.
-    Schedules fall due by `clock`, or by the one that SCHEDULE_CLOCK names. The functions' log goes to a temporary
-    folder, or to `keep_logs`. At its end it writes which permissions were used and refused into the folder that
-    ROUTING_WEIGHTS_PERMISSIONS names, if any. Raises StackError for whatever its user can put right.
+    free port. With neither GENESYS_BASE_URL nor GENESYS_REGION, the simulator starts and stops with the stack.
+    Schedules run by `clock`, or by the clock that SCHEDULE_CLOCK names. The functions' log goes to a temporary folder,
+    or to `keep_logs`. At its end, the stack writes used permissions and refused calls to the folder that
+    ROUTING_WEIGHTS_PERMISSIONS names, if any. Raises StackError for everything that its user can fix.
     """
 
     api_url: str
@@ -89,11 +89,11 @@ class Stack:
         return self._aws.client(service)
 
     def invoke(self, function: str, event: Any) -> Outcome:
-        """Invoke a function by its logical id, past every door."""
+        """Invoke a function directly, by its logical id."""
         return self._lambdas.invoke(function, json.dumps(event).encode())
 
     def ready(self) -> dict[str, Any]:
-        """Say where everything is: what `python -m local.stack` prints."""
+        """Return the addresses that `python -m local.stack` prints."""
         return {
             "api_url": self.api_url,
             "aws_endpoint_url": self.aws_endpoint_url,
@@ -169,7 +169,7 @@ class Stack:
         return folder
 
     def _secrets(self, template: templates.Template) -> dict[str, str]:
-        """Put the client credentials, which nobody commits, into the secret without a value; and signing secrets."""
+        """Return the values of the secrets that have none in the template: client credentials and signing secrets."""
         signed_with = {name: self.environment.get(variable) for name, variable in _SIGNED_WITH.items()}
         webhook = {name: json.dumps({"current": secret}) for name, secret in signed_with.items() if secret}
         empty = [
@@ -188,7 +188,7 @@ class Stack:
         return webhook | {name: json.dumps(pair) for name in empty}
 
     def _delete(self, custom: templates.Resource) -> None:
-        """Do what CloudFormation does first when a deployment goes: have the function of a custom resource clean up."""
+        """Delete the custom resources, as CloudFormation does first when it deletes a stack."""
         event = {
             "RequestType": "Delete",
             "ResponseURL": f"{self.aws_endpoint_url}/custom-resource-answers/{custom.logical_id}",
@@ -200,13 +200,13 @@ class Stack:
         self.invoke(custom.properties["ServiceToken"].rpartition(":")[2], event)
 
     def _simulate(self, contract: str) -> str:
-        """Start the simulator as a child, with the client of this stack, and return its url."""
+        """Start the simulator as a child process, with the client of this stack, and return its URL."""
         client_id = self.environment.setdefault("GENESYS_CLIENT_ID", DEMO_CLIENT["client_id"])
         secret = self.environment.setdefault("GENESYS_CLIENT_SECRET", DEMO_CLIENT["client_secret"])
         command = [sys.executable, "-m", "local.genesys", "--port", "0", "--die-with-parent", "--contract", contract]
         command += ["--client-id", client_id, "--client-secret", secret]
         command += ["--webhook-secret", self.environment.get("WEBHOOK_SECRET", "")]
-        # It dies with the thread that starts it (see tether), which may be any of the caller's: this one stays.
+        # The child dies with the thread that starts it (see tether). The caller's thread may end, this one stays.
         starter = ThreadPoolExecutor(1, "starter")
         self._undo.callback(starter.shutdown)
         process: subprocess.Popen[str] = starter.submit(

@@ -4,8 +4,8 @@ The seam to SAM CLI's template reader. Its hazards:
 
 - A float default (`0.95`) stays an unresolved `{"Ref": ...}`, and an empty override falls back to the default.
   Every value therefore becomes the parameter's `Default`, as text.
-- A reference resolves to the logical id, and an `Arn` to a function's, except what the caller overrides: `_attributes`
-  holds what this stack's resources have instead. SAM CLI then renames the resource itself too, by its `Ref`.
+- SAM CLI resolves a reference to the logical id, and an `Arn` to that of a function, unless the caller overrides it.
+  `_attributes` has the overrides for the resources of this stack. SAM CLI then also renames a resource by its `Ref`.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ TABLE = "AWS::DynamoDB::Table"
 
 CUSTOM = "Custom::"
 
-_STREAM = "2026-01-01T00:00:00.000"  # on AWS the time when the stream was made
+_STREAM = "2026-01-01T00:00:00.000"  # on AWS, the creation time of the stream
 
 _CREATED = {BUCKET, BUS, QUEUE, RULE, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
 _GRANTING = {FUNCTION, POLICY, QUEUE, QUEUE_POLICY, ROLE, STATE_MACHINE}
-# Nothing on this machine depends on these. Any other type is reported as left out.
+# Nothing on this machine depends on these types. The stack reports any other unknown type as left out.
 _WITHOUT_EFFECT = {
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
@@ -61,7 +61,7 @@ _WITHOUT_EFFECT = {
 
 @dataclass(frozen=True)
 class Function:
-    """A function of the template: time-out in seconds, memory in MB, `reserved` concurrency if any."""
+    """A function of the template: time-out in seconds, memory in MB, and `reserved` concurrency, if any."""
 
     name: str
     arn: str
@@ -76,7 +76,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Resource:
-    """Any other resource: its logical id, the name it gets here, and its properties with references resolved."""
+    """Any other resource: its logical id, its name on this machine, and its properties with references resolved."""
 
     logical_id: str
     name: str
@@ -86,7 +86,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class EventSource:
-    """A queue, by its ARN, whose messages a function is given, in batches.
+    """A queue, by its ARN, whose messages invoke a function in batches.
 
     `may_loop`: the function's RecursiveLoop is Allow.
     """
@@ -100,9 +100,9 @@ class EventSource:
 
 @dataclass(frozen=True)
 class StreamSource:
-    """A table's stream, by its ARN: a function is given the records that fit one of `patterns`, or all without one.
+    """A table's stream, by its ARN. Records that match one of `patterns`, or all if there is none, invoke a function.
 
-    `on_failure` is the ARN of the queue that is told of what the function never took.
+    `on_failure` is the ARN of the queue for records that the function never accepted.
     """
 
     stream: str
@@ -118,7 +118,7 @@ class StreamSource:
 
 @dataclass(frozen=True)
 class Regularly:
-    """A function that a rule of EventBridge invokes by a rate or a cron expression, in UTC."""
+    """A function that an EventBridge rule invokes by a rate or a cron expression, in UTC."""
 
     function: str
     expression: str
@@ -131,26 +131,26 @@ class Template:
     mappings: tuple[EventSource | StreamSource, ...]
     regular: tuple[Regularly, ...]
     custom: tuple[Resource, ...]
-    granting: tuple[Resource, ...]  # whatever says what may be done: see `iam`
+    granting: tuple[Resource, ...]  # the resources with permissions: see `iam`
     left_out: tuple[str, ...]
     parameters: dict[str, str]
-    api: Any  # SAM CLI's own Api: its gateway takes nothing else
+    api: Any  # SAM CLI's own Api, which its gateway needs
 
 
 def variable_of(parameter: str) -> str:
-    """Name the environment variable that sets a parameter: `MaxRetryAfterS` is `MAX_RETRY_AFTER_S`."""
+    """Return the environment variable that sets a parameter: `MAX_RETRY_AFTER_S` for `MaxRetryAfterS`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", parameter).upper()
 
 
 def declared_parameters(path: Path) -> dict[str, dict[str, Any]]:
-    """Read the template's `Parameters` as they stand."""
+    """Read the `Parameters` of the template, unchanged."""
     return dict(_read(path).get("Parameters", {}))
 
 
 def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
     """Read the template with its parameters set from `environment`.
 
-    Raises StackError that names the variable and the constraint it breaks.
+    Raises StackError, which names the wrong variable and the constraint that it breaks.
     """
     document = _read(path)
     parameters = {name: _value(name, rule, environment) for name, rule in document.get("Parameters", {}).items()}
@@ -193,7 +193,7 @@ def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
 
 
 def definition(machine: Resource, template: Path) -> str:
-    """Read a state machine's definition with its substitutions made, as JSON text."""
+    """Return a state machine's definition as JSON text, with its substitutions."""
     properties = machine.properties
     source = (template.parent / properties["DefinitionUri"]).read_text(encoding="utf-8")
     text = json.dumps(yaml.safe_load(source), ensure_ascii=False)
@@ -213,32 +213,32 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _resolve(document: dict[str, Any], overrides: dict[str, Any]) -> tuple[dict[str, Any], list[Any], Any]:
     """Let SAM CLI resolve the template: the resources, and its own Functions and Api."""
-    # Imported late: they take a second, in which a busy port could have been told.
+    # Imported late: the imports take a second, and a busy port is reported before that.
     from samcli.lib.providers.api_provider import ApiProvider  # noqa: PLC0415
     from samcli.lib.providers.sam_function_provider import SamFunctionProvider  # noqa: PLC0415
     from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider  # noqa: PLC0415
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # it calls what the SAM translator deprecates
+        warnings.simplefilter("ignore", DeprecationWarning)  # SAM CLI calls deprecated parts of the SAM translator
         stacks, _ = SamLocalStackProvider.get_stacks(template_dictionary=document, parameter_overrides=overrides)
         functions = list(SamFunctionProvider(stacks).get_all())
         return dict(stacks[0].resources), functions, ApiProvider(stacks, disable_authorizer=True).api
 
 
 def _holds(value: Any, conditions: Mapping[str, Any], parameters: Mapping[str, str]) -> bool:
-    """Whether a condition holds, which SAM CLI asks of no resource; no condition at all does."""
+    """Return True if a condition holds, or if there is none. SAM CLI ignores the conditions of resources."""
     ((kind, of),) = value.items()
     if kind == "Condition":
         return of is None or _holds(conditions[of], conditions, parameters)
     if kind == "Fn::Equals":
-        one, other = (parameters[item["Ref"]] if isinstance(item, dict) else str(item) for item in of)
-        return one == other
+        left, right = (parameters[item["Ref"]] if isinstance(item, dict) else str(item) for item in of)
+        return left == right
     parts = [_holds(part, conditions, parameters) for part in of]
     return {"Fn::Not": not parts[0], "Fn::And": all(parts), "Fn::Or": any(parts)}[kind]
 
 
 def _attributes(resources: dict[str, Any], region: str) -> dict[str, Any]:
-    """Give what `!Ref` and `!GetAtt` of each resource are where SAM CLI would give something else."""
+    """Return `!Ref` and `!GetAtt` of each resource for which SAM CLI would return something else."""
     of_type: dict[str, Callable[[str], dict[str, str]]] = {
         BUCKET: lambda key: {"Ref": key.lower(), "Arn": f"arn:aws:s3:::{key.lower()}"},
         BUS: lambda key: {"Arn": arn("events", region, f"event-bus/{key}")},
@@ -261,7 +261,7 @@ def _attributes(resources: dict[str, Any], region: str) -> dict[str, Any]:
 
 
 def role_of(name: str) -> str:
-    """Name the role that SAM makes for a function, a state machine, or one of its events."""
+    """Return the name of the role that SAM makes for a function, a state machine, or one of its events."""
     return f"{name}Role"
 
 
@@ -283,7 +283,7 @@ def _event_source(mapping: Resource, looping: set[str]) -> EventSource | StreamS
 
 
 def named_by(arn: str) -> str:
-    """Give the name at the end of the ARN of a function or queue."""
+    """Return the name at the end of the ARN of a function or a queue."""
     return arn.rpartition(":")[2]
 
 

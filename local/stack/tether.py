@@ -1,7 +1,7 @@
 """`python tether.py PARENT COMMAND...`: become COMMAND, and have the kernel kill it when process PARENT ends.
 
-A preexec_fn would do this in the forked child of a threaded parent, which may deadlock; a second exec cannot.
-PARENT `-` is the process that this script left its number with: the emulator, for the runtime it starts.
+A preexec_fn would do the same in the forked child of a threaded parent, but that may deadlock. A second exec cannot.
+PARENT `-` is the process whose number an outer tether.py left in the environment: for a runtime, the emulator.
 """
 
 import ctypes
@@ -14,9 +14,9 @@ _EMULATOR = "STACK_TETHER_PARENT"
 
 
 def die_with_parent(signal_number: int, parent: int) -> bool:
-    """Have the kernel send `signal_number` when the parent ends; False when it has already ended.
+    """Have the kernel send `signal_number` when the parent ends. Returns False if the parent has already ended.
 
-    The signal also comes when the *thread* that started this process ends, so start children from one that stays.
+    The signal also arrives when the *thread* that started this process ends, so start children from a lasting thread.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal_number) != 0:

@@ -1,10 +1,9 @@
-"""EventBridge's clock: moto keeps the schedules of EventBridge Scheduler, and starts none; rules by a rate it ignores.
+"""EventBridge's clock. moto stores the schedules of EventBridge Scheduler but starts none, and ignores scheduled rules.
 
-A schedule is started at the times that its preview gives, once for each, without the delay that a flexible window
-allows, and without those that a change of the clock moves: EventBridge Scheduler leaves them out. A time that has
-passed before the stack was up, or before the schedule was there, is not made up for. A schedule of one time that asks
-for it is deleted after its run. A function of the template that a rule invokes regularly is invoked once where several
-of its times have passed at once.
+A schedule runs once at each time of its preview, without the delay of a flexible window. It does not run at times that
+a clock change moves: EventBridge Scheduler skips them. Times before the start of the stack, or before the creation of
+the schedule, are not made up for. A one-time schedule is deleted after its run if it asks for that. A function with
+a scheduled rule is invoked once if several of its times have passed.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _LAYER = str(Path(__file__).resolve().parents[2] / "layers" / "core")
 _PAUSE_S = 0.2
 _MOST_AT_ONCE = 1_000
 _SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
-"""What EventBridge Scheduler replaces in an input by the time of the run."""
+"""EventBridge Scheduler replaces this text in an input by the time of the run."""
 
 
 def wall_clock() -> datetime:
@@ -38,9 +37,9 @@ def wall_clock() -> datetime:
 
 
 def clock_of(text: str) -> Clock:
-    """Read SCHEDULE_CLOCK: nothing is the wall clock, `x60` one that is 60 times as fast, else a file with the time.
+    """Read SCHEDULE_CLOCK: empty for the wall clock, `x60` for a clock 60 times as fast, or a file with the time.
 
-    The file holds an RFC 3339 time with its offset, and may be written anew at any time. Raises StackError.
+    The file contains an RFC 3339 time with an offset, and may change at any time. Raises StackError.
     """
     if not text:
         return wall_clock
@@ -64,10 +63,10 @@ def clock_of(text: str) -> Clock:
 
 
 class Ticker:
-    """Start the schedules that fall due.
+    """Starts schedules at their times.
 
-    `schedules` gives them as GetSchedule would, `start` takes a target and its input, `delete` a schedule,
-    `invoke` a function and the time.
+    `schedules` returns them as GetSchedule would. `start` takes a target and its input, `delete` takes a schedule, and
+    `invoke` takes a function and the time.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class Ticker:
         clock: Clock,
     ) -> None:
         if _LAYER not in sys.path:
-            sys.path.append(_LAYER)  # the rule is the one of the previews
+            sys.path.append(_LAYER)  # the previews compute the times, too
         self._schedules, self._start, self._delete, self._invoke = schedules, start, delete, invoke
         self._regular: tuple[Regularly, ...] = ()
         self._clock = clock
@@ -97,10 +96,10 @@ class Ticker:
             self._thread.join()
 
     def tick(self) -> None:
-        """Start what has fallen due since the last tick. A clock that goes back starts nothing twice."""
+        """Start everything that is due since the last tick. A clock that goes back starts nothing twice."""
         try:
             now = self._clock()
-        except (OSError, ValueError):  # its file is being written
+        except (OSError, ValueError):  # the file is being written
             return
         if now <= self._reached:
             return
@@ -121,7 +120,7 @@ class Ticker:
 
 
 def _due(schedule: Mapping[str, Any], since: datetime, now: datetime) -> list[str]:
-    """The times after `since`, up to `now`, for which a schedule is to be started."""
+    """Return the times after `since`, up to `now`, at which a schedule must run."""
     ends = (_moment(schedule["StartDate"]), _moment(schedule["EndDate"]))
     return _times(schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"], ends, since, now)
 
@@ -133,10 +132,10 @@ def _times(
 
     try:
         timing = Timing(expression=expression, time_zone=zone, start=ends[0], end=ends[1])
-    except ValueError:  # one that did not come through the API
+    except ValueError:  # a schedule that was not made by the API
         return []
     following = next_runs(timing, since, 1)
-    if not following or following[0].at > now:  # as nearly always, and to list a thousand takes a while
+    if not following or following[0].at > now:  # the usual case: listing a thousand runs takes long
         return []
     runs = [run.at.astimezone(UTC) for run in next_runs(timing, since, _MOST_AT_ONCE) if run.named and run.at <= now]
     return [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in runs]
