@@ -1,31 +1,32 @@
-"""Recover: what an execution left behind, for the distribution that waits for it and for the recovery that ends it."""
+"""Recover: for a distribution that waits for a lock, and for the recovery of an abandoned execution."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.adapters.aws.audit_table import AuditTrail
-from routing_weights.adapters.aws.documents import Documents
-from routing_weights.application.recover import Recovery
+from routing_weights import bootstrap
+from routing_weights.domain.execution import Report
 from routing_weights.domain.run import Run
 from routing_weights.settings import RecoverSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    """`{blocked: run, recover_with}`, a distribution whose queue is locked; `{begin, me, recover_with}`, a recovery.
+def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
+    """`{blocked: run}`, a distribution whose queue is locked; `{begin, me, queue_id, told}`, a recovery.
 
-    A recovery also has `queue_id` and `told` (`status`, `error`, `cause`), empty where it was started without them.
-
-    `recover_with` is the state machine of the recoveries: the template could not say so without going in a circle.
+    `told` is what the event about the end of the execution says. `recover_with` is the state machine of the recoveries:
+    the template cannot name it here, since the state machine names this function.
     """
-    settings = RecoverSettings.load()
-    trail = AuditTrail(settings.audit_table, Documents(settings.documents_bucket))
-    recovery = Recovery(settings.locks_table, trail, event["recover_with"])
-    now = datetime.now(UTC)
+    settings, now = RecoverSettings.load(), datetime.now(UTC)
     if "blocked" in event:
-        return {"wait_s": recovery.unblock(Run.model_validate(event["blocked"]), now)}
-    return recovery.begin(event["begin"], event["me"], now, queue_id=event["queue_id"], told=event["told"])
+        blocked = Run.model_validate(event["blocked"])
+        return {"wait_s": bootstrap.unblock(settings, event["recover_with"]).unblock(blocked, now)}
+    recover = bootstrap.recover(settings, event["recover_with"])
+    told = Report.model_validate(event["told"])
+    return recover.recover(event["begin"], event["me"], event["queue_id"], told, now).to_json()

@@ -9,12 +9,13 @@ from pathlib import Path
 import requests
 
 from routing_weights.domain.actuation import Actuation, Ring
-from routing_weights.domain.decision import Decision, Work
+from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.queue import Member, Queue, QueueSettings, Target
 from routing_weights.domain.run import Origin, Run
 from routing_weights.domain.strategies import Strategy
 from routing_weights.domain.types import folded
+from routing_weights.errors import Interrupted, StoreUnavailable
 
 SMALLEST_PLAN = {
     "queue_id": "queue-001",
@@ -237,3 +238,145 @@ class LambdaContext:
 
     function_name, memory_limit_in_mb, aws_request_id = "function", 128, "1"
     invoked_function_arn = "arn:aws:lambda:eu-central-1:1:function:function"
+
+
+# ---- fakes of the ports (application.ports) --------------------------------------------------------------------------
+
+
+class FakeDocuments:
+    """The documents of runs in memory, by distribution and name."""
+
+    def __init__(self):
+        self.held, self.plans = {}, {}
+
+    def keep_plan(self, plan):
+        reference = f"plans/{plan.fingerprint()}.json"
+        self.plans[reference] = plan.canonical()
+        return reference
+
+    def kept_plan(self, reference):
+        return self.plans.get(reference)
+
+    def reference(self, distribution_id, name):
+        return f"distributions/{distribution_id}/{name}.json"
+
+    def work(self, distribution_id):
+        return self.held[distribution_id, "work"]
+
+    def plan(self, distribution_id):
+        return self.held[distribution_id, "plan"]
+
+    def find_image(self, distribution_id, which):
+        found = self.find_work(distribution_id)
+        held = found and (found.before if which == "before" else self.find_after(distribution_id))
+        return Image(found.decision, held) if held else None
+
+    def mark_writing(self, distribution_id):
+        self.held[distribution_id, "writing"] = True
+
+    def may_have_written(self, distribution_id):
+        return (distribution_id, "writing") in self.held
+
+    def keep_work(self, distribution_id, work_):
+        self.held[distribution_id, "work"] = work_
+
+    def find_work(self, distribution_id):
+        return self.held.get((distribution_id, "work"))
+
+    def save_plan(self, distribution_id, plan_):
+        self.held[distribution_id, "plan"] = plan_
+
+    def find_plan(self, distribution_id):
+        return self.held.get((distribution_id, "plan"))
+
+    def save_before(self, distribution_id, queue_):
+        self.held[distribution_id, "before"] = queue_
+
+    def find_before(self, distribution_id):
+        return self.held.get((distribution_id, "before"))
+
+    def save_projection(self, distribution_id, projection):
+        self.held[distribution_id, "projection"] = projection
+
+    def find_projection(self, distribution_id):
+        return self.held.get((distribution_id, "projection"))
+
+    def save_after(self, distribution_id, queue_):
+        self.held[distribution_id, "after"] = queue_
+
+    def find_after(self, distribution_id):
+        return self.held.get((distribution_id, "after"))
+
+    def save_restoration(self, distribution_id, restoration):
+        self.held[distribution_id, "restore"] = restoration
+
+    def find_restoration(self, distribution_id):
+        return self.held.get((distribution_id, "restore"))
+
+
+class FakeTrail:
+    """An audit trail in memory. `holders` has the holder of each queue's lock, for records that ask for one."""
+
+    def __init__(self):
+        self.records, self.holders = {}, {}
+
+    def append(self, record, holder=""):
+        records = self.records.setdefault(record["distribution_id"], {})
+        if record["record"] in records:
+            return False
+        if holder and self.holders.get(record["queue_id"]) != holder:
+            raise Interrupted("The lock of the queue is somebody else's.")
+        records[record["record"]] = record
+        return True
+
+    def find(self, distribution_id):
+        return self.records.get(distribution_id, {})
+
+    def of_queue(self, queue_id, *, since, until, limit, after):  # noqa: ARG002 - the whole time is listed
+        """Newest first by their opening, in pages, like the trail's."""
+        openings = [
+            records["0-opened"]
+            for records in self.records.values()
+            if "0-opened" in records and records["0-opened"]["opened_queue_id"] == queue_id
+        ]
+        openings.sort(key=lambda opening: opening["timestamp"], reverse=True)
+        start = int(after or 0)
+        page = openings[start : start + limit]
+        listed = [opening | self.find(opening["distribution_id"]).get("9-closed", {}) for opening in page]
+        return listed, str(start + limit) if start + limit < len(openings) else None
+
+    def newest(self, queue_id):
+        return self.of_queue(queue_id, since="0000", until="9999", limit=10_000, after=None)[0]
+
+    def read(self, ids, names, fields):  # noqa: ARG002 - whole records have every field
+        return [self.find(i)[name] for name in sorted(names) for i in ids if name in self.find(i)]
+
+
+class FakePatrols:
+    """The queues that are patrolled, each with the time of its last reading."""
+
+    def __init__(self):
+        self.queues = {}
+
+    def watch(self, queue_id, looked_at_ms):
+        self.queues[queue_id] = looked_at_ms
+
+    def forget(self, queue_id):
+        self.queues.pop(queue_id, None)
+
+
+class FakeSchedules:
+    """One-time schedules by name. With `is_down`, AWS does not answer."""
+
+    def __init__(self, *names):
+        self.names, self.is_down = set(names), False
+
+    def find(self, name):
+        return {"Name": name} if name in self.names else None
+
+    def delete(self, name):
+        if self.is_down:
+            raise StoreUnavailable("Could not delete the schedule: ThrottlingException.")
+        was_there = name in self.names
+        self.names.discard(name)
+        return was_there

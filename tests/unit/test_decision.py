@@ -70,6 +70,7 @@ class Deployment:
             "POWERTOOLS_METRICS_NAMESPACE": "test",
         }
         monkeypatch.setattr(bootstrap, "_tokens", lambda _: SimpleNamespace(current=lambda: "token"))
+        monkeypatch.setattr("routing_weights.adapters.aws.locks_table.fence", lambda *_: None)
         self.holds()
         self.deploys()
 
@@ -126,8 +127,6 @@ class Deployment:
 
     def call(self, function, run="d-1", **event):
         app = function_module(function)
-        if hasattr(app, "fence"):
-            self.monkeypatch.setattr(app, "fence", lambda *_: None)
         context = SimpleNamespace(
             get_remaining_time_in_millis=lambda: 300_000,
             function_name=function,

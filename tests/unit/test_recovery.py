@@ -1,18 +1,17 @@
-"""What executions left behind: who may take a lock over, what is still to do, and how long a blocked plan waits."""
+"""Abandoned executions: who may take a lock over, what is left to do, and how long a blocked plan waits."""
 
 import json
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
-from botocore.exceptions import ClientError
 
-from routing_weights.adapters.aws.locks_table import fence
-from routing_weights.application.recover import LOOK_BACK, RECOVERY_S, Recovery
-from routing_weights.domain.record import CLOSED, OPENED, opened
+from routing_weights import bootstrap
+from routing_weights.application.recover import LOOK_BACK, RECOVERY_S, Recover, Sweep, Unblock
+from routing_weights.domain.execution import FAILURES, Execution, Lock, Report
+from routing_weights.domain.record import CLOSED, opened
 from routing_weights.domain.run import Origin, Outcome, Run
-from routing_weights.errors import Interrupted, QueueBusy, StoreUnavailable
-from tests.support.fakes import FakeTime, plan
+from routing_weights.errors import QueueBusy, StoreUnavailable
+from tests.support.fakes import FakeTrail, LambdaContext, function_module, plan
 
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:distribute"
 RECOVER = "arn:aws:states:eu-central-1:123456789012:stateMachine:recover"
@@ -29,83 +28,84 @@ DEAD, ME, OTHER = execution("d-1"), execution("r-1", RECOVER), execution("r-2", 
 
 
 class Executions:
-    """Step Functions in memory: what it describes, and the inputs of what was started."""
+    """Step Functions in memory: what it describes, and the recoveries that were started with their queues."""
 
     def __init__(self):
-        self.known, self.started, self.queues, self.failure = {}, [], {}, ""
+        self.known, self.started, self.queues = {}, [], {}
 
     def put(self, arn, status, **more):
-        self.known[arn] = {"executionArn": arn, "status": status, "startDate": START, "input": "{}"} | more
+        self.known[arn] = Execution(arn, status, **{"started_at": START, "input": "{}"} | more)
 
-    def answer(self, operation, request):
-        if self.failure:
-            raise ClientError({"Error": {"Code": self.failure}}, operation)
-        match operation:
-            case "DescribeExecution":
-                if request["executionArn"] not in self.known:
-                    raise ClientError({"Error": {"Code": "ExecutionDoesNotExist"}}, operation)
-                return self.known[request["executionArn"]]
-            case "StartExecution":
-                assert request["stateMachineArn"] == RECOVER
-                assert "name" not in request
-                given = json.loads(request["input"])
-                self.started.append(given["executionArn"])
-                self.queues[given["executionArn"]] = given["queue_id"]
-                return {}
-            case "ListExecutions":
-                assert request["stateMachineArn"] == MACHINE
-                found = [e for e in self.known.values() if e["status"] == request["statusFilter"]]
-                return {"executions": [e for e in found if e["executionArn"].startswith(execution(""))]}
-        raise AssertionError(operation)
+    def describe(self, arn):
+        return self.known.get(arn) or Execution(arn, "UNKNOWN")
 
+    def failed(self, since):
+        return [e.arn for e in self.known.values() if e.status in FAILURES and e.started_at >= since]
 
-@pytest.fixture
-def executions(aws):
-    fake, events = Executions(), aws("stepfunctions").meta.events
+    def start(self, arn, queue_id):
+        self.started.append(arn)
+        self.queues[arn] = queue_id
 
-    def hook(model, params, **_):
-        request = json.loads(params["body"])
-        return SimpleNamespace(status_code=200), fake.answer(model.name, request)
-
-    events.register("before-call.stepfunctions", hook)
-    yield fake
-    events.unregister("before-call.stepfunctions", hook)
+    def includes(self, arn):
+        return ":execution:recover:" in arn
 
 
 class Locks:
-    def __init__(self, dynamodb):
-        self.dynamodb = dynamodb
+    """The locks of the queues in memory."""
+
+    def __init__(self):
+        self.held = {}
 
     def put(self, holder, queue_id=QUEUE, taken_at=START):
-        since = {"N": f"{taken_at.timestamp():.0f}"}
-        self.dynamodb.put_item(
-            TableName="locks", Item={"queue_id": {"S": queue_id}, "holder": {"S": holder}, "taken_at": since}
-        )
-
-    def item(self, queue_id=QUEUE):
-        return self.dynamodb.get_item(TableName="locks", Key={"queue_id": {"S": queue_id}}).get("Item")
+        self.held[queue_id] = Lock(queue_id, holder, taken_at)
 
     def holder(self, queue_id=QUEUE):
-        item = self.item(queue_id)
-        return item and item["holder"]["S"]
+        return self.held[queue_id].holder if queue_id in self.held else None
+
+    def find(self, queue_id):
+        return self.held.get(queue_id)
+
+    def all(self):
+        return iter(self.held.values())
+
+    def take_over(self, queue_id, owners, me, now):
+        if self.holder(queue_id) not in owners:
+            return False
+        self.put(me, queue_id, now)
+        return True
 
 
 @pytest.fixture
-def locks(aws):
-    aws("dynamodb").create_table(
-        TableName="locks",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "queue_id", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "queue_id", "KeyType": "HASH"}],
-    )
-    return Locks(aws("dynamodb"))
+def executions():
+    return Executions()
 
 
 @pytest.fixture
-def recovery(executions, trail, locks):
-    assert executions.started == []
-    assert locks.holder() is None
-    return Recovery("locks", trail, RECOVER)
+def locks():
+    return Locks()
+
+
+@pytest.fixture
+def trail():
+    return FakeTrail()
+
+
+class Recovery:
+    """The three use cases over the same ports."""
+
+    def __init__(self, trail, locks, executions):
+        self.unblock = Unblock(locks, executions, executions).unblock
+        self.sweep = Sweep(trail, locks, executions, executions).sweep
+        self.recover = Recover(trail, locks, executions, executions).recover
+
+    def begin(self, arn, me, now, *, queue_id="", **told):
+        """As the state machine calls it, and what it gets."""
+        return self.recover(arn, me, queue_id, Report.model_validate(told), now).to_json()
+
+
+@pytest.fixture
+def recovery(trail, locks, executions):
+    return Recovery(trail, locks, executions)
 
 
 RUN = Run(
@@ -128,7 +128,7 @@ def close_record(trail, name="d-1"):
 @pytest.fixture
 def left_behind(recovery, executions, trail, locks):
     """d-1 was aborted in the middle: its record is open, its lock is there."""
-    executions.put(DEAD, "ABORTED", stopDate=START + timedelta(seconds=9))
+    executions.put(DEAD, "ABORTED", stopped_at=START + timedelta(seconds=9))
     executions.put(ME, "RUNNING")
     open_record(trail)
     locks.put(DEAD)
@@ -152,7 +152,7 @@ def test_an_aborted_run_is_restored_closed_and_unlocked_by_who_has_its_lock_now(
     (error,) = Outcome.model_validate(begun["outcome"]).errors()
     assert error == {
         "type": "Interrupted",
-        "message": "The execution was aborted at 2026-01-31T08:00:09Z. See in the record what was put back.",
+        "message": "The execution was aborted at 2026-01-31T08:00:09Z. See in the record what was restored.",
     }
 
 
@@ -169,7 +169,7 @@ def test_an_aborted_run_is_restored_closed_and_unlocked_by_who_has_its_lock_now(
 )
 @pytest.mark.usefixtures("left_behind")
 def test_how_an_execution_ended_is_on_record(recovery, executions, ended, sentence):
-    executions.put(DEAD, **ended, stopDate=START + timedelta(seconds=9))
+    executions.put(DEAD, **ended, stopped_at=START + timedelta(seconds=9))
     begun = recovery.begin(DEAD, ME, NOW)
     assert what_is_left(begun) == {"restore", "open", "locked"}
     assert Outcome.model_validate(begun["outcome"]).message().startswith(sentence)
@@ -198,7 +198,7 @@ def test_the_event_is_believed_where_the_description_is_older(recovery, executio
     del executions.known[DEAD]
     if described:
         executions.put(DEAD, described)
-    begun = recovery.begin(DEAD, ME, NOW, queue_id=QUEUE, told=told)
+    begun = recovery.begin(DEAD, ME, NOW, queue_id=QUEUE, **told)
     assert begun["outcome"]["status"] == status
     assert (begun["restore"], begun["open"], begun["locked"]) == (status == "interrupted", True, True)
 
@@ -208,16 +208,16 @@ def test_a_failure_whose_cause_does_not_show_yet_is_looked_at_again(recovery, ex
     """It may have completed, with a record that could not be written: putting that back would undo it."""
     executions.put(DEAD, "RUNNING")
     with pytest.raises(StoreUnavailable, match="how it ended"):
-        recovery.begin(DEAD, ME, NOW, told={"status": "FAILED"})
+        recovery.begin(DEAD, ME, NOW, status="FAILED")
     assert locks.holder() == DEAD
     unrecorded(executions, "completed")
-    assert recovery.begin(DEAD, ME, NOW, told={"status": "FAILED"})["outcome"]["status"] == "completed"
+    assert recovery.begin(DEAD, ME, NOW, status="FAILED")["outcome"]["status"] == "completed"
 
 
 @pytest.mark.usefixtures("left_behind")
 def test_an_event_that_is_older_than_a_redrive_ends_nothing(recovery, executions, locks):
-    executions.put(DEAD, "RUNNING", redriveCount=1)
-    assert what_is_left(recovery.begin(DEAD, ME, NOW, told={"status": "ABORTED"})) == set()
+    executions.put(DEAD, "RUNNING", is_redriven=True)
+    assert what_is_left(recovery.begin(DEAD, ME, NOW, status="ABORTED")) == set()
     assert locks.holder() == DEAD
 
 
@@ -225,7 +225,7 @@ def test_an_event_that_is_older_than_a_redrive_ends_nothing(recovery, executions
 def test_what_an_input_says_of_a_run_that_goes_on_is_not_believed(recovery, executions, locks):
     executions.put(DEAD, "RUNNING")
     for status in ("", "RUNNING", "SUCCEEDED"):
-        assert what_is_left(recovery.begin(DEAD, ME, NOW, told={"status": status})) == set()
+        assert what_is_left(recovery.begin(DEAD, ME, NOW, status=status)) == set()
     assert locks.holder() == DEAD
 
 
@@ -310,7 +310,7 @@ def test_a_run_that_is_not_over_is_left_alone(recovery, executions, locks, statu
 def test_the_lock_of_a_run_that_succeeded_and_could_not_unlock_is_given_back(recovery, executions, trail, locks):
     executions.put(DEAD, "SUCCEEDED")
     close_record(trail)
-    assert recovery.sweep(MACHINE, NOW) == 1
+    assert recovery.sweep(NOW) == 1
     assert what_is_left(recovery.begin(DEAD, ME, NOW)) == {"locked"}
     assert locks.holder() == ME
 
@@ -446,36 +446,25 @@ def test_a_sweep_finds_locks_of_the_dead_and_open_records_once_each(recovery, ex
     for name in ("closed", "open", "both"):
         executions.put(runs[name], "ABORTED" if name == "both" else "TIMED_OUT")
     executions.put(runs["locked"], "FAILED")
-    executions.put(runs["old"], "FAILED", startDate=NOW - LOOK_BACK - timedelta(seconds=1))
+    executions.put(runs["old"], "FAILED", started_at=NOW - LOOK_BACK - timedelta(seconds=1))
     for number, name in enumerate(("alive", "locked", "both")):
         locks.put(runs[name], f"queue-{number}")
     for name in ("closed", "locked"):
         close_record(trail, name)
-    assert recovery.sweep(MACHINE, NOW) == 3
+    assert recovery.sweep(NOW) == 3
     assert sorted(executions.started) == sorted(runs[name] for name in ("open", "locked", "both"))
 
 
 def test_a_sweep_with_nothing_to_find_starts_nothing(recovery, executions):
-    assert recovery.sweep(MACHINE, NOW) == 0
+    assert recovery.sweep(NOW) == 0
     assert executions.started == []
-
-
-def test_a_sweep_reads_every_page_of_the_locks(recovery, executions, locks, monkeypatch):
-    executions.put(DEAD, "FAILED")
-    executions.put(ME, "FAILED")
-    locks.put(DEAD, "queue-1")
-    locks.put(ME, "queue-2")
-    scan = locks.dynamodb.scan
-    monkeypatch.setattr(locks.dynamodb, "scan", lambda **query: scan(**query, Limit=1))
-    assert recovery.sweep(MACHINE, NOW) == 2
-    assert sorted(executions.started) == sorted([DEAD, ME])
 
 
 def test_a_run_that_step_functions_has_forgotten_is_as_good_as_aborted(recovery, executions, trail, locks):
     executions.put(ME, "RUNNING")
     open_record(trail)
     locks.put(DEAD)
-    assert recovery.sweep(MACHINE, NOW) == 1
+    assert recovery.sweep(NOW) == 1
     assert executions.started == [DEAD]
     begun = recovery.begin(DEAD, ME, NOW)
     assert what_is_left(begun) == {"restore", "open", "locked"}
@@ -489,10 +478,10 @@ def test_a_run_that_took_its_lock_within_a_minute_and_is_not_known_yet_is_left_a
     a_minute_later = START + timedelta(minutes=1)
     with pytest.raises(QueueBusy):
         recovery.unblock(blocked(), a_minute_later)
-    assert recovery.sweep(MACHINE, a_minute_later) == 0
+    assert recovery.sweep(a_minute_later) == 0
     assert what_is_left(recovery.begin(DEAD, ME, a_minute_later, queue_id=QUEUE)) == set()
     assert (locks.holder(), executions.started) == (DEAD, [])
-    assert recovery.sweep(MACHINE, a_minute_later + timedelta(seconds=1)) == 1
+    assert recovery.sweep(a_minute_later + timedelta(seconds=1)) == 1
 
 
 def test_a_recovery_that_has_taken_over_and_is_not_known_yet_is_left_alone(recovery, executions, trail, locks):
@@ -500,8 +489,8 @@ def test_a_recovery_that_has_taken_over_and_is_not_known_yet_is_left_alone(recov
     close_record(trail)
     locks.put(DEAD)
     recovery.begin(DEAD, ME, NOW, queue_id=QUEUE)
-    assert locks.item()["taken_at"] == {"N": f"{NOW.timestamp():.0f}"}
-    assert recovery.sweep(MACHINE, NOW) == 0
+    assert locks.find(QUEUE).taken_at == NOW
+    assert recovery.sweep(NOW) == 0
     assert what_is_left(recovery.begin(ME, OTHER, NOW, queue_id=QUEUE)) == set()
     assert locks.holder() == ME
 
@@ -516,7 +505,7 @@ def test_a_repeated_attempt_for_a_forgotten_run_goes_on_with_the_lock_that_it_ha
 def test_a_lock_that_no_record_explains_is_given_back_all_the_same(recovery, executions, locks):
     executions.put(ME, "RUNNING")
     locks.put(DEAD)
-    recovery.sweep(MACHINE, NOW)
+    recovery.sweep(NOW)
     assert executions.queues == {DEAD: QUEUE}
     begun = recovery.begin(DEAD, ME, NOW, queue_id=QUEUE)
     assert begun["locked"]
@@ -524,95 +513,39 @@ def test_a_lock_that_no_record_explains_is_given_back_all_the_same(recovery, exe
     assert locks.holder() == ME
 
 
-# ---- what does not answer --------------------------------------------------------------------------------------------
+def test_a_record_that_is_closed_while_the_lock_is_taken_over_is_seen(left_behind, trail, locks, monkeypatch):
+    """The run was aborted while its Audit was at work: Audit came first, so what it completed stays."""
+    take_over = locks.take_over
+
+    def late(*arguments):
+        close_record(trail)
+        return take_over(*arguments)
+
+    monkeypatch.setattr(locks, "take_over", late)
+    assert what_is_left(left_behind.begin(DEAD, ME, NOW)) == {"locked"}
+
+
+# ---- the functions ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("left_behind")
-def test_a_service_that_does_not_answer_is_named_as_ours(recovery, aws_answers):
-    aws_answers("dynamodb", "UpdateItem", "InternalServerError")
-    with pytest.raises(StoreUnavailable, match="take over the lock"):
-        recovery.begin(DEAD, ME, NOW)
+def test_the_function_wires_both_use_cases_with_the_state_machine_of_the_event(recovery, monkeypatch):
+    app = function_module("recover")
+    monkeypatch.setattr(app.RecoverSettings, "load", lambda: None)
+    asked = []
+    for name, use_case in (("recover", recovery), ("unblock", recovery)):
+        monkeypatch.setattr(bootstrap, name, lambda _, arn, use_case=use_case: asked.append(arn) or use_case)
+    told = {"status": "", "error": None, "cause": ""}
+    begin = {"begin": DEAD, "me": ME, "queue_id": "", "told": told, "recover_with": RECOVER}
+    assert what_is_left(app.handler(begin, LambdaContext())) == {"restore", "open", "locked"}
+    waits = blocked(started_at=datetime.now(UTC)).model_dump(mode="json")
+    assert app.handler({"blocked": waits, "recover_with": RECOVER}, LambdaContext()) == {"wait_s": 2}
+    assert asked == [RECOVER, RECOVER]
 
 
-def test_an_execution_that_cannot_be_described_is_not_taken_for_dead(recovery, executions, locks):
-    executions.failure = "InternalServerError"
-    locks.put(DEAD)
-    with pytest.raises(StoreUnavailable, match="read the execution"):
-        recovery.unblock(blocked(), after(0))
-    assert (locks.holder(), executions.started) == (DEAD, [])
-
-
-# ---- the fence -------------------------------------------------------------------------------------------------------
-
-
-def test_the_owner_of_the_lock_may_write(locks):
-    locks.put(DEAD)
-    fence("locks", QUEUE, DEAD)()
-
-
-@pytest.mark.parametrize("holder", [None, ME, DEAD + "0"])
-def test_nobody_else_may_write(locks, holder):
-    if holder:
-        locks.put(holder)
-    with pytest.raises(Interrupted, match="no longer this run's"):
-        fence("locks", QUEUE, DEAD)()
-
-
-def test_a_fence_looks_once_a_second_and_consistently(aws_answers):
-    time = FakeTime()
-    check = fence("locks", QUEUE, DEAD, clock=time.clock)
-    requests = aws_answers("dynamodb", "GetItem", {"Item": {"holder": {"S": DEAD}}})
-    for seconds in (0, 0.9, 0.2, 0.5):
-        time.advance(seconds)
-        check()
-    assert [json.loads(request["body"])["ConsistentRead"] for request in requests] == [True, True]
-
-
-def test_a_fence_that_was_passed_is_closed_once_the_lock_is_gone(locks):
-    time = FakeTime()
-    locks.put(DEAD)
-    check = fence("locks", QUEUE, DEAD, clock=time.clock)
-    check()
-    locks.put(ME)
-    time.advance(1)
-    for _ in range(2):
-        with pytest.raises(Interrupted):
-            check()
-
-
-def test_a_record_of_what_was_written_is_written_under_the_lock_only(trail, locks):
-    record = {"distribution_id": "d-2", "record": CLOSED, "queue_id": QUEUE}
-    with pytest.raises(Interrupted):
-        trail.append(record, DEAD)
-    locks.put(ME)
-    with pytest.raises(Interrupted):
-        trail.append(record, DEAD)
-    assert trail.find("d-2") == {}
-    assert trail.append(record, ME)
-    assert not trail.append(record, ME), "it was written before"
-    assert not trail.append(record, DEAD), "and stays, whoever asks"
-
-
-@pytest.mark.usefixtures("left_behind")
-def test_a_record_that_is_closed_while_the_lock_is_taken_over_is_seen(recovery, trail, monkeypatch):
-    """The run aborted while its Audit was at work: it came first, so what it completed stays."""
-    take_over = Recovery._take_over
-
-    def late(self, *arguments):
-        trail.append({"distribution_id": DEAD.rpartition(":")[2], "record": CLOSED, "queue_id": QUEUE}, DEAD)
-        return take_over(self, *arguments)
-
-    monkeypatch.setattr(Recovery, "_take_over", late)
-    assert what_is_left(recovery.begin(DEAD, ME, NOW)) == {"locked"}
-
-
-def test_a_lock_that_cannot_be_read_lets_nobody_write(locks, aws_answers):
-    locks.put(DEAD)
-    aws_answers("dynamodb", "GetItem", "InternalServerError")
-    with pytest.raises(StoreUnavailable):
-        fence("locks", QUEUE, DEAD)()
-
-
-def test_the_opening_record_is_where_a_recovery_learns_of_the_run(trail):
-    open_record(trail)
-    assert trail.find("d-1")[OPENED]["queue_id"] == QUEUE
+def test_the_sweep_says_how_many_it_found(left_behind, monkeypatch, logs):
+    app = function_module("sweep")
+    monkeypatch.setattr(app.SweepSettings, "load", lambda: None)
+    monkeypatch.setattr(bootstrap, "sweep", lambda _: left_behind)
+    assert app.handler({}, LambdaContext()) == {"found": 1}
+    assert any("left behind" in str(entry.get("msg")) for entry in logs())

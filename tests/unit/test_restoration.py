@@ -24,7 +24,18 @@ from routing_weights.errors import (
     WaitTooLong,
 )
 from routing_weights.settings import RestoreSettings
-from tests.support.fakes import FakeSession, FakeTime, answer, function_module, member, plan, queue, target, work
+from tests.support.fakes import (
+    FakeDocuments,
+    FakeSession,
+    FakeTime,
+    answer,
+    function_module,
+    member,
+    plan,
+    queue,
+    target,
+    work,
+)
 
 WATCH_S = 15.0
 SETTING = "overflow_threshold"
@@ -664,6 +675,13 @@ def test_a_restore_survives_its_document():
 
 
 @pytest.fixture
+def documents(monkeypatch):
+    held = FakeDocuments()
+    monkeypatch.setattr(bootstrap, "documents", lambda _settings: held)
+    return held
+
+
+@pytest.fixture
 def restore(documents, monkeypatch):
     """The handler of Restore for a run that has written, and a Genesys that answers as it is told."""
     app = function_module("restore")
@@ -683,7 +701,7 @@ def restore(documents, monkeypatch):
     monkeypatch.setattr(app.RestoreSettings, "load", lambda: settings)
     before = queue(member("agent-1", 0.0))
     documents.keep_work("d-1", work(plan(), target({"agent-1": 0.4}), before, Score()))
-    documents.put("d-1", "writing", {})
+    documents.mark_writing("d-1")
 
     def call(*answers, started_ago):
         tokens = SimpleNamespace(current=lambda: "token", replace=lambda _refused: "token")
@@ -705,7 +723,7 @@ def restore(documents, monkeypatch):
 def test_a_restore_leaves_a_long_pause_to_the_state_machine(restore, documents):
     with pytest.raises(RateLimited):
         restore(answer(429, {}, Retry_After="30"), started_ago=timedelta(minutes=5))
-    assert documents.get("d-1", "restore") == Restoration("failed").to_json(), "which is so as long as nothing follows"
+    assert documents.find_restoration("d-1") == Restoration("failed"), "which is so as long as nothing follows"
 
 
 @pytest.mark.parametrize("minutes", [91, 121])
@@ -723,10 +741,10 @@ def test_a_restore_asks_again_even_if_genesys_wants_too_long_a_wait(restore):
 def test_a_restore_that_runs_out_of_time_is_recorded_as_failed(restore, documents):
     with pytest.raises(WaitTooLong):
         restore(answer(429, {}, Retry_After="30"), started_ago=timedelta(minutes=165))
-    assert documents.get("d-1", "restore") == Restoration("failed").to_json()
+    assert documents.find_restoration("d-1") == Restoration("failed")
 
 
 def test_a_restore_that_may_not_read_is_recorded_as_failed(restore, documents):
     with pytest.raises(Forbidden):
         restore(answer(403, {}), started_ago=timedelta(minutes=5))
-    assert documents.get("d-1", "restore") == Restoration("failed").to_json()
+    assert documents.find_restoration("d-1") == Restoration("failed")

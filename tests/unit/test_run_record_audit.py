@@ -19,11 +19,11 @@ from routing_weights.adapters.aws.baselines_table import BaselineStore
 from routing_weights.adapters.aws.client import reported
 from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.forecast_table import Forecasts
+from routing_weights.adapters.aws.locks_table import Locks
 from routing_weights.adapters.aws.secrets import JsonSecret, TokenFunction
 from routing_weights.adapters.aws.skills_table import SkillOwners
 from routing_weights.adapters.aws.state_machine import Executions
 from routing_weights.api import views
-from routing_weights.application.recover import Recovery
 from routing_weights.application.submit import accept, accept_input, open_distribution
 from routing_weights.domain.actuation import resolve, statement
 from routing_weights.domain.problems import problem
@@ -31,7 +31,7 @@ from routing_weights.domain.queue import Queue, QueueSettings, Target
 from routing_weights.domain.record import CLOSED, OPENED, closed, opened, refused, timestamp
 from routing_weights.domain.run import Origin, Outcome, Run
 from routing_weights.domain.status import Status
-from routing_weights.domain.verify import settle, unverified
+from routing_weights.domain.verify import Settling, unverified
 from routing_weights.errors import (
     ConfigurationInvalid,
     Forbidden,
@@ -913,10 +913,9 @@ def test_a_write_that_meets_transactions_again_and_again_is_not_taken_for_an_ans
 
 
 @pytest.mark.usefixtures("locked")
-def test_the_takeover_of_a_lock_that_a_closing_record_checks_is_tried_again(trail, meets):
+def test_the_takeover_of_a_lock_that_a_closing_record_checks_is_tried_again(meets):
     asked = meets("update_item", MET_ONE, times=1)
-    recovery = Recovery("locks", trail, "arn:aws:states:eu-central-1:123456789012:stateMachine:recover")
-    assert recovery._take_over("queue-001", {"me"}, "recovery", START)
+    assert Locks("locks").take_over("queue-001", {"me"}, "recovery", START)
     assert len(asked) == 2
 
 
@@ -1154,7 +1153,7 @@ class SlowQueue:
 
 def settled(time, timeout_s, readable_at=(0, 0, 0), **genesys):
     slow = SlowQueue(time, dict(zip(SMALLEST_PLAN["member_weights"], readable_at, strict=True)), **genesys)
-    return slow, settle(slow, "queue-001", BEFORE, WANTED, timeout_s=timeout_s, clock=time.clock, sleep=time.sleep)
+    return slow, Settling(timeout_s, time.clock, time.sleep).settle(slow, BEFORE, WANTED)
 
 
 def test_a_queue_that_holds_the_plan_is_read_once(fake_time):
@@ -1183,7 +1182,7 @@ def rounded(time, was):
     wanted = Target({}, {"agent-1": 5.0, "agent-2": 1.4}, actuator="proficiency")
     held = queue(member("agent-1", 5.0), member("agent-2", 1.0))
     genesys = SimpleNamespace(read_queue=lambda _: held, read_again=lambda *_: held)
-    found = settle(genesys, "queue-001", before, wanted, timeout_s=15, clock=time.clock, sleep=time.sleep)
+    found = Settling(15, time.clock, time.sleep).settle(genesys, before, wanted)
     return unverified(wanted, found)
 
 

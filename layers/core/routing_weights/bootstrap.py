@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from routing_weights.adapters.genesys.analytics import Analytics
     from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, TokenRequest
     from routing_weights.adapters.genesys.transport import Deadline, Transport
+    from routing_weights.application.close import Close
+    from routing_weights.application.patch import PatchMembers, PatchQueue
     from routing_weights.application.ports import (
         Baselines,
         Documents,
@@ -28,14 +30,33 @@ if TYPE_CHECKING:
         Forecasts,
         Genesys,
         OneTimeSchedules,
+        Reconnect,
         Trail,
     )
     from routing_weights.application.project import Planner
+    from routing_weights.application.recover import Recover, Sweep, Unblock
+    from routing_weights.application.restore import Restore
     from routing_weights.application.suggest import Suggest
+    from routing_weights.application.validate import Validate
+    from routing_weights.application.verify import Verify
     from routing_weights.domain.actuation import Actuation
     from routing_weights.domain.decision import Decision
     from routing_weights.domain.run import Run
-    from routing_weights.settings import Audited, Documented, GenesysCaller, ProjectionSettings, TokenSettings
+    from routing_weights.domain.verify import Settling
+    from routing_weights.settings import (
+        Audited,
+        AuditSettings,
+        Documented,
+        GenesysCaller,
+        PatchSettings,
+        ProjectionSettings,
+        RecoverSettings,
+        RestoreSettings,
+        SweepSettings,
+        TokenSettings,
+        ValidateSettings,
+        VerifySettings,
+    )
 
 RESERVE_S = 12.0
 """What a function keeps of its time for one more answer (read time-out 10 s) and its own last words."""
@@ -55,11 +76,12 @@ def documents(settings: Documented) -> Documents:
     return Documents(settings.documents_bucket)
 
 
-def trail(settings: Audited) -> Trail:
+def trail(settings: Audited, locks_table: str = "") -> Trail:
+    """`locks_table` is for whoever writes records under the lock of a queue."""
     from routing_weights.adapters.aws.audit_table import AuditTrail
     from routing_weights.adapters.aws.documents import Documents
 
-    return AuditTrail(settings.audit_table, Documents(settings.documents_bucket))
+    return AuditTrail(settings.audit_table, Documents(settings.documents_bucket), locks_table)
 
 
 def baselines(table: str) -> Baselines:
@@ -120,6 +142,113 @@ def suggest(settings: ProjectionSettings, context: LambdaContext, run: Run) -> S
     return Suggest(planner(settings, context, run), connect)
 
 
+# ---- the states of a run ---------------------------------------------------------------------------------------------
+
+
+def validate(settings: ValidateSettings) -> Validate:
+    from routing_weights.application.validate import Validate
+
+    return Validate(documents(settings), trail(settings), baselines(settings.baselines_table))
+
+
+def patch_queue(settings: PatchSettings, context: LambdaContext, run: Run) -> PatchQueue:
+    from routing_weights.adapters.aws.skills_table import SkillOwners
+    from routing_weights.application.patch import PatchQueue
+
+    connect = _reconnect(settings, context, run, settings.locks_table, run.execution_arn)
+    return PatchQueue(documents(settings), SkillOwners(settings.skills_table), connect, _settling(settings))
+
+
+def patch_members(settings: PatchSettings, context: LambdaContext, run: Run) -> PatchMembers:
+    from routing_weights.application.patch import PatchMembers
+
+    connect = _reconnect(settings, context, run, settings.locks_table, run.execution_arn)
+    return PatchMembers(documents(settings), connect, partial(has_time, context))
+
+
+def verify(settings: VerifySettings, context: LambdaContext, run: Run) -> Verify:
+    from routing_weights.application.verify import Verify
+
+    return Verify(documents(settings), _reconnect(settings, context, run), _settling(settings))
+
+
+def restore(settings: RestoreSettings, context: LambdaContext, run: Run, holder: str) -> Restore:
+    from routing_weights.application.restore import Restore
+
+    return Restore(
+        documents(settings),
+        _reconnect(settings, context, run, settings.locks_table, holder, restoring=True),
+        _settling(settings),
+        partial(has_time, context),
+        context.aws_request_id,
+    )
+
+
+def close(settings: AuditSettings) -> Close:
+    from routing_weights.adapters.aws.patrol_table import Patrol
+    from routing_weights.application.close import Close
+
+    return Close(
+        documents(settings),
+        trail(settings, settings.locks_table),
+        Patrol(settings.drift_table),
+        one_time_schedules(settings.one_time_group),
+    )
+
+
+def unblock(settings: RecoverSettings, recover_state_machine_arn: str) -> Unblock:
+    from routing_weights.adapters.aws.locks_table import Locks
+    from routing_weights.adapters.aws.state_machine import EndedExecutions, Recoveries
+    from routing_weights.application.recover import Unblock
+
+    return Unblock(Locks(settings.locks_table), EndedExecutions(), Recoveries(recover_state_machine_arn))
+
+
+def recover(settings: RecoverSettings, recover_state_machine_arn: str) -> Recover:
+    from routing_weights.adapters.aws.locks_table import Locks
+    from routing_weights.adapters.aws.state_machine import EndedExecutions, Recoveries
+    from routing_weights.application.recover import Recover
+
+    return Recover(
+        trail(settings), Locks(settings.locks_table), EndedExecutions(), Recoveries(recover_state_machine_arn)
+    )
+
+
+def sweep(settings: SweepSettings) -> Sweep:
+    from routing_weights.adapters.aws.locks_table import Locks
+    from routing_weights.adapters.aws.state_machine import EndedExecutions, Recoveries
+    from routing_weights.application.recover import Sweep
+
+    return Sweep(
+        trail(settings),
+        Locks(settings.locks_table),
+        EndedExecutions(settings.state_machine_arn),
+        Recoveries(settings.recover_state_machine_arn),
+    )
+
+
+def _settling(settings: VerifySettings | PatchSettings | RestoreSettings) -> Settling:
+    from routing_weights.domain.verify import Settling
+
+    return Settling(settings.verify_timeout_s, time.monotonic, time.sleep)
+
+
+def _reconnect(
+    settings: GenesysCaller,
+    context: LambdaContext,
+    run: Run,
+    locks_table: str = "",
+    holder: str = "",
+    *,
+    restoring: bool = False,
+) -> Reconnect:
+    """Opens Genesys for what was decided. With a `holder`, it writes only while that execution holds the lock."""
+    from routing_weights.adapters.aws.locks_table import fence
+
+    guard = fence(locks_table, run.queue_id, holder) if holder else None
+    return partial(decided, settings, context, run, fence=guard, restoring=restoring)
+
+
 # ---- Genesys ---------------------------------------------------------------------------------------------------------
 
 
@@ -150,7 +279,7 @@ def _tokens_for(settings: GenesysCaller, transport: Transport) -> StoredTokens:
 
 @cache
 def _budget(settings: GenesysCaller) -> RequestBudget | None:
-    """The token's secret names the OAuth client: a deployment has one of each."""
+    """Named by the token's secret: a deployment has one OAuth client, and one secret for its token."""
     if not settings.requests_per_minute:
         return None
     from routing_weights.adapters.aws.budget_table import RequestBudget
@@ -175,7 +304,7 @@ def deadline(context: LambdaContext, run: Run | None = None, *, restoring: bool 
 
 
 def has_time(context: LambdaContext) -> bool:
-    """Whether this invocation may begin one more write and still finish it in order."""
+    """True while this invocation can begin one more write and still finish it in order."""
     return remaining_s(context) > 2 * RESERVE_S
 
 
@@ -191,8 +320,8 @@ def contract(
 ) -> Genesys:
     """The deployment's contract for one plan, authorised, with the time that `context` and `run` leave.
 
-    `fence` raises where the run may write no more: see Transport. `patience_s` is the longest pause that is slept,
-    where it is not the deployment's.
+    `fence` raises when the run must not write any more: see Transport. `patience_s` replaces the deployment's longest
+    pause that is slept.
     """
     from routing_weights.adapters.genesys.client import GenesysClient
     from routing_weights.adapters.genesys.transport import Transport
@@ -221,7 +350,7 @@ def decided(
     restoring: bool = False,
     patience_s: float | None = None,
 ) -> Genesys:
-    """Like `contract`, for what was decided before.
+    """The contract for what was decided before.
 
     Raises:
         PlanNotApplicable: the deployment speaks another contract by now.
@@ -231,9 +360,9 @@ def decided(
 
 
 def analytics(settings: GenesysCaller, context: LambdaContext, run: Run | None = None) -> Analytics | None:
-    """What Genesys knows of a queue's load; None under contract `score`, which has nothing of the kind.
+    """What Genesys knows of a queue's load; None under contract `score`, which knows nothing of it.
 
-    It is worth some seconds and no more: a projection goes on without.
+    It gets some seconds and no more: a projection goes on without it.
     """
     if settings.genesys_contract != "platform":
         return None

@@ -5,9 +5,9 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from routing_weights import errors
 from routing_weights.domain.status import Status
@@ -15,7 +15,7 @@ from routing_weights.errors import RoutingWeightsError
 
 
 class Origin(BaseModel):
-    """Who started the distribution, as the door saw it; a console start says nothing of itself."""
+    """Who started the distribution, as the door saw it. A start in the console says nothing about its caller."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,11 +36,11 @@ class Run(BaseModel):
     wait_for_lock_s: int = 0
     origin: Origin = Origin()
     until: str = ""
-    """When the state before it is put back; empty for a run that is for good."""
+    """When the plan expires; empty for a permanent plan."""
     return_name: str = ""
-    """The one-time schedule that does so."""
+    """The one-time schedule that reverts the plan then."""
     returns: str = ""
-    """The distribution whose time is over, and whose before-image this run puts back."""
+    """The distribution that has expired, and that this run reverts."""
 
     def latency_ms(self, now: datetime) -> int:
         """From the start of the execution, in whole milliseconds, at least 0."""
@@ -57,10 +57,42 @@ class Started:
 
 
 def return_name(distribution_id: str) -> str:
-    """What the return of a distribution is called in EventBridge Scheduler, which allows 64 letters and few signs."""
+    """The name of the schedule that ends a temporary plan. EventBridge Scheduler allows 64 letters and few signs."""
     if re.fullmatch(r"[A-Za-z0-9_-]{1,57}", distribution_id):
         return f"return.{distribution_id}"
     return f"return.{hashlib.sha256(distribution_id.encode()).hexdigest()[:57]}"
+
+
+Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else str(value))]
+"""Empty for a missing text: AWS leaves out what it does not know, or sends null."""
+
+
+class Failure(BaseModel):
+    """An error as a Catch of Step Functions has it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    name: Text = Field(default="", alias="Error")
+    cause: Text = Field(default="", alias="Cause")
+    """Of a function that raised: JSON with `errorType` and `errorMessage`. Otherwise a text for people."""
+
+    @classmethod
+    def of(cls, error: RoutingWeightsError) -> Self:
+        """As if the function had raised it."""
+        name = type(error).__name__
+        return cls(name=name, cause=json.dumps({"errorType": name, "errorMessage": str(error)}))
+
+    def error(self) -> RoutingWeightsError:
+        try:
+            wire = json.loads(self.cause)
+        except ValueError:
+            wire = None
+        if not isinstance(wire, dict):
+            wire = {}
+        return errors.from_wire(str(wire.get("errorType", self.name)), str(wire.get("errorMessage", self.cause)))
+
+    def to_json(self) -> dict[str, str]:
+        return {"Error": self.name, "Cause": self.cause}
 
 
 class Outcome(BaseModel):
@@ -69,33 +101,20 @@ class Outcome(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     status: Status
-    error: dict[str, Any] = Field(default_factory=dict)
-    """What a Catch saw: `Error` and `Cause`."""
+    error: Annotated[Failure | None, BeforeValidator(lambda value: value or None)] = None
 
     def message(self) -> str:
         """One sentence for the execution."""
-        return self._failure().message if self.error else self.status.sentence
+        return self.error.error().message if self.error else self.status.sentence
 
     def errors(self) -> list[dict[str, Any]]:
         """For the record: type, message (a sentence) and details; empty when nothing went wrong."""
         if not self.error:
             return []
-        name, error = str(self.error.get("Error", "")), self._failure()
+        error = self.error.error()
         if "errors" in error.details:  # one sentence for the execution, one entry with a path for each problem
             return list(error.details["errors"])
-        return [{"type": name, "message": error.message, **error.details}]
+        return [{"type": self.error.name, "message": error.message, **error.details}]
 
-    def _failure(self) -> RoutingWeightsError:
-        name, cause = str(self.error.get("Error", "")), str(self.error.get("Cause", ""))
-        reported = _lambda_failure(cause)
-        return errors.from_wire(reported.get("errorType", name), reported.get("errorMessage", cause))
-
-
-def _lambda_failure(cause: str) -> dict[str, str]:
-    try:
-        parsed = json.loads(cause)
-    except ValueError:
-        return {}
-    return (
-        {k: str(v) for k, v in parsed.items() if k in {"errorType", "errorMessage"}} if isinstance(parsed, dict) else {}
-    )
+    def to_json(self) -> dict[str, Any]:
+        return {"status": self.status.value, "error": self.error.to_json() if self.error else {}}

@@ -1,6 +1,7 @@
-"""Reading back: an accepted write may become readable a second or two later. No AWS, no HTTP."""
+"""Reading back: Genesys may show an accepted write only a second or two later."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from routing_weights.domain.queue import (
@@ -24,7 +25,7 @@ class Readable(Protocol):
 
 
 class Writable(Readable, Protocol):
-    """What a restoration needs of a contract."""
+    """What a restoration needs of Genesys."""
 
     @property
     def per_write(self) -> int: ...
@@ -37,35 +38,36 @@ class Writable(Readable, Protocol):
     def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None: ...
 
 
-def settle(
-    genesys: Readable,
-    queue_id: str,
-    before: Queue,
-    target: Target,
-    *,
-    timeout_s: float,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-) -> Queue:
-    """Read the queue; while it differs from the target and `timeout_s` allows, read again what differs.
+@dataclass(frozen=True)
+class Settling:
+    """How long an accepted write may take to become readable, in seconds, and the time that passes meanwhile."""
 
-    The pauses double from 0.25 s to 4 s. The last reading is returned whether it settled or not. A value that is the
-    target's, rounded, and `before`'s as well may only not be readable yet, so that one is waited for, too.
-    """
-    until, pause = clock() + timeout_s, FIRST_PAUSE_S
-    queue = genesys.read_queue(queue_id)
-    while _may_settle(before, target, queue) and clock() + pause <= until:
-        sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE_S)
-        settled = not settings_to_write(target, queue)
-        queue = genesys.read_again(queue, unsettled(target, queue)) if settled else genesys.read_queue(queue_id)
-    return queue
+    timeout_s: float
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+
+    def settle(self, genesys: Readable, before: Queue, target: Target) -> Queue:
+        """Read the queue. While it differs from the target and the time allows, read again what differs.
+
+        The pauses double from 0.25 s to 4 s. The last reading is returned, settled or not. A value that is the
+        target's, rounded, and `before`'s as well may only not be readable yet, so it is waited for, too.
+        """
+        until, pause = self.clock() + self.timeout_s, FIRST_PAUSE_S
+        queue = genesys.read_queue(before.queue_id)
+        while _may_settle(before, target, queue) and self.clock() + pause <= until:
+            self.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+            if settings_to_write(target, queue):
+                queue = genesys.read_queue(before.queue_id)
+            else:
+                queue = genesys.read_again(queue, unsettled(target, queue))
+        return queue
 
 
 def unverified(target: Target, queue: Queue) -> list[str]:
-    """What does not hold the target: members by id, and the queue's own settings by name.
+    """The members, by id, and the queue's own settings, by name, that do not hold the target.
 
-    Proficiencies of which Genesys has kept fewer decimals, of all members alike, do hold it.
+    If Genesys has kept fewer decimals of all proficiencies alike, the members do hold it.
     """
     settings = sorted(settings_to_write(target, queue))
     members = unsettled(target, queue) if decimals_kept(target, queue) is None else []
@@ -73,7 +75,7 @@ def unverified(target: Target, queue: Queue) -> list[str]:
 
 
 def _may_settle(before: Queue, target: Target, queue: Queue) -> bool:
-    """Whether a later reading may hold more of the target."""
+    """True if a later reading may hold more of the target."""
     if unverified(target, queue):
         return True
     unread, values = set(unsettled(target, queue)), {member.user_id: member.value for member in before.members}

@@ -74,11 +74,8 @@ def _lock(item: Mapping[str, Any]) -> Lock:
 
 
 def holder_of(table: str, queue_id: str) -> str | None:
-    """The execution that holds the lock, None where nobody does."""
-    with reported("read the lock of the queue"):
-        answer = client("dynamodb").get_item(TableName=table, Key={"queue_id": {"S": queue_id}}, ConsistentRead=True)
-    held: str | None = answer.get("Item", {}).get("holder", {}).get("S")
-    return held
+    lock = Locks(table).find(queue_id)
+    return lock.holder if lock else None
 
 
 def fence(table: str, queue_id: str, holder: str, *, clock: Callable[[], float] = time.monotonic) -> Callable[[], None]:

@@ -1,0 +1,104 @@
+"""Close: writes the closing record of a distribution, and ends what the distribution no longer needs."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from aws_lambda_powertools import Logger
+
+from routing_weights.application.ports import Documents, OneTimeSchedules, Patrols, Trail
+from routing_weights.domain.actuation import as_kept
+from routing_weights.domain.decision import Decision
+from routing_weights.domain.plan import Plan
+from routing_weights.domain.queue import Queue, decimals_kept
+from routing_weights.domain.record import Record, closed
+from routing_weights.domain.run import Outcome, Run, return_name
+from routing_weights.domain.status import Status
+from routing_weights.errors import StoreUnavailable
+
+logger = Logger(child=True)
+
+
+class Metric(NamedTuple):
+    name: str
+    unit: Literal["Count", "Milliseconds", "Percent"]
+    value: float
+
+
+class Closing(NamedTuple):
+    record: Record
+    metrics: list[Metric]
+    """Empty if the record was written before: its metrics were counted then."""
+
+
+@dataclass(frozen=True)
+class Close:
+    documents: Documents
+    trail: Trail
+    patrols: Patrols
+    schedules: OneTimeSchedules
+
+    def close(self, run: Run, outcome: Outcome, holder: str, now: datetime) -> Closing:
+        """Write the closing record.
+
+        `holder` is the execution that has taken the lock of an abandoned run over, empty for a run that ends itself.
+
+        Raises:
+            Interrupted: somebody else holds the lock of a run that wrote, and so closes its record.
+        """
+        name = run.distribution_id
+        work = self.documents.find_work(name)
+        plan = work.plan if work else self.documents.find_plan(name)
+        before = work.before if work else self.documents.find_before(name)
+        after = self.documents.find_after(name)
+        restoration = self.documents.find_restoration(name) if outcome.status.failed_writing else None
+        record = closed(
+            run,
+            outcome,
+            plan=plan,
+            before=before,
+            projection=self.documents.find_projection(name),
+            actuation=_statement(work.decision, after, outcome.status) if work else None,
+            restore=restoration.to_json() if restoration else None,
+            after=after,
+            at=now,
+            before_image=self.documents.reference(name, "work" if work else "before") if before else None,
+        )
+        if plan and outcome.status is Status.COMPLETED:  # before the record is closed: a failure is tried again
+            self._patrol(plan, now)
+        # A record of writes belongs to the holder of the lock: a run that has lost its lock claims nothing any more.
+        holder = holder or (run.execution_arn if outcome.status.wrote == "yes" else "")
+        is_first = self.trail.append(record, holder)
+        logger.info("AUDIT", record=record)
+        if plan and plan.until and outcome.status is not Status.COMPLETED:
+            self._cancel_expiry(name)
+        return Closing(record, list(_metrics(outcome, record)) if is_first else [])
+
+    def _patrol(self, plan: Plan, now: datetime) -> None:
+        if plan.on_drift:
+            self.patrols.watch(plan.queue_id, int(now.timestamp() * 1000))
+        else:
+            self.patrols.forget(plan.queue_id)
+
+    def _cancel_expiry(self, distribution_id: str) -> None:
+        """Delete the schedule that would revert a plan that was not applied."""
+        try:
+            self.schedules.delete(return_name(distribution_id))
+        except StoreUnavailable as error:  # the record stands, and an expiry reads it before it does anything
+            logger.warning("A schedule is left that will find nothing to revert", reason=error.message)
+
+
+def _metrics(outcome: Outcome, record: Record) -> Iterator[Metric]:
+    yield Metric(outcome.status.metric, "Count", 1)
+    yield Metric("DistributionLatency", "Milliseconds", record["latency_ms"])
+    if record.get("balance_accuracy") is not None:
+        yield Metric("BalanceAccuracy", "Percent", record["balance_accuracy"])
+    if record.get("restore"):
+        yield Metric(f"Restore{record['restore']['outcome'].title().replace('_', '')}", "Count", 1)
+
+
+def _statement(decision: Decision, after: Queue | None, status: Status) -> Mapping[str, Any]:
+    """What was decided, with what Genesys has made of it if it has rounded proficiencies."""
+    decimals = decimals_kept(decision.target, after) if after and status is Status.COMPLETED else None
+    return decision.statement if after is None or decimals is None else as_kept(decision.statement, after, decimals)

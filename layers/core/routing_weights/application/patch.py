@@ -1,0 +1,131 @@
+"""Patch: writes everything that differs from the before-image, the queue's own settings or the members."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from routing_weights.application.ports import Documents, Genesys, Reconnect, SkillOwners
+from routing_weights.domain.decision import Work
+from routing_weights.domain.images import require_unedited
+from routing_weights.domain.queue import RINGS, Part, Queue, Target, named, unsettled
+from routing_weights.domain.run import Failure, Run
+from routing_weights.domain.verify import Settling, unverified
+from routing_weights.errors import (
+    GenesysUnavailable,
+    RateLimited,
+    RoutingWeightsError,
+    StoreUnavailable,
+    VerificationFailed,
+)
+
+
+@dataclass(frozen=True)
+class PatchQueue:
+    documents: Documents
+    skills: SkillOwners
+    connect: Reconnect
+    settling: Settling
+
+    def patch(self, run: Run, part: Part) -> bool:
+        """Write one part of the queue's own settings, those that differ. False when none does.
+
+        When this returns, new rings exist. Rings that are removed are empty first.
+
+        Raises:
+            VerificationFailed: the new rings do not exist in time, or members are still in the rings to remove.
+        """
+        work = self.documents.work(run.distribution_id)
+        genesys, decision = self.connect(work.decision), work.decision
+        if part == "first":  # every run begins here; from here on a restoration has something to look for
+            self.documents.mark_writing(run.distribution_id)
+        if decision.skill_id:
+            self.skills.claim(decision.skill_id, work.plan.queue_id)
+        settings, earlier = decision.settings(part), decision.settings("first")
+        if not settings:
+            return False
+        _require_unedited(genesys, work)
+        if part == "last" and RINGS in settings:
+            self._await_empty_rings(genesys, work)
+        own = earlier if part == "last" and (decision.order or earlier) else None
+        genesys.write_queue(work.before, decision.target, settings, f"{run.distribution_id}:queue:{part}", own)
+        if part == "first" and RINGS in settings and decision.order:
+            self._await_rings(genesys, work)
+        return True
+
+    def _await_rings(self, genesys: Genesys, work: Work) -> None:
+        """Wait until the new rings exist: Genesys refuses a member's ring that it does not have yet."""
+        rings = Target({}, {}, {RINGS: work.decision.target.settings[RINGS]})
+        if unverified(rings, self._settled(genesys, work, rings)):
+            raise VerificationFailed(
+                f"Genesys accepted the queue's rings, and {self.settling.timeout_s:g} s later still does not have "
+                "them. No member was written. Send the plan again."
+            )
+
+    def _await_empty_rings(self, genesys: Genesys, work: Work) -> None:
+        """Wait until the members have left the rings to remove: a write that was accepted is not yet applied."""
+        members = replace(work.decision.target, settings={})
+        staying = unsettled(members, self._settled(genesys, work, members))
+        if staying:
+            raise VerificationFailed(
+                f"Genesys accepted the writes of members, and {self.settling.timeout_s:g} s later still holds "
+                f"something else for {named(staying)}. The rings were not removed. Send the plan again.",
+                members=staying[:100],
+            )
+
+    def _settled(self, genesys: Genesys, work: Work, target: Target) -> Queue:
+        return self.settling.settle(genesys, work.before, target)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """How far the writing of members has come."""
+
+    next: int
+    """The position of the first member that is not written, in the order of the writes."""
+    total: int
+    pause_s: float = 0
+    """How long Genesys asks to wait before the next tick."""
+    failure: Failure | None = None
+    """What ended the run. It is returned and not raised, so that the accepted writes are known."""
+
+    def to_json(self) -> dict[str, object]:
+        progress: dict[str, object] = {"next": self.next, "total": self.total, "pause_s": self.pause_s}
+        return progress | ({"failure": self.failure.to_json()} if self.failure else {})
+
+
+@dataclass(frozen=True)
+class PatchMembers:
+    documents: Documents
+    connect: Reconnect
+    has_time: Callable[[], bool]
+    """True while one more write can be begun and finished in order."""
+
+    def patch(self, run: Run, start: int) -> Tick:
+        """Write members from position `start` on, as far as this invocation gets.
+
+        A tick ends when all are written, when the time is up, when Genesys asks for a long pause, or when a write
+        fails after some progress. It says where the next tick begins, so no write is repeated.
+        """
+        work = self.documents.work(run.distribution_id)
+        genesys = self.connect(work.decision)
+        members, position, pause_s, failure = work.decision.members(work.before), start, 0.0, None
+        try:
+            _require_unedited(genesys, work)
+            while position < len(members) and self.has_time():
+                chunk = members[position : position + genesys.per_write]
+                key = f"{run.distribution_id}:member:{chunk[0].user_id}"
+                genesys.write_members(work.before, chunk, work.decision.target, key=key)
+                position += len(chunk)
+        except RateLimited as limited:
+            pause_s = limited.details["retry_after_s"]
+        except (GenesysUnavailable, StoreUnavailable):  # both pass, and the next tick may meet them again
+            if position == start:
+                raise
+        except RoutingWeightsError as error:
+            failure = Failure.of(error)
+        return Tick(position, len(members), pause_s, failure)
+
+
+def _require_unedited(genesys: Genesys, work: Work) -> None:
+    """Genesys may have kept the run waiting for a long time: a repair overwrites no edit of that time."""
+    if work.plan.is_repair:
+        require_unedited(work.decision.target, work.before, genesys.read_queue(work.plan.queue_id))
