@@ -1,4 +1,4 @@
-"""`make bench`: requests and writes of a distribution, its time, callbacks, and what importing a function costs."""
+"""`make bench`: the requests, writes and time of a distribution, callbacks, and the import time of each function."""
 
 import json
 import statistics
@@ -18,7 +18,7 @@ HEADER = "  actuator      members  writes  reads  budget  states  seconds  again
 SIZES = (3, 100, 1000)
 IMPORT_RUNS = 7
 CALLBACKS = 30
-WEBHOOK_SECRET = "of-the-bench"  # noqa: S105  of a stack on loopback
+WEBHOOK_SECRET = "of-the-bench"  # noqa: S105  for a stack on loopback only
 TIMEOUT_S = 120.0
 
 
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def distributions() -> None:
-    """Through API, state machine, real runtimes and simulator on loopback; each plan twice."""
+    """Send each plan twice, through API, state machine, real runtimes and simulator on loopback."""
     print("Distributions (requests to Genesys; a change is a member whose weight differs, or the queue's setting)\n")
     print(HEADER)
     with GenesysSimulator(contract="score") as genesys, Stack(environment=_environment(genesys)) as stack:
@@ -39,11 +39,13 @@ def distributions() -> None:
         for actuator in ("ring", "proficiency", "joined"):
             for size in SIZES:
                 _show(stack, genesys, size, actuator)
-    print("\n  again: writes of the same plan sent a second time. budget: the most requests that a run may take.\n")
+    print(
+        "\n  again: writes when the same plan is sent a second time. budget: the most requests that a run may take.\n"
+    )
 
 
 def callbacks(stack: Stack, genesys: GenesysSimulator) -> None:
-    """How soon a signed callback is answered, and a change by somebody else is on record; one after another, warm."""
+    """Measure how soon a signed callback is answered, and how soon somebody else's change is recorded as drift."""
     from routing_weights.domain.webhook import signed  # noqa: PLC0415 - the stack has put the layer on the path
 
     answered, recorded = [], []
@@ -60,13 +62,13 @@ def callbacks(stack: Stack, genesys: GenesysSimulator) -> None:
         answered.append((time.monotonic() - start) * 1000)
         while not requests.get(f"{stack.api_url}/queues/{queue}/drift", timeout=TIMEOUT_S).json()["items"]:
             if time.monotonic() - start > TIMEOUT_S:
-                raise TimeoutError(f"no drift of {queue} on record")
+                raise TimeoutError(f"no drift of {queue} was recorded")
             time.sleep(0.01)
         recorded.append(time.monotonic() - start)
-    warm, known = sorted(answered[1:]), sorted(recorded[1:])
+    warm, drift = sorted(answered[1:]), sorted(recorded[1:])
     print(
         f"\n  callbacks: answered in {statistics.median(warm):.0f} ms (at most {warm[-1]:.0f}), "
-        f"a foreign change on record {statistics.median(known):.2f} s after it (at most {known[-1]:.2f})\n\n{HEADER}"
+        f"somebody else's change recorded in {statistics.median(drift):.2f} s (at most {drift[-1]:.2f})\n\n{HEADER}"
     )
 
 
@@ -121,7 +123,7 @@ def _distribute(stack: Stack, genesys: GenesysSimulator, queue: str, size: int, 
 
 
 def imports() -> None:
-    """Median time and number of modules of `import app`, beside a bare interpreter measured in the same run."""
+    """Print the median time and the modules of `import app`, and of a bare interpreter in the same run."""
     print(f"Imports (median of {IMPORT_RUNS} fresh processes; the ratio is to a bare interpreter)\n")
     print(f"  {'function':<12} {'ms':>7} {'ratio':>6} {'modules':>8}")
     bare, modules = _import("pass", ROOT)

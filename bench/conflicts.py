@@ -1,8 +1,8 @@
 """`python -m bench.conflicts`: 200 plans over HTTP, several at a time, with DynamoDB's rule on transactions.
 
-DynamoDB refuses a write to an item of a transaction that is under way, and so does the embedded stack, whose
-transactions take DYNAMODB_TRANSACTION_S. Several plans want each queue at the same moment, so that their locks meet.
-Ends with 1 where a plan did not complete.
+DynamoDB refuses a write to an item of a transaction that is under way. So does the embedded stack, whose transactions
+take DYNAMODB_TRANSACTION_S. Several plans want each queue at the same moment, so their locks conflict. Exits with 1
+if a plan did not complete.
 """
 
 import os
@@ -19,7 +19,7 @@ from local.stack import Stack
 
 QUEUES, PLANS_OF_EACH, AT_ONCE = 50, 4, 12
 WEIGHTS = (0.5, 0.3, 0.1, 0.0)
-"""Of three members: each plan turns them by one, so that there is always something to write."""
+"""The weights of three members. Each plan rotates them by one, so that there is always something to write."""
 ACTUATORS = ("ring", "joined")
 TIMEOUT_S = 300.0
 
@@ -42,7 +42,7 @@ def main() -> None:
         print(f"  {status:<24} {count:>4}")
     print(
         f"\n  {transactions.begun} transactions of {transactions.duration_s:g} s each; "
-        f"{transactions.refused} writes were refused for one, and repeated."
+        f"{transactions.refused} writes conflicted with one and were repeated."
     )
     failed = [record for record in records if record["status"] != "completed"]
     for record in failed:
@@ -73,7 +73,7 @@ def _distribute(stack: Stack, queue: int, number: int) -> dict[str, Any]:
     path, until = answer.headers["Location"], time.monotonic() + TIMEOUT_S
     while not record.get("terminal"):
         if time.monotonic() > until:
-            raise TimeoutError(f"{path} is not over after {TIMEOUT_S:g} s")
+            raise TimeoutError(f"{path} has not ended after {TIMEOUT_S:g} s")
         time.sleep(0.2)
         record = requests.get(f"{stack.api_url}{path}", timeout=TIMEOUT_S).json()
     return record

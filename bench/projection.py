@@ -1,4 +1,4 @@
-"""`python -m bench.projection`: CPU and memory of a projection, before and after a plan, in a fresh process each."""
+"""`python -m bench.projection`: CPU time and memory of a projection before and after a plan, in fresh processes."""
 
 import json
 import statistics
@@ -48,15 +48,15 @@ in_time = lambda found: found.service_level >= 0.8
 agents_needed(contacts / 3600, aht_s=180.0, patience_s=120.0, target_s=20.0, meets=in_time)
 closed_s = time.process_time() - start
 start = time.process_time()
-found = compare(before, after, seed=1, horizon_s=hours * 3600)
+result = compare(before, after, seed=1, horizon_s=hours * 3600)
 print(json.dumps({
     "imports_s": imports_s,
     "closed_s": closed_s,
     "cpu_s": time.process_time() - start,
     "traced_mb": tracemalloc.get_traced_memory()[1] / 1e6 if traced else 0.0,
     "rss_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base_kb) / 1e3,
-    "contacts": found.before.contacts + found.after.contacts,
-    "levels": [side.queues["q"].service_level.mean for side in (found.before, found.after)],
+    "contacts": result.before.contacts + result.after.contacts,
+    "levels": [side.queues["q"].service_level.mean for side in (result.before, result.after)],
     "numpy": "numpy" in sys.modules,
 }))
 """
@@ -79,7 +79,7 @@ def main() -> None:
             f"{_median(runs, 'rss_mb'):>7.1f}  {first:.3f} -> {last:.3f}"
         )
     print(f"\n  {BUDGET}.")
-    print("  import: with the package, so with pydantic. heap: peak of tracemalloc, in a run of its own.")
+    print("  import: includes pydantic. heap: the peak of tracemalloc, in a separate run.")
     print(f"  numpy: {'imported' if numpy else 'not imported'}.")
 
 
@@ -87,8 +87,8 @@ def _project(case: list[Any], *, traced: bool) -> dict[str, Any]:
     script = f"import sys; sys.path.insert(0, {str(ROOT / 'layers' / 'core')!r})\n{PROJECTION}"
     command = [sys.executable, "-c", script, json.dumps([*case, traced])]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    measured: dict[str, Any] = json.loads(done.stdout)
+    return measured
 
 
 def _median(runs: list[dict[str, Any]], name: str) -> float:

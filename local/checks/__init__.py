@@ -1,1 +1,1 @@
-"""What `make pr` checks beside the tests: generated files, the inlined template, the built artifacts."""
+"""The checks of `make pr` besides the tests: English, generated files, the inlined template, the built artefacts."""

@@ -1,6 +1,6 @@
-"""Imports every built function in a bare interpreter: nothing on its path but the built layer and the function itself.
+"""Imports every built function in a bare interpreter, which has only the built layer and the function on its path.
 
-Needs Python 3.13, the Lambda runtime's version, for which the layer was built. `sam build` comes first.
+Needs Python 3.13, the version of the Lambda runtime and of the built layer. Run `sam build` first.
 """
 
 import subprocess

@@ -1,4 +1,4 @@
-"""Prints the chart that the docs show, from the code: `python -m local.checks.chart > docs/projection.svg`."""
+"""Prints the chart in the docs, from the code: `python -m local.checks.chart > docs/projection.svg`."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Fuzzes the API by docs/openapi.json, over the embedded stack: `python -m local.checks.fuzz --help`.
 
-Every answer has to have a status that its route documents, below 500, with the documented content type, headers and
-schema. A case that fails is printed as a curl command.
+Every response must have a documented status below 500, and the documented content type, headers and schema. A case
+that fails is printed as a curl command.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ SECRET = "a-secret-of-fuzzing"  # noqa: S105  of a simulator and a stack that en
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m local.checks.fuzz", description=__doc__)
     parser.add_argument("--examples", type=int, default=60, help="most random requests per operation (%(default)s)")
-    parser.add_argument("--least", type=int, default=3_500, help="fewer requests in all are a failure (%(default)s)")
+    parser.add_argument(
+        "--least", type=int, default=3_500, help="fail if there were fewer requests altogether (%(default)s)"
+    )
     parser.add_argument("--phases", default="examples,coverage,fuzzing,stateful", help="Schemathesis's (%(default)s)")
-    parser.add_argument("--seed", type=int, help="repeat a run; without it every run is another one")
+    parser.add_argument("--seed", type=int, help="repeat a run; without it, every run is different")
     options = parser.parse_args()
     with _stack() as url:
         seed = ["--generation-database", "none"]
@@ -50,9 +52,9 @@ def main() -> int:
 
 
 def fuzz(url: str, phases: str, examples: int, webhook_secret: str, *more: str) -> tuple[int, str]:
-    """Send requests to an API on this machine; the exit status of Schemathesis and what it said, which is printed too.
+    """Send requests to an API on this machine, and print Schemathesis's output. Returns its exit status and output.
 
-    `phases` are Schemathesis's, `examples` is for each operation of a random phase.
+    `phases` are those of Schemathesis. `examples` is the number of requests per operation in a random phase.
     """
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", str(ROOT / "docs" / "openapi.json")]
     command += ["--url", url, "--phases", phases, "--max-examples", str(examples), "--checks", ",".join(CHECKS)]
@@ -73,7 +75,7 @@ def fuzz(url: str, phases: str, examples: int, webhook_secret: str, *more: str) 
 
 @contextmanager
 def _stack() -> Iterator[str]:
-    """A stack and a simulator of their own; gives the API's address."""
+    """Start a stack and a simulator, and yield the API's address."""
     from local.genesys import GenesysSimulator  # noqa: PLC0415  a second of imports, which --help does without
     from local.stack.stack import DEMO_CLIENT, Stack  # noqa: PLC0415
 

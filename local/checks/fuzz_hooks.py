@@ -1,4 +1,4 @@
-"""What Schemathesis cannot know of the API: which bodies and ids lead further, and how a webhook is signed."""
+"""Facts about the API that Schemathesis cannot know: useful bodies and ids, and the signature of a webhook."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ _HELD: dict[str, st.SearchStrategy[str]] = {
 
 @schemathesis.hook
 def flatmap_body(context: schemathesis.HookContext, body: Any) -> st.SearchStrategy[Any]:
-    """Every other body is the example of its operation with a few of the generated fields: random ones never pass."""
+    """Turn every other body into the operation's example with a few generated fields. Random bodies never pass."""
     example = _example(context)
     if example is None or not isinstance(body, dict):
         return st.just(body)
@@ -29,7 +29,7 @@ def flatmap_body(context: schemathesis.HookContext, body: Any) -> st.SearchStrat
 
 @schemathesis.hook
 def flatmap_path_parameters(_context: schemathesis.HookContext, values: Any) -> st.SearchStrategy[Any]:
-    """Every other id is one of few, so that requests meet what others have made."""
+    """Replace every other id by one of a few, so that requests meet what earlier ones have made."""
     if not values:
         return st.just(values)
     held = {name: _HELD[name] for name in values if name in _HELD}
@@ -44,7 +44,7 @@ def _example(context: schemathesis.HookContext) -> dict[str, Any] | None:
 
 
 class Signed(requests.auth.AuthBase):
-    """Sign a webhook that has no signature, and no other request."""
+    """Sign a webhook without a signature. Leave other requests alone."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if (request.path_url or "").endswith("/webhooks/genesys/callback") and SIGNATURE not in request.headers:

@@ -1,4 +1,4 @@
-"""Prints template.yaml with the state machine's definition inside, since cfn-lint does not follow DefinitionUri.
+"""Prints template.yaml with the state machines' definitions inside, because cfn-lint does not follow DefinitionUri.
 
 `python -m local.checks.inlined > inlined.yaml`
 """
@@ -17,7 +17,7 @@ def main() -> None:
     for resource in template["Resources"].values():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Serverless::StateMachine":
-            # As the native type: cfn-lint does not look into the definition of SAM's.
+            # The native type: cfn-lint does not check the definition inside SAM's type.
             resource["Type"] = "AWS::StepFunctions::StateMachine"
             resource["Properties"] = {
                 "Definition": yaml.safe_load((ROOT / properties["DefinitionUri"]).read_text()),
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _plain(node: object) -> object:
-    """SAM's ordered dictionaries as plain ones, which safe_dump can write."""
+    """Turn SAM's ordered dictionaries into plain ones, which safe_dump can write."""
     if isinstance(node, dict):
         return {str(key): _plain(value) for key, value in node.items()}
     return [_plain(item) for item in node] if isinstance(node, list) else node

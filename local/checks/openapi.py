@@ -20,7 +20,7 @@ BODIES = {
     (f"{QUEUE}/forecast", "put"): "NewForecast",
     (SCHEDULE, "put"): "Schedule",
 }
-"""The functions read these from their raw bytes, so that nothing is dropped: Powertools does not know their models."""
+"""The functions read these bodies from raw bytes, so that nothing is dropped. Powertools does not know their models."""
 OPTIONAL = {"RestoreOptions", "NewBaseline"}
 EXAMPLES: dict[str, Any] = {
     **{
@@ -69,7 +69,7 @@ LINKS: dict[tuple[str, str, str], dict[tuple[str, str], dict[str, str]]] = {
         (SCHEDULE, "delete"): _BY_NAME,
     },
 }
-"""What takes the ids that an answer, by route and status, has made."""
+"""The routes that take an id from a response, by the route and status of that response."""
 
 GATEWAY = {
     "400": "The request line is malformed (the gateway)",
@@ -97,7 +97,7 @@ def main() -> None:
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
-        schemas.pop(unused, None)  # Powertools' own shapes: every error of ours is a problem
+        schemas.pop(unused, None)  # Powertools' own error shapes, which our API does not use
     schemas["GatewayMessage"] = {
         "description": "What API Gateway answers itself.",
         "properties": {"message": {"type": "string"}},
@@ -121,7 +121,7 @@ def main() -> None:
 
 
 def _documented(folder: str) -> dict[str, Any]:
-    """A function's own routes, as Powertools knows them."""
+    """Return the OpenAPI of a function's own routes, from Powertools."""
     spec = importlib.util.spec_from_file_location(f"{folder}_app", ROOT / "functions" / folder / "app.py")
     assert spec and spec.loader  # noqa: S101, PT018
     module = importlib.util.module_from_spec(spec)
@@ -142,7 +142,7 @@ def _schema(name: str) -> dict[str, str]:
 
 
 def _callback() -> dict[str, Any]:
-    """The function of webhooks starts without Powertools' event handler, so it cannot say this itself."""
+    """Return the route of webhooks. Its function has no Powertools event handler that could describe it."""
     answer = {
         "type": "object",
         "properties": {"delivery_id": {"type": "string"}, "status": {"enum": ["queued", "known"]}},
@@ -181,9 +181,9 @@ def _callback() -> dict[str, Any]:
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
-    """Add what Powertools cannot know: the answers of the gateway, and those to a path that it does not match."""
+    """Add the responses that Powertools does not know: those of the gateway, and those for an unknown path."""
     responses = operation["responses"]
-    # Powertools puts its own shape in its place.
+    # Powertools would replace it by its own shape.
     responses["500"] = {
         "description": "A defect of this system",
         "content": {PROBLEM: {"schema": _schema("ProblemDetails")}},

@@ -11,7 +11,7 @@ def schema() -> str:
 
     written = OutcomeEvent.model_json_schema(mode="serialization")
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **written}
-    # A reader has to ignore fields that it does not know: the schema may not refuse them either.
+    # A reader must ignore unknown fields, so the schema must not refuse them.
     for part in (document, *document["$defs"].values()):
         part.pop("additionalProperties", None)
     return json.dumps(document, indent=2) + "\n"

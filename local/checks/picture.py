@@ -1,7 +1,7 @@
 """Prints a state machine as a picture, from its definition: `python -m local.checks.picture > docs/state-machine.svg`.
 
-The states stand in the order of the definition, each with its ways out. The way to the state below is an arrow between
-the two; every other one leads over a lane of its target: on the right what goes on, on the left what was caught.
+The states stand in the order of the definition. An arrow leads to the state below. Every other transition runs over a
+lane of its target: on the right for the normal flow, on the left for caught errors.
 """
 
 import sys
@@ -24,7 +24,7 @@ State = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Way:
-    """One way out of a state."""
+    """A transition out of a state."""
 
     source: str
     target: str
@@ -37,7 +37,7 @@ class Way:
 
 
 def ways(name: str, state: State) -> Iterator[Way]:
-    """What is caught last, as it comes last."""
+    """Yield the transitions of a state. Caught errors come last."""
     for rule in state.get("Choices", []):
         yield Way(name, rule["Next"], _expression(rule["Condition"]) + _ends_as(rule), caught=False)
     for key, said in (("Default", "otherwise"), ("Next", "then")):
@@ -49,7 +49,7 @@ def ways(name: str, state: State) -> Iterator[Way]:
 
 
 def picture(title: str, definition: State) -> str:
-    """The SVG; equal definitions give equal text."""
+    """Return the SVG. Equal definitions give equal text."""
     sheet, states = Sheet(), definition["States"]
     below = dict(zip(states, [*states][1:], strict=False))
     tops: dict[str, float] = {}
@@ -73,7 +73,7 @@ def picture(title: str, definition: State) -> str:
 
 
 def _box(sheet: Sheet, name: str, state: State, below: str | None) -> Iterator[tuple[Way, float]]:
-    """Draw a state, and yield the ways that do not lead to the state below, each with the y where it leaves."""
+    """Draw a state. Yield the transitions that do not lead to the state below, each with the y of its start."""
     top, frame = sheet.y, len(sheet.parts)
     found = list(ways(name, state))
     sheet.text(BOX + 12, top + 20, name, 15, bold=True, room=250)
@@ -89,7 +89,7 @@ def _box(sheet: Sheet, name: str, state: State, below: str | None) -> Iterator[t
         if way.target != below:
             yield way, y
     sheet.y += 8
-    drawn, sheet.parts[frame:] = sheet.parts[frame:], []  # the frame goes beneath what is in it
+    drawn, sheet.parts[frame:] = sheet.parts[frame:], []  # the frame is drawn below its contents
     sheet.rect(BOX, top, BOX_END - BOX, sheet.y - top, "grid")
     sheet.rect(BOX + 1, top + 1, BOX_END - BOX - 2, sheet.y - top - 2, "paper")
     sheet.parts += drawn
@@ -101,7 +101,7 @@ def _box(sheet: Sheet, name: str, state: State, below: str | None) -> Iterator[t
 
 
 def _lanes(sheet: Sheet, leaving: list[tuple[Way, float]], tops: Mapping[str, float], *, caught: bool) -> None:
-    """One lane for each target, as near to the boxes as the others leave room."""
+    """Return a lane for each target, as near to the boxes as the other lanes allow."""
     edge, away = (BOX, -1) if caught else (BOX_END, 1)
     colour, dash = ("bad", "4 3") if caught else ("after", "")
     taken: list[list[tuple[float, float]]] = []
@@ -127,7 +127,7 @@ def _lanes(sheet: Sheet, leaving: list[tuple[Way, float]], tops: Mapping[str, fl
 
 
 def _head(sheet: Sheet, x: float, y: float, colour: str, *, dx: float, dy: float) -> None:
-    """The head of an arrow that ends here."""
+    """Draw the head of an arrow that ends here."""
     vertical = dy < 0
     for side in (-1, 1):
         sheet.line(x + (side * dx if vertical else dx), y + (dy if vertical else side * dy), x, y, colour, 2)

@@ -29,7 +29,7 @@ def gateway():
 
 @pytest.fixture
 def run(gateway, capsys):
-    """Run the command in this process: exit code, and what it said."""
+    """Run the command in this process: return exit code and output."""
 
     def run(*argv, **environ):
         given = {"GENESYS_BASE_URL": gateway.url, "GENESYS_CLIENT_ID": CLIENT_ID, "API_URL": API}
@@ -54,8 +54,8 @@ def writes(gateway):
 
 
 def test_a_webhook_is_registered_as_documented(run, gateway):
-    code, said = run()
-    assert (code, said.partition(":")[0]) == (0, "Registered webhook-1")
+    code, output = run()
+    assert (code, output.partition(":")[0]) == (0, "Registered webhook-1")
     (hook,) = hooks(gateway)
     assert hook["endpointUrl"] == f"{API}/webhooks/genesys/callback"
     assert hook["events"] == ["routing.queue.updated", "routing.queueMember.updated"]
@@ -67,8 +67,8 @@ def test_a_webhook_is_registered_as_documented(run, gateway):
 def test_a_registered_webhook_is_not_made_twice(run, gateway):
     run()
     gateway.clear_requests()
-    code, said = run()
-    assert (code, said) == (0, "webhook-1 is registered as it should be: nothing was sent.\n")
+    code, output = run()
+    assert (code, output) == (0, "webhook-1 is registered correctly: nothing was sent.\n")
     assert (writes(gateway), len(hooks(gateway))) == ([], 1)
 
 
@@ -81,8 +81,8 @@ def test_a_registered_webhook_is_not_made_twice(run, gateway):
 )
 def test_a_new_address_changes_the_existing_webhook(run, gateway, changed):
     run()
-    code, said = run(**changed)
-    assert (code, said.partition(":")[0]) == (0, "Changed webhook-1")
+    code, output = run(**changed)
+    assert (code, output.partition(":")[0]) == (0, "Changed webhook-1")
     (hook,) = hooks(gateway)
     assert hook["endpointUrl"] == f"{changed['API_URL'].rstrip('/')}/webhooks/genesys/callback"
 
@@ -99,8 +99,8 @@ def test_each_deployment_has_its_own_webhook(run, gateway):
     run()
     run("--name", "Test", "--api", "https://test.example.com")
     assert [hook["name"] for hook in hooks(gateway)] == [register.NAME, "Test"]
-    code, said = run("--name", "Test")
-    assert (code, "Delete all but one" in said) == (1, True)
+    code, output = run("--name", "Test")
+    assert (code, "Keep one, delete the others" in output) == (1, True)
     assert len(hooks(gateway)) == 2
 
 
@@ -117,21 +117,21 @@ def test_a_webhook_on_a_later_page_is_found(run, gateway):
 
 def test_a_lost_answer_registers_nothing_twice(run, gateway):
     gateway.add_faults({"action": "reset_after", "method": "POST", "path": "/platform/webhooks$"})
-    code, said = run()
-    assert (code, said.partition(":")[0]) == (0, "Registered webhook-1")
+    code, output = run()
+    assert (code, output.partition(":")[0]) == (0, "Registered webhook-1")
     assert len(hooks(gateway)) == 1
 
 
 def test_a_registration_that_was_not_applied_is_not_claimed(run, gateway):
     gateway.add_faults({"action": "status", "status": 200, "method": "POST", "path": "/platform/webhooks$"})
-    code, said = run()
-    assert (code, said) == (1, "The gateway took the webhook, and does not list it as it was sent.\n")
+    code, output = run()
+    assert (code, output) == (1, "The gateway accepted the webhook, but does not list it as it was sent.\n")
 
 
 def test_a_missing_scope_is_named(run, gateway):
     gateway.change_settings(scope="routing:queue:read routing:queue:write")
-    code, said = run()
-    assert (code, "webhooks:write" in said, "run this again" in said) == (1, True, True)
+    code, output = run()
+    assert (code, "webhooks:write" in output, "run this again" in output) == (1, True, True)
 
 
 @pytest.mark.parametrize(
