@@ -1,7 +1,6 @@
 """Plans: the operators' door. Plans come in, distributions and baselines are shown, and states are put back."""
 
 import time
-import uuid
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,7 +31,7 @@ from routing_weights.api.views import (
     new_forecast,
     summary,
 )
-from routing_weights.application.submit import accept, open_distribution, restoring, restoring_baseline
+from routing_weights.application.submit import Submitted
 from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.domain.record import (
     CLOSED,
@@ -44,7 +43,8 @@ from routing_weights.domain.record import (
     last_completed,
     timestamp,
 )
-from routing_weights.domain.run import Origin, Run, return_name
+from routing_weights.domain.run import Origin, return_name
+from routing_weights.domain.schedule import BaselineName as Named
 from routing_weights.domain.status import Status
 from routing_weights.domain.types import DISTRIBUTION_ID, GenesysId
 from routing_weights.domain.types import Name as NameInPath
@@ -101,23 +101,16 @@ def _answers(code: HTTPStatus, model: type[BaseModel] | None, *problems: HTTPSta
     responses=_answers(HTTPStatus.ACCEPTED, Accepted, HTTPStatus.CONFLICT),
 )
 def submit_plan(idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
-    return _submit(body_of(app), idempotency_key)
+    submit, now = bootstrap.submit(PlansSettings.load()), datetime.now(UTC)
+    return _accepted(submit.submit(body_of(app), _origin(), idempotency_key, now))
 
 
-def _submit(text: str | bytes, idempotency_key: str | None) -> Response[Accepted]:
-    """Accept a plan and start its distribution; a refusal is on record too."""
-    settings = PlansSettings.load()
-    documents, trail = _trail(settings)
-    origin = Origin(door="api", caller=caller_of(app))
-    # A refused plan has no execution, so the id of its record is made here.
-    run = Run(distribution_id=str(uuid.uuid4()), execution_arn="", started_at=datetime.now(UTC), origin=origin)
-    run, plan = accept(run, text, trail)
+def _origin() -> Origin:
+    return Origin(door="api", caller=caller_of(app))
 
-    started = bootstrap.executions(settings.state_machine_arn).start(
-        documents.keep_plan(plan), origin.model_dump(), idempotency_key
-    )
-    run = run.model_copy(update={"distribution_id": started.distribution_id, "execution_arn": started.execution_arn})
-    open_distribution(run.model_copy(update={"started_at": started.started_at}), plan, trail)
+
+def _accepted(submitted: Submitted) -> Response[Accepted]:
+    run, plan = submitted.run, submitted.plan
     accepted = Accepted(
         distribution_id=run.distribution_id,
         status=Status.INITIATED,
@@ -137,10 +130,9 @@ def _submit(text: str | bytes, idempotency_key: str | None) -> Response[Accepted
     responses=_answers(HTTPStatus.ACCEPTED, Accepted, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 def restore_distribution(distribution_id: DistributionId, idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
-    documents, trail = _trail(PlansSettings.load())
-    if not trail.find(distribution_id):
-        raise _no_such_distribution(distribution_id)
-    return _submit(restoring(distribution_id, "before", _of_one_run(), documents), idempotency_key)
+    revert, now = bootstrap.revert_distribution(PlansSettings.load()), datetime.now(UTC)
+    options = body_as(app, RestoreOptions)
+    return _accepted(revert.revert(distribution_id, options, _origin(), idempotency_key, now))
 
 
 @app.put(
@@ -190,13 +182,9 @@ def list_baselines(queue_id: QueueId) -> Baselines:
 def restore_baseline(
     queue_id: QueueId, name: BaselineName, idempotency_key: IdempotencyKey = None
 ) -> Response[Accepted]:
-    settings = PlansSettings.load()
-    baselines, (documents, _) = bootstrap.baselines(settings.baselines_table), _trail(settings)
-    return _submit(restoring_baseline(queue_id, name, _of_one_run(), baselines, documents), idempotency_key)
-
-
-def _of_one_run() -> dict[str, Any]:
-    return body_as(app, RestoreOptions).model_dump(exclude_defaults=True)
+    revert, now = bootstrap.revert_to_baseline(PlansSettings.load()), datetime.now(UTC)
+    baseline, options = Named(queue_id=queue_id, name=name), body_as(app, RestoreOptions)
+    return _accepted(revert.revert(baseline, options, _origin(), idempotency_key, now))
 
 
 def _newest_completed(queue_id: str, trail: "Trail") -> str:

@@ -17,7 +17,8 @@ from routing_weights.adapters.aws.scheduler import Schedules, Stored
 from routing_weights.api.app import answers, body_of, caller_of, new_app
 from routing_weights.api.schedules import PreviewView, SchedulePage, ScheduleSummary, ScheduleView, run_view
 from routing_weights.api.views import moment
-from routing_weights.application.submit import restoring_baseline
+from routing_weights.application.revert_plans import baseline_plan
+from routing_weights.domain.inputs import RevertOptions
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.schedule import BaselineName, next_runs, parse_schedule, require_runs
 from routing_weights.domain.types import Name as NameInPath
@@ -126,7 +127,7 @@ def _schedules(settings: SchedulesSettings) -> Schedules:
 def _restoring(baseline: BaselineName, settings: SchedulesSettings) -> str:
     """The plan that puts a baseline back as it is now."""
     baselines, documents = BaselineStore(settings.baselines_table), Documents(settings.documents_bucket)
-    return restoring_baseline(baseline.queue_id, baseline.name, {}, baselines, documents)
+    return baseline_plan(baseline, baselines, documents, RevertOptions())
 
 
 def _view(stored: Stored, settings: SchedulesSettings) -> ScheduleView:

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights import bootstrap
-from routing_weights.application.submit import restoring
+from routing_weights.application.revert_plans import revert_plan
 from routing_weights.domain import actuation, strategies
 from routing_weights.domain.actuation import Joined, Proficiency, Ring, Score
 from routing_weights.domain.decision import Work
 from routing_weights.domain.drift import differences
+from routing_weights.domain.inputs import RevertOptions
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.queue import RINGS, image
 from routing_weights.domain.run import Run
@@ -154,7 +155,7 @@ class Deployment:
         self.call("verify", run)
 
     def reverts(self, run="d-1", by="d-2"):
-        self.carries_out(parse_plan(restoring(run, "before", {}, self.documents)), by)
+        self.carries_out(parse_plan(revert_plan(run, "before", self.documents, RevertOptions())), by)
 
 
 @pytest.fixture
@@ -245,7 +246,7 @@ def test_a_revert_writes_the_skill_of_what_it_reverts_though_the_strategy_names_
 
 def test_a_revert_under_another_contract_is_refused_with_a_sentence_before_anything_is_read(deployment):
     deployment.carries_out(wanted())
-    again = parse_plan(restoring("d-1", "before", {}, deployment.documents))
+    again = parse_plan(revert_plan("d-1", "before", deployment.documents, RevertOptions()))
     deployment.deploys(GENESYS_CONTRACT="score", GENESYS_BASE_URL="https://genesys.example.com")
     deployment.genesys.sent.clear()
     with pytest.raises(PlanNotApplicable, match="decided under contract platform, and GenesysContract is score now"):

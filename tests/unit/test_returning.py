@@ -7,8 +7,8 @@ import pytest
 
 from routing_weights.adapters.aws.baselines_table import BaselineStore
 from routing_weights.api.views import RestoreOptions
+from routing_weights.application.accept import accept_input
 from routing_weights.application.expire import require_still_applied, require_time_left, require_until
-from routing_weights.application.submit import accept_input
 from routing_weights.domain.actuation import Joined, Score
 from routing_weights.domain.images import images_of, target_of
 from routing_weights.domain.queue import Member
@@ -313,7 +313,7 @@ def accepted(trail, documents, baselines):
 
     def accepted(given):
         return accept_input(
-            Run(distribution_id="r-1", execution_arn="arn", started_at=START), given, trail, documents, baselines
+            Run(distribution_id="r-1", execution_arn="arn", started_at=START), given, trail, documents, baselines, START
         )
 
     return accepted

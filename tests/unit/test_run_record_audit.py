@@ -24,8 +24,9 @@ from routing_weights.adapters.aws.secrets import JsonSecret, TokenFunction
 from routing_weights.adapters.aws.skills_table import SkillOwners
 from routing_weights.adapters.aws.state_machine import Executions
 from routing_weights.api import views
-from routing_weights.application.submit import accept, accept_input, open_distribution
+from routing_weights.application.accept import accept, accept_input
 from routing_weights.domain.actuation import resolve, statement
+from routing_weights.domain.inputs import FromPlanRef
 from routing_weights.domain.problems import problem
 from routing_weights.domain.queue import Queue, QueueSettings, Target
 from routing_weights.domain.record import CLOSED, OPENED, closed, opened, refused, timestamp
@@ -47,11 +48,15 @@ from routing_weights.errors import (
 from tests.support.fakes import SMALLEST_PLAN, FakeTime, member, plan, queue, run_of, target
 
 START = datetime(2026, 1, 31, 8, 0, 0, 123_456, tzinfo=UTC)
-PLAN_A, PLAN_B = "plans/a.json", "plans/b.json"
+PLAN_A, PLAN_B = (f"plans/{letter * 64}.json" for letter in "ab")
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:distribute"
 RUN = run_of(START)
 CONSOLE = RUN.model_copy(update={"queue_id": "", "origin": Origin()})
 NO_BASELINES = BaselineStore("nobody asks for them")
+
+
+def kept(plan_ref, origin=None):
+    return FromPlanRef(plan_ref=plan_ref, origin=origin or {})
 
 
 def after(**duration):
@@ -597,14 +602,14 @@ def test_what_is_no_moment_is_refused_at_its_parameter(text):
 
 
 def test_an_accepted_plan_leaves_its_queue_on_the_run_and_no_record(trail):
-    run, accepted = accept(RUN, json.dumps(SMALLEST_PLAN | {"queue_id": "q-2", "dry_run": True}), trail)
+    run, accepted = accept(RUN, json.dumps(SMALLEST_PLAN | {"queue_id": "q-2", "dry_run": True}), trail, START)
     assert (run.queue_id, run.dry_run, accepted.queue_id) == ("q-2", True, "q-2")
     assert trail.find("d-1") == {}
 
 
 def test_an_opened_distribution_is_opened_once(trail):
-    open_distribution(RUN, plan(reason="first"), trail)
-    open_distribution(RUN, plan(reason="second"), trail)
+    assert trail.append(opened(RUN, plan(reason="first"), START))
+    assert not trail.append(opened(RUN, plan(reason="second"), START))
     assert trail.find("d-1")[OPENED]["reason"] == "first"
 
 
@@ -620,7 +625,7 @@ def test_an_opened_distribution_is_opened_once(trail):
 )
 def test_a_refused_plan_is_on_record_before_it_is_refused(trail, body, queue_id):
     with pytest.raises(PlanInvalid) as caught:
-        accept(RUN, body, trail)
+        accept(RUN, body, trail, START)
     assert caught.value.details["distribution_id"] == "d-1"
     records = trail.find("d-1")
     assert (records[CLOSED]["status"], records[OPENED].get("opened_queue_id")) == ("validation_failed", queue_id)
@@ -628,14 +633,14 @@ def test_a_refused_plan_is_on_record_before_it_is_refused(trail, body, queue_id)
 
 
 def test_a_bare_plan_is_the_consoles(trail, documents):
-    run, accepted = accept_input(CONSOLE, SMALLEST_PLAN, trail, documents, NO_BASELINES)
+    run, accepted = accept_input(CONSOLE, SMALLEST_PLAN, trail, documents, NO_BASELINES, START)
     assert (accepted, run.queue_id, run.origin.door) == (plan(staffing="now"), "queue-001", "execution")
 
 
 def test_a_reference_leads_to_the_plan_that_our_door_kept(trail, documents):
     origin = {"door": "api", "caller": "ops"}
     given_ = {"plan_ref": documents.keep_plan(plan(dry_run=True)), "origin": origin}
-    run, accepted = accept_input(CONSOLE, given_, trail, documents, NO_BASELINES)
+    run, accepted = accept_input(CONSOLE, given_, trail, documents, NO_BASELINES, START)
     assert (accepted, run.origin, run.dry_run) == (plan(dry_run=True, staffing="now"), Origin(**origin), True)
 
 
@@ -651,13 +656,13 @@ def test_a_schedule_counts_who_is_joined_and_other_doors_who_is_there_unless_the
 ):
     kept = documents.keep_plan(plan(staffing=said))
     given_ = {"plan_ref": kept, "origin": {"door": door, "caller": "somebody"}}
-    assert accept_input(CONSOLE, given_, trail, documents, NO_BASELINES)[1].staffing == staffing
+    assert accept_input(CONSOLE, given_, trail, documents, NO_BASELINES, START)[1].staffing == staffing
 
 
 @pytest.mark.parametrize("execution_input", [None, 7, [], "plan", {}, SMALLEST_PLAN | {"queue_id": "a/b"}])
 def test_an_execution_input_that_is_no_plan_is_refused_on_record(trail, documents, execution_input):
     with pytest.raises(PlanInvalid):
-        accept_input(CONSOLE, execution_input, trail, documents, NO_BASELINES)
+        accept_input(CONSOLE, execution_input, trail, documents, NO_BASELINES, START)
     assert trail.find("d-1")[CLOSED]["status"] == "validation_failed"
 
 
@@ -675,7 +680,7 @@ def test_an_execution_input_that_is_no_plan_is_refused_on_record(trail, document
 )
 def test_a_reference_that_this_system_did_not_make_is_refused_on_record(trail, documents, reference):
     with pytest.raises(PlanInvalid, match="send the plan itself"):
-        accept_input(CONSOLE, {"plan_ref": reference}, trail, documents, NO_BASELINES)
+        accept_input(CONSOLE, {"plan_ref": reference}, trail, documents, NO_BASELINES, START)
     assert trail.find("d-1")[CLOSED]["errors"][0]["path"] == "plan_ref"
 
 
@@ -683,7 +688,7 @@ def test_a_reference_that_this_system_did_not_make_is_refused_on_record(trail, d
 def test_an_origin_that_this_system_did_not_make_is_refused_on_record(trail, documents, origin):
     with pytest.raises(PlanInvalid, match="origin: not one that this system made"):
         accept_input(
-            CONSOLE, {"plan_ref": documents.keep_plan(plan()), "origin": origin}, trail, documents, NO_BASELINES
+            CONSOLE, {"plan_ref": documents.keep_plan(plan()), "origin": origin}, trail, documents, NO_BASELINES, START
         )
     assert trail.find("d-1")[CLOSED]["errors"][0]["path"] == "origin"
 
@@ -691,14 +696,14 @@ def test_an_origin_that_this_system_did_not_make_is_refused_on_record(trail, doc
 def test_a_document_beside_the_kept_plans_is_not_one_of_them(trail, documents):
     documents._put(f"{documents.keep_plan(plan())}.bak", plan().canonical())
     with pytest.raises(PlanInvalid, match="send the plan itself"):
-        accept_input(CONSOLE, {"plan_ref": f"{documents.keep_plan(plan())}.bak"}, trail, documents, NO_BASELINES)
+        accept_input(CONSOLE, {"plan_ref": f"{documents.keep_plan(plan())}.bak"}, trail, documents, NO_BASELINES, START)
 
 
 def test_a_kept_plan_is_not_trusted(trail, documents):
     reference = documents.keep_plan(plan(queue_id="queue-002"))
     documents._put(reference, "tampered")
     with pytest.raises(PlanInvalid, match="not JSON"):
-        accept_input(CONSOLE, {"plan_ref": reference}, trail, documents, NO_BASELINES)
+        accept_input(CONSOLE, {"plan_ref": reference}, trail, documents, NO_BASELINES, START)
 
 
 # ---- documents -------------------------------------------------------------------------------------------------------
@@ -829,7 +834,7 @@ def test_a_token_function_that_dies_is_an_error_that_says_so(aws_answers, payloa
         ("secretsmanager", "GetSecretValue", lambda: JsonSecret("token").read()),
         ("secretsmanager", "PutSecretValue", lambda: JsonSecret("token").write({})),
         ("lambda", "Invoke", lambda: TokenFunction("token-function").refresh("")),
-        ("stepfunctions", "StartExecution", lambda: Executions(MACHINE).start(PLAN_A, {}, None)),
+        ("stepfunctions", "StartExecution", lambda: Executions(MACHINE).start(kept(PLAN_A), None)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -1079,7 +1084,7 @@ def test_a_claim_that_aws_refuses_is_not_taken_for_another_owner(owners, aws_ans
 
 
 def test_the_execution_is_named_by_the_distribution_and_told_plan_and_origin(executions, aws):
-    run = executions.start(PLAN_A, {"door": "api", "caller": "ops"}, None)
+    run = executions.start(kept(PLAN_A, {"door": "api", "caller": "ops"}), None)
     execution = aws("stepfunctions").describe_execution(executionArn=run.execution_arn)
     assert execution["name"] == run.distribution_id
     assert json.loads(execution["input"]) == {"plan_ref": PLAN_A, "origin": {"door": "api", "caller": "ops"}}
@@ -1087,15 +1092,15 @@ def test_the_execution_is_named_by_the_distribution_and_told_plan_and_origin(exe
 
 
 def test_without_a_key_every_request_is_a_new_intent(executions, started):
-    ids = {executions.start(reference, {}, None).distribution_id for reference in (PLAN_A, PLAN_B, PLAN_A)}
+    ids = {executions.start(kept(reference), None).distribution_id for reference in (PLAN_A, PLAN_B, PLAN_A)}
     assert len(ids) == 3
     assert started() == ids
 
 
 @pytest.mark.parametrize("origin", [{"caller": "ops"}, {"caller": "somebody else"}])
 def test_the_same_key_and_plan_are_the_same_distribution(executions, started, origin):
-    first = executions.start(PLAN_A, {"caller": "ops"}, "key-1")
-    second = executions.start(PLAN_A, origin, "key-1")
+    first = executions.start(kept(PLAN_A, {"caller": "ops"}), "key-1")
+    second = executions.start(kept(PLAN_A, origin), "key-1")
     assert (second.distribution_id, second.execution_arn, second.started_at) == (
         first.distribution_id,
         first.execution_arn,
@@ -1105,20 +1110,20 @@ def test_the_same_key_and_plan_are_the_same_distribution(executions, started, or
 
 
 def test_the_same_key_with_another_plan_is_a_conflict_that_starts_nothing(executions, started):
-    first = executions.start(PLAN_A, {}, "key-1")
+    first = executions.start(kept(PLAN_A), "key-1")
     with pytest.raises(IdempotencyConflict) as caught:
-        executions.start(PLAN_B, {}, "key-1")
+        executions.start(kept(PLAN_B), "key-1")
     assert caught.value.details == {"distribution_id": first.distribution_id}
     assert started() == {first.distribution_id}
 
 
 def test_another_key_is_another_distribution(executions):
-    assert executions.start(PLAN_A, {}, "key-1") != executions.start(PLAN_A, {}, "key-2")
+    assert executions.start(kept(PLAN_A), "key-1") != executions.start(kept(PLAN_A), "key-2")
 
 
 @pytest.mark.parametrize("key", ["k", "k" * 255, "spaces and/slashes?", "schlüssel"])
 def test_any_key_makes_a_name_that_step_functions_takes(executions, key):
-    assert len(executions.start(PLAN_A, {}, key).distribution_id) <= 80
+    assert len(executions.start(kept(PLAN_A), key).distribution_id) <= 80
 
 
 # ---- reading back ----------------------------------------------------------------------------------------------------

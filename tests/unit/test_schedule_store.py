@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from routing_weights.adapters.aws.scheduler import Schedules
-from routing_weights.api.views import RestoreOptions
-from routing_weights.application.submit import OF_ONE_RUN
 from routing_weights.domain.schedule import parse_schedule
 from routing_weights.errors import ScheduleNotFound, StoreUnavailable
 from tests.support.fakes import SMALLEST_PLAN
 
+PLAN_X, PLAN_Y = (f"plans/{letter * 64}.json" for letter in "ab")
 NOW = datetime(2030, 5, 1, 8, 10, tzinfo=UTC)
 MACHINE, ROLE, LETTERS = (f"arn:aws:x:eu-central-1:123456789012:{name}" for name in ("machine", "role", "letters"))
 
@@ -34,13 +33,13 @@ def kept(aws):
 
 def test_what_was_asked_for_is_shown_again_and_the_state_machine_gets_a_reference(aws, schedules):
     asked = schedule(start="2031-01-01T00:00:00+01:00", end="2032-01-01T00:00:00+01:00", window_minutes=15)
-    stored = schedules.put(asked, "plans/x.json", "arn:me", NOW)
+    stored = schedules.put(asked, PLAN_X, "arn:me", NOW)
     assert stored == schedules.get("early")
     assert stored.timing.model_dump() == asked.model_dump(exclude={"name", "plan", "baseline"})
-    assert (stored.plan_ref, stored.set_by, stored.set_at) == ("plans/x.json", "arn:me", "2030-05-01T08:10:00.000Z")
+    assert (stored.plan_ref, stored.set_by, stored.set_at) == (PLAN_X, "arn:me", "2030-05-01T08:10:00.000Z")
     there = kept(aws)
     given = json.loads(there["Target"]["Input"])
-    assert given["plan_ref"] == "plans/x.json"
+    assert given["plan_ref"] == PLAN_X
     assert given["origin"] == {"door": "schedule", "caller": "early"}
     assert there["FlexibleTimeWindow"] == {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15}
     assert (there["ScheduleExpressionTimezone"], there["State"]) == ("Europe/Berlin", "ENABLED")
@@ -49,16 +48,16 @@ def test_what_was_asked_for_is_shown_again_and_the_state_machine_gets_a_referenc
 
 
 def test_a_start_that_is_over_is_not_sent_and_a_rate_goes_on_in_its_step(aws, schedules):
-    schedules.put(schedule(start="2030-01-01T00:00:00Z"), "plans/x.json", "", NOW)
+    schedules.put(schedule(start="2030-01-01T00:00:00Z"), PLAN_X, "", NOW)
     assert kept(aws).get("StartDate") is None
-    schedules.put(schedule(expression="rate(2 hours)", start="2030-01-01T00:30:00Z"), "plans/x.json", "", NOW)
+    schedules.put(schedule(expression="rate(2 hours)", start="2030-01-01T00:30:00Z"), PLAN_X, "", NOW)
     assert kept(aws)["StartDate"].astimezone(UTC) == datetime(2030, 5, 1, 8, 30, tzinfo=UTC)
     assert schedules.get("early").timing.start == datetime(2030, 1, 1, 0, 30, tzinfo=UTC)
 
 
 def test_a_put_replaces_what_is_there_as_a_whole(aws, schedules):
-    schedules.put(schedule(end="2032-01-01T00:00:00Z", window_minutes=5), "plans/x.json", "", NOW)
-    schedules.put(schedule(expression="cron(0 9 * * ? *)"), "plans/y.json", "", NOW)
+    schedules.put(schedule(end="2032-01-01T00:00:00Z", window_minutes=5), PLAN_X, "", NOW)
+    schedules.put(schedule(expression="cron(0 9 * * ? *)"), PLAN_Y, "", NOW)
     there = kept(aws)
     assert there["ScheduleExpression"] == "cron(0 9 * * ? *)"
     assert (there.get("EndDate"), there["FlexibleTimeWindow"]) == (None, {"Mode": "OFF"})
@@ -70,7 +69,7 @@ def test_one_that_somebody_else_creates_meanwhile_is_replaced(aws_answers):
     schedules = Schedules("group", "one-time", MACHINE, ROLE, LETTERS)
     created = aws_answers("scheduler", "CreateSchedule", "ConflictException")
     with pytest.raises(StoreUnavailable, match="ResourceNotFoundException"):  # and deleted again
-        schedules.put(schedule(), "plans/x.json", "", NOW)
+        schedules.put(schedule(), PLAN_X, "", NOW)
     assert len(created) == 1
 
 
@@ -78,7 +77,7 @@ def test_one_that_somebody_else_creates_meanwhile_is_replaced(aws_answers):
 def test_a_service_that_does_not_do_it_is_named_as_such(schedules, aws_answers, operation):
     aws_answers("scheduler", operation, "ThrottlingException")
     calls = {
-        "UpdateSchedule": lambda: schedules.put(schedule(), "plans/x.json", "", NOW),
+        "UpdateSchedule": lambda: schedules.put(schedule(), PLAN_X, "", NOW),
         "GetSchedule": lambda: schedules.get("early"),
         "DeleteSchedule": lambda: schedules.delete("early"),
         "ListSchedules": lambda: schedules.page(10, None),
@@ -99,8 +98,8 @@ def test_one_that_did_not_come_through_the_api_is_not_shown(aws, schedules, text
     )
     with pytest.raises(ScheduleNotFound):
         schedules.get("early")
-    schedules.put(schedule(), "plans/x.json", "", NOW)
-    assert schedules.get("early").plan_ref == "plans/x.json"
+    schedules.put(schedule(), PLAN_X, "", NOW)
+    assert schedules.get("early").plan_ref == PLAN_X
     schedules.delete("early")
     with pytest.raises(ScheduleNotFound):
         schedules.delete("early")
@@ -124,7 +123,7 @@ def nightly(**changes):
 
 
 def test_a_run_that_the_clock_moves_has_a_schedule_of_its_own(aws, schedules):
-    schedules.put(nightly(window_minutes=15), "plans/x.json", "", NOW)
+    schedules.put(nightly(window_minutes=15), PLAN_X, "", NOW)
     ((at, one),) = moved(aws).items()
     assert (at, one["ScheduleExpressionTimezone"], one["ActionAfterCompletion"]) == (GAP, "UTC", "DELETE")
     assert (one["Target"], one["FlexibleTimeWindow"]) == (kept(aws)["Target"], kept(aws)["FlexibleTimeWindow"])
@@ -133,27 +132,27 @@ def test_a_run_that_the_clock_moves_has_a_schedule_of_its_own(aws, schedules):
 
 
 def test_it_is_replaced_and_deleted_with_its_schedule(aws, schedules):
-    schedules.put(nightly(), "plans/x.json", "", NOW)
-    schedules.put(nightly(time_zone="America/New_York"), "plans/y.json", "", NOW)
+    schedules.put(nightly(), PLAN_X, "", NOW)
+    schedules.put(nightly(time_zone="America/New_York"), PLAN_Y, "", NOW)
     ((at, one),) = moved(aws).items()
     assert at == datetime(2031, 3, 9, 7, tzinfo=UTC)
-    assert "plans/y.json" in one["Target"]["Input"]
-    schedules.put(schedule(), "plans/x.json", "", NOW)
+    assert PLAN_Y in one["Target"]["Input"]
+    schedules.put(schedule(), PLAN_X, "", NOW)
     assert moved(aws) == {}
-    schedules.put(nightly(), "plans/x.json", "", NOW)
+    schedules.put(nightly(), PLAN_X, "", NOW)
     schedules.delete("early")
     assert moved(aws) == {}
 
 
 def test_a_moved_run_of_another_schedule_stays(aws, schedules):
     for name in ("early", "earl"):
-        schedules.put(nightly().model_copy(update={"name": name}), "plans/x.json", "", NOW)
+        schedules.put(nightly().model_copy(update={"name": name}), PLAN_X, "", NOW)
     schedules.delete("earl")
     assert moved(aws).keys() == {GAP}
 
 
 def test_the_upkeep_goes_on_year_by_year_and_does_nothing_twice(aws, schedules):
-    schedules.put(nightly(), "plans/x.json", "", NOW)
+    schedules.put(nightly(), PLAN_X, "", NOW)
     assert schedules.upkeep(NOW) == 0
     later = datetime(2031, 4, 1, tzinfo=UTC)
     assert schedules.upkeep(later) == 1
@@ -162,7 +161,7 @@ def test_the_upkeep_goes_on_year_by_year_and_does_nothing_twice(aws, schedules):
 
 
 def test_the_upkeep_mends_what_was_lost_and_what_should_not_be_there(aws, schedules):
-    schedules.put(nightly(), "plans/x.json", "", NOW)
+    schedules.put(nightly(), PLAN_X, "", NOW)
     client = aws("scheduler")
     (one,) = client.list_schedules(GroupName="one-time")["Schedules"]
     client.delete_schedule(GroupName="one-time", Name=one["Name"])
@@ -191,7 +190,7 @@ def test_the_upkeep_mends_what_was_lost_and_what_should_not_be_there(aws, schedu
     ],
 )
 def test_a_single_time_is_sent_as_the_moment_that_it_is(aws, schedules, at, sent):
-    stored = schedules.put(schedule(expression=at), "plans/x.json", "", NOW)
+    stored = schedules.put(schedule(expression=at), PLAN_X, "", NOW)
     assert (stored.timing.expression, stored.timing.time_zone) == (at, "Europe/Berlin")
     assert (kept(aws)["ScheduleExpression"], kept(aws)["ScheduleExpressionTimezone"]) == (sent, "UTC")
 
@@ -201,7 +200,3 @@ def test_a_baseline_is_kept_by_its_name(aws, schedules):
     stored = schedules.put(schedule(plan=None, baseline=baseline), None, "", NOW)
     assert (stored.baseline, stored.plan_ref) == (baseline, None)
     assert json.loads(kept(aws)["Target"]["Input"])["baseline"] == baseline
-
-
-def test_what_a_restore_says_anew_is_what_its_request_may_say():
-    assert RestoreOptions.model_fields.keys() == OF_ONE_RUN

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from routing_weights.application.project import Planner
     from routing_weights.application.recover import Recover, Sweep, Unblock
     from routing_weights.application.restore import Restore
+    from routing_weights.application.revert import RevertDistribution, RevertToBaseline
+    from routing_weights.application.submit import Submit
     from routing_weights.application.suggest import Suggest
     from routing_weights.application.validate import Validate
     from routing_weights.application.verify import Verify
@@ -47,8 +49,10 @@ if TYPE_CHECKING:
         Audited,
         AuditSettings,
         Documented,
+        Door,
         GenesysCaller,
         PatchSettings,
+        PlansSettings,
         ProjectionSettings,
         RecoverSettings,
         RestoreSettings,
@@ -112,6 +116,27 @@ def executions(state_machine_arn: str) -> Executions:
     from routing_weights.adapters.aws.state_machine import Executions
 
     return Executions(state_machine_arn)
+
+
+# ---- how a plan comes in ---------------------------------------------------------------------------------------------
+
+
+def submit(settings: Door) -> Submit:
+    from routing_weights.application.submit import Submit
+
+    return Submit(documents(settings), trail(settings), executions(settings.state_machine_arn))
+
+
+def revert_distribution(settings: PlansSettings) -> RevertDistribution:
+    from routing_weights.application.revert import RevertDistribution
+
+    return RevertDistribution(trail(settings), documents(settings), submit(settings))
+
+
+def revert_to_baseline(settings: PlansSettings) -> RevertToBaseline:
+    from routing_weights.application.revert import RevertToBaseline
+
+    return RevertToBaseline(baselines(settings.baselines_table), documents(settings), submit(settings))
 
 
 # ---- projections -----------------------------------------------------------------------------------------------------

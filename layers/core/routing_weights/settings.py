@@ -115,9 +115,14 @@ class ValidateSettings(Audited):
     baselines_table: str
 
 
-class PlansSettings(Audited):
-    genesys_contract: Literal["platform", "score"]
+class Door(Audited):
+    """What a door needs to submit a plan."""
+
     state_machine_arn: str
+
+
+class PlansSettings(Door):
+    genesys_contract: Literal["platform", "score"]
     baselines_table: str
     forecast_table: str
     drift_table: str
@@ -131,11 +136,10 @@ class WebhookSettings(Settings):
     webhook_bearer: Literal["off", "on"] = "off"
 
 
-class DriftSettings(Audited, GenesysCaller):
+class DriftSettings(Door, GenesysCaller):
     drift_table: str
     locks_table: str
     webhook_queue: str
-    state_machine_arn: str
     max_repairs_per_hour: int = Field(ge=0)
     repair_after_s: float = Field(ge=0, allow_inf_nan=False)
     outgoing_bus: str

@@ -12,12 +12,13 @@ from pydantic import (
     field_validator,
 )
 
+from routing_weights.domain.inputs import RevertOptions
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import problem, request_invalid, sendable
 from routing_weights.domain.record import CLOSED, KEPT, OPENED, Record, timestamp
 from routing_weights.domain.status import Status
 from routing_weights.domain.strict_json import read
-from routing_weights.domain.types import DISTRIBUTION_ID, Instant, Line, Moment
+from routing_weights.domain.types import DISTRIBUTION_ID, Line, Moment
 from routing_weights.domain.volume import StatedVolume
 from routing_weights.errors import RoutingWeightsError
 from routing_weights.projection.accuracy import (
@@ -308,16 +309,8 @@ class Distribution(DistributionSummary):
     )
 
 
-class RestoreOptions(BaseModel):
+class RestoreOptions(RevertOptions):
     """What may be said of a restore; all of it optional."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    dry_run: bool = False
-    wait_for_lock_s: Annotated[int, Field(ge=0, le=3600)] = 0
-    requested_by: Line | None = None
-    reason: Line | None = None
-    until: Instant | None = Field(default=None, description="When the state of before the restore is put back again.")
 
 
 class NewBaseline(BaseModel):

@@ -16,10 +16,11 @@ from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.drift_table import DriftRecords
 from routing_weights.adapters.aws.event_bus import Bus
 from routing_weights.adapters.aws.state_machine import Executions, name_of
-from routing_weights.application.submit import restoring
+from routing_weights.application.revert_plans import revert_plan
 from routing_weights.domain.drift import Difference, fingerprint
 from routing_weights.domain.drift_event import DETAIL_TYPE, Action, event_of
 from routing_weights.domain.images import can_be_put_back
+from routing_weights.domain.inputs import FromPlanRef, RevertOptions
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.queue import Queue, named
 from routing_weights.domain.record import Record, timestamp
@@ -107,8 +108,9 @@ class Repairs:
     def _begin(self, drift: Drift) -> None:
         """The same record and plan lead to the same execution, whoever starts it, and however often."""
         record = drift.record
-        origin = Origin(door="drift", caller=record["record"]).model_dump()
-        self.executions.start(self.documents.keep_plan(self._plan(drift)), origin, _key(record))
+        origin = Origin(door="drift", caller=record["record"])
+        reference = self.documents.keep_plan(self._plan(drift))
+        self.executions.start(FromPlanRef(plan_ref=reference, origin=origin), _key(record))
         self.records.note_begun(record)
 
     def _put_off(self, drift: Drift, due: datetime, now: datetime) -> Done | None:
@@ -135,8 +137,8 @@ class Repairs:
         """The last completed distribution again, for as long as the queue holds what was found."""
         last = drift.record["distribution_id"]
         back = [difference for difference in drift.found if can_be_put_back(difference)]
-        said = {"wait_for_lock_s": WAIT_FOR_LOCK_S, "reason": f"Repairs the drift {drift.record['record']}"}
-        return parse_plan(restoring(last, "after", said, self.documents, drift=fingerprint(last, back)))
+        options = RevertOptions(wait_for_lock_s=WAIT_FOR_LOCK_S, reason=f"Repairs the drift {drift.record['record']}")
+        return parse_plan(revert_plan(last, "after", self.documents, options, drift=fingerprint(last, back)))
 
 
 def _key(record: Record) -> str:

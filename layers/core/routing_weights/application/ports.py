@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from routing_weights.domain.actuation import Actuation, Ranking
     from routing_weights.domain.decision import Decision, Image, Work
     from routing_weights.domain.execution import Execution, Lock
+    from routing_weights.domain.inputs import FromPlanRef
     from routing_weights.domain.plan import Plan, RequiredSkill
     from routing_weights.domain.queue import Member, Queue, SettingName, Settings, Target
     from routing_weights.domain.record import Record
@@ -145,7 +146,7 @@ class Baselines(Protocol):
 class Executions(Protocol):
     """The state machine of distributions."""
 
-    def start(self, plan_ref: str, origin: dict[str, Any], idempotency_key: str | None) -> Started:
+    def start(self, given: FromPlanRef, idempotency_key: str | None) -> Started:
         """Start a distribution, or find the one that the same key and plan started.
 
         Raises:

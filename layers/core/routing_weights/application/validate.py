@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from routing_weights.application.accept import accept_input
 from routing_weights.application.ports import Baselines, Documents, Trail
-from routing_weights.application.submit import accept_input
 from routing_weights.domain.record import opened
 from routing_weights.domain.run import Run
 
@@ -22,7 +22,7 @@ class Validate:
         Raises:
             PlanInvalid: the input is no valid plan. The refusal is on record.
         """
-        run, plan = accept_input(run, execution_input, self.trail, self.documents, self.baselines)
+        run, plan = accept_input(run, execution_input, self.trail, self.documents, self.baselines, now)
         self.documents.save_plan(run.distribution_id, plan)
         self.trail.append(opened(run, plan, now))
         return run

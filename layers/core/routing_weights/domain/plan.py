@@ -44,6 +44,9 @@ PATTERNS = {
     "overflow_groups": "an id is 1 to 64 letters, digits, '-' and '_'",
 }
 """What a field's pattern says, in words."""
+NO_CONTROL_CHARACTERS = "line breaks and control characters are not allowed"
+
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=LINE, strict=True)]
 
 
 class Restores(BaseModel):
@@ -213,9 +216,7 @@ class Plan(BaseModel):
     )
     dry_run: bool = Field(default=False, description="Validate and project, write nothing to Genesys.")
     requested_by: Line | None = Field(default=None, description="Who wants this, for the audit record.")
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=LINE, strict=True)] | None = Field(
-        default=None, description="Why, for the audit record."
-    )
+    reason: Reason | None = Field(default=None, description="Why, for the audit record.")
 
     @field_validator("member_weights", mode="before")
     @classmethod
@@ -314,20 +315,20 @@ def plan_invalid(problems: Sequence[Problem]) -> PlanInvalid:
     return PlanInvalid(as_sentence(problems, "plan"), **listed(problems))
 
 
-def _in_words(location: Location, message: str, kind: str) -> tuple[Location, str]:
+def _in_words(location: Location, message: str, kind: str) -> tuple[Location, str, str]:
     """Where the value is in the plan as it was sent, and what its rule says."""
     field, *rest = location or ("",)
     if kind == SUM:
-        return ("member_weights",), message
+        return ("member_weights",), message, kind
     if field == "staffing":
-        return (field,), STAFFING_FORMS
+        return (field,), STAFFING_FORMS, kind
     if field == "required_skills":
         location = (field, *rest[:1], *rest[2:])  # without the form of the skill: a name, or an object
     if location and location[-1] == "[key]":
-        return location[:-1], PATTERNS["queue_id"]
+        return location[:-1], PATTERNS["queue_id"], kind
     if kind == "string_pattern_mismatch":
-        message = PATTERNS.get(str(field), "line breaks and control characters are not allowed")
-    return location, message
+        message = PATTERNS.get(str(field), NO_CONTROL_CHARACTERS)
+    return location, message, kind
 
 
 def _strategy_problems(document: Any) -> list[Problem]:

@@ -13,8 +13,8 @@ _QUOTED = 3
 
 Location = Sequence[str | int]
 """Keys and indexes on the way to a value."""
-Explain = Callable[[Location, str, str], tuple[Location, str]]
-"""Location, message and kind as pydantic has them -> location and message for the reader."""
+Explain = Callable[[Location, str, str], tuple[Location, str, str]]
+"""Location, message and kind as pydantic has them -> the same for the reader."""
 
 
 class Problem(TypedDict):
@@ -55,8 +55,8 @@ def request_invalid(*problems: Problem) -> RequestInvalid:
     return RequestInvalid(as_sentence(problems), **listed(problems))
 
 
-def as_pydantic_says(location: Location, message: str, _kind: str) -> tuple[Location, str]:
-    return location, message
+def as_pydantic_says(location: Location, message: str, kind: str) -> tuple[Location, str, str]:
+    return location, message, kind
 
 
 def problems_of(error: ValidationError, explain: Explain = as_pydantic_says) -> list[Problem]:
@@ -66,7 +66,7 @@ def problems_of(error: ValidationError, explain: Explain = as_pydantic_says) -> 
         kind, message = entry["type"], entry["msg"].removeprefix("Value error, ")
         if kind == "extra_forbidden":
             message = "this field is unknown"
-        location, message = explain(entry["loc"], message, kind)
+        location, message, kind = explain(entry["loc"], message, kind)
         problems.append(problem(joined(location), message, kind))
     return problems
 

@@ -388,8 +388,8 @@ def _plan(document: Mapping[str, Any]) -> tuple[Plan | None, list[Problem]]:
         return None, [entry | {"path": f"plan.{entry['path']}".rstrip(".")} for entry in found]
 
 
-def _in_words(location: Location, message: str, kind: str) -> tuple[Location, str]:
-    return location, "1 to 64 letters, digits, '-' and '_'" if kind == "string_pattern_mismatch" else message
+def _in_words(location: Location, message: str, kind: str) -> tuple[Location, str, str]:
+    return location, "1 to 64 letters, digits, '-' and '_'" if kind == "string_pattern_mismatch" else message, kind
 
 
 def _each_of_the_expression(problems: list[Problem], expression: Any) -> list[Problem]:

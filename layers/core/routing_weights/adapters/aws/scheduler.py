@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from routing_weights.adapters.aws.schedule_group import Group
-from routing_weights.domain.record import timestamp
+from routing_weights.domain.inputs import Asked, scheduled
 from routing_weights.domain.schedule import At, Schedule, Timing, left_out, next_runs, parse_expression
 from routing_weights.errors import ScheduleNotFound
 
@@ -23,8 +23,6 @@ MOST_LATE_S = 900
 """A run that could not be started for so long is not started any more: its message goes to the dead letters."""
 MOST_ATTEMPTS = 10
 AHEAD = timedelta(days=400)
-SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
-"""EventBridge Scheduler puts the time of the run in its place, in UTC: not when it began, which may be later."""
 
 _MOVED = "moved."
 
@@ -100,14 +98,7 @@ class Schedules:
         return Group(self.group).page(limit, after)
 
     def _request(self, schedule: Schedule, plan_ref: str | None, set_by: str, now: datetime) -> dict[str, Any]:
-        asked = schedule.model_dump(mode="json", exclude={"name", "plan", "baseline"}, exclude_none=True)
-        baseline = schedule.baseline.model_dump() if schedule.baseline else None
-        given = {
-            **({"baseline": baseline} if baseline else {"plan_ref": plan_ref}),
-            "scheduled_at": SCHEDULED_TIME,
-            "origin": {"door": "schedule", "caller": schedule.name},
-            "schedule": asked | {"set_at": timestamp(now), "set_by": set_by},
-        }
+        given = scheduled(schedule, plan_ref, set_by, now)
         window = {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": schedule.window_minutes}
         return {
             "Name": schedule.name,
@@ -117,7 +108,7 @@ class Schedules:
             "Target": {
                 "Arn": self.state_machine_arn,
                 "RoleArn": self.role_arn,
-                "Input": json.dumps(given, sort_keys=True),
+                "Input": json.dumps(given.to_json(), sort_keys=True),
                 "DeadLetterConfig": {"Arn": self.dead_letters_arn},
                 "RetryPolicy": {"MaximumEventAgeInSeconds": MOST_LATE_S, "MaximumRetryAttempts": MOST_ATTEMPTS},
             },
@@ -175,18 +166,16 @@ def _stored(found: dict[str, Any]) -> Stored:
     """A schedule that was put by hand, in the console, is not one that this API can show."""
     try:
         given = json.loads(found["Target"].get("Input") or "{}")
-        asked = dict(given["schedule"])
-        set_at, set_by, baseline = asked.pop("set_at"), asked.pop("set_by"), given.get("baseline")
-        timing = Timing.model_validate(asked)
+        asked = Asked.model_validate(given["schedule"])
     except (ValueError, LookupError, TypeError):
         raise _no_such_schedule(found["Name"]) from None
     return Stored(
         name=found["Name"],
-        timing=timing,
+        timing=asked.timing,
         plan_ref=given.get("plan_ref"),
-        baseline=baseline,
-        set_at=set_at,
-        set_by=set_by or None,
+        baseline=given.get("baseline"),
+        set_at=asked.set_at,
+        set_by=asked.set_by or None,
     )
 
 

@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.domain.execution import FAILURES, Execution
+from routing_weights.domain.inputs import FromPlanRef
 from routing_weights.domain.run import Started
 from routing_weights.errors import IdempotencyConflict
 
@@ -28,7 +28,7 @@ def name_of(idempotency_key: str) -> str:
 class Executions:
     state_machine_arn: str
 
-    def start(self, plan_ref: str, origin: dict[str, Any], idempotency_key: str | None) -> Started:
+    def start(self, given: FromPlanRef, idempotency_key: str | None) -> Started:
         """Start a distribution, or find the one that the same key and plan started (within 90 days).
 
         Raises:
@@ -37,14 +37,14 @@ class Executions:
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         name = name_of(idempotency_key) if idempotency_key else str(uuid.uuid4())
-        text = json.dumps({"plan_ref": plan_ref, "origin": origin}, sort_keys=True)
+        text = json.dumps(given.to_json(), sort_keys=True)
         try:
             with reported("start the state machine", expected=("ExecutionAlreadyExists",)):
                 answer = client("stepfunctions").start_execution(
                     stateMachineArn=self.state_machine_arn, name=name, input=text
                 )
         except ClientError:
-            return self._found(name, plan_ref)
+            return self._found(name, given.plan_ref)
         return Started(name, answer["executionArn"], answer["startDate"])
 
     def succeeded(self, since: datetime) -> Iterator[str]:

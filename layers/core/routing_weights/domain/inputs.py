@@ -1,0 +1,213 @@
+"""The input of an execution of the state machine: one of five forms.
+
+A person writes the first two into the console, our own doors start the other three.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar, assert_never
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from routing_weights.domain.plan import NO_CONTROL_CHARACTERS, Reason, plan_invalid
+from routing_weights.domain.problems import Location, problem, problems_of
+from routing_weights.domain.record import timestamp
+from routing_weights.domain.run import Origin
+from routing_weights.domain.schedule import BaselineName, Occasion, Schedule, Timing
+from routing_weights.domain.types import DISTRIBUTION_ID, Instant, Line
+from routing_weights.errors import PlanInvalid
+
+SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
+"""EventBridge Scheduler replaces this by the time of the run, in UTC: not when the run began, which may be later."""
+
+Ours = TypeVar("Ours", bound="_OurDoors")
+DistributionId = Annotated[str, StringConstraints(pattern=DISTRIBUTION_ID, strict=True)]
+
+
+class BarePlan(BaseModel):
+    """A plan as a person writes it, or anything else: it is not validated yet."""
+
+    model_config = ConfigDict(frozen=True)
+
+    document: Any
+
+    def to_json(self) -> Any:
+        return self.document
+
+
+class RevertOptions(BaseModel):
+    """What a person may say of a revert's own run. The plan that is reverted to says the rest."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    dry_run: bool = False
+    wait_for_lock_s: Annotated[int, Field(ge=0, le=3600)] = 0
+    requested_by: Line | None = None
+    reason: Reason | None = None
+    until: Instant | None = Field(default=None, description="When the state of before the restore is put back again.")
+
+
+class Revert(RevertOptions):
+    """A person wants the image of a distribution back."""
+
+    restore: DistributionId
+    image: Literal["before", "after"] = "before"
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(exclude_defaults=True)
+
+    @property
+    def options(self) -> RevertOptions:
+        return RevertOptions.model_construct(**self.model_dump(include=set(RevertOptions.model_fields)))
+
+
+class Asked(Timing):
+    """A schedule as somebody asked for it. Each of its runs carries it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+    set_at: str
+    set_by: str
+
+    @property
+    def timing(self) -> Timing:
+        return Timing.model_construct(**{name: getattr(self, name) for name in Timing.model_fields})
+
+
+class _OurDoors(BaseModel):
+    """What one of our own doors starts, a schedule among them."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+    origin: Origin = Origin()
+    schedule: Asked | None = None
+    scheduled_at: str | None = None
+    """The time of the run in RFC 3339, or SCHEDULED_TIME."""
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude_none=True)
+
+    @property
+    def occasion(self) -> Occasion | None:
+        """Which run of a schedule it is; None if the schedule's plan is not temporary.
+
+        Raises:
+            PlanInvalid: the time of the run is missing, or is none.
+        """
+        if self.schedule is None or self.schedule.until is None:
+            return None
+        try:
+            return Occasion.model_validate({"timing": self.schedule.timing, "scheduled_at": self.scheduled_at})
+        except ValidationError as error:
+            raise not_ours("scheduled_at") from error
+
+
+class FromPlanRef(_OurDoors):
+    """A plan that one of our doors accepted and kept."""
+
+    plan_ref: Annotated[str, StringConstraints(pattern=r"^plans/[0-9a-f]{64}\.json$", strict=True)]
+
+
+class FromBaseline(_OurDoors):
+    """What a schedule starts that reverts a queue to a baseline, as the baseline is at that moment."""
+
+    baseline: BaselineName
+
+
+class Expiry(BaseModel):
+    """A temporary plan ends: the state before its distribution is applied again."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+    returns: DistributionId
+
+    def to_json(self) -> dict[str, str]:
+        return self.model_dump()
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(door="schedule", caller=f"return of {self.returns}")
+
+
+ExecutionInput = BarePlan | Revert | FromPlanRef | FromBaseline | Expiry
+
+
+def parse(document: Any) -> ExecutionInput:
+    """Read an execution's input, which is not trusted. The form is told by a key that no plan has.
+
+    Raises:
+        PlanInvalid: the input has the key of another form than a plan's, and does not keep to that form.
+    """
+    if not isinstance(document, dict):
+        return BarePlan(document=document)
+    if "restore" in document:
+        try:
+            return Revert.model_validate(document)
+        except ValidationError as error:
+            raise plan_invalid(problems_of(error, _of_a_revert)) from error
+    if "returns" in document:
+        try:
+            return Expiry.model_validate(document)
+        except ValidationError as error:
+            raise not_ours("returns") from error
+    if "baseline" in document:
+        return _ours(FromBaseline, document)
+    if "plan_ref" in document:
+        return _ours(FromPlanRef, document)
+    return BarePlan(document=document)
+
+
+def scheduled(schedule: Schedule, plan_ref: str | None, set_by: str, now: datetime) -> FromPlanRef | FromBaseline:
+    """What every run of a schedule is started with. `plan_ref` is that of its plan, None if it has a baseline."""
+    timing = {name: getattr(schedule, name) for name in Timing.model_fields}
+    asked = Asked.model_construct(**timing, set_at=timestamp(now), set_by=set_by)
+    origin = Origin(door="schedule", caller=schedule.name)
+    if schedule.baseline:
+        return FromBaseline(baseline=schedule.baseline, origin=origin, schedule=asked, scheduled_at=SCHEDULED_TIME)
+    return FromPlanRef(plan_ref=plan_ref or "", origin=origin, schedule=asked, scheduled_at=SCHEDULED_TIME)
+
+
+def origin_of(given: ExecutionInput) -> Origin:
+    match given:
+        case FromPlanRef() | FromBaseline() | Expiry():
+            return given.origin
+        case BarePlan() | Revert():
+            return Origin()
+        case _:
+            assert_never(given)
+
+
+def claimed_origin(document: Any) -> Origin:
+    """The origin that an input claims, for the record of its refusal; the default where it claims none."""
+    try:
+        return Origin.model_validate(document["origin"])
+    except (TypeError, LookupError, ValidationError):
+        return Origin()
+
+
+def _ours(form: type[Ours], document: dict[str, Any]) -> Ours:
+    schedule = document.get("schedule")
+    if not isinstance(schedule, dict) or schedule.get("until") is None:
+        # Only a temporary plan's run depends on its schedule: for its end.
+        document = {name: value for name, value in document.items() if name not in {"schedule", "scheduled_at"}}
+    try:
+        return form.model_validate(document)
+    except ValidationError as error:
+        raise not_ours(*dict.fromkeys(str(entry["loc"][0]) for entry in error.errors())) from error
+
+
+def not_ours(*paths: str) -> PlanInvalid:
+    message = "not one that this system made: send the plan itself"
+    return plan_invalid(
+        [problem(path, message, "origin_invalid" if path == "origin" else "reference_invalid") for path in paths]
+    )
+
+
+def _of_a_revert(location: Location, message: str, kind: str) -> tuple[Location, str, str]:
+    match location[0], kind:
+        case "restore", _:
+            return location, "not the id of a distribution", "reference_invalid"
+        case "image", _:
+            return location, "neither before nor after", "image_unknown"
+        case _, "string_pattern_mismatch":
+            return location, NO_CONTROL_CHARACTERS, kind
+    return location, message, kind
