@@ -1,11 +1,11 @@
-"""A sheet to draw on from top to bottom, as an SVG in light and dark that needs nothing else.
+"""A sheet to draw on from top to bottom. It becomes an SVG in light and dark, without references to anything else.
 
-Nothing that is drawn is trusted: every text is cleaned, escaped, and cut or wrapped to the room that it has. Widths of
-text are estimated from DejaVu Sans, the widest of the fonts that a system may choose; a line with characters that the
-estimate does not know is set to its length.
+The content is not trusted: every text is cleaned, escaped, and cut or wrapped to its room. Widths of text are estimated
+from DejaVu Sans, the widest of the fonts that a system may choose. A line with characters that the estimate does not
+know gets an explicit length.
 """
 
-# ruff: noqa: RUF001  (what people read has the dashes and signs that people write)
+# ruff: noqa: RUF001  (text for people has the dashes and signs that people write)
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -42,7 +42,7 @@ GLYPHS: Mapping[str, Sequence[Sequence[tuple[float, float]]]] = {
 
 
 class Sheet:
-    """Elements from top to bottom; `y` is where the next part starts. Colours are names in the palettes."""
+    """Elements from top to bottom. The next part starts at `y`. Colours are names in the palettes."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
@@ -134,7 +134,7 @@ def _points(shape: Sequence[tuple[float, float]], x: float, y: float, r: float) 
 
 
 def clean(content: Any) -> str:
-    """One line; in place of what XML forbids or what turns the direction of a text a "�"; no towers of accents."""
+    """One line. A "�" replaces characters that XML forbids or that turn the direction of a text. No towers of accents."""
     kept, marks = [], 0
     for c in ("" if content is None else str(content))[:LONGEST_TEXT]:
         category = unicodedata.category(c)
@@ -174,7 +174,7 @@ def width(content: str, size: float, *, bold: bool = False) -> float:
 
 
 def _shortened(content: str, room: float, size: float, *, bold: bool = False) -> str:
-    """Both ends of what has no room: ids differ at either."""
+    """Both ends of a text that is too long: ids may differ at either end."""
     if width(content, size, bold=bold) <= room:
         return content
     kept = 2
@@ -184,7 +184,7 @@ def _shortened(content: str, room: float, size: float, *, bold: bool = False) ->
 
 
 def _wrapped(content: str, room: float, size: float) -> list[str]:
-    """Lines of at most `room`, each with room for an ellipsis; a word that is longer than a line is broken."""
+    """Lines of at most `room`, each with room for an ellipsis. A word that is longer than a line is broken."""
     lines, line, left = [], "", room - size
     for word in content.split(" "):
         if line and width(f" {word}", size) > left:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 NO_LOAD = 1e-9
-"""Erlangs. With less, nobody waits, and the wait's density has no peak that a double could hold."""
+"""Erlangs. Below this nobody waits, and a double cannot hold the peak of the density of the wait."""
 MOST_AGENTS = 5_000
-"""Where the search for agents ends unless told otherwise."""
+"""Where the search for agents ends by default."""
 MOST_OFFERED = 100.1
 """Erlangs per agent where the search for a load starts."""
 _NEGLIGIBLE = 40.0
@@ -35,13 +35,13 @@ _GAUSS = (
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """What a queue settles to, under its model."""
+    """The steady state of a queue under its model."""
 
     load: float
     """Offered, in erlangs."""
     agents: float
     wait_probability: float
-    """That a contact finds every agent busy, in [0, 1]."""
+    """The probability that a contact finds every agent busy, in [0, 1]."""
     service_level: float
     """Answered within the target / offered, in [0, 1]."""
     abandonment: float
@@ -56,7 +56,7 @@ class Performance:
 
 @dataclass(frozen=True, slots=True)
 class Unstable:
-    """Load that the agents cannot carry where nobody hangs up: the queue grows without end, so there are no figures."""
+    """A load that the agents cannot carry, and nobody hangs up: the queue grows without end and has no figures."""
 
     load: float
     agents: float
@@ -90,7 +90,7 @@ def erlang_b(agents: float, load: float) -> float:
 
 
 def erlang_c(offered_per_s: float, *, aht_s: float, agents: float, target_s: float) -> Performance | Unstable:
-    """M/M/N where everyone waits until answered; a fractional number of agents is interpolated by Erlang B.
+    """M/M/N, where everyone waits for an answer. Erlang B interpolates a fractional number of agents.
 
     Args:
         offered_per_s: contacts per second, at least 0.
@@ -124,15 +124,15 @@ def erlang_c(offered_per_s: float, *, aht_s: float, agents: float, target_s: flo
 def erlang_a(
     offered_per_s: float, *, aht_s: float, agents: int, patience_s: float, target_s: float
 ) -> Performance | Unstable:
-    """M/M/N+M: contacts hang up after an exponential patience, so every load has figures.
+    """M/M/N+M, where contacts hang up after an exponential patience. So every load has figures.
 
-    With v the density of the wait that a contact of endless patience would meet,
+    Let v be the density of the wait that a contact of endless patience would meet:
 
         v(x) = B lambda exp(phi(x)) / (1 + B lambda J),   phi(x) = lambda (1 - exp(-theta x)) / theta - N mu x,
 
-    J the integral of exp(phi) over x >= 0, B = Erlang B of N - 1 agents and theta = 1 / patience. Every figure is an
-    integral over v. phi is concave and is taken relative to its peak, so neither load nor patience overflows, and the
-    cost does not grow with the length of the queue as a birth-death chain's does.
+    J is the integral of exp(phi) over x >= 0, B is Erlang B of N - 1 agents, and theta = 1 / patience. Every figure is
+    an integral over v. phi is concave and is taken relative to its peak, so neither load nor patience overflows. The
+    cost does not grow with the length of the queue, as that of a birth-death chain does.
 
     Args:
         offered_per_s: contacts per second, at least 0.
@@ -157,7 +157,7 @@ def erlang_a(
     rising = min(offered_per_s, served_per_s)
 
     def fallen(d: float) -> float:
-        """Phi at its peak less phi at a distance `d` from it."""
+        """Phi at its peak minus phi at a distance `d` from the peak."""
         return (served_per_s - rising) * d + rising * d * _curvature(theta * d)
 
     start = peak_s - _reach(lambda d: fallen(-d), peak_s)
@@ -200,11 +200,10 @@ def agents_needed(
     meets: Callable[[Performance], bool],
     most: int = MOST_AGENTS,
 ) -> int | None:
-    """The fewest agents whose figures `meets` accepts.
+    """The fewest agents whose figures `meets` accepts; None: `most` agents are not enough.
 
-    None where it does not even accept those of `most` agents. An infinite patience asks Erlang C, and `meets` is not
-    asked where that is `Unstable`. Every figure improves with every agent, so the search halves. Raises ValueError for
-    an argument out of its bounds.
+    An infinite patience asks Erlang C, and `meets` never accepts `Unstable`. Every figure improves with every agent, so
+    the search halves. Raises ValueError for an argument out of its bounds.
     """
 
     def enough(agents: int) -> bool:
@@ -259,7 +258,7 @@ def _load(offered_per_s: float, aht_s: float, agents: float, target_s: float) ->
 def _fractional_b(fraction: float, load: float) -> float:
     """Erlang B of less than one agent: 1/B = A^-f e^A Gamma(f + 1, A), the integral in closed form.
 
-    The upper incomplete gamma function by its continued fraction (Lentz), by its series where the load is small.
+    The upper incomplete gamma function comes from its continued fraction (Lentz), for a small load from its series.
     """
     a = fraction + 1
     if load < a + 1:
@@ -286,7 +285,7 @@ def _fractional_b(fraction: float, load: float) -> float:
 
 
 def _curvature(y: float) -> float:
-    """`1 - (1 - exp(-y)) / y`, by its series where the difference would cancel."""
+    """`1 - (1 - exp(-y)) / y`; by its series where the difference would lose its digits."""
     if abs(y) < 0.01:  # noqa: PLR2004
         return y / 2 * (1 - y / 3 * (1 - y / 4 * (1 - y / 5 * (1 - y / 6))))
     return 1 + math.expm1(-y) / y
@@ -304,10 +303,10 @@ def _reach(fallen: Callable[[float], float], far: float) -> float:
 
 
 def _nodes(start: float, end: float, breaks: tuple[float, ...]) -> Iterator[tuple[float, float]]:
-    """Where to evaluate an integrand over [start, end], and the width each value stands for.
+    """Where to evaluate an integrand over [start, end], and the width that each value stands for.
 
-    Between two breaks the integrand is smooth. phi is concave, so that in forty panels of equal width it falls by about
-    one in each, and by more only where the integrand is already negligible.
+    The integrand is smooth between two breaks. phi is concave: in each of forty panels of equal width it falls by about
+    one, and by more only where the integrand is already negligible.
     """
     edges = sorted({start, end, *(x for x in breaks if start < x < end)})
     for left, right in pairwise(edges):

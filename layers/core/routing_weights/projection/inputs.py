@@ -1,4 +1,4 @@
-"""What a projection starts from, each input with where it comes from, how old it is, and what of it is assumed."""
+"""The inputs of a projection. Each has its source, its age, and the parts of it that are assumed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,22 +9,22 @@ from routing_weights.domain.queue import Queue
 from routing_weights.domain.volume import StatedVolume
 
 ASSUMED_PATIENCE_S = 120.0
-"""Where nobody knows how long contacts wait before they give up. Reported as assumed."""
+"""Used where nobody knows how long contacts wait before they give up. Reported as assumed."""
 
 Source = Literal["plan", "pushed", "forecast_table", "genesys_wfm", "history", "default_parameter"]
 
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """What is offered to a queue in one interval, which is taken to be stationary."""
+    """The contacts that are offered to a queue in one interval. The interval is taken to be stationary."""
 
     offered: float
     """Contacts per interval, >= 0."""
     interval_s: float
     aht_s: float
-    """Average handle time in seconds, > 0; 0 where nothing is offered and nobody says: the queue is closed."""
+    """Average handle time in seconds, > 0; 0: nothing is offered and the time is unknown, so the queue is closed."""
     patience_s: float | None = None
-    """Mean patience in seconds, > 0: total wait of all contacts / abandons. None where nobody knows."""
+    """Mean patience in seconds, > 0: total wait of all contacts / abandons. None: unknown."""
     service_level_target: float | None = None
     """The share of offered contacts to answer within `answer_within_s`; None: the queue's own."""
     answer_within_s: float | None = None
@@ -35,7 +35,7 @@ class Volume:
 
     @property
     def modelled(self) -> Self | None:
-        """What the models can work with: a closed queue has a load of 0, and nothing to say about its contacts."""
+        """The volume for the models; None for a closed queue, which has a load of 0 and no handle time."""
         return self if self.aht_s > 0 else None
 
     @property
@@ -57,28 +57,28 @@ class Forecast:
     """Erlangs, >= 0."""
     source: Source
     age_s: float | None = None
-    """Seconds since it was made; None where that has no meaning (the plan) or is unknown."""
+    """Seconds since it was made; None: unknown, or without a meaning (the plan)."""
     detail: str = ""
     volume: Volume | None = None
-    """What the load is made of; None where the source knows the load alone."""
+    """What the load is made of; None: the source knows only the load."""
     stale: bool = False
-    """Whether it is older than the deployment's ForecastMaxAgeS."""
+    """True: it is older than the deployment's ForecastMaxAgeS."""
     media: tuple[str, ...] = ()
-    """The media that were counted; empty where the source does not say."""
+    """The media that were counted; empty: the source does not say."""
     assumed: tuple[str, ...] = ()
-    """Inputs that nobody has said, such as "patience 120 s"."""
+    """Inputs that nobody has given, such as "patience 120 s"."""
     notes: tuple[str, ...] = ()
     """A sentence for each source that was skipped or failed before this one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A queue as it is at one moment."""
+    """A queue at one moment."""
 
     on_queue: Mapping[str, int]
     """Agents on queue by routing status, such as IDLE and INTERACTING; ON_QUEUE where the status is not known."""
     waiting: int | None
-    """Contacts; None where the source cannot tell."""
+    """Contacts; None: the source does not know."""
     interacting: int | None
     at: float
     """Epoch seconds."""
@@ -86,7 +86,7 @@ class Observed:
 
     @classmethod
     def of_members(cls, queue: Queue, at: float) -> Self:
-        """From the members as they were read: all that contract `score` has."""
+        """From the members as they were read. Contract `score` has nothing else."""
         return cls({"ON_QUEUE": sum(member.active for member in queue.members)}, None, None, at, "members")
 
     @property
@@ -101,12 +101,12 @@ StoredState = Literal["valid", "not_yet_valid", "expired"]
 
 @dataclass(frozen=True)
 class StoredForecast:
-    """Times are epoch seconds."""
+    """A forecast that was pushed, or put into ForecastTable by hand. Times are epoch seconds."""
 
     load: float
     """Erlangs."""
     volume: StatedVolume | None
-    """None for an item that somebody put there by hand with `projected_load` alone."""
+    """None for an item with `projected_load` alone, which somebody put there by hand."""
     detail: str = ""
     updated_at: float | None = None
     pushed_by: str | None = None
@@ -114,7 +114,7 @@ class StoredForecast:
     expires_at: float | None = None
 
     def state(self, now: float) -> StoredState:
-        """DynamoDB deletes an expired item within days, so whoever reads one has to look."""
+        """DynamoDB deletes an expired item only within days, so every reader has to check."""
         if self.expires_at is not None and now >= self.expires_at:
             return "expired"
         return "not_yet_valid" if self.valid_from is not None and now < self.valid_from else "valid"
@@ -125,16 +125,16 @@ class StoredForecast:
     def forecast(self, now: float) -> Forecast:
         volume = Volume.of(self.volume) if self.volume else None
         source: Literal["pushed", "forecast_table"] = "pushed" if volume else "forecast_table"
-        said = volume.modelled if volume else None
-        return Forecast(self.load, source, age_s=self.age_s(now), detail=self.detail, volume=said)
+        modelled = volume.modelled if volume else None
+        return Forecast(self.load, source, age_s=self.age_s(now), detail=self.detail, volume=modelled)
 
 
 HISTORY_INTERVAL = timedelta(minutes=30)
-"""Of the history of a queue: a half hour of the week."""
+"""The history of a queue is kept by half hour of the week."""
 CALLS = ("callback", "voice")
-"""The media of calls: either takes an agent's whole attention, as an erlang does, and an e-mail does not.
+"""The media of calls. A call takes an agent's whole attention, as an erlang does; an e-mail does not.
 
-Route paths say Voice and Callback, analytics voice and callback. What says no medium at all is counted.
+Route paths have Voice and Callback, analytics voice and callback. An entry without a medium counts as a call.
 """
 
 
@@ -144,20 +144,20 @@ def is_call(medium: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A queue's interval in the last weeks that have data: medians of its calls."""
+    """Medians of the calls of a queue in one interval, over the last weeks that have data."""
 
     offered: float
     aht_s: float | None
-    """None where no call was handled."""
+    """None: no call was handled."""
     patience_s: float | None
     """Total wait of all calls / abandons, in the media in which calls are abandoned; None without abandons."""
     weeks: int
     by_medium: Mapping[str, float] = field(default_factory=dict)
-    """Contacts offered in each medium that was seen, others than calls too."""
+    """Contacts offered in each medium that was seen, not only in calls."""
 
     @property
     def media(self) -> tuple[str, ...]:
-        """Those that count."""
+        """The media of calls that were seen."""
         return tuple(sorted(medium for medium in self.by_medium if medium in CALLS))
 
     def offered_in(self, medium: str) -> float:
@@ -165,12 +165,12 @@ class History:
 
 
 class Predicted(NamedTuple):
-    """A WFM forecast's interval, for one queue."""
+    """One interval of a WFM forecast, for one queue."""
 
     volume: Volume
     age_s: float | None
-    """Since it was last modified."""
+    """Seconds since the forecast was last modified."""
     detail: str
     assumed: tuple[str, ...]
     media: tuple[str, ...] = ()
-    """Those that were counted."""
+    """The media that were counted."""

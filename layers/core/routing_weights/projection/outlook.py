@@ -134,7 +134,7 @@ class Outlook:
 
     @property
     def ranked(self) -> bool:
-        """Whether some contacts cannot reach some agents, or not at once: else the agents are one pool."""
+        """True where some contacts cannot reach some agents, or not at once. Else the agents are one pool."""
         return self.rule == "ring" or bool(self.required_skills) or bool(self.shared)
 
     @property

@@ -1,8 +1,8 @@
-"""A seeded discrete-event simulation of the ranking that an actuator really causes, with intervals of confidence.
+"""A seeded discrete-event simulation of the ranking that an actuator causes, with intervals of confidence.
 
 Contacts arrive in a Poisson stream per queue, are handled for an exponential time, and hang up after an exponential
-patience. All three are drawn per contact and from streams of their own, whatever happens to it: two policies meet the
-same contacts (common random numbers), and so does every run of the same seed.
+patience. Each of the three has a random stream of its own and is drawn for every contact, whatever happens to it. So
+two policies meet the same contacts (common random numbers), and so does every run of the same seed.
 """
 
 import math
@@ -35,13 +35,13 @@ SHARED_AGENTS = (
 
 REPLICATIONS = 10
 HORIZON_S = 7200.0
-"""Measured for a queue of 60 agents at a load of 0.94: intervals of 95 % cover 91 % over one hour, 94 % over two."""
+"""Measured with 60 agents at a load of 0.94: intervals of 95 % cover 91 % over one hour, and 94 % over two."""
 WARM_UP_S = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a queue is offered, and how it chooses."""
+    """The contacts that a queue is offered, and how it chooses an agent."""
 
     queue_id: str
     offered_per_s: float
@@ -49,24 +49,24 @@ class Demand:
     aht_s: float
     """Mean handling time, above 0."""
     patience_s: float
-    """Mean patience, above 0; infinite where nobody hangs up."""
+    """Mean patience, above 0; infinite: nobody hangs up."""
     target_s: float
     """The answer target of the service level."""
     rule: Rule = "joined"
     skills: frozenset[str] = frozenset()
-    """Required of an agent, all of them, for as long as the contact waits."""
+    """An agent needs all of them, for as long as the contact waits."""
     ring_timeouts_s: tuple[float, ...] = ()
-    """For `ring`: after how long the next ring opens to a contact, from ring 1 on; one more ring than time-outs."""
+    """For `ring`: after how long the next ring opens to a contact, from ring 1 on. There is one more ring than time-outs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An agent's membership of a queue. There is none for a queue that the agent is not joined to."""
+    """An agent's place in a queue. An agent who is not joined to a queue has no place there."""
 
     value: float = 1.0
-    """What the actuator holds: ring number (1 to 6), proficiency or score (higher is better), joined (0 is not)."""
+    """The actuator's value: ring number (1 to 6), proficiency or score (higher is better), joined (0: not joined)."""
     weight: float = 0.0
-    """For an agent of several queues: how this one is preferred to the others when the agent becomes free; >= 0."""
+    """For an agent of several queues: how much this queue is preferred when the agent becomes free; >= 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Queues and agents, as a policy arranges them. The order of the seats decides nothing but the very first idle."""
+    """Queues and agents, as a policy arranges them. The order of the seats decides only who is the first to be idle."""
 
     demands: tuple[Demand, ...]
     seats: tuple[Seat, ...]
@@ -89,7 +89,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean over replications and its 95 % interval of confidence (Student's t), not cut off at 0 or 1."""
+    """A mean over replications with its 95 % interval of confidence (Student's t). It is not cut off at 0 or 1."""
 
     mean: float
     half_width: float
@@ -105,7 +105,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class QueueOutcome:
-    """Of the contacts that arrived after the warm-up. Intervals are None where there was none."""
+    """Figures of the contacts that arrived after the warm-up. An interval is None without such contacts."""
 
     contacts: int
     """In all replications: the size of the sample."""
@@ -115,9 +115,9 @@ class QueueOutcome:
     mean_wait_s: Interval | None
     """Over everything offered, answered or not."""
     occupancy: Interval | None
-    """Of the agents who can get its contacts, from whatever queue they are busy with; None where there are none."""
+    """Of the agents who can get its contacts, whatever queue keeps them busy; None: there are no such agents."""
     shares: Mapping[str, Interval]
-    """By agent who can get its contacts: the share of its answered contacts. The attainable share of a weight."""
+    """By agent who can get its contacts: the share of the queue's answered contacts. A weight can attain this share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Simulated:
 
 @dataclass(frozen=True, slots=True)
 class QueueDifference:
-    """After minus before, over the same contacts; an interval that holds 0 is no change that was shown."""
+    """After minus before, over the same contacts. An interval that holds 0 shows no change."""
 
     service_level: Interval | None
     abandonment: Interval | None
@@ -155,9 +155,9 @@ class Compared:
     before: Simulated
     after: Simulated
     queues: Mapping[str, QueueDifference]
-    """By queue in both."""
+    """By queue that is in both scenarios."""
     occupancy: Mapping[str, Interval]
-    """By agent in both: the difference of the occupancy."""
+    """By agent who is in both scenarios: the difference of the occupancy."""
 
 
 def simulate(
@@ -170,14 +170,15 @@ def simulate(
 ) -> Simulated:
     """Simulate `replications` independent stretches of `warm_up_s` and then `horizon_s` seconds, from an empty start.
 
-    What arrives in the warm-up is simulated and not counted; what arrives in the horizon counts, however long it waits.
+    Contacts that arrive in the warm-up are not counted. Contacts that arrive in the horizon count, however long they
+    wait.
 
     Args:
-        scenario: with unique ids; a queue has a ring for each of its ring numbers.
+        scenario: with unique ids. A queue has a ring for each of its ring numbers.
         seed: equal seeds give equal results.
-        replications: at least 2, else there is no interval.
-        horizon_s: above 0. Below a few thousand contacts intervals come out too narrow, since the figures of short
-            stretches are skewed. A contact costs about 4 microseconds of CPU.
+        replications: at least 2. One replication gives no interval.
+        horizon_s: above 0. The figures of short stretches are skewed, so below a few thousand contacts the intervals
+            are too narrow. A contact costs about 4 microseconds of CPU.
         warm_up_s: at least 0; a few mean handling times.
 
     Raises:
@@ -195,9 +196,9 @@ def compare(
     horizon_s: float = HORIZON_S,
     warm_up_s: float = WARM_UP_S,
 ) -> Compared:
-    """Simulate both scenarios with the same contacts: what differs is the policy, and the interval is of the pairs.
+    """Simulate both scenarios with the same contacts. Only the policy differs, and the intervals are those of the pairs.
 
-    Arguments and errors are those of `simulate`. Where a demand differs, its stream is stretched, not drawn anew.
+    Arguments and errors are those of `simulate`. If a demand differs, its stream is stretched and not drawn anew.
     """
     first = _Study(before, seed, replications, horizon_s, warm_up_s)
     second = _Study(after, seed, replications, horizon_s, warm_up_s)
@@ -222,7 +223,7 @@ def compare(
 # ---- the events ------------------------------------------------------------------------------------------------------
 
 _Contact = tuple[float, int, float, float]
-"""When it arrives, the index of its queue, how long it is handled, when it hangs up."""
+"""Its arrival, the index of its queue, its handling time, and when it hangs up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +262,7 @@ def _floor(scenario: Scenario) -> _Floor:
 
 
 def _rank(demand: Demand, value: float, opens_s: Sequence[float]) -> tuple[float, float]:
-    """After how long a contact can reach an agent, and what ranks within; lower is better."""
+    """After how long a contact can reach an agent, and the rank among those it can reach; lower is better."""
     if demand.rule == "joined":
         return 0.0, 0.0
     if demand.rule != "ring":
@@ -276,7 +277,7 @@ def _rank(demand: Demand, value: float, opens_s: Sequence[float]) -> tuple[float
 
 
 def _contacts(demands: Sequence[Demand], *, seed: int, replication: int, until_s: float) -> list[_Contact]:
-    found: list[_Contact] = []
+    contacts: list[_Contact] = []
     log = math.log
     for queue, demand in enumerate(demands):
         if not demand.offered_per_s:
@@ -290,19 +291,19 @@ def _contacts(demands: Sequence[Demand], *, seed: int, replication: int, until_s
         t = -gap_s * log(1 - arrivals())
         while t < until_s:
             hangs_up = math.inf if stays else t - patience_s * log(1 - patience())
-            found.append((t, queue, -aht_s * log(1 - handling()), hangs_up))
+            contacts.append((t, queue, -aht_s * log(1 - handling()), hangs_up))
             t -= gap_s * log(1 - arrivals())
-    found.sort()
-    return found
+    contacts.sort()
+    return contacts
 
 
 class _Replication:
-    """One stretch of time. It costs O(log agents) per contact; nothing scans the agents.
+    """One stretch of time. A contact costs O(log agents), since nothing scans the agents.
 
-    A queue keeps its idle agents in a heap by level and by how long they have been idle. Who was taken by another queue
-    meanwhile is found by a stamp that no longer holds, and who hung up is found at the head of the line: neither needs
-    an event. Of contacts that wait and agents who are idle in rings not yet open, the first to meet are the head of the
-    line and the top of the heap, so that one timer per queue is enough.
+    A queue keeps its idle agents in a heap, by level and by how long they have been idle. An agent whom another queue
+    has taken meanwhile has a stamp that is no longer valid. A contact that hung up is found at the head of the line.
+    Neither needs an event. Contacts may wait while agents are idle in rings that are not open yet: the first to meet are
+    the head of the line and the top of the heap, so one timer per queue is enough.
     """
 
     __slots__ = (
@@ -324,7 +325,7 @@ class _Replication:
         """By agent, the stamp of becoming idle; -1 while busy."""
         self.timers = [math.inf] * queues
         self.events: list[tuple[float, int]] = []
-        """A heap: when, and the agent who becomes free or ~queue whose next ring opens."""
+        """A heap of times, each with the agent who becomes free, or with ~queue whose next ring opens."""
         for agent in range(agents):
             self._rest(agent)
 
@@ -350,7 +351,7 @@ class _Replication:
         self._close()
 
     def _close(self) -> None:
-        """Count those whom nobody can ever get: they hang up, or wait on."""
+        """Count the contacts that no agent can ever get: they hang up, or wait to the end."""
         for queue, line in enumerate(self.waiting):
             for arrival, _, _, hangs_up in line:
                 if arrival >= self.warm_up_s:
@@ -423,14 +424,14 @@ class _Replication:
             heappush(self.events, (due, ~queue))
 
     def _due(self, queue: int, now: float) -> float:
-        """When the head of the line can reach the best idle agent; infinite where one of them is missing."""
+        """When the head of the line can reach the best idle agent; infinite without a contact or an agent."""
         head, ready = self._head(queue, now), self.idle[queue]
         while ready and self.idle_since[ready[0][2]] != ready[0][1]:
             heappop(ready)
         return math.inf if head is None or not ready else head[0] + self.floor.delays[queue][ready[0][0]]
 
     def _head(self, queue: int, now: float) -> _Contact | None:
-        """Who has waited longest and not hung up; those who have are counted."""
+        """The contact that has waited longest and not hung up. Counts those that have."""
         line = self.waiting[queue]
         while line and line[0][3] <= now:
             arrival, _, _, hung_up = line.popleft()
@@ -444,7 +445,7 @@ class _Replication:
 
 _FIGURES = ("service_level", "abandonment", "mean_wait_s", "occupancy")
 _Series = list[float] | None
-"""One value per replication; None where there is nothing to divide by."""
+"""One value per replication; None: there is nothing to divide by."""
 
 
 class _Study:
@@ -465,40 +466,40 @@ class _Study:
     def figures(self) -> dict[tuple[str, str, str], _Series]:
         """By kind, id, and name of the figure."""
         runs, horizon_s = self.runs, self.horizon_s
-        found: dict[tuple[str, str, str], _Series] = {}
+        figures: dict[tuple[str, str, str], _Series] = {}
         for queue, demand in enumerate(self.scenario.demands):
             identity, eligible = demand.queue_id, self.floor.eligible[queue]
             offered = [run.offered[queue] for run in runs]
-            found["queue", identity, "service_level"] = _ratios([run.in_time[queue] for run in runs], offered)
-            found["queue", identity, "abandonment"] = _ratios([run.abandoned[queue] for run in runs], offered)
-            found["queue", identity, "mean_wait_s"] = _ratios([run.waited_s[queue] for run in runs], offered)
+            figures["queue", identity, "service_level"] = _ratios([run.in_time[queue] for run in runs], offered)
+            figures["queue", identity, "abandonment"] = _ratios([run.abandoned[queue] for run in runs], offered)
+            figures["queue", identity, "mean_wait_s"] = _ratios([run.waited_s[queue] for run in runs], offered)
             busy_s = [math.fsum(run.busy_s[agent] for agent in eligible) for run in runs]
-            found["queue", identity, "occupancy"] = _ratios(busy_s, [len(eligible) * horizon_s] * len(runs))
+            figures["queue", identity, "occupancy"] = _ratios(busy_s, [len(eligible) * horizon_s] * len(runs))
             answered = [sum(run.answered[queue]) for run in runs]
             for agent in eligible:
                 key = ("share", identity, self.scenario.seats[agent].agent_id)
-                found[key] = _ratios([run.answered[queue][agent] for run in runs], answered)
+                figures[key] = _ratios([run.answered[queue][agent] for run in runs], answered)
         answered = [sum(map(sum, run.answered)) for run in runs]
         for agent, seat in enumerate(self.scenario.seats):
-            found["agent", seat.agent_id, "occupancy"] = [run.busy_s[agent] / horizon_s for run in runs]
+            figures["agent", seat.agent_id, "occupancy"] = [run.busy_s[agent] / horizon_s for run in runs]
             own = [sum(by_agent[agent] for by_agent in run.answered) for run in runs]
-            found["agent", seat.agent_id, "share"] = _ratios(own, answered)
-        return found
+            figures["agent", seat.agent_id, "share"] = _ratios(own, answered)
+        return figures
 
     def simulated(self) -> Simulated:
-        found = {key: None if series is None else _interval(series) for key, series in self.figures().items()}
+        figures = {key: None if series is None else _interval(series) for key, series in self.figures().items()}
         offered = [sum(run.offered[queue] for run in self.runs) for queue in range(len(self.scenario.demands))]
         return Simulated(
             queues={
                 demand.queue_id: QueueOutcome(
                     offered[queue],
-                    found["queue", demand.queue_id, "service_level"],
-                    found["queue", demand.queue_id, "abandonment"],
-                    found["queue", demand.queue_id, "mean_wait_s"],
-                    found["queue", demand.queue_id, "occupancy"],
+                    figures["queue", demand.queue_id, "service_level"],
+                    figures["queue", demand.queue_id, "abandonment"],
+                    figures["queue", demand.queue_id, "mean_wait_s"],
+                    figures["queue", demand.queue_id, "occupancy"],
                     {
                         name: share
-                        for (kind, identity, name), share in found.items()
+                        for (kind, identity, name), share in figures.items()
                         if kind == "share" and identity == demand.queue_id and share is not None
                     },
                 )
@@ -507,7 +508,7 @@ class _Study:
             agents={
                 seat.agent_id: AgentOutcome(
                     _interval([run.busy_s[agent] / self.horizon_s for run in self.runs]),
-                    found["agent", seat.agent_id, "share"],
+                    figures["agent", seat.agent_id, "share"],
                 )
                 for agent, seat in enumerate(self.scenario.seats)
             },
@@ -538,9 +539,9 @@ def _check(scenario: Scenario, replications: int, horizon_s: float, warm_up_s: f
 
 
 def _ratios(parts: Sequence[float], wholes: Sequence[float]) -> _Series:
-    """Values whose mean is the ratio of the sums, and whose spread is that ratio's by linearisation.
+    """Values whose mean is the ratio of the sums, and whose spread is that of the ratio, by linearisation.
 
-    The mean of the ratios would be biased: a stretch with more contacts has the worse service level.
+    The mean of the ratios would be biased, since a stretch with more contacts has the worse service level.
     """
     whole = math.fsum(wholes)
     if not whole:
@@ -566,7 +567,7 @@ _STUDENT = (12.7062047, 4.3026527, 3.1824463, 2.7764451, 2.5705818, 2.4469118, 2
 
 
 def _student(freedom: int) -> float:
-    """The quantile 0.975 of Student's t: a table, then the expansion of Cornish and Fisher, within 2e-5."""
+    """The quantile 0.975 of Student's t: from a table, then by the expansion of Cornish and Fisher, within 2e-5."""
     if freedom <= len(_STUDENT):
         return _STUDENT[freedom - 1]
     z = 1.959963985

@@ -1,13 +1,13 @@
-"""Whether any assignment of agents to queues carries the load at all, whatever the weights say.
+"""The load is stable if some assignment of agents to queues carries it, whatever the weights are.
 
 Per connected component of the graph of agents and queues: are there x >= 0 with
 
     sum over queues of x[agent, queue]  <=  availability of the agent
     sum over agents of x[agent, queue]  >=  contacts per second x mean handling time x margin of the queue
 
-That is a maximal flow from the agents to the queues; where it falls short, the minimal cut names the queues that want
-more than all the agents who can serve any of them. Agents with the same queues are one node, so that thousands of them
-on a few queues cost no more than reading them.
+That is a maximal flow from the agents to the queues. If it falls short, the minimal cut names the queues that want more
+than all the agents who can serve any of them. Agents with the same queues are one node, so thousands of agents on a few
+queues cost no more than reading them.
 """
 
 import math
@@ -18,26 +18,26 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 _ROUNDING = 1e-9
-"""Relative to the load of a component: less than this is met."""
+"""Relative to the load of a component: a demand below this is met."""
 
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """Agents and queues that are connected: work can be shifted within, and not beyond."""
+    """Agents and queues that are connected. Work can move inside a component and not out of it."""
 
     agents: tuple[str, ...]
-    """Sorted; none where nobody can serve the queue."""
+    """Sorted; empty: nobody can serve the queue."""
     queues: tuple[str, ...]
     load: float
     """Erlangs of all its queues, times the margin."""
     capacity: float
     """Sum of the availability of its agents, in agents."""
     feasible: bool
-    """At exactly full load it is: ask for a margin above 1 where contacts wait without end."""
+    """True at exactly full load. Where nobody hangs up such a queue grows, so ask for a margin above 1."""
     deficient_queues: tuple[str, ...] = ()
-    """Where not feasible: the smallest set of queues that exceeds by most what all who can serve any of it have."""
+    """If not feasible: the smallest set of queues whose load exceeds by most what its agents have."""
     shortfall: float = 0.0
-    """Where not feasible: that excess in erlangs, so the agents to add to the set, each fully available."""
+    """If not feasible: that excess in erlangs. So many fully available agents are missing."""
 
 
 def stability(
@@ -51,9 +51,9 @@ def stability(
 
     Args:
         loads: erlangs by queue, at least 0: contacts per second x mean handling time in seconds.
-        reachable: by agent, the queues whose contacts can reach them; other queues than those of `loads` are ignored,
-            and so is an agent who has none.
-        available: by agent, the share of time on queue, in [0, 1]; 1 where not given.
+        reachable: by agent, the queues whose contacts can reach the agent. Queues that are not in `loads` are ignored,
+            and so is an agent without any.
+        available: by agent, the share of time on queue, in [0, 1]; 1 by default.
         margin: the factor on every load, above 0.
 
     Raises:
@@ -116,7 +116,9 @@ class _Flow:
         self.wanted, self.spare, self.negligible = wanted, spare, negligible
         self.serving: dict[str, list[_Group]] = {queue: [] for queue in wanted}
         self.given: dict[_Group, dict[str, float]] = {}
-        for group in sorted(spare, key=lambda group: (len(group), sorted(group))):  # who serves few has no other use
+        for group in sorted(
+            spare, key=lambda group: (len(group), sorted(group))
+        ):  # a group that serves few queues has no other use
             self.given[group] = dict.fromkeys(sorted(group), 0.0)
             for queue in self.given[group]:
                 self.serving[queue].append(group)
@@ -125,7 +127,7 @@ class _Flow:
                 spare[group] -= amount
 
     def maximise(self) -> tuple[AbstractSet[str], AbstractSet[_Group]]:
-        """Returns the queues that stay short, with those they compete with, and the groups who serve any of them."""
+        """Return the queues that stay short, with the queues that they compete with, and the groups that serve any of them."""
         while True:
             via, helps = self._search()
             group = next((group for group in helps if self.spare[group] > self.negligible), None)
@@ -134,7 +136,7 @@ class _Flow:
             self._augment(group, via, helps)
 
     def _search(self) -> tuple[dict[str, _Group | None], dict[_Group, str]]:
-        """By queue, the group that would be released from it; by group, the queue that it would help. Nearest first."""
+        """By queue, the group that would be released from it. By group, the queue that it would help. Nearest first."""
         via: dict[str, _Group | None] = {
             queue: None for queue, wanted in self.wanted.items() if wanted > self.negligible
         }

@@ -1,4 +1,4 @@
-"""Weights to propose: what an objective asks for, and wider candidates where that does not pass the gate."""
+"""Weights to propose: those that an objective asks for, then wider ones in case the first do not pass the gates."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,13 +15,15 @@ OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 def candidates(
     plan: Plan, queue: Queue, objective: Objective, *, joins: bool = False
 ) -> Iterator[tuple[str, dict[str, float]]]:
-    """Weights with what they are, the one that the objective asks for first, each one different.
+    """Yield a description and weights: first those of the objective, then others. No weights come twice.
 
-    `proportional` keeps the ratios of the plan's weights and makes them sum to 1; `skill_coverage` shares them among
-    the active members who have every required skill; `equal_occupancy` gives every active member the same, since what
-    ranks equal is used equally. What follows gives more members more, which lets contacts reach more agents sooner.
-    Active is whoever can take work now, or everybody who is joined where the plan's `staffing` is for later. With
-    `joins`, where the plan says who is joined, it is whoever could be.
+    `proportional` keeps the ratios of the plan's weights and makes them sum to 1. `skill_coverage` shares them among
+    the active members who have every required skill. `equal_occupancy` gives every active member the same, since
+    members of equal rank are used equally. Later candidates give more members more weight, so that contacts reach more
+    agents sooner.
+
+    The active members are those who can take work now; all joined ones if the plan's `staffing` is for a later time;
+    all who could be joined if the plan decides who is (`joins`).
     """
     later = plan.counts != "now"
     everywhere = [replace(member, joined=True) if joins else member for member in queue.members]
@@ -43,9 +45,8 @@ def candidates(
     ]
     seen: list[dict[str, float]] = []
     for what, weights in offered:
-        rest = dict.fromkeys(
-            set(plan.member_weights) - weights.keys() - deleted_users(queue), 0.0
-        )  # who gets nothing is said to
+        # Members of the plan who get no weight are named with 0.
+        rest = dict.fromkeys(set(plan.member_weights) - weights.keys() - deleted_users(queue), 0.0)
         whole = normalized(dict(sorted((weights | rest).items())))
         if weights and whole not in seen:
             seen.append(whole)

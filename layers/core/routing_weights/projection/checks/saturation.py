@@ -143,11 +143,11 @@ def coverage(plan: Plan, after: Queue) -> Mapping[str, Coverage]:
     active = [member for member in after.members if member.active]
     weight = {member.user_id: plan.weights.get(member.user_id, member.weight or 0.0) for member in active}
     total = sum(weight.values())
-    found = {}
+    by_skill = {}
     for required in plan.requirements:
         skilled = [member for member in active if required.met_by(member.skills)]
         others = [member for member in active if not required.met_by(member.skills)]
-        found[str(required)] = Coverage(
+        by_skill[str(required)] = Coverage(
             agents=len(skilled) / len(active) if active else 0.0,
             weight=sum(weight[member.user_id] for member in skilled) / total if total else 0.0,
             weight_without_skill=sorted(m.user_id for m in others if plan.weights.get(m.user_id, 0.0) > 0),
@@ -157,18 +157,18 @@ def coverage(plan: Plan, after: Queue) -> Mapping[str, Coverage]:
                 if required.key in member.skills
             },
         )
-    return found
+    return by_skill
 
 
-def check(found: Saturation) -> Check:
+def check(ratio: Saturation) -> Check:
     return Check(
         name="saturation",
-        verdict=found.verdict,
-        sentence=found.reason,
-        value=found.saturation_ratio,
-        threshold=found.saturation_limit,
-        source=found.source,
-        remedy=_remedy(found) if found.verdict == "blocked" else {},
+        verdict=ratio.verdict,
+        sentence=ratio.reason,
+        value=ratio.saturation_ratio,
+        threshold=ratio.saturation_limit,
+        source=ratio.source,
+        remedy=_remedy(ratio) if ratio.verdict == "blocked" else {},
         quoted=True,
     )
 
@@ -184,15 +184,15 @@ def not_counted(absent: Mapping[str, int], members: int) -> str:
     return f"Not counted: {sum(absent.values())} of the {members} members ({by_reason})."
 
 
-def _remedy(found: Saturation) -> dict[str, float]:
+def _remedy(ratio: Saturation) -> dict[str, float]:
     """The agents that the load needs, the erlangs that the present agents can take, and when to overflow."""
-    if not found.active_agents or found.saturation_ratio is None:
+    if not ratio.active_agents or ratio.saturation_ratio is None:
         return {}
-    utilization_target = found.capacity / found.active_agents
+    utilization_target, limit = ratio.capacity / ratio.active_agents, ratio.saturation_limit
     return {
-        "agents": fewest_agents(found.projected_load, utilization_target, found.saturation_limit),
-        "load": round(found.saturation_limit * found.capacity, 6),
-        "overflow_threshold": round(min(1.0, found.saturation_limit * utilization_target), 6),
+        "agents": fewest_agents(ratio.projected_load, utilization_target, limit),
+        "load": round(limit * ratio.capacity, 6),
+        "overflow_threshold": round(min(1.0, limit * utilization_target), 6),
     }
 
 
