@@ -28,7 +28,7 @@ from routing_weights.projection.accuracy import (
 from routing_weights.projection.erlang import erlang_a
 from routing_weights.settings import Settings
 from tests.support.fakes import function_module
-from tests.unit.test_report import reported, told
+from tests.unit.test_projection import reported, told
 
 ROOT = Path(__file__).resolve().parents[2]
 HOUR = SPAN.total_seconds()

@@ -1,4 +1,4 @@
-"""Whatever the document holds, the picture parses, stays inside its frame, overlaps nothing, and says what it knows."""
+"""The picture of any document parses, stays inside its frame, overlaps nothing, and shows what is known."""
 
 # ruff: noqa: RUF001  (what people read has the dashes that people write)
 import dataclasses
@@ -241,7 +241,7 @@ def test_what_is_missing_is_left_out(path, absent):
     check_picture(projection, QUEUE)
 
 
-def test_the_figures_and_the_inputs_are_said():
+def test_the_picture_has_the_figures_and_the_inputs():
     seen = words(drawn(document()))
     for said in (
         "Needs approval", f"Queue {QUEUE}", "The busiest agent is at 91 %, above 88 %.", "12", "9.50",
@@ -311,7 +311,7 @@ def test_a_figure_of_any_size_has_room_and_stays_on_its_axis(value):
         check_picture(projection, QUEUE)
 
 
-def test_of_very_many_checks_the_worst_are_shown():
+def test_the_worst_of_many_checks_are_shown():
     checks = [{"name": f"check {index}", "verdict": "pass"} for index in range(40)]
     checks[33]["verdict"], checks[35]["verdict"] = "inconclusive", "blocked"
     seen = words(check_picture({"checks": checks}, QUEUE))
@@ -332,7 +332,7 @@ def test_a_formula_is_not_taken_for_a_simulation():
     assert described.startswith("Service level: 74.1 % (72.0–76.2) → not known. Abandonment: 6.1 %")
 
 
-def test_few_agents_are_sorted_by_what_they_will_do_and_many_by_what_changes():
+def test_few_agents_are_sorted_by_occupancy_and_many_by_change():
     few = document(0)
     few["models"]["simulation"]["agents"] = [
         agent(1, 0.5, 0.2),
@@ -373,7 +373,7 @@ def luminance(colour):
 
 
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
-def test_texts_and_marks_are_told_from_what_is_behind_them(palette):
+def test_texts_and_marks_contrast_with_their_background(palette):
     """WCAG 2.2: 4.5 for text on the paper, 3 for marks on the bands."""
     for name in palette.keys() - {"paper", "grid", "overloaded", "starved"}:
         for behind, least in (("paper", 4.5), ("overloaded", 3), ("starved", 3)):

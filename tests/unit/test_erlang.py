@@ -95,7 +95,7 @@ def test_erlang_a_is_within_a_hundred_thousandth_of_the_reference(
 
 
 @pytest.mark.parametrize(("agents", "levels"), SAME_OCCUPANCY.items())
-def test_the_same_occupancy_is_another_service_in_a_larger_group(agents, levels):
+def test_a_larger_group_serves_better_at_the_same_occupancy(agents, levels):
     found = [
         erlang_c(agents * rho / 180, aht_s=180, agents=agents, target_s=TARGET_S).service_level
         for rho in (0.80, 0.85, 0.90, 0.95)
@@ -209,7 +209,7 @@ def test_erlang_a_of_any_queue_has_sane_figures(calls, aht_s, agents, patience_s
 
 
 @given(calls=st.floats(1, 300), aht_s=st.floats(30, 400), agents=st.integers(1, 60), patience_s=st.floats(10, 1000))
-def test_occupancy_is_below_one_and_what_is_lost_is_what_is_not_carried(calls, aht_s, agents, patience_s):
+def test_occupancy_is_below_one_and_lost_load_is_not_carried(calls, aht_s, agents, patience_s):
     found = a(calls, aht_s, agents, patience_s)
     assume(found.load < 2 * agents)  # beyond that a double cannot tell it from 1
     assert found.occupancy < 1
@@ -219,7 +219,7 @@ def test_occupancy_is_below_one_and_what_is_lost_is_what_is_not_carried(calls, a
 
 @pytest.mark.parametrize("patience_s", [90, math.inf])
 @given(calls=st.floats(1, 1000), aht_s=st.floats(10, 500), agents=st.integers(1, 150))
-def test_service_falls_with_volume_and_handling_time_and_rises_with_agents(patience_s, calls, aht_s, agents):
+def test_service_falls_with_load_and_rises_with_agents(patience_s, calls, aht_s, agents):
     def level(calls, aht_s, agents):
         found = a(calls, aht_s, agents, patience_s)
         return 0.0 if isinstance(found, Unstable) else found.service_level

@@ -1,320 +1,552 @@
-"""What a plan will do to the queue: figures, verdict, the sentence for the reader and the class for the machine."""
+"""The projection of a plan: verdicts and what decides them, shared agents, skills, suggestions and effort."""
 
-import json
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing_weights.domain.queue import Member, as_targeted
-from routing_weights.errors import QueueSaturated, SkillNotCovered
-from routing_weights.projection.checks.saturation import saturation
-from routing_weights.projection.inputs import Forecast
-from tests.support.fakes import member, plan, queue, target
+from routing_weights.application.project import Planner
+from routing_weights.application.suggest import PLACEHOLDER, draft_of
+from routing_weights.domain.actuation import Ranking
+from routing_weights.domain.queue import Member, Target, as_targeted
+from routing_weights.domain.types import folded
+from routing_weights.errors import (
+    ApprovalRequired,
+    GenesysUnavailable,
+    ProjectionInconclusive,
+    QueueSaturated,
+    RequestInvalid,
+    ServiceLevelAtRisk,
+)
+from routing_weights.projection.checks import ALWAYS, GATES, Limits
+from routing_weights.projection.checks.base import Evidence, SimulatedGate
+from routing_weights.projection.checks.occupancy import OVERLOADED, STARVED
+from routing_weights.projection.checks.registry import EVERY
+from routing_weights.projection.checks.saturation import coverage, fewest_agents
+from routing_weights.projection.effort import effort
+from routing_weights.projection.inputs import Forecast, Volume
+from routing_weights.projection.outlook import MOST_CONTACTS, Other, ServiceGoal, State, outlook, spans
+from routing_weights.projection.project import ASSUMED_GOAL, project, service_goal
+from routing_weights.projection.simulation import REPLICATIONS, SHARED_AGENTS
+from routing_weights.projection.suggestion import OBJECTIVES, candidates
+from tests.support.fakes import plan, queue, target
+
+POOL, OWN = Ranking("joined"), (0.8, 20.0)
+RINGS = Ranking("ring", (10.0,) * 5)
+LIMITS = Limits(saturation=0.95, max_abandonment=0.1, required=frozenset(GATES))
+AGENTS = [f"agent-{number:02}" for number in range(11)]
 
 
-def agents(active, *, inactive=0, skills=()):
-    return [member(f"on-{i}", skills=skills) for i in range(active)] + [
-        member(f"off-{i}", active=False, skills=skills) for i in range(inactive)
-    ]
+def agent(user, weight=0.0, skills=(), active=True):
+    held = skills if isinstance(skills, dict) else dict.fromkeys(skills)
+    held = {folded(skill): proficiency for skill, proficiency in held.items()}
+    return Member(user, weight, away=None if active else "OFF_QUEUE", skills=held, native={"page": 1})
 
 
-def projection(active=10, load=4.0, *, limit=0.95, inactive=0, members=None, threshold=0.85, source="plan", **fields):
-    held = queue(*(agents(active, inactive=inactive) if members is None else members), overflow_threshold=threshold)
-    return saturation(plan(**fields), held, Forecast(load, source), limit=limit)
+def volume(offered, **changes):
+    return Volume(**{"offered": offered, "interval_s": 1800, "aht_s": 180.0, "patience_s": 120.0} | changes)
 
 
-# ---- figures ---------------------------------------------------------------------------------------------------------
+def told(offered, **changes):
+    """A forecast that the plan gives, without assumptions."""
+    forecast = {name: changes.pop(name) for name in ("stale", "assumed", "age_s", "source") if name in changes}
+    found = volume(offered, **changes)
+    return Forecast(found.load, **{"source": "plan"} | forecast, volume=found)
 
 
-def test_capacity_is_active_agents_times_the_plans_utilization_target():
-    found = projection(active=10, inactive=5, utilization_target=0.8)
-    assert (found.active_agents, found.members_read, found.capacity) == (10, 15, 8.0)
-
-
-def test_the_saturation_ratio_is_load_over_capacity():
-    assert projection(active=10, load=4.0, utilization_target=0.8).saturation_ratio == 0.5
-
-
-def test_the_record_says_where_the_load_comes_from_and_how_old_it_is():
-    forecast = Forecast(3.0, "forecast_table", age_s=120.0, detail="weekday curve")
-    found = saturation(plan(), queue(*agents(10)), forecast, limit=0.9)
-    assert (found.projected_load, found.source, found.source_age_s, found.source_detail, found.saturation_limit) == (
-        3.0,
-        "forecast_table",
-        120.0,
-        "weekday curve",
-        0.9,
+def reported(
+    forecast, *, members=None, values=None, rankings=(POOL, POOL), own=OWN, limits=LIMITS, others=(), **changes
+):
+    members = [agent(user) for user in AGENTS] if members is None else members
+    weights = {m.user_id: round(0.9 / len(members), 4) for m in members} if values is None else values
+    of_plan = {"member_weights": {m: min(1.0, w / 10) if w > 1 else w for m, w in weights.items()}}
+    asked = plan(**{**of_plan, "utilization_target": 1.0, "normalize": True, **changes})
+    return project(
+        asked,
+        queue(*members),
+        target(weights),
+        forecast,
+        rankings=rankings,
+        own_goal=own,
+        limits=limits,
+        overflow_gate=False,
+        others=others,
     )
 
 
-def test_a_projection_is_json():
-    found = projection(required_skills=["billing"]).to_json()
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+def limits(**changes):
+    return dataclasses.replace(LIMITS, **changes)
 
 
-@pytest.mark.parametrize(("threshold", "figure"), [(0.5, 1.8), (0.0, None), (None, None)])
-def test_the_figure_of_the_source_document_is_reported_and_gates_nothing(threshold, figure):
-    found = projection(active=10, load=9.0, utilization_target=1.0, threshold=threshold)
-    assert (found.queue_threshold_ratio, found.verdict) == (figure, "pass")
+def check(found, name):
+    (one,) = [each for each in found.document["checks"] if each["name"] == name]
+    return one
 
 
-def test_an_accepted_plan_is_accepted_again_after_it_overwrote_the_queues_threshold():
-    repeated = {"overflow_threshold": 0.3, "utilization_target": 1.0, "projected_load": 9.0}
-    first = projection(active=10, load=9.0, threshold=0.95, **repeated)
-    second = projection(active=10, load=9.0, threshold=0.3, **repeated)
-    assert (first.verdict, second.verdict) == ("pass", "pass")
+# ---- the verdicts ----------------------------------------------------------------------------------------------------
 
 
-# ---- saturation ------------------------------------------------------------------------------------------------------
+def test_a_queue_that_reaches_its_goal_passes():
+    found = reported(told(60))
+    assert found.document["verdict"] == "pass"
+    found.raise_unless_passed()
+    level = check(found, "service_level")
+    assert level["low"] <= level["value"] <= level["high"]
+    assert level["low"] > level["threshold"] == 0.8
+    assert level["sample_size"] > 2000
+    assert level["source"] == "plan"
+    assert "within 20 s (queue)" in level["sentence"]
 
 
-def test_a_plan_below_the_limit_passes_and_says_why():
-    found = projection(active=10, load=4.0)
-    found.raise_if_blocked()
-    assert found.reason == "4 erlangs on 10 active agents x 0.8 is 0.500, at most the limit of 0.95."
+def test_a_queue_that_misses_its_goal_is_blocked_with_a_remedy():
+    found = reported(told(100))
+    assert found.saturation.verdict == "pass", "the ratio alone would let it through"
+    assert found.document["verdict"] == "blocked"
+    with pytest.raises(ServiceLevelAtRisk, match="12 agents in one pool reach the target"):
+        found.raise_unless_passed()
+    remedy = check(found, "service_level")["remedy"]
+    assert remedy["agents"] == 12
+    more = [agent(f"agent-{number:02}") for number in range(12)]
+    assert reported(told(100), members=more).outlook.pooled_a[1].service_level >= 0.8
+    assert reported(told(remedy["offered"])).outlook.pooled_a[1].service_level >= 0.8
+    assert reported(told(remedy["offered"] + 0.2)).outlook.pooled_a[1].service_level < 0.8
+    assert remedy["overflow_threshold"] == pytest.approx(remedy["offered"] * 180 / 1800 / 11, abs=0.01)
+
+
+def test_advice_that_two_checks_share_appears_once():
+    found = reported(told(104), limits=limits(max_abandonment=0.08))
+    assert [check(found, name)["verdict"] for name in ("service_level", "abandonment")] == ["blocked"] * 2
+    assert found.document["reason"].count("agents in one pool reach the target") == 1
+    assert found.document["reason"].endswith("so overflow at a utilization of 0.84.")
+    assert "abandonment of" in found.document["reason"]
+
+
+def test_a_close_call_is_inconclusive_until_it_is_accepted():
+    near = reported(told(100)).outlook.after.service_level.mean
+    found = reported(told(100, service_level_target=round(near, 3), answer_within_s=20.0), limits=only("service_level"))
+    assert found.document["verdict"] == "inconclusive"
+    with pytest.raises(ProjectionInconclusive, match="Too close to call"):
+        found.raise_unless_passed()
+    accepted = reported(
+        told(100, service_level_target=round(near, 3), answer_within_s=20.0),
+        limits=only("service_level"),
+        accept_uncertain=True,
+    )
+    assert accepted.document["verdict"] == "pass"
+    assert check(accepted, "service_level")["sentence"].startswith("Too close to call")
+
+
+def test_more_contacts_are_simulated_when_the_first_do_not_decide():
+    clear, close = reported(told(60)), reported(told(93))
+    assert close.outlook.compared.after.replications == 4 * clear.outlook.compared.after.replications
 
 
 @pytest.mark.parametrize(
-    ("active", "load", "target", "limit"),
-    [(60, 45.6, 0.8, 0.95), (10, 9.5, 1.0, 0.95), (3, 0.9, 0.3, 1.0), (100, 93.1, 0.98, 0.95)],
+    ("forecast", "own", "said"),
+    [
+        (told(60, stale=True, age_s=90_000.0, source="pushed"), OWN, "the forecast is 25.0 h old"),
+        (told(60, patience_s=None, assumed=("patience 120 s",)), OWN, "patience 120 s is assumed"),
+        (told(60), None, "the target of 80% within 20 s is assumed"),
+    ],
+    ids=["stale", "assumed patience", "assumed target"],
 )
-def test_a_plan_at_exactly_the_limit_passes(active, load, target, limit):
-    assert projection(active=active, load=load, utilization_target=target, limit=limit).verdict == "pass"
+def test_a_pass_on_doubtful_inputs_needs_approval(forecast, own, said):
+    found = reported(forecast, own=own)
+    assert found.document["verdict"] == "needs_approval"
+    with pytest.raises(ApprovalRequired, match=said):
+        found.raise_unless_passed()
+    assert reported(forecast, own=own, accept_uncertain=True).document["verdict"] == "pass"
 
 
-@pytest.mark.parametrize("load", [9.50001, 9.6, 1e6])
-def test_a_plan_above_the_limit_is_blocked(load):
-    found = projection(active=10, load=load, utilization_target=1.0)
-    assert found.verdict == "blocked"
-    with pytest.raises(QueueSaturated):
-        found.raise_if_blocked()
+def test_acceptance_does_not_open_a_gate_that_is_missed():
+    assert reported(told(100), accept_uncertain=True).document["verdict"] == "blocked"
 
 
-def test_a_saturated_queue_is_explained_with_its_figures_and_three_ways_out():
-    found = projection(active=3, load=45.0, utilization_target=0.85, source="forecast_table")
-    assert found.reason == (
-        "Queue queue-001 has 3 active agents x 0.85 = 2.55 erlangs of capacity; the projected load is 45 "
-        "(forecast_table), a saturation ratio of 17.647, above 0.95: "
-        "lower the load to 2.422 erlangs, have 56 agents on queue, or raise utilization_target."
+@pytest.mark.parametrize("offered", [110, 130, 1000])
+def test_overload_is_unstable_and_never_a_number(offered):
+    found = reported(told(offered), limits=limits(saturation=1.0, required=frozenset()), projected_load=None)
+    assert check(found, "stability")["verdict"] == "blocked"
+    assert check(found, "stability")["sentence"].startswith("Unstable")
+    assert found.document["models"]["erlang_c"]["after"] == {"unstable": True}
+
+
+def test_a_load_above_the_ratio_is_saturated_whatever_the_models_say():
+    with pytest.raises(QueueSaturated, match=r"lower the load to 10\.45 erlangs, have 12 agents on queue"):
+        reported(told(110)).raise_unless_passed()
+
+
+@given(st.floats(0.01, 500), st.floats(0.05, 1), st.floats(0.1, 1), st.integers(1, 200))
+def test_the_remedy_of_the_ratio_is_just_enough(load, utilization_target, limit, agents):
+    needed = fewest_agents(load, utilization_target, limit)
+    assert load <= needed * utilization_target * limit + 1e-6
+    assert load > (needed - 1) * utilization_target * limit - 1e-6
+    members = [agent(f"agent-{number}") for number in range(agents)]
+    found = reported(
+        Forecast(load, "plan"),
+        members=members,
+        limits=limits(saturation=limit, required=frozenset()),
+        utilization_target=utilization_target,
+        projected_load=load,
     )
+    remedy = check(found, "saturation")["remedy"]
+    assert bool(remedy) is (found.saturation.verdict == "blocked")
+    if remedy:
+        assert remedy["agents"] == needed > agents
+        assert remedy["load"] < load
 
 
-@pytest.mark.parametrize("inactive", [0, 4])
-@pytest.mark.parametrize("load", [0.0, 10.0])
-def test_a_queue_that_the_plan_leaves_without_active_agents_is_blocked_with_its_reason(inactive, load):
-    found = projection(active=0, inactive=inactive, load=load)
-    assert (found.verdict, found.saturation_ratio, found.capacity) == ("blocked", None, 0)
-    assert found.reason.startswith("Queue queue-001 would have no active agents: ")
-    with pytest.raises(QueueSaturated):
-        found.raise_if_blocked()
+def test_overloaded_and_starved_agents_are_named_and_need_approval():
+    proficient = Ranking("proficiency")
+    values = {user: 5.0 if number < 2 else 1.0 for number, user in enumerate(AGENTS)}
+    found = reported(told(80), values=values, rankings=(POOL, proficient), member_weights={AGENTS[0]: 1.0})
+    occupancy = check(found, "occupancy")
+    assert occupancy["verdict"] == "needs_approval"
+    busy = {row["member"]: row["occupancy_after"] for row in found.document["models"]["simulation"]["agents"]}
+    assert set(sorted(busy, key=busy.__getitem__)[-2:]) == set(AGENTS[:2]), "the best ones are asked first"
+    overloaded = {user for user, share in busy.items() if share > OVERLOADED}
+    assert overloaded
+    assert all((user in occupancy["sentence"]) is (user in overloaded) for user in AGENTS)
+    assert ("Starved" in occupancy["sentence"]) is (min(busy.values()) < STARVED)
+    assert reported(told(80), accept_uncertain=True).document["verdict"] == "pass"
 
 
-def test_a_block_says_how_many_members_do_not_count_and_why():
-    off = [Member(f"off-{i}", 0.0, away="NOT_RESPONDING") for i in range(8)]
-    found = projection(members=[*agents(3), *off, member("out", joined=False)], load=45.0)
-    assert found.absent == {"NOT_RESPONDING": 8, "not joined": 1}
-    assert found.reason.endswith(" Not counted: 9 of the 12 members (8 NOT_RESPONDING, 1 not joined).")
-    assert found.to_json()["absent"] == found.absent
+def test_in_a_quiet_hour_nobody_is_starved():
+    assert check(reported(told(5)), "occupancy")["verdict"] == "pass"
 
 
-def test_a_queue_without_agents_with_or_without_the_plan_has_no_ratio_to_decide_by():
-    found = saturation(plan(), queue(*agents(0, inactive=4)), Forecast(10.0, "plan"), limit=0.95, unstaffed=True)
-    assert (found.verdict, found.saturation_ratio, found.active_agents) == ("pass", None, 0)
-    assert found.reason == "There is nobody to measure 10 erlangs against."
+def only(*gates):
+    return limits(required=frozenset(gates))
 
 
-@pytest.mark.parametrize("target", [0, 1e-12])
-@pytest.mark.parametrize("load", [0.0, 10.0])
-def test_a_target_without_capacity_is_blocked_with_its_reason(target, load):
-    found = projection(active=3, load=load, utilization_target=target)
-    assert (found.verdict, found.saturation_ratio) == ("blocked", None)
-    assert found.reason.startswith("Queue queue-001 has no capacity: 3 active agents x a utilization target of ")
-    assert found.reason.endswith("Raise utilization_target.")
-    with pytest.raises(QueueSaturated):
-        found.raise_if_blocked()
+@pytest.mark.parametrize("gate", GATES)
+def test_a_gate_that_is_not_required_is_shown_and_decides_nothing(gate):
+    required = only(*({*GATES} - {gate, "abandonment", "service_level"}))
+    found = reported(told(104), limits=required)
+    assert check(found, gate)["required"] is (gate in required.required)
+    assert found.document["verdict"] == "pass"
 
 
-def test_no_load_passes():
-    assert projection(load=0.0).verdict == "pass"
+def test_every_gate_has_its_name_and_a_row_in_the_docs():
+    assert [gate.name for gate in EVERY] == list(GATES)
+    page = (Path(__file__).parents[2] / "docs/reference/projection.md").read_text(encoding="utf-8")
+    assert [name for name in (*ALWAYS, *GATES) if f"| `{name}` |" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("limit_s", "verdict"), [(1000.0, "pass"), (None, "inconclusive"), (0.1, "blocked")], ids=["far", "close", "missed"]
+)
+def test_a_gate_may_judge_a_time(limit_s, verdict):
+    modelled, forecast = reported(told(100)).outlook, told(100)
+    wait = modelled.after.mean_wait_s
+    gate = SimulatedGate(
+        name="abandonment",
+        figure="mean_wait_s",
+        unit="seconds",
+        bound="at most",
+        goal="max_wait_s",
+        limit=lambda _: limit_s or wait.mean,
+        phrase="a mean wait of",
+        wanted=lambda _: "as the test says",
+    )
+    evidence = Evidence(outlook=modelled, forecast=forecast, accepted=False, goal_met=lambda _: True)
+    judged = gate.judge(evidence)
+    assert (judged.verdict, gate.undecided(modelled)) == (verdict, verdict == "inconclusive")
+    assert f"a mean wait of {wait.mean:.1f} s (95 %: {wait.low:.1f} s to {wait.high:.1f} s)" in judged.sentence
+
+
+# ---- a load alone ----------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(0, 30), st.booleans())
+def test_a_load_alone_is_judged_by_the_ratio_alone(load, dry_run):
+    found = reported(Forecast(load, "plan"), dry_run=dry_run, projected_load=load)
+    assert found.document["verdict"] == found.saturation.verdict
+    assert found.document["reason"] == found.saturation.reason
+    if found.saturation.verdict == "pass":
+        found.raise_unless_passed()
+    models = found.document["models"]
+    assert (models is not None) is dry_run
+    assert models is None or models["indicative"]
+    assert {check["name"] for check in found.document["checks"] if check["required"]} == {"saturation", "staffing"}
+
+
+# ---- rankings --------------------------------------------------------------------------------------------------------
+
+
+def test_no_closed_form_sees_what_late_rings_cost():
+    values = {user: 1 + number % 6 for number, user in enumerate(AGENTS)}
+    found = reported(told(80), values=values, rankings=(POOL, RINGS), member_weights={AGENTS[0]: 1.0})
+    before, after = (found.document["models"]["simulation"][side]["service_level"] for side in ("before", "after"))
+    assert after["high"] < before["low"]
+    pooled = found.document["models"]["erlang_a"]
+    assert pooled["before"]["service_level"] == pytest.approx(pooled["after"]["service_level"])
+    difference = found.document["models"]["simulation"]["difference"]["service_level"]
+    assert difference["high"] < 0
+
+
+def test_a_missing_ring_counts_as_the_last_ring():
+    two = Ranking("ring", (10.0,))
+    seats = State(two, queue(agent("a"), agent("b")), {"a": 1, "b": 6}).seats()
+    assert {user: place.value for user, place in seats.items()} == {"a": 1.0, "b": 2.0}
+
+
+def test_an_agent_off_queue_has_no_seat():
+    assert State(POOL, queue(agent("a"), agent("b", active=False)), {}).seats().keys() == {"a"}
+
+
+# ---- agents who serve other queues too (projection reference, section 5) ---------------------------------------------
+
+
+POOLED = [f"agent-{number:02}" for number in range(18)]
+BOTH = [f"both-{number}" for number in range(8)]
+OF_A, OF_B = [f"a-{number:02}" for number in range(10)], [f"b-{number:02}" for number in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("of_a", "of_b", "weights", "levels"),
+    [
+        (POOLED, POOLED, (0.055, 0.045), (0.713, 0.727)),
+        (POOLED, POOLED, (0.09, 0.01), (0.774, 0.675)),
+        (OF_A, OF_B, (0.05, 0.05), (0.642, 0.637)),
+        ([*OF_A[:6], *BOTH], [*OF_B[:4], *BOTH], (0.05, 0.05), (0.692, 0.683)),
+    ],
+    ids=["one pool", "one pool, skewed", "dedicated", "eight shared"],
+)
+def test_queues_that_share_agents_are_projected_together(of_a, of_b, weights, levels):
+    """100 contacts of 180 s and 60 of 240 s per 30 minutes. The sum of weights would say .981 and .030 of a pool."""
+    members = [agent(user, weights[0]) for user in of_a]
+    b = Other("queue-b", told(60, aht_s=240.0, answer_within_s=20.0), dict.fromkeys(of_b, weights[1]))
+    found = reported(
+        told(100),
+        members=members,
+        values=dict.fromkeys(of_a, weights[0]),
+        rankings=(Ranking("score"), Ranking("score")),
+        others=[b],
+    )
+    queues = found.outlook.compared.after.queues
+    projected = [queues[queue_id].service_level.mean for queue_id in ("queue-001", "queue-b")]
+    assert projected == pytest.approx(levels, abs=0.05)
+    assert (SHARED_AGENTS in found.document["models"]["simulation"]["assumption"]) is bool({*of_a} & {*of_b})
+
+
+def test_two_stable_queues_can_be_unstable_together():
+    everybody = [f"agent-{number:02}" for number in range(18)]
+    members = [agent(user, 0.05) for user in everybody]
+    b = Other("queue-b", told(100), dict.fromkeys(everybody, 0.0))
+    assert reported(told(100), members=members).outlook.shortfall == 0
+    found = reported(told(100), members=members, others=[b])
+    assert found.outlook.shortfall == pytest.approx(2.0, abs=1e-3)
+    assert found.document["verdict"] == "blocked"
+
+
+def test_doubtful_inputs_of_a_shared_queue_need_approval():
+    everybody = [f"agent-{number:02}" for number in range(18)]
+    members = [agent(user, 0.05) for user in everybody]
+    doubtful = told(40, stale=True, age_s=10_800.0, source="pushed", assumed=("patience 120 s",))
+    b = Other("queue-b", doubtful, dict.fromkeys(everybody, 0.0))
+    found = reported(told(60), members=members, others=[b])
+    assert found.document["verdict"] == "needs_approval"
+    assert (
+        "the forecast of queue queue-b is 3.0 h old, and patience 120 s of queue queue-b is assumed"
+        in (found.document["reason"])
+    )
+    (shared,) = found.document["models"]["shared_with"]
+    assert (shared["queue_id"], shared["source"], shared["assumed"]) == ("queue-b", "pushed", ["patience 120 s"])
+    assert reported(told(60), members=members, others=[b], accept_uncertain=True).document["verdict"] == "pass"
 
 
 # ---- skills ----------------------------------------------------------------------------------------------------------
 
 
-def test_coverage_is_the_share_of_active_agents_who_have_the_skill():
-    members = [
-        member("a", skills=["skill-b", "Billing"]),
-        member("b", skills=["Support"]),
-        member("c"),
-        member("d", skills=["Billing"]),
-        member("e", active=False, skills=["Spanish", "Billing"]),
-    ]
-    found = projection(members=members, load=0.0, required_skills=["Billing", "Support", "skill-b", "Spanish"])
-    assert found.to_json()["skill_coverage"] == {
-        "Billing": 0.5,
-        "Support": 0.25,
-        "skill-b": 0.25,
-        "Spanish": 0.0,
+def test_coverage_counts_agents_and_weight_and_names_the_unskilled():
+    members = [agent("a", skills=["Billing"]), agent("b"), agent("c", skills=["Billing"]), agent("d", active=False)]
+    weights = {"a": 0.5, "b": 0.25, "c": 0.25, "d": 0.0}
+    found = reported(Forecast(1.0, "plan"), members=members, values=weights, required_skills=["Billing"])
+    assert found.document["skills"]["Billing"] == {
+        "agents": pytest.approx(2 / 3),
+        "weight": pytest.approx(0.75),
+        "weight_without_skill": ["b"],
+        "below_proficiency": {},
     }
 
 
-def test_a_plan_that_requires_no_skill_has_no_coverage():
-    assert projection().to_json()["skill_coverage"] == {}
+def test_a_skill_is_covered_at_the_required_proficiency_only():
+    held = {"a": {"Billing": 3.0}, "b": {"Billing": 2.5}, "c": {"Billing": None}, "d": {}, "e": {"Billing": 5.0}}
+    members = [agent(user, skills=skills) for user, skills in held.items()]
+    required = {"skill": "Billing", "min_proficiency": 3}
+    found = reported(told(1), members=members, values=dict.fromkeys(held, 0.2), required_skills=[required])
+    assert found.document["skills"] == {
+        "Billing >= 3": {
+            "agents": pytest.approx(0.4),
+            "weight": pytest.approx(0.4),
+            "weight_without_skill": ["b", "c", "d"],
+            "below_proficiency": {"b": 2.5, "c": None},
+        }
+    }
+    assert found.document["skill_coverage"] == {"Billing >= 3": pytest.approx(0.4)}
+    rows = found.document["models"]["simulation"]["agents"]
+    assert {row["member"] for row in rows if row["share_after"]} == {"a", "e"}
 
 
-def test_a_skill_that_one_active_agent_has_does_not_block():
-    assert projection(members=[*agents(9), member("x", skills=["Billing"])], required_skills=["Billing"]).verdict == (
-        "pass"
-    )
+def test_a_proficiency_that_the_plan_writes_counts_as_written():
+    members = [
+        agent("a", 0.2, skills={"skill-1": 1.0, "Queue 1": 1.0}),
+        agent("b"),
+        agent("c", skills={"skill-1": 5.0}),
+    ]
+    before = queue(*members, skill=("skill-1", "Queue 1"))
+    after = as_targeted(before, Target({"a": 0.8, "b": 0.6, "c": 0.0}, {"a": 4.0, "b": 3.0, "c": None}))
+    by_name = plan(required_skills=["Queue 1", {"skill": "skill-1", "min_proficiency": 4.0}])
+    assert [skill.agents for skill in coverage(by_name, after).values()] == [
+        pytest.approx(2 / 3),
+        pytest.approx(1 / 3),
+    ]
 
 
-def test_a_skill_that_no_active_agent_has_blocks_with_its_own_error():
-    found = projection(members=agents(10, inactive=1, skills=["Support"]), required_skills=["Support", "Billing"])
-    assert found.reason == (
-        "No active agent of queue queue-001 has the required skill Billing: "
-        "assign it to an agent, or take it out of required_skills. Not counted: 1 of the 11 members (1 OFF_QUEUE)."
-    )
-    with pytest.raises(SkillNotCovered) as caught:
-        found.raise_if_blocked()
-    assert caught.value.message == found.reason
+def test_a_required_skill_narrows_the_queue_in_the_simulation():
+    members = [agent(user, skills=["Billing"] if number < 5 else []) for number, user in enumerate(AGENTS)]
+    found = reported(told(60), members=members, required_skills=["Billing"])
+    assert found.outlook.shortfall == pytest.approx(1.0, abs=1e-3), "6 erlangs for five agents"
+    rows = found.document["models"]["simulation"]["agents"]
+    assert {row["member"] for row in rows if row["share_after"]} == set(AGENTS[:5])
 
 
-def test_a_skill_that_is_held_below_the_required_proficiency_is_not_covered():
-    billing = {"skill": "Billing", "min_proficiency": 2.5}
-    found = projection(members=[*agents(9), member("x", skills=["Billing"])], required_skills=[billing])
-    assert found.reason.endswith(
-        "has the required skill Billing >= 2.5: assign it to an agent, lower min_proficiency, or take it out of "
-        "required_skills."
-    )
+# ---- the goal --------------------------------------------------------------------------------------------------------
 
 
-def test_several_uncovered_skills_are_named_together():
-    assert "the required skills Billing, Spanish:" in projection(required_skills=["Billing", "Spanish"]).reason
-
-
-def test_an_uncovered_skill_at_exactly_the_limit_is_a_matter_of_skills():
-    found = projection(active=60, load=45.6, required_skills=["Billing"])
-    with pytest.raises(SkillNotCovered):
-        found.raise_if_blocked()
-
-
-def test_saturation_goes_before_an_uncovered_skill_and_both_are_explained():
-    found = projection(active=3, load=45.0, required_skills=["Billing"])
-    assert "saturation ratio" in found.reason
-    assert "Billing" in found.reason
-    with pytest.raises(QueueSaturated):
-        found.raise_if_blocked()
-
-
-def test_a_queue_without_active_agents_is_not_reproached_for_its_skills():
-    found = projection(active=0, required_skills=["Billing"])
-    assert "Billing" not in found.reason
-    with pytest.raises(QueueSaturated):
-        found.raise_if_blocked()
-
-
-# ---- overflow without a group to overflow to -------------------------------------------------------------------------
-
-
-def gated(active, load, *, overflow_gate=True, limit=0.95, members=None, source="plan", **fields):
-    held = queue(*(agents(active) if members is None else members))
-    wanted = plan(**{"utilization_target": 1.0} | fields)
-    return saturation(wanted, held, Forecast(load, source), limit=limit, overflow_gate=overflow_gate)
-
-
-@pytest.mark.parametrize(("load", "verdict"), [(0.0, "pass"), (8.5, "pass"), (8.50001, "blocked"), (9.4, "blocked")])
-def test_the_gate_holds_the_load_per_active_agent_against_the_overflow_threshold(load, verdict):
-    assert gated(10, load, overflow_threshold=0.85).verdict == verdict
-
-
-@pytest.mark.parametrize(("active", "load", "threshold"), [(60, 45.6, 0.76), (3, 0.9, 0.3), (7, 4.9, 0.7), (2, 0, 0)])
-def test_a_load_at_exactly_the_overflow_threshold_passes(active, load, threshold):
-    assert gated(active, load, overflow_threshold=threshold).verdict == "pass"
-
-
-def test_without_the_gate_the_overflow_threshold_blocks_nothing():
-    assert gated(10, 9.0, overflow_threshold=0.1, overflow_gate=False).verdict == "pass"
-    found = saturation(plan(utilization_target=1.0), queue(*agents(10)), Forecast(9.0, "plan"), limit=0.95)
-    assert found.verdict == "pass"
-
-
-def test_a_queue_that_would_overflow_is_explained_with_its_figures_and_four_ways_out():
-    found = gated(10, 9.0, overflow_threshold=0.85, source="forecast_table")
-    assert found.reason == (
-        "Queue queue-001 has 10 active agents for a projected load of 9 erlangs (forecast_table), a utilization of "
-        "0.900, above the overflow threshold of 0.85, and no group to overflow to: name overflow_groups, lower the "
-        "load, add agents, or raise overflow_threshold."
-    )
-    with pytest.raises(QueueSaturated) as caught:
-        found.raise_if_blocked()
-    assert caught.value.message == found.reason
-
-
-def test_the_gate_looks_at_agents_and_not_at_the_plans_utilization_target():
-    assert gated(10, 8.0, utilization_target=0.9, overflow_threshold=0.85, limit=1.0).verdict == "pass"
-
-
-@pytest.mark.parametrize("active", [0, 1])
-def test_a_saturated_queue_is_explained_as_such_and_not_as_one_that_overflows(active):
-    found = gated(active, 9.0, overflow_threshold=0.85)
-    assert found.verdict == "blocked"
-    assert "overflow" not in found.reason
-
-
-def test_an_uncovered_skill_goes_before_the_gate():
-    found = gated(10, 9.0, overflow_threshold=0.1, required_skills=["Billing"])
-    with pytest.raises(SkillNotCovered):
-        found.raise_if_blocked()
-
-
-@given(
-    active=st.integers(0, 30),
-    load=st.floats(0, 1e6),
-    target=st.floats(0, 1),
-    limit=st.floats(0.01, 1),
-    threshold=st.floats(0, 1),
+@pytest.mark.parametrize(
+    ("said", "own", "expected"),
+    [
+        ({"service_level_target": 0.9, "answer_within_s": 10.0}, OWN, (0.9, 10.0, "forecast")),
+        ({"service_level_target": 0.9}, OWN, (0.9, 20.0, "queue")),
+        ({}, (0.7, 30.0), (0.7, 30.0, "queue")),
+        ({}, None, (*ASSUMED_GOAL, "assumed")),
+        ({"answer_within_s": 10.0}, None, (0.8, 10.0, "assumed")),
+    ],
 )
-def test_the_gate_blocks_what_would_overflow_and_nothing_that_was_blocked_passes(
-    active, load, target, limit, threshold
-):
-    fields = {"utilization_target": target, "overflow_threshold": threshold}
-    without = gated(active, load, limit=limit, overflow_gate=False, **fields)
-    found = gated(active, load, limit=limit, **fields)
-    overflows = active > 0 and load / active > threshold + 1e-9
-    assert (found.verdict == "blocked") is (without.verdict == "blocked" or overflows)
-    figures = {name: value for name, value in found.to_json().items() if name not in {"verdict", "reason"}}
-    assert figures.items() <= without.to_json().items()
+def test_the_goal_is_the_forecasts_else_the_queues_else_assumed(said, own, expected):
+    assert service_goal(volume(10, **said), own, LIMITS) == ServiceGoal(*expected, LIMITS)
 
 
-def test_a_plan_that_takes_everybody_out_is_blocked_for_want_of_active_agents():
-    joined = [member(f"on-{i}") for i in range(3)]
-    wanted = plan(actuator="joined", member_weights={f"on-{i}": 0.0 for i in range(3)})
-    values = dict.fromkeys(wanted.weights, False)
-    held = as_targeted(queue(*joined), target(wanted.weights, values=values, joins=True))
-    found = saturation(wanted, held, Forecast(1.0, "plan"), limit=0.95)
-    assert (found.active_agents, found.members_read, found.verdict) == (0, 3, "blocked")
+def test_the_same_plan_on_the_same_queue_has_the_same_projection():
+    assert reported(told(80)).document == reported(told(80)).document
 
 
-# ---- for all ---------------------------------------------------------------------------------------------------------
+def test_nothing_offered_and_nobody_there_are_no_errors():
+    goal = ServiceGoal(0.8, 20.0, "queue", LIMITS)
+    empty = State(POOL, queue(), {})
+    assert outlook(volume(0), empty, empty, goal).compared is None
+    assert outlook(volume(10), empty, empty, goal).shortfall > 0
+    assert reported(told(0)).document["verdict"] == "pass"
 
 
+# ---- suggestions -----------------------------------------------------------------------------------------------------
+
+
+def test_the_objective_comes_first():
+    members = [agent("a", skills=["Billing"]), agent("b"), agent("c", skills=["Billing"]), agent("d", active=False)]
+    asked = plan(member_weights={"a": 0.6, "b": 0.2, "d": 0.2}, required_skills=["Billing"])
+    first = {objective: next(candidates(asked, queue(*members), objective))[1] for objective in OBJECTIVES}
+    assert first["proportional"] == {"a": 0.75, "b": 0.25, "d": 0.0}
+    assert first["skill_coverage"] == {"a": 0.5, "b": 0.0, "c": 0.5, "d": 0.0}
+    assert first["equal_occupancy"] == pytest.approx({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3, "d": 0.0}, abs=1e-6)
+
+
+def test_a_deleted_user_is_not_suggested():
+    gone = Member("gone", 0.0, away="user deleted")
+    asked = plan(member_weights={"a": 0.6, "gone": 0.2})
+    for objective in OBJECTIVES:
+        assert all(weights == {"a": 1.0} for _, weights in candidates(asked, queue(agent("a"), gone), objective))
+
+
+def test_an_unjoined_member_is_suggested_only_if_the_plan_joins():
+    held = queue(agent("a"), Member("out", 0.0, joined=False), Member("off", 0.0, joined=False, away="OFF_QUEUE"))
+    for joins, expected in [(False, {"a": 1.0}), (True, {"a": 0.5, "out": 0.5})]:
+        asked = plan(member_weights={"a": 0.5})
+        assert next(candidates(asked, held, "equal_occupancy", joins=joins))[1] == expected
+
+
+@pytest.mark.parametrize("staffing", ["joined", 1])
+def test_a_suggestion_for_later_counts_every_joined_member(staffing):
+    held = queue(
+        agent("a"), agent("off", active=False), Member("out", 0.0, joined=False), Member("x", 0.0, away="user inactive")
+    )
+    asked = plan(member_weights={"a": 0.5}, staffing=staffing)
+    assert next(candidates(asked, held, "equal_occupancy"))[1] == {"a": 0.5, "off": 0.5}
+
+
+def test_a_block_by_the_models_counts_the_absent():
+    members = [agent("a"), *(agent(f"off-{i}", active=False) for i in range(5))]
+    found = reported(told(9), members=members, values={"a": 0.5}, limits=limits(saturation=1.0))
+    assert found.document["verdict"] == "blocked"
+    assert found.document["checks"][0]["verdict"] == "pass"
+    assert found.document["reason"].endswith(" Not counted: 5 of the 6 members (5 OFF_QUEUE).")
+
+
+@settings(max_examples=60)
 @given(
-    active=st.integers(0, 30),
-    inactive=st.integers(0, 5),
-    load=st.floats(0, 1e6),
-    target=st.floats(0, 1),
-    limit=st.floats(0.01, 1),
-    threshold=st.none() | st.floats(0, 1),
+    st.dictionaries(st.sampled_from("abcdefg"), st.floats(0, 1), min_size=1),
+    st.lists(st.sampled_from("abcdefg"), unique=True),
+    st.sampled_from(OBJECTIVES),
 )
-def test_every_projection_decides_and_raises_if_and_only_if_it_blocks(active, inactive, load, target, limit, threshold):
-    found = projection(active, load, limit=limit, inactive=inactive, threshold=threshold, utilization_target=target)
-    saturated = active * target < 1e-9 or load / (active * target) > limit + 1e-9
-    assert found.verdict == ("blocked" if saturated else "pass")
-    assert found.reason.endswith(".")
-    json.dumps(found.to_json(), allow_nan=False)
-    if saturated:
-        with pytest.raises(QueueSaturated):
-            found.raise_if_blocked()
-    else:
-        found.raise_if_blocked()
+def test_no_candidate_comes_twice_or_sums_to_more_than_one(weights, skilled, objective):
+    members = [agent(user, skills=["S"] if user in skilled else []) for user in "abcde"]
+    asked = plan(member_weights=weights, required_skills=["S"], normalize=True)
+    found = [weights for _, weights in candidates(asked, queue(*members), objective)]
+    assert all(sum(each.values()) <= 1 + 1e-9 and any(each.values()) for each in found)
+    assert all(found.count(each) == 1 for each in found)
+
+
+def test_a_draft_may_leave_out_its_weights():
+    text = '{"queue_id": "q", "overflow_threshold": 0.8, "utilization_target": 0.8, '
+    text += '"strategy_reference": "longest-available-agent", "objective": "skill_coverage"}'
+    draft, objective = draft_of(text)
+    assert (draft.member_weights, objective) == ({PLACEHOLDER: 0.0}, "skill_coverage")
+    with pytest.raises(RequestInvalid, match="objective is one of proportional, skill_coverage, equal_occupancy"):
+        draft_of(text.replace("skill_coverage", "fairness"))
+
+
+# ---- the queue at this moment ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_unobservable_queue_is_counted_by_its_members(dry_run):
+    def observe(_queue_id):
+        raise GenesysUnavailable("Gone.")
+
+    asked = []
+    planner = Planner(None, None, lambda: asked.append("analytics") or SimpleNamespace(observe=observe))
+    seen = planner.observed(plan(dry_run=dry_run), queue(agent("a"), agent("b", active=False)))
+    assert (seen.on_queue, seen.waiting, seen.source) == ({"ON_QUEUE": 1}, None, "members")
+    assert asked == ["analytics"] * dry_run, "a distribution sends no more requests for it"
+
+
+# ---- the effort ------------------------------------------------------------------------------------------------------
+
+
+def test_the_effort_counts_requests_and_seconds():
+    paced = effort(members=250, writes=60, sets_queue=True, requests_per_minute=300)
+    assert (paced.reads, paced.writes, paced.requests) == (8, 61, 70)
+    assert (paced.seconds, paced.seconds_at_the_budget) == (14.0, 14.0)
+    assert effort(members=3, writes=0, sets_queue=False, requests_per_minute=0).requests == 4
+
+
+@given(per_s=st.floats(1e-9, 2e4), aht_s=st.floats(0.001, 86_400))
+def test_no_load_exceeds_the_bound_of_contacts(per_s, aht_s):
+    horizon_s, warm_up_s = spans(per_s, aht_s)
+    assert horizon_s > 0
+    assert per_s * (horizon_s + warm_up_s) * REPLICATIONS <= MOST_CONTACTS * (1 + 1e-9)
+    if per_s * aht_s <= 5_000:
+        assert warm_up_s >= min(4 * aht_s, 1800) * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+@pytest.mark.parametrize("offered", [60, 600])
+def test_a_goal_may_be_nobody_or_everybody_in_time(level, offered):
+    """Genesys takes a service level of 0 and of 100 %, and so does the forecast of a plan."""
+    checked = check(reported(told(offered), own=(level, 20.0)), "service_level")
+    assert checked["threshold"] == level
+    assert checked["verdict"] == ("blocked" if level else "pass")

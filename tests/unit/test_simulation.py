@@ -140,7 +140,7 @@ def scenarios(draw):
 
 @settings(max_examples=250)
 @given(scenarios(), st.integers(0, 10**6))
-def test_every_event_is_that_of_a_naive_simulation(scenario, seed):
+def test_every_event_equals_that_of_a_naive_simulation(scenario, seed):
     """Lazy deletion, timers and heaps change no contact's agent, start or end."""
     warm_up_s, end_s = 300.0, 3000.0
     contacts = simulation._contacts(scenario.demands, seed=seed, replication=0, until_s=end_s)
@@ -327,7 +327,7 @@ def test_rings_cost_service():
 
 
 @given(scenarios(), st.integers(0, 1000))
-def test_nobody_gets_a_contact_without_membership_and_skills(scenario, seed):
+def test_contacts_reach_only_skilled_members(scenario, seed):
     found = simulate(scenario, seed=seed, replications=2, horizon_s=1800)
     for d in scenario.demands:
         able = {
@@ -343,7 +343,7 @@ def test_nobody_gets_a_contact_without_membership_and_skills(scenario, seed):
             assert found.agents[seat.agent_id].occupancy.mean == 0
 
 
-def test_a_contact_with_a_required_skill_never_reaches_an_agent_without():
+def test_a_contact_never_reaches_an_unskilled_agent():
     scenario = Scenario(
         (demand(skills=frozenset({"billing"})),),
         tuple(Seat(f"agent-{i}", {"q": Place()}, frozenset({"billing"} if i % 2 else {"sales"})) for i in range(20)),
@@ -355,7 +355,7 @@ def test_a_contact_with_a_required_skill_never_reaches_an_agent_without():
     assert simulate(pool(10), seed=1).queues["q"].service_level == found.queues["q"].service_level
 
 
-def test_who_is_not_joined_gets_nothing():
+def test_an_unjoined_agent_gets_nothing():
     found = simulate(pool(12, value=lambda i: float(i != 0)), seed=1)
     assert (found.agents["agent-0"].occupancy.mean, found.agents["agent-0"].share.mean) == (0, 0)
     assert found.queues["q"] == simulate(pool(12, value=lambda i: float(i != 0)), seed=1).queues["q"]
@@ -426,7 +426,7 @@ def test_only_what_arrives_after_the_warm_up_counts():
     assert found.queues["q"].contacts == found.contacts
 
 
-def test_overload_without_hanging_up_ends_and_serves_almost_nobody_in_time():
+def test_overload_without_hanging_up_serves_almost_nobody_in_time():
     found = simulate(pool(8, patience_s=math.inf), seed=1, horizon_s=36_000).queues["q"]
     assert found.service_level.high < 0.1
     assert found.abandonment.mean == 0

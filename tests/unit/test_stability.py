@@ -1,4 +1,4 @@
-"""Whether the load can be carried at all: against brute force over sets of queues, and the cut that says why not."""
+"""Stability: against brute force over sets of queues, and the cut that explains a shortfall."""
 
 import math
 import random
@@ -22,7 +22,7 @@ def test_a_pool_shares_its_capacity():
     assert (found.deficient_queues, found.shortfall) == ((), 0.0)
 
 
-def test_capacity_that_the_queue_cannot_reach_does_not_help_it():
+def test_unreachable_capacity_does_not_help():
     """In sum 18 agents for 13 erlangs, and still two too few for `a`."""
     (found,) = stability({"a": 10.0, "b": 3.0}, agents(4, "a") | agents(4, "a", "b") | agents(10, "b"))
     assert (found.feasible, found.deficient_queues, found.shortfall) == (False, ("a",), 2.0)

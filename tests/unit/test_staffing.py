@@ -64,7 +64,7 @@ def test_a_plan_says_whose_presence_counts(staffing, agents):
     assert found.document["staffing"]["staffing"] == staffing or "now"
 
 
-def test_capacity_models_and_skills_are_those_of_who_counts():
+def test_capacity_models_and_skills_follow_staffing():
     found = projected(*members(away=20), forecast=calls(60), staffing=12)
     assert (found.document["capacity"], found.outlook.agents) == (12.0, (12, 12))
     assert found.document["verdict"] == "pass"
@@ -89,7 +89,7 @@ def test_a_number_of_agents_ranks_as_the_queue_does(wanted, ranks):
 
 @pytest.mark.parametrize("forecast", [None, calls(60)])
 @pytest.mark.parametrize("load", [0.0, 2.0])
-def test_nobody_on_queue_now_needs_approval_and_the_sentence_says_what_to_do(forecast, load):
+def test_nobody_on_queue_now_needs_approval(forecast, load):
     found = projected(*members(away=2, unjoined=1), load=load, forecast=forecast)
     assert found.document["verdict"] == "needs_approval"
     with pytest.raises(ApprovalRequired) as caught:
@@ -106,7 +106,7 @@ def test_nobody_on_queue_now_can_be_accepted(forecast):
     assert "Nobody is on queue now" in found.document["reason"], "and is on record"
 
 
-def test_a_plan_for_a_later_shift_passes_by_who_is_joined():
+def test_a_plan_for_a_later_shift_counts_joined_members():
     projected(*members(away=3), staffing="joined").raise_unless_passed()
     with pytest.raises(QueueSaturated, match="3 active agents"):
         projected(*members(away=3), load=45.0, staffing="joined").raise_unless_passed()
@@ -125,7 +125,7 @@ def test_more_agents_than_the_queue_has_need_approval():
 
 
 @pytest.mark.parametrize("staffing", ["now", "joined"])
-def test_a_plan_that_takes_everybody_out_is_blocked_and_not_a_question_of_approval(staffing):
+def test_a_plan_that_takes_everybody_out_cannot_be_accepted(staffing):
     with pytest.raises(QueueSaturated, match="would have no active agents"):
         projected(*members(here=3), joins=False, staffing=staffing, accept_uncertain=True).raise_unless_passed()
 
@@ -140,7 +140,7 @@ def test_a_plan_that_joins_the_first_agents_is_projected_with_them():
 
 
 @pytest.mark.parametrize("staffing", [0, 5001, -1, 2.5, 3.0, True, "often", "", [], {}, 10**30])
-def test_a_staffing_that_is_none_of_its_three_forms_is_refused_once(staffing):
+def test_an_invalid_staffing_is_refused_once(staffing):
     with pytest.raises(PlanInvalid) as caught:
         parse_plan(json.dumps(SMALLEST_PLAN | {"staffing": staffing}))
     assert [(p["path"], p["message"]) for p in caught.value.details["errors"]] == [
@@ -153,7 +153,7 @@ def test_a_staffing_that_is_none_of_its_three_forms_is_refused_once(staffing):
 NO_EFFECT = "The weights have no effect: nobody looks. Take strategy x"
 
 
-def test_a_plan_without_effect_needs_approval_beside_every_other_doubt_and_can_be_accepted():
+def test_a_plan_without_effect_needs_approval():
     found = projected(*members(away=3), without_effect=NO_EFFECT).judgement
     assert found.verdict == "needs_approval"
     assert f"{NO_EFFECT}, or accept it with accept_uncertain." in found.reason

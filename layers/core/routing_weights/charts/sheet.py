@@ -134,7 +134,7 @@ def _points(shape: Sequence[tuple[float, float]], x: float, y: float, r: float) 
 
 
 def clean(content: Any) -> str:
-    """One line. A "�" replaces characters that XML forbids or that turn the direction of a text. No towers of accents."""
+    """One line without towers of accents. A "�" replaces what XML forbids and what turns the direction of a text."""
     kept, marks = [], 0
     for c in ("" if content is None else str(content))[:LONGEST_TEXT]:
         category = unicodedata.category(c)

@@ -56,7 +56,7 @@ class Demand:
     skills: frozenset[str] = frozenset()
     """An agent needs all of them, for as long as the contact waits."""
     ring_timeouts_s: tuple[float, ...] = ()
-    """For `ring`: after how long the next ring opens to a contact, from ring 1 on. There is one more ring than time-outs."""
+    """For `ring`: after how long the next ring opens to a contact, from ring 1 on. The last ring has no time-out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,7 @@ def compare(
     horizon_s: float = HORIZON_S,
     warm_up_s: float = WARM_UP_S,
 ) -> Compared:
-    """Simulate both scenarios with the same contacts. Only the policy differs, and the intervals are those of the pairs.
+    """Simulate both scenarios with the same contacts. Only the policy differs, and intervals are those of the pairs.
 
     Arguments and errors are those of `simulate`. If a demand differs, its stream is stretched and not drawn anew.
     """
@@ -302,8 +302,8 @@ class _Replication:
 
     A queue keeps its idle agents in a heap, by level and by how long they have been idle. An agent whom another queue
     has taken meanwhile has a stamp that is no longer valid. A contact that hung up is found at the head of the line.
-    Neither needs an event. Contacts may wait while agents are idle in rings that are not open yet: the first to meet are
-    the head of the line and the top of the heap, so one timer per queue is enough.
+    Neither needs an event. Contacts may wait while agents are idle in rings that are not open yet. The first to meet
+    are the head of the line and the top of the heap, so one timer per queue is enough.
     """
 
     __slots__ = (

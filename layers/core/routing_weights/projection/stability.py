@@ -116,9 +116,8 @@ class _Flow:
         self.wanted, self.spare, self.negligible = wanted, spare, negligible
         self.serving: dict[str, list[_Group]] = {queue: [] for queue in wanted}
         self.given: dict[_Group, dict[str, float]] = {}
-        for group in sorted(
-            spare, key=lambda group: (len(group), sorted(group))
-        ):  # a group that serves few queues has no other use
+        # Groups that serve few queues come first: they have no other use.
+        for group in sorted(spare, key=lambda group: (len(group), sorted(group))):
             self.given[group] = dict.fromkeys(sorted(group), 0.0)
             for queue in self.given[group]:
                 self.serving[queue].append(group)
@@ -127,7 +126,7 @@ class _Flow:
                 spare[group] -= amount
 
     def maximise(self) -> tuple[AbstractSet[str], AbstractSet[_Group]]:
-        """Return the queues that stay short, with the queues that they compete with, and the groups that serve any of them."""
+        """Return the queues that stay short, those that they compete with, and the groups that serve any of them."""
         while True:
             via, helps = self._search()
             group = next((group for group in helps if self.spare[group] > self.negligible), None)
