@@ -10,7 +10,6 @@ import requests
 from local.genesys import GenesysSimulator, publicapi
 from local.genesys.platform_analytics import AGGREGATES, INTERVALS_OF_A_WEEK, OBSERVATIONS
 from local.genesys.settings import DEFAULT_PERMISSIONS
-from routing_weights.adapters.aws.forecast_table import Forecasts
 from routing_weights.adapters.genesys.analytics import Analytics
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.contracts import platform
@@ -64,11 +63,8 @@ class World:
         return log
 
     def forecasting(self, sources):
-        class Nothing(Forecasts):
-            def find(self, _queue_id):
-                return None
-
-        return Forecasting(sources, Nothing("none", 1.0, self.clock), self.source, UNIT, 604_800, self.clock)
+        nothing = SimpleNamespace(find=lambda _queue_id: None)
+        return Forecasting(sources, nothing, self.source, UNIT, 604_800, 1.0, self.clock)
 
 
 @pytest.fixture

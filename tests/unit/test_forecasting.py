@@ -31,7 +31,7 @@ from routing_weights.errors import (
     RequestInvalid,
     StoreUnavailable,
 )
-from routing_weights.projection.inputs import Forecast, History, Observed, Predicted, StoredForecast, Volume
+from routing_weights.projection.inputs import Forecast, History, Observed, Predicted, PushedForecast, Volume
 from routing_weights.settings import GenesysCaller, Settings
 from tests.support.fakes import FakeSession, FakeTime, answer, function_module, member, plan, queue
 
@@ -77,19 +77,16 @@ def test_members_say_how_many_are_on_queue_and_nothing_of_contacts():
 
 
 class Store:
-    """ForecastTable with one item, or none, or out of order."""
+    """Holds one pushed forecast, or none, or raises an error."""
 
-    def __init__(self, stored=None, default=1.5):
-        self.stored, self.default_load, self.asked = stored, default, 0
+    def __init__(self, stored=None):
+        self.stored, self.asked = stored, 0
 
     def find(self, _queue_id):
         self.asked += 1
         if isinstance(self.stored, Exception):
             raise self.stored
         return self.stored
-
-    def default(self, queue_id):
-        return Forecasts("forecasts", self.default_load).default(queue_id)
 
 
 class Genesys:
@@ -118,13 +115,13 @@ PREDICTED = Predicted(Volume(50, 900, 180), 3600.0, "forecast f-1", ())
 
 
 def ask(wanted=None, *, stored=None, genesys=None, default=1.5, sources=ALL, unit="unit-1", max_age_s=86_400):
-    store = stored if isinstance(stored, Store) else Store(stored, default)
-    forecasting = Forecasting(sources, store, genesys, unit, max_age_s, wall_clock=lambda: NOW)
+    store = stored if isinstance(stored, Store) else Store(stored)
+    forecasting = Forecasting(sources, store, genesys, unit, max_age_s, default, lambda: NOW)
     return forecasting.forecast_for(wanted or plan())
 
 
 def test_a_plans_load_comes_first_and_nobody_else_is_asked():
-    store, genesys = Store(StoredForecast(7.0, None)), Genesys(PREDICTED, HISTORY)
+    store, genesys = Store(PushedForecast(7.0, None)), Genesys(PREDICTED, HISTORY)
     found = ask(plan(projected_load=6.5), stored=store, genesys=genesys)
     assert found == Forecast(6.5, "plan")
     assert (store.asked, genesys.asked) == (0, [])
@@ -136,7 +133,7 @@ def test_a_plans_forecast_is_its_volume():
 
 
 def test_what_was_pushed_comes_next_with_its_age():
-    stored = StoredForecast(10.0, VOLUME, detail="WFM", updated_at=NOW - 600, expires_at=NOW + 1)
+    stored = PushedForecast(10.0, VOLUME, detail="WFM", updated_at=NOW - 600, expires_at=NOW + 1)
     found = ask(stored=stored, genesys=Genesys(PREDICTED))
     assert (found.source, found.load, found.age_s, found.detail, found.stale) == ("pushed", 10.0, 600.0, "WFM", False)
     assert (found.volume, found.assumed) == (Volume.of(VOLUME), ())
@@ -144,7 +141,7 @@ def test_what_was_pushed_comes_next_with_its_age():
 
 
 def test_an_item_with_a_load_alone_is_what_it_always_was():
-    found = ask(stored=StoredForecast(2.0, None, detail="Tuesday", updated_at=NOW - 5))
+    found = ask(stored=PushedForecast(2.0, None, detail="Tuesday", updated_at=NOW - 5))
     assert (found.source, found.load, found.age_s, found.detail) == ("forecast_table", 2.0, 5.0, "Tuesday")
     assert (found.volume, found.assumed) == (None, ())
 
@@ -153,9 +150,9 @@ def test_an_item_with_a_load_alone_is_what_it_always_was():
     ("stored", "why"),
     [
         (None, "nobody has pushed one"),
-        (StoredForecast(10.0, VOLUME, expires_at=NOW), "expired"),
-        (StoredForecast(2.0, None, expires_at=NOW - 1), "expired"),
-        (StoredForecast(10.0, VOLUME, valid_from=NOW + 1, expires_at=NOW + 2), "not yet valid"),
+        (PushedForecast(10.0, VOLUME, expires_at=NOW), "expired"),
+        (PushedForecast(2.0, None, expires_at=NOW - 1), "expired"),
+        (PushedForecast(10.0, VOLUME, valid_from=NOW + 1, expires_at=NOW + 2), "not yet valid"),
     ],
 )
 def test_without_a_valid_push_the_next_source_is_asked_and_the_record_says_why(stored, why):
@@ -166,7 +163,7 @@ def test_without_a_valid_push_the_next_source_is_asked_and_the_record_says_why(s
 
 @pytest.mark.parametrize(("age", "stale"), [(86_400, False), (86_401, True), (None, False)])
 def test_a_forecast_older_than_the_deployment_allows_is_stale(age, stale):
-    stored = StoredForecast(10.0, VOLUME, updated_at=None if age is None else NOW - age)
+    stored = PushedForecast(10.0, VOLUME, updated_at=None if age is None else NOW - age)
     assert ask(stored=stored).stale is stale
     assert ask(genesys=Genesys(PREDICTED._replace(age_s=age))).stale is stale
 
@@ -284,11 +281,26 @@ def test_a_load_that_nobody_can_mean_is_not_believed():
 def test_the_order_is_the_deployments(first):
     sources = (first, *(name for name in ALL if name != first))
     found = ask(
-        plan(projected_load=6.5), stored=StoredForecast(2.0, None), genesys=Genesys(PREDICTED, HISTORY), sources=sources
+        plan(projected_load=6.5), stored=PushedForecast(2.0, None), genesys=Genesys(PREDICTED, HISTORY), sources=sources
     )
     wanted = {"pushed": "forecast_table", "default": "default_parameter"}
     assert found.source == wanted.get(first, first)
     assert found.notes == ()
+
+
+@pytest.mark.parametrize("default", [0.0, 2.5])
+def test_a_queue_without_a_forecast_has_the_deployments_default_which_is_assumed(default):
+    found = ask(default=default)
+    assert (found.load, found.source, found.age_s) == (default, "default_parameter", None)
+    assert "assumed" in found.detail
+    assert found.assumed == (f"load {default:g} erlangs",)
+
+
+def test_a_queue_without_any_forecast_is_an_error_with_every_way_out():
+    with pytest.raises(ForecastMissing) as caught:
+        ask(default=None)
+    for way in ("projected_load", "PUT /queues/queue-001/forecast", "DefaultProjectedLoad", "ForecastSources"):
+        assert way in caught.value.message
 
 
 @pytest.mark.parametrize(("sources", "default"), [(ALL, None), (("plan",), 1.5)])
@@ -306,7 +318,7 @@ def test_where_no_source_knows_the_error_says_what_was_tried_and_what_to_do(sour
 @pytest.mark.parametrize("source", ["plan", "pushed", "genesys_wfm"])
 def test_patience_that_the_source_does_not_know_is_the_histories(source):
     genesys = Genesys(PREDICTED, HISTORY)
-    stored = StoredForecast(10.0, VOLUME.model_copy(update={"patience_s": None})) if source == "pushed" else None
+    stored = PushedForecast(10.0, VOLUME.model_copy(update={"patience_s": None})) if source == "pushed" else None
     found = ask(plan(forecast=LEAVES) if source == "plan" else None, stored=stored, genesys=genesys)
     assert (found.source, found.volume.patience_s, found.assumed) == (source, 100.0, ())
     assert "patience from the queue's history" in found.detail
@@ -438,7 +450,7 @@ def table(aws):
         AttributeDefinitions=[{"AttributeName": "queue_id", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "queue_id", "KeyType": "HASH"}],
     )
-    return Forecasts("forecasts", 1.0, wall_clock=lambda: NOW)
+    return Forecasts("forecasts")
 
 
 def test_what_is_stored_is_found_again_replaced_and_deleted(table, aws):
@@ -456,10 +468,10 @@ def test_what_is_stored_is_found_again_replaced_and_deleted(table, aws):
 
 @given(volumes)
 def test_numbers_survive_the_table_to_nine_decimals(forecast):
-    from routing_weights.adapters.aws.forecast_table import _number, _stored  # noqa: PLC0415
+    from routing_weights.adapters.aws.forecast_table import _number, _pushed  # noqa: PLC0415
 
     numbers = {name: value for name, value in forecast.model_dump().items() if value is not None}
-    stored = _stored({name: {"N": _number(value)} for name, value in numbers.items()})
+    stored = _pushed({name: {"N": _number(value)} for name, value in numbers.items()})
     assert stored.volume.model_dump() == pytest.approx(forecast.model_dump(), abs=1e-9)
 
 
@@ -471,19 +483,37 @@ def test_numbers_survive_the_table_to_nine_decimals(forecast):
         {"offered": {"N": "1000000"}, "aht_s": {"N": "3600"}},
         {"offered": {"N": "100"}, "aht_s": {"N": "180"}, "expires_at": {"S": "tomorrow"}},
         {"projected_load": {"N": "1000001"}},
+        {},
+        {"projected_load": {"S": "much"}},
+        {"projected_load": {"N": "-1"}},
+        {"projected_load": {"N": "1"}, "updated_at": {"S": "yesterday"}},
     ],
 )
 def test_an_item_that_is_no_forecast_is_an_error_that_says_what_to_do(table, aws, item):
     aws("dynamodb").put_item(TableName="forecasts", Item={"queue_id": {"S": "queue-001"}} | item)
-    with pytest.raises(StoreUnavailable, match=r"queue-001 .* Put another one there, or delete it\."):
+    with pytest.raises(StoreUnavailable, match=r"queue-001 .* Replace the item, or delete it\."):
         table.find("queue-001")
 
 
-def test_what_has_expired_is_not_used_though_dynamodb_has_not_deleted_it(table):
+def test_an_expired_forecast_is_not_used_although_dynamodb_has_not_deleted_it(table):
     table.put("queue-001", replace(pushed(), expires_at=NOW))
-    assert table.forecast_for("queue-001").source == "default_parameter"
+    assert ask(stored=table.find("queue-001")).source == "default_parameter"
     table.put("queue-001", replace(pushed(), expires_at=NOW + 1))
-    assert table.forecast_for("queue-001").source == "pushed"
+    assert ask(stored=table.find("queue-001")).source == "pushed"
+
+
+def test_an_item_put_by_hand_has_its_age_and_detail(table, aws):
+    fields = {"projected_load": {"N": "45.5"}, "updated_at": {"N": f"{NOW - 120:.0f}"}, "detail": {"S": "weekday"}}
+    aws("dynamodb").put_item(TableName="forecasts", Item={"queue_id": {"S": "queue-001"}} | fields)
+    found = ask(stored=table.find("queue-001"))
+    assert (found.load, found.source, found.age_s, found.detail) == (45.5, "forecast_table", 120.0, "weekday")
+
+
+def test_an_item_without_a_time_is_of_unknown_age(table, aws):
+    item = {"queue_id": {"S": "queue-001"}, "projected_load": {"N": "0"}}
+    aws("dynamodb").put_item(TableName="forecasts", Item=item)
+    found = ask(stored=table.find("queue-001"))
+    assert (found.load, found.age_s, found.detail) == (0.0, None, "")
 
 
 def test_an_expired_forecast_can_still_be_seen_and_says_that_it_is():

@@ -36,7 +36,6 @@ from routing_weights.domain.verify import Settling, unverified
 from routing_weights.errors import (
     ConfigurationInvalid,
     Forbidden,
-    ForecastMissing,
     IdempotencyConflict,
     PlanInvalid,
     PlanNotApplicable,
@@ -826,7 +825,7 @@ def test_a_token_function_that_dies_is_an_error_that_says_so(aws_answers, payloa
         ("dynamodb", "PutItem", lambda: AuditTrail("audit", Documents("b")).append({"record": "0-opened"})),
         ("dynamodb", "Query", lambda: AuditTrail("audit", Documents("b")).find("d-1")),
         ("dynamodb", "Query", lambda: listing(AuditTrail("audit", Documents("b")))),
-        ("dynamodb", "GetItem", lambda: Forecasts("forecasts", 1.0).forecast_for("queue-001")),
+        ("dynamodb", "GetItem", lambda: Forecasts("forecasts").find("queue-001")),
         ("dynamodb", "GetItem", lambda: SkillOwners("skills").require("skill-1", "queue-001")),
         ("dynamodb", "PutItem", lambda: SkillOwners("skills").claim("skill-1", "queue-001")),
         ("s3", "PutObject", lambda: Documents("documents-bucket").put("d-1", "before", {})),
@@ -958,66 +957,6 @@ def test_an_expected_refusal_passes_through():
     refusal = ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
     with pytest.raises(ClientError), reported("read it", expected=("NoSuchKey",)):
         raise refusal
-
-
-# ---- forecasts -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def forecasts(aws):
-    """Make the source, with one item if there is to be one."""
-
-    def make(item=None, default=1.0):
-        aws("dynamodb").create_table(
-            TableName="forecasts",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "queue_id", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "queue_id", "KeyType": "HASH"}],
-        )
-        if item is not None:
-            aws("dynamodb").put_item(TableName="forecasts", Item={"queue_id": {"S": "queue-001"}} | item)
-        return Forecasts("forecasts", default, wall_clock=lambda: 1000.0)
-
-    return make
-
-
-def test_a_queues_forecast_has_its_source_age_and_detail(forecasts):
-    source = forecasts({"projected_load": {"N": "45.5"}, "updated_at": {"N": "880"}, "detail": {"S": "weekday"}})
-    found = source.forecast_for("queue-001")
-    assert (found.load, found.source, found.age_s, found.detail) == (45.5, "forecast_table", 120.0, "weekday")
-
-
-def test_a_forecast_without_a_time_is_of_unknown_age(forecasts):
-    found = forecasts({"projected_load": {"N": "0"}}).forecast_for("queue-001")
-    assert (found.load, found.age_s, found.detail) == (0.0, None, "")
-
-
-@pytest.mark.parametrize("default", [0.0, 2.5])
-def test_a_queue_without_a_forecast_has_the_deployments_default_and_says_so(forecasts, default):
-    found = forecasts(default=default).forecast_for("queue-001")
-    assert (found.load, found.source, found.age_s) == (default, "default_parameter", None)
-    assert "assumed" in found.detail
-
-
-def test_a_queue_that_nobody_knows_a_load_of_is_an_error_with_three_ways_out(forecasts):
-    with pytest.raises(ForecastMissing) as caught:
-        forecasts(default=None).forecast_for("queue-001")
-    for way in ("projected_load", "ForecastTable", "DefaultProjectedLoad"):
-        assert way in caught.value.message
-
-
-@pytest.mark.parametrize(
-    "item",
-    [
-        {},
-        {"projected_load": {"S": "much"}},
-        {"projected_load": {"N": "-1"}},
-        {"projected_load": {"N": "1"}, "updated_at": {"S": "yesterday"}},
-    ],
-)
-def test_a_forecast_that_is_none_is_not_replaced_by_the_default(forecasts, item):
-    with pytest.raises(StoreUnavailable, match="queue-001"):
-        forecasts(item).forecast_for("queue-001")
 
 
 # ---- skills and their queues -----------------------------------------------------------------------------------------

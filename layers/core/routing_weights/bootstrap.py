@@ -143,7 +143,6 @@ def revert_to_baseline(settings: PlansSettings) -> RevertToBaseline:
 
 
 def planner(settings: ProjectionSettings, context: LambdaContext, run: Run) -> Planner:
-    from routing_weights.adapters.aws.forecast_table import Forecasts
     from routing_weights.application.forecast import Forecasting
     from routing_weights.application.project import Planner
 
@@ -151,9 +150,15 @@ def planner(settings: ProjectionSettings, context: LambdaContext, run: Run) -> P
         return analytics(settings, context, run)
 
     def forecasting() -> Forecasting:
-        stored = Forecasts(settings.forecast_table, settings.default_projected_load)
-        sources, unit, age_s = settings.forecast_sources, settings.wfm_business_unit, settings.forecast_max_age_s
-        return Forecasting(sources, stored, genesys(), unit, age_s)
+        return Forecasting(
+            settings.forecast_sources,
+            forecasts(settings.forecast_table),
+            genesys(),
+            settings.wfm_business_unit,
+            settings.forecast_max_age_s,
+            settings.default_projected_load,
+            time.time,
+        )
 
     return Planner(settings, forecasting, genesys)
 

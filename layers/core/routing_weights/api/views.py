@@ -34,7 +34,7 @@ from routing_weights.projection.accuracy import (
     summarise,
 )
 from routing_weights.projection.checks import ALWAYS, GATES
-from routing_weights.projection.inputs import StoredForecast, Volume
+from routing_weights.projection.inputs import PushedForecast, Volume
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -548,7 +548,7 @@ def _not_measured(after: Record | None, completed: str, now: datetime, *, can_te
     return {"state": "pending", "why": "The two whole half-hours after it are not over, or have not been read yet."}
 
 
-def new_forecast(raw: str | bytes, pushed_by: str | None, now: float) -> StoredForecast:
+def new_forecast(raw: str | bytes, pushed_by: str | None, now: float) -> PushedForecast:
     """Read a pushed forecast from JSON text; `now` in epoch seconds. Raises RequestInvalid with every problem."""
     new, problems = read(raw, NewForecast)
     if new is not None:
@@ -562,7 +562,7 @@ def new_forecast(raw: str | bytes, pushed_by: str | None, now: float) -> StoredF
     if problems or new is None:
         raise request_invalid(*problems)
     volume = StatedVolume.model_validate(new.model_dump(include=set(StatedVolume.model_fields)))
-    return StoredForecast(
+    return PushedForecast(
         Volume.of(volume).load,
         volume,
         detail=new.source or "",
@@ -573,7 +573,7 @@ def new_forecast(raw: str | bytes, pushed_by: str | None, now: float) -> StoredF
     )
 
 
-def forecast_view(queue_id: str, stored: StoredForecast, now: float) -> ForecastView:
+def forecast_view(queue_id: str, stored: PushedForecast, now: float) -> ForecastView:
     return ForecastView(
         queue_id=queue_id,
         state=stored.state(now),

@@ -1,49 +1,55 @@
-"""Where the load that a plan is projected with comes from: the configured sources in their order."""
+"""Where the load that a plan is projected with comes from: the configured sources, in their order."""
 
-import time
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, assert_never
 
-from routing_weights.adapters.aws.forecast_table import Forecasts
-from routing_weights.adapters.genesys.analytics import Analytics
-from routing_weights.domain.plan import Plan, SharedQueue
 from routing_weights.domain.volume import MAX_LOAD, StatedVolume
 from routing_weights.errors import ForecastMissing, RoutingWeightsError
 from routing_weights.projection.inputs import ASSUMED_PATIENCE_S, HISTORY_INTERVAL, Forecast, Volume, is_call
-from routing_weights.settings import ForecastSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from routing_weights.application.ports import Analytics, Forecasts
+    from routing_weights.domain.plan import Plan, SharedQueue
+    from routing_weights.settings import ForecastSource
 
 NO_ANALYTICS = "contract score has no such source"
 
 
 class _Unknown(Exception):
-    """A source does not know; its message says why."""
+    """A source knows no forecast. The message says why."""
 
 
 @dataclass(frozen=True)
 class Forecasting:
     sources: Sequence[ForecastSource]
-    stored: Forecasts
+    pushed: Forecasts
     analytics: Analytics | None
     """None under contract `score`."""
     business_unit: str
-    """The WFM business unit's id; empty where there is none."""
+    """The id of the WFM business unit; empty if there is none."""
     max_age_s: float
-    wall_clock: Callable[[], float] = time.time
+    default_load: float | None
+    """The deployment's DefaultProjectedLoad, in erlangs."""
+    wall_clock: Callable[[], float]
 
     def forecast_for(self, plan: Plan) -> Forecast:
-        """The first source that knows, with a note for each one before it.
+        """The forecast of the first source that has one, with a note for each source before it.
 
-        A source of Genesys that fails is a note and not a failure. What was stored for the queue and cannot be read is
-        a failure: it must not be replaced by a default.
+        A source of Genesys that fails becomes a note. A pushed forecast that cannot be read is an error: a default must
+        not replace it.
 
         Raises:
-            ForecastMissing: no source knows.
-            StoreUnavailable: ForecastTable did not answer, or holds something that is no forecast.
+            ForecastMissing: no source has a forecast.
+            StoreUnavailable: ForecastTable did not answer, or its item is no forecast.
         """
         notes: list[str] = []
         for source in self.sources:
             try:
-                found = self._ask(source, plan)
+                forecast = self._ask(source, plan)
                 break
             except _Unknown as why:
                 notes.append(f"{source}: {why}.")
@@ -54,19 +60,19 @@ class Forecasting:
                 f"projected_load in the plan, push one with PUT /queues/{plan.queue_id}/forecast, or add a source to "
                 "the deployment's ForecastSources."
             )
-        return self._examined(replace(found, notes=tuple(notes)), plan.queue_id)
+        return self._examined(replace(forecast, notes=tuple(notes)), plan.queue_id)
 
     def forecast_shared(self, shared: SharedQueue) -> Forecast | None:
-        """What another queue of the agents expects: as the plan says, else as it was pushed; None: neither."""
+        """The forecast of another queue of the agents: the plan's, else the pushed one, else None."""
         try:
-            found = _stated(shared.forecast) if shared.forecast else self._pushed(shared.queue_id)
+            forecast = _stated(shared.forecast) if shared.forecast else self._pushed(shared.queue_id)
         except _Unknown:
             return None
-        return self._examined(found, shared.queue_id)
+        return self._examined(forecast, shared.queue_id)
 
-    def _examined(self, found: Forecast, queue_id: str) -> Forecast:
-        found = replace(found, stale=found.age_s is not None and found.age_s > self.max_age_s)
-        return found if found.volume is None else self._with_patience(found, found.volume, queue_id)
+    def _examined(self, forecast: Forecast, queue_id: str) -> Forecast:
+        forecast = replace(forecast, stale=forecast.age_s is not None and forecast.age_s > self.max_age_s)
+        return forecast if forecast.volume is None else self._with_patience(forecast, forecast.volume, queue_id)
 
     def _ask(self, source: ForecastSource, plan: Plan) -> Forecast:
         match source:
@@ -74,76 +80,90 @@ class Forecasting:
                 return _of_plan(plan)
             case "pushed":
                 return self._pushed(plan.queue_id)
+            case "genesys_wfm":
+                return self._of_genesys(self._predicted, plan.queue_id)
+            case "history":
+                return self._of_genesys(self._history, plan.queue_id)
             case "default":
-                if self.stored.default_load is None:
-                    raise _Unknown("the deployment has no DefaultProjectedLoad")
-                return self.stored.default(plan.queue_id)
+                return self._default()
+            case _:
+                assert_never(source)
+
+    def _of_genesys(self, ask: Callable[[Analytics, str], Forecast], queue_id: str) -> Forecast:
+        if self.analytics is None:
+            raise _Unknown(NO_ANALYTICS)
         try:
-            found = self._predicted(plan.queue_id) if source == "genesys_wfm" else self._history(plan.queue_id)
+            forecast = ask(self.analytics, queue_id)
         except RoutingWeightsError as error:
             raise _Unknown(_clause(error)) from error
-        if found.load > MAX_LOAD:
-            raise _Unknown(f"{found.load:g} erlangs are not believable")
-        return found
+        if forecast.load > MAX_LOAD:
+            raise _Unknown(f"{forecast.load:g} erlangs are not believable")
+        return forecast
+
+    def _default(self) -> Forecast:
+        if self.default_load is None:
+            raise _Unknown("the deployment has no DefaultProjectedLoad")
+        return Forecast(
+            self.default_load,
+            "default_parameter",
+            detail="assumed: the deployment's DefaultProjectedLoad",
+            assumed=(f"load {self.default_load:g} erlangs",),
+        )
 
     def _pushed(self, queue_id: str) -> Forecast:
-        stored, now = self.stored.find(queue_id), self.wall_clock()
-        if stored is None:
+        pushed, now = self.pushed.find(queue_id), self.wall_clock()
+        if pushed is None:
             raise _Unknown("nobody has pushed one for this queue")
-        if (state := stored.state(now)) != "valid":
+        if (state := pushed.state(now)) != "valid":
             raise _Unknown(f"what was pushed for this queue is {state.replace('_', ' ')}")
-        return stored.forecast(now)
+        return pushed.forecast(now)
 
-    def _predicted(self, queue_id: str) -> Forecast:
-        if self.analytics is None:
-            raise _Unknown(NO_ANALYTICS)
+    def _predicted(self, analytics: Analytics, queue_id: str) -> Forecast:
         if not self.business_unit:
             raise _Unknown("the deployment has no WfmBusinessUnit")
-        found = self.analytics.predicted(self.business_unit, queue_id)
-        if isinstance(found, str):
-            raise _Unknown(found)
-        volume, age_s, detail, assumed, media = found
-        known = Forecast(volume.load, "genesys_wfm", age_s, detail, volume.modelled)
-        return replace(known, assumed=assumed, media=media)
+        predicted = analytics.predicted(self.business_unit, queue_id)
+        if isinstance(predicted, str):
+            raise _Unknown(predicted)
+        volume, age_s, detail, assumed, media = predicted
+        forecast = Forecast(volume.load, "genesys_wfm", age_s, detail, volume.modelled)
+        return replace(forecast, assumed=assumed, media=media)
 
-    def _history(self, queue_id: str) -> Forecast:
-        if self.analytics is None:
-            raise _Unknown(NO_ANALYTICS)
-        found = self.analytics.history([queue_id])[queue_id]
-        if found is None:
+    def _history(self, analytics: Analytics, queue_id: str) -> Forecast:
+        history = analytics.history([queue_id])[queue_id]
+        if history is None:
             raise _Unknown("too few of the last weeks have contacts in this half hour")
-        if found.by_medium and not any(map(is_call, found.by_medium)):
-            raise _Unknown(f"the last weeks have no calls in this half hour, only {', '.join(found.by_medium)}")
-        if found.offered and found.aht_s is None:
+        if history.by_medium and not any(map(is_call, history.by_medium)):
+            raise _Unknown(f"the last weeks have no calls in this half hour, only {', '.join(history.by_medium)}")
+        if history.offered and history.aht_s is None:
             raise _Unknown("none of the last weeks has a handled call in this half hour")
-        volume = Volume(found.offered, HISTORY_INTERVAL.total_seconds(), found.aht_s or 0.0, found.patience_s)
-        left_out = [medium for medium in found.by_medium if not is_call(medium)]
-        detail = f"medians of this half hour (UTC) of the weekday in the last {found.weeks} weeks with contacts"
-        detail += f"; counted: {', '.join(found.media) or 'no medium is said'}"
+        volume = Volume(history.offered, HISTORY_INTERVAL.total_seconds(), history.aht_s or 0.0, history.patience_s)
+        left_out = [medium for medium in history.by_medium if not is_call(medium)]
+        detail = f"medians of this half hour (UTC) of the weekday in the last {history.weeks} weeks with contacts"
+        detail += f"; counted: {', '.join(history.media) or 'no medium is named'}"
         detail += f"; not counted: {', '.join(left_out)}" if left_out else ""
-        return Forecast(volume.load, "history", detail=detail, volume=volume.modelled, media=found.media)
+        return Forecast(volume.load, "history", detail=detail, volume=volume.modelled, media=history.media)
 
-    def _with_patience(self, found: Forecast, volume: Volume, queue_id: str) -> Forecast:
-        """Patience from the queue's history where its source does not know it; else it is assumed, and said so."""
+    def _with_patience(self, forecast: Forecast, volume: Volume, queue_id: str) -> Forecast:
+        """The forecast with a patience: its own, else that of the queue's history, else an assumed one, and says so."""
         if volume.patience_s is not None:
-            return found
+            return forecast
         note: tuple[str, ...] = ()
         if self.analytics and "history" in self.sources:
             try:
-                known = self.analytics.history([queue_id])[queue_id]
+                history = self.analytics.history([queue_id])[queue_id]
             except RoutingWeightsError as error:
                 note = (f"patience: {_clause(error)}.",)
             else:
-                if known and known.patience_s:
-                    detail = "; ".join(filter(None, (found.detail, "patience from the queue's history")))
-                    return replace(found, volume=replace(volume, patience_s=known.patience_s), detail=detail)
+                if history and history.patience_s:
+                    detail = "; ".join(filter(None, (forecast.detail, "patience from the queue's history")))
+                    return replace(forecast, volume=replace(volume, patience_s=history.patience_s), detail=detail)
                 note = ("patience: the queue's history has too few weeks, or no abandons.",)
-        assumed = (*found.assumed, f"patience {ASSUMED_PATIENCE_S:g} s")
-        return replace(found, assumed=assumed, notes=found.notes + note)
+        assumed = (*forecast.assumed, f"patience {ASSUMED_PATIENCE_S:g} s")
+        return replace(forecast, assumed=assumed, notes=forecast.notes + note)
 
 
-def _stated(forecast: StatedVolume) -> Forecast:
-    volume = Volume.of(forecast)
+def _stated(stated: StatedVolume) -> Forecast:
+    volume = Volume.of(stated)
     return Forecast(volume.load, "plan", volume=volume.modelled)
 
 

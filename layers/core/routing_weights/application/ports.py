@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from routing_weights.domain.run import Started
     from routing_weights.domain.webhook import WebhookEvent
     from routing_weights.projection.accuracy import Realised
-    from routing_weights.projection.inputs import History, Observed, Predicted, StoredForecast
+    from routing_weights.projection.inputs import History, Observed, Predicted, PushedForecast
 
 # ---- what a run stores -----------------------------------------------------------------------------------------------
 
@@ -398,13 +398,13 @@ class Analytics(Protocol):
 
 
 class Forecasts(Protocol):
-    """The forecasts that were pushed or stored."""
+    """The forecasts that were pushed for queues."""
 
-    def find(self, queue_id: str) -> StoredForecast | None:
-        """The stored forecast, expired or not. Raises StoreUnavailable when what is stored is no forecast."""
+    def find(self, queue_id: str) -> PushedForecast | None:
+        """The queue's forecast, expired or not. Raises StoreUnavailable when what is stored is no forecast."""
         ...
 
-    def put(self, queue_id: str, stored: StoredForecast) -> None: ...
+    def put(self, queue_id: str, pushed: PushedForecast) -> None: ...
 
     def delete(self, queue_id: str) -> bool:
         """False when there was none."""

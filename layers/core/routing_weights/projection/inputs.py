@@ -96,24 +96,24 @@ class Observed:
 
 # ---- where forecasts come from ---------------------------------------------------------------------------------------
 
-StoredState = Literal["valid", "not_yet_valid", "expired"]
+Validity = Literal["valid", "not_yet_valid", "expired"]
 
 
 @dataclass(frozen=True)
-class StoredForecast:
+class PushedForecast:
     """A forecast that was pushed, or put into ForecastTable by hand. Times are epoch seconds."""
 
     load: float
     """Erlangs."""
     volume: StatedVolume | None
-    """None for an item with `projected_load` alone, which somebody put there by hand."""
+    """None for an item that was put into ForecastTable by hand, with `projected_load` alone."""
     detail: str = ""
     updated_at: float | None = None
     pushed_by: str | None = None
     valid_from: float | None = None
     expires_at: float | None = None
 
-    def state(self, now: float) -> StoredState:
+    def state(self, now: float) -> Validity:
         """DynamoDB deletes an expired item only within days, so every reader has to check."""
         if self.expires_at is not None and now >= self.expires_at:
             return "expired"
