@@ -16,6 +16,7 @@ from routing_weights import bootstrap, errors
 from routing_weights.adapters.aws import client
 from routing_weights.adapters.genesys import transport
 from routing_weights.domain.plan import Plan
+from routing_weights.domain.run import LONGEST_RUN
 from routing_weights.domain.status import Status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -282,6 +283,10 @@ def test_who_waits_for_the_token_function_waits_as_long_as_it_may_take(function,
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     patience = client.client.__wrapped__("lambda").meta.config.read_timeout
     assert LAMBDA_TIMEOUTS_S["TokenFunction"] <= patience < LAMBDA_TIMEOUTS_S[function]
+
+
+def test_no_run_takes_longer_than_the_longest_run():
+    assert DISTRIBUTE.definition["TimeoutSeconds"] == LONGEST_RUN.total_seconds()
 
 
 def test_a_run_gives_up_waiting_for_genesys_before_the_machine_times_out():

@@ -14,7 +14,6 @@ from routing_weights.projection.erlang import (
     erlang_b,
     erlang_c,
     load_it_can_take,
-    per_second,
 )
 
 INTERVAL_S = 1800
@@ -58,11 +57,11 @@ TEXTBOOK_ROW = 1440  # printed with five decimals of P and SL where the others h
 
 
 def c(calls, aht_s, agents, target_s=TARGET_S):
-    return erlang_c(per_second(calls, interval_s=INTERVAL_S), aht_s=aht_s, agents=agents, target_s=target_s)
+    return erlang_c(calls / INTERVAL_S, aht_s=aht_s, agents=agents, target_s=target_s)
 
 
 def a(calls, aht_s, agents, patience_s, target_s=TARGET_S):
-    offered = per_second(calls, interval_s=INTERVAL_S)
+    offered = calls / INTERVAL_S
     return erlang_a(offered, aht_s=aht_s, agents=agents, patience_s=patience_s, target_s=target_s)
 
 

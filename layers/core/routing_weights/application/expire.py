@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from routing_weights.domain.actuation import not_applicable
 from routing_weights.domain.plan import LONGEST_WHILE, MOST_RESTORED, SHORTEST_WHILE, plan_invalid
 from routing_weights.domain.problems import problem
 from routing_weights.domain.record import CLOSED, KEPT, Record, timestamp
+from routing_weights.domain.run import LONGEST_RUN
 from routing_weights.domain.status import Status
 from routing_weights.errors import Superseded
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
     from routing_weights.adapters.aws.audit_table import AuditTrail
 
-_LONGEST_RUN = timedelta(hours=3)
-"""More than an execution may take, from its opening to its end."""
 _PAGE = 50
 
 
@@ -140,7 +139,7 @@ def _completed(queue_id: str, trail: AuditTrail) -> Iterator[Record]:
         waiting.sort(key=lambda record: str(record["timestamp"]))
         # What was opened before the last one of the page may have ended that much later.
         reached = (
-            datetime.fromisoformat(page[-1]["started_at"]).astimezone(UTC) + _LONGEST_RUN if page and after else None
+            datetime.fromisoformat(page[-1]["started_at"]).astimezone(UTC) + LONGEST_RUN if page and after else None
         )
         while waiting and (reached is None or waiting[-1]["timestamp"] > timestamp(reached)):
             yield waiting.pop()

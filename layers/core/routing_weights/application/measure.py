@@ -12,6 +12,7 @@ from routing_weights.adapters.aws.audit_table import AuditTrail
 from routing_weights.adapters.aws.state_machine import Executions
 from routing_weights.adapters.genesys.analytics import Analytics
 from routing_weights.domain.record import CLOSED, REALISED, timestamp
+from routing_weights.domain.run import LONGEST_RUN
 from routing_weights.domain.status import Status
 from routing_weights.errors import RoutingWeightsError
 from routing_weights.projection.accuracy import LOOK_BACK, SPAN, Realised, predicted, window_after
@@ -20,7 +21,6 @@ logger = Logger(child=True)
 
 SETTLED = timedelta(minutes=15)
 """How long after its end an interval's figures are read: contacts that it offered are still being handled."""
-LONGEST_RUN = timedelta(hours=2)
 MOST = 100
 """Distributions in one run: as many queues as one request asks for. The next run takes the rest."""
 
@@ -97,7 +97,7 @@ class Calibration:
 
     def _keep(self, due: _Due, realised: Realised, now: datetime) -> None:
         end = due.start + SPAN
-        # Opened earlier and completed later is possible: it waited for the lock.
+        # A run that was opened earlier may have completed later, because it waited for the lock.
         since, until = timestamp(due.completed - LONGEST_RUN), timestamp(end)
         runs, more = self.trail.of_queue(due.queue_id, since=since, until=until, limit=50, after=None)
         others = [

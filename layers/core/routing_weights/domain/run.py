@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -12,6 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from routing_weights import errors
 from routing_weights.domain.status import Status
 from routing_weights.errors import RoutingWeightsError
+
+LONGEST_RUN = timedelta(hours=3)
+"""The time-out of the state machine: no execution takes longer."""
 
 
 class Origin(BaseModel):

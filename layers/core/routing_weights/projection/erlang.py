@@ -62,11 +62,6 @@ class Unstable:
     agents: float
 
 
-def per_second(offered: float, *, interval_s: float) -> float:
-    """Contacts per second of `offered` contacts in an interval, such as 100 in 1,800 s."""
-    return offered / interval_s
-
-
 def erlang_b(agents: float, load: float) -> float:
     """The share of contacts that finds all `agents` busy and is lost, in [0, 1].
 
