@@ -26,7 +26,8 @@ from routing_weights.domain.regions import DOMAINS, api_url, login_url
 from routing_weights.domain.strategies import Strategy, strategies
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/administer/genesys-setup.md").read_text()
+PAGES = ("docs/administer/genesys-setup.md", "docs/use/weights.md")
+PAGE = "\n".join((ROOT / page).read_text() for page in PAGES)
 CLIENT_ID, CLIENT_SECRET = "client-001", "s3cret-of-the-client"
 QUEUE, SKILL = "queue-001", "Weight"
 PERMISSIONS = {
@@ -341,7 +342,7 @@ def test_help_fits_a_terminal_and_names_every_variable(capsys):
     assert all(actuator in text for actuator in ACTUATORS)
 
 
-# ---- docs/administer/genesys-setup.md --------------------------------------------------------------------------------
+# ---- docs/administer/genesys-setup.md and docs/use/weights.md -----------------------------------------------------------
 
 
 def blocks(language):
