@@ -11,6 +11,7 @@ import yaml
 from jsonata.jsonata import Jsonata
 from samcli.yamlhelper import yaml_parse
 
+from local.checks import flow
 from local.checks.picture import example, picture, ways
 from routing_weights import bootstrap, errors
 from routing_weights.adapters.aws import client
@@ -516,6 +517,37 @@ def test_the_picture_in_the_docs_is_the_machine(machine):
     path = ROOT / "docs" / PICTURES[machine.name]
     remedy = f"python -m local.checks.picture {machine.name} > docs/{path.name}"
     assert path.read_text(encoding="utf-8") == example(machine.name), f"docs/{path.name} is old: {remedy}"
+
+
+def test_the_flow_in_the_readme_is_the_machine():
+    path = ROOT / "docs/flow.svg"
+    assert path.read_text(encoding="utf-8") == flow.example(), "docs/flow.svg is old: python -m local.checks.flow > it"
+
+
+def test_the_flow_shows_every_state_that_does_something_and_what_talks_to_genesys():
+    assert flow.CAPTIONS.keys() | flow.SIDE == TASKS.keys()
+    asks = {name for name, item in TEMPLATE["Resources"].items() if "TOKEN_FUNCTION" in json.dumps(item)}
+    assert flow.GENESYS.keys() == {state for state, function in DISTRIBUTE.functions.items() if function in asks}
+
+
+def test_the_flow_leads_from_every_failed_write_to_the_restoration():
+    found = flow.edges(STATES)
+    assert {source for source, target, caught in found if target == "Restore" and caught} - flow.SIDE == {
+        "Patch queue",
+        "Patch members",
+        "Verify",
+    }
+    assert {target for source, target, _ in found if source == "Unlock"} == {"Completed", "Failed"}
+
+
+def test_the_flow_names_every_door():
+    """Whoever may start the state machine by the template, and a person in the console."""
+    starts = {
+        name
+        for name, item in TEMPLATE["Resources"].items()
+        if re.search(r'"states:StartExecution", "Resource": {"Ref": "DistributeStateMachine"}', json.dumps(item))
+    }
+    assert starts | {"the console"} == flow.DOORS.keys()
 
 
 @every_machine

@@ -1,6 +1,7 @@
 """What README and docs say is run, not believed."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,33 +10,115 @@ from pathlib import Path
 import pytest
 
 from routing_weights import errors
-from routing_weights.domain.plan import parse_plan
+from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.status import Status
+from tests.support.world import a_plan, until
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+PLANS = ROOT / "docs/use/plans.md"
+REVERTING = ROOT / "docs/use/reverting.md"
+WHAT_CHANGES = ROOT / "docs/administer/what-changes.md"
+TEMPLATE = (ROOT / "template.yaml").read_text()
+needs_curl = pytest.mark.skipif(not shutil.which("curl"), reason="the pages' commands use curl, and there is none here")
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="the README's commands are curl's, and there is none here")
-def test_the_commands_of_the_readme_do_what_it_says(world):
-    (script,) = blocks("sh")
-    assert "API=http://127.0.0.1:3000\n" in script
+def blocks(page, language):
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def run_script(script, world, **variables):
     script = script.replace("http://127.0.0.1:3000", world.api_url)
-    done = subprocess.run(["sh", "-e", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "202 ACCEPTED" in done.stdout.splitlines()[0]
-    assert re.search(r"Location: /distributions/[\w-]+", done.stdout)
-    assert '"items":[' in done.stdout
-    assert '"submitted_weights":{' in done.stdout
-    assert '"/problems/plan-invalid"' in done.stdout
+    environment = {"PATH": os.environ["PATH"], **variables}
+    command = ["sh", "-e", "-c", script]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
 
 
-def test_the_plan_of_the_readme_is_valid():
-    (text,) = blocks("json")
+@needs_curl
+def test_the_commands_of_the_page_on_plans_do_what_it_says(world):
+    (script,) = blocks(PLANS, "sh")
+    assert "API=http://127.0.0.1:3000\n" in script
+    printed = run_script(script, world)
+    assert "202 ACCEPTED" in printed.splitlines()[0]
+    assert re.search(r"Location: /distributions/[\w-]+", printed)
+    assert '"items":[' in printed
+    assert '"submitted_weights":{' in printed
+    assert '"/problems/plan-invalid"' in printed
+
+
+@needs_curl
+def test_the_commands_of_the_page_on_reverting_do_what_it_says(world, queue):
+    first = world.run(a_plan(queue, wait_for_lock_s=60)).start("api").ends("completed").distribution_id
+    before, baseline = (script.replace("queue-001", queue) for script in blocks(REVERTING, "sh"))
+    printed = run_script(before, world, ID=first)
+    started = re.findall(r'"distribution_id":"([\w-]+)","status":"initiated"', printed)
+    assert len(started) == 2, printed
+    dry, reverted = (
+        until(lambda one=one: (record := world.distribution(one))["terminal"] and record) for one in started
+    )
+    assert (dry["status"], reverted["status"]) == ("dry_run", "completed")
+    assert reverted["restores"] == {"distribution_id": first, "image": "before"}
+    printed = run_script(baseline, world)
+    assert printed.count(f'"distribution_id":"{reverted["distribution_id"]}"') == 2, "set, and listed"
+    assert '"status":"initiated"' in printed
+
+
+@needs_curl
+def test_the_one_command_that_takes_a_distribution_back_does_so(world, queue):
+    (command,) = blocks(WHAT_CHANGES, "sh")
+    first = world.run(a_plan(queue)).start("api").ends("completed").distribution_id
+    printed = run_script(command, world, API=world.api_url, ID=first, KEY="key", SECRET="secret")
+    started = json.loads(printed)["distribution_id"]
+    record = until(lambda: (found := world.distribution(started))["terminal"] and found)
+    assert (record["status"], record["restores"]["distribution_id"]) == ("completed", first)
+
+
+def test_the_plan_of_the_page_on_plans_is_valid():
+    (text,) = blocks(PLANS, "json")
     assert parse_plan(text).member_weights["agent-001"] == 0.4
+
+
+def test_every_field_of_a_plan_is_explained():
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", PLANS.read_text(), re.MULTILINE)
+    assert Plan.model_fields.keys() - {"restores"} <= set(re.findall(r"`(\w+)`", " ".join(rows)))
+
+
+def test_every_sample_is_listed():
+    page = PLANS.read_text()
+    assert [
+        path.name
+        for path in sorted((ROOT / "events").iterdir())
+        if f"({os.path.relpath(path, PLANS.parent)})" not in page
+    ] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_json_sample_is_json(page):
+    for text in blocks(page, "json"):
+        json.loads(text)
+
+
+def test_every_store_is_on_the_page_about_data():
+    page = (ROOT / "docs/administer/data.md").read_text()
+    stores = re.findall(r"^  (\w+):\n    Type: AWS::(?:DynamoDB::Table|S3::Bucket)$", TEMPLATE, re.MULTILINE)
+    assert stores
+    assert [name for name in stores if name not in page] == []
+    kept = re.findall(
+        r"^  (\w+):\n    Type: AWS::\S+\n    DeletionPolicy: RetainExceptOnCreate$", TEMPLATE, re.MULTILINE
+    )
+    (sentence,) = re.findall(
+        r"^(.*?) are kept\.", page[page.index("## When the stack is deleted") :], re.DOTALL | re.MULTILINE
+    )
+    assert set(re.findall(r"\w+(?:Table|Bucket)", sentence)) == set(kept)
+
+
+def test_every_page_is_in_the_index():
+    index = ROOT / "docs/README.md"
+    linked = {(index.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+)", index.read_text())}
+    pages = {page for page in PAGES if "adr" not in page.parts} - {index, ROOT / "README.md"}
+    assert sorted(page.name for page in pages - linked) == []
 
 
 def anchors(page):
@@ -86,9 +169,7 @@ def test_every_error_is_explained():
 
 def test_every_parameter_is_explained():
     page = (ROOT / "docs/administer/deploy.md").read_text()
-    parameters = re.findall(
-        r"^  (\w+):\n    Type: (?:String|Number)$", (ROOT / "template.yaml").read_text(), re.MULTILINE
-    )
+    parameters = re.findall(r"^  (\w+):\n    Type: (?:String|Number)$", TEMPLATE, re.MULTILINE)
     assert parameters
     assert [name for name in parameters if f"`{name}`" not in page] == []
 
