@@ -342,7 +342,7 @@ def test_help_fits_a_terminal_and_names_every_variable(capsys):
     assert all(actuator in text for actuator in ACTUATORS)
 
 
-# ---- docs/administer/genesys-setup.md and docs/use/weights.md -----------------------------------------------------------
+# ---- docs/administer/genesys-setup.md and docs/use/weights.md ------------------------------------------------------
 
 
 def blocks(language):
