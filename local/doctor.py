@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any, Literal
 
 import requests
@@ -19,13 +20,18 @@ from local import quotas
 from local.terminal import Connection, Credentials, given_by, parser_of
 from routing_weights.adapters.genesys.analytics import Analytics
 from routing_weights.adapters.genesys.contracts import platform
-from routing_weights.adapters.genesys.contracts.queue_document import QueueDocument, child, children
-from routing_weights.adapters.genesys.contracts.reading import get_queue, queue_path
-from routing_weights.domain.actuation import Actuation, Actuator, Joined, Proficiency
+from routing_weights.adapters.genesys.contracts.member_writes import member_write
+from routing_weights.adapters.genesys.contracts.queue_document import QueueDocument
+from routing_weights.adapters.genesys.contracts.reading import child, children, get_queue, queue_path
+from routing_weights.domain.actuation import Actuation
+from routing_weights.domain.actuators import actuator_class, names_for
+from routing_weights.domain.actuators.base import Actuator
+from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.queue import Member
 from routing_weights.domain.strategies import Strategy
 from routing_weights.domain.types import GenesysId, Line
 from routing_weights.errors import Forbidden, GenesysRefused, RoutingWeightsError
+from routing_weights.settings import PlatformActuator
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 _PAST_THE_PERMISSION = {requests.codes.bad_request, requests.codes.not_found}
@@ -78,7 +84,7 @@ class Input(Credentials):
     genesys_contract: Literal["platform"] = "platform"
     queue_id: GenesysId | None = None
     skill: Line | None = None
-    actuator: Literal["ring", "proficiency", "joined"] = "ring"
+    actuator: PlatformActuator = "ring"
     wfm_business_unit: GenesysId | None = None
 
 
@@ -95,6 +101,7 @@ class Doctor:
     def __init__(self, given: Input, session: requests.Session, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._given, self._queue_id = given, ""
+        self._actuator = actuator_class(given.actuator).for_weights([1.0], 1)
         connection = Connection(given, session, platform.token_request, platform.needs)
         self._secret, self._issuer, self._client = connection.token, connection.issuer, connection.client
 
@@ -117,16 +124,13 @@ class Doctor:
         yield "organisation", self._organisation
         yield "queue", self._find_queue
         yield "members", self._count_members
-        members, user_skill = f"{queue_path(self._queue_id or NOBODY)}/members", f"/api/v2/users/{NOBODY}/routingskills"
-        match self._given.actuator:
-            case "ring":
-                yield "set rings", self._try("PATCH", f"{members}/{NOBODY}", {"id": NOBODY, "ringNumber": 1})
-            case "joined":
-                yield "join", self._try("PATCH", members, [{"id": NOBODY, "joined": False}])
-            case "proficiency":
-                yield "read skills", self._read_skills
-                yield "skill", self._find_skill
-                yield "assign skill", self._try("PATCH", f"{user_skill}/bulk", [{"id": NOBODY, "proficiency": 0}])
+        if self._actuator.takes_skill:
+            yield "read skills", self._read_skills
+            yield "skill", self._find_skill
+        if self._actuator.carrier:
+            nothing = {NOBODY: self._actuator.value(0.0, Fraction(0))}
+            write = member_write(self._actuator.carrier, self._queue_id or NOBODY, nothing, NOBODY)
+            yield "write member", self._try(write.method, write.path, write.body)
         yield "edit queue", self._try("PUT", queue_path(NOBODY), {"name": "Nobody's queue"}, _EDITED)
         yield "agents now", self._optional(self._observe)
         yield "history", self._optional(self._history)
@@ -155,12 +159,8 @@ class Doctor:
         document = QueueDocument(queue, _actuation(Joined(1.0)))
         rules, held = children(child(queue, "conditionalGroupRouting"), "rules"), document.settings()
         overflow, advice = document.no_room_for_overflow(), ""
-        if self._given.actuator == "ring" and not held.bullseye_rings:
-            advice = (
-                " Rings carry weights only where the queue has them: take strategy ring-by-weight, which makes six."
-            )
-        elif self._given.actuator == "proficiency" and held.skill_evaluation_method != "BEST":
-            advice = " Only BEST looks at proficiencies: take strategy proficiency-by-weight, which sets it."
+        if reason := self._actuator.without_effect(held):
+            advice = f" {reason}."
         return (
             f"{queue.get('name')} is visible. skillEvaluationMethod {held.skill_evaluation_method}, "
             f"{held.bullseye_rings} bullseye rings, {len(rules)} rules of conditional group routing, conditional "
@@ -172,7 +172,7 @@ class Doctor:
         members = self._members(Joined(1.0))
         joined, by_group = sum(m.value is True for m in members), sum(m.by_group for m in members)
         told = f"{len(members)}, of whom {joined} are joined, {by_group} through a group."
-        return told + " Their group sets their ring." * (by_group > 0 and self._given.actuator == "ring")
+        return f"{told} {self._actuator.group_note}".rstrip() if by_group else told
 
     def _read_skills(self) -> str:
         self._client.get("/api/v2/routing/skills", pageSize=1)
@@ -181,7 +181,7 @@ class Doctor:
     def _find_skill(self) -> str:
         if not self._given.skill:
             raise _Skipped("Name a skill with --skill.")
-        holders = sum(member.value is not None for member in self._members(Proficiency(1.0), self._given.skill))
+        holders = sum(member.value is not None for member in self._members(self._actuator, self._given.skill))
         return f"{self._given.skill} exists. {holders} of the members hold it."
 
     def _observe(self) -> str:
@@ -275,7 +275,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser = parser_of("doctor", what, _HELP)
     parser.add_argument("--queue", dest="queue_id", metavar="ID", help="the id of a queue that plans will be about")
     parser.add_argument("--skill", help="proficiency: the skill dedicated to that queue, by id or name")
-    parser.add_argument("--actuator", help="ring, proficiency or joined: what will carry the weights (ring)")
+    parser.add_argument("--actuator", help=f"{', '.join(names_for('platform'))}: what will carry the weights (ring)")
     parser.add_argument("--wfm-business-unit", metavar="ID", help="where plans are to be projected with its forecasts")
     given = given_by(Input, parser, vars(parser.parse_args(argv)), environ)
     counts = {"ok": 0, "missing": 0, "skipped": 0}

@@ -6,7 +6,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2] / "layers" / "core"))
 
 from routing_weights.charts.projection import chart
-from routing_weights.domain.actuation import Ranking, resolve
+from routing_weights.domain.actuation import resolve
+from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Member, Queue, QueueSettings
 from routing_weights.domain.volume import StatedVolume

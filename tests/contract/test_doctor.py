@@ -20,7 +20,10 @@ from local import doctor, quotas
 from local.genesys import GenesysSimulator
 from routing_weights.adapters.genesys.contracts import platform
 from routing_weights.adapters.genesys.contracts.reading import PAGE_SIZE
-from routing_weights.domain.actuation import Joined, Proficiency, Ring, Score
+from routing_weights.domain.actuators.joined import MAX_BULK, Joined
+from routing_weights.domain.actuators.proficiency import Proficiency
+from routing_weights.domain.actuators.ring import Ring
+from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.regions import DOMAINS, api_url, login_url
 from routing_weights.domain.strategies import Strategy, strategies
@@ -176,10 +179,10 @@ def test_a_full_run_changes_nothing(examine, genesys, actuator):
     ("permission", "actuator", "check"),
     [
         ("routing:queue:view", "ring", "queue"),
-        ("routing:queueMember:manage", "ring", "set rings"),
-        ("routing:queueMember:manage", "joined", "join"),
+        ("routing:queueMember:manage", "ring", "write member"),
+        ("routing:queueMember:manage", "joined", "write member"),
         ("routing:skill:view", "proficiency", "read skills"),
-        ("routing:skill:assign", "proficiency", "assign skill"),
+        ("routing:skill:assign", "proficiency", "write member"),
         ("routing:queue:edit", "ring", "edit queue"),
         ("routing:queue:edit", "proficiency", "edit queue"),
         ("routing:queue:edit", "joined", "edit queue"),
@@ -231,7 +234,7 @@ def test_an_unknown_queue(examine, genesys):
     assert findings["queue"][0] == "missing"
     assert "knows no queue queue-999" in findings["queue"][1]
     assert states(findings)["members"] == states(findings)["skill"] == "skipped"
-    assert states(findings)["assign skill"] == "ok"
+    assert states(findings)["write member"] == "ok"
     assert "queue-999/members" not in str(genesys.requests())
 
 
@@ -407,7 +410,7 @@ def test_the_requests_for_a_thousand_members_are_counted_right(examine, genesys)
     reads = 2 * (1 + 1000 // PAGE_SIZE + 1)
     assert f"twice, {reads // 2} requests" in " ".join(PAGE.split())
     assert f"{1000 + reads:,} requests" in PAGE
-    assert f"`joined` needs {1000 // platform.MAX_BULK + reads}" in PAGE
+    assert f"`joined` needs {1000 // MAX_BULK + reads}" in PAGE
 
 
 def test_the_commands_for_the_doctor_are_valid(examine):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import requests
 
-from routing_weights.domain.actuation import Actuation, Ring
+from routing_weights.domain.actuation import Actuation
+from routing_weights.domain.actuators.ring import Ring
 from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.queue import Member, Queue, QueueSettings, Target

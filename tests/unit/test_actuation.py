@@ -10,16 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights.api.views import ActuationView
-from routing_weights.domain.actuation import (
-    Joined,
-    Proficiency,
-    Ring,
-    Score,
-    as_kept,
-    not_applicable,
-    resolve,
-    statement,
-)
+from routing_weights.domain.actuation import as_kept, resolve, statement
+from routing_weights.domain.actuators.joined import Joined
+from routing_weights.domain.actuators.proficiency import Proficiency
+from routing_weights.domain.actuators.ring import Ring
+from routing_weights.domain.actuators.score import Score
+from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.strategies import OverflowGroup, strategies
 from routing_weights.errors import PlanNotApplicable
 from tests.support import fakes

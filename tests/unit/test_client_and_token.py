@@ -19,7 +19,8 @@ from routing_weights.adapters.genesys.contracts import platform, score
 from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, fingerprint, refresh_after_s
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.api.views import problem_of
-from routing_weights.domain.actuation import Joined, Score
+from routing_weights.domain.actuators.joined import Joined
+from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.run import Run
 from routing_weights.errors import (
     ConfigurationInvalid,

@@ -10,7 +10,10 @@ import pytest
 from routing_weights import bootstrap
 from routing_weights.application.revert_plans import revert_plan
 from routing_weights.domain import actuation, strategies
-from routing_weights.domain.actuation import Joined, Proficiency, Ring, Score
+from routing_weights.domain.actuators.joined import Joined
+from routing_weights.domain.actuators.proficiency import Proficiency
+from routing_weights.domain.actuators.ring import Ring
+from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.decision import Work
 from routing_weights.domain.drift import differences
 from routing_weights.domain.inputs import RevertOptions

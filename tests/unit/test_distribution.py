@@ -15,8 +15,6 @@ from routing_weights.domain.queue import (
     Target,
     as_targeted,
     balance_accuracy,
-    carried_out,
-    decimals_kept,
     members_to_write,
     named,
     require_members,
@@ -24,6 +22,7 @@ from routing_weights.domain.queue import (
     settings_to_write,
     unsettled,
 )
+from routing_weights.domain.verify import carried_out, decimals_kept
 from routing_weights.errors import MemberNotInQueue, PlanNotApplicable
 from tests.support.fakes import member, queue, target
 

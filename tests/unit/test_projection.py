@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from routing_weights.application.project import Planner
 from routing_weights.application.suggest import PLACEHOLDER, draft_of
-from routing_weights.domain.actuation import Ranking
+from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.queue import Member, Target, as_targeted
 from routing_weights.domain.types import folded
 from routing_weights.errors import (

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from routing_weights import bootstrap
-from routing_weights.domain.actuation import Score
+from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.queue import Member, Queue, holds, image, members_to_write, settings_by_part
 from routing_weights.domain.restore import Restoration, Restorer
 from routing_weights.domain.run import Run

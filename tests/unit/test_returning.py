@@ -9,7 +9,8 @@ from routing_weights.adapters.aws.baselines_table import BaselineStore
 from routing_weights.api.views import RestoreOptions
 from routing_weights.application.accept import accept_input
 from routing_weights.application.expire import require_still_applied, require_time_left, require_until
-from routing_weights.domain.actuation import Joined, Score
+from routing_weights.domain.actuators.joined import Joined
+from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.images import images_of, target_of
 from routing_weights.domain.queue import Member
 from routing_weights.domain.record import KEPT, kept, timestamp

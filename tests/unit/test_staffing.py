@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.domain.actuation import Ranking
+from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.queue import Member
 from routing_weights.errors import ApprovalRequired, PlanInvalid, QueueSaturated

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from routing_weights.domain import regions
+from routing_weights.domain.actuators import ActuatorName, names_for
 from routing_weights.domain.regions import DOMAINS
-from routing_weights.domain.strategies import ActuatorName
 from routing_weights.errors import ConfigurationInvalid
 from routing_weights.projection.checks import GateName, Limits
 
@@ -201,6 +201,15 @@ class OutgoingSettings(Settings):
         return self
 
 
+def _is_of_the_platform(actuator: ActuatorName) -> ActuatorName:
+    if actuator not in (names := names_for("platform")):
+        raise ValueError(f"Actuator must be one of {', '.join(names)}")
+    return actuator
+
+
+PlatformActuator = Annotated[ActuatorName, AfterValidator(_is_of_the_platform)]
+
+
 class RecoverSettings(Audited):
     locks_table: str
 
@@ -215,7 +224,7 @@ class SweepSettings(RecoverSettings):
 
 
 class ProjectionSettings(GenesysCaller):
-    actuator: Literal["ring", "proficiency", "joined"] = "ring"
+    actuator: PlatformActuator = "ring"
     forecast_table: str
     saturation_limit: float = Field(gt=0, le=1)
     default_projected_load: OptionalErlangs = None

@@ -11,10 +11,11 @@ from routing_weights.application.ports import Documents, OneTimeSchedules, Patro
 from routing_weights.domain.actuation import as_kept
 from routing_weights.domain.decision import Decision
 from routing_weights.domain.plan import Plan
-from routing_weights.domain.queue import Queue, decimals_kept
+from routing_weights.domain.queue import Queue
 from routing_weights.domain.record import Record, closed
 from routing_weights.domain.run import Outcome, Run, return_name
 from routing_weights.domain.status import Status
+from routing_weights.domain.verify import decimals_kept
 from routing_weights.errors import StoreUnavailable
 
 logger = Logger(child=True)

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from routing_weights.domain.actuation import not_applicable
 from routing_weights.domain.plan import LONGEST_WHILE, MOST_RESTORED, SHORTEST_WHILE, plan_invalid
-from routing_weights.domain.problems import problem
+from routing_weights.domain.problems import not_applicable, problem
 from routing_weights.domain.record import CLOSED, KEPT, Record, timestamp
 from routing_weights.domain.run import LONGEST_RUN
 from routing_weights.domain.status import Status

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from routing_weights.domain.actuation import Actuation, Ranking
+    from routing_weights.domain.actuation import Actuation
+    from routing_weights.domain.actuators.base import Ranking
     from routing_weights.domain.decision import Decision, Image, Work
     from routing_weights.domain.execution import Execution, Lock
     from routing_weights.domain.inputs import FromPlanRef

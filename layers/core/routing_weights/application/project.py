@@ -10,8 +10,9 @@ from aws_lambda_powertools import Logger
 
 from routing_weights.application.forecast import Forecasting
 from routing_weights.application.ports import Analytics, Genesys
-from routing_weights.domain.actuation import not_applicable
+from routing_weights.domain.actuators import actuator_class
 from routing_weights.domain.plan import Plan
+from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.queue import Queue, Target, members_to_write, settings_by_part, settings_to_write
 from routing_weights.errors import RoutingWeightsError
 from routing_weights.projection.effort import effort
@@ -55,7 +56,7 @@ class Planner:
                 message = f"nothing says what queue {shared.queue_id} expects: give its forecast, or push one"
                 raise not_applicable(f"shared_with.{number}.forecast", message, "forecast_missing")
             queue = genesys.read_queue(shared.queue_id)
-            preferred = self.settings.deployed_actuator == "score"  # no other actuator says which queue goes first
+            preferred = actuator_class(self.settings.deployed_actuator).orders_queues
             weights = {m.user_id: (m.weight or 0.0) if preferred else 0.0 for m in queue.members if m.active}
             found.append(Other(shared.queue_id, forecast, weights))
         return found

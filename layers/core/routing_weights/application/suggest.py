@@ -56,7 +56,7 @@ class Suggest:
         tried, best = [], None
         given = {m: w for m, w in draft.member_weights.items() if m != PLACEHOLDER}
         base = draft.model_copy(update={"member_weights": given, "normalize": False, "dry_run": True})
-        joins = actuation.actuator.name == "joined"
+        joins = actuation.actuator.joins
         for what, weights in candidates(base, queue, objective, joins=joins):
             plan = base.model_copy(update={"member_weights": weights})
             one = self.connect(resolve(plan, deployed=deployed))

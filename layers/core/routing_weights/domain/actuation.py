@@ -1,120 +1,46 @@
-"""How a weight is carried: which value goes over the wire, and which weight that value can stand for. No AWS, no HTTP.
+"""How a plan is carried out: which actuator carries its weights, what the queue will hold, and with which error.
 
-No mechanism of Genesys Cloud gives agents shares of the work: each one ranks them, so a weight keeps its order, in as
-many levels as its actuator has (DESIGN section 5).
+No actuator so far gives agents shares of the work: each one ranks them, so a weight keeps its order, in as many levels
+as its actuator has (DESIGN section 5).
 """
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
+from routing_weights.domain.actuators import ActuatorName, actuator_class
+from routing_weights.domain.actuators.base import Actuator
 from routing_weights.domain.plan import NO_SKILL, Plan
-from routing_weights.domain.problems import problem
+from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.queue import Queue, Settings, Target
-from routing_weights.domain.strategies import ActuatorName, OverflowGroup, Strategy, strategies
-from routing_weights.errors import PlanNotApplicable
-
-RINGS = 6
-MAX_PROFICIENCY = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """How a queue chooses among its agents."""
-
-    rule: ActuatorName
-    ring_timeouts_s: tuple[float, ...] = ()
-    """Seconds that a contact stays in each ring but the last."""
-
-
-@dataclass(frozen=True)
-class Score:
-    """The weight itself."""
-
-    name: Literal["score"] = "score"
-
-    def value(self, weight: float, share: Fraction) -> float:  # noqa: ARG002 - no ranking
-        return weight
-
-    def weight(self, value: float) -> float:
-        return value
-
-
-@dataclass(frozen=True)
-class Ring:
-    """Six levels: `1 + min(5, floor(6 (1 - w / max w)))`. A ring stands for the largest weight that falls into it."""
-
-    largest: float
-    name: Literal["ring"] = "ring"
-
-    def value(self, weight: float, share: Fraction) -> int:  # noqa: ARG002 - only the share counts
-        return 1 + min(RINGS - 1, math.floor(RINGS * (1 - share)))
-
-    def weight(self, value: float) -> float:
-        return max(0.0, self.largest * (1 - (value - 1) / RINGS))
-
-
-@dataclass(frozen=True)
-class Proficiency:
-    """`5 w / max w`, rounded to `digits` decimals, a half to the even digit."""
-
-    largest: float
-    digits: int = 1
-    name: Literal["proficiency"] = "proficiency"
-
-    def value(self, weight: float, share: Fraction) -> float:  # noqa: ARG002 - only the share counts
-        return float(round(MAX_PROFICIENCY * share, self.digits))
-
-    def weight(self, value: float) -> float:
-        return self.largest * value / MAX_PROFICIENCY
-
-
-@dataclass(frozen=True)
-class Joined:
-    """On or off. All who are on rank the same, so being joined stands for the mean of the weights above 0."""
-
-    mean: float
-    name: Literal["joined"] = "joined"
-
-    def value(self, weight: float, share: Fraction) -> bool:  # noqa: ARG002 - only the share counts
-        return share > 0
-
-    def weight(self, value: float) -> float:
-        return self.mean if value else 0.0
-
-
-Actuator = Score | Ring | Proficiency | Joined
-"""Made for one plan: weights are on the scale of those that it applies.
-
-`value` is what goes over the wire for a weight that is `share` of the plan's largest one, exactly; 0 of nothing.
-`weight` is the weight that a value stands for, at least 0.
-"""
+from routing_weights.domain.strategies import OverflowGroup, Strategy, strategies
 
 
 @dataclass(frozen=True)
 class Actuation:
-    """How one plan is carried out: what the plan, its strategy and the deployment say of it together."""
+    """How one plan is carried out, by the plan, its strategy and the deployment together."""
 
     actuator: Actuator
     strategy: Strategy
     skill: str | None
-    """By id or name; only for `proficiency`."""
+    """By id or name; None for an actuator that takes none."""
     overflow_groups: tuple[OverflowGroup, ...]
     found: tuple[str | None, str | None] | None = None
-    """Id and name of that skill in Genesys, both None for any other actuator; None before it was looked up."""
+    """Id and name of that skill in Genesys, both None for an actuator that takes none; None before the look-up."""
 
     def target(self, plan: Plan, settings: Settings) -> Target:
         """What the queue will hold, given the settings that the contract can set."""
-        shares = _shares(plan.member_weights)
-        values = {member: self.actuator.value(weight, shares[member]) for member, weight in plan.weights.items()}
+        actuator, shares = self.actuator, _shares(plan.member_weights)
+        values = {member: actuator.value(weight, shares[member]) for member, weight in plan.weights.items()}
+        represented = {member: actuator.weight(value) for member, value in values.items()}
         return Target(
-            weights={member: self.actuator.weight(value) for member, value in values.items()},
-            values=values,
+            weights=represented,
+            values=values if actuator.carrier else {},
             settings=settings,
-            joins=self.actuator.name == "joined",
-            actuator=self.actuator.name,
+            joins=actuator.joins,
+            actuator=actuator.name,
         )
 
 
@@ -129,19 +55,15 @@ def resolve(plan: Plan, *, deployed: ActuatorName) -> Actuation:
         raise not_applicable("strategy_reference", f"no longer known: {plan.strategy_reference}", "strategy_unknown")
     name = plan.actuator or strategy.actuator or deployed
     skill = plan.skill or strategy.skill
-    if name == "proficiency" and skill is None:
+    kind = actuator_class(name)
+    if kind.takes_skill and skill is None:
         raise not_applicable("skill", NO_SKILL, "skill_missing")
     return Actuation(
-        actuator=actuator_of(name, plan.weights, strategy),
+        actuator=kind.for_weights(plan.weights.values(), strategy.proficiency_digits),
         strategy=strategy,
-        skill=skill if name == "proficiency" else None,
+        skill=skill if kind.takes_skill else None,
         overflow_groups=tuple(plan.overflow_groups) or strategy.overflow_groups,
     )
-
-
-def not_applicable(path: str, message: str, kind: str) -> PlanNotApplicable:
-    """A refusal with one problem."""
-    return PlanNotApplicable(f"{path}: {message}.", errors=[problem(path, message, kind)])
 
 
 def statement(
@@ -173,7 +95,7 @@ def statement(
         "members": {
             member: {
                 "requested": weight,
-                "value": target.values[member],
+                "value": target.values.get(member),
                 "represented": target.weights[member],
                 "error": errors[member],
             }
@@ -211,29 +133,10 @@ def as_kept(statement: Mapping[str, Any], held: Queue, decimals: int) -> dict[st
     }
 
 
-def actuator_of(name: ActuatorName, weights: Mapping[str, float], strategy: Strategy) -> Actuator:
-    """The actuator on the scale of these weights."""
-    match name:
-        case "ring":
-            return Ring(max(weights.values()))
-        case "proficiency":
-            return Proficiency(max(weights.values()), strategy.proficiency_digits)
-        case "joined":
-            positive = [weight for weight in weights.values() if weight > 0]
-            return Joined(math.fsum(positive) / len(positive) if positive else 1.0)
-        case "score":
-            return Score()
-
-
 def actuator_from_json(document: Mapping[str, Any]) -> Actuator:
-    """The actuator whose `dataclasses.asdict` was stored."""
-    makes: dict[str, type[Actuator]] = {
-        "score": Score,
-        "ring": Ring,
-        "proficiency": Proficiency,
-        "joined": Joined,
-    }
-    return makes[document["name"]](**document)
+    """The actuator whose `to_json` was stored."""
+    scale = {field: value for field, value in document.items() if field != "name"}
+    return actuator_class(document["name"])(**scale)
 
 
 def _shares(sent: Mapping[str, float]) -> dict[str, Fraction]:

@@ -5,11 +5,14 @@ and the parameters, and must not change what a run under way restores, or what a
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
-from routing_weights.domain.actuation import Actuation, actuator_from_json, actuator_of, not_applicable
+from routing_weights.domain.actuation import Actuation, actuator_from_json
+from routing_weights.domain.actuators import actuator_class
+from routing_weights.domain.actuators.base import ContractName
 from routing_weights.domain.plan import Plan
+from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.queue import (
     PARTS,
     Member,
@@ -22,8 +25,6 @@ from routing_weights.domain.queue import (
     settings_by_part,
 )
 from routing_weights.domain.strategies import OverflowGroup, Strategy, strategies
-
-ContractName = Literal["platform", "score"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Decision:
         skill_id, skill_name = how.found or (None, None)
         return {
             "contract": self.contract,
-            "actuator": asdict(how.actuator),
+            "actuator": how.actuator.to_json(),
             "strategy": how.strategy.model_dump(mode="json"),
             "skill": how.skill,
             "skill_id": skill_id,
@@ -158,19 +159,19 @@ class Work:
 
         They name the actuator and its skill. What they do not name comes from the strategies file as it is now.
         """
-        wanted, queue, name = Plan.model_validate(plan), Queue.from_json(before), statement["actuator"]
+        wanted, queue = Plan.model_validate(plan), Queue.from_json(before)
+        kind = actuator_class(statement["actuator"])
         strategy = strategies().get(wanted.strategy_reference) or Strategy(description="no longer known")
         how = Actuation(
-            actuator=actuator_of(name, wanted.weights, strategy),
+            actuator=kind.for_weights(wanted.weights.values(), strategy.proficiency_digits),
             strategy=strategy,
             skill=statement.get("skill"),
             overflow_groups=tuple(wanted.overflow_groups) or strategy.overflow_groups,
         )
-        contract: ContractName = "score" if name == "score" else "platform"
-        reached = Target.from_json({**target, "actuator": name})
+        reached = Target.from_json({**target, "actuator": kind.name})
         return cls(
             wanted,
-            Decision.of(contract, how, reached, queue, statement, raise_first=contract == "platform"),
+            Decision.of(kind.contract, how, reached, queue, statement, raise_first=kind.contract == "platform"),
             queue,
         )
 

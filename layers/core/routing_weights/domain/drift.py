@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from routing_weights.domain.queue import Queue, Setting, SettingName, Target, Value, carried_out, deleted_users, holds
+from routing_weights.domain.queue import Queue, Setting, SettingName, Target, Value, deleted_users, holds
+from routing_weights.domain.verify import carried_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
-from routing_weights.domain.actuation import not_applicable
 from routing_weights.domain.decision import Image
 from routing_weights.domain.drift import Difference, differences, fingerprint
 from routing_weights.domain.plan import Plan, Restores
+from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.queue import (
     RING_GROUPS,
     SETTINGS,
     Queue,
     SettingName,
     Target,
-    carried_out,
     deleted_users,
     holds,
     image,
     named,
 )
+from routing_weights.domain.verify import carried_out
 from routing_weights.errors import QueueChanged
 
 Find = Callable[[str, Literal["before", "after"]], Image | None]

@@ -22,8 +22,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from routing_weights.domain import strict_json
+from routing_weights.domain.actuators import ActuatorName, stored_class
 from routing_weights.domain.problems import Location, Problem, as_sentence, listed, problem, problems_of
-from routing_weights.domain.strategies import ActuatorName, OverflowGroup, strategies
+from routing_weights.domain.strategies import OverflowGroup, strategies
 from routing_weights.domain.types import DISTRIBUTION_ID, LINE, GenesysId, Instant, Line, Share, folded
 from routing_weights.domain.volume import MAX_LOAD, StatedVolume
 from routing_weights.domain.weights import normalized, same_members, weight_sum
@@ -346,6 +347,7 @@ def _strategy_problems(document: Any) -> list[Problem]:
     if actuator is not None and wanted is not None and actuator != wanted:
         message = f"strategy {name} is for actuator {wanted}: name that one, none, or another strategy"
         return [problem("actuator", message, "actuator_mismatch")]
-    if "proficiency" in (actuator, wanted) and document.get("skill") is None and known[name].skill is None:
+    carrier = stored_class(str(actuator or wanted))
+    if carrier and carrier.takes_skill and document.get("skill") is None and known[name].skill is None:
         return [problem("skill", NO_SKILL, "skill_missing")]
     return []

@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from pydantic import ValidationError
 
-from routing_weights.errors import RequestInvalid
+from routing_weights.errors import PlanNotApplicable, RequestInvalid
 
 MAX_PROBLEMS_LISTED = 100
 """Further problems are counted, not listed: a Step Functions cause holds 32 KiB, a body may have 100,000 problems."""
@@ -74,3 +74,18 @@ def problems_of(error: ValidationError, explain: Explain = as_pydantic_says) -> 
 def joined(location: Location | tuple[Any, ...]) -> str:
     """A location as a path. A long key above many others would be copied into the path of each, so it is cut."""
     return ".".join(str(part)[:80] for part in location)
+
+
+def not_applicable(path: str, message: str, kind: str) -> PlanNotApplicable:
+    """A refusal with one problem."""
+    return PlanNotApplicable(f"{path}: {message}.", errors=[problem(path, message, kind)])
+
+
+def members_not_applicable(
+    sentence: str, users: Sequence[str], advice: str | Callable[[str], str], kind: str
+) -> PlanNotApplicable:
+    """A refusal with one problem for each of the members."""
+    problems = [
+        problem(f"member_weights.{user}", advice if isinstance(advice, str) else advice(user), kind) for user in users
+    ]
+    return PlanNotApplicable(sentence, **listed(problems))

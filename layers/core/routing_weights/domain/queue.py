@@ -5,13 +5,13 @@ No AWS, no HTTP.
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal, cast, get_args
 
-from routing_weights.domain.problems import MAX_PROBLEMS_LISTED, problem
+from routing_weights.domain.problems import listed, members_not_applicable, problem
 from routing_weights.domain.types import folded
-from routing_weights.errors import MemberNotInQueue, PlanNotApplicable
+from routing_weights.errors import MemberNotInQueue
 
 NOT_JOINED, USER_INACTIVE, USER_DELETED = "not joined", "user inactive", "user deleted"
 """Some of the reasons why a member cannot take work: see Member.absent."""
@@ -19,8 +19,6 @@ CANNOT_COME = ("user ", "routing type ")
 """How the reasons begin that no routing status changes."""
 WEIGHT_TOLERANCE = 1e-9
 """Two weights closer than this are the same: it forgives a decimal round trip and nothing a person would notice."""
-MOST_DECIMALS = 6
-"""Of a proficiency that a strategy may ask for."""
 
 
 Value = float | bool
@@ -307,52 +305,37 @@ def _number(setting: Setting) -> float:
     return setting if isinstance(setting, float | int) else 0.0
 
 
-def beyond(rings: Setting, queue: Queue) -> list[str]:
-    """The members in a ring that a queue of so many rings does not have, by id; ring 1 is there always.
-
-    For actuator ring. Whoever is in a ring through a group leaves it with the group.
-    """
-    most = max(1.0, _number(rings))
-    return sorted(
-        member.user_id
-        for member in queue.members
-        if not member.by_group and member.value is not None and member.value > most
-    )
-
-
 def settings_to_write(target: Target, held: Queue) -> dict[SettingName, Setting]:
     """The queue's own settings that differ from the target; None is to hold none."""
     return {name: value for name, value in target.settings.items() if not holds(held.settings.get(name), value)}
 
 
 def require_members(requested: Mapping[str, float], queue: Queue) -> None:
-    """Raise where the plan names someone who cannot be written, with a problem for each.
+    """Raise where the plan names a user who cannot be written, with a problem for each.
 
     Raises:
         MemberNotInQueue: not a member of the queue.
-        PlanNotApplicable: a user who is deleted, and is still listed.
+        PlanNotApplicable: a deleted user whom the queue still lists.
     """
     missing = sorted(set(requested) - {member.user_id for member in queue.members})
     if missing:
         advice = "add it to the queue, or take it out of member_weights"
         raise MemberNotInQueue(
             f"Not in queue {queue.queue_id}: {named(missing)}. For each, {advice}.",
-            errors=[
-                problem(f"member_weights.{member}", f"not a member of the queue: {advice}", "member_not_in_queue")
-                for member in missing[:MAX_PROBLEMS_LISTED]
-            ],
-            error_count=len(missing),
+            **listed(
+                [
+                    problem(f"member_weights.{member}", f"not a member of the queue: {advice}", "member_not_in_queue")
+                    for member in missing
+                ]
+            ),
         )
     deleted = sorted(set(requested) & deleted_users(queue))
     if deleted:
-        advice = "the user is deleted in Genesys: take it out of member_weights"
-        raise PlanNotApplicable(
+        raise members_not_applicable(
             f"Deleted in Genesys: {named(deleted)}. Take them out of member_weights.",
-            errors=[
-                problem(f"member_weights.{member}", advice, "member_deleted")
-                for member in deleted[:MAX_PROBLEMS_LISTED]
-            ],
-            error_count=len(deleted),
+            deleted,
+            "the user is deleted in Genesys: take it out of member_weights",
+            "member_deleted",
         )
 
 
@@ -393,73 +376,6 @@ def unsettled(target: Target, held: Queue) -> list[str]:
     """The members whose value, as read back, is not the target's, sorted; one who left the queue is among them."""
     values = {member.user_id: member.value for member in held.members}
     return sorted(user for user, value in target.values.items() if user not in values or not holds(values[user], value))
-
-
-def decimals_kept(target: Target, held: Queue) -> int | None:
-    """How many decimals Genesys has kept of the proficiencies, where it has kept fewer than were written.
-
-    None where a member holds its value in full length, or something that is not its value rounded to, or cut off after,
-    as many decimals as everybody else's.
-    """
-    values = {member.user_id: member.value for member in held.members}
-    if target.actuator != "proficiency" or not unsettled(target, held):
-        return None
-    return next(
-        (
-            decimals
-            for decimals in reversed(range(MOST_DECIMALS))
-            for shortened in (_is_rounded, _is_cut)
-            if all(
-                user in values
-                and (holds(values[user], value) if value is None else shortened(values[user], value, decimals))
-                for user, value in target.values.items()
-            )
-        ),
-        None,
-    )
-
-
-def carried_out(target: Target, held: Queue, written: Collection[str] = ()) -> set[str]:
-    """The members who hold what the target gives them, as it is or as Genesys may have rounded it or cut it off.
-
-    Genesys keeps as many decimals as a value of the target shows that a member holds in full: a value that was rounded
-    to fewer is somebody else's. Where it is known who was `written`, only their values show that: the others' may be of
-    a time when Genesys kept more.
-    """
-    values = {member.user_id: member.value for member in held.members}
-    exact = {user for user, value in target.values.items() if user in values and holds(values[user], value)}
-    if target.actuator != "proficiency":
-        return exact
-    kept = max((_decimals(target.values[user]) for user in exact if not written or user in written), default=0)
-    return exact | {
-        user
-        for user, value in target.values.items()
-        if any(
-            shortened(values.get(user), value, decimals)
-            for decimals in range(kept, MOST_DECIMALS)
-            for shortened in (_is_rounded, _is_cut)
-        )
-    }
-
-
-def _is_rounded(held: Value | None, value: Value | None, decimals: int) -> bool:
-    """True where `held` is `value` rounded to so many decimals, whichever way a half goes."""
-    if held is None or value is None:
-        return False
-    return abs(held - value) <= 0.5 / 10**decimals + WEIGHT_TOLERANCE and same(held, round(held, decimals))
-
-
-def _is_cut(held: Value | None, value: Value | None, decimals: int) -> bool:
-    """True where `held` is `value`, at least 0, without what comes after so many decimals."""
-    if held is None or value is None:
-        return False
-    left = value - held
-    return -WEIGHT_TOLERANCE <= left < 10**-decimals - WEIGHT_TOLERANCE and same(held, round(held, decimals))
-
-
-def _decimals(value: Value | None) -> int:
-    shown = value or 0.0
-    return next((n for n in range(MOST_DECIMALS) if same(shown, round(shown, n))), MOST_DECIMALS)
 
 
 def balance_accuracy(requested: Mapping[str, float], held: Mapping[str, float | None]) -> float:

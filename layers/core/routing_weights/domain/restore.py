@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from routing_weights.domain.actuators import stored_class
 from routing_weights.domain.queue import (
     RINGS,
     SETTINGS,
@@ -17,14 +18,12 @@ from routing_weights.domain.queue import (
     Part,
     Queue,
     Target,
-    beyond,
-    carried_out,
     holds,
     image,
     members_to_write,
     settings_by_part,
 )
-from routing_weights.domain.verify import Writable
+from routing_weights.domain.verify import Writable, carried_out
 from routing_weights.errors import (
     GenesysUnavailable,
     Interrupted,
@@ -204,8 +203,9 @@ class Restorer:
         """Whether somebody is still in a ring that the run has made. A write of ours may only not be applied yet."""
         then = {member.user_id: member.value for member in self.before.members}
         now = {member.user_id: member.value for member in queue.members}
-        left = beyond(self.before.settings.get(RINGS), queue)
-        return self.target.actuator == "ring" and any(now[user] != then.get(user) for user in left)
+        actuator = stored_class(self.target.actuator)
+        outside = actuator.outside(self.before.settings, queue) if actuator else []
+        return any(now[user] != then.get(user) for user in outside)
 
     def _outcome(self, queue: Queue) -> Restoration:
         """What still holds the run's value is not restored, whatever was accepted."""

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from routing_weights.domain.actuators import ActuatorName
 from routing_weights.domain.types import GenesysId, Line
 from routing_weights.errors import ConfigurationInvalid
 
 FILE = Path(__file__).with_name("strategies.toml")
 
-ActuatorName = Literal["score", "ring", "proficiency", "joined"]
 SkillEvaluation = Literal["NONE", "BEST", "ALL"]
 
 

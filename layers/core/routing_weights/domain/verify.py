@@ -4,18 +4,23 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from routing_weights.domain.actuators import stored_class
 from routing_weights.domain.queue import (
+    WEIGHT_TOLERANCE,
     Member,
     Queue,
     SettingName,
     Target,
-    decimals_kept,
+    Value,
     holds,
+    same,
     settings_to_write,
     unsettled,
 )
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0
+MOST_DECIMALS = 6
+"""Of a value that a strategy may ask for."""
 
 
 class Readable(Protocol):
@@ -80,3 +85,75 @@ def _may_settle(before: Queue, target: Target, queue: Queue) -> bool:
         return True
     unread, values = set(unsettled(target, queue)), {member.user_id: member.value for member in before.members}
     return any(m.user_id in unread and holds(m.value, values.get(m.user_id)) for m in queue.members)
+
+
+def decimals_kept(target: Target, held: Queue) -> int | None:
+    """How many decimals Genesys has kept of the proficiencies, where it has kept fewer than were written.
+
+    None where a member holds its value in full length, or something that is not its value rounded to, or cut off after,
+    as many decimals as everybody else's.
+    """
+    values = {member.user_id: member.value for member in held.members}
+    if not _is_rounded(target) or not unsettled(target, held):
+        return None
+    return next(
+        (
+            decimals
+            for decimals in reversed(range(MOST_DECIMALS))
+            for shortened in (_rounds_to, _cuts_to)
+            if all(
+                user in values
+                and (holds(values[user], value) if value is None else shortened(values[user], value, decimals))
+                for user, value in target.values.items()
+            )
+        ),
+        None,
+    )
+
+
+def carried_out(target: Target, held: Queue, written: Collection[str] = ()) -> set[str]:
+    """The members who hold what the target gives them, as it is or as Genesys may have rounded it or cut it off.
+
+    Genesys keeps as many decimals as a value of the target shows that a member holds in full: a value that was rounded
+    to fewer is somebody else's. Where it is known who was `written`, only their values show that: the others' may be of
+    a time when Genesys kept more.
+    """
+    values = {member.user_id: member.value for member in held.members}
+    exact = {user for user, value in target.values.items() if user in values and holds(values[user], value)}
+    if not _is_rounded(target):
+        return exact
+    kept = max((_decimals(target.values[user]) for user in exact if not written or user in written), default=0)
+    return exact | {
+        user
+        for user, value in target.values.items()
+        if any(
+            shortened(values.get(user), value, decimals)
+            for decimals in range(kept, MOST_DECIMALS)
+            for shortened in (_rounds_to, _cuts_to)
+        )
+    }
+
+
+def _is_rounded(target: Target) -> bool:
+    actuator = stored_class(target.actuator)
+    return actuator is not None and actuator.is_rounded
+
+
+def _rounds_to(held: Value | None, value: Value | None, decimals: int) -> bool:
+    """True where `held` is `value` rounded to so many decimals, whichever way a half goes."""
+    if held is None or value is None:
+        return False
+    return abs(held - value) <= 0.5 / 10**decimals + WEIGHT_TOLERANCE and same(held, round(held, decimals))
+
+
+def _cuts_to(held: Value | None, value: Value | None, decimals: int) -> bool:
+    """True where `held` is `value`, at least 0, without what comes after so many decimals."""
+    if held is None or value is None:
+        return False
+    left = value - held
+    return -WEIGHT_TOLERANCE <= left < 10**-decimals - WEIGHT_TOLERANCE and same(held, round(held, decimals))
+
+
+def _decimals(value: Value | None) -> int:
+    shown = value or 0.0
+    return next((n for n in range(MOST_DECIMALS) if same(shown, round(shown, n))), MOST_DECIMALS)

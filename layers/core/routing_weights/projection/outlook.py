@@ -7,9 +7,9 @@ that open late, proficiencies, skills, and agents who serve other queues too. Bo
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, assert_never
 
-from routing_weights.domain.actuation import Ranking
+from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.plan import RequiredSkill
 from routing_weights.domain.queue import Queue, Value
 from routing_weights.projection.checks import Limits
@@ -30,6 +30,7 @@ from routing_weights.projection.simulation import (
     Seat,
     Simulated,
     compare,
+    is_pool,
 )
 from routing_weights.projection.stability import stability
 
@@ -67,8 +68,10 @@ class State:
                     places[member.user_id] = Place(1.0)
                 case "score":
                     places[member.user_id] = Place(float(value or 0.0), weight=float(value or 0.0))
-                case _:
+                case "proficiency":
                     places[member.user_id] = Place(float(value or 0.0))
+                case unreachable:
+                    assert_never(unreachable)
         return places
 
     def meets(self, required: Sequence[RequiredSkill]) -> dict[str, frozenset[str]]:
@@ -135,7 +138,7 @@ class Outlook:
     @property
     def ranked(self) -> bool:
         """True where some contacts cannot reach some agents, or not at once. Else the agents are one pool."""
-        return self.rule == "ring" or bool(self.required_skills) or bool(self.shared)
+        return not is_pool(self.rule) or bool(self.required_skills) or bool(self.shared)
 
     @property
     def after(self) -> QueueOutcome | None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from routing_weights.domain.actuation import Ranking
+from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue, Target, Value, as_targeted
 from routing_weights.projection.checks import Limits

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import accumulate
 from random import Random
-from typing import Literal
+from typing import Literal, assert_never
 
 Rule = Literal["ring", "proficiency", "joined", "score"]
 
@@ -32,6 +32,18 @@ SHARED_AGENTS = (
     "that has waited longest is taken. This is an assumption about the routing engine, not documented behaviour."
 )
 """The sentence that a report owes its reader where agents serve several queues."""
+
+
+def is_pool(rule: Rule) -> bool:
+    """True if every contact can reach every agent at once."""
+    match rule:
+        case "ring":
+            return False
+        case "proficiency" | "joined" | "score":
+            return True
+        case unreachable:
+            assert_never(unreachable)
+
 
 REPLICATIONS = 10
 HORIZON_S = 7200.0
@@ -245,11 +257,11 @@ def _floor(scenario: Scenario) -> _Floor:
     for queue, demand in enumerate(scenario.demands):
         opens_s = [0.0, *accumulate(demand.ring_timeouts_s)]
         ranks = {
-            agent: _rank(demand, place.value, opens_s)
+            agent: rank
             for agent, seat in enumerate(scenario.seats)
             if (place := seat.places.get(demand.queue_id)) is not None
             and demand.skills <= seat.skills
-            and (place.value or demand.rule != "joined")
+            and (rank := _rank(demand, place.value, opens_s)) is not None
         }
         levels = sorted(set(ranks.values()))
         level_of = {rank: level for level, rank in enumerate(levels)}
@@ -261,19 +273,23 @@ def _floor(scenario: Scenario) -> _Floor:
     return _Floor([demand.target_s for demand in scenario.demands], delays, serves, eligible)
 
 
-def _rank(demand: Demand, value: float, opens_s: Sequence[float]) -> tuple[float, float]:
-    """After how long a contact can reach an agent, and the rank among those it can reach; lower is better."""
-    if demand.rule == "joined":
-        return 0.0, 0.0
-    if demand.rule != "ring":
-        return 0.0, -value
-    ring = int(value)
-    if ring != value or not 1 <= ring <= len(opens_s):
-        raise ValueError(
-            f"queue {demand.queue_id} has {len(opens_s)} rings by its time-outs, and an agent in ring {value:g}: "
-            "give one time-out fewer than there are rings"
-        )
-    return opens_s[ring - 1], 0.0
+def _rank(demand: Demand, value: float, opens_s: Sequence[float]) -> tuple[float, float] | None:
+    """After how long a contact can reach an agent, and the agent's rank within; lower is better. None: it never can."""
+    match demand.rule:
+        case "joined":
+            return (0.0, 0.0) if value else None
+        case "proficiency" | "score":
+            return 0.0, -value
+        case "ring":
+            ring = int(value)
+            if ring != value or not 1 <= ring <= len(opens_s):
+                raise ValueError(
+                    f"queue {demand.queue_id} has {len(opens_s)} rings by its time-outs, and an agent in ring "
+                    f"{value:g}: give one time-out fewer than there are rings"
+                )
+            return opens_s[ring - 1], 0.0
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _contacts(demands: Sequence[Demand], *, seed: int, replication: int, until_s: float) -> list[_Contact]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from routing_weights.adapters.aws.client import client, reported
-from routing_weights.domain.actuation import not_applicable
+from routing_weights.domain.problems import not_applicable
 from routing_weights.errors import PlanNotApplicable
 
 

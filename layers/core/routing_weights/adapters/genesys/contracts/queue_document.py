@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from routing_weights.adapters.genesys.contracts.reading import Entity, number
+from routing_weights.adapters.genesys.contracts.reading import Entity, child, children, number
 from routing_weights.domain.actuation import Actuation
 from routing_weights.domain.queue import RING_GROUPS, RINGS, QueueSettings, Setting, SettingName, Settings, holds
-from routing_weights.errors import GenesysAnswerInvalid, QueueChanged
+from routing_weights.errors import QueueChanged
 
 MAX_OVERFLOW_RULES = 5
 FIELDS: Mapping[SettingName, str] = {
@@ -234,22 +234,6 @@ def _unwaiting(rule: Entity, known: list[Entity]) -> Entity:
     return next((then for then in bare if {**then, "waitSeconds": RULE_WAIT_S} == rule), rule)
 
 
-def child(holder: Entity, key: str) -> Entity:
-    """The object at `key`, empty where there is none."""
-    value = holder.get(key)
-    if value is not None and not isinstance(value, dict):
-        raise GenesysAnswerInvalid(f"Genesys holds {key} as something that is not an object.")
-    return value or {}
-
-
 def _is_same(a: Any, b: Any) -> bool:
     """Whether two ids are the same: they compare without regard to case."""
     return isinstance(a, str) and isinstance(b, str) and a.lower() == b.lower()
-
-
-def children(holder: Entity, key: str) -> list[Entity]:
-    """The objects in the list at `key`, none where there is no list."""
-    value = holder.get(key) or []
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise GenesysAnswerInvalid(f"Genesys holds {key} as something that is not a list of objects.")
-    return value

@@ -276,3 +276,19 @@ def number(holder: Entity, key: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:  # NaN is not
         raise GenesysAnswerInvalid(f"Genesys holds {key} as something that is not a number.")
     return float(value)
+
+
+def child(holder: Entity, key: str) -> Entity:
+    """The object at `key`, empty where there is none."""
+    value = holder.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise GenesysAnswerInvalid(f"Genesys holds {key} as something that is not an object.")
+    return value or {}
+
+
+def children(holder: Entity, key: str) -> list[Entity]:
+    """The objects in the list at `key`, none where there is no list."""
+    value = holder.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise GenesysAnswerInvalid(f"Genesys holds {key} as something that is not a list of objects.")
+    return value

@@ -23,8 +23,10 @@ from routing_weights.adapters.genesys.contracts.reading import (
     with_pages_anew,
 )
 from routing_weights.adapters.genesys.tokens import TokenRequest
-from routing_weights.domain.actuation import Actuation, Ranking, not_applicable, statement
+from routing_weights.domain.actuation import Actuation, statement
+from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.plan import Plan, RequiredSkill
+from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.queue import (
     Member,
     Queue,
@@ -85,10 +87,9 @@ class ScoreContract:
         return queue  # the document has no listing of skills
 
     def target(self, plan: Plan, before: Queue) -> Target:  # noqa: ARG002 - the same for every queue
-        if self.actuation.actuator.name != "score":
-            message = (
-                f"contract score has no {self.actuation.actuator.name}: leave actuator out, or take another strategy"
-            )
+        actuator = self.actuation.actuator
+        if actuator.contract != "score":
+            message = f"contract score has no {actuator.name}: leave actuator out, or take another strategy"
             raise not_applicable("actuator", message, "actuator_unavailable")
         if plan.overflow_groups:
             message = "contract score has no overflow groups: it sets the queue's own threshold. Leave them out"
@@ -102,8 +103,9 @@ class ScoreContract:
         notes = notes_on_users(target.values, before)
         return statement(plan, target, self.actuation, overflow="utilization_threshold", notes=notes)
 
-    def rankings(self, before: Queue, target: Target) -> tuple[Ranking, Ranking]:  # noqa: ARG002 - the same always
-        return Ranking("score"), Ranking("score")
+    def rankings(self, before: Queue, target: Target) -> tuple[Ranking, Ranking]:  # noqa: ARG002 - no setting matters
+        ranking = self.actuation.actuator.ranking(before.settings, ())
+        return ranking, ranking
 
     def service_goal(self, queue: Queue) -> tuple[float, float] | None:  # noqa: ARG002 - the document knows none
         return None

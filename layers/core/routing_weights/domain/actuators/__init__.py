@@ -1,0 +1,50 @@
+"""The actuators: the mechanisms of Genesys that carry a weight, one file each. This is their registry.
+
+A new actuator is a file with a class that satisfies `base.Actuator`, and its name twice below. mypy finds a place that
+is missing: a class without a method, a name without a class, a carrier or a ranking rule that somebody does not know.
+"""
+
+from typing import TYPE_CHECKING, Literal, assert_never, get_args
+
+if TYPE_CHECKING:
+    from routing_weights.domain.actuators.base import Actuator, ContractName
+
+ActuatorName = Literal["score", "ring", "proficiency", "joined"]
+ACTUATORS: tuple[ActuatorName, ...] = get_args(ActuatorName)
+
+
+def actuator_class(name: ActuatorName) -> "type[Actuator]":
+    """The class is imported here, so that a function loads only the actuators that it meets."""
+    match name:
+        case "score":
+            from routing_weights.domain.actuators.score import Score
+
+            return Score
+        case "ring":
+            from routing_weights.domain.actuators.ring import Ring
+
+            return Ring
+        case "proficiency":
+            from routing_weights.domain.actuators.proficiency import Proficiency
+
+            return Proficiency
+        case "joined":
+            from routing_weights.domain.actuators.joined import Joined
+
+            return Joined
+        case unreachable:
+            assert_never(unreachable)
+
+
+def actuator_classes() -> "list[type[Actuator]]":
+    return [actuator_class(name) for name in ACTUATORS]
+
+
+def names_for(contract: "ContractName") -> list[str]:
+    """The actuators that a contract has."""
+    return [kind.name for kind in actuator_classes() if kind.contract == contract]
+
+
+def stored_class(name: str) -> "type[Actuator] | None":
+    """The class of an actuator that a document names; None where it names none, as an earlier release stored it."""
+    return actuator_class(name) if name in ACTUATORS else None

@@ -1,0 +1,124 @@
+"""What every actuator says of itself. It states facts: the contracts (adapters/genesys) make requests of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any, ClassVar, Literal, Protocol, Self
+
+from routing_weights.domain.queue import Queue, QueueSettings, SettingName, Target, Value
+
+ContractName = Literal["platform", "score"]
+Rule = Literal["ring", "proficiency", "joined", "score"]
+"""The ways to choose among idle agents that the simulation knows (projection.simulation)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How a queue chooses among its agents."""
+
+    rule: Rule
+    ring_timeouts_s: tuple[float, ...] = ()
+    """Seconds that a contact stays in each ring, without the last."""
+
+
+class Listed(Protocol):
+    """A member of a queue as a contract lists it."""
+
+    @property
+    def joined(self) -> bool: ...
+
+    @property
+    def proficiency(self) -> float | None:
+        """Of the skill that carries the weights; None without an active assignment."""
+        ...
+
+    def number(self, field: str) -> float | None:
+        """A field of the member; None where it is absent or null."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MemberField:
+    """The value is a field of the queue's member."""
+
+    name: str
+    per_write: int = 1
+    """How many members one request writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkillProficiency:
+    """The value is the user's proficiency of a skill that is dedicated to the queue."""
+
+    per_write: ClassVar[int] = 1
+
+
+Carrier = MemberField | SkillProficiency
+"""Where Genesys keeps the value of a member."""
+
+
+@dataclass(frozen=True)
+class Actuator(ABC):
+    """A mechanism that carries weights, made for one plan: it is on the scale of the plan's weights."""
+
+    name: ClassVar[str]
+    contract: ClassVar[ContractName]
+    """The only contract that has this actuator."""
+    carrier: ClassVar[Carrier | None]
+    """None where no member is written: then a target has no values, and its weights are those of the plan."""
+    uses: ClassVar[frozenset[SettingName]] = frozenset()
+    """The queue's own settings on which the effect of the values depends."""
+    takes_skill: ClassVar[bool] = False
+    """True if plan or strategy has to name a skill."""
+    joins: ClassVar[bool] = False
+    """True if the values say who is joined to the queue."""
+    is_rounded: ClassVar[bool] = False
+    """True if Genesys may keep fewer decimals of a value than were written."""
+    orders_queues: ClassVar[bool] = False
+    """True if the weights of an agent of several queues say which queue goes first."""
+    group_note: ClassVar[str] = ""
+    """What holds for members who are in the queue through a group."""
+
+    @classmethod
+    @abstractmethod
+    def for_weights(cls, weights: Collection[float], digits: int) -> Self:
+        """The actuator on the scale of these weights. `digits` are the decimals that a strategy asks for."""
+
+    @abstractmethod
+    def value(self, weight: float, share: Fraction) -> Value:
+        """The value on the wire for a weight that is `share` of the largest one, exactly; 0 of nothing."""
+
+    @abstractmethod
+    def weight(self, value: Value) -> float:
+        """The weight, at least 0, that a value stands for."""
+
+    @abstractmethod
+    def read(self, member: Listed) -> Value | None:
+        """The value that Genesys holds for a member; None if it holds none."""
+
+    @abstractmethod
+    def ranking(self, settings: QueueSettings, ring_timeouts_s: tuple[float, ...]) -> Ranking:
+        """How a queue with these settings chooses among agents who hold this actuator's values."""
+
+    def without_effect(self, settings: QueueSettings) -> str | None:  # noqa: ARG002 - most have an effect everywhere
+        """Why the values do nothing on a queue with these settings, and what would; None where they do something."""
+        return None
+
+    def require_members(self, before: Queue, target: Target, skill: str | None) -> None:  # noqa: B027 - most need none
+        """Raise PlanNotApplicable where the members that a plan names cannot get their values."""
+
+    def require_queue(self, before: Queue, target: Target) -> None:  # noqa: B027 - most need none
+        """Raise PlanNotApplicable where the queue cannot hold the target's values."""
+
+    def notes(self, before: Queue, target: Target) -> list[str]:  # noqa: ARG002 - most have none
+        """Sentences that the reader of a dry run needs."""
+        return []
+
+    @classmethod
+    def outside(cls, settings: QueueSettings, queue: Queue) -> list[str]:  # noqa: ARG003 - most values fit every queue
+        """The members, by id, whose values a queue with these settings cannot hold."""
+        return []
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "name": self.name}
