@@ -270,7 +270,7 @@ def test_a_quota_that_is_too_low_says_how_to_raise_it(examine, account):
     assert findings["concurrency"][0] == findings["log delivery"][0] == "missing"
     assert "Lambda grants 10 executions at once in eu-central-1; ten distributions" in findings["concurrency"][1]
     assert "Service Quotas" in findings["concurrency"][1]
-    assert "Delete one that nobody needs" in findings["log delivery"][1]
+    assert "Delete a policy that is not needed any more" in findings["log delivery"][1]
 
 
 def test_an_unknown_quota_is_not_taken_as_enough(examine, account):

@@ -14,7 +14,14 @@ from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.domain.actuation import Actuation
 from routing_weights.domain.actuators.score import Score
-from routing_weights.domain.queue import Target, members_to_write, require_members, settings_to_write, unsettled
+from routing_weights.domain.queue import (
+    QueueSettings,
+    Target,
+    members_to_write,
+    require_members,
+    settings_to_write,
+    unsettled,
+)
 from routing_weights.domain.strategies import strategies
 from routing_weights.errors import (
     Forbidden,
@@ -143,7 +150,8 @@ def test_a_queue_is_read_with_its_settings_and_its_members_weights(genesys):
     one = genesys(agents=3, initial_score=0.25)
     one.simulator.edit_queue(QUEUE, utilizationThreshold=0.7, wrapUpTimeout=45)
     queue = one.contract.read_queue(QUEUE)
-    assert (queue.queue_id, queue.settings) == (QUEUE, {"overflow_threshold": 0.7, "wrap_up_timeout_s": 45.0})
+    assert queue.queue_id == QUEUE
+    assert queue.settings == QueueSettings(overflow_threshold=0.7, wrap_up_timeout_s=45.0)
     assert set(queue.weights().values()) == {0.25}
 
 
