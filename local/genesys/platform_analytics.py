@@ -55,7 +55,7 @@ def checked(spec: Document) -> Document:
         check_keys(fact, {"queueId", "mediaType", "start"} | numbers)
         _require(fact, "queueId", "start")
         if not all(is_number(fact[name]) for name in numbers & fact.keys()):
-            raise ValueError("what happened is said in numbers")
+            raise ValueError("the figures of what happened must be numbers")
         contacts.append({"mediaType": "voice"} | fact | {"start": _time(fact["start"])})
     forecasts = []
     for given in spec.get("forecasts", []):

@@ -1,8 +1,8 @@
-"""What an organisation holds under contract `platform`: rings and joining per member, skills per user.
+"""The state of an organisation under contract `platform`: rings and joining per member, skills per user.
 
-A user's skills are one set for the whole organisation, whatever queues the user is in. Ring, joining and the
-way into the queue belong to one membership. The routing status is the user's on the real platform and the
-membership's here (our choice), so that putting one queue leaves the agents of another as they were.
+A user has one set of skills for the whole organisation. Ring, joining and the way into the queue belong to one
+membership. On the real platform, the routing status belongs to the user; here it belongs to the membership (our
+choice), so that a test that replaces one queue does not change the agents of another.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 HOME = {"id": "division-home", "name": "Home", "selfUri": "/api/v2/authorization/divisions/division-home"}
 ROOT = "/api/v2"
-# What no write changes. The counts follow the members, whatever a queue document says.
+# Fields that no write changes. The counts follow the members, whatever a queue document says.
 _COUNTS = ("memberCount", "userMemberCount", "joinedMemberCount")
 FACTS = ("id", "dateCreated", "createdBy", *_COUNTS, "selfUri")
 _MEMBER_FIELDS: dict[str, Callable[[Any], bool]] = {
@@ -58,10 +58,10 @@ class PlatformOrganisation(Organisation):
         self.events: Events = Events()
 
     def put_queue(self, queue_id: str, spec: Document) -> None:
-        """Create or replace a queue; writes on their way to an earlier one of that id are forgotten.
+        """Create or replace a queue. Delayed writes to an earlier queue of that id are dropped.
 
-        Users keep the skills that the specification does not name. Agents that were never seen before and are
-        only counted get Support or Billing, as real ones have skills.
+        Users keep the skills that the specification does not name. New agents of a specification that only counts its
+        agents get Support or Billing, because real agents have skills.
         """
         check_keys(spec, {*self.mix, "members", "queue", "skills"})
         fields = spec.get("queue", {})
@@ -89,7 +89,7 @@ class PlatformOrganisation(Organisation):
             raise ValueError(f"the fields of a queue are an object without id, selfUri, {', '.join(_COUNTS)}")
 
     def edit_queue(self, queue_id: str, fields: Document) -> None:
-        """Change fields; None takes one away. Who and when are on record unless the fields say otherwise."""
+        """Change fields of a queue; None removes a field. Sets editor and time unless the fields have them."""
         self.check_edit(fields)
         self.queue(queue_id)
         stamp, editor = self._stamp(), self.settings.editor
@@ -103,7 +103,7 @@ class PlatformOrganisation(Organisation):
             changed = _with_status(changed, self.users.stored(user_id), self._stamp())
         self._members[queue_id][user_id] = changed
         if "joined" in fields:
-            self._tell_of_member("update", queue_id, user_id, changed, self.settings.editor)
+            self._publish_member("update", queue_id, user_id, changed, self.settings.editor)
 
     def check_member(self, spec: Document) -> None:
         check_user(spec)
@@ -116,11 +116,11 @@ class PlatformOrganisation(Organisation):
         self.members(queue_id)
         self._enrol(queue_id, spec, [], self._stamp())
         user_id = spec["user"]["id"]
-        self._tell_of_member("add", queue_id, user_id, self.member(queue_id, user_id), self.settings.editor)
+        self._publish_member("add", queue_id, user_id, self.member(queue_id, user_id), self.settings.editor)
 
     def remove_member(self, queue_id: str, user_id: str) -> None:
         super().remove_member(queue_id, user_id)
-        self._tell_of_member("delete", queue_id, user_id, {"joined": False}, self.settings.editor)
+        self._publish_member("delete", queue_id, user_id, {"joined": False}, self.settings.editor)
 
     def edit_user(self, user_id: str, fields: Document) -> None:
         """Change the name or the state of a user, who stays a member of queues whatever the state."""
@@ -225,7 +225,7 @@ class PlatformOrganisation(Organisation):
         return "division" not in skill or skill["division"]["id"] in self.settings.divisions.split()
 
     def member_document(self, queue_id: str, user_id: str) -> Document:
-        """Return a member with all that can be told of it."""
+        """Return a member with all its fields."""
         membership, user = self.member(queue_id, user_id), self.users[user_id]
         return {
             "id": user["id"],
@@ -272,7 +272,7 @@ class PlatformOrganisation(Organisation):
             member = {**self.member(change.queue_id, change.user_id), **change.fields}
             self._members[change.queue_id][change.user_id] = member
             if "joined" in change.fields:
-                self._tell_of_member("update", change.queue_id, change.user_id, member, None)
+                self._publish_member("update", change.queue_id, change.user_id, member, None)
             if self.settings.members_date_queue:
                 written = {"dateModified": self._stamp(), "modifiedBy": self.settings.client_id}
                 self.queues[change.queue_id] = self.queues[change.queue_id] | written
@@ -282,7 +282,7 @@ class PlatformOrganisation(Organisation):
             changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
             self.events.queue(after, changed, None, self._stamp())
 
-    def _tell_of_member(self, action: str, queue_id: str, user_id: str, member: Document, by: str | None) -> None:
+    def _publish_member(self, action: str, queue_id: str, user_id: str, member: Document, by: str | None) -> None:
         user_id, at = self.users.stored(user_id), self._stamp()
         self.events.member(action, self.queue(queue_id), user_id, joined=member["joined"], by=by, at=at)
 
@@ -388,7 +388,7 @@ def _with_status(membership: Document, user_id: str, stamp: str) -> Document:
 def _list_of(spec: Document, name: str) -> list[Any]:
     given = spec.get(name, [])
     if not isinstance(given, list):
-        raise ValueError(f"{name} must be a list")  # noqa: TRY004 - the caller is told of a wrong value
+        raise ValueError(f"{name} must be a list")  # noqa: TRY004 - to the caller, it is a wrong value
     return given
 
 

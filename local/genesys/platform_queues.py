@@ -41,7 +41,7 @@ def get_queue(organisation: PlatformOrganisation, request: Request, queue_id: st
 def put_queue(organisation: PlatformOrganisation, request: Request, queue_id: str) -> Reply:
     """Replace a queue whole: what the body leaves out is reset (TF #1179, #1241, of the official Terraform provider).
 
-    Fields that the queue holds and publicapi.json does not know are newer than it, and may be put back.
+    Fields of the queue that publicapi.json does not know are newer than that file. A PUT may repeat them.
     """
     now = organisation.queue(queue_id)
     body = body_of(request, _QUEUE, publicapi.held(now))

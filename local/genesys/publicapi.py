@@ -112,7 +112,7 @@ def breaches(entry: Mapping[str, Any], unknown_allowed: frozenset[str] = NOTHING
 
     `entry` needs `method`, `path`, `query` and `body`, and may have `authorization` and `content_type`. Arrays in
     the query may be repeated or joined with commas, since the official SDK does the latter. `unknown_allowed` is that
-    of `validate`: what a queue held by itself may be put back.
+    of `validate`: a PUT may repeat fields that the queue had already.
     """
     method, path, body = entry["method"], entry["path"], entry["body"]
     if path == TOKEN_PATH:

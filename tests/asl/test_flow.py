@@ -148,10 +148,10 @@ UNDER_WAY = {
     "no read-back after a failure": lambda world: spoilt("status", path="/members/", status=403)(world).with_fault(
         "status", method="GET", path="/members$", skip=1, status=403
     ),
-    "a write that cannot be put back": lambda world: spoilt("status", path="/members/agent-002", status=403)(
+    "a write that cannot be restored": lambda world: spoilt("status", path="/members/agent-002", status=403)(
         world
     ).with_fault("status", path="/members/agent-001", skip=1, status=403, times=None),
-    "nothing can be put back": lambda world: (
+    "nothing can be restored": lambda world: (
         spoilt("status", path="/members/agent-002", status=403)(world)
         .with_fault("status", path="/members/agent-001", skip=1, status=403, times=None)
         .with_fault("status", method="PATCH", path="$", skip=1, status=403, times=None)
@@ -258,7 +258,7 @@ def test_a_forbidden_setting_fails_the_queue_update_and_names_the_scope(under_wa
 
 
 @pytest.mark.parametrize("name", ["the second member fails for ever", "the second member is forbidden"])
-def test_a_failure_in_the_middle_is_put_back(under_way, name):
+def test_a_failure_in_the_middle_is_restored(under_way, name):
     run = under_way[name].ends("member_update_failed")
     run.reaches("Patch members", "Restore", "Restored?", "Audit", "Unlock", "Failed").avoids("Verify")
     assert run.held["scores"] == dict.fromkeys(WEIGHTS, 0.0)
@@ -270,8 +270,8 @@ def test_a_failure_in_the_middle_is_put_back(under_way, name):
     assert "agent-002" in run.cause
 
 
-def test_what_cannot_be_put_back_is_named_as_it_is_read_back(under_way):
-    run = under_way["a write that cannot be put back"].ends("member_update_failed")
+def test_a_member_that_cannot_be_restored_is_named(under_way):
+    run = under_way["a write that cannot be restored"].ends("member_update_failed")
     assert run.held["scores"] == {"agent-001": 0.5, "agent-002": 0.0, "agent-003": 0.0}
     assert run.record["applied_weights"] == run.held["scores"]
     assert run.record["changes"] == [{"member": "agent-001", "before": 0.0, "requested": 0.5, "after": 0.5}]
@@ -279,8 +279,8 @@ def test_what_cannot_be_put_back_is_named_as_it_is_read_back(under_way):
     assert run.record["balance_accuracy"] == pytest.approx(100 * (1 - 0.5 / 3))
 
 
-def test_a_restoration_that_fails_is_on_record_as_failed(under_way):
-    run = under_way["nothing can be put back"].ends("member_update_failed")
+def test_a_failed_restore_is_recorded(under_way):
+    run = under_way["nothing can be restored"].ends("member_update_failed")
     left = UNTOUCHED | {"outcome": "failed", "restored": 0, "unrestored": ["agent-001", "overflow_threshold"]}
     assert run.record["restore"] == run.world.distribution(run.distribution_id)["restore"] == left
     assert run.held["queue"]["utilizationThreshold"] == run.record["applied_overflow_threshold"] == 0.85
@@ -532,8 +532,8 @@ def test_a_plan_waits_for_the_lock_no_longer_than_it_says(world, queue):
     completed(first)
 
 
-def test_a_lock_whose_owner_is_over_is_taken_over_and_waited_for_by_any_plan(world, queue):
-    over = world.run(a_plan(queue, dry_run=True)).ends("dry_run")  # no event tells of an execution that succeeds
+def test_any_plan_takes_over_the_lock_of_an_ended_execution(world, queue):
+    over = world.run(a_plan(queue, dry_run=True)).ends("dry_run")  # no event reports an execution that succeeds
     item = {"queue_id": {"S": queue}, "holder": {"S": over.arn}, "taken_at": {"N": "1"}}
     world.client("dynamodb").put_item(TableName=world.ready["locks_table"], Item=item)
     completed(world.run(a_plan(queue)).reaches("Lock", "Recover", "Wait for the lock", "Lock", "Project"))
@@ -548,7 +548,7 @@ def aborted(world):
     return run.abort()
 
 
-def test_an_aborted_run_is_put_back_and_its_record_is_closed(aborted, world):
+def test_an_aborted_run_is_restored_and_its_record_is_closed(aborted, world):
     record = until(lambda: world.records(aborted.distribution_id).get("9-closed"))
     assert (record["status"], record["restore"]["outcome"], record["changes"]) == ("interrupted", "restored", [])
     assert aborted.held["scores"] == dict.fromkeys(WEIGHTS, 0.0)

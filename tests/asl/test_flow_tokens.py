@@ -131,7 +131,7 @@ def test_writes_that_become_readable_a_second_later_are_waited_for(world, queue,
     assert [entry["status"] for entry in run.writes].count(202) == 1 + len(WEIGHTS)
 
 
-def test_a_write_that_is_late_is_put_back_when_the_run_fails(world, queue, organisation):
+def test_a_late_write_is_restored_when_the_run_fails(world, queue, organisation):
     organisation(apply_delay_s=1.2)
     run = world.run(a_plan(queue)).with_fault("status", method="PATCH", path="/members/agent-002", status=403)
     run.ends("member_update_failed")
@@ -146,7 +146,7 @@ def test_a_write_that_is_late_is_put_back_when_the_run_fails(world, queue, organ
         pytest.param({"method": "GET", "path": "/members$", "skip": 1}, "verification_failed", id="everything"),
     ],
 )
-def test_a_write_that_is_late_is_put_back_whatever_failed_after_it(world, queue, organisation, fault, status):
+def test_a_late_write_is_restored_whatever_failed_after_it(world, queue, organisation, fault, status):
     organisation(apply_delay_s=1.2)
     run = world.run(a_plan(queue)).with_fault("status", status=403, **fault).ends(status)
     until(lambda: time.monotonic() > run.writes[-1]["monotonic"] + 1.5)

@@ -1,4 +1,4 @@
-"""The state machines as graphs: what can be said of them without running them."""
+"""The state machines as graphs: checks that need no execution."""
 
 import ast
 import json
@@ -436,7 +436,7 @@ def test_a_locked_queue_is_for_recover_to_decide():
     }
 
 
-def test_every_status_is_reached_and_no_other_is_said():
+def test_every_status_is_reached_and_no_other():
     said = {node["status"] for node in nodes(STATES) if isinstance(node.get("status"), str)}
     said = {status for status in said if not status.startswith("{%")}
     assert said == {status.value for status in Status if status.terminal} | {"audit_not_written"}

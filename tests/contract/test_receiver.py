@@ -1,4 +1,4 @@
-"""The system that is told of outcomes, over HTTP: what it gets, and what each of its answers comes to."""
+"""The receiver of our webhooks, over HTTP: the requests that it gets, and the consequence of each of its answers."""
 
 import socket
 from contextlib import closing

@@ -90,7 +90,7 @@ def test_the_sdk_reads_the_refusals(driven):
 
 
 def test_every_request_of_the_sdk_matches_the_public_api(driven):
-    """The judge of requests must find no fault with the official client, but for the body that is wrong on purpose."""
+    """The judge of requests must accept every request of the official client, except the body that is wrong."""
     log = driven.simulator.requests()
     found = {entry["index"]: publicapi.breaches(entry) for entry in log}
     wrong = [entry["index"] for entry in log if entry["body"] == {"score": 0.4}]

@@ -25,7 +25,7 @@ class Case:
     outcomes: tuple[str | None, ...] = (None,)
     """Of the restoration; None where there is none."""
     stuck: Names = lambda _scene: []
-    """What cannot be put back."""
+    """The parts that cannot be restored."""
     narrows: bool = False
     wave: str = "all at once"
     abort_in: str = ""
@@ -34,7 +34,7 @@ class Case:
     together: str = ""
     """Faults that pass hit one run at several places: those with the same name share it."""
     rings: Literal["", "made", "removed"] = ""
-    """Whether the plan makes the queue's rings, or a revert removes those that a plan has made."""
+    """`made`: the plan makes the queue's rings. `removed`: a revert removes rings that a plan has made."""
     edits: dict[str, Any] = field(default_factory=dict)
     """What the rules have somebody give the settings that the plan reaches, by our names."""
     edited_fields: dict[str, Any] = field(default_factory=dict)

@@ -19,7 +19,7 @@ def judge(
     outcomes: tuple[str | None, ...],
     stuck: tuple[str, ...] | None = (),
 ) -> None:
-    """The state is old or new and never between, but for `stuck` (None: whatever the record says); the record is true.
+    """The state is old or new and never between, except `stuck` (None: as the record says). The record is true.
 
     `held` is the scene's snapshot; `stuck` are the members and settings whose restoration is impossible.
     """
@@ -45,7 +45,7 @@ def assert_state(scene, record, restore, held, stuck) -> None:
     )
     assert all(now[name] == pytest.approx(new[name], abs=1e-9) for name in differing), f"neither old nor new: {now}"
     if stuck is not None:
-        assert differing == sorted(stuck), f"these could have been put back: {set(differing) ^ set(stuck)}"
+        assert differing == sorted(stuck), f"these could have been restored: {set(differing) ^ set(stuck)}"
 
 
 def assert_record(scene, record, held) -> None:

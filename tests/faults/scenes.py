@@ -52,14 +52,14 @@ class Scene:
     world: World
     actuator: str
     narrows: bool = False
-    """Whether the plan lowers the queue's overflow threshold, which is then written last."""
+    """True if the plan lowers the queue's overflow threshold, which is then written last."""
     size: int = FEW
     changes: dict[str, Any] = field(default_factory=dict)
     """Of the plan."""
     makes_rings: bool = False
-    """Whether the queue has no rings, so that the plan makes them; one that does not narrow the queue makes a rule."""
+    """True if the queue has no rings, so that the plan makes them. A plan that does not narrow the queue makes a rule."""
     restores: str = ""
-    """The distribution that the plan puts back; see `revert`."""
+    """The distribution that the plan reverts; see `revert`."""
 
     def __post_init__(self) -> None:
         self.queue_id = self.world.queue(1)
@@ -147,7 +147,7 @@ class Scene:
         return run
 
     def revert(self, of: Run, *, with_group: bool = False) -> "Scene":
-        """The same queue once `of`, a run of this plan, has completed, and the plan that puts it back.
+        """The same queue once `of`, a run of this plan, has completed, and the plan that reverts it.
 
         Somebody has put a group `with_group` into a ring meanwhile.
         """
@@ -319,5 +319,5 @@ def is_ours(rule: dict[str, Any]) -> bool:
 
 
 def matches(rule: dict[str, Any], entry: dict[str, Any]) -> bool:
-    """Whether a request of the simulator's log is one that `rule` would spoil."""
+    """Return True if `rule` would spoil this request of the simulator's log."""
     return bool(re.fullmatch(rule.get("method", ".*"), entry["method"]) and re.search(rule["path"], entry["path"]))

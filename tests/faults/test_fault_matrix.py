@@ -1,6 +1,6 @@
 """The fault matrix: every write and every state, under both contracts and each actuator, hit by every kind of fault.
 
-After each run Genesys holds the old state or the new one, never something between, but for what could not be put back,
+After each run Genesys holds the old state or the new one, never something between, except what could not be restored,
 and the record names exactly that.
 """
 
@@ -100,7 +100,7 @@ def cells(request, world, platform_world):
 
 
 def with_rings(scenes: dict[str, tuple[list[Case], Scene]]) -> None:
-    """Have those plans completed that a case puts back, and somebody's edits be expected."""
+    """Complete the plans that a case reverts, and expect somebody's edits."""
     tick = Tick()
     runs = {name: scene.run() for name, (cases, scene) in scenes.items() if cases[0].rings == "removed"}
 

@@ -77,7 +77,7 @@ def test_a_run_whose_audit_is_killed_has_completed(scene):
     closed(scene, run, ("completed",), (None,))
 
 
-def test_a_run_that_is_stopped_while_its_function_is_killed_is_put_back(scene):
+def test_a_run_that_is_stopped_while_its_function_is_killed_is_restored(scene):
     rule = under_way(scene.writes_of(scene.order[1]))
     scene.world.sim.add_faults(rule)
     run = scene.run().start()
@@ -89,7 +89,7 @@ def test_a_run_that_is_stopped_while_its_function_is_killed_is_put_back(scene):
 
 @pytest.mark.parametrize("scene", ["score"], indirect=True)
 @pytest.mark.parametrize("where", ["before the restoration", "after it"])
-def test_what_no_event_has_told_of_is_found_by_the_sweep(scene, where):
+def test_the_sweep_finds_an_ended_execution_without_an_event(scene, where):
     """The lock of a run that is over, and whose record was never closed: its event was lost, or its recovery died."""
     scene.world.sim.add_faults(*([status(403, None) | scene.writes_of(scene.order[1])] if "after" in where else []))
     over = scene.run(dry_run="before" in where).ends("dry_run" if "before" in where else "member_update_failed")

@@ -53,7 +53,7 @@ def completed(run, tick):
 
 @pytest.mark.parametrize("k", WRITES)
 @pytest.mark.parametrize("actuator", ACTUATORS)
-def test_what_was_written_before_the_kth_write_is_put_back(runs, actuator, k):
+def test_writes_before_the_kth_write_are_restored(runs, actuator, k):
     scene, run, held = runs[actuator, k]
     records = scene.world.records(run.distribution_id)
     judge(

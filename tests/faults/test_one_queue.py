@@ -40,7 +40,7 @@ def started_at_once(scene, **changes):
 
 
 def assert_held_whole(scene, run):
-    """Every member holds what the run's record says, which is what its plan asks for, as well as it can be said."""
+    """Every member holds the value in the run's record, which is the best representation of its weight in the plan."""
     largest = 1.0 if scene.actuator == "score" else max(run.plan["member_weights"].values()) / max(WEIGHTS["ring"])
     held = {user: largest * scene.weight(value) for user, value in scene.values(scene.snapshot()).items()}
     assert run.record["applied_weights"] == pytest.approx(held, abs=1e-6)

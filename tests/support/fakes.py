@@ -62,7 +62,7 @@ def work(wanted, target_, before, actuator=RING, *, skill=(None, None), groups=(
 
 
 class PlainContract:
-    """What a plan that puts back asks of a contract where no setting depends on another."""
+    """The part of a contract that a revert needs, if no setting depends on another."""
 
     def completed(self, target, _before):
         return target

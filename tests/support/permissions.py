@@ -1,4 +1,4 @@
-"""Whether every permission of template.yaml is one that a test would miss: known at the end of a run of all tests.
+"""Checks, at the end of a run of all tests, that every permission of template.yaml was needed by a test.
 
 Each embedded stack of the run writes what its roles used and what they were refused (local/stack/iam.py). A permission
 that was used would be refused without it. No run of tests may meet a refusal, of some tests neither: the product goes
@@ -47,7 +47,7 @@ def declared():
 
 
 def is_of(unmet, role, action, resource):
-    """Whether an entry of UNMET is about a permission."""
+    """Return True if an entry of UNMET is about this permission."""
     functions, *patterns = unmet
     named = functions == "*" or role in {f"{name}FunctionRole" for name in functions.split()}
     return named and all(map(fnmatchcase, (action, resource), patterns))
@@ -67,7 +67,7 @@ def complaints(folder, *, whole=True):
 
 
 def is_whole(config):
-    """Whether a run is one of all tests: no file is named, and no option leaves tests out."""
+    """Return True for a run of all tests: no file is named, and no option leaves tests out."""
     narrowing = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf", "stepwise", "collectonly")
     return config.args_source is pytest.Config.ArgsSource.TESTPATHS and not any(
         getattr(config.option, name, None) for name in narrowing

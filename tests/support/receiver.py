@@ -1,4 +1,4 @@
-"""A system that is told of outcomes: it answers as it is scripted to, and keeps what it took and what it was sent."""
+"""A receiver of our webhooks: it answers by a script, and keeps the requests that it got and accepted."""
 
 import json
 import threading

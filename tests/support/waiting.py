@@ -1,4 +1,4 @@
-"""Waiting for what another thread or process does, without sleeping through it."""
+"""Waits for another thread or process, without a fixed sleep."""
 
 import threading
 import time

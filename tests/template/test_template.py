@@ -677,7 +677,7 @@ def test_the_mail_address_is_subscribed_to_the_alarm_topic():
 
 
 def test_an_execution_that_does_not_complete_raises_an_alarm():
-    """A distribution that somebody aborts is put back and recorded by a recovery; a recovery has nobody like that."""
+    """A recovery restores and records an aborted distribution. Nothing recovers an aborted recovery."""
     ends = {"DistributionsFailAlarm": "DistributeStateMachine", "RecoveriesFailAlarm": "RecoverStateMachine"}
     assert set(ends.values()) == MACHINES.keys()
     for alarm, machine in ends.items():
@@ -795,7 +795,7 @@ def test_documents_are_private_encrypted_and_versioned():
 
 
 def test_a_lock_does_not_expire():
-    """It is given back by its owner or taken over by a recovery: what an owner left half done is put back first."""
+    """Its owner releases it, or a recovery takes it over and first restores what the owner left half done."""
     assert "TimeToLiveSpecification" not in RESOURCES["LocksTable"]["Properties"]
     assert set(ASL["States"]["Lock"]["Arguments"]["Item"]) == {"queue_id", "holder", "taken_at"}
 

@@ -38,7 +38,7 @@ def fake_time():
 
 @pytest.fixture
 def own_strategy(monkeypatch):
-    """Add a strategy `own` to the shipped ones, like the one that requires nothing but for `fields`."""
+    """Add a strategy `own` to the shipped ones. It requires nothing except `fields`."""
 
     def add(**fields):
         entry = strategies()["longest-available-agent"].model_copy(update=fields)

@@ -80,7 +80,7 @@ class Store:
 
 
 def holds(condition, item, values):
-    """Whether a condition holds that is written in the few forms that the budget uses."""
+    """Evaluate a condition in the few forms that the budget uses."""
     compare = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
 
     def is_true(term):

@@ -367,7 +367,7 @@ def test_a_projection_that_cannot_be_read_does_not_keep_others_from_being_measur
     assert scene.record("d-2")
 
 
-def test_what_was_never_measured_is_said_to_be_missed(scene):
+def test_an_interval_that_was_never_measured_counts_as_missed(scene):
     scene.distribution("d-1")
     late = COMPLETED + LOOK_BACK + timedelta(minutes=1)
     assert scene.measure(late) == {"measured": 0, "failed": 0}

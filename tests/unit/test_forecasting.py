@@ -254,7 +254,7 @@ def test_a_table_that_cannot_be_read_is_a_failure_and_not_replaced_by_a_default(
         ask(stored=StoreUnavailable("Could not read the forecast: AccessDeniedException."))
 
 
-def test_under_contract_score_the_sources_of_genesys_are_left_out_and_that_is_said():
+def test_under_contract_score_the_sources_of_genesys_are_left_out():
     found = ask(genesys=None)
     assert found.source == "default_parameter"
     assert found.notes[2:] == (
@@ -886,7 +886,7 @@ def answering(bodies):
 
 
 def places(node, path=()):
-    """Every place in a document, but for the intervals of a forecast: one of each is enough."""
+    """Yield every place in a document. One interval of each forecast is enough."""
     yield path
     if isinstance(node, dict):
         for key, value in node.items():

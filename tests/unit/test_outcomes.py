@@ -68,7 +68,7 @@ def test_an_outcome_is_a_summary_and_leads_to_its_record():
     }
 
 
-def test_a_failed_one_says_what_went_wrong_and_what_came_of_putting_it_back():
+def test_a_failed_outcome_has_its_errors_and_its_restore():
     restore = {
         "outcome": "partial",
         "restored": 1,

@@ -205,7 +205,7 @@ def test_the_event_is_believed_where_the_description_is_older(recovery, executio
 
 @pytest.mark.usefixtures("left_behind")
 def test_a_failure_whose_cause_does_not_show_yet_is_looked_at_again(recovery, executions, locks):
-    """It may have completed, with a record that could not be written: putting that back would undo it."""
+    """It may have completed, and only its record could not be written: a restore would undo it."""
     executions.put(DEAD, "RUNNING")
     with pytest.raises(StoreUnavailable, match="how it ended"):
         recovery.begin(DEAD, ME, NOW, status="FAILED")
@@ -251,7 +251,7 @@ def test_an_outcome_that_could_not_be_recorded_is_recorded_now_and_what_complete
 
 @pytest.mark.parametrize("status", ["dry_run", "saturation_blocked", "validation_failed", "projection_failed"])
 @pytest.mark.usefixtures("left_behind")
-def test_what_ended_before_its_first_write_is_not_put_back(recovery, executions, status):
+def test_a_run_that_ended_before_its_first_write_is_not_restored(recovery, executions, status):
     unrecorded(executions, status)
     assert recovery.begin(DEAD, ME, NOW)["restore"] is False
 

@@ -1,4 +1,4 @@
-"""A failed run is put back: only what it changed, newest first, and nobody else's edit is overwritten."""
+"""A failed run is restored: only its own changes, newest first, and nobody else's edit is overwritten."""
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
@@ -265,7 +265,7 @@ def test_readable_writes_are_restored_before_any_wait():
 
 
 def test_a_write_that_lands_after_its_restore_is_restored_again():
-    """The first attempt of a write timed out and is applied late, after its retry was put back."""
+    """The first attempt of a write timed out, and is applied after its retry was restored."""
     genesys = ONE.genesys()
     genesys.under_way.append((genesys.time.now + 6.0, lambda: genesys.give({"agent-1": 0.5})))
     restoration = ONE.restore(genesys)

@@ -160,7 +160,7 @@ def test_the_upkeep_goes_on_year_by_year_and_does_nothing_twice(aws, schedules):
     assert schedules.upkeep(later) == 0
 
 
-def test_the_upkeep_mends_what_was_lost_and_what_should_not_be_there(aws, schedules):
+def test_the_upkeep_restores_missing_schedules_and_removes_others(aws, schedules):
     schedules.put(nightly(), PLAN_X, "", NOW)
     client = aws("scheduler")
     (one,) = client.list_schedules(GroupName="one-time")["Schedules"]
