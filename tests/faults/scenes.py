@@ -57,7 +57,7 @@ class Scene:
     changes: dict[str, Any] = field(default_factory=dict)
     """Of the plan."""
     makes_rings: bool = False
-    """True if the queue has no rings, so that the plan makes them. A plan that does not narrow the queue makes a rule."""
+    """True if the queue has no rings, so that the plan makes them. Unless it narrows the queue, a rule is made, too."""
     restores: str = ""
     """The distribution that the plan reverts; see `revert`."""
 

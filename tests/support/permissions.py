@@ -1,9 +1,8 @@
 """Checks, at the end of a run of all tests, that every permission of template.yaml was needed by a test.
 
-Each embedded stack of the run writes what its roles used and what they were refused (local/stack/iam.py). A permission
-that was used would be refused without it. No run of tests may meet a refusal, of some tests neither: the product goes
-on without what it can do without, so not every refusal makes a test fail by itself. Whoever removes a permission sees a
-run fail, and whoever adds one that nothing uses does too.
+Each embedded stack of the run writes its roles' used permissions and refused calls (local/stack/iam.py). Any refused
+call fails the run, also a run of some tests: the product survives some refusals, so not every one fails a test by
+itself. Whoever removes a needed permission, or adds one that nothing uses, sees a run fail.
 """
 
 import json
