@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing_weights.application.project import Planner
+from routing_weights.application.project import Projector
 from routing_weights.application.suggest import PLACEHOLDER, draft_of
 from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.queue import Member, Target, as_targeted
@@ -518,8 +518,9 @@ def test_an_unobservable_queue_is_counted_by_its_members(dry_run):
         raise GenesysUnavailable("Gone.")
 
     asked = []
-    planner = Planner(None, None, lambda: asked.append("analytics") or SimpleNamespace(observe=observe))
-    seen = planner.observed(plan(dry_run=dry_run), queue(agent("a"), agent("b", active=False)))
+    analytics = lambda: asked.append("analytics") or SimpleNamespace(observe=observe)  # noqa: E731
+    projector = Projector(None, analytics, None, "ring", 0, lambda: 1.0)
+    seen = projector.observed(plan(dry_run=dry_run), queue(agent("a"), agent("b", active=False)))
     assert (seen.on_queue, seen.waiting, seen.source) == ({"ON_QUEUE": 1}, None, "members")
     assert asked == ["analytics"] * dry_run, "a distribution sends no more requests for it"
 

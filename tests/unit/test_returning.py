@@ -123,7 +123,7 @@ def ran(trail, documents):
 
 
 def due(trail, name="boxed"):
-    return require_still_applied(name, "queue-001", trail)
+    return require_still_applied(name, "queue-001", trail, trail.documents)
 
 
 @pytest.mark.parametrize(

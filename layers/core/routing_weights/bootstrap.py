@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
         Reconnect,
         Trail,
     )
-    from routing_weights.application.project import Planner
+    from routing_weights.application.project import Project, Projector
     from routing_weights.application.recover import Recover, Sweep, Unblock
     from routing_weights.application.restore import Restore
     from routing_weights.application.revert import RevertDistribution, RevertToBaseline
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         PatchSettings,
         PlansSettings,
         ProjectionSettings,
+        ProjectSettings,
         RecoverSettings,
         RestoreSettings,
         SweepSettings,
@@ -142,34 +144,50 @@ def revert_to_baseline(settings: PlansSettings) -> RevertToBaseline:
 # ---- projections -----------------------------------------------------------------------------------------------------
 
 
-def planner(settings: ProjectionSettings, context: LambdaContext, run: Run) -> Planner:
-    from routing_weights.application.forecast import Forecasting
-    from routing_weights.application.project import Planner
+def project(settings: ProjectSettings, context: LambdaContext, run: Run) -> Project:
+    from routing_weights.adapters.aws.skills_table import SkillOwners
+    from routing_weights.application.project import Project
 
-    def genesys() -> Analytics | None:
-        return analytics(settings, context, run)
+    return Project(
+        documents(settings),
+        trail(settings),
+        SkillOwners(settings.skills_table),
+        partial(contract, settings, context, run),
+        _projector(settings, context, run),
+        settings.genesys_contract,
+        partial(datetime.now, UTC),
+    )
+
+
+def suggest(settings: ProjectionSettings, context: LambdaContext, run: Run) -> Suggest:
+    from routing_weights.application.suggest import Suggest
+
+    return Suggest(_projector(settings, context, run), partial(contract, settings, context, run))
+
+
+def _projector(settings: ProjectionSettings, context: LambdaContext, run: Run) -> Projector:
+    from routing_weights.application.forecast import Forecasting
+    from routing_weights.application.project import Projector
 
     def forecasting() -> Forecasting:
         return Forecasting(
             settings.forecast_sources,
             forecasts(settings.forecast_table),
-            genesys(),
+            analytics(settings, context, run),
             settings.wfm_business_unit,
             settings.forecast_max_age_s,
             settings.default_projected_load,
             time.time,
         )
 
-    return Planner(settings, forecasting, genesys)
-
-
-def suggest(settings: ProjectionSettings, context: LambdaContext, run: Run) -> Suggest:
-    from routing_weights.application.suggest import Suggest
-
-    def connect(actuation: Actuation) -> Genesys:
-        return contract(settings, context, run, actuation)
-
-    return Suggest(planner(settings, context, run), connect)
+    return Projector(
+        forecasting,
+        partial(analytics, settings, context, run),
+        settings.limits,
+        settings.deployed_actuator,
+        settings.requests_per_minute * (1 - settings.reserved_for_others),
+        time.time,
+    )
 
 
 # ---- the states of a run ---------------------------------------------------------------------------------------------
@@ -405,6 +423,14 @@ def analytics(settings: GenesysCaller, context: LambdaContext, run: Run | None =
     until = replace(until, at=min(until.at, time.monotonic() + ANALYTICS_S))
     transport = Transport(_session(), until, settings.max_retry_after_s, budget=_budget(settings))
     return Analytics(GenesysClient(settings.api_url, _tokens_for(settings, transport), transport, platform.needs))
+
+
+def teardown(context: LambdaContext) -> Callable[[dict[str, Any]], bool]:
+    """Answers CloudFormation. The settings are read when they are needed: it gets an answer even if they are wrong."""
+    from routing_weights.adapters.genesys.teardown import answer
+    from routing_weights.settings import TokenSettings
+
+    return partial(answer, revoke=lambda: issuer(TokenSettings.load(), context).tear_down())
 
 
 def issuer(settings: TokenSettings, context: LambdaContext) -> TokenIssuer:

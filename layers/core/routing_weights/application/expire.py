@@ -16,7 +16,7 @@ from routing_weights.errors import Superseded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from routing_weights.adapters.aws.audit_table import AuditTrail
+    from routing_weights.application.ports import Documents, Trail
 
 _PAGE = 50
 
@@ -42,7 +42,7 @@ def require_time_left(until: str, now: datetime) -> None:
         raise not_applicable("until", message, "time_invalid")
 
 
-def require_still_applied(distribution_id: str, queue_id: str, trail: AuditTrail) -> list[str]:
+def require_still_applied(distribution_id: str, queue_id: str, trail: Trail, documents: Documents) -> list[str]:
     """Whether a distribution whose time is over is the last that has changed its queue. Ask under the queue's lock.
 
     A later one whose own before-image was put back again does not count. The answer are the distributions that it was
@@ -82,10 +82,10 @@ def require_still_applied(distribution_id: str, queue_id: str, trail: AuditTrail
             f"Distribution {standing[-1]} has been applied to queue {queue_id} since, and stays. To put back what the "
             f"queue held before {distribution_id} nevertheless, send POST /distributions/{distribution_id}/restore."
         )
-    return _over_too(ended, completed, trail)
+    return _over_too(ended, completed, trail, documents)
 
 
-def _over_too(ended: Record, earlier: Iterator[Record], trail: AuditTrail) -> list[str]:
+def _over_too(ended: Record, earlier: Iterator[Record], trail: Trail, documents: Documents) -> list[str]:
     """Of the `earlier` distributions, newest first, those on top of which one was applied and that are over, too."""
     over: list[str] = []
     gone: list[str] = []  # were put back again by a record that was seen already: the last is to come first
@@ -95,7 +95,7 @@ def _over_too(ended: Record, earlier: Iterator[Record], trail: AuditTrail) -> li
             gone.pop()
         elif back:
             gone += reversed(back)
-        elif gone or not _is_over_with(ended, record, trail):
+        elif gone or not _is_over_with(ended, record, trail, documents):
             break
         else:
             over.append(name)
@@ -106,7 +106,7 @@ def _is_repair(record: Record) -> bool:
     return "drift" in (record.get("restores") or {})
 
 
-def _is_over_with(ended: Record, record: Record, trail: AuditTrail) -> bool:
+def _is_over_with(ended: Record, record: Record, trail: Trail, documents: Documents) -> bool:
     """Whether a distribution was over no later than another one, is one plan's to put back with it, and does return."""
     name = record["distribution_id"]
     if not record.get("until") or record["until"] > ended["until"]:
@@ -114,7 +114,7 @@ def _is_over_with(ended: Record, record: Record, trail: AuditTrail) -> bool:
     is_kept = trail.read([name], (KEPT,), ("timestamp",))
     if is_kept:
         return False
-    one, other = (trail.documents.work(each).decision for each in (name, ended["distribution_id"]))
+    one, other = (documents.work(each).decision for each in (name, ended["distribution_id"]))
     return one.carrier == other.carrier
 
 
@@ -124,7 +124,7 @@ def _put_back(record: Record) -> list[str]:
     return [restores["distribution_id"], *restores.get("also", ())] if restores.get("image") == "before" else []
 
 
-def _completed(queue_id: str, trail: AuditTrail) -> Iterator[Record]:
+def _completed(queue_id: str, trail: Trail) -> Iterator[Record]:
     """The completed distributions of a queue by the time of their end, newest first; read as far as they are asked for.
 
     Without repairs of drift: each has put back what the one before it had applied, so nothing of its own stands.

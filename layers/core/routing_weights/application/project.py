@@ -1,65 +1,58 @@
-"""Projects a plan on a queue as Genesys holds it now."""
+"""Project: decides what a run will do, once for all later states, and says what it will do to the queue."""
 
 import math
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from routing_weights.application.expire import require_still_applied, require_time_left
 from routing_weights.application.forecast import Forecasting
-from routing_weights.application.ports import Analytics, Genesys
+from routing_weights.application.ports import Analytics, Connect, Documents, Genesys, SkillOwners, Trail
+from routing_weights.domain.actuation import resolve
 from routing_weights.domain.actuators import actuator_class
+from routing_weights.domain.decision import ContractName, Decision, Image, Work
+from routing_weights.domain.images import images_of, require_known_drift, target_of
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import not_applicable
-from routing_weights.domain.queue import Queue, Target, members_to_write, settings_by_part, settings_to_write
-from routing_weights.errors import RoutingWeightsError
+from routing_weights.domain.queue import (
+    Queue,
+    Target,
+    members_to_write,
+    require_members,
+    settings_by_part,
+    settings_to_write,
+)
+from routing_weights.domain.record import last_completed
+from routing_weights.domain.run import Run
+from routing_weights.domain.strategies import ActuatorName
+from routing_weights.errors import ForecastMissing, RoutingWeightsError
+from routing_weights.projection.checks import Limits
 from routing_weights.projection.effort import effort
 from routing_weights.projection.inputs import Forecast, Observed
 from routing_weights.projection.outlook import Other
 from routing_weights.projection.project import Projection, project
-from routing_weights.settings import ProjectionSettings
 
 logger = Logger(child=True)
 
 
 @dataclass(frozen=True)
-class Planner:
-    """`forecasting` and `analytics` are opened when they are needed: the time that they may take begins then."""
+class Projector:
+    """Projects plans on queues. It writes nothing, so that a suggestion can try one plan after another."""
 
-    settings: ProjectionSettings
     forecasting: Callable[[], Forecasting]
     analytics: Callable[[], Analytics | None]
+    """Both are opened when they are needed, since the time that they may take begins then."""
+    limits: Limits
+    deployed_actuator: ActuatorName
+    requests_per_minute: float
+    """The part of the request budget that distributions may use; 0 if nothing is paced."""
+    wall_clock: Callable[[], float]
 
     def forecast_for(self, plan: Plan) -> Forecast:
         return self.forecasting().forecast_for(plan)
-
-    def observed(self, plan: Plan, queue: Queue) -> Observed:
-        """The queue at this moment. It takes one more request, so a dry run alone gets more than the members."""
-        genesys = self.analytics() if plan.dry_run else None
-        if genesys:
-            try:
-                return genesys.observe(plan.queue_id)
-            except RoutingWeightsError as error:
-                logger.warning("The queue could not be observed", reason=error.message)
-        return Observed.of_members(queue, time.time())
-
-    def others(self, plan: Plan, genesys: Genesys) -> list[Other]:
-        """The queues that share agents with the plan's, as they are."""
-        found, forecasting = [], self.forecasting()
-        for number, shared in enumerate(plan.shared_with):
-            forecast = forecasting.forecast_shared(shared)
-            if forecast and not forecast.load and not forecast.volume:  # it is closed, and takes nobody's time
-                continue
-            if forecast is None or forecast.volume is None:
-                message = f"nothing says what queue {shared.queue_id} expects: give its forecast, or push one"
-                raise not_applicable(f"shared_with.{number}.forecast", message, "forecast_missing")
-            queue = genesys.read_queue(shared.queue_id)
-            preferred = actuator_class(self.settings.deployed_actuator).orders_queues
-            weights = {m.user_id: (m.weight or 0.0) if preferred else 0.0 for m in queue.members if m.active}
-            found.append(Other(shared.queue_id, forecast, weights))
-        return found
 
     def project(
         self,
@@ -70,44 +63,169 @@ class Planner:
         genesys: Genesys,
         statement: Mapping[str, Any],
     ) -> Projection:
-        """What `plan` does to `queue`, with the effort that it takes."""
-        found = project(
+        """What `plan` does to `queue`, and how many requests and seconds that takes."""
+        projection = project(
             plan,
             queue,
             target,
             forecast,
             rankings=genesys.rankings(queue, target),
             own_goal=genesys.service_goal(queue),
-            limits=self.settings.limits,
+            limits=self.limits,
             overflow_gate=statement["overflow"] == "gate",
-            others=self.others(plan, genesys),
+            others=self._others(plan, genesys),
             without_effect=statement["without_effect"],
         )
-        found.document["observed"] = asdict(self.observed(plan, queue))
         changes = members_to_write(target, queue, raise_first=genesys.raise_first)
-        settings = settings_to_write(target, queue)
-        found.document["diff"] = {
-            "settings": [
-                {"setting": name, "before": queue.settings.get(name), "after": value}
-                for name, value in settings.items()
-            ],
-            "members": [
-                {
-                    "member": member.user_id,
-                    "before": member.weight,
-                    "after": target.weights[member.user_id],
-                    "value_before": member.value,
-                    "value_after": target.values[member.user_id],
-                }
-                for member in changes
-            ],
-        }
-        found.document["effort"] = asdict(
-            effort(
-                members=len(queue.members),
-                writes=math.ceil(len(changes) / genesys.per_write),
-                sets_queue=sum(map(bool, settings_by_part(target, queue).values())),
-                requests_per_minute=self.settings.requests_per_minute * (1 - self.settings.reserved_for_others),
-            )
+        needs = effort(
+            members=len(queue.members),
+            writes=math.ceil(len(changes) / genesys.per_write),
+            sets_queue=sum(map(bool, settings_by_part(target, queue).values())),
+            requests_per_minute=self.requests_per_minute,
         )
-        return found
+        more = {
+            "observed": asdict(self.observed(plan, queue)),
+            "diff": _diff(target, queue, [member.user_id for member in changes]),
+            "effort": asdict(needs),
+        }
+        return replace(projection, document=projection.document | more)
+
+    def observed(self, plan: Plan, queue: Queue) -> Observed:
+        """The queue at this moment. Only a dry run spends a request on it; other runs count the members."""
+        analytics = self.analytics() if plan.dry_run else None
+        if analytics:
+            try:
+                return analytics.observe(plan.queue_id)
+            except RoutingWeightsError as error:
+                logger.warning("The queue could not be observed", reason=error.message)
+        return Observed.of_members(queue, self.wall_clock())
+
+    def _others(self, plan: Plan, genesys: Genesys) -> list[Other]:
+        """The queues that share agents with the plan's, as they are."""
+        others, forecasting = [], self.forecasting()
+        for number, shared in enumerate(plan.shared_with):
+            forecast = forecasting.forecast_shared(shared)
+            if forecast and not forecast.load and not forecast.volume:  # it is closed, and takes nobody's time
+                continue
+            if forecast is None or forecast.volume is None:
+                message = f"nothing says what queue {shared.queue_id} expects: give its forecast, or push one"
+                raise not_applicable(f"shared_with.{number}.forecast", message, "forecast_missing")
+            queue = genesys.read_queue(shared.queue_id)
+            preferred = actuator_class(self.deployed_actuator).orders_queues
+            weights = {m.user_id: (m.weight or 0.0) if preferred else 0.0 for m in queue.members if m.active}
+            others.append(Other(shared.queue_id, forecast, weights))
+        return others
+
+
+@dataclass(frozen=True)
+class Projected:
+    writes: int
+    """Members to write."""
+    settings_last: bool
+    """Settings of the queue are written after the members, too."""
+
+    def to_json(self) -> dict[str, int | bool]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Project:
+    documents: Documents
+    trail: Trail
+    skills: SkillOwners
+    connect: Connect
+    projector: Projector
+    contract: ContractName
+    utc_now: Callable[[], datetime]
+
+    def project(self, run: Run) -> Projected:
+        """Read the queue, decide, keep the before-image, and project. Nothing is written to Genesys.
+
+        Raises:
+            PlanNotApplicable: the plan does not fit the queue.
+            Superseded: the plan is an expiry, and another distribution has been applied since.
+            SaturationBlocked, ApprovalRequired, ProjectionInconclusive: a gate does not pass.
+        """
+        plan = self._plan(run)
+        images = images_of(plan, self.documents.find_image)
+        work, genesys = self._decide(run, plan, images)
+        self.documents.keep_work(run.distribution_id, work)
+        projection = self._project(work, genesys, is_revert=bool(images))
+        if projection:
+            self.documents.save_projection(run.distribution_id, projection.document)
+        # The projection of a revert is shown, and decides nothing: the earlier state must stay within reach when the
+        # agents have gone home, a forecast has risen, or a skill is gone.
+        if projection and not images:
+            projection.raise_unless_passed()
+        require_time_left(run.until, self.utc_now())  # last: reading a slow queue takes up to two minutes
+        return Projected(len(work.decision.order), bool(work.decision.parts["last"]))
+
+    def _plan(self, run: Run) -> Plan:
+        plan = self.documents.plan(run.distribution_id)
+        if not (run.returns and plan.restores):
+            return plan
+        also = require_still_applied(run.returns, plan.queue_id, self.trail, self.documents)
+        return plan.model_copy(update={"restores": plan.restores.model_copy(update={"also": also})})
+
+    def _decide(self, run: Run, plan: Plan, images: Sequence[Image]) -> tuple[Work, Genesys]:
+        """What the run will do, with Genesys opened for it. A revert takes its mechanism from what it reverts."""
+        if images:
+            images[0].decision.require_contract(self.contract)
+            actuation = images[0].decision.for_revert()
+        else:
+            actuation = resolve(plan, deployed=self.projector.deployed_actuator)
+        genesys = self.connect(actuation)
+        queue = genesys.read_queue(plan.queue_id)
+        try:
+            target = self._target(genesys, plan, images, queue)
+            if queue.skill_id:
+                self.skills.require(queue.skill_id, plan.queue_id)
+            statement = genesys.statement(plan, target, queue)
+        except RoutingWeightsError:  # nothing is decided; the record says all the same what the queue held
+            self.documents.save_before(run.distribution_id, queue)
+            raise
+        decision = Decision.of(self.contract, actuation, target, queue, statement, raise_first=genesys.raise_first)
+        return Work(plan, decision, queue), genesys
+
+    def _target(self, genesys: Genesys, plan: Plan, images: Sequence[Image], queue: Queue) -> Target:
+        """What the queue will hold: the plan's weights, or the state that it reverts to."""
+        if not images:
+            require_members(plan.weights, queue)
+            return genesys.target(plan, queue)
+        target = target_of(genesys, images, queue)
+        if plan.restores and plan.is_repair:
+            require_known_drift(plan.restores, target, queue, last_completed(self.trail.newest(plan.queue_id)))
+        return target
+
+    def _project(self, work: Work, genesys: Genesys, *, is_revert: bool) -> Projection | None:
+        """None for a revert of a queue that has no forecast any more."""
+        plan, queue = work.plan, work.before
+        if not is_revert:
+            queue = genesys.with_skills_in_use(queue, plan.requirements)
+        try:
+            forecast = self.projector.forecast_for(plan)
+            return self.projector.project(plan, queue, work.decision.target, forecast, genesys, work.decision.statement)
+        except ForecastMissing:
+            if is_revert:
+                return None
+            raise
+
+
+def _diff(target: Target, queue: Queue, changed: Sequence[str]) -> dict[str, Any]:
+    """What will be written, with what is there now."""
+    settings, members = settings_to_write(target, queue), {member.user_id: member for member in queue.members}
+    return {
+        "settings": [
+            {"setting": name, "before": queue.settings.get(name), "after": value} for name, value in settings.items()
+        ],
+        "members": [
+            {
+                "member": user_id,
+                "before": members[user_id].weight,
+                "after": target.weights[user_id],
+                "value_before": members[user_id].value,
+                "value_after": target.values[user_id],
+            }
+            for user_id in changed
+        ],
+    }

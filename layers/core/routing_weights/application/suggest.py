@@ -15,7 +15,7 @@ from routing_weights.projection.suggestion import OBJECTIVES, Objective, candida
 
 if TYPE_CHECKING:
     from routing_weights.application.ports import Connect
-    from routing_weights.application.project import Planner
+    from routing_weights.application.project import Projector
 
 PLACEHOLDER = "anybody"
 """Stands for the weights of a draft that names none, while the queue is read."""
@@ -43,16 +43,16 @@ def draft_of(text: str | bytes) -> tuple[Plan, Objective]:
 
 @dataclass(frozen=True)
 class Suggest:
-    planner: Planner
+    projector: Projector
     connect: Connect
 
     def suggest(self, draft: Plan, objective: Objective) -> dict[str, Any]:
         """The first candidate that passes, else the first that could be projected, with the reason why it does not."""
-        planner, deployed = self.planner, self.planner.settings.deployed_actuator
+        projector, deployed = self.projector, self.projector.deployed_actuator
         actuation = resolve(draft, deployed=deployed)
         genesys = self.connect(actuation)
         queue = genesys.with_skills_in_use(genesys.read_queue(draft.queue_id), draft.requirements)
-        forecast = planner.forecast_for(draft)
+        forecast = projector.forecast_for(draft)
         tried, best = [], None
         given = {m: w for m, w in draft.member_weights.items() if m != PLACEHOLDER}
         base = draft.model_copy(update={"member_weights": given, "normalize": False, "dry_run": True})
@@ -62,7 +62,7 @@ class Suggest:
             one = self.connect(resolve(plan, deployed=deployed))
             try:
                 target = one.target(plan, queue)
-                found = planner.project(plan, queue, target, forecast, one, one.statement(plan, target, queue))
+                found = projector.project(plan, queue, target, forecast, one, one.statement(plan, target, queue))
             except RoutingWeightsError as error:
                 tried.append({"weights": what, "verdict": "blocked", "reason": error.message})
                 continue
