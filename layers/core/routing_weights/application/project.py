@@ -12,8 +12,9 @@ from routing_weights.application.expire import require_still_applied, require_ti
 from routing_weights.application.forecast import Forecasting
 from routing_weights.application.ports import Analytics, Connect, Documents, Genesys, SkillOwners, Trail
 from routing_weights.domain.actuation import resolve
-from routing_weights.domain.actuators import actuator_class
-from routing_weights.domain.decision import ContractName, Decision, Image, Work
+from routing_weights.domain.actuators import ActuatorName, actuator_class
+from routing_weights.domain.actuators.base import ContractName
+from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.images import images_of, require_known_drift, target_of
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import not_applicable
@@ -27,7 +28,6 @@ from routing_weights.domain.queue import (
 )
 from routing_weights.domain.record import last_completed
 from routing_weights.domain.run import Run
-from routing_weights.domain.strategies import ActuatorName
 from routing_weights.errors import ForecastMissing, RoutingWeightsError
 from routing_weights.projection.checks import Limits
 from routing_weights.projection.effort import effort
