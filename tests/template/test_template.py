@@ -15,6 +15,7 @@ from routing_weights.adapters.aws.event_bus import SOURCE
 from routing_weights.adapters.aws.webhook_inbox import FIRST_PAUSE_S, LONGEST_DELAY_S, LONGEST_PAUSE_S, QUIET_S
 from routing_weights.adapters.http.webhook_sender import TIMEOUTS_S
 from routing_weights.bootstrap import MAX_RUN_S
+from routing_weights.domain.actuators import names_for
 from routing_weights.domain.outcome_event import DETAIL_TYPE
 from routing_weights.domain.record import CLOSED
 from routing_weights.domain.regions import DOMAINS
@@ -327,6 +328,10 @@ def test_no_partition_region_or_account_is_hard_coded(literal):
 
 def test_the_regions_are_those_whose_hosts_are_known():
     assert TEMPLATE["Parameters"]["GenesysRegion"]["AllowedValues"] == ["", *DOMAINS]
+
+
+def test_a_deployment_may_have_every_actuator_of_the_platform():
+    assert sorted(TEMPLATE["Parameters"]["Actuator"]["AllowedValues"]) == sorted(names_for("platform"))
 
 
 def test_the_token_function_learns_that_the_stack_is_deleted():

@@ -10,18 +10,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights.api.views import ActuationView
-from routing_weights.domain.actuation import as_kept, resolve, statement
+from routing_weights.domain.actuation import Actuation, actuator_from_json, as_kept, resolve, statement
+from routing_weights.domain.actuators import ACTUATORS, actuator_class, names_for, stored_class
+from routing_weights.domain.actuators.base import Actuator, Ranking
 from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.proficiency import Proficiency
 from routing_weights.domain.actuators.ring import Ring
 from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.problems import not_applicable
+from routing_weights.domain.queue import members_to_write
 from routing_weights.domain.strategies import OverflowGroup, strategies
+from routing_weights.domain.verify import unverified
 from routing_weights.errors import PlanNotApplicable
 from tests.support import fakes
 from tests.support.fakes import plan
 
 SKILL = {"skill": "Queue 1"}
+
+
+class Drawn(Actuator):
+    """An actuator that writes no member: Genesys asks for the weights when a contact comes."""
+
+    name, contract, carrier = "drawn", "platform", None
+
+    @classmethod
+    def for_weights(cls, weights, digits):  # noqa: ARG003 - the interface's own names
+        return cls()
+
+    def value(self, weight, share):  # noqa: ARG002 - the interface's own names
+        return weight
+
+    def weight(self, value):
+        return value
+
+    def read(self, member):  # noqa: ARG002 - no member holds a value
+        return None
+
+    def ranking(self, settings, ring_timeouts_s):  # noqa: ARG002 - the interface's own names
+        return Ranking("joined")
 
 
 @st.composite
@@ -230,6 +256,58 @@ def test_a_target_has_the_settings_it_is_given():
 
 def test_normalized_weights_are_the_ones_that_are_carried():
     assert carried({"a": 1.0, "b": 1.0}, "score", normalize=True)[0] == {"a": 0.5, "b": 0.5}
+
+
+# ---- the registry ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ACTUATORS)
+def test_an_actuator_is_found_by_its_name(name):
+    assert actuator_class(name).name == name
+    assert stored_class(name) is actuator_class(name)
+
+
+def test_a_document_of_an_earlier_release_names_no_actuator():
+    assert stored_class("") is None
+
+
+@pytest.mark.parametrize("name", ACTUATORS)
+def test_an_actuator_belongs_to_one_contract(name):
+    assert [contract for contract in ("platform", "score") if name in names_for(contract)] == [
+        actuator_class(name).contract
+    ]
+
+
+@pytest.mark.parametrize("name", ACTUATORS)
+def test_an_actuator_comes_back_from_its_stored_form(name):
+    actuator = actuator_class(name).for_weights([0.4, 0.2, 0.0], 2)
+    stored = json.loads(json.dumps(actuator.to_json()))
+    assert stored["name"] == name
+    assert actuator_from_json(stored) == actuator
+
+
+def test_the_stored_form_of_an_actuator_stays_the_same():
+    assert [actuator_class(name).for_weights([0.4, 0.2], 1).to_json() for name in ACTUATORS] == [
+        {"name": "score"},
+        {"largest": 0.4, "name": "ring"},
+        {"largest": 0.4, "digits": 1, "name": "proficiency"},
+        {"mean": pytest.approx(0.3), "name": "joined"},
+    ]
+
+
+def test_an_actuator_that_writes_no_member_has_weights_and_no_values():
+    wanted = plan(member_weights={"a": 0.4, "b": 0.2})
+    actuation = Actuation(Drawn(), strategies()["longest-available-agent"], None, ())
+    target = actuation.target(wanted, {})
+    assert (target.weights, target.values, target.joins) == ({"a": 0.4, "b": 0.2}, {}, False)
+    before = fakes.queue(fakes.member("a", None), fakes.member("b", None))
+    assert members_to_write(target, before, raise_first=True) == []
+    assert unverified(target, before) == []
+    lines = statement(wanted, target, actuation, overflow="gate", notes=[])["members"]
+    assert lines == {
+        "a": {"requested": 0.4, "value": None, "represented": 0.4, "error": 0.0},
+        "b": {"requested": 0.2, "value": None, "represented": 0.2, "error": 0.0},
+    }
 
 
 # ---- what a plan resolves to -----------------------------------------------------------------------------------------
