@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 
 from routing_weights.adapters.aws.audit_table import AuditTrail
 from routing_weights.adapters.aws.documents import Documents
-from routing_weights.adapters.aws.drift_table import DriftRecords
+from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.event_bus import Bus
 from routing_weights.adapters.aws.patrol_table import Patrol
 from routing_weights.adapters.aws.state_machine import Executions
@@ -30,9 +30,9 @@ _looked_at_ms: dict[str, int] = {}
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """An SQS batch: the events of one queue are answered by one reading, and what fails comes back by itself."""
     settings = DriftSettings.load()
-    documents, records = Documents(settings.documents_bucket), DriftRecords(settings.drift_table)
+    documents, entries = Documents(settings.documents_bucket), DriftEntries(settings.drift_table)
     repairs = Repairs(
-        records,
+        entries,
         documents,
         Executions(settings.state_machine_arn),
         settings.max_repairs_per_hour,
@@ -43,7 +43,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     watch = Watch(
         AuditTrail(settings.audit_table, documents),
         settings.locks_table,
-        records,
+        entries,
         lambda run, decision: decided(settings, context, run, decision),
         repairs.answer,
     )

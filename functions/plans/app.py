@@ -20,12 +20,12 @@ from routing_weights.api.views import (
     Distribution,
     DistributionPage,
     DriftPage,
-    DriftView,
     ForecastView,
     NewBaseline,
     RestoreOptions,
     calibration_page,
     distribution,
+    drift_entry,
     forecast_view,
     moment,
     new_forecast,
@@ -34,12 +34,9 @@ from routing_weights.api.views import (
 from routing_weights.application.submit import Submitted
 from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.domain.record import (
-    CLOSED,
-    OPENED,
-    REALISED,
-    REALISED_FIELDS,
-    Record,
-    kept,
+    Measurement,
+    RunSummary,
+    expiry_cancelled,
     last_completed,
     timestamp,
 )
@@ -145,8 +142,8 @@ def set_baseline(queue_id: QueueId, name: BaselineName) -> Baseline:
     settings, new = PlansSettings.load(), body_as(app, NewBaseline)
     _, trail = _trail(settings)
     distribution_id = new.distribution_id or _newest_completed(queue_id, trail)
-    record = trail.find(distribution_id).get(CLOSED)
-    if record is None or record.get("queue_id") != queue_id or record["status"] != Status.COMPLETED:
+    record = trail.find(distribution_id).closing
+    if record is None or record.queue_id != queue_id or record.status is not Status.COMPLETED:
         raise NotRestorable(
             f"Distribution {distribution_id} is not a completed one of queue {queue_id}. "
             f"Look it up with GET /queues/{queue_id}/distributions."
@@ -251,7 +248,7 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
     settings = PlansSettings.load()
     _, trail = _trail(settings)
     records = trail.find(distribution_id)
-    if not records:
+    if not records.exist:
         raise _no_such_distribution(distribution_id)
     found = distribution(records)
     if not found.until or not bootstrap.one_time_schedules(settings.one_time_group).find(return_name(distribution_id)):
@@ -273,14 +270,15 @@ def cancel_return(distribution_id: DistributionId) -> Response[None]:
         return_name(distribution_id),
         _trail(settings),
     )
-    until = trail.find(distribution_id).get(OPENED, {}).get("until")
+    opening = trail.find(distribution_id).opening
+    until = opening and opening.until
     # Scheduler deletes a schedule some time after it has started it: one whose time has come may be at work.
     if not group.find(name) or not until or datetime.fromisoformat(until) <= datetime.now(UTC):
         raise ReturnNotFound(
             f"Distribution {distribution_id} has no return to come. GET /distributions/{distribution_id} shows one as "
             "returns_at."
         )
-    trail.append(kept(distribution_id, caller_of(app), datetime.now(UTC)))
+    trail.append(expiry_cancelled(distribution_id, caller_of(app), datetime.now(UTC)))
     group.delete(name)
     return Response(HTTPStatus.NO_CONTENT)
 
@@ -296,12 +294,12 @@ def show_chart(distribution_id: DistributionId) -> Response[str]:
     from routing_weights.charts.projection import chart  # noqa: PLC0415 - every other route does without
 
     _, trail = _trail(PlansSettings.load())
-    record = trail.find(distribution_id).get(CLOSED, {})
-    if not record.get("projection"):
+    record = trail.find(distribution_id).closing
+    if record is None or not record.projection:
         raise DistributionNotFound(
             f"There is no projection of distribution {distribution_id}: it is not over yet, or never came so far."
         )
-    return Response(HTTPStatus.OK, "image/svg+xml", chart(record["projection"], queue_id=str(record["queue_id"])))
+    return Response(HTTPStatus.OK, "image/svg+xml", chart(record.projection, queue_id=str(record.queue_id)))
 
 
 @app.get(
@@ -339,10 +337,10 @@ def get_calibration(
     settings = PlansSettings.load()
     _, trail = _trail(settings)
     records, token = _listed(trail, queue_id, since, until, limit, after)
-    completed = [record for record in records if record["status"] == Status.COMPLETED]
-    realised = trail.read([record["distribution_id"] for record in completed], (REALISED,), REALISED_FIELDS)
+    completed = [record for record in records if record.status is Status.COMPLETED]
+    measured = trail.of_kind(Measurement, [record.distribution_id for record in completed])
     can_tell = settings.genesys_contract == "platform"
-    return calibration_page(queue_id, completed, realised, token, datetime.now(UTC), can_tell=can_tell)
+    return calibration_page(queue_id, completed, measured, token, datetime.now(UTC), can_tell=can_tell)
 
 
 @app.get(
@@ -361,19 +359,17 @@ def list_drift(
 ) -> DriftPage:
     settings = PlansSettings.load()
     begin, end = _range(since, until)
-    records, token = bootstrap.drift_entries(settings.drift_table).of_queue(
+    entries, token = bootstrap.drift_entries(settings.drift_table).of_queue(
         queue_id, since=begin, until=end, limit=limit, after=after or None
     )
     _, trail = _trail(settings)
-    repairs = trail.read([one["repair_id"] for one in records if "repair_id" in one], (OPENED, CLOSED), ("status",))
-    status = {repair["distribution_id"]: repair["status"] for repair in repairs}  # a closing record comes last
-    items = [record | {"repair_status": status.get(record.get("repair_id"))} for record in records]
-    return DriftPage(items=[DriftView.model_validate(item) for item in items], next=token)
+    repairs = trail.summaries([entry.answer.repair_id for entry in entries if entry.answer and entry.answer.repair_id])
+    return DriftPage(items=[drift_entry(entry, repairs) for entry in entries], next=token)
 
 
 def _listed(
     trail: "Trail", queue_id: str, since: str, until: str, limit: int, after: str
-) -> tuple[list[Record], str | None]:
+) -> tuple[list[RunSummary], str | None]:
     begin, end = _range(since, until)
     records, token = trail.of_queue(queue_id, since=begin, until=end, limit=limit, after=after or None)
     return records, token

@@ -7,9 +7,9 @@ from pathlib import Path
 
 def schema() -> str:
     sys.path.insert(0, str(Path(__file__).parents[2] / "layers" / "core"))
-    from routing_weights.domain.outcome_event import OutcomeEvent  # noqa: PLC0415 - only now on the path
+    from routing_weights.domain.events import DistributionOutcome  # noqa: PLC0415 - only now on the path
 
-    written = OutcomeEvent.model_json_schema(mode="serialization")
+    written = DistributionOutcome.model_json_schema(mode="serialization")
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **written}
     # A reader must ignore unknown fields, so the schema must not refuse them.
     for part in (document, *document["$defs"].values()):

@@ -13,6 +13,7 @@ from routing_weights.domain.actuators.ring import Ring
 from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.queue import Member, Queue, QueueSettings, Target
+from routing_weights.domain.record import Records, RunSummary
 from routing_weights.domain.run import Origin, Run
 from routing_weights.domain.strategies import Strategy
 from routing_weights.domain.types import folded
@@ -322,16 +323,16 @@ class FakeTrail:
         self.records, self.holders = {}, {}
 
     def append(self, record, holder=""):
-        records = self.records.setdefault(record["distribution_id"], {})
-        if record["record"] in records:
+        records = self.records.setdefault(record.distribution_id, {})
+        if record.KEY in records:
             return False
-        if holder and self.holders.get(record["queue_id"]) != holder:
+        if holder and self.holders.get(record.queue_id) != holder:
             raise Interrupted("The lock of the queue is somebody else's.")
-        records[record["record"]] = record
+        records[record.KEY] = record.to_json()
         return True
 
     def find(self, distribution_id):
-        return self.records.get(distribution_id, {})
+        return Records.parse(self.records.get(distribution_id, {}).values())
 
     def of_queue(self, queue_id, *, since, until, limit, after):  # noqa: ARG002 - the whole time is listed
         """Newest first by their opening, in pages, like the trail's."""
@@ -343,14 +344,20 @@ class FakeTrail:
         openings.sort(key=lambda opening: opening["timestamp"], reverse=True)
         start = int(after or 0)
         page = openings[start : start + limit]
-        listed = [opening | self.find(opening["distribution_id"]).get("9-closed", {}) for opening in page]
-        return listed, str(start + limit) if start + limit < len(openings) else None
+        summaries = self.summaries([opening["distribution_id"] for opening in page])
+        return list(summaries.values()), str(start + limit) if start + limit < len(openings) else None
 
     def newest(self, queue_id):
         return self.of_queue(queue_id, since="0000", until="9999", limit=10_000, after=None)[0]
 
-    def read(self, ids, names, fields):  # noqa: ARG002 - whole records have every field
-        return [self.find(i)[name] for name in sorted(names) for i in ids if name in self.find(i)]
+    def summaries(self, ids):
+        known = {i: self.records[i] for i in ids if self.records.get(i)}
+        merged = {i: records.get("0-opened", {}) | records.get("9-closed", {}) for i, records in known.items()}
+        return {i: RunSummary.model_validate(fields) for i, fields in merged.items() if fields}
+
+    def of_kind(self, kind, ids):
+        stored = {i: self.records.get(i, {}) for i in ids}
+        return {i: kind.parse(records[kind.KEY]) for i, records in stored.items() if kind.KEY in records}
 
 
 class FakePatrols:

@@ -16,8 +16,8 @@ from routing_weights.adapters.aws.webhook_inbox import FIRST_PAUSE_S, LONGEST_DE
 from routing_weights.adapters.http.webhook_sender import TIMEOUTS_S
 from routing_weights.bootstrap import MAX_RUN_S
 from routing_weights.domain.actuators import names_for
-from routing_weights.domain.outcome_event import DETAIL_TYPE
-from routing_weights.domain.record import CLOSED
+from routing_weights.domain.events import DISTRIBUTION_OUTCOME
+from routing_weights.domain.record import Closing
 from routing_weights.domain.regions import DOMAINS
 from routing_weights.domain.webhook import event_of
 from routing_weights.projection.checks import GATES
@@ -913,7 +913,10 @@ def test_exactly_the_closing_records_are_published():
     assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["AuditTable", "StreamArn"]}
     assert mapping["StartingPosition"] == "TRIM_HORIZON", "a stream that is new holds what is to be told"
     (only,) = mapping["FilterCriteria"]["Filters"]
-    assert json.loads(only["Pattern"]) == {"eventName": ["INSERT"], "dynamodb": {"Keys": {"record": {"S": [CLOSED]}}}}
+    assert json.loads(only["Pattern"]) == {
+        "eventName": ["INSERT"],
+        "dynamodb": {"Keys": {"record": {"S": [Closing.KEY]}}},
+    }
 
 
 def test_an_outcome_becomes_a_dead_letter_before_the_stream_forgets_it():
@@ -935,7 +938,7 @@ def test_without_a_url_no_webhook_is_sent():
 def test_only_the_outcome_rule_may_fill_the_outgoing_queue():
     rule = RESOURCES["OutgoingRule"]["Properties"]
     assert rule["EventBusName"] == {"Ref": "OutgoingBus"}
-    assert rule["EventPattern"] == {"source": [SOURCE], "detail-type": [DETAIL_TYPE]}
+    assert rule["EventPattern"] == {"source": [SOURCE], "detail-type": [DISTRIBUTION_OUTCOME]}
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Fn::GetAtt": ["OutgoingQueue", "Arn"]}
     assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["OutgoingDeadLetters", "Arn"]}}

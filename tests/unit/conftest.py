@@ -13,7 +13,7 @@ from moto import mock_aws
 from routing_weights.adapters.aws.audit_table import AuditTrail
 from routing_weights.adapters.aws.client import client
 from routing_weights.adapters.aws.documents import Documents
-from routing_weights.adapters.aws.drift_table import DriftRecords
+from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.state_machine import Executions
 from routing_weights.domain.strategies import strategies
 from tests.support.fakes import FakeTime
@@ -94,7 +94,7 @@ def records(aws):
             {"AttributeName": "record", "KeyType": "RANGE"},
         ],
     )
-    return DriftRecords("drift")
+    return DriftEntries("drift")
 
 
 @pytest.fixture

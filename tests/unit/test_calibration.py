@@ -1,6 +1,7 @@
 """Predicted against realised: figures, whose fault an error is, what it all means, and what is measured when."""
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,13 +13,12 @@ from hypothesis import strategies as st
 from routing_weights.adapters.aws.state_machine import Executions
 from routing_weights.api.views import CANNOT_TELL, NOT_ALONE, calibration_page, distribution
 from routing_weights.application.measure import MOST, SETTLED, Calibration
-from routing_weights.domain.record import CLOSED, OPENED, REALISED, timestamp
+from routing_weights.domain.record import Closing, Measurement, Opening, Realised, timestamp
 from routing_weights.errors import GenesysUnavailable
 from routing_weights.projection.accuracy import (
     FIGURES,
     LOOK_BACK,
     SPAN,
-    Realised,
     compare,
     predicted,
     sentence,
@@ -71,7 +71,7 @@ def realised(offered=120, level=0.97, aht_s=180.0, **changes):
 def test_what_was_predicted_is_taken_from_the_record_as_it_is_stored(document):
     said = predicted(json.loads(json.dumps(document)))
     after = document["models"]["simulation"]["after"]
-    assert said == {
+    assert asdict(said) == {
         "offered": 60,
         "interval_s": 1800,
         "aht_s": 180.0,
@@ -116,14 +116,14 @@ def test_each_figure_is_predicted_realised_and_their_difference(said):
     assert figures["abandonment"].realised == 0.125
     assert figures["mean_wait_s"].realised == 2.0
     level = figures["service_level"]
-    assert level.error == pytest.approx(0.75 - said["service_level"]["mean"])
-    assert (level.low, level.high) == (said["service_level"]["low"], said["service_level"]["high"])
+    assert level.error == pytest.approx(0.75 - said.service_level.mean)
+    assert (level.low, level.high) == (said.service_level.low, said.service_level.high)
     assert (level.inside, level.within_chance) == (False, False)
 
 
 def test_an_hour_scatters_more_than_the_mean_that_was_projected(said):
     """The interval of a mean is narrow: one hour of a perfect model is often outside of it, by chance."""
-    high = said["service_level"]["high"]
+    high = said.service_level.high
     level = compare(said, realised(120, min(1.0, high + 0.01)), HOUR).figures["service_level"]
     assert (level.inside, level.within_chance) == (False, True)
 
@@ -194,7 +194,7 @@ def test_a_summary_is_bounded_by_its_parts(said, several):
 
 
 def test_the_sentence_says_how_many_came_true_and_what_was_wrong(said):
-    level = said["service_level"]["mean"]
+    level = said.service_level.mean
     found = [compare(said, realised(130, level, 180.0), HOUR) for _ in range(10)]
     found += [compare(said, realised(130, 0.5, 180.0), HOUR) for _ in range(2)]
     text = sentence(found)
@@ -259,11 +259,11 @@ class Scene:
     def distribution(self, name, status="completed", *, queue=QUEUE, at=COMPLETED, opened=None, succeeded=True, **more):
         opened = opened or at - timedelta(minutes=1)
         common = {"distribution_id": name, "queue_id": queue, "started_at": timestamp(opened)}
-        first = {"record": OPENED, "opened_queue_id": queue, "status": "initiated", "timestamp": timestamp(opened)}
-        self.trail.append(common | first)
-        last = {"record": CLOSED, "status": status, "timestamp": timestamp(at), "projection": self.document} | more
+        first = {"opened_queue_id": queue, "status": "initiated", "timestamp": timestamp(opened)}
+        self.trail.append(Opening(**common, **first))
+        last = {"status": status, "timestamp": timestamp(at), "projection": self.document} | more
         if status != "initiated":
-            self.trail.append(common | last)
+            self.trail.append(Closing(**common, **last))
         if succeeded:
             self.listed.insert(0, {"name": name, "startDate": opened, "status": "SUCCEEDED"})
 
@@ -272,13 +272,12 @@ class Scene:
         return calibration.measure(now, has_time)
 
     def record(self, name="d-1"):
-        return self.trail.find(name).get(REALISED)
+        return self.trail.find(name).measurement
 
     def page(self, now=OVER, can_tell=True):
         listed, token = self.trail.of_queue(QUEUE, since="0000", until="9999", limit=50, after=None)
-        completed = [record for record in listed if record["status"] == "completed"]
-        fields = ("why", "start", "end", "predicted", "realised", "others", "alone")
-        found = self.trail.read([record["distribution_id"] for record in completed], (REALISED,), fields)
+        completed = [run for run in listed if run.status == "completed"]
+        found = self.trail.of_kind(Measurement, [run.distribution_id for run in completed])
         return calibration_page(QUEUE, completed, found, token, now, can_tell=can_tell)
 
 
@@ -296,9 +295,9 @@ def test_a_completed_distribution_is_measured_once_its_hour_is_over_and_never_ag
     assert scene.measure() == {"measured": 1, "failed": 0}
     assert scene.genesys.asked == [([QUEUE], START, START + SPAN)]
     kept = scene.record()
-    assert (kept["start"], kept["end"]) == ("2026-01-31T08:30:00.000Z", "2026-01-31T09:30:00.000Z")
-    assert (kept["others"], kept["alone"], kept["predicted"]["source"]) == ([], True, "plan")
-    assert Realised.of(kept["realised"]) == realised()
+    assert (kept.start, kept.end) == ("2026-01-31T08:30:00.000Z", "2026-01-31T09:30:00.000Z")
+    assert (kept.others, kept.alone, kept.predicted.source) == ((), True, "plan")
+    assert kept.realised == realised()
     scene.genesys.happened = {}
     assert scene.measure(OVER + timedelta(hours=1)) == {"measured": 0, "failed": 0}
     assert scene.record() == kept
@@ -309,7 +308,7 @@ def test_what_shows_and_lists_distributions_does_not_notice_the_record(scene):
     before = distribution(scene.trail.find("d-1"))
     listed = scene.trail.of_queue(QUEUE, since="0000", until="9999", limit=50, after=None)
     scene.measure()
-    assert set(scene.trail.find("d-1")) == {OPENED, REALISED, CLOSED}
+    assert scene.record() is not None
     assert distribution(scene.trail.find("d-1")) == before
     assert scene.trail.of_queue(QUEUE, since="0000", until="9999", limit=50, after=None) == listed
 
@@ -318,7 +317,7 @@ def test_a_queue_without_contacts_is_on_record_as_one(scene):
     scene.distribution("d-1")
     scene.genesys.happened = {}
     assert scene.measure()["measured"] == 1
-    assert Realised.of(scene.record()["realised"]) == Realised()
+    assert scene.record().realised == Realised()
     (item,) = scene.page().items
     assert (item.state, item.figures["offered"].realised) == ("measured", 0)
 
@@ -343,9 +342,9 @@ def test_what_cannot_be_compared_is_on_record_with_the_reason_and_read_once(scen
     scene.distribution("d-1", projection=scene.document | {"models": None})
     assert scene.measure() == {"measured": 0, "failed": 0}
     assert scene.genesys.asked == []
-    assert "a load alone" in scene.record()["why"]
+    assert "a load alone" in scene.record().why
     (item,) = scene.page().items
-    assert (item.state, item.why) == ("not_comparable", scene.record()["why"])
+    assert (item.state, item.why) == ("not_comparable", scene.record().why)
 
 
 def test_a_reading_that_fails_is_logged_and_tried_again(scene, logs):
@@ -408,7 +407,7 @@ def test_a_distribution_that_came_in_between_is_named_and_the_figures_do_not_cou
     scene.distribution("d-1")
     scene.distribution("d-2", status, at=START + timedelta(minutes=40), succeeded=False)
     scene.measure()
-    assert (scene.record()["others"], scene.record()["alone"]) == (["d-2"], False)
+    assert (scene.record().others, scene.record().alone) == (("d-2",), False)
     page = scene.page()
     item = next(item for item in page.items if item.distribution_id == "d-1")
     assert (item.state, item.why, item.others) == ("not_alone", NOT_ALONE, ["d-2"])
@@ -421,7 +420,7 @@ def test_one_that_was_opened_earlier_and_waited_for_the_queue_came_in_between_to
     later = COMPLETED + timedelta(minutes=2)
     scene.distribution("d-2", at=later, opened=COMPLETED - timedelta(minutes=50), succeeded=False)
     scene.measure()
-    assert scene.record()["others"] == ["d-2"]
+    assert scene.record().others == ("d-2",)
 
 
 @pytest.mark.parametrize(
@@ -433,7 +432,7 @@ def test_what_wrote_nothing_in_the_meantime_does_not_matter(scene, status, minut
     at = COMPLETED + timedelta(minutes=minutes)
     scene.distribution("d-2", status, at=at, succeeded=False)
     scene.measure()
-    assert (scene.record()["others"], scene.record()["alone"]) == ([], True)
+    assert (scene.record().others, scene.record().alone) == ((), True)
 
 
 # ---- executions and the route ----------------------------------------------------------------------------------------

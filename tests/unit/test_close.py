@@ -43,7 +43,7 @@ class Closer:
         return self.use_case.close(run, outcome, holder, NOW)
 
     def record(self, name="d-1"):
-        return self.trail.find(name)["9-closed"]
+        return self.trail.find(name).closing
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def closer():
 @pytest.mark.parametrize("status", ["queue_busy", "member_update_failed", "interrupted", "dry_run"])
 def test_the_expiry_of_a_plan_that_was_not_applied_is_cancelled(closer, status):
     closer.close(status, **UNTIL)
-    assert (closer.record()["status"], closer.record()["until"]) == (status, UNTIL["until"])
+    assert (closer.record().status, closer.record().until) == (status, UNTIL["until"])
     assert closer.schedules.names == {"return.d-2"}
 
 
@@ -67,7 +67,7 @@ def test_a_completed_plan_keeps_its_expiry_and_a_permanent_one_has_none(closer, 
 def test_an_expiry_that_cannot_be_cancelled_does_not_keep_the_record_open(closer, logs):
     closer.schedules.is_down = True
     closer.close("queue_busy", **UNTIL)
-    assert closer.record()["status"] == "queue_busy"
+    assert closer.record().status == "queue_busy"
     assert any("A schedule is left" in str(entry.get("msg")) for entry in logs())
 
 
@@ -104,12 +104,12 @@ def test_a_run_that_wrote_and_lost_its_lock_closes_nothing(closer, status):
 def test_a_run_that_wrote_nothing_needs_no_lock_to_close_its_record(closer, status):
     closer.trail.holders["queue-001"] = "arn:another"
     assert closer.use_case.close(run_of(START), Outcome(status=status), "", NOW).metrics
-    assert closer.record()["status"] == status
+    assert closer.record().status == status
 
 
 def test_a_recovery_closes_the_record_under_the_lock_that_it_took_over(closer):
     closer.close("interrupted", holder="arn:recovery")
-    assert closer.record()["status"] == "interrupted"
+    assert closer.record().status == "interrupted"
 
 
 # ---- metrics ---------------------------------------------------------------------------------------------------------
@@ -134,4 +134,4 @@ def test_a_completed_run_has_the_metric_of_its_accuracy_and_a_failed_one_that_of
     assert names == {"DistributionCompleted": 1, "DistributionLatency": 60_000, "BalanceAccuracy": 100.0}
     names = {metric.name for metric in closer.close("member_update_failed", "d-2").metrics}
     assert "RestorePartial" in names
-    assert closer.record()["before_image"] == "distributions/d-1/work.json"
+    assert closer.record().before_image == "distributions/d-1/work.json"

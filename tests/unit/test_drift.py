@@ -10,9 +10,10 @@ from routing_weights.adapters.aws.pages import token_of
 from routing_weights.adapters.aws.webhook_inbox import put_off
 from routing_weights.application import detect_drift
 from routing_weights.application.detect_drift import Watch
-from routing_weights.domain.drift import differences, fingerprint
+from routing_weights.domain.drift import DriftEntry, differences, fingerprint
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Member, Queue, QueueSettings, Target
+from routing_weights.domain.record import Restored, RunSummary
 from routing_weights.domain.webhook import WebhookEvent
 from routing_weights.errors import QueueBusy, QueueNotFound, RequestInvalid
 from tests.support.fakes import work
@@ -80,16 +81,20 @@ def test_a_fingerprint_is_of_the_state_and_of_the_distribution():
 
 def listed(records, queue="q-1", **query):
     found, token = records.of_queue(queue, **{"since": "0000", "until": "9999", "limit": 20, "after": None} | query)
-    return [record["record"] for record in found], token
+    return [entry.entry_id for entry in found], token
 
 
 def on_record(records):
     return records.of_queue("q-1", since="0000", until="9999", limit=9, after=None)[0]
 
 
+def action_of(entry):
+    return entry.answer and entry.answer.action
+
+
 def append(records, number, state, seen=None):
-    record = {"queue_id": "q-1", "record": f"2026-07-11T20:00:0{number}.000Z-d", "differences": []}
-    return records.append(record, state, number if seen is None else seen)
+    at = f"2026-07-11T20:00:0{number}.000Z"
+    return records.append(DriftEntry("q-1", f"{at}-d", at, "d-1", ()), state, number if seen is None else seen)
 
 
 def test_a_state_is_recorded_once_until_another_one_or_none_was_seen(records):
@@ -174,7 +179,8 @@ EVENTS = [WebhookEvent(delivery_id=f"d-{n}", queue_id="q-1", kind="members", abo
 
 
 def a_run(distribution_id, status, minute):
-    return {"distribution_id": distribution_id, "status": status, "timestamp": f"2026-07-11T19:{minute:02}:00.000Z"}
+    at = f"2026-07-11T19:{minute:02}:00.000Z"
+    return RunSummary(distribution_id=distribution_id, status=status, timestamp=at, started_at=at)
 
 
 @pytest.fixture
@@ -203,7 +209,7 @@ def test_a_foreign_change_is_recorded_with_who_and_when_and_once(look, records):
     assert look(trail, [told, EVENTS[1]], a=0.9, b=0.3)
     assert not look(trail, later=1, a=0.9, b=0.3)
     ((record,), _) = records.of_queue("q-1", since="0000", until="9999", limit=9, after=None)
-    assert record == {
+    assert record.to_json() == {
         "queue_id": "q-1",
         "record": "2026-07-11T20:00:00.000Z-d-2",
         "at": "2026-07-11T20:00:00.000Z",
@@ -242,14 +248,14 @@ def test_an_events_user_is_named_only_where_the_event_is_about_what_differs(
     told = EVENTS[0].model_copy(update={"by": "someone", "at": "then", "about": about, "user_ids": user_ids})
     assert look(Trail(a_run("d-1", "completed", 5)), [told], **held)
     ((record,), _) = records.of_queue("q-1", since="0000", until="9999", limit=9, after=None)
-    assert (record["changed_by"], record["changed_at"]) == (("someone", "then") if named else (None, None))
+    assert (record.changed_by, record.changed_at) == (("someone", "then") if named else (None, None))
 
 
 def test_a_patrol_records_what_it_finds_and_names_nobody(look, records):
     patrol = [WebhookEvent(delivery_id="patrol-1", queue_id="q-1", kind="patrol")]
     assert look(Trail(a_run("d-1", "completed", 5)), patrol, a=0.9, b=0.3)
     ((record,), _) = records.of_queue("q-1", since="0000", until="9999", limit=9, after=None)
-    assert (record["changed_by"], record["deliveries"]) == (None, ["patrol-1"])
+    assert (record.changed_by, record.deliveries) == (None, ("patrol-1",))
 
 
 def test_what_was_applied_is_no_drift_and_without_a_completed_run_nothing_is(look, records):
@@ -263,7 +269,7 @@ def test_the_last_completed_run_is_the_one_that_ended_last(look, records):
     trail = Trail(a_run("opened-last", "completed", 5), a_run("ended-last", "completed", 7))
     assert look(trail, a=0.9, b=0.3)
     ((record,), _) = records.of_queue("q-1", since="0000", until="9999", limit=9, after=None)
-    assert record["distribution_id"] == "ended-last"
+    assert record.distribution_id == "ended-last"
 
 
 @pytest.mark.parametrize("locks", [("someone",), (None, "someone")])
@@ -287,13 +293,13 @@ def test_a_run_that_waits_for_the_lock_changes_nothing_yet(look):
 
 def after_a_failed_run(**restore):
     """A queue's runs, the last of which failed; it was to give `a` 0.9."""
-    failed = a_run("d-2", "member_update_failed", 6) | restore
+    failed = a_run("d-2", "member_update_failed", 6).model_copy(update=restore)
     trail = Trail(failed, a_run("d-1", "completed", 5))
     trail.targets["d-2"] = Target({"a": 0.9}, {"a": 0.9})
     return trail
 
 
-@pytest.mark.parametrize("restore", [{}, {"restore": None}, {"restore": {"outcome": "partial"}}])
+@pytest.mark.parametrize("restore", [{}, {"restore": None}, {"restore": Restored(outcome="partial")}])
 def test_a_failed_run_after_it_leaves_values_of_ours(look, restore):
     trail = after_a_failed_run(**restore)
     assert not look(trail, a=0.9, b=0.3)
@@ -302,7 +308,7 @@ def test_a_failed_run_after_it_leaves_values_of_ours(look, restore):
 
 @pytest.mark.parametrize("outcome", ["restored", "not_needed"])
 def test_a_failed_run_that_was_put_back_leaves_nothing_of_ours(look, outcome):
-    assert look(after_a_failed_run(restore={"outcome": outcome}), a=0.9, b=0.3)
+    assert look(after_a_failed_run(restore=Restored(outcome=outcome)), a=0.9, b=0.3)
 
 
 def test_drift_is_answered_for_as_long_as_it_lasts_where_the_plan_wants_more_than_a_record(look):
@@ -314,8 +320,8 @@ def test_drift_is_answered_for_as_long_as_it_lasts_where_the_plan_wants_more_tha
     assert look(trail, **asked)
     assert not look(trail, later=1, **asked)
     first, second = answered
-    assert first.record == second.record
-    assert (first.record["distribution_id"], first.record["on_drift"], first.beside_ours) == ("d-2", "repair", False)
+    assert first.entry == second.entry
+    assert (first.entry.distribution_id, first.entry.on_drift, first.beside_ours) == ("d-2", "repair", False)
     assert [difference.name for difference in first.found] == ["a"]
 
 
@@ -326,19 +332,19 @@ def test_a_repair_that_was_put_off_for_a_state_that_is_gone_is_dropped(look, rec
     trail = Trail(a_run("d-1", "completed", 5), on_drift="repair")
     look(trail, a=0.9, b=0.3)
     first = on_record(records)[0]
-    again = EVENTS[0].model_copy(update={"deferred": first["record"]})
+    again = EVENTS[0].model_copy(update={"deferred": first.entry_id})
     look(trail, [again], later=1, **({"a": 0.5, "b": 0.3} | values))
-    assert on_record(records)[-1].get("action") == action
-    assert on_record(records)[0]["deliveries"] == (["d-1", "d-2"] if values != {"a": 0.8} else [])
+    assert action_of(on_record(records)[-1]) == action
+    assert on_record(records)[0].deliveries == (("d-1", "d-2") if values != {"a": 0.8} else ())
 
 
 def test_a_repair_that_was_put_off_for_a_queue_that_is_gone_is_dropped(look, records):
     trail = Trail(a_run("d-1", "completed", 5), on_drift="repair")
     look(trail, a=0.9, b=0.3)
-    again = EVENTS[0].model_copy(update={"deferred": on_record(records)[0]["record"]})
+    again = EVENTS[0].model_copy(update={"deferred": on_record(records)[0].entry_id})
     with pytest.raises(QueueNotFound):
         look(trail, [again], later=1, gone=True)
-    assert on_record(records)[0]["action"] == "repair_dropped"
+    assert action_of(on_record(records)[0]) == "repair_dropped"
 
 
 def test_values_that_a_failed_run_has_left_beside_drift_are_told(look):

@@ -14,11 +14,12 @@ from urllib.parse import quote
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from routing_weights.adapters.aws.drift_table import DriftRecords
+from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.schedule_group import Group
 from routing_weights.api.views import ProblemDetails
 from routing_weights.application.suggest import Suggest
 from routing_weights.domain.plan import parse_plan
+from routing_weights.domain.record import Closing, Opening
 from routing_weights.domain.webhook import DELIVERY, SIGNATURE, TIMESTAMP, signature
 from routing_weights.errors import QueueNotFound, RequestInvalid
 from routing_weights.settings import Settings
@@ -88,9 +89,8 @@ def tables(aws, trail, documents, executions, records):
     aws("secretsmanager").create_secret(Name="webhooks", SecretString='{"current": "new"}')
     common = {"distribution_id": "d-1", "queue_id": "queue-001", "started_at": "2026-01-01T00:00:00.000Z"}
     common["timestamp"] = common["started_at"]
-    opened = {"record": "0-opened", "opened_queue_id": "queue-001", "status": "initiated"}
-    trail.append(common | opened)
-    trail.append(common | {"record": "9-closed", "status": "completed"})
+    trail.append(Opening(**common, opened_queue_id="queue-001", status="initiated"))
+    trail.append(Closing(**common, status="completed"))
     held = queue(member("agent-1", 0.1))
     documents.keep_work("d-1", work(parse_plan(sample("plan.json")), target({"agent-1": 0.4}), held))
     documents.put("d-1", "after", held.to_json())
@@ -373,7 +373,7 @@ def test_a_token_that_dynamodb_refuses_is_the_callers_mistake(trail, aws_answers
     with pytest.raises(RequestInvalid, match="next"):
         trail.of_queue("queue-001", since="2026", until="2027", limit=1, after=token)
     with pytest.raises(RequestInvalid, match="next"):
-        DriftRecords("drift").of_queue(
+        DriftEntries("drift").of_queue(
             "queue-001", since="2026", until="2027", limit=1, after=base64.b64encode(b"9999").decode()
         )
 

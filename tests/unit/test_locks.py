@@ -9,7 +9,7 @@ import pytest
 from routing_weights.adapters.aws.locks_table import Locks, fence
 from routing_weights.adapters.aws.state_machine import EndedExecutions, Recoveries
 from routing_weights.domain.execution import Execution, Lock
-from routing_weights.domain.record import CLOSED
+from routing_weights.domain.record import Closing
 from routing_weights.errors import Interrupted, StoreUnavailable
 from tests.support.fakes import FakeTime
 
@@ -175,13 +175,14 @@ def test_a_lock_that_cannot_be_read_lets_nobody_write(table, aws_answers):
 
 
 def test_a_record_of_what_was_written_is_written_under_the_lock_only(trail, table):
-    trail, record = replace(trail, locks_table="locks"), {"distribution_id": "d-2", "record": CLOSED, "queue_id": QUEUE}
+    trail = replace(trail, locks_table="locks")
+    record = Closing(distribution_id="d-2", timestamp="2026-01-31T08:00:00.000Z", status="completed", queue_id=QUEUE)
     with pytest.raises(Interrupted):
         trail.append(record, DEAD)
     table.put(ME)
     with pytest.raises(Interrupted):
         trail.append(record, DEAD)
-    assert trail.find("d-2") == {}
+    assert not trail.find("d-2").exist
     assert trail.append(record, ME)
     assert not trail.append(record, ME), "it was written before"
     assert not trail.append(record, DEAD), "and stays, whoever asks"

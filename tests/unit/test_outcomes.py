@@ -16,9 +16,9 @@ from local.stack.lambdas import Outcome as Invoked
 from local.stack.polling import StreamPoller
 from local.stack.template import StreamSource
 from routing_weights.adapters.aws.event_bus import SOURCE, Bus
-from routing_weights.domain.outcome_event import DETAIL_TYPE, OutcomeEvent, outcome_of
+from routing_weights.domain.events import DISTRIBUTION_OUTCOME, DistributionOutcome, outcome_of
 from routing_weights.domain.problems import problem
-from routing_weights.domain.record import CLOSED, closed, refused
+from routing_weights.domain.record import Closing, closed, refused
 from routing_weights.domain.run import Outcome
 from routing_weights.domain.status import Status
 from routing_weights.errors import DistributionNotFound, StoreUnavailable
@@ -72,7 +72,7 @@ def test_a_failed_outcome_has_its_errors_and_its_restore():
     restore = {
         "outcome": "partial",
         "restored": 1,
-        "unrestored": [{"member": "agent-1"}],
+        "unrestored": ["agent-1"],
         "unconfirmed": [],
         "edited": [],
     }
@@ -102,8 +102,10 @@ def test_the_largest_outcome_is_small(trail, aws):
     wide = {"Error": "Forbidden", "Cause": "€" * 30_000}
     record = closing("member_update_failed", wide, plan=plan(member_weights=weights), before=BEFORE, after=held)
     trail.append(record)
-    image = aws("dynamodb").get_item(TableName="audit", Key={"distribution_id": {"S": "d-1"}, "record": {"S": CLOSED}})
-    told = outcome_of(trail.record_in(image["Item"]))
+    image = aws("dynamodb").get_item(
+        TableName="audit", Key={"distribution_id": {"S": "d-1"}, "record": {"S": Closing.KEY}}
+    )
+    told = outcome_of(trail.closing_in(image["Item"]))
     assert (told.members, told.changes.members) == (5_000, 5_000)
     assert told.errors[0].message == "€" * 999 + "…"
     assert len(told.model_dump_json().encode()) < 10_000
@@ -112,8 +114,8 @@ def test_the_largest_outcome_is_small(trail, aws):
 def test_the_pages_pattern_fits_the_pages_event_which_keeps_the_schema():
     page = (ROOT / "docs/use/outcomes.md").read_text(encoding="utf-8")
     pattern, detail = re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    outcome = OutcomeEvent.model_validate_json(detail, strict=True)
-    event = {"source": SOURCE, "detail-type": DETAIL_TYPE, "detail": json.loads(detail)}
+    outcome = DistributionOutcome.model_validate_json(detail, strict=True)
+    event = {"source": SOURCE, "detail-type": DISTRIBUTION_OUTCOME, "detail": json.loads(detail)}
     assert EventPattern.load(pattern).matches_event(event)
     assert outcome.model_dump(mode="json") == event["detail"]
 
@@ -144,7 +146,7 @@ def heard(aws):
 
 def test_an_event_is_put_as_an_object_under_its_name(heard):
     Bus("ours").put("A Thing", {"version": "1", "id": "x"})
-    Bus("ours").put(DETAIL_TYPE, outcome_of(closing()))
+    Bus("ours").put(DISTRIBUTION_OUTCOME, outcome_of(closing()))
     thing, outcome = heard()
     assert (thing["source"], thing["detail-type"], thing["detail"]) == (
         "routing-weights",
@@ -185,10 +187,10 @@ def app(monkeypatch, aws):
 
 def streamed(trail, aws, number, **changes):
     """A record of the stream, of a closing record that is in the table."""
-    record = closing() | {"distribution_id": f"d-{number}"} | changes
+    record = closing().model_copy(update={"distribution_id": f"d-{number}"})
     trail.append(record)
-    key = {"distribution_id": {"S": record["distribution_id"]}, "record": {"S": CLOSED}}
-    image = aws("dynamodb").get_item(TableName="audit", Key=key)["Item"]
+    key = {"distribution_id": {"S": record.distribution_id}, "record": {"S": Closing.KEY}}
+    image = aws("dynamodb").get_item(TableName="audit", Key=key)["Item"] | changes
     return {"dynamodb": {"Keys": key, "NewImage": image, "SequenceNumber": str(number)}}
 
 
@@ -217,10 +219,10 @@ def test_what_the_bus_does_not_take_comes_again_and_all_after_it(app, trail, aws
 
 
 def test_a_record_that_cannot_be_told_is_set_aside_and_keeps_back_no_other(app, trail, aws, heard, logs):
-    batch = [streamed(trail, aws, 1, status="of another version"), streamed(trail, aws, 2)]
+    batch = [streamed(trail, aws, 1, status={"S": "of another version"}), streamed(trail, aws, 2)]
     assert app.call({"Records": batch}) == {"batchItemFailures": []}
     assert [event["detail"]["distribution_id"] for event in heard()] == ["d-2"]
-    assert app.dead() == [({"distribution_id": "d-1"}, "ValueError")]
+    assert app.dead() == [({"distribution_id": "d-1"}, "ValidationError")]
     assert [log["distribution_id"] for log in logs() if log["levelname"] == "ERROR"] == ["d-1"]
 
 
@@ -270,7 +272,7 @@ def test_a_function_gets_the_records_that_its_filter_lets_through_in_order_and_a
     poller = StreamPoller(StreamSource(arn, "OutcomesFunction", 4, (pattern,), None), invoke, "eu-central-1")
     for key in "abc":
         stream(key, "0-opened")
-        stream(key, CLOSED)
+        stream(key, Closing.KEY)
     pauses = [poller._turn() for _ in range(3)]
     assert got == [["a", "b"], ["b", "c"], ["b", "c"]]
     assert 0 < pauses[0] < pauses[1] < pauses[2]
@@ -281,10 +283,11 @@ def test_a_function_gets_the_records_that_its_filter_lets_through_in_order_and_a
 
 def test_a_transaction_that_is_undone_leaves_nothing_in_the_stream(stream, aws, monkeypatch):
     monkeypatch.setattr(Table, "__deepcopy__", moto_seam._snapshot, raising=False)  # as `install` does
-    stream("a", CLOSED)
-    put = {"Put": {"TableName": "told", "Item": {"distribution_id": {"S": "b"}, "record": {"S": CLOSED}}}}
-    check = {"ConditionCheck": {"TableName": "told", "Key": {"distribution_id": {"S": "c"}, "record": {"S": CLOSED}},
-                                "ConditionExpression": "attribute_exists(distribution_id)"}}  # fmt: skip
+    stream("a", Closing.KEY)
+    put = {"Put": {"TableName": "told", "Item": {"distribution_id": {"S": "b"}, "record": {"S": Closing.KEY}}}}
+    key = {"distribution_id": {"S": "c"}, "record": {"S": Closing.KEY}}
+    condition = "attribute_exists(distribution_id)"
+    check = {"ConditionCheck": {"TableName": "told", "Key": key, "ConditionExpression": condition}}
     with pytest.raises(aws("dynamodb").exceptions.TransactionCanceledException):
         aws("dynamodb").transact_write_items(TransactItems=[put, check])
     ids = [record["dynamodb"]["Keys"]["distribution_id"]["S"] for record in moto_seam.stream_of("told", 0, 10)]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from routing_weights.adapters.aws.drift_table import DriftRecords
+from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.patrol_table import Patrol
 from routing_weights.application.patrol import send_out
 
@@ -90,5 +90,5 @@ def test_a_patrol_takes_a_quarter_of_the_budget_and_the_rest_is_next(patrol, req
 
 def test_the_patrols_items_are_in_no_queues_drift(patrol):
     patrol.watch("q-1", NOW_MS)
-    listed, _ = DriftRecords("drift").of_queue("q-1", since="0000", until="9999", limit=9, after=None)
+    listed, _ = DriftEntries("drift").of_queue("q-1", since="0000", until="9999", limit=9, after=None)
     assert listed == []

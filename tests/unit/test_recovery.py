@@ -8,7 +8,7 @@ import pytest
 from routing_weights import bootstrap
 from routing_weights.application.recover import LOOK_BACK, RECOVERY_S, Recover, Sweep, Unblock
 from routing_weights.domain.execution import FAILURES, Execution, Lock, Report
-from routing_weights.domain.record import CLOSED, opened
+from routing_weights.domain.record import Closing, opened
 from routing_weights.domain.run import Origin, Outcome, Run
 from routing_weights.errors import QueueBusy, StoreUnavailable
 from tests.support.fakes import FakeTrail, LambdaContext, function_module, plan
@@ -122,7 +122,7 @@ def open_record(trail, run=RUN):
 
 
 def close_record(trail, name="d-1"):
-    trail.append({"distribution_id": name, "record": CLOSED, "status": "member_update_failed"})
+    trail.append(Closing(distribution_id=name, timestamp="2026-01-31T08:00:00.000Z", status="member_update_failed"))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.adapters.aws.webhook_inbox import look_again
-from routing_weights.application.answer_drift import Drift, Repairs, edited_at
+from routing_weights.application.answer_drift import Drift, Repairs
 from routing_weights.domain.decision import Image
-from routing_weights.domain.drift import differences, fingerprint
-from routing_weights.domain.drift_event import DriftEvent, event_of
+from routing_weights.domain.drift import Answer, Difference, DriftEntry, differences, edited_at, fingerprint
+from routing_weights.domain.events import DriftFound, drift_found
 from routing_weights.domain.images import images_of, require_known_drift, require_unedited, target_of
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.record import timestamp
@@ -51,7 +52,7 @@ def repairs(records, documents, executions):
 
 @pytest.fixture
 def answer(repairs):
-    """Record what a queue holds, answer it, and give the record as it is then. The change is `age_s` old."""
+    """Enter what a queue holds, answer it, and give the entry as it is then. The change is `age_s` old."""
 
     def seen(
         holding=FOREIGN,
@@ -67,18 +68,18 @@ def answer(repairs):
         now = NOW + timedelta(seconds=later_s)
         found = differences(APPLIED, holding)
         state = fingerprint("last", found)
-        record = {
-            "queue_id": "queue-001",
-            "record": name,
-            "distribution_id": "last",
-            "edited_at": (NOW - timedelta(seconds=age_s)).isoformat(),
-            "at": timestamp(now),
-            "changed_by": "somebody",
-            "changed_at": "then",
-            "on_drift": on_drift,
-            "differences": [difference.to_json() for difference in found],
-        }
-        repairs.records.append(record, state, int(now.timestamp() * 1000))
+        entry = DriftEntry(
+            queue_id="queue-001",
+            entry_id=name,
+            at=timestamp(now),
+            distribution_id="last",
+            differences=found,
+            changed_by="somebody",
+            changed_at="then",
+            edited_at=(NOW - timedelta(seconds=age_s)).isoformat(),
+            on_drift=on_drift,
+        )
+        repairs.records.append(entry, state, int(now.timestamp() * 1000))
         known = repairs.records.of_state("queue-001", state)
         of_drift = Drift(known, plan(on_drift=on_drift), found, beside_ours, events)
         Repairs(**vars(repairs.repairs) | {"most_per_hour": most}).answer(of_drift, now)
@@ -97,10 +98,10 @@ def on_record(records):
 def test_a_repair_is_the_last_distribution_again_for_as_long_as_the_queue_holds_what_was_found(
     answer, aws, executions, documents
 ):
-    record = answer()
-    assert (record["action"], record["why"]) == ("repair_started", "Distribution last is put back.")
+    entry = answer()
+    assert (entry.answer.action, entry.answer.why) == ("repair_started", "Distribution last is applied again.")
     (execution,) = aws("stepfunctions").list_executions(stateMachineArn=executions.state_machine_arn)["executions"]
-    assert execution["name"] == record["repair_id"]
+    assert execution["name"] == entry.answer.repair_id
     given = json.loads(
         aws("stepfunctions").describe_execution(executionArn=execution["executionArn"])["input"],
     )
@@ -118,7 +119,7 @@ def test_a_repair_is_the_last_distribution_again_for_as_long_as_the_queue_holds_
 def test_what_was_answered_is_not_answered_again(answer, started, repairs):
     first = answer()
     assert answer(later_s=1) == answer(later_s=7200) == first
-    assert started() == {first["repair_id"]}
+    assert started() == {first.answer.repair_id}
     assert repairs.sent == []
 
 
@@ -127,8 +128,8 @@ def test_a_crash_before_the_decision_is_on_record_starts_nothing(answer, started
     with pytest.raises(StoreUnavailable):
         answer()
     assert started() == set()
-    assert "action" not in on_record(records)[0]
-    assert answer(later_s=5)["action"] == "repair_started"
+    assert on_record(records)[0].answer is None
+    assert answer(later_s=5).answer.action == "repair_started"
     assert len(started()) == 1
 
 
@@ -138,10 +139,10 @@ def test_a_crash_between_the_record_and_the_start_ends_with_one_repair(answer, s
         answer()
     assert started() == set()
     (broken_off,) = on_record(records)
-    assert broken_off["action"] == "repair_started"
+    assert broken_off.answer.action == "repair_started"
     again = answer(later_s=5)
-    assert (again["repair_id"], again["why"]) == (broken_off["repair_id"], broken_off["why"])
-    assert started() == {broken_off["repair_id"]}
+    assert (again.answer.repair_id, again.answer.why) == (broken_off.answer.repair_id, broken_off.answer.why)
+    assert started() == {broken_off.answer.repair_id}
 
 
 def test_a_repair_that_is_over_when_its_delivery_comes_again_is_on_record(answer, started, repairs, monkeypatch):
@@ -151,31 +152,31 @@ def test_a_repair_that_is_over_when_its_delivery_comes_again_is_on_record(answer
         with pytest.raises(StoreUnavailable):
             answer()
     (repair_id,) = started()
-    dropped = {"action": "repair_dropped", "why": "it was gone"}
-    assert not repairs.records.note({"queue_id": "queue-001", "record": "r-1"}, dropped, final=True)
-    (record,) = on_record(repairs.records)
-    assert (record["action"], record["repair_id"]) == ("repair_started", repair_id)
+    dropped = Answer("repair_dropped", "it was gone")
+    assert not repairs.records.note("queue-001", "r-1", dropped, final=True)
+    (entry,) = on_record(repairs.records)
+    assert (entry.answer.action, entry.answer.repair_id) == ("repair_started", repair_id)
     assert [event.repair_id for _, event in repairs.told] == [repair_id], "and it was told"
 
 
 def test_of_two_functions_that_decide_at_once_one_begins(answer, started, repairs, records):
-    other = {"action": "repair_dropped", "why": "another function has looked meanwhile"}
+    other = Answer("repair_dropped", "another function has looked meanwhile")
     put = records.claim_repair
 
     class Slower(type(records)):
-        def claim_repair(self, record, *of):
-            records.note(record, other, final=True)
-            return put(record, *of)
+        def claim_repair(self, queue_id, entry_id, *limit):
+            records.note(queue_id, entry_id, other, final=True)
+            return put(queue_id, entry_id, *limit)
 
-    repairs.repairs = Repairs(**vars(repairs.repairs) | {"records": Slower(records.table)})
-    assert answer()["action"] == "repair_dropped"
+    repairs.repairs = Repairs(**vars(repairs.repairs) | {"entries": Slower(records.table)})
+    assert answer().answer.action == "repair_dropped"
     assert (started(), repairs.told) == (set(), [])
 
 
 def test_another_change_and_the_same_one_again_are_repaired_anew(answer, started, records):
-    ids = [answer(name="r-1")["repair_id"], answer(held(a1=0.8, a2=0.35), name="r-2", later_s=1)["repair_id"]]
+    ids = [answer(name="r-1").answer.repair_id, answer(held(a1=0.8, a2=0.35), name="r-2", later_s=1).answer.repair_id]
     records.settled("queue-001", int((NOW.timestamp() + 3600) * 1000))
-    ids.append(answer(name="r-3", later_s=3601)["repair_id"])
+    ids.append(answer(name="r-3", later_s=3601).answer.repair_id)
     assert len(set(ids)) == 3
     assert started() == set(ids)
 
@@ -184,8 +185,8 @@ def test_another_change_and_the_same_one_again_are_repaired_anew(answer, started
 
 
 def test_notify_tells_what_differs_and_starts_nothing(answer, started, repairs):
-    assert answer(on_drift="notify", age_s=0)["action"] == "notified"
-    assert answer(on_drift="notify", age_s=0, later_s=1)["action"] == "notified"
+    assert answer(on_drift="notify", age_s=0).answer.action == "notified"
+    assert answer(on_drift="notify", age_s=0, later_s=1).answer.action == "notified"
     ((kind, event),) = repairs.told
     assert kind == "Drift Found"
     assert event.model_dump(mode="json") == {
@@ -237,9 +238,8 @@ def test_each_step_of_a_repair_is_told_once(answer, repairs):
 
 
 def test_an_event_of_many_differences_says_the_first_and_how_many(answer):
-    found = [{"member": f"agent-{number}", "expected": 0.1, "held": 0.2} for number in range(5_000)]
-    record = answer() | {"differences": found}
-    event = event_of(record, {"action": "notified", "why": "because"})
+    found = tuple(Difference("member", f"agent-{number}", 0.1, 0.2) for number in range(5_000))
+    event = drift_found(replace(answer(), differences=found), Answer("notified", "because"))
     assert (len(event.differences), event.difference_count) == (20, 5_000)
     assert len(event.model_dump_json()) < 10_000
 
@@ -249,31 +249,31 @@ def test_the_sample_of_the_page_is_an_event():
         r"^```json\n(\{\n  \"type\": \"drift_found\".*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE
     )
     sample = json.loads(text)
-    assert DriftEvent.model_validate(sample).model_dump(mode="json") == sample
+    assert DriftFound.model_validate(sample).model_dump(mode="json") == sample
 
 
 # ---- not before its time ---------------------------------------------------------------------------------------------
 
 
 def test_a_young_change_is_left_until_it_is_old_enough_and_then_put_back(answer, started, repairs):
-    record = answer(age_s=60)
-    assert record["action"] == "repair_deferred"
-    assert record["why"] == (
-        "The change is from 2026-07-11T19:59:00+00:00: unless it is taken back or changed again, it is put back at "
+    entry = answer(age_s=60)
+    assert entry.answer.action == "repair_deferred"
+    assert entry.answer.why == (
+        "The change is from 2026-07-11T19:59:00+00:00: unless it is taken back or changed again, it is repaired at "
         "2026-07-11T20:14:00.000Z."
     )
     ((again, after_s),) = repairs.sent
     assert after_s == 840
     assert (again.queue_id, again.deferred, again.by, again.at) == ("queue-001", "r-1", None, None)
 
-    assert answer(age_s=60, later_s=5)["action"] == "repair_deferred", "another event tells nothing new"
+    assert answer(age_s=60, later_s=5).answer.action == "repair_deferred", "another event tells nothing new"
     assert len(repairs.sent) == 1
-    assert answer(age_s=60, later_s=839.9, events=(again,))["action"] == "repair_deferred", "it came early"
+    assert answer(age_s=60, later_s=839.9, events=(again,)).answer.action == "repair_deferred", "it came early"
     assert [round(after_s, 3) for _, after_s in repairs.sent] == [840, 0.1]
     assert started() == set()
 
-    assert answer(age_s=60, later_s=840, events=(again,))["action"] == "repair_started"
-    assert answer(age_s=60, later_s=841, events=(again,))["action"] == "repair_started"
+    assert answer(age_s=60, later_s=840, events=(again,)).answer.action == "repair_started"
+    assert answer(age_s=60, later_s=841, events=(again,)).answer.action == "repair_started"
     assert (len(started()), len(repairs.sent)) == (1, 2)
 
 
@@ -281,20 +281,20 @@ def test_a_young_change_that_could_not_be_put_off_is_put_off_when_it_is_seen_aga
     aws_answers("dynamodb", "UpdateItem", "ThrottlingException", times=1)
     with pytest.raises(StoreUnavailable):
         answer(age_s=60)
-    assert answer(age_s=60, later_s=1)["action"] == "repair_deferred"
+    assert answer(age_s=60, later_s=1).answer.action == "repair_deferred"
     assert len(repairs.sent) == 2, "at least one comes"
 
 
 def test_a_newer_change_begins_its_own_time_and_the_older_ones_is_over(answer, started, repairs):
     answer(age_s=60)
     newer = held(a1=0.7, a2=0.35)
-    assert answer(newer, age_s=-100, later_s=100, name="r-2")["action"] == "repair_deferred"
+    assert answer(newer, age_s=-100, later_s=100, name="r-2").answer.action == "repair_deferred"
     (first, _), (second, after_s) = repairs.sent
     assert after_s == 900
     # What was put off for the first change comes, and finds another one.
-    assert answer(newer, age_s=-100, later_s=840, name="r-2", events=(first,))["action"] == "repair_deferred"
+    assert answer(newer, age_s=-100, later_s=840, name="r-2", events=(first,)).answer.action == "repair_deferred"
     assert (started(), len(repairs.sent)) == (set(), 2)
-    assert answer(newer, age_s=-100, later_s=1000, name="r-2", events=(second,))["action"] == "repair_started"
+    assert answer(newer, age_s=-100, later_s=1000, name="r-2", events=(second,)).answer.action == "repair_started"
 
 
 def test_what_is_put_off_for_longer_than_a_queue_can_comes_back_early(aws_answers):
@@ -307,30 +307,30 @@ def test_what_is_put_off_for_longer_than_a_queue_can_comes_back_early(aws_answer
 
 
 MINUTE = timedelta(minutes=1)
-STAMPED = {"raw": {"dateModified": (NOW - 30 * MINUTE).isoformat()}}
+STAMP = (NOW - 30 * MINUTE).isoformat()
 SETTING = {"overflow_threshold": 0.1}
 
 
 @pytest.mark.parametrize(
-    ("members", "settings", "native", "minutes_ago"),
+    ("members", "settings", "stamp", "minutes_ago"),
     [
-        ({"agent-1": 0.1}, {}, {}, 0),
-        ({"agent-1": 0.1}, {}, STAMPED, 0),
-        ({}, SETTING, STAMPED, 30),
-        ({}, SETTING | {"wrap_up_timeout_s": 1.0}, STAMPED, 30),
-        ({}, SETTING, {"raw": {"dateModified": (NOW + MINUTE).isoformat()}}, 0),
-        ({}, SETTING, {}, 0),
-        ({"agent-1": 0.1}, SETTING, STAMPED, 0),
+        ({"agent-1": 0.1}, {}, None, 0),
+        ({"agent-1": 0.1}, {}, STAMP, 0),
+        ({}, SETTING, STAMP, 30),
+        ({}, SETTING | {"wrap_up_timeout_s": 1.0}, STAMP, 30),
+        ({}, SETTING, (NOW + MINUTE).isoformat(), 0),
+        ({}, SETTING, None, 0),
+        ({"agent-1": 0.1}, SETTING, STAMP, 0),
         *(
-            ({}, SETTING, {"raw": {"dateModified": text}}, 0)
-            for text in ("then", "2026-07-11", "2026-07-11T19:00:00", "", 7, "0001-01-01T00:00:00+23:59")
+            ({}, SETTING, text, 0)
+            for text in ("then", "2026-07-11", "2026-07-11T19:00:00", "", "0001-01-01T00:00:00+23:59")
         ),
     ],
 )
 def test_a_change_is_as_old_as_the_queues_stamp_tells_of_its_settings_and_else_as_young_as_can_be(
-    members, settings, native, minutes_ago
+    members, settings, stamp, minutes_ago
 ):
-    holding = queue(*(member(user, value) for user, value in members.items()), native=native, **settings)
+    holding = replace(queue(*(member(user, value) for user, value in members.items()), **settings), modified_at=stamp)
     applied = target(dict.fromkeys(members, 0.4), **dict.fromkeys(settings, 0.85))
     assert edited_at(differences(applied, holding), holding, NOW) == NOW - minutes_ago * MINUTE
 
@@ -340,19 +340,24 @@ def test_a_change_is_as_old_as_the_queues_stamp_tells_of_its_settings_and_else_a
 
 def test_beyond_the_limit_of_an_hour_drift_is_recorded_and_says_why(answer, started):
     actions = [
-        answer(held(a1=number / 10, a2=0.35), name=f"r-{number}", later_s=later_s)["action"]
+        answer(held(a1=number / 10, a2=0.35), name=f"r-{number}", later_s=later_s).answer.action
         for number, later_s in ((1, 0), (2, 1800), (3, 3599.999), (5, 3600), (6, 3601))
     ]
     assert actions == ["repair_started", "repair_started", "repair_refused", "repair_started", "repair_refused"]
     assert len(started()) == 3
     refused = answer(held(a1=0.6, a2=0.35), name="r-6", later_s=7200)
-    assert (refused["action"], "repair_id" in refused) == ("repair_refused", False), "it stays refused while it lasts"
-    assert "2 repairs within the hour" in refused["why"]
+    assert (refused.answer.action, refused.answer.repair_id) == ("repair_refused", None), (
+        "it stays refused while it lasts"
+    )
+    assert "2 repairs within the hour" in refused.answer.why
 
 
 def test_where_repairs_are_turned_off_none_is_started_nor_put_off(answer, started, repairs):
-    record = answer(age_s=0, most=0)
-    assert (record["action"], record["why"]) == ("repair_refused", "Repairs are turned off: MaxRepairsPerHour is 0.")
+    entry = answer(age_s=0, most=0)
+    assert (entry.answer.action, entry.answer.why) == (
+        "repair_refused",
+        "Repairs are turned off: MaxRepairsPerHour is 0.",
+    )
     assert (started(), repairs.sent) == (set(), [])
 
 
@@ -361,7 +366,7 @@ def test_claims_at_the_same_moment_are_never_more_than_the_limit(records, aws, e
     """Between the reading of the claims and the writing of one, others' come in."""
 
     def claim(name, queue_id="queue-001"):
-        return records.claim_repair({"queue_id": queue_id, "record": name}, 2, 1_000)
+        return records.claim_repair(queue_id, name, 2, 1_000)
 
     coming = [f"rival-{number}" for number in range(rivals)]
     assert all(claim(f"earlier-{number}") for number in range(earlier))
@@ -379,61 +384,60 @@ def test_claims_at_the_same_moment_are_never_more_than_the_limit(records, aws, e
 
 
 def test_the_same_record_claims_the_same_repair_again(records):
-    record = {"queue_id": "queue-001", "record": "r-1"}
-    assert all(records.claim_repair(record, 1, now_ms) for now_ms in (1_000, 2_000))
-    assert not records.claim_repair(record | {"record": "r-2"}, 1, 3_000)
+    assert all(records.claim_repair("queue-001", "r-1", 1, now_ms) for now_ms in (1_000, 2_000))
+    assert not records.claim_repair("queue-001", "r-2", 1, 3_000)
     assert on_record(records) == []
 
 
 def test_a_claim_that_never_gets_through_fails_and_is_tried_again_later(records, aws_answers):
     aws_answers("dynamodb", "PutItem", "ConditionalCheckFailedException")
     with pytest.raises(StoreUnavailable):
-        records.claim_repair({"queue_id": "queue-001", "record": "r-1"}, 1, 1_000)
+        records.claim_repair("queue-001", "r-1", 1, 1_000)
 
 
 # ---- never more than was seen ----------------------------------------------------------------------------------------
 
 
 def test_a_member_who_is_gone_cannot_be_put_back_and_is_named(answer, started, aws, executions, documents):
-    record = answer(held(a2=0.35))
-    assert record["action"] == "repair_refused"
-    assert record["why"] == "Nothing of it can be put back. Left as it is, no longer in the queue: agent-1."
+    entry = answer(held(a2=0.35))
+    assert entry.answer.action == "repair_refused"
+    assert entry.answer.why == "Nothing of it can be repaired. Left as it is, no longer in the queue: agent-1."
     partly = answer(held(a2=0.9), name="r-2")
-    assert partly["why"] == "Distribution last is put back. Left as it is, no longer in the queue: agent-1."
-    assert started() == {partly["repair_id"]}
-    arn = f"{executions.state_machine_arn.replace('stateMachine', 'execution')}:{partly['repair_id']}"
+    assert partly.answer.why == "Distribution last is applied again. Left as it is, no longer in the queue: agent-1."
+    assert started() == {partly.answer.repair_id}
+    arn = f"{executions.state_machine_arn.replace('stateMachine', 'execution')}:{partly.answer.repair_id}"
     given = json.loads(aws("stepfunctions").describe_execution(executionArn=arn)["input"])
     found = differences(target({"agent-2": 0.35}), held(a2=0.9))
     assert parse_plan(documents.kept_plan(given["plan_ref"])).restores.drift == fingerprint("last", found)
 
 
 def test_beside_values_that_a_failed_run_has_left_nothing_is_repaired(answer, started):
-    record = answer(beside_ours=True)
-    assert record["action"] == "repair_refused"
-    assert "failed" in record["why"]
+    entry = answer(beside_ours=True)
+    assert entry.answer.action == "repair_refused"
+    assert "failed" in entry.answer.why
     assert started() == set()
 
 
 def test_a_plan_that_is_no_longer_valid_is_not_sent_again(answer, started, documents):
     of_earlier = work(plan(), APPLIED, held(a1=0.1, a2=0.1)).to_json()
     documents.put("last", "work", of_earlier | {"plan": SMALLEST_PLAN | {"overflow_threshold": 85}})
-    record = answer()
-    assert record["action"] == "repair_refused"
-    assert "The plan of distribution last is no longer valid." in record["why"]
+    entry = answer()
+    assert entry.answer.action == "repair_refused"
+    assert "The plan of distribution last is no longer valid." in entry.answer.why
     assert started() == set()
 
 
 def test_a_repair_needs_no_strategy_since_everything_was_decided_then(answer, started, documents):
     wanted = plan().model_copy(update={"strategy_reference": "abolished"})
     documents.keep_work("last", work(wanted, APPLIED, held(a1=0.1, a2=0.1)))
-    record = answer()
-    assert started() == {record["repair_id"]}
+    entry = answer()
+    assert started() == {entry.answer.repair_id}
 
 
 def test_what_was_said_for_good_is_not_overwritten_by_a_slower_function(records, answer):
-    record = answer()
-    records.note(record, {"action": "repair_deferred", "why": "late"}, final=False)
-    assert records.of_state("queue-001", fingerprint("last", differences(APPLIED, FOREIGN))) == record
+    entry = answer()
+    records.note("queue-001", "r-1", Answer("repair_deferred", "late"), final=False)
+    assert records.of_state("queue-001", fingerprint("last", differences(APPLIED, FOREIGN))) == entry
     assert records.of_state("queue-001", fingerprint("last", ())) is None, "another state has no answer yet"
 
 

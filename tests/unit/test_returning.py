@@ -13,7 +13,7 @@ from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.images import images_of, target_of
 from routing_weights.domain.queue import Member
-from routing_weights.domain.record import KEPT, kept, timestamp
+from routing_weights.domain.record import Closing, Opening, expiry_cancelled, timestamp
 from routing_weights.domain.run import Run, return_name
 from routing_weights.domain.status import Status
 from routing_weights.errors import NotRestorable, PlanInvalid, PlanNotApplicable, ReturnNotFound, Superseded
@@ -104,19 +104,10 @@ def ran(trail, documents):
             actuator = (actuators or {}).get(name, RING)
             documents.keep_work(name, work(plan(), target({"agent-1": 0.4}), held, actuator))
             status = Status.MEMBER_UPDATE_FAILED if name in failed else Status.COMPLETED
-            begun = {"record": "0-opened", "opened_queue_id": "queue-001", "status": Status.INITIATED}
-            begun["until"] = (untils or {}).get(name, until)
-            trail.append(record | begun | {"timestamp": opened})
-            trail.append(
-                record
-                | {
-                    "record": "9-closed",
-                    "timestamp": ended,
-                    "status": status,
-                    "restores": restored,
-                    "until": (untils or {}).get(name, until),
-                }
-            )
+            record["until"] = (untils or {}).get(name, until)
+            begun = {"opened_queue_id": "queue-001", "status": Status.INITIATED, "timestamp": opened}
+            trail.append(Opening(**record, **begun))
+            trail.append(Closing(**record, timestamp=ended, status=status, restores=restored))
         return trail
 
     return ran
@@ -242,9 +233,9 @@ def test_there_is_nothing_to_return_from_what_failed_or_is_for_good(ran, state):
 def test_a_return_that_was_cancelled_does_not_happen_with_another_one_either(ran):
     trail = ran(("first", None), ("second", None), ("boxed", None))
     assert due(trail) == ["second", "first"]
-    trail.append(kept("first", "arn:me", START))
+    trail.append(expiry_cancelled("first", "arn:me", START))
     assert due(trail) == ["second"]
-    trail.append(kept("boxed", "arn:me", START))
+    trail.append(expiry_cancelled("boxed", "arn:me", START))
     with pytest.raises(PlanNotApplicable, match="cancelled"):
         due(trail)
 
@@ -280,7 +271,7 @@ def test_a_return_whose_time_has_come_can_no_longer_be_cancelled(plans, ran, aws
     else:
         with pytest.raises(ReturnNotFound):
             plans.cancel_return("boxed")
-    assert (KEPT in trail.find("boxed")) is kept_
+    assert (trail.find("boxed").expiry_cancelled is not None) is kept_
 
 
 def test_the_newest_completed_distribution_is_the_one_that_ended_last_however_far_back(plans, ran, trail):
@@ -371,7 +362,7 @@ def test_what_no_schedule_of_ours_starts_and_what_comes_too_late_is_refused_and_
     with pytest.raises(PlanInvalid) as refusal:
         accepted(scheduled(**changes))
     assert [error["path"] for error in refusal.value.details["errors"]] == [path]
-    assert trail.find("r-1")["9-closed"]["caller"] == "early"
+    assert trail.find("r-1").closing.caller == "early"
 
 
 def test_a_baseline_is_what_it_is_when_the_run_starts(accepted, documents, baselines):
@@ -394,7 +385,7 @@ def test_a_baseline_that_is_none_is_refused_on_the_record_of_its_queue(accepted,
     ):
         with pytest.raises(PlanInvalid, match=message):
             accepted({"baseline": baseline})
-        assert trail.find("r-1")["9-closed"]["queue_id"] == "queue-001"
+        assert trail.find("r-1").closing.queue_id == "queue-001"
 
 
 # ---- what is put back ------------------------------------------------------------------------------------------------

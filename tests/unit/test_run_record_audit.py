@@ -26,10 +26,11 @@ from routing_weights.adapters.aws.state_machine import Executions
 from routing_weights.api import views
 from routing_weights.application.accept import accept, accept_input
 from routing_weights.domain.actuation import resolve, statement
+from routing_weights.domain.drift import Answer, DriftEntry
 from routing_weights.domain.inputs import FromPlanRef
 from routing_weights.domain.problems import problem
 from routing_weights.domain.queue import Queue, QueueSettings, Target
-from routing_weights.domain.record import CLOSED, OPENED, closed, opened, refused, timestamp
+from routing_weights.domain.record import Closing, Records, closed, opened, refused, timestamp
 from routing_weights.domain.run import Origin, Outcome, Run
 from routing_weights.domain.status import Status
 from routing_weights.domain.verify import Settling, unverified
@@ -161,7 +162,7 @@ def test_timestamps_sort_as_their_moments_do(one, other):
 
 def test_the_opening_record_says_who_wants_what():
     record = opened(RUN, plan(reason="why", requested_by="Ada", wrap_up_timeout_s=20), after(seconds=1))
-    assert record == {
+    assert record.to_json() == {
         "distribution_id": "d-1",
         "record": "0-opened",
         "opened_queue_id": "queue-001",
@@ -173,12 +174,8 @@ def test_the_opening_record_says_who_wants_what():
         "door": "api",
         "caller": "arn:user/ops",
         "requested_weights": SMALLEST_PLAN["member_weights"],
-        "restores": None,
-        "until": None,
-        "submitted_weights": None,
         "overflow_threshold": 0.85,
         "utilization_target": 0.8,
-        "staffing": None,
         "strategy_reference": "longest-available-agent",
         "wrap_up_timeout_s": 20,
         "on_drift": "record",
@@ -190,17 +187,17 @@ def test_the_opening_record_says_who_wants_what():
 
 def test_a_normalized_plan_is_recorded_with_both_sets_of_weights():
     record = opened(RUN, plan(member_weights={"a": 1, "b": 1}, normalize=True), START)
-    assert record["requested_weights"] == {"a": 0.5, "b": 0.5}
-    assert record["submitted_weights"] == {"a": 1, "b": 1}
+    assert record.requested_weights == {"a": 0.5, "b": 0.5}
+    assert record.submitted_weights == {"a": 1, "b": 1}
 
 
 def test_a_refused_plan_is_opened_and_closed_at_once():
     opening, closing = refused(RUN, "queue-001", [problem("queue_id", "bad", "missing")], after(seconds=2))
-    assert (opening["record"], closing["record"]) == (OPENED, CLOSED)
-    assert {opening["status"], closing["status"]} == {"validation_failed"}
-    assert (opening["opened_queue_id"], closing["queue_id"]) == ("queue-001", "queue-001")
-    assert "opened_queue_id" not in closing
-    assert (closing["latency_ms"], closing["errors"]) == (
+    assert {opening.status, closing.status} == {"validation_failed"}
+    assert (opening.opened_queue_id, closing.queue_id) == ("queue-001", "queue-001")
+    document = closing.to_json()
+    assert "opened_queue_id" not in document
+    assert (document["latency_ms"], document["errors"]) == (
         2000,
         [{"type": "missing", "path": "queue_id", "message": "bad"}],
     )
@@ -214,6 +211,10 @@ def closing_record(status="completed", **known):
     return closed(RUN, Outcome(status=status), at=after(seconds=4), **{"after": None, "restore": None} | known)
 
 
+def changes_in(record):
+    return record.to_json()["changes"]
+
+
 def change(user, before, *, requested, after, **values):
     """A member's change; without values the weights carry themselves."""
     return {"member": user, "before": before, "requested": requested, "after": after} | values
@@ -222,36 +223,37 @@ def change(user, before, *, requested, after, **values):
 def test_a_completed_record_says_what_is_really_held():
     held = queue(member("agent-3", 0.25), member("agent-1", 0.4), member("agent-2", 0.35), overflow_threshold=0.85)
     record = closing_record(after=held, before_image="distributions/d-1/work.json")
-    assert record["applied_weights"] == {"agent-1": 0.4, "agent-2": 0.35, "agent-3": 0.25}
-    assert (record["balance_accuracy"], record["applied_overflow_threshold"]) == (100.0, 0.85)
-    assert record["changes"] == [
+    assert record.applied_weights == {"agent-1": 0.4, "agent-2": 0.35, "agent-3": 0.25}
+    assert (record.balance_accuracy, record.applied_overflow_threshold) == (100.0, 0.85)
+    document = record.to_json()
+    assert document["changes"] == [
         {"setting": "overflow_threshold", "before": 0.7, "after": 0.85},
         change("agent-1", 0.1, requested=0.4, after=0.4),
         change("agent-3", None, requested=0.25, after=0.25),
     ]
-    assert (record["status"], record["latency_ms"], record["record"]) == ("completed", 4000, "9-closed")
-    assert (record["projection"], record["actuation"], record["errors"]) == ({"verdict": "pass"}, None, [])
-    assert record["before_image"] == "distributions/d-1/work.json"
+    assert (record.status, record.latency_ms, document["record"]) == ("completed", 4000, "9-closed")
+    assert (record.projection, record.actuation, record.errors) == ({"verdict": "pass"}, None, ())
+    assert record.before_image == "distributions/d-1/work.json"
 
 
 def test_a_queue_that_ranks_nobody_has_no_weights_and_no_accuracy():
     held = queue(*(member(f"agent-{n}", None, value=1) for n in (1, 2, 3)))
     record = closing_record(after=dataclasses.replace(held, ranks=False))
-    assert record["applied_weights"] == {"agent-1": None, "agent-2": None, "agent-3": None}
-    assert record["balance_accuracy"] is None
+    assert record.applied_weights == {"agent-1": None, "agent-2": None, "agent-3": None}
+    assert record.balance_accuracy is None
 
 
 def test_a_failed_record_says_member_by_member_what_was_changed():
     held = queue(member("agent-1", 0.4), member("agent-2", 0.35), member("agent-3", None), overflow_threshold=0.85)
     record = closing_record("member_update_failed", after=held)
-    assert record["applied_weights"] == {"agent-1": 0.4, "agent-2": 0.35, "agent-3": None}
-    assert [change["member"] for change in record["changes"] if "member" in change] == ["agent-1"]
-    assert record["balance_accuracy"] == pytest.approx(100 * (1 - 1 / 3))
+    assert record.applied_weights == {"agent-1": 0.4, "agent-2": 0.35, "agent-3": None}
+    assert [change["member"] for change in changes_in(record) if "member" in change] == ["agent-1"]
+    assert record.balance_accuracy == pytest.approx(100 * (1 - 1 / 3))
 
 
 def test_a_changed_wrap_up_timeout_and_a_vanished_member_are_changes():
     held = queue(member("agent-2", 0.35), member("agent-3", None), overflow_threshold=0.7, wrap_up_timeout_s=10)
-    assert closing_record(after=held)["changes"] == [
+    assert changes_in(closing_record(after=held)) == [
         {"setting": "wrap_up_timeout_s", "before": 30.0, "after": 10},
         change("agent-1", 0.1, requested=0.4, after=None),
     ]
@@ -262,7 +264,7 @@ def test_a_change_has_the_weights_and_what_carried_them():
         member("agent-1", 0.2, value=4), member("agent-2", None, value=None), member("agent-3", 0.4, value=1)
     )
     held = queue(member("agent-1", 0.4, value=1), member("agent-2", 0.4, value=1), member("agent-3", 0.4, value=1))
-    assert closing_record(before=before, after=held)["changes"] == [
+    assert changes_in(closing_record(before=before, after=held)) == [
         change("agent-1", 0.2, requested=0.4, after=0.4, value_before=4, value_after=1),
         change("agent-2", None, requested=0.35, after=0.4, value_before=None, value_after=1),
     ]
@@ -287,13 +289,13 @@ def changes_of(requested, actuator, old, new):
     wanted = plan(member_weights={"agent-1": requested}, actuator=actuator, skill="Queue 1")
     weight = resolve(wanted, deployed="ring").actuator.weight
     before, held = (queue(member("agent-1", weight(value), value=value)) for value in (old, new))
-    return closing_record(plan=wanted, before=before, after=held)["changes"]
+    return changes_in(closing_record(plan=wanted, before=before, after=held))
 
 
 def test_a_setting_that_came_with_the_plan_is_a_change_from_nothing():
     before = queue(skill_evaluation_method="ALL")
     held = queue(skill_evaluation_method="BEST", bullseye_rings=6)
-    assert closing_record(before=before, after=held)["changes"][:2] == [
+    assert changes_in(closing_record(before=before, after=held))[:2] == [
         {"setting": "skill_evaluation_method", "before": "ALL", "after": "BEST"},
         {"setting": "bullseye_rings", "before": None, "after": 6},
     ]
@@ -301,18 +303,19 @@ def test_a_setting_that_came_with_the_plan_is_a_change_from_nothing():
 
 def test_a_queue_without_a_threshold_of_its_own_has_none_applied():
     held = Queue("queue-001", QueueSettings(wrap_up_timeout_s=30.0), ())
-    assert closing_record(after=held)["applied_overflow_threshold"] is None
+    assert closing_record(after=held).applied_overflow_threshold is None
 
 
 def test_a_difference_within_the_tolerance_is_no_change():
     held = queue(member("agent-1", 0.1 + 1e-12), member("agent-2", 0.35), member("agent-3"), overflow_threshold=0.7)
-    assert [change["member"] for change in closing_record(after=held)["changes"]] == ["agent-3"]
+    assert [change["member"] for change in changes_in(closing_record(after=held))] == ["agent-3"]
 
 
 @pytest.mark.parametrize("missing", ["plan", "before", "after"])
 def test_without_a_read_back_nothing_is_claimed_to_have_been_applied(missing):
     record = closing_record("member_update_failed", **{"after": BEFORE, missing: None})
-    assert not {"applied_weights", "balance_accuracy", "changes", "applied_overflow_threshold"} & record.keys()
+    claims = {"applied_weights", "balance_accuracy", "changes", "applied_overflow_threshold"}
+    assert not claims & record.to_json().keys()
 
 
 FAILED_UNSAID = {"outcome": "failed", "restored": 0, "unrestored": [], "unconfirmed": [], "edited": []}
@@ -328,30 +331,30 @@ FAILED_UNSAID = {"outcome": "failed", "restored": 0, "unrestored": [], "unconfir
     ],
 )
 def test_a_restoration_that_never_said_what_it_came_to_has_failed(status):
-    assert closing_record(status)["restore"] == FAILED_UNSAID
+    assert closing_record(status).restore.model_dump(mode="json") == FAILED_UNSAID
 
 
 @pytest.mark.parametrize("status", ["completed", "dry_run", "saturation_blocked", "projection_failed", "queue_busy"])
 def test_where_there_was_nothing_to_put_back_there_is_no_restoration(status):
-    assert closing_record(status)["restore"] is None
+    assert closing_record(status).restore is None
 
 
 @pytest.mark.parametrize("status", ["member_update_failed", "interrupted"])
 def test_what_a_restoration_came_to_is_recorded_without_how_much_was_left_to_do(status):
     said = FAILED_UNSAID | {"outcome": "partial", "restored": 2, "unrestored": ["agent-1"], "edited": ["agent-2"]}
-    assert closing_record(status, restore=said | {"left": 0})["restore"] == said
+    assert closing_record(status, restore=said | {"left": 0}).to_json()["restore"] == said
 
 
 @pytest.mark.parametrize("status", ["queue_update_failed", "interrupted"])
 def test_a_run_that_never_read_the_queue_has_nothing_to_put_back(status):
-    assert closing_record(status, before=None)["restore"] is None
+    assert closing_record(status, before=None).restore is None
 
 
 def test_a_run_that_never_read_the_queue_has_no_before_image():
     record = closing_record("validation_failed", plan=None, before=None, projection=None)
-    assert (record["before_image"], record["projection"], record["queue_id"]) == (None, None, "queue-001")
-    assert record["actuation"] is None
-    assert "requested_weights" not in record
+    assert (record.before_image, record.projection, record.queue_id) == (None, None, "queue-001")
+    assert record.actuation is None
+    assert "requested_weights" not in record.to_json()
 
 
 # ---- the trail -------------------------------------------------------------------------------------------------------
@@ -359,7 +362,7 @@ def test_a_run_that_never_read_the_queue_has_no_before_image():
 
 def listing(trail, queue_id="queue-001", *, since="0000", until="9999", limit=20, after=None):
     records, token = trail.of_queue(queue_id, since=since, until=until, limit=limit, after=after)
-    return [record["distribution_id"] for record in records], token
+    return [record.distribution_id for record in records], token
 
 
 def open_several(trail, count, queue_id="queue-001"):
@@ -371,43 +374,45 @@ def open_several(trail, count, queue_id="queue-001"):
 def test_a_record_comes_back_as_it_went(trail):
     record = opened(RUN, plan(), START)
     assert trail.append(record) is True
-    assert trail.find("d-1") == {OPENED: {name: value for name, value in record.items() if value is not None}}
+    assert trail.find("d-1").opening.to_json() == record.to_json()
 
 
 def test_the_second_writer_of_a_record_loses_and_changes_nothing(trail):
     first = opened(RUN, plan(reason="first"), START)
     trail.append(first)
     assert trail.append(opened(RUN, plan(reason="second"), after(seconds=1))) is False
-    assert trail.find("d-1")[OPENED]["reason"] == "first"
+    assert trail.find("d-1").opening.reason == "first"
 
 
 def test_a_distribution_has_an_opening_and_a_closing_record(trail):
     trail.append(opened(RUN, plan(), START))
     assert trail.append(closing_record(after=BEFORE)) is True
-    assert set(trail.find("d-1")) == {OPENED, CLOSED}
+    found = trail.find("d-1")
+    assert (found.opening.status, found.closing.status) == ("initiated", "completed")
 
 
 def test_an_unknown_distribution_has_no_records(trail):
-    assert trail.find("nobody") == {}
+    assert trail.find("nobody") == Records()
+    assert not trail.find("nobody").exist
 
 
 @pytest.mark.parametrize("weight", [0.1, 1 / 3, 1e-9, 1e-119, 0.0, 1.0, 2**-52, 0.30000000000000004])
 def test_a_weight_comes_back_exactly(trail, weight):
     trail.append(opened(RUN, plan(member_weights={"a": weight}), START))
-    assert trail.find("d-1")[OPENED]["requested_weights"] == {"a": weight}
+    assert trail.find("d-1").opening.requested_weights == {"a": weight}
 
 
 @pytest.mark.parametrize("weight", [5e-324, 1e-200, 1e-130])
 def test_a_weight_too_small_for_dynamodb_is_recorded_as_zero(trail, weight):
     trail.append(opened(RUN, plan(member_weights={"a": weight}), START))
-    assert trail.find("d-1")[OPENED]["requested_weights"] == {"a": 0}
+    assert trail.find("d-1").opening.requested_weights == {"a": 0}
 
 
 def test_whole_numbers_come_back_as_integers_and_others_as_floats(trail):
-    record = {"distribution_id": "d-1", "record": OPENED, "values": [3, 0.5, {"deep": 7}, None, True, "text"]}
-    trail.append(record)
-    values = trail.find("d-1")[OPENED]["values"]
-    assert values == record["values"]
+    given = [3, 0.5, {"deep": 7}, None, True, "text"]
+    trail.append(closing_record(projection={"values": given}))
+    values = trail.find("d-1").closing.projection["values"]
+    assert values == given
     assert [type(value) for value in values[:2]] == [int, float]
     assert isinstance(values[2]["deep"], int)
 
@@ -417,25 +422,26 @@ def test_a_record_of_five_thousand_members_moves_to_s3_and_comes_back_whole(trai
     held = queue(*(member(name, weight) for name, weight in weights.items()))
     record = closing_record(plan=plan(member_weights=weights), before=BEFORE, after=held)
     assert trail.append(record) is True
-    item = aws("dynamodb").get_item(TableName="audit", Key={"distribution_id": {"S": "d-1"}, "record": {"S": CLOSED}})[
-        "Item"
-    ]
+    item = aws("dynamodb").get_item(
+        TableName="audit", Key={"distribution_id": {"S": "d-1"}, "record": {"S": Closing.KEY}}
+    )["Item"]
     assert len(json.dumps(item)) < 400_000
     assert item["requested_weights"] == {"M": {"document": {"S": "distributions/d-1/9-closed-requested_weights.json"}}}
-    back = trail.find("d-1")[CLOSED]
-    assert back["applied_weights"] == weights
-    assert back == {name: value for name, value in record.items() if value is not None}
+    back = trail.find("d-1").closing
+    assert back.applied_weights == weights
+    assert back.to_json() == record.to_json()
 
 
 def test_a_record_that_fits_stays_whole_in_its_item(trail, aws):
-    trail.append({"distribution_id": "d-1", "record": OPENED, "reason": "x" * 150_000})
+    trail.append(opened(RUN, plan(), START).model_copy(update={"reason": "x" * 150_000}))
     assert "Contents" not in aws("s3").list_objects_v2(Bucket="documents-bucket")
 
 
 def test_only_as_many_fields_move_as_must(trail, aws):
-    trail.append({"distribution_id": "d-1", "record": OPENED, "small": "s" * 90_000, "large": "l" * 150_000})
+    long = {"reason": "s" * 90_000, "caller": "l" * 150_000}
+    trail.append(opened(RUN, plan(), START).model_copy(update=long))
     keys = [entry["Key"] for entry in aws("s3").list_objects_v2(Bucket="documents-bucket")["Contents"]]
-    assert keys == ["distributions/d-1/0-opened-large.json"]
+    assert keys == ["distributions/d-1/0-opened-caller.json"]
 
 
 def test_a_queues_trail_is_newest_first_and_holds_no_other_queues(trail):
@@ -450,9 +456,8 @@ def test_each_distribution_is_listed_once_with_its_outcome(trail):
     trail.append(opened(RUN, plan(reason="why"), START))
     trail.append(closing_record(after=BEFORE))
     (record,), token = trail.of_queue("queue-001", since="0000", until="9999", limit=5, after=None)
-    assert (record["status"], record["reason"], record["latency_ms"], token) == ("completed", "why", 4000, None)
-    assert record["timestamp"] == timestamp(after(seconds=4))
-    assert "requested_weights" not in record
+    assert (record.status, record.reason, record.latency_ms, token) == ("completed", "why", 4000, None)
+    assert record.timestamp == timestamp(after(seconds=4))
 
 
 def test_a_refused_plan_is_in_its_queues_trail(trail):
@@ -556,10 +561,15 @@ def test_a_distribution_is_made_of_both_records(trail):
     assert (found.opened_at, found.closed_at) == (timestamp(START), timestamp(after(seconds=4)))
 
 
-@pytest.mark.parametrize(("names", "terminal"), [((OPENED,), False), ((CLOSED,), True)])
-def test_a_distribution_with_one_record_can_be_answered(names, terminal):
-    records = {OPENED: opened(RUN, plan(), START), CLOSED: closing_record(after=BEFORE, projection=None)}
-    found = views.distribution({name: records[name] for name in names})
+@pytest.mark.parametrize(
+    ("records", "terminal"),
+    [
+        (Records(opening=opened(RUN, plan(), START)), False),
+        (Records(closing=closing_record(after=BEFORE, projection=None)), True),
+    ],
+)
+def test_a_distribution_with_one_record_can_be_answered(records, terminal):
+    found = views.distribution(records)
     assert (found.terminal, found.closed_at is not None) == (terminal, terminal)
 
 
@@ -603,13 +613,13 @@ def test_what_is_no_moment_is_refused_at_its_parameter(text):
 def test_an_accepted_plan_leaves_its_queue_on_the_run_and_no_record(trail):
     run, accepted = accept(RUN, json.dumps(SMALLEST_PLAN | {"queue_id": "q-2", "dry_run": True}), trail, START)
     assert (run.queue_id, run.dry_run, accepted.queue_id) == ("q-2", True, "q-2")
-    assert trail.find("d-1") == {}
+    assert not trail.find("d-1").exist
 
 
 def test_an_opened_distribution_is_opened_once(trail):
     assert trail.append(opened(RUN, plan(reason="first"), START))
     assert not trail.append(opened(RUN, plan(reason="second"), START))
-    assert trail.find("d-1")[OPENED]["reason"] == "first"
+    assert trail.find("d-1").opening.reason == "first"
 
 
 @pytest.mark.parametrize(
@@ -627,8 +637,8 @@ def test_a_refused_plan_is_on_record_before_it_is_refused(trail, body, queue_id)
         accept(RUN, body, trail, START)
     assert caught.value.details["distribution_id"] == "d-1"
     records = trail.find("d-1")
-    assert (records[CLOSED]["status"], records[OPENED].get("opened_queue_id")) == ("validation_failed", queue_id)
-    assert records[CLOSED]["errors"]
+    assert (records.closing.status, records.opening.opened_queue_id) == ("validation_failed", queue_id)
+    assert records.closing.errors
 
 
 def test_a_bare_plan_is_the_consoles(trail, documents):
@@ -662,7 +672,7 @@ def test_a_schedule_counts_who_is_joined_and_other_doors_who_is_there_unless_the
 def test_an_execution_input_that_is_no_plan_is_refused_on_record(trail, documents, execution_input):
     with pytest.raises(PlanInvalid):
         accept_input(CONSOLE, execution_input, trail, documents, NO_BASELINES, START)
-    assert trail.find("d-1")[CLOSED]["status"] == "validation_failed"
+    assert trail.find("d-1").closing.status == "validation_failed"
 
 
 @pytest.mark.parametrize(
@@ -680,7 +690,7 @@ def test_an_execution_input_that_is_no_plan_is_refused_on_record(trail, document
 def test_a_reference_that_this_system_did_not_make_is_refused_on_record(trail, documents, reference):
     with pytest.raises(PlanInvalid, match="send the plan itself"):
         accept_input(CONSOLE, {"plan_ref": reference}, trail, documents, NO_BASELINES, START)
-    assert trail.find("d-1")[CLOSED]["errors"][0]["path"] == "plan_ref"
+    assert trail.find("d-1").closing.errors[0].path == "plan_ref"
 
 
 @pytest.mark.parametrize("origin", [7, {"door": "window"}, {"door": "api", "more": 1}, {"caller": "x" * 2049}])
@@ -689,7 +699,7 @@ def test_an_origin_that_this_system_did_not_make_is_refused_on_record(trail, doc
         accept_input(
             CONSOLE, {"plan_ref": documents.keep_plan(plan()), "origin": origin}, trail, documents, NO_BASELINES, START
         )
-    assert trail.find("d-1")[CLOSED]["errors"][0]["path"] == "origin"
+    assert trail.find("d-1").closing.errors[0].path == "origin"
 
 
 def test_a_document_beside_the_kept_plans_is_not_one_of_them(trail, documents):
@@ -822,7 +832,7 @@ def test_a_token_function_that_dies_is_an_error_that_says_so(aws_answers, payloa
 @pytest.mark.parametrize(
     ("service", "operation", "act"),
     [
-        ("dynamodb", "PutItem", lambda: AuditTrail("audit", Documents("b")).append({"record": "0-opened"})),
+        ("dynamodb", "PutItem", lambda: AuditTrail("audit", Documents("b")).append(opened(RUN, plan(), START))),
         ("dynamodb", "Query", lambda: AuditTrail("audit", Documents("b")).find("d-1")),
         ("dynamodb", "Query", lambda: listing(AuditTrail("audit", Documents("b")))),
         ("dynamodb", "GetItem", lambda: Forecasts("forecasts").find("queue-001")),
@@ -913,7 +923,7 @@ def test_a_write_that_meets_transactions_again_and_again_is_not_taken_for_an_ans
         replace(trail, sleep=fake_time.sleep).append(opened(RUN, plan(), START), locked)
     assert len(asked) == 8
     assert sum(fake_time.slept) <= 3.75
-    assert trail.find(RUN.distribution_id) == {}
+    assert not trail.find(RUN.distribution_id).exist
 
 
 @pytest.mark.usefixtures("locked")
@@ -923,28 +933,30 @@ def test_the_takeover_of_a_lock_that_a_closing_record_checks_is_tried_again(meet
     assert len(asked) == 2
 
 
+ENTRY = DriftEntry("queue-001", "2026-01-01", "2026-01-01T00:00:00.000Z", "d-1", ())
+
+
 def test_drift_that_two_readings_record_at_once_is_recorded(records, meets, fake_time):
     asked = meets("transact_write_items", CONFLICT, times=2)
     records = replace(records, sleep=fake_time.sleep)
-    assert records.append({"queue_id": "queue-001", "record": "2026-01-01"}, "state-1", 1)
+    assert records.append(ENTRY, "state-1", 1)
     assert len(asked) == 3
 
 
 @pytest.mark.parametrize(
     ("operation", "write"),
     [
-        ("update_item", lambda records, record: records.note(record, {"action": "alerted"}, final=True)),
-        ("update_item", lambda records, record: records.note_begun(record) is None),
-        ("put_item", lambda records, _record: records.settled("queue-001", 2) is None),
+        ("update_item", lambda entries: entries.note("queue-001", "2026-01-01", Answer("notified", "."), final=True)),
+        ("update_item", lambda entries: entries.note_begun("queue-001", "2026-01-01") is None),
+        ("put_item", lambda entries: entries.settled("queue-001", 2) is None),
     ],
     ids=["note", "note_begun", "settled"],
 )
 def test_what_is_noted_beside_drift_while_that_is_recorded_is_tried_again(records, meets, fake_time, operation, write):
-    record = {"queue_id": "queue-001", "record": "2026-01-01"}
     records = replace(records, sleep=fake_time.sleep)
-    records.append(record, "state-1", 1)
+    records.append(ENTRY, "state-1", 1)
     asked = meets(operation, MET_ONE, times=1)
-    assert write(records, record)
+    assert write(records)
     assert len(asked) == 2
 
 

@@ -103,9 +103,9 @@ def forecasts(table: str) -> Forecasts:
 
 
 def drift_entries(table: str) -> DriftEntries:
-    from routing_weights.adapters.aws.drift_table import DriftRecords
+    from routing_weights.adapters.aws.drift_table import DriftEntries
 
-    return DriftRecords(table)
+    return DriftEntries(table)
 
 
 def one_time_schedules(group: str) -> OneTimeSchedules:

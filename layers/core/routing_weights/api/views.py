@@ -1,6 +1,7 @@
 """What the operators' API answers: models for the answers and for openapi.json, and how records become answers."""
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -12,10 +13,11 @@ from pydantic import (
     field_validator,
 )
 
+from routing_weights.domain.drift import DriftEntry
 from routing_weights.domain.inputs import RevertOptions
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import problem, request_invalid, sendable
-from routing_weights.domain.record import CLOSED, KEPT, OPENED, Record, timestamp
+from routing_weights.domain.record import Measurement, Records, RunSummary, timestamp
 from routing_weights.domain.status import Status
 from routing_weights.domain.strict_json import read
 from routing_weights.domain.types import DISTRIBUTION_ID, Line, Moment
@@ -27,7 +29,6 @@ from routing_weights.projection.accuracy import (
     Blame,
     Comparison,
     Figure,
-    Realised,
     Summary,
     compare,
     sentence,
@@ -478,52 +479,67 @@ class ProblemDetails(BaseModel):
     error_count: int | None = Field(default=None, description="All errors; at most 100 are listed.")
 
 
-def summary(record: Record) -> DistributionSummary:
-    return DistributionSummary.model_validate({**record, "terminal": Status(record["status"]).terminal})
+def summary(run: RunSummary) -> DistributionSummary:
+    fields = run.model_dump(mode="json", exclude_unset=True)
+    return DistributionSummary.model_validate({**fields, "terminal": run.status.terminal})
 
 
-def distribution(records: dict[str, Record]) -> Distribution:
-    """The answer from the records of one distribution; at least one of the two is there."""
-    opening, closing, kept = records.get(OPENED, {}), records.get(CLOSED, {}), records.get(KEPT)
-    merged = {**opening, **closing}
+def distribution(records: Records) -> Distribution:
+    """The answer from the records of one distribution, which has an opening or a closing one."""
+    documents = [record.to_json() for record in (records.opening, records.closing) if record]
+    merged = {name: value for document in documents for name, value in document.items()}
+    cancelled = records.expiry_cancelled
     return Distribution.model_validate(
         {
             **merged,
             "terminal": Status(merged["status"]).terminal,
-            "opened_at": (opening or closing)["timestamp"],
-            "closed_at": closing.get("timestamp"),
-            "return_cancelled": kept and {"at": kept["timestamp"], "by": kept.get("caller")},
+            "opened_at": documents[0]["timestamp"],
+            "closed_at": records.closing and records.closing.timestamp,
+            "return_cancelled": cancelled and {"at": cancelled.timestamp, "by": cancelled.caller},
         }
     )
 
 
+def drift_entry(entry: DriftEntry, repairs: Mapping[str, RunSummary]) -> DriftView:
+    """`repairs` are the distributions that repair drift, by id."""
+    answer = entry.answer.to_json() if entry.answer else {}
+    repair = repairs.get(answer.get("repair_id", ""))
+    return DriftView.model_validate({**entry.to_json(), **answer, "repair_status": repair and repair.status})
+
+
 def calibration_page(
-    queue_id: str, completed: list[Record], realised: list[Record], token: str | None, now: datetime, *, can_tell: bool
+    queue_id: str,
+    completed: list[RunSummary],
+    measured: dict[str, Measurement],
+    token: str | None,
+    now: datetime,
+    *,
+    can_tell: bool,
 ) -> CalibrationPage:
-    """From the summaries of completed distributions, and the records of what happened after them.
+    """From the summaries of completed distributions, and by id the measurements of what happened after them.
 
     `can_tell` is whether the deployment's contract knows what happens in a queue.
     """
-    found = {record["distribution_id"]: record for record in realised}
     items, counted = [], list[Comparison]()
-    for record in completed:
-        item = {"distribution_id": record["distribution_id"], "completed_at": record["timestamp"]}
-        after = found.get(record["distribution_id"])
-        if after is None or "why" in after:
-            items.append(MeasurementView(**item, **_not_measured(after, record["timestamp"], now, can_tell=can_tell)))
+    for run in completed:
+        item = {"distribution_id": run.distribution_id, "completed_at": run.timestamp}
+        after = measured.get(run.distribution_id)
+        if after is None or after.predicted is None or after.realised is None:
+            items.append(MeasurementView(**item, **_not_measured(after, run.timestamp, now, can_tell=can_tell)))
             continue
-        came = Realised.of(after["realised"])
-        compared = compare(after["predicted"], came, SPAN.total_seconds())
-        if after["alone"]:
+        compared = compare(after.predicted, after.realised, SPAN.total_seconds())
+        if after.alone:
             counted.append(compared)
         items.append(
             MeasurementView(
                 **item,
-                state="measured" if after["alone"] else "not_alone",
-                why=None if after["alone"] else NOT_ALONE,
-                **{name: after[name] for name in ("start", "end", "others")},
-                source=after["predicted"]["source"],
-                media=list(came.media),
+                state="measured" if after.alone else "not_alone",
+                why=None if after.alone else NOT_ALONE,
+                start=after.start,
+                end=after.end,
+                others=list(after.others),
+                source=after.predicted.source,
+                media=list(after.realised.media),
                 figures=compared.figures,
                 blame=compared.blame,
             )
@@ -538,9 +554,9 @@ def calibration_page(
     )
 
 
-def _not_measured(after: Record | None, completed: str, now: datetime, *, can_tell: bool) -> dict[str, str]:
+def _not_measured(after: Measurement | None, completed: str, now: datetime, *, can_tell: bool) -> dict[str, Any]:
     if after:
-        return {"state": "not_comparable", "why": after["why"]}
+        return {"state": "not_comparable", "why": after.why}
     if not can_tell:
         return {"state": "cannot_tell", "why": CANNOT_TELL}
     if completed < timestamp(now - LOOK_BACK):

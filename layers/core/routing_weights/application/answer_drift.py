@@ -7,40 +7,37 @@ crash: a record has one repair.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from aws_lambda_powertools import Logger
 
 from routing_weights.adapters.aws.documents import Documents
-from routing_weights.adapters.aws.drift_table import DriftRecords
+from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.event_bus import Bus
 from routing_weights.adapters.aws.state_machine import Executions, name_of
 from routing_weights.application.revert_plans import revert_plan
-from routing_weights.domain.drift import Difference, fingerprint
-from routing_weights.domain.drift_event import DETAIL_TYPE, Action, event_of
+from routing_weights.domain.drift import Answer, Difference, DriftEntry, fingerprint
+from routing_weights.domain.events import DRIFT_FOUND, drift_found
 from routing_weights.domain.images import can_be_put_back
 from routing_weights.domain.inputs import FromPlanRef, RevertOptions
 from routing_weights.domain.plan import Plan, parse_plan
-from routing_weights.domain.queue import Queue, named
-from routing_weights.domain.record import Record, timestamp
+from routing_weights.domain.queue import named
+from routing_weights.domain.record import timestamp
 from routing_weights.domain.run import Origin
 from routing_weights.domain.webhook import WebhookEvent
 from routing_weights.errors import NotRestorable, PlanInvalid
 
 logger = Logger(child=True)
 
-Done = dict[str, str]
-"""What was done about a drift record: `action`, `why` as a sentence, and the `repair_id` of what was started."""
 WAIT_FOR_LOCK_S = 60
 """A dry run may have taken the queue's lock since it was read."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """Drift that is on record, and what it takes to put it back."""
+    """Drift that has an entry, and what it takes to repair it."""
 
-    record: Record
+    entry: DriftEntry
     plan: Plan
     """Of the distribution that it is compared with."""
     found: Sequence[Difference]
@@ -52,7 +49,7 @@ class Drift:
 
 @dataclass(frozen=True)
 class Repairs:
-    records: DriftRecords
+    entries: DriftEntries
     documents: Documents
     executions: Executions
     most_per_hour: int
@@ -62,111 +59,89 @@ class Repairs:
     bus: Bus
 
     def answer(self, drift: Drift, now: datetime) -> None:
-        """Do what the plan says, unless it was done; what was decided is told, and noted beside the record."""
-        record = drift.record
-        if record.get("action") not in {None, "repair_deferred", "repair_started"} or record.get("begun"):
+        """Do what the plan says, unless it was done. The answer is told, and noted beside the entry."""
+        entry, earlier = drift.entry, drift.entry.answer
+        is_open = earlier is None or earlier.action in {"repair_deferred", "repair_started"}
+        if entry.repair_begun or not is_open:
             return
-        broken_off = record.get("action") == "repair_started"
+        broken_off = earlier if earlier and earlier.action == "repair_started" else None
         if drift.plan.drift_policy == "notify":
-            done: Done | None = _done("notified", "It was told as an event on the bus.")
-        elif broken_off:
-            done = _done("repair_started", record["why"], repair_id=record["repair_id"])
+            answer: Answer | None = Answer("notified", "It was told as an event on the bus.")
         else:
-            done = self._repair(drift, now)
-        if done is None:
+            answer = broken_off or self._repair(drift, now)
+        if answer is None:
             return
-        # A repair is noted before it begins: when it is over, there is no drift any more that would lead to its record.
-        begins = done["action"] == "repair_started"
-        if begins and not broken_off and not self.records.note(record, done, final=True):
+        # A repair is noted before it begins: when it is over, there is no drift any more that would lead to its entry.
+        begins = answer.action == "repair_started"
+        if begins and not broken_off and not self.entries.note(entry.queue_id, entry.entry_id, answer, final=True):
             return  # another function was faster
-        self.bus.put(DETAIL_TYPE, event_of(record, done))
+        self.bus.put(DRIFT_FOUND, drift_found(entry, answer))
         if begins:
             self._begin(drift)
         else:
-            self.records.note(record, done, final=done["action"] != "repair_deferred")
-        log = logger.warning if done["action"] == "repair_refused" else logger.info
-        log("Drift is answered", queue_id=record["queue_id"], record=record["record"], done=done)
+            final = answer.action != "repair_deferred"
+            self.entries.note(entry.queue_id, entry.entry_id, answer, final=final)
+        log = logger.warning if answer.action == "repair_refused" else logger.info
+        log("Drift is answered", queue_id=entry.queue_id, entry=entry.entry_id, answer=answer.to_json())
 
-    def _repair(self, drift: Drift, now: datetime) -> Done | None:
-        """What is done; None where nothing is new since it was put off."""
-        record = drift.record
+    def _repair(self, drift: Drift, now: datetime) -> Answer | None:
+        """The answer; None where nothing is new since the repair was deferred."""
+        entry = drift.entry
         if refusal := self._refusal(drift):
-            return _done("repair_refused", refusal)
-        due = datetime.fromisoformat(record["edited_at"]) + timedelta(seconds=self.after_s)
+            return Answer("repair_refused", refusal)
+        due = datetime.fromisoformat(entry.edited_at) + timedelta(seconds=self.after_s)
         if now < due:
-            return self._put_off(drift, due, now)
+            return self._defer(drift, due, now)
         try:
             self._plan(drift)
         except (NotRestorable, PlanInvalid) as error:
-            return _done("repair_refused", f"There is no plan that could put it back. {error.message}")
-        if not self.records.claim_repair(record, self.most_per_hour, int(now.timestamp() * 1000)):
+            return Answer("repair_refused", f"There is no plan that could repair it. {error.message}")
+        if not self.entries.claim_repair(
+            entry.queue_id, entry.entry_id, self.most_per_hour, int(now.timestamp() * 1000)
+        ):
             why = f"The queue has had {self.most_per_hour} repairs within the hour, which is the most that "
-            return _done("repair_refused", f"{why}MaxRepairsPerHour allows. Find out who changes it.")
-        why = f"Distribution {record['distribution_id']} is put back.{_left(drift.found)}"
-        return _done("repair_started", why, repair_id=name_of(_key(record)))
+            return Answer("repair_refused", f"{why}MaxRepairsPerHour allows. Find out who changes it.")
+        why = f"Distribution {entry.distribution_id} is applied again.{_left(drift.found)}"
+        return Answer("repair_started", why, repair_id=name_of(_key(entry)))
 
     def _begin(self, drift: Drift) -> None:
-        """The same record and plan lead to the same execution, whoever starts it, and however often."""
-        record = drift.record
-        origin = Origin(door="drift", caller=record["record"])
+        """The same entry and plan lead to the same execution, whoever starts it, and however often."""
+        entry = drift.entry
+        origin = Origin(door="drift", caller=entry.entry_id)
         reference = self.documents.keep_plan(self._plan(drift))
-        self.executions.start(FromPlanRef(plan_ref=reference, origin=origin), _key(record))
-        self.records.note_begun(record)
+        self.executions.start(FromPlanRef(plan_ref=reference, origin=origin), _key(entry))
+        self.entries.note_begun(entry.queue_id, entry.entry_id)
 
-    def _put_off(self, drift: Drift, due: datetime, now: datetime) -> Done | None:
-        """Have the queue looked at when it is due, or sooner where a message cannot wait for so long."""
-        record, first = drift.record, "action" not in drift.record
+    def _defer(self, drift: Drift, due: datetime, now: datetime) -> Answer | None:
+        """Have the queue read again when the repair is due, or sooner where a message cannot wait for so long."""
+        entry, first = drift.entry, drift.entry.answer is None
         # Sent before it is noted: a crash between the two leads to a second message, which finds nothing to do.
-        if first or any(event.deferred == record["record"] for event in drift.events):
-            again = {"deferred": record["record"], "by": None, "at": None}
+        if first or any(event.deferred == entry.entry_id for event in drift.events):
+            again = {"deferred": entry.entry_id, "by": None, "at": None}
             self.look_again(drift.events[-1].model_copy(update=again), (due - now).total_seconds())
-        why = f"The change is from {record['edited_at']}: unless it is taken back or changed again, it is put back at "
-        return _done("repair_deferred", f"{why}{timestamp(due)}.") if first else None
+        why = f"The change is from {entry.edited_at}: unless it is taken back or changed again, it is repaired at "
+        return Answer("repair_deferred", f"{why}{timestamp(due)}.") if first else None
 
     def _refusal(self, drift: Drift) -> str | None:
-        """Why it is not repaired, now or later."""
+        """Why the drift is not repaired, now or later."""
         if not self.most_per_hour:
             return "Repairs are turned off: MaxRepairsPerHour is 0."
         if not any(map(can_be_put_back, drift.found)):
-            return f"Nothing of it can be put back.{_left(drift.found)}"
+            return f"Nothing of it can be repaired.{_left(drift.found)}"
         if drift.beside_ours:
-            return "A distribution that failed has left values of its own in the queue: send a plan, which mends both."
+            return "A distribution that failed has left values of its own in the queue: send a plan, which fixes both."
         return None
 
     def _plan(self, drift: Drift) -> Plan:
-        """The last completed distribution again, for as long as the queue holds what was found."""
-        last = drift.record["distribution_id"]
-        back = [difference for difference in drift.found if can_be_put_back(difference)]
-        options = RevertOptions(wait_for_lock_s=WAIT_FOR_LOCK_S, reason=f"Repairs the drift {drift.record['record']}")
-        return parse_plan(revert_plan(last, "after", self.documents, options, drift=fingerprint(last, back)))
+        """The last completed distribution again, which applies only while the queue holds what was found."""
+        last = drift.entry.distribution_id
+        repaired = [difference for difference in drift.found if can_be_put_back(difference)]
+        options = RevertOptions(wait_for_lock_s=WAIT_FOR_LOCK_S, reason=f"Repairs the drift {drift.entry.entry_id}")
+        return parse_plan(revert_plan(last, "after", self.documents, options, drift=fingerprint(last, repaired)))
 
 
-def _key(record: Record) -> str:
-    return f"drift {record['queue_id']} {record['record']}"
-
-
-def _done(action: Action, why: str, **more: str) -> Done:
-    return {"action": action, "why": why, **more}
-
-
-def edited_at(found: Sequence[Difference], held: Queue, now: datetime) -> datetime:
-    """The latest moment at which the newest of the changes was made.
-
-    The queue's `dateModified` dates its settings. Nothing dates a member's value: an event says when one change was
-    made, and a later change may follow whose event is still on its way. Such a change counts from now, when it is
-    first seen.
-    """
-    stamp = _moment((held.native.get("raw") or {}).get("dateModified"))
-    return min(stamp, now) if stamp and all(difference.what == "setting" for difference in found) else now
-
-
-def _moment(text: Any) -> datetime | None:
-    """None where there is no moment, or nobody knows in which time zone."""
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.tzinfo else None
-    except (TypeError, ValueError, OverflowError):  # the last: one that no calendar holds once its offset is taken off
-        return None
+def _key(entry: DriftEntry) -> str:
+    return f"drift {entry.queue_id} {entry.entry_id}"
 
 
 def _left(found: Sequence[Difference]) -> str:

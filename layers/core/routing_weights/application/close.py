@@ -12,7 +12,7 @@ from routing_weights.domain.actuation import as_kept
 from routing_weights.domain.decision import Decision
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue
-from routing_weights.domain.record import Record, closed
+from routing_weights.domain.record import Closing, closed
 from routing_weights.domain.run import Outcome, Run, return_name
 from routing_weights.domain.status import Status
 from routing_weights.domain.verify import decimals_kept
@@ -27,8 +27,8 @@ class Metric(NamedTuple):
     value: float
 
 
-class Closing(NamedTuple):
-    record: Record
+class Closed(NamedTuple):
+    record: Closing
     metrics: list[Metric]
     """Empty if the record was written before: its metrics were counted then."""
 
@@ -40,7 +40,7 @@ class Close:
     patrols: Patrols
     schedules: OneTimeSchedules
 
-    def close(self, run: Run, outcome: Outcome, holder: str, now: datetime) -> Closing:
+    def close(self, run: Run, outcome: Outcome, holder: str, now: datetime) -> Closed:
         """Write the closing record.
 
         `holder` is the execution that has taken the lock of an abandoned run over, empty for a run that ends itself.
@@ -71,10 +71,10 @@ class Close:
         # A record of writes belongs to the holder of the lock: a run that has lost its lock claims nothing any more.
         holder = holder or (run.execution_arn if outcome.status.wrote == "yes" else "")
         is_first = self.trail.append(record, holder)
-        logger.info("AUDIT", record=record)
+        logger.info("AUDIT", record=record.to_json())
         if plan and plan.until and outcome.status is not Status.COMPLETED:
             self._cancel_expiry(name)
-        return Closing(record, list(_metrics(outcome, record)) if is_first else [])
+        return Closed(record, list(_metrics(outcome, record)) if is_first else [])
 
     def _patrol(self, plan: Plan, now: datetime) -> None:
         if plan.on_drift:
@@ -90,13 +90,13 @@ class Close:
             logger.warning("A schedule is left that will find nothing to revert", reason=error.message)
 
 
-def _metrics(outcome: Outcome, record: Record) -> Iterator[Metric]:
+def _metrics(outcome: Outcome, record: Closing) -> Iterator[Metric]:
     yield Metric(outcome.status.metric, "Count", 1)
-    yield Metric("DistributionLatency", "Milliseconds", record["latency_ms"])
-    if record.get("balance_accuracy") is not None:
-        yield Metric("BalanceAccuracy", "Percent", record["balance_accuracy"])
-    if record.get("restore"):
-        yield Metric(f"Restore{record['restore']['outcome'].title().replace('_', '')}", "Count", 1)
+    yield Metric("DistributionLatency", "Milliseconds", record.latency_ms or 0)
+    if record.balance_accuracy is not None:
+        yield Metric("BalanceAccuracy", "Percent", record.balance_accuracy)
+    if record.restore:
+        yield Metric(f"Restore{record.restore.outcome.title().replace('_', '')}", "Count", 1)
 
 
 def _statement(decision: Decision, after: Queue | None, status: Status) -> Mapping[str, Any]:

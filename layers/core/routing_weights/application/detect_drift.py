@@ -3,22 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from routing_weights.adapters.aws.audit_table import AuditTrail
-from routing_weights.adapters.aws.drift_table import DriftRecords
+from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.locks_table import holder_of
-from routing_weights.application.answer_drift import Drift, edited_at
+from routing_weights.application.answer_drift import Drift
 from routing_weights.application.ports import Genesys
 from routing_weights.domain.decision import Decision, Work
-from routing_weights.domain.drift import Difference, differences, fingerprint
+from routing_weights.domain.drift import Answer, Difference, DriftEntry, differences, edited_at, fingerprint
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue, Target, image
-from routing_weights.domain.record import Record, last_completed, timestamp
+from routing_weights.domain.record import RunSummary, last_completed, timestamp
 from routing_weights.domain.run import Run
-from routing_weights.domain.status import Status
 from routing_weights.domain.webhook import WebhookEvent
 from routing_weights.errors import QueueBusy, QueueNotFound
 
@@ -32,7 +30,7 @@ PUT_BACK = {"restored", "not_needed"}
 class Watch:
     trail: AuditTrail
     locks_table: str
-    records: DriftRecords
+    entries: DriftEntries
     contract: Callable[[Run, Decision], Genesys]
     """The contract that reads what a decision has written."""
     answer: Callable[[Drift, datetime], None]
@@ -65,36 +63,35 @@ class Watch:
         found = differences(applied, held, ours)
         seen_at_ms = int(now.timestamp() * 1000)
         if not found:
-            self.records.settled(queue_id, seen_at_ms)
+            self.entries.settled(queue_id, seen_at_ms)
             self._drop(queue_id, events)
             return False
-        record, state = _record(plan, last, found, held, events, now), fingerprint(last, found)
-        is_new = self.records.append(record, state, seen_at_ms)
+        state = fingerprint(last, found)
+        is_new = self.entries.append(_entry(plan, last, found, held, events, now), state, seen_at_ms)
         if is_new:
             logger.warning("Drift", queue_id=queue_id, last_distribution=last, differences=len(found))
         # A state that was seen before may still be waiting for its answer.
-        known = None if plan.drift_policy == "record" else self.records.of_state(queue_id, state)
+        known = None if plan.drift_policy == "record" else self.entries.of_state(queue_id, state)
         if known is not None:
             beside_ours = found != differences(applied, held)
             self.answer(Drift(known, plan, found, beside_ours, events), now)
         self._drop(queue_id, events, known)
         return is_new
 
-    def _drop(self, queue_id: str, events: Sequence[WebhookEvent], known: Record | None = None) -> None:
+    def _drop(self, queue_id: str, events: Sequence[WebhookEvent], known: DriftEntry | None = None) -> None:
         """Close the records whose repair was put off until now, where the queue is no longer in their state."""
         why = "When its time came it was gone: taken back, changed again, or overtaken by a distribution."
-        for record in {event.deferred for event in events if event.deferred} - {known and known["record"]}:
-            of = {"queue_id": queue_id, "record": record}
-            self.records.note(of, {"action": "repair_dropped", "why": why}, final=True)
+        for entry_id in {event.deferred for event in events if event.deferred} - {known and known.entry_id}:
+            self.entries.note(queue_id, entry_id, Answer("repair_dropped", why), final=True)
 
-    def _runs(self, queue_id: str) -> list[Record]:
+    def _runs(self, queue_id: str) -> list[RunSummary]:
         """The newest distributions of the queue, when none is at work on it: asked before and after it is read."""
         if holder_of(self.locks_table, queue_id) is not None:
             raise _busy(queue_id)
         # Runs that wait for the lock change nothing yet, so only those that are over are compared.
-        return [record for record in self.trail.newest(queue_id) if Status(record["status"]).terminal]
+        return [run for run in self.trail.newest(queue_id) if run.status.terminal]
 
-    def _read(self, work: Work, last: str, runs: list[Record], now: datetime) -> tuple[Target, list[Target], Queue]:
+    def _read(self, work: Work, last: str, runs: list[RunSummary], now: datetime) -> tuple[Target, list[Target], Queue]:
         """What was applied, what later runs of ours tried to apply, and what is held."""
         documents, queue_id = self.trail.documents, work.plan.queue_id
         run = Run(distribution_id=last, execution_arn="", started_at=now, queue_id=queue_id)
@@ -107,43 +104,42 @@ class Watch:
         return applied, ours, self.contract(run, work.decision).read_queue(queue_id)
 
 
-def _later(runs: list[Record], last: str) -> list[str]:
+def _later(runs: list[RunSummary], last: str) -> list[str]:
     """The runs that failed after the last completed one had ended, and may have left values of theirs."""
-    ended = next(run["timestamp"] for run in runs if run["distribution_id"] == last)
+    ended = next(run.timestamp for run in runs if run.distribution_id == last)
     return [
-        run["distribution_id"]
+        run.distribution_id
         for run in runs
-        if Status(run["status"]).failed_writing
-        and run["timestamp"] >= ended
-        and (run.get("restore") or {}).get("outcome") not in PUT_BACK
+        if run.status.failed_writing
+        and run.timestamp >= ended
+        and not (run.restore and run.restore.outcome in PUT_BACK)
     ]
 
 
-def _record(
+def _entry(
     plan: Plan,
     last: str,
     found: Sequence[Difference],
     held: Queue,
     events: Sequence[WebhookEvent],
     now: datetime,
-) -> Record:
+) -> DriftEntry:
     at = timestamp(now)
     # The newest delivery that says who, and that is about all of this; a queue's own stamp is of its settings only.
     told = next((event for event in reversed(events) if (event.by or event.at) and _is_about(event, found)), None)
-    stamp: dict[str, Any] = held.native.get("raw") or {}
     by_stamp = all(difference.what == "setting" for difference in found)
-    return {
-        "queue_id": plan.queue_id,
-        "record": f"{at}-{events[-1].delivery_id}",
-        "at": at,
-        "distribution_id": last,
-        "changed_by": told.by if told else _text(stamp.get("modifiedBy")) if by_stamp else None,
-        "changed_at": told.at if told else _text(stamp.get("dateModified")) if by_stamp else None,
-        "edited_at": timestamp(edited_at(found, held, now)),
-        "on_drift": plan.drift_policy,
-        "differences": [difference.to_json() for difference in found],
-        "deliveries": sorted({event.delivery_id for event in events if not event.deferred}),
-    }
+    return DriftEntry(
+        queue_id=plan.queue_id,
+        entry_id=f"{at}-{events[-1].delivery_id}",
+        at=at,
+        distribution_id=last,
+        changed_by=told.by if told else held.modified_by if by_stamp else None,
+        changed_at=told.at if told else held.modified_at if by_stamp else None,
+        edited_at=timestamp(edited_at(found, held, now)),
+        on_drift=plan.drift_policy,
+        differences=tuple(found),
+        deliveries=tuple(sorted({event.delivery_id for event in events if not event.deferred})),
+    )
 
 
 def _is_about(event: WebhookEvent, found: Sequence[Difference]) -> bool:
@@ -158,10 +154,6 @@ def _is_about(event: WebhookEvent, found: Sequence[Difference]) -> bool:
         and (event.user_ids is None or difference.name.lower() in event.user_ids)
         for difference in found
     )
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _busy(queue_id: str) -> QueueBusy:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from routing_weights.domain.plan import LONGEST_WHILE, MOST_RESTORED, SHORTEST_WHILE, plan_invalid
 from routing_weights.domain.problems import not_applicable, problem
-from routing_weights.domain.record import CLOSED, KEPT, Record, timestamp
+from routing_weights.domain.record import Closing, ExpiryCancelled, RunSummary, timestamp
 from routing_weights.domain.run import LONGEST_RUN
 from routing_weights.domain.status import Status
 from routing_weights.errors import Superseded
@@ -54,21 +54,21 @@ def require_still_applied(distribution_id: str, queue_id: str, trail: Trail, doc
         PlanNotApplicable: it did not complete, or was for good, or has become so.
     """
     records = trail.find(distribution_id)
-    ended = records.get(CLOSED, {})
-    if ended.get("status") != Status.COMPLETED or not ended.get("until") or KEPT in records:
+    ended = records.closing
+    if not ended or ended.status is not Status.COMPLETED or not ended.until or records.expiry_cancelled:
         message = (
             f"distribution {distribution_id} is none that completed and was for a while, or its return was cancelled"
         )
         raise not_applicable("restores", message, "nothing_to_return")
     completed = _completed(queue_id, trail)
-    later = list(takewhile(lambda record: record["distribution_id"] != distribution_id, completed))
+    later = list(takewhile(lambda record: record.distribution_id != distribution_id, completed))
     last = distribution_id
     standing: tuple[str, ...] = (distribution_id,)
     # By distribution, what stood before it, and what stood then.
     before: dict[str, tuple[str, ...]] = {distribution_id: ()}
     after = {distribution_id: standing}
     for record in reversed(later):
-        last, found = record["distribution_id"], standing
+        last, found = record.distribution_id, standing
         for one in _put_back(record):
             if after.get(one) != standing:
                 break
@@ -85,12 +85,12 @@ def require_still_applied(distribution_id: str, queue_id: str, trail: Trail, doc
     return _over_too(ended, completed, trail, documents)
 
 
-def _over_too(ended: Record, earlier: Iterator[Record], trail: Trail, documents: Documents) -> list[str]:
+def _over_too(ended: Closing, earlier: Iterator[RunSummary], trail: Trail, documents: Documents) -> list[str]:
     """Of the `earlier` distributions, newest first, those on top of which one was applied and that are over, too."""
     over: list[str] = []
     gone: list[str] = []  # were put back again by a record that was seen already: the last is to come first
     for record in earlier:
-        name, back = record["distribution_id"], _put_back(record)
+        name, back = record.distribution_id, _put_back(record)
         if gone and gone[-1] == name:
             gone.pop()
         elif back:
@@ -102,45 +102,41 @@ def _over_too(ended: Record, earlier: Iterator[Record], trail: Trail, documents:
     return over[:MOST_RESTORED]
 
 
-def _is_repair(record: Record) -> bool:
-    return "drift" in (record.get("restores") or {})
+def _is_repair(record: RunSummary) -> bool:
+    return record.restores is not None and record.restores.drift is not None
 
 
-def _is_over_with(ended: Record, record: Record, trail: Trail, documents: Documents) -> bool:
+def _is_over_with(ended: Closing, record: RunSummary, trail: Trail, documents: Documents) -> bool:
     """Whether a distribution was over no later than another one, is one plan's to put back with it, and does return."""
-    name = record["distribution_id"]
-    if not record.get("until") or record["until"] > ended["until"]:
+    name = record.distribution_id
+    if not record.until or not ended.until or record.until > ended.until:
         return False
-    is_kept = trail.read([name], (KEPT,), ("timestamp",))
-    if is_kept:
+    if trail.of_kind(ExpiryCancelled, [name]):
         return False
-    one, other = (documents.work(each).decision for each in (name, ended["distribution_id"]))
+    one, other = (documents.work(each).decision for each in (name, ended.distribution_id))
     return one.carrier == other.carrier
 
 
-def _put_back(record: Record) -> list[str]:
+def _put_back(record: RunSummary) -> tuple[str, ...]:
     """The distributions whose before-images a record's plan put back, from the newest on."""
-    restores = record.get("restores") or {}
-    return [restores["distribution_id"], *restores.get("also", ())] if restores.get("image") == "before" else []
+    return record.restores.before_images_of if record.restores else ()
 
 
-def _completed(queue_id: str, trail: Trail) -> Iterator[Record]:
+def _completed(queue_id: str, trail: Trail) -> Iterator[RunSummary]:
     """The completed distributions of a queue by the time of their end, newest first; read as far as they are asked for.
 
     Without repairs of drift: each has put back what the one before it had applied, so nothing of its own stands.
     The trail lists them by their opening, and runs may wait for one another in any order.
     """
-    waiting: list[Record] = []
+    waiting: list[RunSummary] = []
     after: str | None = None
     while True:
         page, after = trail.of_queue(queue_id, since="0000", until="9999", limit=_PAGE, after=after)
-        waiting += [record for record in page if record["status"] == Status.COMPLETED and not _is_repair(record)]
-        waiting.sort(key=lambda record: str(record["timestamp"]))
+        waiting += [record for record in page if record.status is Status.COMPLETED and not _is_repair(record)]
+        waiting.sort(key=lambda record: record.timestamp)
         # What was opened before the last one of the page may have ended that much later.
-        reached = (
-            datetime.fromisoformat(page[-1]["started_at"]).astimezone(UTC) + LONGEST_RUN if page and after else None
-        )
-        while waiting and (reached is None or waiting[-1]["timestamp"] > timestamp(reached)):
+        reached = datetime.fromisoformat(page[-1].started_at).astimezone(UTC) + LONGEST_RUN if page and after else None
+        while waiting and (reached is None or waiting[-1].timestamp > timestamp(reached)):
             yield waiting.pop()
         if after is None:
             return

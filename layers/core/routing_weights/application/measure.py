@@ -2,20 +2,19 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from aws_lambda_powertools import Logger
 
 from routing_weights.adapters.aws.audit_table import AuditTrail
 from routing_weights.adapters.aws.state_machine import Executions
 from routing_weights.adapters.genesys.analytics import Analytics
-from routing_weights.domain.record import CLOSED, REALISED, timestamp
+from routing_weights.domain.record import Measurement, Prediction, Realised, timestamp
 from routing_weights.domain.run import LONGEST_RUN
 from routing_weights.domain.status import Status
 from routing_weights.errors import RoutingWeightsError
-from routing_weights.projection.accuracy import LOOK_BACK, SPAN, Realised, predicted, window_after
+from routing_weights.projection.accuracy import LOOK_BACK, SPAN, predicted, window_after
 
 logger = Logger(child=True)
 
@@ -31,7 +30,7 @@ class _Due:
     queue_id: str
     completed: datetime
     start: datetime
-    predicted: dict[str, Any]
+    predicted: Prediction
 
 
 @dataclass(frozen=True)
@@ -72,22 +71,22 @@ class Calibration:
     def _due(self, now: datetime, count: Counter[str]) -> Iterator[_Due]:
         """Completed distributions whose time is over and which have no record of it."""
         ids = list(self.executions.succeeded(now - LOOK_BACK))
-        records = self.trail.read(ids, (REALISED, CLOSED), ("status", "timestamp", "queue_id"))
-        known = {record["distribution_id"] for record in records if record["record"] == REALISED}
+        runs, measured = self.trail.summaries(ids), self.trail.of_kind(Measurement, ids)
         over = [
-            (record["timestamp"], record["distribution_id"])
-            for record in records
-            if record["record"] == CLOSED
-            and record["status"] == Status.COMPLETED  # a dry run succeeds, too
-            and record["distribution_id"] not in known
-            and window_after(record["timestamp"]) + SPAN + SETTLED <= now
+            (run.timestamp, run.distribution_id)
+            for run in runs.values()
+            if run.status is Status.COMPLETED  # a dry run succeeds, too
+            and run.distribution_id not in measured
+            and window_after(run.timestamp) + SPAN + SETTLED <= now
         ]
         for completed, distribution_id in sorted(over)[:MOST]:
             try:
-                closing = self.trail.find(distribution_id)[CLOSED]
-                said, queue_id = predicted(closing.get("projection")), closing["queue_id"]
+                closing = self.trail.find(distribution_id).closing
+                said = predicted(closing.projection if closing else None)
+                queue_id = (closing and closing.queue_id) or ""
                 if isinstance(said, str):
-                    self.trail.append(_record(distribution_id, queue_id, now, why=said))
+                    known = {"distribution_id": distribution_id, "queue_id": queue_id, "timestamp": timestamp(now)}
+                    self.trail.append(Measurement(**known, why=said))
                     continue
             except RoutingWeightsError as error:
                 count["failed"] += _failed([distribution_id], error)
@@ -101,20 +100,24 @@ class Calibration:
         since, until = timestamp(due.completed - LONGEST_RUN), timestamp(end)
         runs, more = self.trail.of_queue(due.queue_id, since=since, until=until, limit=50, after=None)
         others = [
-            run["distribution_id"]
+            run.distribution_id
             for run in runs
-            if run["distribution_id"] != due.distribution_id
-            and Status(run["status"]).wrote != "no"
-            and datetime.fromisoformat(run["timestamp"]) > due.completed
+            if run.distribution_id != due.distribution_id
+            and run.status.wrote != "no"
+            and datetime.fromisoformat(run.timestamp) > due.completed
         ]
-        figures = {
-            "predicted": due.predicted,
-            "realised": asdict(realised),
-            "others": others,
-            "alone": not (others or more),
-        }
-        span = {"start": timestamp(due.start), "end": until}
-        self.trail.append(_record(due.distribution_id, due.queue_id, now, **span, **figures))
+        measurement = Measurement(
+            distribution_id=due.distribution_id,
+            queue_id=due.queue_id,
+            timestamp=timestamp(now),
+            start=timestamp(due.start),
+            end=until,
+            predicted=due.predicted,
+            realised=realised,
+            others=tuple(others),
+            alone=not (others or more),
+        )
+        self.trail.append(measurement)
 
 
 def _failed(ids: Sequence[str], error: RoutingWeightsError) -> int:
@@ -125,13 +128,3 @@ def _failed(ids: Sequence[str], error: RoutingWeightsError) -> int:
         reason=error.message,
     )
     return len(ids)
-
-
-def _record(distribution_id: str, queue_id: str, now: datetime, **fields: Any) -> dict[str, Any]:
-    return {
-        "distribution_id": distribution_id,
-        "record": REALISED,
-        "timestamp": timestamp(now),
-        "queue_id": queue_id,
-        **fields,
-    }

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from routing_weights.domain.actuation import Actuation
     from routing_weights.domain.actuators.base import Ranking
     from routing_weights.domain.decision import Decision, Image, Work
+    from routing_weights.domain.drift import Answer, DriftEntry
     from routing_weights.domain.execution import Execution, Lock
     from routing_weights.domain.inputs import FromPlanRef
     from routing_weights.domain.plan import Plan, RequiredSkill
     from routing_weights.domain.queue import Member, Queue, SettingName, Settings, Target
-    from routing_weights.domain.record import Record
+    from routing_weights.domain.record import AuditRecord, Kind, Realised, Records, RunSummary
     from routing_weights.domain.restore import Restoration
     from routing_weights.domain.run import Started
     from routing_weights.domain.webhook import WebhookEvent
-    from routing_weights.projection.accuracy import Realised
     from routing_weights.projection.inputs import History, Observed, Predicted, PushedForecast
 
 # ---- what a run stores -----------------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ class Documents(Plans, Protocol):
 class Trail(Protocol):
     """The audit trail: append-only."""
 
-    def append(self, record: Record, holder: str = "") -> bool:
+    def append(self, record: AuditRecord, holder: str = "") -> bool:
         """Write a record. False when it was written before.
 
         With a `holder`, the record is written only while that execution holds the lock of the record's queue.
@@ -112,22 +112,26 @@ class Trail(Protocol):
         """
         ...
 
-    def find(self, distribution_id: str) -> dict[str, Record]:
-        """The records of a distribution by name, whole; empty if there are none."""
+    def find(self, distribution_id: str) -> Records:
+        """The records of a distribution, as far as they are written."""
         ...
 
     def of_queue(
         self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
-    ) -> tuple[list[Record], str | None]:
+    ) -> tuple[list[RunSummary], str | None]:
         """Summaries of a queue's distributions, newest first, and the token of the next page (None: the last one)."""
         ...
 
-    def newest(self, queue_id: str) -> list[Record]:
+    def newest(self, queue_id: str) -> list[RunSummary]:
         """Summaries of a queue's newest distributions, page by page until a completed one is among them."""
         ...
 
-    def read(self, ids: Sequence[str], names: Sequence[str], fields: Sequence[str]) -> list[Record]:
-        """Some fields of those records of many distributions, sorted by the record's name."""
+    def summaries(self, ids: Sequence[str]) -> dict[str, RunSummary]:
+        """Summaries by id; a distribution that has no record is left out."""
+        ...
+
+    def of_kind(self, kind: type[Kind], ids: Sequence[str]) -> dict[str, Kind]:
+        """The records of one kind, by id; a distribution that has none is left out."""
         ...
 
 
@@ -210,21 +214,25 @@ class OneTimeSchedules(Protocol):
 
 
 class DriftEntries(Protocol):
-    """Drift on record. An entry is one state of a queue."""
+    """The drift that was found. An entry is one state of a queue."""
 
-    def append(self, record: Record, fingerprint: str, seen_at_ms: int) -> bool:
-        """Record a state, unless the queue was last seen in it, or was seen later."""
+    def append(self, entry: DriftEntry, fingerprint: str, seen_at_ms: int) -> bool:
+        """Store an entry. False when the queue was last seen in its state, or was seen later."""
         ...
 
-    def of_state(self, queue_id: str, fingerprint: str) -> Record | None: ...
-
-    def note(self, record: Record, done: Record, *, final: bool) -> bool:
-        """Note what was done about an entry. False when an earlier note was final."""
+    def of_state(self, queue_id: str, fingerprint: str) -> DriftEntry | None:
+        """The entry of the state that the queue was last seen in, None when that is another state by now."""
         ...
 
-    def note_begun(self, record: Record) -> None: ...
+    def note(self, queue_id: str, entry_id: str, answer: Answer, *, final: bool) -> bool:
+        """Note how an entry was answered. False when an earlier answer was final."""
+        ...
 
-    def claim_repair(self, record: Record, most: int, now_ms: int) -> bool:
+    def note_begun(self, queue_id: str, entry_id: str) -> None:
+        """Note that the repair of an entry was started."""
+        ...
+
+    def claim_repair(self, queue_id: str, entry_id: str, most: int, now_ms: int) -> bool:
         """Take one of the `most` repairs that a queue may have within an hour; an entry's second claim is its first."""
         ...
 
@@ -232,7 +240,7 @@ class DriftEntries(Protocol):
 
     def of_queue(
         self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
-    ) -> tuple[list[Record], str | None]: ...
+    ) -> tuple[list[DriftEntry], str | None]: ...
 
 
 class Patrols(Protocol):

@@ -7,7 +7,6 @@ from typing import Any
 
 from routing_weights.application.ports import EndedExecutions, Locks, Recoveries, Trail
 from routing_weights.domain.execution import Execution, Report
-from routing_weights.domain.record import CLOSED, OPENED
 from routing_weights.domain.run import Origin, Outcome, Run
 from routing_weights.errors import QueueBusy
 
@@ -102,7 +101,7 @@ class Recover:
         if holder and self.recoveries.includes(holder.holder):
             return Abandoned()  # that recovery closes the record; if it leaves it open, the sweep finds it
         # Read after the lock was taken: from then on nobody else closes a record of what was written.
-        is_open = CLOSED not in self.trail.find(run.distribution_id)
+        is_open = self.trail.find(run.distribution_id).closing is None
         outcome = execution.outcome(now)
         # Writes happen under the lock only. A run that verified its writes, or came to none, is not restored.
         restore = locked and is_open and outcome.status.failed_writing
@@ -111,13 +110,15 @@ class Recover:
     def _run(self, execution: Execution, queue_id: str, now: datetime) -> Run:
         """The run of an execution, as its opening record has it."""
         name = execution.arn.rpartition(":")[2]
-        opening = self.trail.find(name).get(OPENED, {})
+        opening = self.trail.find(name).opening
+        known = {"distribution_id": name, "execution_arn": execution.arn}
+        if opening is None:
+            return Run(**known, started_at=execution.started_at or now, queue_id=queue_id)
         return Run(
-            distribution_id=name,
-            execution_arn=execution.arn,
-            started_at=execution.started_at or opening.get("started_at") or now,
-            queue_id=opening.get("queue_id") or queue_id,
-            origin=Origin(door=opening.get("door") or "execution", caller=opening.get("caller") or ""),
+            **known,
+            started_at=execution.started_at or opening.started_at or now,
+            queue_id=opening.queue_id or queue_id,
+            origin=Origin.model_validate({"door": opening.door, "caller": opening.caller or ""}),
         )
 
     def _origin_of(self, arn: str) -> str:
@@ -147,7 +148,7 @@ class Sweep:
             if self.executions.describe(lock.holder).is_over(lock, now)
         }
         for arn in self.executions.failed(now - LOOK_BACK):
-            if CLOSED not in self.trail.find(arn.rpartition(":")[2]):
+            if self.trail.find(arn.rpartition(":")[2]).closing is None:
                 abandoned.setdefault(arn, "")
         for arn, queue_id in abandoned.items():
             self.recoveries.start(arn, queue_id)

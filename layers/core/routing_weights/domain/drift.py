@@ -1,31 +1,116 @@
-"""Drift: what Genesys holds differs from what the last completed distribution applied. No AWS, no HTTP."""
+"""Drift: what Genesys holds differs from what the last completed distribution applied."""
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 from routing_weights.domain.queue import Queue, Setting, SettingName, Target, Value, deleted_users, holds
 from routing_weights.domain.verify import carried_out
+
+Action = Literal["notified", "repair_deferred", "repair_started", "repair_refused", "repair_dropped"]
+What = Literal["member", "setting"]
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """One member's value, or one of the queue's own settings, as it was applied and as it is now."""
 
-    what: str
-    """`member` or `setting`."""
+    what: What
     name: str
     """The user id, or our name for the setting."""
     expected: Setting | Value
     held: Setting | Value
     missing: bool = False
-    """Whether the member is no longer in the queue, or its user is deleted."""
+    """The member is no longer in the queue, or its user is deleted."""
 
     def to_json(self) -> dict[str, Any]:
-        said = {self.what: self.name, "expected": self.expected, "held": self.held}
-        return said | ({"missing": True} if self.missing else {})
+        document = {self.what: self.name, "expected": self.expected, "held": self.held}
+        return document | ({"missing": True} if self.missing else {})
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> "Difference":
+        what: What = "member" if "member" in document else "setting"
+        return cls(what, document[what], document["expected"], document["held"], document.get("missing", False))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How drift was answered: the action, why as a sentence, and the distribution that repairs it."""
+
+    action: Action
+    why: str
+    repair_id: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        document = {"action": self.action, "why": self.why}
+        return document | ({"repair_id": self.repair_id} if self.repair_id else {})
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> "Answer":
+        return cls(document["action"], document["why"], document.get("repair_id"))
+
+
+@dataclass(frozen=True, slots=True)
+class DriftEntry:
+    """A state of a queue that no distribution made. It is stored once, and its answer is noted beside it."""
+
+    queue_id: str
+    entry_id: str
+    """When the queue was read, and the delivery that led to it: the entries of a queue sort by time."""
+    at: str
+    """When the queue was read: RFC 3339, UTC."""
+    distribution_id: str
+    """The last completed distribution: what it applied is expected."""
+    differences: tuple[Difference, ...]
+    changed_by: str | None = None
+    changed_at: str | None = None
+    """As Genesys writes it."""
+    edited_at: str = ""
+    """The latest moment at which the newest of the changes was made."""
+    on_drift: str = "record"
+    deliveries: tuple[str, ...] = ()
+    """The ids of the deliveries that led to the reading."""
+    answer: Answer | None = None
+    repair_begun: bool = False
+    """The execution of the repair was started."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What is stored when drift is found."""
+        return {
+            "queue_id": self.queue_id,
+            "record": self.entry_id,
+            "at": self.at,
+            "distribution_id": self.distribution_id,
+            "changed_by": self.changed_by,
+            "changed_at": self.changed_at,
+            "edited_at": self.edited_at,
+            "on_drift": self.on_drift,
+            "differences": [difference.to_json() for difference in self.differences],
+            "deliveries": list(self.deliveries),
+        }
+
+    @classmethod
+    def parse(
+        cls, document: Mapping[str, Any], answer: Mapping[str, Any] | None = None, *, repair_begun: bool = False
+    ) -> "DriftEntry":
+        """An entry as it was stored, by this release or an earlier one, with its answer."""
+        return cls(
+            queue_id=document["queue_id"],
+            entry_id=document["record"],
+            at=document["at"],
+            distribution_id=document["distribution_id"],
+            differences=tuple(map(Difference.parse, document["differences"])),
+            changed_by=document.get("changed_by"),
+            changed_at=document.get("changed_at"),
+            edited_at=document.get("edited_at", document["at"]),
+            on_drift=document.get("on_drift", "record"),
+            deliveries=tuple(document.get("deliveries", ())),
+            answer=Answer.parse(answer) if answer else None,
+            repair_begun=repair_begun,
+        )
 
 
 def differences(applied: Target, held: Queue, ours: Sequence[Target] = ()) -> tuple[Difference, ...]:
@@ -55,6 +140,25 @@ def fingerprint(distribution_id: str, found: Sequence[Difference]) -> str:
     """The same for the same state after the same distribution."""
     text = json.dumps([distribution_id, *(difference.to_json() for difference in found)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def edited_at(found: Sequence[Difference], held: Queue, now: datetime) -> datetime:
+    """The latest moment at which the newest of the changes was made.
+
+    The queue's stamp dates its settings. Nothing dates a member's value: an event says when one change was made, and
+    the event of a later change may still be on its way. Such a change counts from now, when it is first seen.
+    """
+    stamp = _moment(held.modified_at)
+    return min(stamp, now) if stamp and all(difference.what == "setting" for difference in found) else now
+
+
+def _moment(text: str | None) -> datetime | None:
+    """None for a text that is no moment, or that names no time zone."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):  # the last: one that no calendar holds once its offset is taken off
+        return None
 
 
 def _settings(targets: Sequence[Target], name: SettingName) -> list[Setting]:

@@ -1,8 +1,15 @@
-"""What the audit records say. Pure: what was stored and read back goes in, the record comes out."""
+"""The audit records of a distribution: what each of them says, and how it is made.
+
+Records are stored for years, and none is ever changed. So a field that an earlier release did not write has a default,
+and a field that this release does not know is left out.
+"""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict
 
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import Problem
@@ -10,10 +17,259 @@ from routing_weights.domain.queue import SETTINGS, Member, Queue, balance_accura
 from routing_weights.domain.run import Outcome, Run
 from routing_weights.domain.status import Status
 
-OPENED, REALISED, KEPT, CLOSED = "0-opened", "5-realised", "7-kept", "9-closed"
-REALISED_FIELDS = ("why", "start", "end", "predicted", "realised", "others", "alone")
+Value = int | float | bool | None
+"""What carries a weight on the wire. A whole number stays one."""
 
-Record = dict[str, Any]
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Failure(_Part):
+    """What went wrong, with the details of its error."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: str
+    message: str
+    path: str | None = None
+
+
+class Reverted(_Part):
+    """The distribution whose image a plan re-applies, and which image: see plan.Restores."""
+
+    distribution_id: str
+    image: str = "before"
+    also: tuple[str, ...] = ()
+    drift: str | None = None
+
+    @property
+    def before_images_of(self) -> tuple[str, ...]:
+        """The distributions whose before-images the plan re-applies, from the newest on."""
+        return (self.distribution_id, *self.also) if self.image == "before" else ()
+
+
+class Restored(_Part):
+    """What a restoration came to: see restore.Restoration."""
+
+    outcome: str
+    restored: int = 0
+    unrestored: tuple[str, ...] = ()
+    unconfirmed: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+
+
+class SettingChange(_Part):
+    """One of the queue's own settings, before the run and as read back."""
+
+    setting: str
+    before: Value | str
+    after: Value | str
+
+
+class MemberChange(_Part):
+    """One member's weight, before the run, as requested, and as read back."""
+
+    member: str
+    before: float | None
+    requested: float | None
+    after: float | None
+    value_before: Value = None
+    """On the wire; unset where the weight itself is what is written."""
+    value_after: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A simulated mean and its 95 % interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What a projection said of the queue after the plan. Volumes are per interval of the forecast."""
+
+    offered: float
+    interval_s: float
+    aht_s: float
+    patience_s: float
+    source: str
+    service_level: Interval | None
+    abandonment: Interval | None
+    mean_wait_s: Interval | None
+    answer_within_s: float
+    agents: int
+    erlang_a: float | None
+    """The service level that Erlang A gives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Realised:
+    """What happened in a queue in a span of time, all media together, as sums and counts."""
+
+    offered: float = 0.0
+    answered: float = 0.0
+    abandoned: float = 0.0
+    handled: float = 0.0
+    handle_s: float = 0.0
+    waited: float = 0.0
+    """Contacts whose wait has ended: answered, abandoned, or gone elsewhere."""
+    wait_s: float = 0.0
+    in_time: float = 0.0
+    """Of `counted`, those within the service level, both as Genesys counts them by the queue's own setting."""
+    counted: float = 0.0
+    media: tuple[str, ...] = ()
+
+
+Kind = TypeVar("Kind", bound="AuditRecord")
+
+
+class AuditRecord(BaseModel):
+    """One record of a distribution. `KEY` names its kind in the table."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    KEY: ClassVar[str]
+
+    distribution_id: str
+    timestamp: str
+    """When the record was written: RFC 3339, UTC."""
+    queue_id: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What is stored: a field that has no value is left out."""
+        document = self.model_dump(mode="json", exclude_unset=True)
+        return {"record": self.KEY} | {name: value for name, value in document.items() if value is not None}
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self:
+        return cls.model_validate(document)
+
+
+class _OfRun(AuditRecord):
+    """Who started the run, and what its plan asks for."""
+
+    status: Status
+    execution_arn: str = ""
+    started_at: str = ""
+    door: str = "execution"
+    caller: str | None = None
+    requested_weights: dict[str, float] = {}
+    submitted_weights: dict[str, float] | None = None
+    """The weights as sent, where `normalize` changed them."""
+    restores: Reverted | None = None
+    until: str | None = None
+    overflow_threshold: float | None = None
+    utilization_target: float | None = None
+    staffing: Literal["now", "joined"] | int | None = None
+    strategy_reference: str | None = None
+    wrap_up_timeout_s: int | None = None
+    on_drift: str | None = None
+    requested_by: str | None = None
+    reason: str | None = None
+    plan_fingerprint: str | None = None
+
+
+class Opening(_OfRun):
+    """A door accepted or refused the plan."""
+
+    KEY: ClassVar[str] = "0-opened"
+
+    opened_queue_id: str | None = None
+    """The queue in whose trail the distribution is listed."""
+
+
+class Closing(_OfRun):
+    """The outcome. Where nothing was read back, nothing is claimed to have been applied."""
+
+    KEY: ClassVar[str] = "9-closed"
+
+    latency_ms: int | None = None
+    errors: tuple[Failure, ...] = ()
+    projection: dict[str, Any] | None = None
+    """The document of projection.report."""
+    actuation: dict[str, Any] | None = None
+    """The document of actuation.statement."""
+    restore: Restored | None = None
+    before_image: str | None = None
+    """The key of the document that has the before-image."""
+    applied_weights: dict[str, float | None] = {}
+    applied_overflow_threshold: float | None = None
+    balance_accuracy: float | None = None
+    changes: tuple[SettingChange | MemberChange, ...] | None = None
+    """What differs from the before-image; None where nothing was read back."""
+
+
+class Measurement(AuditRecord):
+    """What happened in the queue after a completed distribution, or why it cannot be compared."""
+
+    KEY: ClassVar[str] = "5-realised"
+
+    why: str | None = None
+    """Why there is nothing to compare; then there is nothing else."""
+    start: str | None = None
+    end: str | None = None
+    predicted: Prediction | None = None
+    realised: Realised | None = None
+    others: tuple[str, ...] = ()
+    """The other distributions that were at work on the queue in that time."""
+    alone: bool = False
+    """No other distribution was at work on the queue."""
+
+
+class ExpiryCancelled(AuditRecord):
+    """Somebody cancelled the expiry of a distribution: what it applied stays."""
+
+    KEY: ClassVar[str] = "7-kept"
+
+    caller: str | None = None
+
+
+class RunSummary(BaseModel):
+    """One line of a queue's trail: fields of the opening record, overlaid with those of the closing one."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    distribution_id: str
+    queue_id: str | None = None
+    status: Status
+    timestamp: str
+    started_at: str
+    latency_ms: int | None = None
+    balance_accuracy: float | None = None
+    overflow_threshold: float | None = None
+    requested_by: str | None = None
+    reason: str | None = None
+    door: str | None = None
+    errors: tuple[Failure, ...] = ()
+    restores: Reverted | None = None
+    until: str | None = None
+    restore: Restored | None = None
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of one distribution, as far as they are written."""
+
+    opening: Opening | None = None
+    measurement: Measurement | None = None
+    expiry_cancelled: ExpiryCancelled | None = None
+    closing: Closing | None = None
+
+    @property
+    def exist(self) -> bool:
+        return self != Records()
+
+    @classmethod
+    def parse(cls, documents: Iterable[Mapping[str, Any]]) -> "Records":
+        by_key = {document["record"]: document for document in documents}
+
+        def read(kind: type[Kind]) -> Kind | None:
+            return kind.parse(by_key[kind.KEY]) if kind.KEY in by_key else None
+
+        return cls(read(Opening), read(Measurement), read(ExpiryCancelled), read(Closing))
 
 
 def timestamp(at: datetime) -> str:
@@ -21,36 +277,33 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def opened(run: Run, plan: Plan, at: datetime) -> Record:
+def opened(run: Run, plan: Plan, at: datetime) -> Opening:
     """A door accepted the plan."""
-    return {
-        "distribution_id": run.distribution_id,
-        "record": OPENED,
-        "opened_queue_id": plan.queue_id,
-        "timestamp": timestamp(at),
-        "status": Status.INITIATED.value,
+    return Opening(
+        distribution_id=run.distribution_id,
+        opened_queue_id=plan.queue_id,
+        timestamp=timestamp(at),
+        status=Status.INITIATED,
         **_who(run),
         **_asked(plan),
-    }
+    )
 
 
-def kept(distribution_id: str, caller: str, at: datetime) -> Record:
-    """Somebody cancelled the return of a distribution: what it has applied stays."""
-    return {"distribution_id": distribution_id, "record": KEPT, "timestamp": timestamp(at), "caller": caller or None}
+def expiry_cancelled(distribution_id: str, caller: str, at: datetime) -> ExpiryCancelled:
+    return ExpiryCancelled(distribution_id=distribution_id, timestamp=timestamp(at), caller=caller or None)
 
 
-def refused(run: Run, queue_id: str | None, problems: list[Problem], at: datetime) -> list[Record]:
+def refused(run: Run, queue_id: str | None, problems: list[Problem], at: datetime) -> tuple[Opening, Closing]:
     """A door refused the plan: its opening and its closing at once. `queue_id` None where the plan names none."""
-    common: Record = {
+    common: dict[str, Any] = {
         "distribution_id": run.distribution_id,
         "timestamp": timestamp(at),
-        "status": Status.VALIDATION_FAILED.value,
+        "status": Status.VALIDATION_FAILED,
         "queue_id": queue_id,
         **_who(run),
     }
-    errors = [{"type": p["type"], "path": p["path"], "message": p["message"]} for p in problems]
-    closing = {**common, "record": CLOSED, "latency_ms": run.latency_ms(at), "errors": errors}
-    return [{**common, "record": OPENED, "opened_queue_id": queue_id}, closing]
+    errors = tuple(Failure(type=p["type"], path=p["path"], message=p["message"]) for p in problems)
+    return Opening(**common, opened_queue_id=queue_id), Closing(**common, latency_ms=run.latency_ms(at), errors=errors)
 
 
 def closed(
@@ -61,32 +314,31 @@ def closed(
     before: Queue | None,
     projection: dict[str, Any] | None,
     actuation: Mapping[str, Any] | None,
-    restore: dict[str, Any] | None,
+    restore: Mapping[str, Any] | None,
     after: Queue | None,
     at: datetime,
     before_image: str | None = None,
-) -> Record:
+) -> Closing:
     """The outcome. `after` is a read-back: without one, nothing is claimed to have been applied.
 
     `before_image` is the key of the document that has `before`.
     """
-    record: Record = {
+    record: dict[str, Any] = {
         "distribution_id": run.distribution_id,
-        "record": CLOSED,
         "timestamp": timestamp(at),
         "queue_id": run.queue_id,
-        "status": outcome.status.value,
+        "status": outcome.status,
         "latency_ms": run.latency_ms(at),
         "errors": outcome.errors(),
         "projection": projection,
         "actuation": actuation,
-        "restore": _restore(outcome, before, restore),
+        "restore": _restored(outcome, before, restore),
         "before_image": before_image,
         **_who(run),
         **(_asked(plan) if plan else {}),
     }
     named = _named(plan, actuation) if plan else {}
-    # Where an earlier state is put back, a member may have held nothing: there is no weight to ask for.
+    # A revert may name a member who held nothing: no weight is asked for.
     requested = {member: weight for member, weight in named.items() if weight is not None}
     if requested:
         record["requested_weights"] = requested
@@ -98,31 +350,31 @@ def closed(
             "balance_accuracy": round(balance_accuracy(requested, held), 9) if requested and after.ranks else None,
             "changes": _changes(named, before, after),
         }
-    return record
+    return Closing(**record)
 
 
-def last_completed(runs: Iterable[Record]) -> str | None:
-    """The id of the run that was completed last, by the time of its end: runs may wait for one another in any order."""
-    completed = [run for run in runs if run["status"] == Status.COMPLETED]
-    return str(max(completed, key=lambda run: run["timestamp"])["distribution_id"]) if completed else None
+def last_completed(runs: Iterable[RunSummary]) -> str | None:
+    """The id of the run that completed last, by the time of its end: runs may wait for one another in any order."""
+    completed = [run for run in runs if run.status is Status.COMPLETED]
+    return max(completed, key=lambda run: run.timestamp).distribution_id if completed else None
 
 
-def _restore(outcome: Outcome, before: Queue | None, restore: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What a restoration came to; one that never said so has failed, where there was something to put back."""
+def _restored(outcome: Outcome, before: Queue | None, restore: Mapping[str, Any] | None) -> Restored | None:
+    """What a restoration came to. A restoration that left no document has failed, where it had something to restore."""
     if restore is None and before and outcome.status.failed_writing:
-        return {"outcome": "failed", "restored": 0, "unrestored": [], "unconfirmed": [], "edited": []}
-    return {name: value for name, value in restore.items() if name != "left"} if restore else None
+        return Restored(outcome="failed", restored=0, unrestored=(), unconfirmed=(), edited=())
+    return Restored.model_validate(restore) if restore else None
 
 
 def _named(plan: Plan, actuation: Mapping[str, Any] | None) -> Mapping[str, float | None]:
-    """The weights that are asked for: the plan's, or those of the state that it puts back, None for no value at all."""
+    """The weights asked for: the plan's, or those of the image that it re-applies; None for no value at all."""
     if plan.restores is None:
         return plan.weights
     members = (actuation or {"members": {}})["members"]
     return {member: None if line["value"] is None else line["requested"] for member, line in members.items()}
 
 
-def _who(run: Run) -> Record:
+def _who(run: Run) -> dict[str, Any]:
     return {
         "execution_arn": run.execution_arn,
         "started_at": timestamp(run.started_at),
@@ -131,11 +383,11 @@ def _who(run: Run) -> Record:
     }
 
 
-def _asked(plan: Plan) -> Record:
+def _asked(plan: Plan) -> dict[str, Any]:
     return {
         "queue_id": plan.queue_id,
         "requested_weights": {} if plan.restores else plan.weights,
-        "restores": _restores(plan),
+        "restores": _reverted(plan),
         "until": plan.until,
         "submitted_weights": plan.member_weights if plan.weights != plan.member_weights else None,
         "overflow_threshold": plan.overflow_threshold,
@@ -150,36 +402,38 @@ def _asked(plan: Plan) -> Record:
     }
 
 
-def _restores(plan: Plan) -> dict[str, Any] | None:
+def _reverted(plan: Plan) -> Reverted | None:
     if plan.restores is None:
         return None
     further = {name: value for name in ("also", "drift") if (value := getattr(plan.restores, name))}
-    return {"distribution_id": plan.restores.distribution_id, "image": plan.restores.image, **further}
+    return Reverted(distribution_id=plan.restores.distribution_id, image=plan.restores.image, **further)
 
 
-def _changes(requested: Mapping[str, float | None], before: Queue, after: Queue) -> list[dict[str, Any]]:
+def _changes(
+    requested: Mapping[str, float | None], before: Queue, after: Queue
+) -> tuple[SettingChange | MemberChange, ...]:
     """What differs from the before-image, the queue's own settings first, then member by member."""
     settings = [
-        {"setting": name, "before": before.settings.get(name), "after": after.settings.get(name)}
+        SettingChange(setting=name, before=before.settings.get(name), after=after.settings.get(name))
         for name in SETTINGS
         if before.settings.get(name) != after.settings.get(name)
     ]
     old, new = ({member.user_id: member for member in queue.members} for queue in (before, after))
-    changes = [_change(member, weight, old.get(member), new.get(member)) for member, weight in requested.items()]
-    return settings + [change for change in changes if change]
+    members = [_change(member, weight, old.get(member), new.get(member)) for member, weight in requested.items()]
+    return (*settings, *(change for change in members if change))
 
 
-def _change(member: str, requested: float | None, old: Member | None, new: Member | None) -> dict[str, Any]:
-    """One member's change; empty where it holds what it held."""
+def _change(member: str, requested: float | None, old: Member | None, new: Member | None) -> MemberChange | None:
+    """One member's change; None where it holds what it held."""
     was, now = old.value if old else None, new.value if new else None
     if was == now or same(was, now):
-        return {}
-    change: dict[str, Any] = {
-        "member": member,
-        "before": old.weight if old else None,
-        "requested": requested,
-        "after": new.weight if new else None,
-    }
-    if any(member_ and member_.carried is not None for member_ in (old, new)):
-        change |= {"value_before": was, "value_after": now}
-    return change
+        return None
+    values = {"value_before": was, "value_after": now}
+    on_the_wire = any(member_ and member_.carried is not None for member_ in (old, new))
+    return MemberChange(
+        member=member,
+        before=old.weight if old else None,
+        requested=requested,
+        after=new.weight if new else None,
+        **(values if on_the_wire else {}),  # else the weight itself is on the wire
+    )

@@ -9,8 +9,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any
 
+from routing_weights.domain.record import Interval, Prediction, Realised
 from routing_weights.projection.erlang import Performance, erlang_a
 
 FIGURES = ("offered", "aht_s", "service_level", "abandonment", "mean_wait_s")
@@ -24,29 +25,6 @@ FEW = 10
 SAME = 0.005
 """A difference that would be shown as 0 %."""
 _Z = 1.96
-
-
-@dataclass(frozen=True, slots=True)
-class Realised:
-    """What happened in a queue in a span of time, all media together, as sums and counts."""
-
-    offered: float = 0.0
-    answered: float = 0.0
-    abandoned: float = 0.0
-    handled: float = 0.0
-    handle_s: float = 0.0
-    waited: float = 0.0
-    """Contacts whose wait has ended: answered, abandoned, or gone elsewhere."""
-    wait_s: float = 0.0
-    in_time: float = 0.0
-    """Of `counted`, those within the service level, both as Genesys counts them by the queue's own setting."""
-    counted: float = 0.0
-    media: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any]) -> Self:
-        """As it was recorded."""
-        return cls(**{**document, "media": tuple(document["media"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +81,8 @@ def window_after(completed: str) -> datetime:
     return datetime.fromtimestamp(-(-datetime.fromisoformat(completed).timestamp() // seconds) * seconds, UTC)
 
 
-def predicted(projection: Mapping[str, Any] | None) -> dict[str, Any] | str:
-    """What a recorded projection says of the queue after the plan; else why there is nothing to compare."""
+def predicted(projection: Mapping[str, Any] | None) -> Prediction | str:
+    """What a recorded projection says of the queue after the plan; a sentence where there is nothing to compare."""
     models = (projection or {}).get("models")
     if projection is None or not models:
         return "The plan was projected with a load alone, so no model said what would happen."
@@ -112,27 +90,32 @@ def predicted(projection: Mapping[str, Any] | None) -> dict[str, Any] | str:
         return "Offered volume and handle time were not known: what the models said was indicative."
     after = (models["simulation"] or {}).get("after", {})
     forecast, pooled = models["forecast"], models["erlang_a"]["after"] or {}
-    return {
+    return Prediction(
         **{name: forecast[name] for name in ("offered", "interval_s", "aht_s", "patience_s", "source")},
-        **{name: after.get(name) for name in ("service_level", "abandonment", "mean_wait_s")},
-        "answer_within_s": models["target"]["answer_within_s"],
-        "agents": projection["active_agents"],
-        "erlang_a": pooled.get("service_level"),
-    }
+        service_level=_interval(after.get("service_level")),
+        abandonment=_interval(after.get("abandonment")),
+        mean_wait_s=_interval(after.get("mean_wait_s")),
+        answer_within_s=models["target"]["answer_within_s"],
+        agents=projection["active_agents"],
+        erlang_a=pooled.get("service_level"),
+    )
 
 
-def compare(said: Mapping[str, Any], came: Realised, span_s: float) -> Comparison:
-    """What `predicted` gave, against what came in `span_s` seconds. Volumes are per interval of the forecast."""
-    intervals = span_s / said["interval_s"]
-    offered, aht_s = said["offered"], said["aht_s"]
-    levels = {name: said[name] for name in ("service_level", "abandonment", "mean_wait_s")}
+def _interval(figure: Mapping[str, float] | None) -> Interval | None:
+    return Interval(figure["mean"], figure["low"], figure["high"]) if figure else None
+
+
+def compare(said: Prediction, came: Realised, span_s: float) -> Comparison:
+    """A projection, against what came in `span_s` seconds."""
+    intervals = span_s / said.interval_s
+    offered, aht_s = said.offered, said.aht_s
     figures = {
-        # Contacts come by Poisson and are handled for an exponential time, as the models have it.
+        # As in the models, arrivals are a Poisson process and handle times are exponential.
         "offered": _figure(offered, came.offered / intervals, math.sqrt(offered * intervals) / intervals),
         "aht_s": _figure(aht_s, _ratio(came.handle_s, came.handled), aht_s / math.sqrt(came.handled or 1)),
-        "service_level": _share(levels["service_level"], came.in_time, came.counted),
-        "abandonment": _share(levels["abandonment"], came.abandoned, came.offered),
-        "mean_wait_s": _figure(levels["mean_wait_s"], _ratio(came.wait_s, came.waited), None),
+        "service_level": _share(said.service_level, came.in_time, came.counted),
+        "abandonment": _share(said.abandonment, came.abandoned, came.offered),
+        "mean_wait_s": _figure(said.mean_wait_s, _ratio(came.wait_s, came.waited), None),
     }
     return Comparison(figures, _blame(said, came, span_s, figures))
 
@@ -189,37 +172,37 @@ def sentence(found: Sequence[Comparison]) -> str:
     return " ".join(parts)
 
 
-def _blame(said: Mapping[str, Any], came: Realised, span_s: float, figures: Mapping[str, Figure]) -> Blame | None:
-    error, aht_s = figures["service_level"].error, figures["aht_s"].realised or said["aht_s"]
-    if error is None or said["erlang_a"] is None or not said["agents"]:
+def _blame(said: Prediction, came: Realised, span_s: float, figures: Mapping[str, Figure]) -> Blame | None:
+    error, aht_s = figures["service_level"].error, figures["aht_s"].realised or said.aht_s
+    if error is None or said.erlang_a is None or not said.agents:
         return None
-    found = erlang_a(
+    queue = erlang_a(
         came.offered / span_s,
         aht_s=aht_s,
-        agents=said["agents"],
-        patience_s=said["patience_s"],
-        target_s=said["answer_within_s"],
+        agents=said.agents,
+        patience_s=said.patience_s,
+        target_s=said.answer_within_s,
     )
-    if not isinstance(found, Performance):
+    if not isinstance(queue, Performance):
         return None
-    by_forecast = found.service_level - said["erlang_a"]
-    return Blame(said["erlang_a"], found.service_level, by_forecast, error - by_forecast)
+    by_forecast = queue.service_level - said.erlang_a
+    return Blame(said.erlang_a, queue.service_level, by_forecast, error - by_forecast)
 
 
-def _share(bounds: Mapping[str, float] | None, part: float, whole: float) -> Figure:
+def _share(expected: Interval | None, part: float, whole: float) -> Figure:
     """A share of `whole` contacts. Its scatter is taken two contacts away from 0 and 1, where it would be none."""
     noise = None
-    if bounds and whole:
-        p = (min(1.0, max(0.0, bounds["mean"])) * whole + 2) / (whole + 4)
+    if expected and whole:
+        p = (min(1.0, max(0.0, expected.mean)) * whole + 2) / (whole + 4)
         noise = math.sqrt(p * (1 - p) / whole)
-    return _figure(bounds, _ratio(part, whole), noise)
+    return _figure(expected, _ratio(part, whole), noise)
 
 
-def _figure(expected: float | Mapping[str, float] | None, came: float | None, noise: float | None) -> Figure:
-    """`noise` is the standard deviation by chance of what came; None where it is not known."""
-    bounds = expected if isinstance(expected, Mapping) else None
-    mean = bounds["mean"] if bounds else expected if isinstance(expected, int | float) else None
-    low, high = (bounds["low"], bounds["high"]) if bounds else (None, None)
+def _figure(expected: float | Interval | None, came: float | None, noise: float | None) -> Figure:
+    """`noise` is the standard deviation of `came` by chance; None where it is not known."""
+    interval = expected if isinstance(expected, Interval) else None
+    mean = expected.mean if isinstance(expected, Interval) else expected
+    low, high = (interval.low, interval.high) if interval else (None, None)
     if mean is None or came is None:
         return Figure(mean, came, None, low, high)
     least, most = (mean if low is None else low), (mean if high is None else high)
@@ -230,7 +213,7 @@ def _figure(expected: float | Mapping[str, float] | None, came: float | None, no
         error=came - mean,
         low=low,
         high=high,
-        inside=None if bounds is None else least <= came <= most,
+        inside=None if interval is None else least <= came <= most,
         within_chance=None if room is None else least - room <= came <= most + room,
     )
 

@@ -1,9 +1,7 @@
 """The audit trail: append-only records in DynamoDB, by distribution, and by queue and time.
 
-A distribution has two records: `0-opened` when a door accepted or refused it, and `9-closed` with its outcome. What
-happened in the queue after a completed one is a third, `5-realised`; a fourth, `7-kept`, says that its return was
-cancelled. None is ever changed: a second writer of the same record loses, silently, since a retry of the same step is
-the usual reason.
+No record is ever changed: the second writer of the same record loses silently, since the usual reason is a retry of the
+same step.
 """
 
 import json
@@ -16,7 +14,7 @@ from typing import Any
 from routing_weights.adapters.aws.client import client, listing, reported, through_conflicts
 from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
-from routing_weights.domain.record import CLOSED, OPENED, Record
+from routing_weights.domain.record import AuditRecord, Closing, Kind, Opening, Records, RunSummary
 from routing_weights.domain.status import Status
 from routing_weights.errors import Interrupted, StoreUnavailable
 
@@ -27,11 +25,9 @@ MOST_KEYS = 100
 """Of a BatchGetItem."""
 _FAILED, _FAILED_ALONE = "ConditionalCheckFailed", "ConditionalCheckFailedException"
 _CANCELLED = "TransactionCanceledException"
-SUMMARY = (
-    "distribution_id", "queue_id", "status", "timestamp", "started_at", "latency_ms", "balance_accuracy",
-    "overflow_threshold", "requested_by", "reason", "door", "errors", "restores", "until",
-    "restore",
-)  # fmt: skip
+
+Document = dict[str, Any]
+"""A record as JSON."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +37,10 @@ class AuditTrail:
     locks_table: str = ""
     sleep: Callable[[float], None] = time.sleep
 
-    def append(self, record: Record, holder: str = "") -> bool:
-        """Write a record with the keys `distribution_id` and `record`. False when it was written before.
+    def append(self, record: AuditRecord, holder: str = "") -> bool:
+        """Write a record. False when it was written before.
 
-        With a `holder`, the record is written only while that execution holds the lock of the record's `queue_id`.
+        With a `holder`, the record is written only while that execution holds the lock of the record's queue.
 
         Raises:
             Interrupted: the lock is somebody else's, so the record is somebody else's to write.
@@ -52,13 +48,13 @@ class AuditTrail:
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         lock = None
-        if holder:
+        if holder and record.queue_id:
             from routing_weights.adapters.aws.locks_table import held_by  # noqa: PLC0415  only a run's end needs it
 
-            lock = held_by(self.locks_table, record["queue_id"], holder)
+            lock = held_by(self.locks_table, record.queue_id, holder)
         put = {
             "TableName": self.table,
-            "Item": _to_item(self._moved_to_s3(record)),
+            "Item": _to_item(self._moved_to_s3(record.to_json())),
             "ConditionExpression": "attribute_not_exists(distribution_id)",
         }
         try:
@@ -81,8 +77,8 @@ class AuditTrail:
             raise StoreUnavailable(f"Could not write the audit record: {reasons}.") from error
         return True
 
-    def find(self, distribution_id: str) -> dict[str, Record]:
-        """The records of a distribution by name, whole; empty when there is none."""
+    def find(self, distribution_id: str) -> Records:
+        """The records of a distribution, whole."""
         with reported("read the audit trail"):
             answer = client("dynamodb").query(
                 TableName=self.table,
@@ -90,16 +86,16 @@ class AuditTrail:
                 ExpressionAttributeValues={":id": {"S": distribution_id}},
                 ConsistentRead=True,
             )
-        return {record["record"]: self._whole(record) for record in map(_from_item, answer["Items"])}
+        return Records.parse(self._whole(_from_item(item)) for item in answer["Items"])
 
-    def record_in(self, image: dict[str, Any]) -> Record:
-        """The whole record in an image of its item, as the table's stream has it."""
-        return self._whole(_from_item(image))
+    def closing_in(self, image: dict[str, Any]) -> Closing:
+        """The closing record in an image of its item, as the table's stream has it."""
+        return Closing.parse(self._whole(_from_item(image)))
 
     def of_queue(
         self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
-    ) -> tuple[list[Record], str | None]:
-        """Summaries of a queue's distributions, newest first, and the token of the next page (None: that was all)."""
+    ) -> tuple[list[RunSummary], str | None]:
+        """A queue's distributions, newest first, and the token of the next page (None on the last page)."""
         query: dict[str, Any] = {
             "TableName": self.table,
             "IndexName": "by_queue",
@@ -118,35 +114,41 @@ class AuditTrail:
         with listing("read the audit trail of the queue", after):
             page = client("dynamodb").query(**query)
         ids = [item["distribution_id"]["S"] for item in page["Items"]]
-        found = self._summaries(ids)
+        summaries = self.summaries(ids)
         last = page.get("LastEvaluatedKey")
-        return [found[i] for i in ids if i in found], token_of(last) if last else None
+        return [summaries[i] for i in ids if i in summaries], token_of(last) if last else None
 
-    def newest(self, queue_id: str) -> list[Record]:
-        """The summaries of a queue's newest distributions, page by page until a completed one is among them.
+    def newest(self, queue_id: str) -> list[RunSummary]:
+        """A queue's newest distributions, page by page until a completed one is among them.
 
-        What was refused, blocked or only looked at may be all that there is on the first ones.
+        The first pages may hold nothing but dry runs and refused or blocked plans.
         """
-        records: list[Record] = []
+        runs: list[RunSummary] = []
         after: str | None = None
         while True:
             page, after = self.of_queue(queue_id, since="0000", until="9999", limit=LISTED, after=after)
-            records += page
-            if after is None or any(record["status"] == Status.COMPLETED for record in page):
-                return records
+            runs += page
+            if after is None or any(run.status is Status.COMPLETED for run in page):
+                return runs
 
-    def _summaries(self, ids: list[str]) -> dict[str, Record]:
-        """By id: the opening record, overlaid with the closing one where there is one."""
-        found: dict[str, Record] = {}
-        for record in self.read(ids, (OPENED, CLOSED), SUMMARY):
-            found.setdefault(record["distribution_id"], {}).update(record)
-        return found
+    def summaries(self, ids: Sequence[str]) -> dict[str, RunSummary]:
+        """By id; a distribution that has no record is left out."""
+        merged: dict[str, dict[str, Any]] = {}
+        for document in self._read(ids, (Opening, Closing), tuple(RunSummary.model_fields)):
+            inline = {name: value for name, value in document.items() if not _is_moved(value)}
+            merged.setdefault(document["distribution_id"], {}).update(inline)
+        return {distribution_id: RunSummary.model_validate(fields) for distribution_id, fields in merged.items()}
 
-    def read(self, ids: Sequence[str], names: Sequence[str], fields: Sequence[str]) -> list[Record]:
-        """Some fields of those records, sorted by name, of many distributions; what is not there is left out."""
+    def of_kind(self, kind: type[Kind], ids: Sequence[str]) -> dict[str, Kind]:
+        """The records of one kind, by id; a distribution that has none is left out."""
+        documents = self._read(ids, (kind,), tuple(kind.model_fields))
+        return {document["distribution_id"]: kind.parse(self._whole(document)) for document in documents}
+
+    def _read(self, ids: Sequence[str], kinds: Sequence[type[AuditRecord]], fields: Sequence[str]) -> list[Document]:
+        """Some fields of the records, those of one distribution in the order of their keys."""
         aliases = {f"#f{i}": field for i, field in enumerate(dict.fromkeys(("distribution_id", "record", *fields)))}
-        keys = [{"distribution_id": {"S": i}, "record": {"S": r}} for i in ids for r in names]
-        records: list[Record] = []
+        keys = [{"distribution_id": {"S": i}, "record": {"S": kind.KEY}} for i in ids for kind in kinds]
+        documents: list[Document] = []
         for first in range(0, len(keys), MOST_KEYS):
             wanted: dict[str, Any] = {
                 self.table: {
@@ -159,13 +161,12 @@ class AuditTrail:
             while wanted:
                 with reported("read the audit records"):
                     answer = client("dynamodb").batch_get_item(RequestItems=wanted)
-                records += map(_from_item, answer["Responses"].get(self.table, []))
+                documents += map(_from_item, answer["Responses"].get(self.table, []))
                 wanted = answer.get("UnprocessedKeys", {})
-        return sorted(records, key=lambda record: str(record["record"]))
+        return sorted(documents, key=lambda document: str(document["record"]))
 
-    def _moved_to_s3(self, record: Record) -> Record:
+    def _moved_to_s3(self, record: Document) -> Document:
         """The record with its largest fields replaced by `{"document": reference}` until it fits an item."""
-        record = dict(record)
         sizes = {name: len(json.dumps(value)) for name, value in record.items()}
         while sum(sizes.values()) > MAX_INLINE_BYTES:
             largest = max(sizes, key=lambda name: sizes[name])
@@ -174,17 +175,20 @@ class AuditTrail:
             sizes[largest] = len(reference)
         return record
 
-    def _whole(self, record: Record) -> Record:
+    def _whole(self, record: Document) -> Document:
         return {
-            name: self.documents.resolve(value["document"])
-            if isinstance(value, dict) and set(value) == {"document"}
-            else value
+            name: self.documents.resolve(value["document"]) if _is_moved(value) else value
             for name, value in record.items()
         }
 
 
+def _is_moved(value: Any) -> bool:
+    """True of a field whose content is in S3."""
+    return isinstance(value, dict) and set(value) == {"document"}
+
+
 def _start_key(token: str, queue_id: str) -> dict[str, Any]:
-    """The key in a page token, if it is one of this queue's: the token comes from outside."""
+    """The key in a page token, which comes from outside. Raises RequestInvalid unless it is one of this queue's."""
     names = {"distribution_id", "record", "opened_queue_id", "timestamp"}
     key = key_in(token)
     try:
@@ -199,7 +203,7 @@ def _start_key(token: str, queue_id: str) -> dict[str, Any]:
     raise token_invalid()
 
 
-def _to_item(record: Record) -> dict[str, Any]:
+def _to_item(record: Document) -> dict[str, Any]:
     from boto3.dynamodb.types import TypeSerializer  # noqa: PLC0415
 
     exact = json.loads(json.dumps(record, allow_nan=False), parse_float=_decimal)
@@ -212,7 +216,7 @@ def _decimal(text: str) -> Decimal:
     return value if abs(value) >= Decimal("1e-120") else Decimal(0)
 
 
-def _from_item(item: dict[str, Any]) -> Record:
+def _from_item(item: dict[str, Any]) -> Document:
     from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415
 
     return {name: _plain(TypeDeserializer().deserialize(value)) for name, value in item.items()}

@@ -1,4 +1,4 @@
-"""Drift on record, by queue and time; beside it which state a queue was last seen in, and its latest repairs."""
+"""The drift entries of queues, by time. Beside them, the state that each queue was last seen in, and its repairs."""
 
 import json
 import time
@@ -8,13 +8,13 @@ from typing import Any
 
 from routing_weights.adapters.aws.client import client, listing, reported, through_conflicts
 from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
-from routing_weights.domain.record import Record
+from routing_weights.domain.drift import Answer, DriftEntry
 from routing_weights.errors import StoreUnavailable
 
 STATE = "state"
-"""The item that holds the last seen state of a queue. It sorts after every time, so no listing meets it."""
+"""The item that holds the last seen state of a queue. It sorts after every time, so no listing includes it."""
 REPAIRS = "repairs"
-"""The item that counts the repairs of a queue. It sorts after every time, too."""
+"""The item that counts the repairs of a queue. It sorts after every time as well."""
 HOUR_MS = 3_600_000
 CLAIM_TRIES = 8
 MAX_KEY = 200
@@ -22,20 +22,20 @@ _FAILED = "ConditionalCheckFailed"
 
 
 @dataclass(frozen=True)
-class DriftRecords:
-    """DriftTable: `queue_id` and `record`, which is a time and a delivery, or `state`, or `repairs`."""
+class DriftEntries:
+    """DriftTable: `queue_id` and `record`, which is an entry's id, or `state`, or `repairs`."""
 
     table: str
     sleep: Callable[[float], None] = time.sleep
 
-    def append(self, record: Record, fingerprint: str, seen_at_ms: int) -> bool:
-        """Record drift, once: False where the queue's last seen state is the same, or newer than `seen_at_ms`.
+    def append(self, entry: DriftEntry, fingerprint: str, seen_at_ms: int) -> bool:
+        """Store an entry once: False where the queue's last seen state is the same, or newer than `seen_at_ms`.
 
-        Deliveries come twice, out of order, and to two functions at once: the state and its record are written in one.
+        Deliveries come twice, out of order, and to two functions at once, so one transaction writes state and entry.
         """
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
-        queue = {"S": record["queue_id"]}
+        queue, entry_id = {"S": entry.queue_id}, {"S": entry.entry_id}
         state = {
             "TableName": self.table,
             "Item": {
@@ -43,12 +43,12 @@ class DriftRecords:
                 "record": {"S": STATE},
                 "fingerprint": {"S": fingerprint},
                 "seen_at": {"N": str(seen_at_ms)},
-                "current": {"S": record["record"]},
+                "current": entry_id,
             },
             "ConditionExpression": "attribute_not_exists(queue_id) OR (seen_at <= :seen AND fingerprint <> :state)",
             "ExpressionAttributeValues": {":seen": {"N": str(seen_at_ms)}, ":state": {"S": fingerprint}},
         }
-        item = {"queue_id": queue, "record": {"S": record["record"]}, "drift": {"S": json.dumps(record)}}
+        item = {"queue_id": queue, "record": entry_id, "drift": {"S": json.dumps(entry.to_json())}}
         try:
             with reported("record the drift", expected=("TransactionCanceledException",)):
                 puts = [{"Put": state}, {"Put": {"TableName": self.table, "Item": item}}]
@@ -60,58 +60,60 @@ class DriftRecords:
             raise StoreUnavailable(f"Could not record the drift: {reasons}.") from error
         return True
 
-    def of_state(self, queue_id: str, fingerprint: str) -> Record | None:
-        """The record of the state that the queue was last seen in, None where that is another one by now."""
+    def of_state(self, queue_id: str, fingerprint: str) -> DriftEntry | None:
+        """The entry of the state that the queue was last seen in, None where that is another state by now."""
         state = self._item(queue_id, STATE)
         if "current" not in state or state["fingerprint"]["S"] != fingerprint:
             return None
-        return _whole(self._item(queue_id, state["current"]["S"]))
+        return _entry(self._item(queue_id, state["current"]["S"]))
 
-    def note(self, record: Record, done: Record, *, final: bool) -> bool:
-        """Say beside a record what was done, in the place of what was said before; False where that was final."""
+    def note(self, queue_id: str, entry_id: str, answer: Answer, *, final: bool) -> bool:
+        """Note the answer beside an entry, in place of an earlier one. False where that one was final."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         try:
-            with reported("note what was done about the drift", expected=("ConditionalCheckFailedException",)):
+            with reported("note the answer to the drift", expected=("ConditionalCheckFailedException",)):
                 self._update(
-                    record,
+                    queue_id,
+                    entry_id,
                     UpdateExpression="SET done = :done, is_final = :final",
                     ConditionExpression="attribute_exists(drift) AND NOT is_final = :yes",
                     ExpressionAttributeValues={
-                        ":done": {"S": json.dumps(done)},
+                        ":done": {"S": json.dumps(answer.to_json())},
                         ":final": {"BOOL": final},
                         ":yes": {"BOOL": True},
                     },
                 )
-        except ClientError:  # another function was faster, and came to an end
+        except ClientError:  # another function was faster, and its answer is final
             return False
         return True
 
-    def note_begun(self, record: Record) -> None:
-        """Say beside a record that its repair has been started."""
+    def note_begun(self, queue_id: str, entry_id: str) -> None:
+        """Note beside an entry that its repair was started."""
         with reported("note that the repair has begun"):
             self._update(
-                record,
+                queue_id,
+                entry_id,
                 UpdateExpression="SET begun = :yes",
                 ConditionExpression="attribute_exists(drift)",
                 ExpressionAttributeValues={":yes": {"BOOL": True}},
             )
 
-    def _update(self, record: Record, **change: Any) -> None:
-        key = {"queue_id": {"S": record["queue_id"]}, "record": {"S": record["record"]}}
+    def _update(self, queue_id: str, entry_id: str, **change: Any) -> None:
+        key = {"queue_id": {"S": queue_id}, "record": {"S": entry_id}}
         through_conflicts(lambda: client("dynamodb").update_item(TableName=self.table, Key=key, **change), self.sleep)
 
-    def claim_repair(self, record: Record, most: int, now_ms: int) -> bool:
-        """Take one of the `most` repairs that a queue may have in any hour; for the same record it is the same one.
+    def claim_repair(self, queue_id: str, entry_id: str, most: int, now_ms: int) -> bool:
+        """Take one of the `most` repairs that a queue may have in any hour; an entry has one repair.
 
         Raises StoreUnavailable where others claim at the same time again and again.
         """
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         for _ in range(CLAIM_TRIES):
-            held = self._item(record["queue_id"], REPAIRS).get("claims")
+            held = self._item(queue_id, REPAIRS).get("claims")
             claims = json.loads(held["S"]) if held else {}
-            recent = {name: at for name, at in claims.items() if at > now_ms - HOUR_MS and name != record["record"]}
+            recent = {name: at for name, at in claims.items() if at > now_ms - HOUR_MS and name != entry_id}
             if len(recent) >= most:
                 return False
             unchanged: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(queue_id)"}
@@ -120,12 +122,12 @@ class DriftRecords:
                     "ConditionExpression": "claims = :held",
                     "ExpressionAttributeValues": {":held": held},
                 }
-            new = json.dumps(recent | {record["record"]: now_ms}, sort_keys=True)
-            item = {"queue_id": {"S": record["queue_id"]}, "record": {"S": REPAIRS}, "claims": {"S": new}}
+            new = json.dumps(recent | {entry_id: now_ms}, sort_keys=True)
+            item = {"queue_id": {"S": queue_id}, "record": {"S": REPAIRS}, "claims": {"S": new}}
             try:
                 with reported("count the repair", expected=("ConditionalCheckFailedException",)):
                     client("dynamodb").put_item(TableName=self.table, Item=item, **unchanged)
-            except ClientError:  # somebody else's claim came between: look again
+            except ClientError:  # another claim came in between: read again
                 continue
             return True
         raise StoreUnavailable(f"Could not count the repair: {CLAIM_TRIES} others were faster.")
@@ -164,13 +166,13 @@ class DriftRecords:
 
     def of_queue(
         self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
-    ) -> tuple[list[Record], str | None]:
-        """A queue's records, newest first, and the token of the next page (None: that was all)."""
+    ) -> tuple[list[DriftEntry], str | None]:
+        """A queue's entries, newest first, and the token of the next page (None on the last page)."""
         query: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "queue_id = :queue AND #record BETWEEN :since AND :until",
             "ExpressionAttributeNames": {"#record": "record"},
-            # A record's key goes on after its time; `~` sorts after whatever it goes on with.
+            # An entry's id continues after its time, and `~` sorts after every continuation.
             "ExpressionAttributeValues": {
                 ":queue": {"S": queue_id},
                 ":since": {"S": since},
@@ -180,23 +182,21 @@ class DriftRecords:
             "Limit": limit,
         }
         if after:
-            query["ExclusiveStartKey"] = {"queue_id": {"S": queue_id}, "record": {"S": _record(after)}}
+            query["ExclusiveStartKey"] = {"queue_id": {"S": queue_id}, "record": {"S": _entry_id(after)}}
         with listing("read the drift of the queue", after):
             page = client("dynamodb").query(**query)
         last = page.get("LastEvaluatedKey")
         token = token_of(last["record"]["S"]) if last else None
-        return [_whole(item) for item in page["Items"]], token
+        return [_entry(item) for item in page["Items"]], token
 
 
-def _whole(item: dict[str, Any]) -> Record:
-    """A record, with what was done about it."""
-    record: Record = json.loads(item["drift"]["S"])
-    begun = {"begun": True} if "begun" in item else {}
-    return record | (json.loads(item["done"]["S"]) if "done" in item else {}) | begun
+def _entry(item: dict[str, Any]) -> DriftEntry:
+    answer = json.loads(item["done"]["S"]) if "done" in item else None
+    return DriftEntry.parse(json.loads(item["drift"]["S"]), answer, repair_begun="begun" in item)
 
 
-def _record(token: str) -> str:
-    """The record's key in a page token. It is read in the queue of the path, so it opens no other one's records."""
+def _entry_id(token: str) -> str:
+    """The entry's id in a page token. It is read in the queue of the path, so it opens no other queue's entries."""
     text = key_in(token)
     if not isinstance(text, str) or not text[:1].isdigit() or len(text) > MAX_KEY:
         raise token_invalid()

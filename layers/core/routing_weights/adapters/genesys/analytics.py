@@ -21,8 +21,8 @@ from urllib.parse import quote
 
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.contracts.reading import Entity, child, children
+from routing_weights.domain.record import Realised
 from routing_weights.errors import GenesysAnswerInvalid, RoutingWeightsError
-from routing_weights.projection.accuracy import Realised
 from routing_weights.projection.inputs import CALLS, HISTORY_INTERVAL, History, Observed, Predicted, Volume, is_call
 
 OBSERVATIONS = "/api/v2/analytics/queues/observations/query"

@@ -29,6 +29,7 @@ from routing_weights.adapters.genesys.contracts.reading import (
     proficiencies,
     queue_path,
     read_listing,
+    text,
     user_id,
     wire_id,
     with_pages_anew,
@@ -118,6 +119,8 @@ class PlatformContract:
             ranks=ranks,
             skill_id=skill_id,
             skill_name=skill_name,
+            modified_by=text(raw, "modifiedBy"),
+            modified_at=text(raw, "dateModified"),
         )
 
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:

@@ -268,6 +268,11 @@ def is_active(holder: Entity) -> bool:
     return state is None or (isinstance(state, str) and state.lower() == "active")
 
 
+def text(holder: Entity, key: str) -> str | None:
+    value = holder.get(key)
+    return value if isinstance(value, str) else None
+
+
 def number(holder: Entity, key: str) -> float | None:
     """A finite number of a sane size, None where the key is absent or null."""
     value = holder.get(key)
