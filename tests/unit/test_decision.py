@@ -332,8 +332,8 @@ def test_a_completed_distribution_reads_s3_nine_times_and_writes_it_six_times(de
         {"run": run, "outcome": {"status": "completed"}, "holder": ""},
         SimpleNamespace(function_name="audit", memory_limit_in_mb=256, invoked_function_arn="arn", aws_request_id="1"),
     )
-    record = deployment.trail.find("d-1")["9-closed"]
-    assert (record["status"], record["balance_accuracy"] is not None) == ("completed", True)
+    record = deployment.trail.find("d-1").closing
+    assert (record.status, record.balance_accuracy is not None) == ("completed", True)
     assert set(count) == {"GetObject", "PutObject"}
     assert count["GetObject"] <= 9
     assert count["PutObject"] <= 6

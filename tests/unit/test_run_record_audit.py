@@ -460,6 +460,16 @@ def test_each_distribution_is_listed_once_with_its_outcome(trail):
     assert record.timestamp == timestamp(after(seconds=4))
 
 
+def test_a_listing_does_without_the_fields_that_moved_to_s3(trail):
+    members = tuple(f"agent-{number:05}-{'x' * 50}" for number in range(5_000))
+    restore = {"outcome": "partial", "restored": 0, "unrestored": members, "unconfirmed": [], "edited": []}
+    trail.append(opened(RUN, plan(), START))
+    trail.append(closing_record("member_update_failed", restore=restore))
+    (record,), _ = trail.of_queue("queue-001", since="0000", until="9999", limit=5, after=None)
+    assert (record.status, record.restore) == ("member_update_failed", None)
+    assert trail.find("d-1").closing.restore.unrestored == members
+
+
 def test_a_refused_plan_is_in_its_queues_trail(trail):
     for record in refused(RUN, "queue-001", [problem("", "bad", "json_invalid")], START):
         trail.append(record)

@@ -152,8 +152,8 @@ class Queue:
     skill_id: str | None = None
     """The skill whose proficiencies carry the weights, where one does."""
     skill_name: str | None = None
-    modified_by: str | None = None
-    modified_at: str | None = None
+    modified_by: str | None = field(default=None, compare=False)
+    modified_at: str | None = field(default=None, compare=False)
     """Who changed the queue's own settings last, and when, as Genesys writes it. Neither is stored."""
 
     @property
