@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """Make a flag of every setting."""
+    """Return a parser with a flag for every setting."""
     parser = argparse.ArgumentParser(prog="python -m local.genesys", description="The Genesys simulator.")
     for setting in fields(Settings):
         flag, text = f"--{setting.name.replace('_', '-')}", setting.metadata["text"]
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _die_with_parent() -> bool:
-    """Have the kernel send SIGTERM when the parent ends; False when it cannot, or has already ended."""
+    """Have the kernel send SIGTERM when the parent ends. Returns False if it cannot, or the parent has ended."""
     parent = os.getppid()
     if sys.platform != "linux" or ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
         return False

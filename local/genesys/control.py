@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def handle(simulator: GenesysSimulator, request: Request) -> Reply:
     try:
         return Reply(body=_answer(simulator, request))
-    except (TypeError, ValueError) as error:  # a TypeError is a keyword that no method has
+    except (TypeError, ValueError) as error:  # a TypeError: the method has no such keyword
         raise ApiError(400, "bad.request", str(error)) from error
 
 

@@ -1,4 +1,4 @@
-"""Scripted faults: rules that are read in order, of which the first that fires spoils a request."""
+"""Scripted faults: rules that are read in order. The first rule that fires spoils the request."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ ACTIONS = {
     "conflict": "answer 409 as the platform does; nothing is applied",
     "outdated": "answer 400 `does not match the current version`; nothing is applied",
     "cut": "apply, then answer with half of the body and close the connection",
-    "repeat_page": "a members listing answers page 1, whatever page was asked for",
+    "repeat_page": "a listing of members answers with page 1 for every page",
     "edit": "change the fields in `body` of the queue in the path, as people do, before the request is handled",
     "add_member": "add the member in `body` to the queue in the path before the request is handled",
-    "remove_member": "take the member whose `id` is in `body` out of the queue in the path, likewise",
+    "remove_member": "remove the member with the `id` in `body`, before the request is handled",
     "revoke_tokens": "revoke every token before the request is handled",
 }
 PASSING = {
@@ -30,16 +30,16 @@ PASSING = {
     "conflict": (409, "general.conflict", "The request conflicts with the current state of the target resource."),
     "outdated": (400, "general.conflict", "The version of the resource does not match the current version."),
 }
-"""Answers that are over when the request is repeated; statuses and messages are real, the codes our choice."""
+"""Temporary answers: a repeated request succeeds. Statuses and messages are real, the codes are our choice."""
 CHANGES = ("edit", "add_member", "remove_member")
-"""What people do in the queue of a request, between two of ours."""
+"""Edits by people in the queue of a request, between two requests of ours."""
 
 
 @dataclass(kw_only=True)
 class Fault:
-    """One rule: `method` must match whole, `path` anywhere in the path (the query is not looked at).
+    """A rule. `method` must match the whole method, `path` any part of the path. The query does not count.
 
-    The first `skip` matching requests pass to the rules below; then it fires `times` times (null: for ever).
+    The first `skip` matching requests pass to the next rules. Then the rule fires `times` times (null: for ever).
     """
 
     action: str
@@ -54,7 +54,7 @@ class Fault:
 
     @classmethod
     def parse(cls, rule: Any) -> Fault:
-        """Build a rule from JSON; ValueError, whatever is wrong with it, says which key."""
+        """Build a rule from JSON. Raises ValueError, which names the wrong key."""
         if not isinstance(rule, dict) or not isinstance(rule.get("action"), str):
             raise ValueError(f"a fault is an object whose action is one of {', '.join(ACTIONS)}")  # noqa: TRY004
         if unknown := sorted(rule.keys() - {item.name for item in fields(cls)}):
@@ -107,7 +107,7 @@ class Fault:
             raise ValueError("headers must be printable ASCII")
 
     def fires(self, method: str, path: str) -> bool:
-        """Tell whether this request is spoilt, and count it."""
+        """Count a matching request, and return True if it is to be spoilt."""
         if self.times == 0 or not (re.fullmatch(self.method, method) and re.search(self.path, path)):
             return False
         if self.skip:

@@ -1,6 +1,6 @@
-"""What the simulated organisation holds, whatever the contract: queues, members, tokens, and writes on their way.
+"""The state of the simulated organisation under every contract: queues, members, tokens, and delayed writes.
 
-A stored document is replaced, never changed in place, so one that was handed out is a snapshot.
+A stored document is replaced, never changed in place, so a document that a caller got is a snapshot.
 Callers hold the simulator's lock.
 """
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 ABSENT = "absent"
-"""A routing status that a listing does not have, in a specification."""
+"""In a specification: the listing of the member has no routing status."""
 STATES = ("active", "inactive", "deleted")
-"""Of users, of skills and of what is assigned."""
+"""The states of users, skills and assignments."""
 SKILLS = (
     {"id": "skill-support", "name": "Support", "proficiency": 4.0},
     {"id": "skill-billing", "name": "Billing", "proficiency": 3.0},
@@ -36,7 +36,7 @@ Document = dict[str, Any]
 
 
 class ById(dict[str, Any]):
-    """Documents by id. Ids are GUIDs: they compare without regard to case, and keep the one they were given in."""
+    """Documents by id. Ids are GUIDs: comparisons ignore case, and a stored id keeps its own case."""
 
     def __init__(self, documents: Mapping[str, Any] | None = None) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class ById(dict[str, Any]):
             self[item] = document
 
     def stored(self, item: str) -> str:
-        """Return an id as it is stored, itself where nothing has it."""
+        """Return an id in its stored case, or unchanged if it is not stored."""
         return self._stored.get(item.lower(), item)
 
     def __setitem__(self, item: str, document: Any) -> None:
@@ -67,27 +67,27 @@ class ById(dict[str, Any]):
 class Organisation(ABC):
     mix: ClassVar[tuple[str, ...]] = ("agents", "off_queue", "unjoined")
     url = ""
-    """Where it is served."""
+    """The URL of this simulator."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings, self.clock, self.tokens = settings, clock, Tokens(clock)
         self.queues = ById()
         self.replays = 0
         self.tell: Callable[[str, Document], None] = lambda _url, _event: None
-        """Sends an event, of a dialect that has webhooks; it may not wait for anything."""
+        """Sends an event, under a contract with webhooks. It must not wait for anything."""
         self.events: list[Document] = []
-        """What a dialect that has a partner bus has published there."""
+        """The events published on the partner bus, under a contract that has one."""
         self._members = ById()
         self._pending: list[tuple[float, Change | SkillChange]] = []
         self._moment, self._last_stamp_ms = clock.now(), 0
 
     @abstractmethod
     def put_queue(self, queue_id: str, spec: Document) -> None:
-        """Create or replace a queue; ValueError when the specification is wrong, and then nothing is changed."""
+        """Create or replace a queue. A wrong specification raises ValueError and changes nothing."""
 
     @abstractmethod
     def check_edit(self, fields: Document) -> None:
-        """Raise ValueError when people cannot change these fields of a queue."""
+        """Raise ValueError if people cannot change these fields of a queue."""
 
     @abstractmethod
     def edit_queue(self, queue_id: str, fields: Document) -> None: ...
@@ -97,14 +97,14 @@ class Organisation(ABC):
 
     @abstractmethod
     def check_member(self, spec: Document) -> None:
-        """Raise ValueError when no member can be made of this."""
+        """Raise ValueError if this does not specify a member."""
 
     @abstractmethod
     def add_member(self, queue_id: str, spec: Document) -> None:
-        """Add a member, or replace one of that id."""
+        """Add a member, or replace the member of that id."""
 
     def remove_member(self, queue_id: str, user_id: str) -> None:
-        """Take a member out of a queue."""
+        """Remove a member from a queue."""
         self.member(queue_id, user_id)
         self._members[queue_id].pop(user_id)
 
@@ -124,11 +124,11 @@ class Organisation(ABC):
     def apply(self, change: Change | SkillChange) -> None: ...
 
     def put_analytics(self, spec: Document) -> None:  # noqa: ARG002 - for a dialect to use
-        """Replace what is known of loads; ValueError where it is wrong, or the contract has nothing of the kind."""
+        """Replace the analytics. Raises ValueError if they are wrong, or if the contract has no analytics."""
         raise ValueError("this contract has no analytics")
 
     def accepted(self, request: Request, reply: Reply, *, later: bool) -> Reply:  # noqa: ARG002 - for a dialect to use
-        """Return the answer to a write whose changes are taken care of."""
+        """Return the answer to a write whose changes are applied or delayed."""
         return replace(reply, changes=())
 
     def queue(self, queue_id: str) -> Document:
@@ -138,7 +138,7 @@ class Organisation(ABC):
         return document
 
     def members(self, queue_id: str) -> ById:
-        """Return the members by user id, in the order in which they were given."""
+        """Return the members by user id, in the order of the specification."""
         if queue_id not in self._members:
             raise no_such_queue(queue_id)
         members: ById = self._members[queue_id]
@@ -155,7 +155,7 @@ class Organisation(ABC):
         self._pending.append((self._moment + delay_s, change))
 
     def settle(self) -> None:
-        """Apply what is due, in the order in which it is due; until the next call no time passes in here."""
+        """Apply the delayed writes that are due, in their order. No time passes here until the next call."""
         now = self._moment = self.clock.now()
         due = sorted((item for item in self._pending if item[0] <= now), key=lambda item: item[0])
         self._pending = [item for item in self._pending if item[0] > now]
@@ -170,7 +170,7 @@ class Organisation(ABC):
         ]
 
     def _next_stamp(self) -> str:
-        """Return the time of this moment's next edit: no two edits have the same."""
+        """Return the time for the next edit. No two edits have the same time."""
         wall = datetime.fromtimestamp(self._next_stamp_ms() / 1000, UTC)
         return wall.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -184,9 +184,10 @@ class Organisation(ABC):
 
 
 def agents(count: int, *, off_queue: int | None = None, unjoined: int | None = None) -> list[Document]:
-    """Make members agent-001 and up, without what a contract adds to them.
+    """Make the members agent-001 and up, without the fields that a contract adds.
 
-    The last `unjoined` have not joined and the `off_queue` before them are OFF_QUEUE: low numbers are usable.
+    The last `unjoined` members have not joined, and the `off_queue` members before them are OFF_QUEUE. The members
+    with low numbers are active.
     """
     off_queue = count // 12 if off_queue is None else off_queue
     unjoined = count // 20 if unjoined is None else unjoined
@@ -206,7 +207,7 @@ def agents(count: int, *, off_queue: int | None = None, unjoined: int | None = N
 
 
 def members_of(spec: Document, mix: tuple[str, ...]) -> list[Document]:
-    """Return the members that a specification of a queue lists, or the agents that it counts."""
+    """Return the members that the specification of a queue lists, or as many agents as it counts."""
     given = [name for name in mix if name in spec]
     if "members" not in spec:
         settings = Settings(**{name: spec[name] for name in given})
@@ -222,7 +223,7 @@ def members_of(spec: Document, mix: tuple[str, ...]) -> list[Document]:
 
 
 def check_user(member: Any) -> None:
-    """Raise ValueError when a specification does not say, as it must, which user is a member."""
+    """Raise ValueError if a specification of a member does not name its user."""
     user = member.get("user") if isinstance(member, dict) else None
     if not isinstance(user, dict) or not isinstance(user.get("id"), str) or not user["id"]:
         raise ValueError('a member is an object with at least {"user": {"id": "…"}}')
@@ -231,7 +232,7 @@ def check_user(member: Any) -> None:
 
 
 def check_fields(fields: Document, kinds: Mapping[str, Callable[[Any], bool]]) -> Document:
-    """Return the fields of a member, each judged by its kind; ValueError names a bad one."""
+    """Return the fields of a member, each checked by its kind. Raises ValueError, which names a wrong field."""
     for name, value in fields.items():
         if name not in kinds:
             raise ValueError(f"not a field of a member: {name}")
@@ -241,7 +242,7 @@ def check_fields(fields: Document, kinds: Mapping[str, Callable[[Any], bool]]) -
 
 
 def without_absent(member: Document) -> Document:
-    """Return a member without the routing status that is not to be there."""
+    """Return a member without its routing status if that is `absent`."""
     return {name: value for name, value in member.items() if (name, value) != ("routingStatus", ABSENT)}
 
 
@@ -255,8 +256,8 @@ def check_keys(spec: Document, known: set[str]) -> None:
 
 
 def is_status(value: Any) -> bool:
-    """Tell whether a specification can give this routing status: an object, null, or the word for none at all.
+    """Return True if a specification may have this routing status: an object, null, or `absent`.
 
-    What the object says is free, since a status that is new, or missing, is one of the things to be tried.
+    The object may contain anything, so that tests can try new and missing statuses.
     """
     return value is None or value == ABSENT or isinstance(value, dict)

@@ -1,6 +1,6 @@
 """Contract `platform`: the public API v2 of Genesys Cloud, as publicapi.json describes it.
 
-Where the real answer is not on record, the stricter one was taken, and the code says that it is our choice.
+Where the real answer is not documented, the stricter one is used, and a comment calls it our choice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ORGANISATION = {"id": "organisation-001", "name": "The simulated organisation"}
 
 
 def handle(organisation: PlatformOrganisation, request: Request) -> Reply:
-    """Answer a request; a refusal is raised as ApiError."""
+    """Answer a request. Raises ApiError for a refusal."""
     if request.segments == ["oauth", "token"]:
         return _issue_token(organisation, request)
     if request.segments[0] == analytics.DOWNLOADS:
@@ -58,7 +58,7 @@ def _answer(organisation: PlatformOrganisation, request: Request) -> Reply:
     if (request.method, match.template) not in OPERATIONS:
         raise ApiError(501, "not.simulated", f"{request.method} {match.template} is real, and not simulated.")
     _permit(organisation, publicapi.operation(request.method, match.template))
-    # Our choice: a content type that is not JSON is refused, though the real one may be more lenient.
+    # Our choice: a content type other than JSON is refused. The real platform may be more lenient.
     if request.body and request.content_type != "application/json":
         raise ApiError(415, "unsupported.media.type", "The body must be application/json.")
     names = re.findall(r"{(\w+)}", match.template)
@@ -67,7 +67,7 @@ def _answer(organisation: PlatformOrganisation, request: Request) -> Reply:
 
 
 def _permit(organisation: PlatformOrganisation, operation: publicapi.Operation) -> None:
-    """Refuse what the client's role does not allow, before anyone learns whether the entity exists."""
+    """Refuse a request that the client's role does not allow, before it shows that the entity exists."""
     held = set(organisation.settings.permissions.split())
     missing = [name for name in operation.permissions if name not in held]
     if operation.needs_all and missing:
@@ -79,7 +79,7 @@ def _permit(organisation: PlatformOrganisation, operation: publicapi.Operation) 
 
 
 class _TokenRefused(ApiError):
-    """A refusal of the login host, which speaks OAuth's own error shape."""
+    """A refusal of the login host, in OAuth's own error shape."""
 
     def __init__(self, status: int, error: str, description: str) -> None:
         super().__init__(status, error, description)
@@ -92,7 +92,7 @@ def _issue_token(organisation: PlatformOrganisation, request: Request) -> Reply:
     settings = organisation.settings
     if request.method != "POST":
         raise ApiError(405, "method.not.allowed", "Only POST is allowed here.", headers={"Allow": "POST"})
-    if not organisation.tokens.may_issue(settings):  # the real host's words, as far as they are on record
+    if not organisation.tokens.may_issue(settings):  # the real host's words, as far as they are documented
         raise _TokenRefused(400, "invalid_request", "rate limit exceeded; try again later")
     if _client(request) != (settings.client_id, settings.client_secret):
         raise _TokenRefused(401, "invalid_client", "The client id and secret are wrong, or not in HTTP Basic.")
@@ -101,7 +101,7 @@ def _issue_token(organisation: PlatformOrganisation, request: Request) -> Reply:
     form = parse_qs(request.body.decode(errors="replace"))
     if form.get("grant_type") != ["client_credentials"]:
         raise _TokenRefused(400, "unsupported_grant_type", "grant_type must be client_credentials.")
-    if "scope" in form:  # our choice; a role decides what such a client may do, so the real host may ignore it
+    if "scope" in form:  # our choice: roles decide what such a client may do, so the real host may ignore scopes
         raise _TokenRefused(400, "invalid_scope", "Scopes do not apply to client credentials.")
     if form.keys() & {"client_id", "client_secret"}:  # our choice, after RFC 6749, 2.3
         raise _TokenRefused(400, "invalid_request", "The client is authenticated by HTTP Basic alone.")

@@ -1,6 +1,6 @@
-"""Contract `platform`: what is going on in a queue, what was, and what WFM expects.
+"""Contract `platform`: the current contacts of a queue, its history, and the forecasts of WFM.
 
-A test says all of it with `GenesysSimulator.put_analytics`; only the agents on queue are those of the members.
+A test sets them with `GenesysSimulator.put_analytics`. Only the agents on queue come from the members.
 """
 
 from __future__ import annotations
@@ -39,15 +39,16 @@ _TARGET = 0.8
 
 
 def checked(spec: Document) -> Document:
-    """Complete what a test says; ValueError where it is wrong.
+    """Complete the analytics that a test sets. Raises ValueError if they are wrong.
 
-    `load`: by queue id, contacts `waiting` and `interacting`. `contacts`: a list of what happened at a `start`
-    (ISO 8601) in a `queueId` and `mediaType`: how many were `offered`, `answered`, `handled`, `waited` and
-    `abandoned`, the sums `answer_s`, `handle_s`, `wait_s` and `abandon_s`, and of how many `counted` contacts how many
-    were `in_time`. `forecasts`: a list of `id`, `businessUnitId`, `weekDate`,
-    `weekCount`, `start`, `modified`, `usable`, `download` and `groups` of `id`, `name`, `queues`, `media` (Voice alone
-    where it is not said), `offered`, `aht` (per 15 minutes, all weeks in a row) and `goal`, a service level. An
-    interval in which a queue is closed has 0 `offered` and an `aht` of 0.
+    `load`: by queue id, the contacts `waiting` and `interacting`.
+    `contacts`: a list of figures with a `start` (ISO 8601), a `queueId` and a `mediaType`: the numbers `offered`,
+    `answered`, `handled`, `waited` and `abandoned`, the sums `answer_s`, `handle_s`, `wait_s` and `abandon_s`, and how
+    many of the `counted` contacts were `in_time`.
+    `forecasts`: a list of `id`, `businessUnitId`, `weekDate`, `weekCount`, `start`, `modified`, `usable`, `download`
+    and `groups`. A group has `id`, `name`, `queues`, `media` (default: Voice only), `offered`, `aht` (both per 15
+    minutes, all weeks in a row) and `goal`, a service level. An interval in which a queue is closed has 0 `offered`
+    and an `aht` of 0.
     """
     check_keys(spec, {"load", "contacts", "forecasts"})
     contacts, numbers = [], {*_METRICS.values(), *_TIMES.values(), "in_time"}
@@ -97,7 +98,7 @@ def query_observations(organisation: PlatformOrganisation, request: Request) -> 
 
 
 def query_aggregates(organisation: PlatformOrganisation, request: Request) -> Reply:
-    """Sum up what happened; times are milliseconds, and what did not happen is not in the answer."""
+    """Sum up the contacts. Times are milliseconds. Metrics without contacts are left out."""
     body = body_of(request, AGGREGATES)
     if body.keys() - {"interval", "groupBy", "filter", "metrics"} or body.get("groupBy") != ["queueId", "mediaType"]:
         raise _not_simulated("anything but interval, filter, metrics and a grouping by queueId and mediaType")
@@ -195,7 +196,7 @@ def list_planning_groups(
 
 
 def download(organisation: PlatformOrganisation, request: Request) -> Reply:
-    """Answer as a store of signed URLs does: a signature is all the authorization, and a second one is refused."""
+    """Answer as a store of signed URLs does: the signature authorizes, and a second authorization is refused."""
     if request.method != "GET" or len(request.segments) != 5:  # noqa: PLR2004 - downloads and four names
         raise ApiError(404, "not.found", f"There is nothing at {request.path}.")
     if request.authorization:

@@ -1,8 +1,8 @@
-"""Contract `platform`: what the organisation publishes to Amazon EventBridge, in the envelope it has there.
+"""Contract `platform`: the events that the organisation publishes to Amazon EventBridge, in their envelope.
 
-Members who come, go, join or unjoin make an event of their queue's `users`, as six of them were seen in a
-screenshot of 2024-06 (PierrickI3/GenesysCloud-Audit-Events-To-Splunk), and an audit record, as 100 of them of one
-organisation were. Of rings and proficiencies neither was ever seen, so there is none here.
+A member who comes, goes, joins or unjoins causes an event of the queue's `users` and an audit record. The sources are
+a screenshot of 2024-06 with six such events (PierrickI3/GenesysCloud-Audit-Events-To-Splunk), and 100 audit records
+of one organisation. Changes of rings and proficiencies appear in neither, so they publish nothing here.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ _TOLD = {"add": "<queue member added>", "delete": "<queue member deleted>"}
 
 
 class Events(list["Document"]):
-    """All that was published, oldest first. `by` is the user who did it; a client is none, and on record nowhere."""
+    """All published events, oldest first. `by` is the user who made the change; None for a client."""
 
     def member(self, action: str, queue: Document, user_id: str, *, joined: bool, by: str | None, at: str) -> None:
-        """Tell that a member was added or deleted, or has joined or not (`update`).
+        """Publish that a member was added or deleted, or has joined or unjoined (`update`).
 
-        An `add` and a `delete` come without `joined`, and with an `update` of the same CorrelationId that has it.
+        An `add` and a `delete` have no `joined`. An `update` with the same CorrelationId has it.
         """
         queue_id, cause = queue["id"], str(uuid.uuid4())
         body = {"id": user_id, "queueId": queue_id, "user": {"id": user_id}}
         counts = {"activeMemberCount": queue["joinedMemberCount"], "memberCount": queue["memberCount"]}
         for step in dict.fromkeys((action, "update")):
-            # Whether the counts are numbers or text cannot be read from the screenshot: here is either.
+            # The screenshot does not show if counts are numbers or text, so both occur here.
             told = {name: str(count) if step == "update" else count for name, count in counts.items()}
             metadata = {"CorrelationId": cause, "action": step, **told}
             said = body | ({"joined": joined} if step == "update" else {})
@@ -43,7 +43,7 @@ class Events(list["Document"]):
         self._audit(_AUDITED[action], queue, [change], by, at)
 
     def queue(self, queue: Document, changes: list[str], by: str | None, at: str) -> None:
-        """Tell that these fields of a queue were changed."""
+        """Publish that these fields of a queue were changed."""
         told = [{"property": name, "oldValues": [], "newValues": []} for name in changes]
         self._audit("Update", queue, told, by, at)
 
@@ -54,7 +54,7 @@ class Events(list["Document"]):
             "eventTime": at,
             "action": action,
             "level": "USER" if by else "SYSTEM",
-            "client": {},  # its id was in none of the records that were seen
+            "client": {},  # none of the known records has this id
             "entityType": "Queue",
             "entity": {"id": queue["id"], "name": queue["name"]},
             "propertyChanges": changes,

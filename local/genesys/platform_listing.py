@@ -1,4 +1,4 @@
-"""How contract `platform` reads queries and bodies, and lays out pages."""
+"""Contract `platform`: queries, bodies and pages."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from local.genesys.organisation import Document
     from local.genesys.wire import Request
 
-MAX_PAGE_SIZE = 100  # on record for members; for the other listings our choice
+MAX_PAGE_SIZE = 100  # documented for members; our choice for the other listings
 
 
 class Query:
-    """The query of a request; names that the operation does not have are ignored, `page` among them."""
+    """The query of a request. Parameters that the operation does not have are ignored, such as `page`."""
 
     def __init__(self, request: Request) -> None:
         self._path = request.path
         self._values = parse_qs(request.query, keep_blank_values=True)
 
     def refuse(self, *names: str) -> None:
-        """Refuse filters that are real and not simulated: to ignore them would be to answer another question."""
+        """Refuse filters that are real but not simulated. Ignoring them would answer another question."""
         if asked := [name for name in names if name in self._values]:
             raise ApiError(501, "not.simulated", f"{', '.join(asked)}: real, and not simulated.")
 
@@ -41,17 +41,17 @@ class Query:
         return values[0] if values else None
 
     def many(self, name: str) -> list[str]:
-        """Return an array, which may be repeated or joined with commas."""
+        """Return the values of an array parameter, which may be repeated or joined with commas."""
         return [item for value in self._values.get(name, []) for item in value.split(",")]
 
     def ids(self) -> set[str]:
-        """Return the ids that are asked for, in lower case."""
+        """Return the requested ids, in lower case."""
         return {item.lower() for item in self.many("id")}
 
     def page(self, entities: list[Any], *, counted: bool, second: int | None = None) -> Document:
-        """Lay out a page of entities; `total`, `pageCount` and `lastUri` are for listings that are `counted`.
+        """Return a page of entities. `counted` listings have `total`, `pageCount` and `lastUri`.
 
-        With `second` the second page has no more than so many, and the pages after it begin so much earlier.
+        With `second`, the second page has at most that many entities, and the later pages begin earlier.
         """
         size, number = self._whole("pageSize", 25), self._whole("pageNumber", 1)
         if size > MAX_PAGE_SIZE:
@@ -88,7 +88,7 @@ class Query:
 
 
 def body_of(request: Request, template: str, unknown_allowed: frozenset[str] = publicapi.NOTHING) -> Any:
-    """Return the body of an operation, or refuse it with all that is wrong."""
+    """Return the body of an operation. Raises an error that names everything wrong with it."""
     body = request.json()
     schema = publicapi.operation(request.method, template).body
     if flaws := publicapi.flaws(body, schema or {}, unknown_allowed):
@@ -99,14 +99,14 @@ def body_of(request: Request, template: str, unknown_allowed: frozenset[str] = p
 
 
 def check_distinct(ids: Iterable[str]) -> None:
-    """Refuse a bulk that names an entity twice (our choice: its meaning would hang on the order)."""
+    """Refuse a bulk request that names an entity twice (our choice: its meaning would depend on the order)."""
     known = [item.lower() for item in ids]
     if twice := sorted({item for item in known if known.count(item) > 1}):
         raise bad_request(f"Given twice: {', '.join(twice)}.")
 
 
 def has_name(name: str, pattern: str) -> bool:
-    """Match a name whole, without regard to case, with asterisks allowed at the ends."""
+    """Match a whole name, ignoring case. Asterisks are allowed at the ends."""
     name, text = plain(name), plain(pattern)
     core = text.strip("*")
     match text.startswith("*"), text.endswith("*"):
@@ -120,7 +120,7 @@ def has_name(name: str, pattern: str) -> bool:
 
 
 def plain(name: str) -> str:
-    """Return a name as names are compared: without regard to case, and to how its accents are encoded."""
+    """Return the form of a name for comparisons, which ignore case and the encoding of accents."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

@@ -123,7 +123,7 @@ class PlatformOrganisation(Organisation):
         self._publish_member("delete", queue_id, user_id, {"joined": False}, self.settings.editor)
 
     def edit_user(self, user_id: str, fields: Document) -> None:
-        """Change the name or the state of a user, who stays a member of queues whatever the state."""
+        """Change the name or the state of a user. The user stays a member of queues in every state."""
         check_keys(fields, {"name", "state"})
         user = self.user(user_id)
         edited = user | fields
@@ -151,7 +151,7 @@ class PlatformOrganisation(Organisation):
         """Return the forecasts of a business unit."""
         known: list[Document] = self.analytics["forecasts"]
         found = [forecast for forecast in known if forecast["businessUnitId"] == unit]
-        if not found:  # our choice: a unit is known by its forecasts
+        if not found:  # our choice: a business unit exists if it has forecasts
             raise ApiError(404, "not.found", f"There is no business unit {unit!r}.")
         return found
 
@@ -180,12 +180,12 @@ class PlatformOrganisation(Organisation):
         }
 
     def stored(self, parameter: str, given: str) -> str:
-        """Return the id that a path gives to a parameter, such as `queueId`, as it is stored."""
+        """Return a path parameter, such as `queueId`, in its stored case."""
         known = {"queueId": self.queues, "memberId": self.users, "userId": self.users, "skillId": self.skills}
         return known[parameter].stored(given) if parameter in known else given
 
     def queue(self, queue_id: str) -> Document:
-        """Return a queue with its counts as they are now."""
+        """Return a queue with its current counts."""
         document = super().queue(queue_id)
         members = self._members[queue_id].values()
         counts = (
@@ -202,7 +202,7 @@ class PlatformOrganisation(Organisation):
         return user
 
     def existing_user(self, user_id: str) -> Document:
-        """Return a user who is not deleted: nothing can be written to one who is (our choice)."""
+        """Return a user. Raises ApiError for a deleted user, who cannot be written (our choice)."""
         user = self.user(user_id)
         if user["state"] == "deleted":
             raise ApiError(404, "not.found", f"The user {user_id!r} is deleted.")
@@ -215,7 +215,7 @@ class PlatformOrganisation(Organisation):
         return skill
 
     def visible_skill(self, skill_id: str) -> Document:
-        """Return a skill that the client may see: its role has to cover the skill's division, if it has one."""
+        """Return a skill that the client may see: the client's role must cover the skill's division, if it has one."""
         skill = self.skill(skill_id)
         if not self.sees(skill):
             raise ApiError(404, "not.found", f"There is no skill {skill_id!r}.")
@@ -236,7 +236,7 @@ class PlatformOrganisation(Organisation):
         }
 
     def skills_of(self, user_id: str, changes: Iterable[SkillChange] = ()) -> list[Document]:
-        """Return a user's skills by name, as these changes would leave them."""
+        """Return a user's skills by name, as they would be after these changes."""
         self.user(user_id)
         user_id = self.users.stored(user_id)
         uri = f"{ROOT}/users/{quote(user_id, safe='')}/routingskills"
@@ -259,7 +259,7 @@ class PlatformOrganisation(Organisation):
         return sorted(skills, key=lambda skill: (skill["name"], skill["id"]))
 
     def replaced(self, change: Change) -> Document:
-        """Return the queue as a replacement will leave it: the facts stay, and who and when are on record."""
+        """Return the queue after a replacement: read-only fields stay, editor and time are set."""
         now = self.queue(change.queue_id)
         facts = {name: now[name] for name in FACTS if name in now}
         stamp = {"dateModified": self._next_stamp(), "modifiedBy": self.settings.client_id}
@@ -287,7 +287,7 @@ class PlatformOrganisation(Organisation):
         self.events.member(action, self.queue(queue_id), user_id, joined=member["joined"], by=by, at=at)
 
     def _enrol(self, queue_id: str, given: Document, usual: list[Document], stamp: str) -> None:
-        """Make a member of a specification, who also has the usual skills."""
+        """Add a member from a specification, with the usual skills."""
         user_id = self.users.stored(given["user"]["id"])
         known = self.users.get(user_id, {"name": user_id, "state": "active", "version": 1})
         told = {name: given["user"][name] for name in ("name", "state") if name in given["user"]}
@@ -308,14 +308,14 @@ class PlatformOrganisation(Organisation):
             self._assigned[user_id][stored] = self._assignment(SkillChange(user_id, stored, proficiency, state))
 
     def _assignment(self, change: SkillChange) -> Document:
-        """Return what a write leaves: without a state in it, an assignment keeps the one that it has (our choice)."""
+        """Return an assignment after a write. A write without a state keeps the state (our choice)."""
         assigned = self._assigned.get(change.user_id, {}).get(change.skill_id, {"state": "active"})
         return {"proficiency": self._kept(change.proficiency or 0.0), "state": change.state or assigned["state"]}
 
     def _kept(self, proficiency: float) -> float:
-        """Return what the platform keeps of a proficiency: one decimal is all that is proven (TF's live tests).
+        """Return a proficiency as the platform stores it. One decimal is proven (live tests of the Terraform provider).
 
-        Half a unit of the last decimal is rounded up, by our choice; the real one may cut it off.
+        Halves are rounded up by our choice. The real platform may cut decimals off.
         """
         unit = Decimal(1).scaleb(-self.settings.proficiency_decimals)
         return float(Decimal(str(proficiency)).quantize(unit, ROUND_HALF_UP))
@@ -332,7 +332,7 @@ class PlatformOrganisation(Organisation):
 
 
 def _new_queue(queue_id: str, stamp: str, editor: str) -> Document:
-    """Make a queue as the console makes one, in the fields that the real platform has."""
+    """Return a new queue as the console makes it, with the fields of the real platform."""
     return {
         "id": queue_id,
         "name": f"Queue {queue_id}",
@@ -378,7 +378,7 @@ def _membership(given: Document) -> Document:
 
 
 def _with_status(membership: Document, user_id: str, stamp: str) -> Document:
-    """Return a membership whose routing status is as the platform shows it, or is not there at all."""
+    """Return a membership with the routing status as the platform shows it, or without one."""
     status = membership["routingStatus"]
     if isinstance(status, dict):
         membership = membership | {"routingStatus": {"userId": user_id, "startTime": stamp} | status}
@@ -393,7 +393,7 @@ def _list_of(spec: Document, name: str) -> list[Any]:
 
 
 def _skill(given: Any) -> Document:
-    """Complete a skill of which at least the id is given."""
+    """Complete the specification of a skill, which must have an id."""
     if not isinstance(given, dict) or not isinstance(given.get("id"), str) or not given["id"]:
         raise ValueError('a skill is an object with at least {"id": "…"}')
     check_keys(given, {"id", "name", "proficiency", "state", "division", "assignment"})

@@ -39,7 +39,7 @@ def get_queue(organisation: PlatformOrganisation, request: Request, queue_id: st
 
 
 def put_queue(organisation: PlatformOrganisation, request: Request, queue_id: str) -> Reply:
-    """Replace a queue whole: what the body leaves out is reset (TF #1179, #1241, of the official Terraform provider).
+    """Replace a whole queue. Fields that the body leaves out are reset (Terraform provider, issues #1179 and #1241).
 
     Fields of the queue that publicapi.json does not know are newer than that file. A PUT may repeat them.
     """
@@ -66,10 +66,11 @@ def rings_of(queue: Document) -> list[Document]:
 
 
 def _check_rings(organisation: PlatformOrganisation, now: Document, body: Document) -> None:
-    """Refuse rings that the platform does not take, and to remove those that somebody is in.
+    """Refuse invalid rings, and the removal of rings that are in use.
 
-    That every ring, the last one too, needs a time-out is the stricter reading of what all tools write. A ring with
-    member groups is refused for certain (TF PR #1982, #2491), one that members hold by our choice.
+    Every ring, also the last one, needs a time-out: the stricter reading of what all tools write. The removal of a ring
+    with member groups is refused for certain (Terraform provider, #1982, #2491), that of a ring with members by our
+    choice.
     """
     before, after = rings_of(now), rings_of(body)
     for number, ring in enumerate(after, 1):
@@ -85,18 +86,18 @@ def _check_rings(organisation: PlatformOrganisation, now: Document, body: Docume
 
 
 def _check_rules(body: Document) -> None:
-    """Refuse a rule that is not the last and does not say how long it waits for the next one.
+    """Refuse rules without waitSeconds, except the last one.
 
-    The SDK says that only the last rule's is ignored and need not be given; that another without is refused is our
-    choice, the platform could take its default of 2.
+    By the SDK, only the last rule does not need waitSeconds. The refusal of others is our choice: the platform could
+    use its default of 2.
     """
     for rule in body.get("conditionalGroupRouting", {}).get("rules", [])[:-1]:
         if "waitSeconds" not in rule:
-            raise bad_request("Every rule of conditionalGroupRouting but the last needs waitSeconds.")
+            raise bad_request("Every rule of conditionalGroupRouting except the last needs waitSeconds.")
 
 
 def list_members(organisation: PlatformOrganisation, request: Request, queue_id: str) -> Reply:
-    """List members by name: a real listing, so without a total and without a number of pages."""
+    """List members by name. As on the real platform, the listing has no total and no number of pages."""
     query = Query(request)
     query.refuse("profileSkills", "skills", "languages", "routingStatus", "presence")
     joined, by = query.one("joined", "true", "false"), query.one("memberBy", "user", "group")
@@ -120,7 +121,7 @@ def list_members(organisation: PlatformOrganisation, request: Request, queue_id:
 
 
 def patch_member(organisation: PlatformOrganisation, request: Request, queue_id: str, member_id: str) -> Reply:
-    """Accept a ring number or joining; the answer says accepted, not applied."""
+    """Accept a ring number or joining. The answer means accepted, not applied."""
     member = organisation.member(queue_id, member_id)
     organisation.existing_user(member_id)
     body = body_of(request, _MEMBER)
@@ -132,14 +133,14 @@ def patch_member(organisation: PlatformOrganisation, request: Request, queue_id:
     rings = max(1, len(rings_of(organisation.queue(queue_id))))
     if fields.get("ringNumber", 1) > rings:  # TF PR #37
         raise bad_request(f"Ring {fields['ringNumber']} does not exist: the queue has {rings}.")
-    # Our choice: such a member's ring is that of the group, which this operation does not move.
+    # Our choice: the ring of such a member is that of the group, which this operation does not change.
     if "ringNumber" in fields and member["memberBy"] == "group":
         raise bad_request(f"{member_id} is a member by a group, whose ring is set in bullseye.rings.")
     return Reply(202, changes=(Change(queue_id, member_id, fields),))
 
 
 def patch_members(organisation: PlatformOrganisation, request: Request, queue_id: str) -> Reply:
-    """Join or unjoin members; users who are none are disregarded, and the answer may show the state before."""
+    """Join or unjoin members. Other users are ignored. The answer may show the state before."""
     held = organisation.members(queue_id)
     body = body_of(request, _MEMBERS)
     if not body or any(item.keys() != {"id", "joined"} for item in body):
@@ -166,7 +167,7 @@ def patch_members(organisation: PlatformOrganisation, request: Request, queue_id
 
 
 def _listed(queue_id: str, member: Document, expand: list[str]) -> Document:
-    """Return a member as a listing shows it: what was not asked for is not there."""
+    """Return a member as a listing shows it, with the expanded fields only."""
     user = {**member["user"], "selfUri": f"/api/v2/users/{quote(member['id'], safe='')}"}
     if "skills" in expand:
         user["skills"] = member["skills"]

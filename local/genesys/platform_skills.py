@@ -16,7 +16,7 @@ _USER_SKILLS = "/api/v2/users/{userId}/routingskills"
 
 
 def list_skills(organisation: PlatformOrganisation, request: Request) -> Reply:
-    """List the skills that the client may see, whatever their state, whose name starts with the one asked for."""
+    """List the skills that the client may see, in any state, by the beginning of their names."""
     query = Query(request)
     seen = filter(organisation.sees, organisation.skills.values())
     skills = sorted(seen, key=lambda skill: (skill["name"], skill["id"]))
@@ -40,14 +40,14 @@ def list_user_skills(organisation: PlatformOrganisation, request: Request, user_
 
 
 def post_user_skill(organisation: PlatformOrganisation, request: Request, user_id: str) -> Reply:
-    """Assign a skill, or set the proficiency in one that is assigned."""
+    """Assign a skill, or set the proficiency in an assigned one."""
     organisation.existing_user(user_id)
     body = body_of(request, _USER_SKILLS)
     return _assigned(organisation, _change(organisation, user_id, body))
 
 
 def put_user_skill(organisation: PlatformOrganisation, request: Request, user_id: str, skill_id: str) -> Reply:
-    """Set the proficiency in a skill that is assigned; another is 404 (our choice)."""
+    """Set the proficiency in an assigned skill. Any other skill is 404 (our choice)."""
     _require_assigned(organisation, user_id, skill_id)
     body = body_of(request, f"{_USER_SKILLS}/{{skillId}}")
     if body.get("id", skill_id).lower() != skill_id.lower():  # our choice
@@ -68,7 +68,7 @@ def delete_user_skill(
 
 
 def patch_user_skills(organisation: PlatformOrganisation, request: Request, user_id: str) -> Reply:
-    """Assign up to 50 skills, all or none; skills that are not named stay."""
+    """Assign up to 50 skills, all or none. Other skills stay."""
     changes = _bulk(organisation, request, user_id)
     if not changes:  # our choice
         raise bad_request("The body must name at least one skill.")
@@ -76,7 +76,7 @@ def patch_user_skills(organisation: PlatformOrganisation, request: Request, user
 
 
 def put_user_skills(organisation: PlatformOrganisation, request: Request, user_id: str) -> Reply:
-    """Replace all skills of a user: those that are not named are taken away."""
+    """Replace all skills of a user. Skills that are not named are removed."""
     changes = _bulk(organisation, request, user_id)
     kept = {change.skill_id for change in changes}
     gone = [SkillChange(user_id, skill["id"], None) for skill in organisation.skills_of(user_id)]

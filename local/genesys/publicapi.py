@@ -1,6 +1,6 @@
-"""What the public API of Genesys Cloud accepts, read from publicapi.json, which names its evidence.
+"""Checks requests against the public API of Genesys Cloud, as publicapi.json describes it with its evidence.
 
-A sentence is returned for each flaw, and none when all is well. `breaches` judges a request of the simulator's log.
+The checks return a sentence for each flaw. `breaches` checks a request of the simulator's log.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 class Flaw(NamedTuple):
-    """`code` is the platform's error code, `sentence` what is wrong and where."""
+    """A flaw: the platform's error code, and a sentence that says what is wrong and where."""
 
     code: str
     sentence: str
 
 
 class Operation(NamedTuple):
-    """One method of one path; `body` and `answer` are schemas, None where there is nothing or it is not known."""
+    """A method of a path. `body` and `answer` are schemas, or None if there is none or it is unknown."""
 
     method: str
     template: str
@@ -53,14 +53,14 @@ class Operation(NamedTuple):
 
 
 class Match(NamedTuple):
-    """`values` are what a concrete path has where its template has a name in braces."""
+    """A path template, with the `values` of its names in braces."""
 
     template: str
     values: tuple[str, ...]
 
 
 def find(path: str) -> Match | None:
-    """Return the template that a concrete path follows; a literal segment wins over one in braces."""
+    """Return the template of a concrete path. A literal segment wins over a name in braces."""
     segments = [unquote(segment) for segment in path.split("/")[1:]]
     for template, names in _templates():
         if len(names) == len(segments) and all(
@@ -72,33 +72,33 @@ def find(path: str) -> Match | None:
 
 
 def methods(path: str) -> tuple[str, ...]:
-    """Return the methods of a concrete path, none when the public API has no such path."""
+    """Return the methods of a concrete path. Empty if the public API has no such path."""
     match = find(path)
     return tuple(method for method, template in _operations() if match and template == match.template)
 
 
 def operation(method: str, template: str) -> Operation:
-    """Return an operation; KeyError when the public API has none."""
+    """Return an operation. Raises KeyError if the public API has none."""
     return _operations()[method, template]
 
 
 def validate(value: Any, schema: str | JsonSchema, unknown_allowed: frozenset[str] = NOTHING) -> list[str]:
     """Return a sentence for each flaw of a JSON value against a definition's name, or a schema.
 
-    `unknown_allowed` are properties that may be there though no definition knows them, such as
-    `newField` or, inside others, `mediaSettings.call.newField`; what they hold is not looked at.
+    `unknown_allowed` are properties that are allowed although no definition has them, such as `newField` or
+    `mediaSettings.call.newField`. Their values are not checked.
     """
     return [flaw.sentence for flaw in flaws(value, schema, unknown_allowed)]
 
 
 def flaws(value: Any, schema: str | JsonSchema, unknown_allowed: frozenset[str] = NOTHING) -> list[Flaw]:
-    """Return what `validate` does, with the error codes."""
+    """Return the flaws that `validate` finds, with error codes."""
     wanted = _reference(schema) if isinstance(schema, str) else schema
     return list(_flaws(value, wanted, "", unknown_allowed))
 
 
 def held(document: Any, where: str = "") -> frozenset[str]:
-    """Return every property of a document as `unknown_allowed` names it."""
+    """Return the name of every property of a document, as `unknown_allowed` has it."""
     if isinstance(document, list):
         return frozenset[str]().union(*(held(item, where) for item in document))
     if not isinstance(document, dict):
@@ -108,7 +108,7 @@ def held(document: Any, where: str = "") -> frozenset[str]:
 
 
 def breaches(entry: Mapping[str, Any], unknown_allowed: frozenset[str] = NOTHING) -> list[str]:
-    """Tell, in sentences, how a request in the simulator's log departs from the public API.
+    """Return a sentence for each breach of the public API by a request in the simulator's log.
 
     `entry` needs `method`, `path`, `query` and `body`, and may have `authorization` and `content_type`. Arrays in
     the query may be repeated or joined with commas, since the official SDK does the latter. `unknown_allowed` is that

@@ -1,4 +1,4 @@
-"""Contract `score`: the dialect of the source document, which the real platform does not speak."""
+"""Contract `score`: the API of the source document, which the real platform does not have."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUM_TOLERANCE = 1e-9
 
 
 def handle(organisation: ScoreOrganisation, request: Request) -> Reply:
-    """Answer a request; a refusal is raised as ApiError."""
+    """Answer a request. Raises ApiError for a refusal."""
     match request.segments:
         case ["oauth", "token"]:
             _allow(request, ["POST"])

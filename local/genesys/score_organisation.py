@@ -1,4 +1,4 @@
-"""What an organisation holds under contract `score`: a score per member, versions of queues, idempotency keys."""
+"""The state of an organisation under contract `score`: a score per member, versions of queues, idempotency keys."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ScoreOrganisation(Organisation):
         self.webhooks = Webhooks()
 
     def put_queue(self, queue_id: str, spec: Document) -> None:
-        """Create or replace a queue; writes on their way to an earlier one of that id are forgotten."""
+        """Create or replace a queue. Delayed writes to an earlier queue of that id are dropped."""
         check_keys(spec, {*self.mix, "members", "queue"})
         queue = spec.get("queue", {})
         if not isinstance(queue, dict) or "id" in queue or not isinstance(queue.get("version", 1), int):
@@ -69,12 +69,12 @@ class ScoreOrganisation(Organisation):
         }
 
     def queue(self, queue_id: str) -> Document:
-        """Return a queue with the count of its members as it is now."""
+        """Return a queue with the current count of its members."""
         return super().queue(queue_id) | {"memberCount": len(self.members(queue_id))}
 
     def check_edit(self, fields: Document) -> None:
         if {"id", "version", "dateModified"} & fields.keys():
-            raise ValueError("id, version and dateModified are not edited by people")
+            raise ValueError("people cannot edit id, version and dateModified")
 
     def edit_queue(self, queue_id: str, fields: Document) -> None:
         self.check_edit(fields)
@@ -92,7 +92,7 @@ class ScoreOrganisation(Organisation):
         self.members(queue_id)[spec["user"]["id"]] = _member(spec, 0.0, SKILLS[0])
 
     def edit_user(self, user_id: str, fields: Document) -> NoReturn:  # noqa: ARG002
-        raise ValueError("users are known by themselves under contract platform only")
+        raise ValueError("only contract platform has users apart from members")
 
     def edit_skill(
         self,
@@ -101,10 +101,10 @@ class ScoreOrganisation(Organisation):
         proficiency: float | None,  # noqa: ARG002
         state: str | None = None,  # noqa: ARG002
     ) -> NoReturn:
-        raise ValueError("users have skills of their own under contract platform only")
+        raise ValueError("only contract platform has skills of users")
 
     def edit_organisation_skill(self, skill_id: str, fields: Document) -> NoReturn:  # noqa: ARG002
-        raise ValueError("an organisation has skills under contract platform only")
+        raise ValueError("only contract platform has skills of an organisation")
 
     def state(self) -> Document:
         queues = {
@@ -115,7 +115,7 @@ class ScoreOrganisation(Organisation):
         return {"queues": queues, "replays": self.replays, "tokens_issued": len(self.tokens), **told}
 
     def stored(self, path: list[str]) -> list[str]:
-        """Return a path with its ids as they are stored."""
+        """Return a path with its ids in their stored case."""
         match path:
             case ["routing", "queues", queue_id, *rest] if queue_id in self.queues:
                 members = self.members(queue_id)
@@ -123,7 +123,7 @@ class ScoreOrganisation(Organisation):
         return path
 
     def scores_after(self, change: Change) -> list[float]:
-        """Return all scores of the queue once every accepted write, and this one, is applied."""
+        """Return all scores of the queue, as they will be after every accepted write and this one."""
         scores = {user_id: member["score"] for user_id, member in self.members(change.queue_id).items()}
         for accepted in [*(item for _, item in self._pending), change]:
             if isinstance(accepted, Change) and accepted.queue_id == change.queue_id and accepted.user_id:
@@ -131,7 +131,7 @@ class ScoreOrganisation(Organisation):
         return list(scores.values())
 
     def merged(self, change: Change) -> Document:
-        """Return the document as this change will leave it."""
+        """Return the document after this change."""
         if change.user_id:
             return without_absent({**self.member(change.queue_id, change.user_id), **change.fields})
         queue = self.queue(change.queue_id)
@@ -151,7 +151,7 @@ class ScoreOrganisation(Organisation):
             self.tell(url, {"eventType": kind, "queueId": change.queue_id, **member, "timestamp": self._next_stamp()})
 
     def accepted(self, request: Request, reply: Reply, *, later: bool) -> Reply:
-        """Answer 202 when the write is yet to be applied, and keep the outcome for its idempotency key."""
+        """Answer 202 if the write is delayed, and store the outcome under its idempotency key."""
         reply = Reply(202) if later else super().accepted(request, reply, later=later)
         if request.idempotency_key:
             self._outcomes[request.path, request.idempotency_key] = reply
@@ -171,7 +171,7 @@ class ScoreOrganisation(Organisation):
 
 
 def _member(given: Document, score: float, skill: Document) -> Document:
-    """Complete a member of which at least `user.id` is given; ValueError names a bad field."""
+    """Complete the specification of a member, which must have `user.id`. ValueError names a wrong field."""
     user = given["user"]
     usual = {
         "score": score,

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with keep-alive: turns bytes into a Request and a Reply into bytes, and survives any input."""
+"""HTTP/1.1 with keep-alive: parses a Request, writes a Reply, and survives any input."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BODILESS = (204, 304)
 
 
 class Server(ThreadingHTTPServer):
-    daemon_threads = False  # so that server_close() joins the handlers, whose sockets close_connections() has ended
+    daemon_threads = False  # server_close() then joins the handlers, whose sockets close_connections() has closed
     request_queue_size = 128
 
     def __init__(self, host: str, port: int, simulator: GenesysSimulator) -> None:
@@ -33,7 +33,7 @@ class Server(ThreadingHTTPServer):
         super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
-        TCPServer.server_bind(self)  # HTTPServer's own asks the resolver for a name, which can take seconds
+        TCPServer.server_bind(self)  # HTTPServer's own method resolves a name, which can take seconds
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._connections.add(request)
@@ -50,7 +50,7 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's signature
         error = sys.exception()
-        if not isinstance(error, ConnectionError):  # a client that left is not news
+        if not isinstance(error, ConnectionError):  # a client that hangs up is no error
             print(f"genesys simulator: {type(error).__name__}: {error}", file=sys.stderr)
 
 
@@ -76,15 +76,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(reply, context_id)
             self.log_request(reply.status)
 
-    # http.server finds its methods by these names
+    # http.server finds the methods by these names
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815
 
     def _read(self) -> Request | None:
-        """Read what parse_request left; None when the client left in the middle of its body."""
+        """Read the body. None if the client hung up in the middle."""
         length = self.headers.get("Content-Length", "0")
         chunked = "Transfer-Encoding" in self.headers
         if chunked or not (length.isascii() and length.isdecimal()):
-            self.close_connection = True  # where this request ends cannot be known
+            self.close_connection = True  # the end of this request is unknown
             status, code = (411, "length.required") if chunked else (400, "bad.request")
             raise ApiError(status, code, "A valid Content-Length is required.")
         if len(length) > len(str(MAX_BODY)) or int(length) > MAX_BODY:
@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def _discard(self, length: int) -> None:
-        """Read a big body away: closing over unread bytes resets the connection before the reply arrives."""
+        """Discard a big body: a close with unread bytes resets the connection before the reply arrives."""
         self.close_connection = True
         left = min(length, _MAX_DISCARDED)
         while left and (chunk := self.rfile.read(min(left, 65_536))):
@@ -131,10 +131,10 @@ class _Handler(BaseHTTPRequestHandler):
         head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
         if reply.cut:
             body, self.close_connection = body[: len(body) // 2], True
-        self.wfile.write(head if self.command == "HEAD" else head + body)  # one segment, one system call
+        self.wfile.write(head if self.command == "HEAD" else head + body)  # a single system call, so a single segment
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        """Answer what http.server itself refuses, such as a bad request line, in the platform's shape."""
+        """Answer a request that http.server itself refuses, such as a bad request line, in the platform's shape."""
         self.close_connection = True
         context_id = str(uuid.uuid4())
         error = ApiError(int(code), "bad.request", message or responses.get(code, "Bad request"))

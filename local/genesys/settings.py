@@ -1,4 +1,4 @@
-"""Every setting, once: constructor arguments, CLI flags and run-time changes are made of this class."""
+"""Every setting: constructor arguments, command-line flags and run-time changes come from this class."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, get_type_hints
 
 CONTRACTS = ("platform", "score")
-MAX_DECIMALS = 15  # all that a float has
+MAX_DECIMALS = 15  # as many as a float has
 RETRY_AFTER = ("seconds", "date", "absent")
 DEFAULT_SCOPE = "routing:queue:read routing:queue:write webhooks:write analytics:queue:read"
 DEFAULT_PERMISSIONS = (
@@ -19,13 +19,13 @@ DEFAULT_PERMISSIONS = (
 
 
 def _setting(default: Any, text: str, *, live: bool = True) -> Any:
-    """Declare a setting; one that is not `live` can only be given at the start."""
+    """Declare a setting. A setting that is not `live` can only be set at the start."""
     return field(default=default, metadata={"text": text, "live": live})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Raises ValueError that names the setting when a value has the wrong type or is out of bounds."""
+    """The settings. A value with a wrong type or out of bounds raises ValueError, which names the setting."""
 
     host: str = _setting("127.0.0.1", "address to listen on", live=False)
     port: int = _setting(0, "port to listen on, 0 for a free one", live=False)
@@ -34,10 +34,10 @@ class Settings:
     client_secret: str = _setting("demo-client-secret", "its secret")
     scope: str = _setting(DEFAULT_SCOPE, "score: scopes the client may be granted, separated by spaces")
     permissions: str = _setting(DEFAULT_PERMISSIONS, "platform: what the client's role allows, separated by spaces")
-    editor: str = _setting("user-in-the-console", "platform: who is on record for edits by people")
+    editor: str = _setting("user-in-the-console", "platform: the user who makes the edits of people")
     divisions: str = _setting("division-home", "platform: divisions that the role covers, separated by spaces")
     second_page: int | None = _setting(
-        None, "platform: how many members the second page of a listing has; absent: as many as were asked for"
+        None, "platform: how many members the second page of a listing has; absent: a full page"
     )
     proficiency_decimals: int = _setting(1, "platform: how many decimals of a proficiency are kept, at most 15")
     members_date_queue: bool = _setting(False, "platform: a write of a member changes its queue's dateModified")
@@ -50,10 +50,10 @@ class Settings:
     flaky: float = _setting(
         0.0, "share of requests answered 408, a write also 409 or 400 (version), drawn by seed; repeating them helps"
     )
-    seed: int = _setting(1, "what is drawn from")
+    seed: int = _setting(1, "the seed of random draws")
     apply_delay_s: float = _setting(0.0, "above 0, a write is readable this many seconds after its answer")
     sum_rule: bool = _setting(True, "score: refuse a score that lifts the sum of a queue's scores above 1")
-    webhook_secret: str = _setting("", "score: what events are signed with that go to webhooks")
+    webhook_secret: str = _setting("", "score: the secret that signs webhooks")
     verbose: bool = _setting(False, "print request lines on stderr")
     queue_id: str = _setting("queue-001", "id of the queue that exists at the start", live=False)
     agents: int = _setting(12, "its members, agent-001 and up", live=False)

@@ -39,11 +39,11 @@ _NO_SECRET = ("grant_type", "client_id", "scope")
 
 @dataclass(slots=True)
 class LogEntry:
-    """One request; `answered` is None while it is under way, `status` also when nothing was sent.
+    """A request. `answered` is None while it is under way. `status` is None, too, if no answer was sent.
 
-    `monotonic` (arrival), `answered` and `retry_after_until` are in the simulator's clock; `token` is a
-    number that stands for the bearer token, `authorization` the scheme in which credentials came. A request is
-    early when it arrives after `answered` and before `retry_after_until` of another with the same `token`.
+    `monotonic` (arrival), `answered` and `retry_after_until` are times of the simulator's clock. `token` is a number
+    that stands for the bearer token, `authorization` is the scheme of the credentials. A request is early if it arrives
+    after `answered` and before `retry_after_until` of another request with the same `token`.
     """
 
     index: int
@@ -66,8 +66,8 @@ class LogEntry:
 class GenesysSimulator:
     """A Genesys organisation on a loopback port, for `with` or for `start()` and `close()`.
 
-    Settings are given as one object or as keyword arguments. Raises OSError when the port is taken.
-    `clock` returns seconds and never goes back; `sleep` is called for latency and delays, with no lock held.
+    Settings are one object or keyword arguments. Raises OSError if the port is taken. `clock` returns seconds and
+    never goes back. `sleep` is called for latency and delays, without any lock.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class GenesysSimulator:
         return self
 
     def close(self) -> None:
-        """Stop listening, end waits and open connections, and return when every thread has ended."""
+        """Stop listening, end waits and open connections, and return once every thread has ended."""
         self._closing.set()
         if self._thread.is_alive():
             self._server.shutdown()
@@ -125,7 +125,7 @@ class GenesysSimulator:
         self.close()
 
     def answer(self, request: Request, context_id: str | None = None) -> Reply | None:
-        """Answer as the platform would, faults included; None means: close the connection without a reply."""
+        """Answer as the platform would, with faults. None: close the connection without a reply."""
         with self._lock:
             fired = (rule for rule in self._faults if rule.fires(request.method, request.path))
             fault = next(fired, None) or self._flake(request)
@@ -143,7 +143,7 @@ class GenesysSimulator:
         return reply
 
     def state(self) -> dict[str, Any]:
-        """Return what is applied by now: `{queues: {id: {queue, members: [...]}}, replays, tokens_issued}`.
+        """Return the applied state: `{queues: {id: {queue, members: [...]}}, replays, tokens_issued}`.
 
         Contract score adds `webhooks: {id: {...}}`, platform `users: {id: {skills: [...]}}` and `skills: {id: {...}}`.
         """
@@ -154,38 +154,38 @@ class GenesysSimulator:
     def put_queue(self, queue_id: str, **spec: Any) -> None:
         """Create or replace a queue. Raises ValueError.
 
-        Keys: `agents`, `off_queue`, `unjoined`, and under contract score `initial_score`, or a list of `members`
-        instead; `queue`, fields of the queue itself; and under contract platform `skills`, a list of
-        `{id, name?, state?, division?, proficiency?, assignment?}`: skills that the organisation has and, with a
-        proficiency, every member gets; `assignment` is the state in which each has it.
+        Keys: `agents`, `off_queue`, `unjoined`, and under contract score `initial_score`; or a list of `members`
+        instead. `queue` has fields of the queue itself. Under contract platform, `skills` is a list of
+        `{id, name?, state?, division?, proficiency?, assignment?}`: skills of the organisation. With a `proficiency`,
+        every member gets the skill, and `assignment` is the state of the assignment.
 
-        A member is `{user: {id, name?, state?}, …}`. Its `routingStatus` is an object, whatever it says, or null,
-        or `absent` for a member that is listed without one.
+        A member is `{user: {id, name?, state?}, …}`. Its `routingStatus` is any object, or null, or `absent` for a
+        member that is listed without one.
         """
         with self._lock:
             self._organisation.settle()
             self._organisation.put_queue(queue_id, copy.deepcopy(spec))
 
     def edit_queue(self, queue_id: str, **fields: Any) -> None:
-        """Change fields of a queue as people do. Raises ValueError, or ApiError for no such queue."""
+        """Change fields of a queue as people do. Raises ValueError, or ApiError for an unknown queue."""
         with self._lock:
             self._organisation.settle()
             self._organisation.edit_queue(queue_id, copy.deepcopy(fields))
 
     def edit_member(self, queue_id: str, user_id: str, **fields: Any) -> None:
-        """Change fields of a member as people do, sum rule aside. Raises as edit_queue does."""
+        """Change fields of a member as people do, without the sum rule. Raises as edit_queue does."""
         with self._lock:
             self._organisation.settle()
             self._organisation.edit_member(queue_id, user_id, copy.deepcopy(fields))
 
     def add_member(self, queue_id: str, **spec: Any) -> None:
-        """Add a member, given as in the `members` of `put_queue`. Raises as edit_queue does."""
+        """Add a member, specified as in `put_queue`. Raises as edit_queue does."""
         with self._lock:
             self._organisation.settle()
             self._organisation.add_member(queue_id, copy.deepcopy(spec))
 
     def remove_member(self, queue_id: str, user_id: str) -> None:
-        """Take a member out of a queue. Raises as edit_queue does."""
+        """Remove a member from a queue. Raises as edit_queue does."""
         with self._lock:
             self._organisation.settle()
             self._organisation.remove_member(queue_id, user_id)
@@ -197,7 +197,7 @@ class GenesysSimulator:
             self._organisation.edit_user(user_id, fields)
 
     def edit_skill(self, user_id: str, skill_id: str, proficiency: float | None, state: str | None = None) -> None:
-        """Give a user a proficiency as people do; None takes the skill away. Raises as edit_queue does.
+        """Give a user a proficiency as people do. None removes the skill. Raises as edit_queue does.
 
         `state` is that of the assignment.
         """
@@ -206,18 +206,18 @@ class GenesysSimulator:
             self._organisation.edit_skill(user_id, skill_id, proficiency, state)
 
     def edit_organisation_skill(self, skill_id: str, **fields: Any) -> None:
-        """Change `name`, `state` or `division` of a skill for everybody. Raises as edit_queue does."""
+        """Change `name`, `state` or `division` of a skill of the organisation. Raises as edit_queue does."""
         with self._lock:
             self._organisation.settle()
             self._organisation.edit_organisation_skill(skill_id, copy.deepcopy(fields))
 
     def put_analytics(self, **spec: Any) -> None:
-        """Replace what is known of loads, under contract platform: see platform_analytics. Raises ValueError."""
+        """Replace the analytics, under contract platform: see platform_analytics. Raises ValueError."""
         with self._lock:
             self._organisation.put_analytics(copy.deepcopy(spec))
 
     def events(self) -> list[dict[str, Any]]:
-        """Return what was published to EventBridge under contract platform, oldest first: see platform_events."""
+        """Return the events published under contract platform, oldest first: see platform_events."""
         with self._lock:
             self._organisation.settle()
             return copy.deepcopy(list(self._organisation.events))
@@ -236,7 +236,7 @@ class GenesysSimulator:
             self._log.clear()
 
     def add_faults(self, *rules: dict[str, Any]) -> None:
-        """Add rules, all or none; their keys are the fields of Fault. Raises ValueError."""
+        """Add fault rules, all or none. Their keys are the fields of Fault. Raises ValueError."""
         faults = [Fault.parse(rule) for rule in rules]
         checks = {"edit": self._organisation.check_edit, "add_member": self._organisation.check_member}
         for fault in faults:
@@ -278,7 +278,7 @@ class GenesysSimulator:
         return _spoilt(reply, action, context_id)
 
     def _flake(self, request: Request) -> Fault | None:
-        """Draw which passing fault, if any, spoils this request: the same for the n-th of its kind in every run."""
+        """Draw the temporary fault, if any, of this request. The n-th request of a kind gets the same in every run."""
         share, kind = self.settings.flaky, f"{request.method} {request.path}"
         if not share or request.segments[:3] not in (["api", "v2", "routing"], ["api", "v2", "users"]):
             return None
@@ -331,7 +331,7 @@ class GenesysSimulator:
         return entry
 
     def _until(self, retry_after: str | None, now: float) -> float | None:
-        """Turn a Retry-After header, seconds or date, into the time in our clock that it forbids."""
+        """Return the end of the pause that a Retry-After header, seconds or date, asks for, in our clock."""
         if retry_after is None:
             return None
         if retry_after.isdecimal():
@@ -343,13 +343,13 @@ class GenesysSimulator:
 
 
 def _wait_of(reply: Reply) -> str | None:
-    """Return what the answer says of when to come again: the header, else the seconds in the message of a 429."""
+    """Return the Retry-After of an answer, or else the seconds in the message of a 429."""
     said = re.search(r"\[(\d+)\] seconds", str(reply.body)) if reply.status == 429 else None  # noqa: PLR2004
     return reply.headers.get("Retry-After", said and said[1])
 
 
 def _spoilt(reply: Reply, action: str | None, context_id: str) -> Reply | None:
-    """Return what is left of the answer to a request that was handled."""
+    """Return the answer to a handled request, as the fault spoils it."""
     match action:
         case "malformed":
             return replace(reply, body=b'{"entities": [')
@@ -363,7 +363,7 @@ def _spoilt(reply: Reply, action: str | None, context_id: str) -> Reply | None:
 
 
 def _canned(fault: Fault, context_id: str) -> Reply:
-    """Return the answer of a fault that is given in place of any other."""
+    """Return the answer that a fault gives instead of any other."""
     if fault.status is None:
         return ApiError(*PASSING[fault.action]).reply(context_id)
     reply = ApiError(fault.status, "simulated.fault", "A scripted fault.", headers=fault.headers).reply(context_id)
@@ -372,7 +372,7 @@ def _canned(fault: Fault, context_id: str) -> Reply:
 
 
 def _loggable(request: Request) -> Any:
-    """Return the body for the log: parsed if it is JSON, text if not, and never a secret."""
+    """Return a body for the log: parsed if it is JSON, otherwise text, and never with a secret."""
     is_form = request.content_type == _FORM
     try:
         body = _form(request.body) if is_form else parse_json(request.body) if request.body else None

@@ -1,4 +1,4 @@
-"""Bearer tokens: issued, expired in the server's own clock, revoked, and counted against a rate limit."""
+"""Bearer tokens: issue, expiry by the server's own clock, revocation, and rate limits."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from local.genesys.settings import Settings
 
-# A client that waits exactly as long as it was told must get in, whatever binary fractions do to its sum.
+# A client that waits exactly as long as asked must get in, whatever the rounding of floats.
 TOLERANCE_S = 1e-9
 
 
 class Clock:
-    """One source of time: the wall clock is the monotonic one plus what separated them at the start."""
+    """The only source of time. The wall clock is the monotonic clock plus their difference at the start."""
 
     def __init__(self, monotonic: Callable[[], float], wall: float) -> None:
         self.now, self._offset = monotonic, wall - monotonic()
@@ -32,7 +32,7 @@ class Clock:
 
 @dataclass(slots=True)
 class Token:
-    number: int  # stands for the token in the request log, where the token itself must not be
+    number: int  # stands for the token in the request log, which must not contain the token itself
     scopes: frozenset[str]
     expires_at: float
     revoked: bool = False
@@ -49,7 +49,7 @@ class Tokens:
         return len(self._tokens)
 
     def may_issue(self, settings: Settings) -> bool:
-        """Tell whether the login host has a token left in this `rate_window_s`: a sliding window for all together."""
+        """Return True if the login host may issue a token in this `rate_window_s`: one sliding window for everybody."""
         start = self._clock.now() - settings.rate_window_s + TOLERANCE_S
         self._issued = [at for at in self._issued if at > start]
         return settings.login_limit is None or len(self._issued) < settings.login_limit
@@ -69,7 +69,7 @@ class Tokens:
             token.revoked = True
 
     def known(self, bearer: str | None) -> Token:
-        """Return the token in whatever state it is; 401 when it was never issued."""
+        """Return the token in any state. Raises 401 if it was never issued."""
         if not bearer:
             raise ApiError(401, "authentication.required", "No bearer token was presented.")
         if bearer not in self._tokens:
@@ -84,7 +84,7 @@ class Tokens:
         return token
 
     def admit(self, token: Token, settings: Settings) -> None:
-        """Let at most `rate_limit` requests through in any `rate_window_s`: a sliding window per token.
+        """Admit at most `rate_limit` requests in any `rate_window_s`: a sliding window per token.
 
         A refused request does not count. Retry-After is never shorter than the true wait.
         """
@@ -108,7 +108,7 @@ class Tokens:
         )
 
     def usage(self, token: Token, settings: Settings) -> dict[str, str]:
-        """Return the headers that tell how much of the limit is used up, and in how many seconds all is free again."""
+        """Return the headers with the used part of the limit, and the seconds until all of it is free again."""
         if settings.rate_limit is None:
             return {}
         left = token.admitted[-1] + settings.rate_window_s - self._clock.now() if token.admitted else 0

@@ -1,4 +1,4 @@
-"""Contract `score`: webhooks about changes in queues, at their own time, signed as docs/administer/webhooks.md asks."""
+"""Contract `score`: webhooks about changes in queues, sent asynchronously, signed as in docs/administer/webhooks.md."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _MADE_HERE = {"id", "dateCreated"}
 
 
 class Webhooks(dict[str, "Document"]):
-    """By id. Nothing keeps two from having the same name."""
+    """The webhooks by id. Two webhooks may have the same name."""
 
     def put(self, webhook_id: str | None, body: Document) -> Document:
-        """Create one, or replace what people wrote of one."""
+        """Create a webhook, or replace the fields that people write."""
         given = {name: value for name, value in body.items() if name not in _MADE_HERE}
         wrong = [name for name, kind in _FIELDS.items() if name not in given or not kind(given[name])]
         if wrong or given.keys() - _FIELDS:
@@ -46,12 +46,12 @@ class Webhooks(dict[str, "Document"]):
         return self[made["id"]]
 
     def wanting(self, event_type: str) -> list[str]:
-        """Where an event goes."""
+        """The destination of an event."""
         return [hook["endpointUrl"] for hook in self.values() if hook["enabled"] and event_type in hook["events"]]
 
 
 class Sender:
-    """Delivers events one after another, from a thread of its own that the first of them starts."""
+    """Delivers events one after another, from its own thread, which the first event starts."""
 
     def __init__(self, secret: Callable[[], str]) -> None:
         self._secret = secret
@@ -91,7 +91,7 @@ class Sender:
         try:
             connection.request("POST", parts.path or "/", body, headers)
             return connection.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR
-        except (OSError, http.client.HTTPException):  # nobody there: it is sent again
+        except (OSError, http.client.HTTPException):  # nobody answers: it is sent again
             return False
         finally:
             connection.close()

@@ -1,4 +1,4 @@
-"""What passes between the HTTP server and a dialect: a request in, a reply out."""
+"""The messages between the HTTP server and a contract: a request in, a reply out."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MAX_DEPTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request; `query` is the raw text after the question mark.
+    """An HTTP request. `query` is the raw text after the question mark.
 
-    `authorization` is the header; `content_type` is lower case, without parameters.
+    `authorization` is the header. `content_type` is in lower case, without parameters.
     """
 
     method: str
@@ -49,12 +49,12 @@ class Request:
         return self._credentials("basic")
 
     def parameters(self, *names: str) -> set[str]:
-        """Return the distinct values that the query gives to any of these names."""
+        """Return the distinct values of these parameters in the query."""
         values = parse_qs(self.query, keep_blank_values=True)
         return {value for name in names for value in values.get(name, [])}
 
     def json(self) -> Any:
-        """Return the parsed body, or raise a 400: NaN and Infinity are not JSON here, nor is a bottomless nest."""
+        """Return the parsed body, or raise a 400: NaN, Infinity and endless nesting do not count as JSON."""
         try:
             return parse_json(self.body)
         except ValueError:
@@ -72,9 +72,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A write that was accepted: fields of a member, or of the queue itself when `user_id` is None.
+    """An accepted write: fields of a member, or of the queue itself if `user_id` is None.
 
-    With `replaces` the fields are all that the queue will hold, besides the facts that nobody writes.
+    With `replaces`, the queue keeps only these fields and its read-only fields.
     """
 
     queue_id: str
@@ -85,9 +85,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class SkillChange:
-    """A write that was accepted: a user's proficiency in a skill, in every queue; None takes the skill away.
+    """An accepted write: a user's proficiency in a skill, in every queue. None removes the skill.
 
-    A `state` of None is one that the write does not say.
+    A `state` of None: the write has no state.
     """
 
     user_id: str
@@ -98,11 +98,11 @@ class SkillChange:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer and the writes it promises.
+    """An answer, and the writes that it promises.
 
-    A dialect never applies a write itself: whether `changes` happen now, later or never is decided outside.
-    A body of None is sent empty, bytes are sent as they are, anything else as JSON. Of one that is `cut` only half is
-    sent before the connection ends.
+    A contract never applies a write itself: the simulator applies `changes` now, later or never. A body of None is
+    empty, bytes are sent as they are, anything else as JSON. Only half of a `cut` body is sent before the connection
+    ends.
     """
 
     status: int = 200
@@ -131,7 +131,7 @@ def is_number(value: Any) -> bool:
 
 
 def parse_json(text: bytes) -> Any:
-    """Parse strictly; ValueError also for numbers without end and for nests that would break who walks them."""
+    """Parse strictly. Raises ValueError also for infinite numbers, and for nesting that would overflow the stack."""
     try:
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError:
