@@ -46,7 +46,7 @@ def distributions() -> None:
 
 def callbacks(stack: Stack, genesys: GenesysSimulator) -> None:
     """Measure how soon a signed callback is answered, and how soon somebody else's change is recorded as drift."""
-    from routing_weights.domain.webhook import signed  # noqa: PLC0415 - the stack has put the layer on the path
+    from routing_weights.domain.signing import signed  # noqa: PLC0415 - the stack has put the layer on the path
 
     answered, recorded = [], []
     for number in range(CALLBACKS):

@@ -17,7 +17,7 @@ from routing_weights.application.answer_drift import Repairs
 from routing_weights.application.detect_drift import Watch
 from routing_weights.application.patrol import PATIENCE_S
 from routing_weights.bootstrap import decided, has_time
-from routing_weights.domain.webhook import WebhookEvent, event_in
+from routing_weights.domain.change_events import ChangeEvent, event_in
 from routing_weights.errors import QueueBusy, QueueNotFound, RoutingWeightsError, WebhookInvalid
 from routing_weights.settings import DriftSettings
 
@@ -78,7 +78,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": message["messageId"]} for message in failed]}
 
 
-def _look(watch: Watch, patrol: Patrol, queue_id: str, events: list[WebhookEvent]) -> bool:
+def _look(watch: Watch, patrol: Patrol, queue_id: str, events: list[ChangeEvent]) -> bool:
     """Look at one queue; False where its events have to come back."""
     now = datetime.now(UTC)
     now_ms = int(now.timestamp() * 1000)

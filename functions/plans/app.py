@@ -248,7 +248,7 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
     settings = PlansSettings.load()
     _, trail = _trail(settings)
     records = trail.find(distribution_id)
-    if not records.exist:
+    if not records:
         raise _no_such_distribution(distribution_id)
     found = distribution(records)
     if not found.until or not bootstrap.one_time_schedules(settings.one_time_group).find(return_name(distribution_id)):

@@ -11,11 +11,11 @@ from aws_lambda_powertools import Logger
 from routing_weights.adapters.aws.secrets import JsonSecret, WebhookSecrets
 from routing_weights.adapters.aws.webhook_inbox import Deliveries
 from routing_weights.api.body import raw_body
-from routing_weights.domain.webhook import (
+from routing_weights.domain.change_events import event_of
+from routing_weights.domain.signing import (
     DELIVERY,
     SIGNATURE,
     delivery_of,
-    event_of,
     require_size,
     unsigned_delivery,
     verify,

@@ -9,7 +9,7 @@ import requests
 import schemathesis
 from hypothesis import strategies as st
 
-from routing_weights.domain.webhook import SIGNATURE, signed
+from routing_weights.domain.signing import SIGNATURE, signed
 
 _HELD: dict[str, st.SearchStrategy[str]] = {
     "queue_id": st.just("queue-001"),

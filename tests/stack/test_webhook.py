@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from local import register
-from routing_weights.domain.webhook import signature
+from routing_weights.domain.signing import signature
 from tests.support.carriers import CARRIERS, Carrier
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, a_plan, until
 

@@ -4,7 +4,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from routing_weights.domain.webhook import verify
+from routing_weights.domain.signing import verify
 from routing_weights.errors import WebhookRefused
 
 

@@ -16,10 +16,10 @@ from routing_weights.adapters.aws.webhook_inbox import FIRST_PAUSE_S, LONGEST_DE
 from routing_weights.adapters.http.webhook_sender import TIMEOUTS_S
 from routing_weights.bootstrap import MAX_RUN_S
 from routing_weights.domain.actuators import names_for
+from routing_weights.domain.change_events import event_of
 from routing_weights.domain.events import DISTRIBUTION_OUTCOME
 from routing_weights.domain.record import Closing
 from routing_weights.domain.regions import DOMAINS
-from routing_weights.domain.webhook import event_of
 from routing_weights.projection.checks import GATES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -97,7 +97,7 @@ def test_a_run_that_wrote_and_lost_its_lock_closes_nothing(closer, status):
     closer.trail.holders["queue-001"] = "arn:recovery"
     with pytest.raises(Interrupted):
         closer.use_case.close(run, Outcome(status=status), "", NOW)
-    assert not closer.trail.find("d-1").exist
+    assert not closer.trail.find("d-1")
 
 
 @pytest.mark.parametrize("status", ["queue_busy", "validation_failed", "dry_run"])

@@ -10,11 +10,11 @@ from routing_weights.adapters.aws.pages import token_of
 from routing_weights.adapters.aws.webhook_inbox import put_off
 from routing_weights.application import detect_drift
 from routing_weights.application.detect_drift import Watch
+from routing_weights.domain.change_events import ChangeEvent
 from routing_weights.domain.drift import DriftEntry, differences, fingerprint
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Member, Queue, QueueSettings, Target
 from routing_weights.domain.record import Restored, RunSummary
-from routing_weights.domain.webhook import WebhookEvent
 from routing_weights.errors import QueueBusy, QueueNotFound, RequestInvalid
 from tests.support.fakes import work
 
@@ -175,7 +175,7 @@ PLAN = {
     "strategy_reference": "longest-available-agent",
 }
 TARGET = Target({"a": 0.5, "b": 0.3}, {"a": 0.5, "b": 0.3}, {"overflow_threshold": 0.8})
-EVENTS = [WebhookEvent(delivery_id=f"d-{n}", queue_id="q-1", kind="members", about="members") for n in (1, 2)]
+EVENTS = [ChangeEvent(delivery_id=f"d-{n}", queue_id="q-1", kind="members", about="members") for n in (1, 2)]
 
 
 def a_run(distribution_id, status, minute):
@@ -252,7 +252,7 @@ def test_an_events_user_is_named_only_where_the_event_is_about_what_differs(
 
 
 def test_a_patrol_records_what_it_finds_and_names_nobody(look, records):
-    patrol = [WebhookEvent(delivery_id="patrol-1", queue_id="q-1", kind="patrol")]
+    patrol = [ChangeEvent(delivery_id="patrol-1", queue_id="q-1", kind="patrol")]
     assert look(Trail(a_run("d-1", "completed", 5)), patrol, a=0.9, b=0.3)
     ((record,), _) = records.of_queue("q-1", since="0000", until="9999", limit=9, after=None)
     assert (record.changed_by, record.deliveries) == (None, ("patrol-1",))

@@ -20,7 +20,7 @@ from routing_weights.api.views import ProblemDetails
 from routing_weights.application.suggest import Suggest
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.record import Closing, Opening
-from routing_weights.domain.webhook import DELIVERY, SIGNATURE, TIMESTAMP, signature
+from routing_weights.domain.signing import DELIVERY, SIGNATURE, TIMESTAMP, signature
 from routing_weights.errors import QueueNotFound, RequestInvalid
 from routing_weights.settings import Settings
 from tests.support.fakes import LambdaContext, function_module, member, queue, target, work

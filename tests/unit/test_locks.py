@@ -182,7 +182,7 @@ def test_a_record_of_what_was_written_is_written_under_the_lock_only(trail, tabl
     table.put(ME)
     with pytest.raises(Interrupted):
         trail.append(record, DEAD)
-    assert not trail.find("d-2").exist
+    assert not trail.find("d-2")
     assert trail.append(record, ME)
     assert not trail.append(record, ME), "it was written before"
     assert not trail.append(record, DEAD), "and stays, whoever asks"

@@ -11,13 +11,13 @@ import pytest
 
 from routing_weights.adapters.aws.webhook_inbox import look_again
 from routing_weights.application.answer_drift import Drift, Repairs
+from routing_weights.domain.change_events import ChangeEvent
 from routing_weights.domain.decision import Image
 from routing_weights.domain.drift import Answer, Difference, DriftEntry, differences, edited_at, fingerprint
 from routing_weights.domain.events import DriftFound, drift_found
 from routing_weights.domain.images import images_of, require_known_drift, require_unedited, target_of
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.record import timestamp
-from routing_weights.domain.webhook import WebhookEvent
 from routing_weights.errors import PlanNotApplicable, QueueChanged, StoreUnavailable
 from tests.support.fakes import SMALLEST_PLAN, PlainContract, member, plan, queue, target, work
 
@@ -25,7 +25,7 @@ PAGE = Path(__file__).parents[2] / "docs/use/drift.md"
 NOW = datetime(2026, 7, 11, 20, 0, tzinfo=UTC)
 AFTER_S = 900.0
 APPLIED = target({"agent-1": 0.4, "agent-2": 0.35}, overflow_threshold=0.85)
-EVENT = WebhookEvent(delivery_id="d-1", queue_id="queue-001", kind="members", by="somebody", at="then")
+EVENT = ChangeEvent(delivery_id="d-1", queue_id="queue-001", kind="members", by="somebody", at="then")
 
 
 def held(settings=None, **values):
@@ -303,7 +303,7 @@ def test_what_is_put_off_for_longer_than_a_queue_can_comes_back_early(aws_answer
         look_again("https://sqs.example/q", EVENT.model_copy(update={"deferred": "r-1"}), after_s)
     bodies = [json.loads(request["body"]) for request in requests]
     assert [body["DelaySeconds"] for body in bodies] == [1, 900]
-    assert WebhookEvent.model_validate_json(bodies[0]["MessageBody"]).deferred == "r-1"
+    assert ChangeEvent.model_validate_json(bodies[0]["MessageBody"]).deferred == "r-1"
 
 
 MINUTE = timedelta(minutes=1)

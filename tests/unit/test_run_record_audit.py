@@ -393,7 +393,7 @@ def test_a_distribution_has_an_opening_and_a_closing_record(trail):
 
 def test_an_unknown_distribution_has_no_records(trail):
     assert trail.find("nobody") == Records()
-    assert not trail.find("nobody").exist
+    assert not trail.find("nobody")
 
 
 @pytest.mark.parametrize("weight", [0.1, 1 / 3, 1e-9, 1e-119, 0.0, 1.0, 2**-52, 0.30000000000000004])
@@ -623,7 +623,7 @@ def test_what_is_no_moment_is_refused_at_its_parameter(text):
 def test_an_accepted_plan_leaves_its_queue_on_the_run_and_no_record(trail):
     run, accepted = accept(RUN, json.dumps(SMALLEST_PLAN | {"queue_id": "q-2", "dry_run": True}), trail, START)
     assert (run.queue_id, run.dry_run, accepted.queue_id) == ("q-2", True, "q-2")
-    assert not trail.find("d-1").exist
+    assert not trail.find("d-1")
 
 
 def test_an_opened_distribution_is_opened_once(trail):
@@ -933,7 +933,7 @@ def test_a_write_that_meets_transactions_again_and_again_is_not_taken_for_an_ans
         replace(trail, sleep=fake_time.sleep).append(opened(RUN, plan(), START), locked)
     assert len(asked) == 8
     assert sum(fake_time.slept) <= 3.75
-    assert not trail.find(RUN.distribution_id).exist
+    assert not trail.find(RUN.distribution_id)
 
 
 @pytest.mark.usefixtures("locked")

@@ -9,8 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights.adapters.aws.secrets import JsonSecret, WebhookSecrets
-from routing_weights.domain import webhook
-from routing_weights.domain.webhook import delivery_of, event_of, hmac_sha256, require_size, signature, verify
+from routing_weights.domain.change_events import event_in, event_of
+from routing_weights.domain.signing import (
+    DELIVERY,
+    SIGNATURE,
+    TIMESTAMP,
+    delivery_of,
+    hmac_sha256,
+    require_size,
+    signature,
+    verify,
+)
 from routing_weights.errors import ConfigurationInvalid, WebhookInvalid, WebhookRefused, WebhookTooLarge
 from routing_weights.settings import WebhookSettings
 from tests.support.fakes import LambdaContext, function_module
@@ -57,7 +66,7 @@ def test_the_truncated_vector_of_rfc_4231():
 
 
 def headers_for(body, secret=SECRET, timestamp=str(NOW)):
-    return {webhook.TIMESTAMP: timestamp, webhook.SIGNATURE: signature(secret.encode(), timestamp, body)}
+    return {TIMESTAMP: timestamp, SIGNATURE: signature(secret.encode(), timestamp, body)}
 
 
 # ---- who sent it, and when -------------------------------------------------------------------------------------------
@@ -82,7 +91,7 @@ def test_any_other_character_in_the_timestamp_is_refused(body, at, digit):
     changed = timestamp[:at] + digit + timestamp[at + 1 :]
     if changed != timestamp:
         with pytest.raises(WebhookRefused):
-            verify(headers_for(body) | {webhook.TIMESTAMP: changed}, body, ["secret"], NOW)
+            verify(headers_for(body) | {TIMESTAMP: changed}, body, ["secret"], NOW)
 
 
 @given(secret=SECRETS, other=SECRETS)
@@ -96,14 +105,14 @@ def test_any_other_secret_is_refused(secret, other):
 @given(at=st.integers(0, 70), to=st.characters())
 def test_any_other_character_in_the_signature_is_refused(at, to):
     headers = headers_for(b"{}")
-    good = headers[webhook.SIGNATURE]
+    good = headers[SIGNATURE]
     changed = good[:at] + to + good[at + 1 :]
     if changed != good:
         with pytest.raises(WebhookRefused):
-            verify(headers | {webhook.SIGNATURE: changed}, b"{}", ["secret"], NOW)
+            verify(headers | {SIGNATURE: changed}, b"{}", ["secret"], NOW)
 
 
-@given(st.dictionaries(st.sampled_from([webhook.TIMESTAMP, webhook.SIGNATURE, webhook.DELIVERY]), st.text()))
+@given(st.dictionaries(st.sampled_from([TIMESTAMP, SIGNATURE, DELIVERY]), st.text()))
 def test_whatever_headers_are_sent_the_answer_is_a_refusal(headers):
     with pytest.raises(WebhookRefused) as refusal:
         verify(headers, b"{}", ["secret"], NOW)
@@ -130,7 +139,7 @@ def test_a_body_may_have_256_kib_and_no_more():
 @pytest.mark.parametrize("delivery_id", ["", "a b", "a\n", "é", "x" * 129])
 def test_an_id_that_cannot_be_kept_is_refused(delivery_id):
     with pytest.raises(WebhookInvalid):
-        delivery_of({webhook.DELIVERY: delivery_id})
+        delivery_of({DELIVERY: delivery_id})
 
 
 # ---- what is read ----------------------------------------------------------------------------------------------------
@@ -226,7 +235,7 @@ def users_event(action, **body):
 def test_an_event_of_a_member_leads_to_a_look_and_names_nobody(action, body, counts):
     document = users_event(action, **body)
     document["detail"]["metadata"] |= {"activeMemberCount": counts, "memberCount": counts}
-    event = webhook.event_in(json.dumps(document))
+    event = event_in(json.dumps(document))
     assert (event.queue_id, event.kind, event.by, event.about) == ("q-1", "members", None, "membership")
 
 
@@ -254,12 +263,12 @@ def test_what_an_audit_is_about(body, about, user_ids):
 
 def test_what_waits_in_the_queue_is_an_event_of_our_door_or_an_envelope_of_the_partner_bus():
     ours = event_of(b'{"eventType": "routing.queue.updated", "queueId": "q-1"}', "d-1")
-    assert webhook.event_in(ours.model_dump_json()) == ours
-    theirs = webhook.event_in(json.dumps(SAMPLE))
+    assert event_in(ours.model_dump_json()) == ours
+    theirs = event_in(json.dumps(SAMPLE))
     assert (theirs.delivery_id, theirs.queue_id, theirs.kind) == (SAMPLE["id"], "queue-001", "audit")
     assert (theirs.by, theirs.at) == ("supervisor-7", "2026-07-11T20:03:27.000Z")
     users = SAMPLE | {"detail": {"topicName": "v2.routing.queues.q-2.users", "eventBody": {"id": "agent-1"}}}
-    assert webhook.event_in(json.dumps(users)).kind == "members"
+    assert event_in(json.dumps(users)).kind == "members"
 
 
 @pytest.mark.parametrize(
@@ -278,7 +287,7 @@ def test_what_waits_in_the_queue_is_an_event_of_our_door_or_an_envelope_of_the_p
 )
 def test_a_message_that_is_neither_is_refused(message):
     with pytest.raises(WebhookInvalid):
-        webhook.event_in(message)
+        event_in(message)
 
 
 @pytest.mark.parametrize("queue_id", ["../users", "", None, 5, "a" * 65, "\ud800", "a.b"])
@@ -347,7 +356,7 @@ BODY = json.dumps({"eventType": "routing.queue.updated", "queueId": "q-1"}).enco
 
 
 def post(app, body=BODY, secret=NEW, *, encoded=False, **headers):
-    headers = {**headers_for(body, secret), webhook.DELIVERY: "delivery-1", **headers}
+    headers = {**headers_for(body, secret), DELIVERY: "delivery-1", **headers}
     text = base64.b64encode(body).decode() if encoded else body.decode("utf-8", "surrogateescape")
     answer = app.handler({"headers": headers, "body": text, "isBase64Encoded": encoded}, LambdaContext())
     return answer["statusCode"], json.loads(answer["body"])
@@ -363,7 +372,7 @@ def test_an_event_is_queued_whichever_of_two_secrets_signed_it(app, secret, enco
 def test_a_delivery_is_known_by_its_id_and_by_its_signature_for_a_day(app, monkeypatch):
     assert post(app)[0] == 202
     assert post(app) == (200, {"delivery_id": "delivery-1", "status": "known"})
-    assert post(app, **{webhook.DELIVERY: "another"})[0] == 200
+    assert post(app, **{DELIVERY: "another"})[0] == 200
     other = json.dumps({"eventType": "routing.queue.updated", "queueId": "q-2"}).encode()
     assert post(app, other)[0] == 200
     assert len(app.queued()) == 1
@@ -480,11 +489,11 @@ def test_without_an_id_the_same_body_is_one_delivery_within_a_second_and_another
 
 
 def test_with_an_id_it_is_one_delivery_for_a_day(bearer_app, monkeypatch):
-    named = {webhook.DELIVERY: "flow-1"}
+    named = {DELIVERY: "flow-1"}
     assert send(bearer_app, **named) == (202, {"delivery_id": "flow-1", "status": "queued"})
     monkeypatch.setattr(bearer_app.time, "time", lambda: NOW + 3600.0)
     assert send(bearer_app, **named)[0] == 200
-    assert send(bearer_app, **{webhook.DELIVERY: "a b"})[0] == 422
+    assert send(bearer_app, **{DELIVERY: "a b"})[0] == 422
 
 
 def test_a_secret_that_is_no_json_is_our_fault_and_not_shown(aws):

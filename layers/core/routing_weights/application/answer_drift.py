@@ -16,6 +16,7 @@ from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.event_bus import Bus
 from routing_weights.adapters.aws.state_machine import Executions, name_of
 from routing_weights.application.revert_plans import revert_plan
+from routing_weights.domain.change_events import ChangeEvent
 from routing_weights.domain.drift import Answer, Difference, DriftEntry, fingerprint
 from routing_weights.domain.events import DRIFT_FOUND, drift_found
 from routing_weights.domain.images import can_be_put_back
@@ -24,7 +25,6 @@ from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.queue import named
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.run import Origin
-from routing_weights.domain.webhook import WebhookEvent
 from routing_weights.errors import NotRestorable, PlanInvalid
 
 logger = Logger(child=True)
@@ -43,7 +43,7 @@ class Drift:
     found: Sequence[Difference]
     beside_ours: bool
     """Whether a failed run of ours has left values in the queue, too, which are no drift."""
-    events: Sequence[WebhookEvent]
+    events: Sequence[ChangeEvent]
     """What made us look."""
 
 
@@ -55,7 +55,7 @@ class Repairs:
     most_per_hour: int
     after_s: float
     """The age in seconds that a change has to have before it is overwritten."""
-    look_again: Callable[[WebhookEvent, float], None]
+    look_again: Callable[[ChangeEvent, float], None]
     bus: Bus
 
     def answer(self, drift: Drift, now: datetime) -> None:

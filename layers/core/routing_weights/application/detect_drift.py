@@ -11,13 +11,13 @@ from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.locks_table import holder_of
 from routing_weights.application.answer_drift import Drift
 from routing_weights.application.ports import Genesys
+from routing_weights.domain.change_events import ChangeEvent
 from routing_weights.domain.decision import Decision, Work
 from routing_weights.domain.drift import Answer, Difference, DriftEntry, differences, edited_at, fingerprint
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue, Target, image
 from routing_weights.domain.record import RunSummary, last_completed, timestamp
 from routing_weights.domain.run import Run
-from routing_weights.domain.webhook import WebhookEvent
 from routing_weights.errors import QueueBusy, QueueNotFound
 
 logger = Logger(child=True)
@@ -36,7 +36,7 @@ class Watch:
     answer: Callable[[Drift, datetime], None]
     """What is done about drift, called each time that it is seen."""
 
-    def look(self, queue_id: str, events: Sequence[WebhookEvent], now: datetime) -> bool:
+    def look(self, queue_id: str, events: Sequence[ChangeEvent], now: datetime) -> bool:
         """Read the queue once for all of its `events`; whether there is drift that was not on record before.
 
         Whose change an event tells of is not asked: what we applied is what we expect, so our own writes differ in
@@ -78,7 +78,7 @@ class Watch:
         self._drop(queue_id, events, known)
         return is_new
 
-    def _drop(self, queue_id: str, events: Sequence[WebhookEvent], known: DriftEntry | None = None) -> None:
+    def _drop(self, queue_id: str, events: Sequence[ChangeEvent], known: DriftEntry | None = None) -> None:
         """Close the records whose repair was put off until now, where the queue is no longer in their state."""
         why = "When its time came it was gone: taken back, changed again, or overtaken by a distribution."
         for entry_id in {event.deferred for event in events if event.deferred} - {known and known.entry_id}:
@@ -121,7 +121,7 @@ def _entry(
     last: str,
     found: Sequence[Difference],
     held: Queue,
-    events: Sequence[WebhookEvent],
+    events: Sequence[ChangeEvent],
     now: datetime,
 ) -> DriftEntry:
     at = timestamp(now)
@@ -142,7 +142,7 @@ def _entry(
     )
 
 
-def _is_about(event: WebhookEvent, found: Sequence[Difference]) -> bool:
+def _is_about(event: ChangeEvent, found: Sequence[Difference]) -> bool:
     """Whether the change that an event is about can be all that differs: else its user is not who changed it."""
     if event.about == "settings":
         return all(difference.what == "setting" for difference in found)

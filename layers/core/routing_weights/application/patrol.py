@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 
 from routing_weights.adapters.aws.patrol_table import Patrol
 from routing_weights.adapters.aws.webhook_inbox import LONGEST_DELAY_S
-from routing_weights.domain.webhook import WebhookEvent
+from routing_weights.domain.change_events import ChangeEvent
 
 logger = Logger(child=True)
 
@@ -27,7 +27,7 @@ PATIENCE_S = 1.0
 
 def send_out(
     patrol: Patrol,
-    send: Callable[[WebhookEvent, float], None],
+    send: Callable[[ChangeEvent, float], None],
     now: datetime,
     *,
     every_minutes: float,
@@ -47,6 +47,6 @@ def send_out(
         logger.warning("The patrol has more queues than requests", due=len(due), looked_at=len(chosen))
     span_s = min(every_minutes * 60, LONGEST_DELAY_S) * 0.8
     for number, queue_id in enumerate(chosen):
-        event = WebhookEvent(delivery_id=f"patrol-{now_ms}", queue_id=queue_id, kind="patrol")
+        event = ChangeEvent(delivery_id=f"patrol-{now_ms}", queue_id=queue_id, kind="patrol")
         send(event, span_s * number / len(chosen))
     return len(chosen)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from routing_weights.domain.actuation import Actuation
     from routing_weights.domain.actuators.base import Ranking
+    from routing_weights.domain.change_events import ChangeEvent
     from routing_weights.domain.decision import Decision, Image, Work
     from routing_weights.domain.drift import Answer, DriftEntry
     from routing_weights.domain.execution import Execution, Lock
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from routing_weights.domain.record import AuditRecord, Kind, Realised, Records, RunSummary
     from routing_weights.domain.restore import Restoration
     from routing_weights.domain.run import Started
-    from routing_weights.domain.webhook import WebhookEvent
     from routing_weights.projection.inputs import History, Observed, Predicted, PushedForecast
 
 # ---- what a run stores -----------------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ class Bus(Protocol):
 class LookAgain(Protocol):
     """Has the queue of an event read again."""
 
-    def __call__(self, event: WebhookEvent, after_s: float, /) -> None: ...
+    def __call__(self, event: ChangeEvent, after_s: float, /) -> None: ...
 
 
 # ---- Genesys ---------------------------------------------------------------------------------------------------------

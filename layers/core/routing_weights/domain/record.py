@@ -258,8 +258,8 @@ class Records:
     expiry_cancelled: ExpiryCancelled | None = None
     closing: Closing | None = None
 
-    @property
-    def exist(self) -> bool:
+    def __bool__(self) -> bool:
+        """False where nothing is on record of the distribution."""
         return self != Records()
 
     @classmethod

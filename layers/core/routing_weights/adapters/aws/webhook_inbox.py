@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from routing_weights.adapters.aws.client import client, reported
-from routing_weights.domain.webhook import WebhookEvent
+from routing_weights.domain.change_events import ChangeEvent
 from routing_weights.errors import StoreUnavailable
 
 logger = Logger(child=True)
@@ -40,7 +40,7 @@ class Deliveries:
         # DynamoDB deletes an expired item within days, so whoever reads one has to look.
         return any(float(item["expires_at"]["N"]) > now for item in answer["Responses"].get(self.table, []))
 
-    def enqueue(self, event: WebhookEvent) -> None:
+    def enqueue(self, event: ChangeEvent) -> None:
         with reported("queue the event"):
             client("sqs").send_message(QueueUrl=self.queue_url, MessageBody=event.model_dump_json(exclude_none=True))
 
@@ -52,7 +52,7 @@ class Deliveries:
             client("dynamodb").batch_write_item(RequestItems={self.table: requests})
 
 
-def look_again(queue_url: str, event: WebhookEvent, after_s: float) -> None:
+def look_again(queue_url: str, event: ChangeEvent, after_s: float) -> None:
     """Have the queue of `event` looked at (again), in `after_s` seconds or in 15 minutes, whichever is sooner."""
     with reported("have the queue looked at later"):
         client("sqs").send_message(

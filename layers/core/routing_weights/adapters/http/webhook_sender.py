@@ -10,7 +10,7 @@ from typing import Literal
 import requests
 
 from routing_weights.adapters.http.retry_after import retry_after_s
-from routing_weights.domain.webhook import signed
+from routing_weights.domain.signing import signed
 
 TIMEOUTS_S = (3.05, 10.0)
 """To connect, and for each part of an answer; the whole is bounded by the function's own time-out."""
