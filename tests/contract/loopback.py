@@ -10,7 +10,7 @@ ERROR_KEYS = {"message", "code", "status", "contextId", "details", "errors"}
 
 
 class LoopbackClient(requests.Session):
-    """A session with a base address and, once asked for, a token."""
+    """A session with a base URL and, after the login, a token."""
 
     def __init__(self, url):
         super().__init__()
@@ -27,7 +27,7 @@ class LoopbackClient(requests.Session):
 
 @contextmanager
 def starting(client_of, fake_time, **usual):
-    """Gives what starts a simulator and a client that holds a token; both end with the `with`."""
+    """Yield a function that starts a simulator and a client with a token. Both end with the `with`."""
     running = []
 
     def start(**options):

@@ -1,7 +1,7 @@
-"""With the official SDK alone: does one thing after the other against the url given, and prints what came of each.
+"""Drives the URL given with the official SDK, step by step, and prints the result of each step.
 
-It runs in a virtual environment of its own (`make .venv/sdk`): the SDK and the embedded stack want different versions
-of a library, and importing it takes seconds and starts threads that watch a file under the home directory.
+It runs in its own virtual environment (`make .venv/sdk`): the SDK and the embedded stack need different versions of a
+library. The import of the SDK takes seconds, and starts threads that watch a file under the home directory.
 """
 
 import json
@@ -14,8 +14,8 @@ QUEUE = "queue-001"
 
 
 def drive(url):
-    """Do with the SDK what a tool for routing weights does; return what each step gave."""
-    sdk.configuration.host = url  # the SDK's login host is this too, since it does not start with "api."
+    """Use the SDK as a tool for routing weights does, and return the result of each step."""
+    sdk.configuration.host = url  # also the SDK's login host, because it does not start with "api."
     client = sdk.api_client.ApiClient().get_client_credentials_token(*CLIENT)
     routing, users, tokens = sdk.RoutingApi(client), sdk.UsersApi(client), sdk.TokensApi(client)
 

@@ -1,4 +1,4 @@
-"""What the layer reads of a queue's load, against the simulated public API over loopback HTTP."""
+"""The layer reads a queue's load from the simulated public API over loopback HTTP."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -42,7 +42,7 @@ class Token:
 
 
 class World:
-    """A simulator, and the layer that reads it as the deployed function does, at one moment."""
+    """A simulator, and the layer that reads it like the deployed function, at a fixed time."""
 
     def __init__(self, simulator, session):
         self.simulator, self.session = simulator, session
@@ -57,7 +57,7 @@ class World:
         return self.now.timestamp()
 
     def sent(self):
-        """What was asked, after the judge of the public API has found no fault with any of it."""
+        """The requests, after a check that each of them matches the public API."""
         log = [entry for entry in self.simulator.requests() if not entry["path"].startswith("/downloads/")]
         assert [sentence for entry in log for sentence in publicapi.breaches(entry)] == []
         return log
@@ -189,7 +189,7 @@ def test_history_takes_one_request(world):
 
 
 def test_patience_counts_only_media_with_abandons(world):
-    """E-mails wait for days and are never abandoned: their waits say nothing about how long a caller waits."""
+    """E-mails wait for days and are never abandoned. They say nothing about the patience of callers."""
     mails = [week(ago, medium="email", offered=5, handled=5, wait_s=1e9, abandoned=0) for ago in (1, 2, 3, 4)]
     world.simulator.put_analytics(contacts=[week(ago) for ago in (1, 2, 3, 4)] + mails)
     found = world.source.history([QUEUE])[QUEUE]
@@ -434,7 +434,7 @@ def test_a_later_week_of_a_forecast_is_requested_by_number(world, ago):
 
 @pytest.mark.parametrize(("hours", "moment"), [(-11, "2026-11-29T13:00:00Z"), (8, "2026-11-30T04:00:00Z")])
 def test_the_current_week_is_found_in_any_time_zone(world, hours, moment):
-    """Around the turn of its week, a unit is in another one than UTC is."""
+    """Around the end of the week, a business unit and UTC are in different weeks."""
     start = datetime.fromisoformat(f"{MONDAY}T00:00:00Z") + timedelta(hours=hours)
     offered = flat(1.0) + flat(2.0)
     longer = group(weeks=2) | {"offered": offered}
@@ -521,7 +521,7 @@ def test_when_genesys_does_not_answer_the_default_is_assumed(world):
 
 @pytest.fixture
 def ask(world):
-    """Send a request with the token; returns status, code or None, and the document."""
+    """Send a request with the token. Returns status, code or None, and the document."""
     bearer = {"Authorization": f"Bearer {world.client.tokens.current()}"}
 
     def send(method, path, body=None):

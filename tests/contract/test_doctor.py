@@ -1,4 +1,4 @@
-"""The doctor against the simulated public API on a loopback port; what docs/administer/genesys-setup.md says is run."""
+"""The doctor against the simulated public API. Runs the commands of docs/administer/genesys-setup.md."""
 
 import itertools
 import json
@@ -45,7 +45,7 @@ OPTIONAL = {
     "analytics:conversationAggregate:view": "history",
     "wfm:shortTermForecast:view": "WFM forecast",
 }
-"""The permissions for forecasts from Genesys, and what tries them."""
+"""The permissions for forecasts from Genesys, and the requests that test them."""
 UNIT = "unit-001"
 ACTUATORS = ("ring", "proficiency", "joined")
 
@@ -76,7 +76,7 @@ POLICIES = [f"policy-{number}" for number in range(quotas.MOST_LOG_POLICIES)]
 
 @pytest.fixture
 def account(monkeypatch):
-    """What the AWS account grants, and what it refuses to say."""
+    """The quotas of an AWS account, and the calls that it refuses."""
     granted = {"executions": 1000, "policies": [], "refused": ""}
     make = boto3.Session.client
 
@@ -101,7 +101,7 @@ def account(monkeypatch):
 
 @pytest.fixture
 def examine(genesys, account, capsys):
-    """Run the doctor in this process: its exit code, and state and sentence by check."""
+    """Run the doctor in this process. Returns its exit code, and state and sentence by check."""
     assert account
 
     def run(*argv, **environ):
@@ -264,7 +264,7 @@ def test_an_account_that_grants_enough(examine, account):
 
 
 def test_a_quota_that_is_too_low_says_how_to_raise_it(examine, account):
-    account |= {"executions": 10, "policies": POLICIES}  # what a new account has, and one that many stacks share
+    account |= {"executions": 10, "policies": POLICIES}  # a new account, and one that many stacks share
     code, findings = examine()
     assert code == 1
     assert findings["concurrency"][0] == findings["log delivery"][0] == "missing"
@@ -419,7 +419,7 @@ def test_the_commands_for_the_doctor_are_valid(examine):
     variables = [dict(word.split("=") for word in words) for words in commands]
     assert [given["ACTUATOR"] for given in variables] == ["ring", "proficiency"]
     for given in variables:
-        code, findings = examine(**given)  # as make hands them on
+        code, findings = examine(**given)  # as make passes them on
         assert (code, findings["queue"][0]) == (1, "missing")
         assert given["QUEUE_ID"] in findings["queue"][1]
 
@@ -437,7 +437,7 @@ def test_the_commands_for_aws_store_the_credentials_and_free_a_skill(tmp_path):
     )
     fake.chmod(0o755)
     environ = {
-        "PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}",  # where python3 is
+        "PATH": f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}",  # the folder of python3
         "GENESYS_CLIENT_ID": CLIENT_ID,
         "GENESYS_CLIENT_SECRET": 'with "quotes" and $signs',
     }

@@ -1,4 +1,4 @@
-"""A deployment is registered at a gateway of contract `score`, and found again; the simulator signs what it tells."""
+"""A deployment is registered at a gateway of contract `score`, and found again. The simulator signs its webhooks."""
 
 import re
 import shlex

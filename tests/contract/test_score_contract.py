@@ -40,7 +40,7 @@ PATH = f"/api/v2/routing/queues/{QUEUE}"
 
 
 class Secret:
-    """The token's secret, in memory."""
+    """The secret of the token, in memory."""
 
     def __init__(self):
         self.value = {}
@@ -53,7 +53,7 @@ class Secret:
 
 
 class Genesys:
-    """A simulator, and the layer's contract that talks to it as the deployed functions do, on one fake clock."""
+    """A simulator, and the layer's contract that calls it like the deployed functions, on a fake clock."""
 
     def __init__(self, time, **options):
         self.time, self.secret, self.session = time, Secret(), requests.Session()
@@ -89,7 +89,7 @@ class Genesys:
         self.simulator.close()
 
     def sent(self, method=None):
-        """Requests that were not for tokens, as the simulator saw them."""
+        """The simulator's log of requests, without those for tokens."""
         return [
             entry
             for entry in self.simulator.requests()
@@ -114,7 +114,7 @@ class Genesys:
 
 @pytest.fixture
 def genesys():
-    """Start a Genesys with these settings; it ends with the test."""
+    """Start a simulator with these settings. It ends with the test."""
     running = []
 
     def start(**options):
@@ -313,7 +313,7 @@ def test_a_queue_that_holds_the_settings_is_not_written(genesys, wrap_up):
 
 
 def differing(before, threshold, wrap_up):
-    """What Patch writes of the queue itself."""
+    """Write the queue's settings as Patch does."""
     settings = {"overflow_threshold": threshold} | ({} if wrap_up is None else {"wrap_up_timeout_s": wrap_up})
     return settings_to_write(Target({}, {}, settings), before)
 
@@ -437,7 +437,7 @@ def test_a_refused_write_quotes_genesys(genesys):
 
 
 class FakeClient:
-    """Answers GET with the queue, then with these listings in turn, again and again."""
+    """Answers GET with the queue, and then with these listings in turn, over and over."""
 
     def __init__(self, *listings, queue=None):
         self.queue, self.listings, self.pages = {"id": QUEUE} if queue is None else queue, list(listings), []
@@ -533,7 +533,7 @@ def many(first, count):
 def test_without_a_page_count_a_full_page_is_followed_by_another():
     client = FakeClient(listed(*many(0, 100)), listed(*many(100, 100)), listed())
     assert len(ScoreContract(client, ACTUATION).read_queue(QUEUE).members) == 200
-    assert client.pages == [1, 2, 3] * 2  # without a count, a second reading has to agree
+    assert client.pages == [1, 2, 3] * 2  # without a count, a second reading must agree
 
 
 def test_without_a_page_count_a_short_page_is_the_last():

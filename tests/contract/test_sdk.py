@@ -1,6 +1,6 @@
-"""The official Python SDK drives the simulator's contract `platform`: what it sends is accepted, what it gets it reads.
+"""The official Python SDK drives the simulator's contract `platform`: each accepts what the other sends.
 
-It does so once, in a process and an environment of its own: see sdk_driver.py.
+The SDK runs once, in its own process and environment: see sdk_driver.py.
 """
 
 import json
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="the official SDK is
 
 @pytest.fixture(scope="module")
 def driven(tmp_path_factory):
-    """What the SDK got, and the simulator that it got it from."""
+    """The results of the SDK, and the simulator that it has driven."""
     home = tmp_path_factory.mktemp("home")
     outside = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     with GenesysSimulator(contract="platform", agents=6, off_queue=1, unjoined=1) as simulator:

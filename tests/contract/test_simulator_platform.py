@@ -209,7 +209,7 @@ def test_a_method_that_the_path_does_not_have_is_405(start, method, path, allow)
     assert_error(answer, 405, "method.not.allowed")
     assert answer.headers["Allow"] == allow
     assert client.head(QUEUE).status_code == 405
-    assert client.get(QUEUE).status_code == 200  # the connection is still in step
+    assert client.get(QUEUE).status_code == 200  # the connection is still usable
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ def test_unknown_fields_survive_only_if_the_put_repeats_them(start):
     assert client.put(QUEUE, json=queue).status_code == 200
     assert "futureRouting" not in client.get(QUEUE).json()
     again = client.put(QUEUE, json=queue | {"futureRouting": {}})
-    assert_error(again, 400, "invalid.property")  # the queue does not hold it any more
+    assert_error(again, 400, "invalid.property")  # the queue no longer has it
 
 
 @pytest.mark.parametrize(
@@ -438,7 +438,7 @@ def test_a_ring_with_members_cannot_be_removed(start):
     client.ring("agent-002", 1)
     assert put_rings(client).status_code == 200
     simulator.edit_member("queue-001", "agent-001", ringNumber=6)
-    assert put_rings(client).status_code == 200  # what was there before is nobody's removal
+    assert put_rings(client).status_code == 200  # this PUT removes no ring, although a member is in a missing one
 
 
 def test_every_rule_except_the_last_has_a_wait(start):
@@ -463,7 +463,7 @@ def test_a_member_write_may_change_the_queues_date(start):
     client.patch(MEMBERS, json=[{"id": "agent-001", "joined": True}])
     twice = queue_of(simulator)
     assert twice["dateModified"] > once["dateModified"]
-    client.rate("agent-001", "skill-support", 1)  # a user's, of no queue
+    client.rate("agent-001", "skill-support", 1)  # belongs to the user, not to a queue
     assert queue_of(simulator) == twice
 
 
@@ -683,7 +683,7 @@ def test_a_deleted_user_cannot_be_written(start):
     assert simulator.state() == before
     assert client.patch(f"{MEMBERS}/ann", json={"joined": False}).status_code == 202
     simulator.put_queue("other", members=named("Bo"))
-    assert simulator.state()["users"]["bo"]["state"] == "deleted"  # a user is the organisation's
+    assert simulator.state()["users"]["bo"]["state"] == "deleted"  # the user belongs to the organisation
     for wrong in ({"state": "gone"}, {"name": 7}, {"id": "x"}):
         assert_error(client.patch("/_sim/users/bo", json=wrong), 400, "bad.request")
 
@@ -1229,7 +1229,7 @@ def test_a_seed_decides_which_requests_meet_a_temporary_fault(start):
     assert {status for _, status in once} == {202, 400, 408, 409}
     assert set(faults) == {None, "timeout", "conflict", "outdated"}
     _, client = start(flaky=1)
-    assert client.get(TOKEN).status_code == 200  # routing and users alone
+    assert client.get(TOKEN).status_code == 200  # only routing and users
     assert client.get("/api/v2").status_code == 404
     for wrong in ({"flaky": 1.5}, {"retry_after": "never"}, {"login_limit": "2"}, {"proficiency_decimals": 16}):
         assert_error(client.patch("/_sim/settings", json=wrong), 400, "bad.request")
@@ -1317,7 +1317,7 @@ def test_a_bad_edit_is_400(start, rule):
     assert rings(simulator)["agent-001"] == 2
 
 
-# What people do, and the control routes
+# Edits by people, and the control routes
 
 
 def test_every_edit_has_its_own_date(start):
@@ -1458,7 +1458,7 @@ def test_the_python_methods_raise_the_errors_of_the_routes(start):
 
 
 def told(simulator):
-    """What was published: for members the action and whether joined, for audits the action, who and what changed."""
+    """Return the published events. Members: action and joined. Audits: action, user and changes."""
     found = []
     for event in simulator.events():
         body, metadata = event["detail"]["eventBody"], event["detail"]["metadata"]
@@ -1540,7 +1540,7 @@ def test_changes_of_rings_and_proficiencies_are_not_published(start):
     ]
 
 
-# The log, and who judges it
+# The log, and the judge of requests
 
 
 def test_the_log_has_everything_except_secrets(start):

@@ -177,7 +177,7 @@ def test_unknown_paths_and_methods(start):
         assert answer.headers["Allow"] == "GET, PATCH"
     assert_error(client.get(f"{MEMBERS}/agent-001"), 405, "method.not.allowed")
     assert client.head(QUEUE).status_code == 405
-    assert client.get(QUEUE).status_code == 200  # the connection is still in step
+    assert client.get(QUEUE).status_code == 200  # the connection is still usable
 
 
 # Members
@@ -761,6 +761,6 @@ def test_the_command_ends_with_its_parent():
         host, _, port = url.removeprefix("http://").partition(":")
         with socket.create_connection((host, int(port)), timeout=5) as connection:
             connection.sendall(b"HEAD /_sim/state HTTP/1.1\r\n\r\n")
-            assert connection.recv(65_536)  # it was accepted: a connection that waits to be would be reset
+            assert connection.recv(65_536)  # the connection was accepted: a waiting one would be reset
             parent.kill()
-            assert connection.recv(1) == b""  # the child closed it as it ended
+            assert connection.recv(1) == b""  # the child closed it at its end

@@ -1,4 +1,4 @@
-"""A second deployment: whatever it changes, every caller of a function gets the changed function."""
+"""A second deployment: every caller of a function gets the changed function, whatever has changed."""
 
 import copy
 import re
@@ -12,12 +12,12 @@ FUNCTIONS = [name for name, item in DOCUMENT["Resources"].items() if item["Type"
 
 
 def values(**changed):
-    """The value of every parameter: its default, or what is changed."""
+    """Return the value of every parameter: its default, or the changed value."""
     return {name: changed.get(name, rule.get("Default", "x")) for name, rule in DOCUMENT["Parameters"].items()}
 
 
 def another(parameter):
-    """A value that the parameter takes and that is not its default."""
+    """Return a value that the parameter accepts and that is not its default."""
     rule = DOCUMENT["Parameters"][parameter]
     if "AllowedValues" in rule:
         return next(value for value in rule["AllowedValues"] if value != rule["Default"])
@@ -25,7 +25,7 @@ def another(parameter):
 
 
 def references(value):
-    """The logical ids that a value refers to."""
+    """Return the logical ids that a value refers to."""
     if isinstance(value, list):
         value = dict(enumerate(value))
     for key, item in value.items() if isinstance(value, dict) else ():
@@ -41,7 +41,7 @@ def references(value):
 
 
 def resolved(value, resources, parameters):
-    """A property with parameters as their values and layers as their contents."""
+    """Return a property with the values of parameters and the contents of layers."""
     if isinstance(value, list):
         return [resolved(item, resources, parameters) for item in value]
     if not isinstance(value, dict):
@@ -55,7 +55,7 @@ def resolved(value, resources, parameters):
 
 
 class Deployment:
-    """The stack after a deployment, which updates the stack of the `earlier` one if there is one."""
+    """The stack after a deployment, which updates the stack of the `earlier` deployment, if any."""
 
     def __init__(self, document, parameters, earlier=None):
         resources = translated(copy.deepcopy(document), parameters)
@@ -86,10 +86,10 @@ class Deployment:
             for target in references(item.get("Properties", {}))
             if target in code
         }
-        """What runs, by the resource that refers to a function and by that function."""
+        """The version that runs, by the resource that refers to a function and by the function."""
 
     def stale(self):
-        """The functions that some caller gets as an earlier deployment left them."""
+        """Return the functions that some caller still gets from an earlier deployment."""
         return {function for (_, function), runs in self.invoked.items() if runs != self.functions[function]}
 
 
@@ -99,7 +99,7 @@ def first():
 
 
 def assert_it_runs(second, first, changed):
-    """The deployment changes these functions, and every caller of every function gets them so."""
+    """Assert that the deployment changes these functions, and that every caller gets the changed ones."""
     assert {name for name in second.functions if second.functions[name] != first.functions[name]} == set(changed)
     assert {function for _, function in second.invoked} == set(FUNCTIONS)
     assert second.stale() == set()
@@ -143,7 +143,7 @@ def test_a_new_function_property_reaches_every_caller(name, value, first):
 
 
 def test_the_versions_that_sam_publishes_would_stay_as_they_were():
-    """SAM names a version after code, memory and the text of the environment: a new value gives no new version."""
+    """SAM names a version after code, memory and the text of the environment. A new value makes no version."""
     document = copy.deepcopy(DOCUMENT)
     document["Globals"]["Function"]["AutoPublishAlias"] = "live"
     before = Deployment(document, values())

@@ -1,4 +1,4 @@
-"""What is deployed: least privilege, names, logs, data that survives, and settings that fit their functions."""
+"""The deployed resources: least privilege, names, logs, data that survives, and settings that fit their functions."""
 
 import ast
 import json
@@ -199,7 +199,7 @@ ALLOWED = {
     | {action: {"*"} for action in LOG_DELIVERY},
 }
 TO_THE_SCHEDULER = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
-"""The condition of every permission to pass a role on: no other service may be given it."""
+"""The condition of every permission to pass a role: only this service may get the role."""
 PARTNER_BUS = "aws.partner/genesys.com/cloud/0f3b6a1e-6c1a-4c0e-9d27-3b1d0a8c2f55/routing-weights"
 MACHINES = {"DistributeStateMachine": "distribute", "RecoverStateMachine": "recover"}
 
@@ -214,7 +214,7 @@ TABLE = "AWS::DynamoDB::Table"
 
 
 def names_in(value):
-    """Every resource and parameter that a value refers to."""
+    """Yield every resource and parameter that a value refers to."""
     if isinstance(value, dict):
         for key, item in value.items():
             if key == "Ref":
@@ -231,7 +231,7 @@ def names_in(value):
 
 
 def readable(resource):
-    """A policy's resource in words: its logical id and the path below it."""
+    """Return the resource of a policy in words: its logical id and the path below it."""
     if isinstance(resource, str):
         return resource
     text = resource.get("Fn::Sub", "")
@@ -286,7 +286,7 @@ def test_a_state_is_named_after_its_function(machine):
         if "FunctionName" in state.get("Arguments", {})
     }
     if machine == "RecoverStateMachine":
-        assert called.pop("Begin") == "RecoverFunction"  # what the whole of it is called after
+        assert called.pop("Begin") == "RecoverFunction"  # named after the state machine
     assert called == {name: f"{name.split()[0]}Function" for name in called}
 
 
@@ -365,7 +365,7 @@ GO_IN_A_CIRCLE = {
         ("sqs:SendMessage", "ScheduleDeadLetters"),
     },
 }
-"""What a role may do that cannot say so itself: what it names leads back to it."""
+"""Permissions in a policy outside the role: the resources that they name depend on the role."""
 
 
 @pytest.mark.parametrize("role", GO_IN_A_CIRCLE)
@@ -410,7 +410,7 @@ def test_only_the_token_function_reads_the_client_credentials():
 
 
 def test_no_function_reserves_concurrency():
-    """A new account may have 10 in all, and none to reserve; what exceeds a reservation is refused, not queued."""
+    """A new account may have 10 altogether and none to reserve. Calls beyond a reservation are refused, not queued."""
     assert not [name for name, item in FUNCTIONS.items() if "ReservedConcurrentExecutions" in item["Properties"]]
 
 
@@ -429,7 +429,7 @@ def test_every_route_except_the_webhooks_needs_a_signed_request():
     assert (public["Method"], public["Path"]) == ("POST", "/webhooks/genesys/callback")
     assert public["Auth"] == {"Authorizer": "NONE"}
     assert public in [event["Properties"] for event in FUNCTIONS["WebhookFunction"]["Properties"]["Events"].values()]
-    # What anybody may call has a throttle of its own, so that nobody can keep operators out with it.
+    # The route that anybody may call has its own throttle, so that nobody can lock operators out with it.
     assert RESOURCES["Api"]["Properties"]["RouteSettings"].keys() == {f"{public['Method']} {public['Path']}"}
     assert not any("FunctionUrlConfig" in item["Properties"] for item in FUNCTIONS.values())
 
@@ -438,7 +438,7 @@ def test_every_route_except_the_webhooks_needs_a_signed_request():
 
 
 def settings_of(folder):
-    """The model that a function's code loads, by its name in `routing_weights.settings`."""
+    """Return the settings model that a function's code loads."""
     tree = ast.parse((ROOT / "functions" / folder / "app.py").read_text(encoding="utf-8"))
     loaded = {
         node.func.value.id
@@ -631,7 +631,7 @@ def test_every_alarm_has_a_section_in_the_docs():
 
 
 REDRIVEN = {"WebhookDeadLetters": "WebhookQueue", "OutgoingDeadLetters": "OutgoingQueue"}
-"""Dead-letter queues that also get messages directly, which have no queue to go back to by themselves."""
+"""Dead-letter queues that also get messages directly. Such messages have no source queue for a redrive."""
 
 
 @pytest.mark.parametrize(("dead_letters", "queue"), REDRIVEN.items())
@@ -657,7 +657,7 @@ def test_an_alarm_can_be_published_to_the_topic():
     assert TEMPLATE["Conditions"]["MakesAlarmTopic"] == {"Fn::Equals": [{"Ref": "AlarmTopicArn"}, ""]}
     topic, policy = RESOURCES["AlarmTopic"], RESOURCES["AlarmTopicPolicy"]
     assert topic["Condition"] == policy["Condition"] == "MakesAlarmTopic"
-    # With the key aws/sns, the only one that costs nothing, CloudWatch may publish nothing.
+    # With the key aws/sns, the only free one, CloudWatch cannot publish.
     assert "KmsMasterKeyId" not in topic.get("Properties", {})
     assert policy["Properties"]["Topics"] == [{"Ref": "AlarmTopic"}]
     (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
@@ -694,7 +694,7 @@ def test_an_execution_that_does_not_complete_raises_an_alarm():
 
 @pytest.mark.parametrize("name", [name for name in ALARMS if "Metrics" in ALARMS[name]["Properties"]])
 def test_an_alarm_on_several_metrics_counts_each_of_them(name):
-    """A metric without data is missing, and so would be the sum of it and another one."""
+    """A metric without data is missing, and then a sum with it would be missing, too."""
     (math,) = (item for item in ALARMS[name]["Properties"]["Metrics"] if "Expression" in item)
     parts = [item for item in ALARMS[name]["Properties"]["Metrics"] if "MetricStat" in item]
     assert set(math["Expression"].split(" + ")) == {f"FILL({part['Id']}, 0)" for part in parts}
@@ -707,7 +707,7 @@ def test_an_incomplete_restore_raises_an_alarm():
 
 
 def dead_letter_queues():
-    """Every queue that something else gives its failures to."""
+    """Return every queue that receives the failures of another resource."""
     targets = ("deadLetterTargetArn", "DeadLetterConfig", "OnFailure", "DeadLetterArn", "DeadLetterQueue")
 
     def given(value):
@@ -729,7 +729,7 @@ def test_every_dead_letter_queue_has_an_alarm():
 
 
 def test_every_scheduled_function_has_an_alarm():
-    """Nobody waits for its answer, so nobody but an alarm sees that it fails."""
+    """Nobody waits for its answer, so only an alarm shows that it fails."""
     regular = {
         name
         for name, item in FUNCTIONS.items()
@@ -761,7 +761,7 @@ def test_the_audit_trail_outlives_the_stack():
 
 
 def test_the_audit_table_is_protected_after_the_first_deployment():
-    """DynamoDB refuses to delete a protected table, to the rollback of a first deployment too."""
+    """DynamoDB refuses to delete a protected table, also in the rollback of a first deployment."""
     assert PARAMETERS["ProtectAuditTable"]["Default"] == "off"
     assert TEMPLATE["Conditions"]["AuditTableIsProtected"] == {"Fn::Equals": [{"Ref": "ProtectAuditTable"}, "on"]}
     protected = {name: table["Properties"].get("DeletionProtectionEnabled") for name, table in of_type(TABLE).items()}
@@ -947,9 +947,9 @@ def test_only_the_outcome_rule_may_fill_the_outgoing_queue():
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["OutgoingRule", "Arn"]}}}
 
 
-def test_a_slow_receiver_does_not_delay_other_functions():
+def test_a_slow_receiver_does_not_delay_other_outcomes():
     assert RESOURCES["OutgoingMapping"]["Properties"]["BatchSize"] == 1
-    # Signed with a secret, and with the one that it replaces: two answers fit into the function's time.
+    # During a rotation, a webhook is sent with either secret: two answers fit into the function's time.
     assert 2 * sum(TIMEOUTS_S) < FUNCTIONS["OutgoingFunction"]["Properties"]["Timeout"]
 
 

@@ -1,4 +1,4 @@
-"""One request budget for all: no slot twice, none too early, nothing paced before Genesys shows a limit."""
+"""The request budget: no slot twice, no slot too early, and no pacing before Genesys shows a limit."""
 
 import itertools
 import math
@@ -29,7 +29,7 @@ def headers(allowed=300, count=1, reset=60):
 
 
 class Store:
-    """BudgetTable in memory, as far as the budget's expressions go, and what was asked of it."""
+    """BudgetTable in memory, for the expressions that the budget uses, with a log of its requests."""
 
     def __init__(self):
         self.items, self.asked = {}, []
@@ -73,7 +73,7 @@ class Store:
         return RequestBudget("budget", "token-secret", per_minute, reserved, wall_clock, lambda: self)
 
     def paced(self, time, *args, **fields):
-        """A budget that Genesys has shown a limit to."""
+        """A budget that knows of a limit."""
         one = self.budget(time, *args, **fields)
         one.limited(None)
         return one
@@ -98,7 +98,7 @@ def store():
 
 
 def slot(one, time, longest_s=FAR_S):
-    """When the reserved slot is, in seconds of the wall clock."""
+    """Return the time of the reserved slot, in seconds of the wall clock."""
     (wait,) = one.reserve(longest_s)
     return time.wall_clock() + wait
 
@@ -122,7 +122,7 @@ calls = st.lists(
 @settings(max_examples=200)
 @given(calls, st.sampled_from([60.0, 300.0, 450.0]), st.sampled_from([0.0, 0.3]))
 def test_no_minute_has_too_many_slots(calls, per_minute, reserved):
-    """A caller may also come between another's look at the item and its update."""
+    """A caller may also come between another caller's reading of the item and its update."""
     store, time, taken = Store(), FakeTime(), []
     callers = [store.paced(time, per_minute=per_minute, reserved=reserved) for _ in range(4)]
 
@@ -300,7 +300,7 @@ def test_a_paced_request_costs_one_store_request(store, fake_time):
     st.permutations(range(10)), st.integers(1, 10), st.lists(st.sampled_from([0, 1, 40, 300]), min_size=40, max_size=40)
 )
 def test_the_burst_before_the_first_answer_takes_slots_afterwards(order, processes, pauses_ms):
-    """Processes that start together all send once unpaced; together with what follows it fits into every window."""
+    """Processes that start together each send once unpaced. Even with these, no window has too many requests."""
     store, time = Store(), FakeTime()
     all_of_them = [store.budget(time) for _ in range(processes)]
     sent = [slot(one, time, 0) for one in all_of_them]
@@ -369,7 +369,7 @@ def test_an_announced_lower_limit_lowers_the_rate(store, fake_time):
     one.seen(headers(allowed=300))
     one.seen(headers(allowed=240))
     fake_time.now += 5
-    other.reserve(FAR_S)  # says what it did not know
+    other.reserve(FAR_S)  # announces a limit that the budget did not know
     waits = [each.reserve(FAR_S)[0] for each in (other, one, other)]
     assert [later - earlier for earlier, later in itertools.pairwise(waits)] == pytest.approx([0.34, 0.34], abs=1e-6)
     fake_time.now += PACED_FOR_S - 2

@@ -1,4 +1,4 @@
-"""One refresh for everybody after a 401; refusals explained; tokens issued, kept and revoked; errors on the wire."""
+"""Client and tokens: one refresh for all callers after a 401, refusals, issue and revocation, errors on the wire."""
 
 import base64
 import json
@@ -49,7 +49,7 @@ def needs(method, path):
 
 
 class FakeTokens:
-    stored_before = 0  # how many of the replacements others had stored
+    stored_before = 0  # how many replacements other callers had stored
 
     def __init__(self):
         self.refused = []
@@ -301,14 +301,14 @@ def test_a_fingerprint_identifies_a_token_without_showing_it():
 
 @pytest.fixture
 def stored(fake_time):
-    """A secret with a good token, and a token function that stores `fresh` when it is asked."""
+    """A secret with a valid token, and a token function that stores `fresh` on request."""
 
     class Stored:
         def __init__(self):
             self.asked = []
             self.secret = FakeSecret({"access_token": "first", "refresh_at": fake_time.wall_clock() + 100})
             self.fresh = {"access_token": "fresh", "refresh_at": fake_time.wall_clock() + 1000}
-            self.busy = 0  # how often somebody else is at it when it is asked
+            self.busy = 0  # how often another invocation is getting a token
             self.tokens = StoredTokens(
                 self.secret,
                 self.refresh,
@@ -399,7 +399,7 @@ def test_a_token_that_another_caller_stored_is_used_at_once(stored, fake_time):
 
 
 def test_a_refused_token_is_not_used_while_another_caller_replaces_it(stored):
-    """It is still in the secret, and not due: only the one who is refused knows."""
+    """The token is still in the secret, and not due. Only the refused caller knows that it is refused."""
     stored.busy = 2
     assert stored.tokens.replace(stored.tokens.current()) == ("fresh", True)
 
@@ -508,7 +508,7 @@ def test_a_valid_token_is_kept(issuer, fake_time):
 
 
 class HeldLock:
-    """Says whether it can be taken, and keeps what was done with it."""
+    """A lock that can be taken or not, and that records its calls."""
 
     def __init__(self, *, free=True):
         self.free, self.done = free, []
@@ -536,7 +536,7 @@ def test_the_lock_is_released_whether_or_not_the_login_succeeds(issuer, status):
 
 
 def test_the_stored_token_is_read_under_the_lock(issuer, fake_time):
-    """Whoever had it just before has stored a token."""
+    """The holder before has just stored a token."""
     tokens = replace(issuer(GRANTED), lock=HeldLock())
     good = {"access_token": "theirs", "refresh_at": fake_time.wall_clock() + 100}
     tokens.lock.take = lambda: tokens.secret.write(good) is None
@@ -573,7 +573,7 @@ def test_a_lock_whose_holder_died_expires(login_lock, fake_time):
     assert not other.take()
     fake_time.advance(3)
     assert other.take()
-    dead.release()  # too late: it is no longer its own
+    dead.release()  # too late: the lock belongs to another holder
     assert not login_lock().take()
 
 
@@ -729,7 +729,7 @@ def test_any_other_400_of_the_login_host_blames_the_credentials(issuer, body):
 
 
 class LimitedTokens:
-    """Tokens of a token function that the login host limits."""
+    """Tokens from a token function that the login host limits."""
 
     def __init__(self, **details):
         self.details = details
@@ -809,7 +809,7 @@ EVENT = {
 
 @pytest.fixture
 def cloudformation(monkeypatch):
-    """Takes what is sent to CloudFormation, in place of a connection, and answers with `status`."""
+    """Receives the requests to CloudFormation instead of a connection, and answers with `status`."""
 
     class CloudFormation:
         status = 200
@@ -844,7 +844,7 @@ def test_on_deletion_the_token_is_revoked_and_cloudformation_gets_an_answer(clou
     ((request, options),) = cloudformation.told
     assert revoked == ["token"]
     assert (request.method, request.url) == ("PUT", SIGNED_URL)
-    assert request.headers["Content-Type"] == ""  # the URL is signed for a body without one
+    assert request.headers["Content-Type"] == ""  # the URL is signed for a body without a Content-Type
     assert options["timeout"] == (3.05, 10.0)
     assert told(cloudformation) == {
         "Status": "SUCCESS",

@@ -1,4 +1,4 @@
-"""The roles of the embedded stack: what is asked of them, what they allow, and how each service refuses."""
+"""The roles of the embedded stack: what each call needs, what a role allows, and how each service refuses."""
 
 import io
 import json
@@ -152,7 +152,7 @@ TRUST = Resource(
 
 
 def client(guard, service, key="DoRole"):
-    """A client whose requests a guard gets, over no socket."""
+    """A client whose requests go to a guard, without a socket."""
     made = boto3.client(
         *(service, "us-east-1"),
         aws_access_key_id=key,
@@ -172,14 +172,14 @@ def client(guard, service, key="DoRole"):
 
 
 class Raw(io.BytesIO):
-    """What botocore reads a body from."""
+    """The body of a response, as botocore reads it."""
 
     def stream(self, **_):
         yield self.read()
 
 
 def answered(made, operation, parameters):
-    """Make a call: None where it is let through, whatever comes back; else the refusal."""
+    """Make a call. Returns the refusal, or None if the call is allowed, whatever its result."""
     try:
         getattr(made, operation)(**parameters)
     except ClientError as error:
@@ -307,7 +307,7 @@ def test_every_role_of_a_template_is_known():
     assert {role: [(each.action, each.resource) for each in known.of(role)] for role in known} == {
         "DoRole": [("sqs:SendMessage", "arn:q"), ("states:StartExecution", MACHINE)],
         "FlowRole": [("sqs:SendMessage", "arn:q")],
-        "FlowOverRole": [("states:StartExecution", MACHINE)],  # made by SAM for the event
+        "FlowOverRole": [("states:StartExecution", MACHINE)],  # SAM makes this role for the event
         "ScheduleRole": [("states:StartExecution", MACHINE)],
     }
 
@@ -326,7 +326,7 @@ def test_a_queue_accepts_what_its_policy_allows():
 
 @pytest.fixture(scope="module")
 def deployed():
-    """The roles of template.yaml, with everything in it whatever its condition."""
+    """The roles of template.yaml, with every resource regardless of its condition."""
     return list(template.load(ROOT / "template.yaml", EVERYTHING, "us-east-1").granting)
 
 
@@ -338,7 +338,7 @@ def sample(permission):
 
 
 def test_without_a_permission_of_the_template_its_call_is_refused(deployed):
-    """No other permission makes it needless: so a test that meets the call (tests/permissions.py) misses it."""
+    """No other permission replaces it, so a test with the call would fail without it (tests/support/permissions.py)."""
     known = Permissions(deployed)
     assert len(list(known)) > 15
     for role in known:
@@ -348,7 +348,7 @@ def test_without_a_permission_of_the_template_its_call_is_refused(deployed):
 
 
 def without(resources, role, permission):
-    """The roles without one permission of one of them."""
+    """The roles without a certain permission of one of them."""
     known = Permissions(resources)
     known._roles[role].remove(permission)
     return known

@@ -1,4 +1,4 @@
-"""Imports point one way, functions start fast, and every error that is raised has a name the state machine knows."""
+"""Imports point one way, functions start fast, and the state machine knows the name of every raised error."""
 
 import ast
 import builtins
@@ -30,7 +30,7 @@ CEILINGS = {
     **dict.fromkeys(["calibrate", "drift", "outgoing", "patch", "restore", "token", "verify"], 490),
     "suggest": 430,
 }
-"""Modules after `import app`. Measured: 275, 409, 457 to 482 and 599; what is much lower deserves a new number."""
+"""Modules after `import app`. Measured: 275, 409, 457 to 482 and 599. A much lower count deserves a new number."""
 
 
 def sources():
@@ -48,7 +48,7 @@ def module_name(path):
 
 
 def imports(path):
-    """The full names that a file imports, at once or later in a function."""
+    """Return the full names that a file imports, at its top or inside a function."""
     found = set()
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
@@ -60,7 +60,7 @@ def imports(path):
 
 
 def ours(names):
-    """Of imported names, the modules of the package."""
+    """Return the modules of the package among imported names."""
     modules = {module_name(path) for path in PACKAGE.rglob("*.py")}
     return {name for name in names if name in modules and name != "routing_weights"}
 
@@ -70,7 +70,7 @@ def in_layer(name, *layers):
 
 
 def python(code, cwd=ROOT):
-    """What a fresh interpreter prints, as JSON; it sees the layer and the installed packages, and nothing of pytest."""
+    """Return the JSON that a fresh interpreter prints. It sees the layer and the installed packages, but not pytest."""
     environment = os.environ | {"PYTHONPATH": str(LAYER), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True, check=False
@@ -135,7 +135,7 @@ def test_the_imports_of_the_package_have_no_circle():
 
 @pytest.fixture(scope="module")
 def loaded():
-    """By function: the modules that `import app` leaves behind."""
+    """The modules that `import app` loads, by function."""
 
     def modules(path):
         return set(python("import json, sys, app; print(json.dumps(sorted(sys.modules)))", cwd=path.parent))
@@ -173,7 +173,7 @@ BUILTIN = {name for name, value in vars(builtins).items() if isinstance(value, t
 
 
 def raised(tree):
-    """What a file raises anew: names of classes, and of functions that make errors."""
+    """Return what a file raises: names of classes, and of functions that make errors."""
     made_before = {
         target.id: node.value
         for node in ast.walk(tree)
@@ -191,7 +191,7 @@ def raised(tree):
 
 
 def signals(tree):
-    """The exceptions that a file keeps to itself: private ones that it both raises and catches."""
+    """Return the private exceptions that a file both raises and catches."""
     handlers = [node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)]
     caught = {handler.type.id for handler in handlers if isinstance(handler.type, ast.Name)}
     return {
@@ -203,7 +203,7 @@ def signals(tree):
 
 @cache
 def makers():
-    """The functions that are annotated to return one of our errors."""
+    """Return the functions whose annotation returns one of our errors."""
     return {
         node.name
         for path in sources()

@@ -1,4 +1,4 @@
-"""The stack's event source mapping: what a function reports as failed comes back, and in the end is a dead letter."""
+"""The stack's event source mapping: a failed message comes back, and finally becomes a dead letter."""
 
 import json
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def sqs(aws):
 
 @contextmanager
 def polled(sqs, answer, *, reports_failures=True):
-    """Poll with a function that answers so; gives the bodies that each invocation got."""
+    """Poll with a function that has these outcomes. Returns the bodies of each invocation."""
     got = []
 
     def invoke(name, payload, _trace=""):

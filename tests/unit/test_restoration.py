@@ -40,7 +40,7 @@ from tests.support.fakes import (
 WATCH_S = 15.0
 SETTING = "overflow_threshold"
 EDITED = 7.75
-"""What a person writes: neither a value of a before-image nor one of a plan."""
+"""A value that a person writes: in no before-image and in no plan."""
 
 
 class FakeGenesys:
@@ -66,7 +66,7 @@ class FakeGenesys:
         return self._request(self.shown)
 
     def read_again(self, queue, user_ids):
-        """Only what was asked for is new, as with every contract."""
+        """Only the requested members are new, as with every contract."""
         assert set(user_ids) <= {m.user_id for m in queue.members}
         fresh = {m.user_id: m for m in self.read_queue(queue.queue_id).members if m.user_id in user_ids}
         return dataclasses.replace(queue, members=tuple(fresh.get(m.user_id, m) for m in queue.members))
@@ -108,7 +108,7 @@ class FakeGenesys:
         return Queue(self.queue_id, self.settings, tuple(self.members.values()))
 
     def at_last(self):
-        """What is held once every accepted write has been applied."""
+        """The state once every accepted write is applied."""
         self.time.now += 1000
         shown = self.shown()
         return {m.user_id: m.weight for m in shown.members} | {SETTING: shown.settings.get(SETTING)}
@@ -141,7 +141,7 @@ def before_native(held, user_id):
 
 @dataclasses.dataclass
 class Scene:
-    """A before-image, a target, and how many of the run's writes were accepted."""
+    """A before-image, a target, and the number of accepted writes of the run."""
 
     before: Queue
     target: object
@@ -202,7 +202,10 @@ class Scene:
         return restorer.run(accepted=accepted, watch_s=watch_s, settings_accepted=self.settings_accepted)[0]
 
     def attempt(self, genesys, **options):
-        """As the function does it: what is known is kept when an attempt breaks off. (restoration, whether it did)"""
+        """Restore as the function does, which keeps its knowledge if an attempt is interrupted.
+
+        Returns the restoration, and True if the attempt was interrupted.
+        """
         restorer = self.restorer(genesys, **options)
         try:
             run = restorer.run(accepted=self.accepted, watch_s=WATCH_S, settings_accepted=self.settings_accepted)
@@ -353,7 +356,7 @@ def test_a_restore_that_failed_once_is_sent_again():
 
 
 class Rings(FakeGenesys):
-    """A queue that removes no ring while somebody is in it, and has nobody in a ring that there is not."""
+    """A queue that refuses to remove a ring with members, and to put a member into a missing ring."""
 
     def shown(self):
         held = super().shown()
@@ -471,7 +474,7 @@ def test_an_attempt_that_runs_out_of_time_is_continued_by_the_next(scene, most, 
             genesys, earlier=earlier, has_time=lambda start=start: len(genesys.writes) < start + most
         )
         attempts += 1
-        genesys.time.now += 300  # an invocation's time is over when it has none left
+        genesys.time.now += 300  # an invocation ends when it has no time left
         if most == 0 and attempts == 3:
             assert genesys.writes == []
             assert earlier == Restoration("failed", 0, earlier.unrestored, left=len(scene.changed))
@@ -683,7 +686,7 @@ def documents(monkeypatch):
 
 @pytest.fixture
 def restore(documents, monkeypatch):
-    """The handler of Restore for a run that has written, and a Genesys that answers as it is told."""
+    """The handler of Restore for a run that has written, and a Genesys with scripted answers."""
     app = function_module("restore")
     settings = RestoreSettings(
         documents_bucket="documents-bucket",

@@ -1,4 +1,4 @@
-"""What the embedded stack refuses because AWS does (local/stack/rules.py), asked at moto's own doors."""
+"""The refusals of the embedded stack that follow AWS (local/stack/rules.py), tested through moto's own API."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -16,7 +16,7 @@ def put(name, **more):
 
 @pytest.fixture
 def dynamodb(aws, monkeypatch):
-    """A client of moto with the stack's rules, and a place for what happens while a transaction is under way."""
+    """A client of moto with the stack's rules, and a hook that is called while a transaction is under way."""
     meanwhile = []
 
     def sleep(_seconds):

@@ -1,4 +1,4 @@
-"""Settings are checked once, and what is wrong is named without its value."""
+"""Settings are checked once. An error names the wrong variable, but not its value."""
 
 import pytest
 
@@ -79,7 +79,7 @@ CALLERS = [model for model in ALL if issubclass(model, Genesys)]
 
 @pytest.fixture
 def load(monkeypatch):
-    """Load settings from ENVIRONMENT with changes; None takes a variable away."""
+    """Load settings from ENVIRONMENT with changes. None removes a variable."""
 
     def load(model, **changes):
         for name, value in (ENVIRONMENT | changes).items():

@@ -1,4 +1,4 @@
-"""HTTP with manners: never early, never for ever, never a secret in a message."""
+"""The transport: no request too early, no endless retry, no secret in a message."""
 
 import itertools
 import json
@@ -151,7 +151,7 @@ def test_no_request_is_sent_earlier_than_asked(pauses, jitter):
 
 @given(st.integers(0, 4), st.floats(0, 0.999), st.floats(0, 1, exclude_max=True))
 def test_no_request_is_sent_before_a_date_allows_it(seconds, fraction, jitter):
-    """The server's clock stands `fraction` into a second when it writes Date and Retry-After, both cut to seconds."""
+    """The server's clock shows a `fraction` of a second. Date and Retry-After are cut to whole seconds."""
     time = FakeTime(wall=NOW.timestamp() + fraction)
     allowed_at = time.now + seconds
     headers = {"Date": http_date(NOW), "Retry-After": http_date(NOW + timedelta(seconds=seconds))}
@@ -219,7 +219,7 @@ def test_without_a_time_the_state_machine_waits_as_long_as_the_run_has_taken(tak
 
 @given(st.floats(0, 1, exclude_max=True))
 def test_a_limit_without_an_end_takes_few_waits(jitter):
-    """What the state machine does: it waits, and invokes the function again, until that one gives up."""
+    """As the state machine does: wait, and invoke the function again, until the function gives up."""
     time, waits, began = FakeTime(), [], FakeTime().wall_clock()
     for _ in range(1000):
         taken = time.wall_clock() - began
@@ -244,7 +244,7 @@ def test_a_repeated_limit_with_a_time_is_left_to_the_state_machine(fake_time, as
 
 
 def test_a_restore_asks_early_rather_than_never(fake_time):
-    """A restoration: what the run has written is wrong for as long as it waits."""
+    """The queue is wrong for as long as a restore waits."""
     waits, left = [], 9900.0
     while True:
         sender = transport(fake_time, answer(429, Retry_After="200000000"), give_up_in_s=left, insists=True)
@@ -377,7 +377,7 @@ def test_any_other_answer_is_returned_at_once(fake_time, status):
 
 
 class FakeBudget:
-    """Gives these waits in turn, the last one for ever, a second apart where more slots than one are asked for."""
+    """Returns these waits in turn, and then the last one for ever. Several slots are a second apart."""
 
     def __init__(self, *waits):
         self.waits, self.asked, self.told = list(waits), [], []
@@ -450,7 +450,7 @@ def test_after_the_deadline_no_slot_is_reserved(fake_time):
 def test_the_fence_is_checked_shortly_before_the_slot(fake_time):
     def fence():
         asked_at.append(fake_time.now - 1000.0)
-        fake_time.now += 0.1  # what a store takes to answer
+        fake_time.now += 0.1  # the time that a store needs
 
     asked_at, sender = [], transport(fake_time, answer(), budget=FakeBudget(2.0))
     sender.fence = fence
@@ -462,7 +462,7 @@ def test_the_fence_is_checked_shortly_before_the_slot(fake_time):
 
 
 def body_of(sender, *requests_before):
-    """A body that is made of what is read right before it is sent."""
+    """A body that is built from a reading right before it is sent."""
 
     def body():
         for answered in requests_before:
