@@ -41,7 +41,7 @@ from routing_weights.domain.record import (
     timestamp,
 )
 from routing_weights.domain.run import Origin, return_name
-from routing_weights.domain.schedule import BaselineName as Named
+from routing_weights.domain.schedule.timing import BaselineName as Named
 from routing_weights.domain.status import Status
 from routing_weights.domain.types import DISTRIBUTION_ID, GenesysId
 from routing_weights.domain.types import Name as NameInPath

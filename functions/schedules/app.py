@@ -20,7 +20,9 @@ from routing_weights.api.views import moment
 from routing_weights.application.revert_plans import baseline_plan
 from routing_weights.domain.inputs import RevertOptions
 from routing_weights.domain.record import timestamp
-from routing_weights.domain.schedule import BaselineName, next_runs, parse_schedule, require_runs
+from routing_weights.domain.schedule.calendar import next_runs
+from routing_weights.domain.schedule.schedule import parse_schedule, require_runs
+from routing_weights.domain.schedule.timing import BaselineName
 from routing_weights.domain.types import Name as NameInPath
 from routing_weights.errors import ScheduleNotFound
 from routing_weights.settings import SchedulesSettings

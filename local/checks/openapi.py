@@ -86,7 +86,7 @@ def main() -> None:
     sys.path.insert(0, str(ROOT / "layers" / "core"))
     from routing_weights.api import views  # noqa: PLC0415 - only now on the path
     from routing_weights.domain.plan import Plan  # noqa: PLC0415
-    from routing_weights.domain.schedule import Schedule  # noqa: PLC0415
+    from routing_weights.domain.schedule.schedule import Schedule  # noqa: PLC0415
 
     document, *others = (_documented(folder) for folder in ("plans", "suggest", "schedules"))
     schemas, paths = document["components"]["schemas"], document["paths"]

@@ -128,7 +128,8 @@ def _due(schedule: Mapping[str, Any], since: datetime, now: datetime) -> list[st
 def _times(
     expression: str, zone: str, ends: tuple[datetime | None, datetime | None], since: datetime, now: datetime
 ) -> list[str]:
-    from routing_weights.domain.schedule import Timing, next_runs  # noqa: PLC0415 - only now on the path
+    from routing_weights.domain.schedule.calendar import next_runs  # noqa: PLC0415 - only now on the path
+    from routing_weights.domain.schedule.schedule import Timing  # noqa: PLC0415
 
     try:
         timing = Timing(expression=expression, time_zone=zone, start=ends[0], end=ends[1])

@@ -7,8 +7,8 @@ import pytest
 
 from routing_weights.adapters.aws.baselines_table import BaselineStore
 from routing_weights.api.views import RestoreOptions
-from routing_weights.application.accept import accept_input
 from routing_weights.application.expire import require_still_applied, require_time_left, require_until
+from routing_weights.application.validate import accept_input
 from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.images import images_of, target_of

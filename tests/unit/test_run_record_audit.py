@@ -24,7 +24,8 @@ from routing_weights.adapters.aws.secrets import JsonSecret, TokenFunction
 from routing_weights.adapters.aws.skills_table import SkillOwners
 from routing_weights.adapters.aws.state_machine import Executions
 from routing_weights.api import views
-from routing_weights.application.accept import accept, accept_input
+from routing_weights.application.accept import accept
+from routing_weights.application.validate import accept_input
 from routing_weights.domain.actuation import resolve, statement
 from routing_weights.domain.drift import Answer, DriftEntry
 from routing_weights.domain.inputs import FromPlanRef

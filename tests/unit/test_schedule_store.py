@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from routing_weights.adapters.aws.scheduler import Schedules
-from routing_weights.domain.schedule import parse_schedule
+from routing_weights.domain.schedule.schedule import parse_schedule
 from routing_weights.errors import ScheduleNotFound, StoreUnavailable
 from tests.support.fakes import SMALLEST_PLAN
 

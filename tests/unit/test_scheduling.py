@@ -10,18 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing_weights.domain.schedule import (
-    DAYS,
-    MONTHS,
-    Timing,
-    left_out,
-    next_runs,
-    over_at,
-    parse_expression,
-    parse_schedule,
-    require_runs,
-    zone,
-)
+from routing_weights.domain.schedule.calendar import left_out, next_runs, over_at, zone
+from routing_weights.domain.schedule.expression import DAYS, MONTHS, parse_expression
+from routing_weights.domain.schedule.schedule import Timing, parse_schedule, require_runs
 from routing_weights.errors import ScheduleInvalid
 
 MINUTE = timedelta(minutes=1)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any
 
 from routing_weights.application.expire import require_until
-from routing_weights.application.revert_plans import baseline_plan, expiry_plan, revert_plan
-from routing_weights.domain import inputs, strict_json
-from routing_weights.domain.plan import Plan, parse_plan, plan_invalid
-from routing_weights.domain.problems import problem
+from routing_weights.domain import strict_json
+from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.record import refused
 from routing_weights.domain.run import Run, return_name
-from routing_weights.errors import BaselineNotFound, NotRestorable, PlanInvalid
+from routing_weights.errors import PlanInvalid
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from routing_weights.application.ports import Baselines, Documents, Plans, Trail
-    from routing_weights.domain.schedule import Occasion
+    from routing_weights.application.ports import Trail
+    from routing_weights.domain.schedule.occasion import Occasion
 
 _QUEUE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -41,7 +38,7 @@ def accept(
             plan = plan.model_copy(update={"until": occasion.until()})
         require_until(plan.until, occasion.scheduled_at if occasion else run.started_at, run.started_at)
     except PlanInvalid as invalid:
-        _record_refusal(run, _queue_id(text), invalid, trail, now)
+        record_refusal(run, queue_named_in(text), invalid, trail, now)
         raise
     return with_plan(run, plan), plan
 
@@ -54,58 +51,13 @@ def with_plan(run: Run, plan: Plan) -> Run:
     return run.model_copy(update=known)
 
 
-def accept_input(
-    run: Run, document: Any, trail: Trail, documents: Documents, baselines: Baselines, now: datetime
-) -> tuple[Run, Plan]:
-    """Like `accept`, for the input of an execution."""
-    run = run.model_copy(update={"origin": inputs.claimed_origin(document)})  # for the record of a refusal
-    try:
-        given = inputs.parse(document)
-        returns = given.returns if isinstance(given, inputs.Expiry) else ""
-        run = run.model_copy(update={"origin": inputs.origin_of(given), "returns": returns})
-        occasion = given.occasion if isinstance(given, inputs.FromPlanRef | inputs.FromBaseline) else None
-        text = _text_of(given, documents, baselines)
-    except PlanInvalid as invalid:
-        _record_refusal(run, _queue_id(json.dumps(document.get("baseline"))), invalid, trail, now)
-        raise
-    return accept(run, text, trail, now, occasion)
-
-
-def _text_of(given: inputs.ExecutionInput, documents: Documents, baselines: Baselines) -> str:
-    """The plan that an input stands for, as JSON text, which is not trusted. Raises PlanInvalid if there is none."""
-    try:
-        match given:
-            case inputs.BarePlan():
-                return json.dumps(given.document)
-            case inputs.FromPlanRef():
-                return _kept(given.plan_ref, documents)
-            case inputs.Revert():
-                return revert_plan(given.restore, given.image, documents, given.options)
-            case inputs.FromBaseline():
-                return baseline_plan(given.baseline, baselines, documents, inputs.RevertOptions())
-            case inputs.Expiry():
-                return expiry_plan(given.returns, documents)
-            case _:
-                assert_never(given)
-    except (NotRestorable, BaselineNotFound) as error:
-        path = next(name for name in ("restore", "returns", "baseline") if name in type(given).model_fields)
-        raise plan_invalid([problem(path, error.message, "reference_invalid")]) from error
-
-
-def _kept(reference: str, plans: Plans) -> str:
-    text = plans.kept_plan(reference)
-    if text is None:
-        raise inputs.not_ours("plan_ref")
-    return text
-
-
-def _record_refusal(run: Run, queue_id: str | None, invalid: PlanInvalid, trail: Trail, now: datetime) -> None:
+def record_refusal(run: Run, queue_id: str | None, invalid: PlanInvalid, trail: Trail, now: datetime) -> None:
     invalid.details["distribution_id"] = run.distribution_id
     for record in refused(run, queue_id, invalid.details["errors"], now):
         trail.append(record)
 
 
-def _queue_id(text: str | bytes) -> str | None:
+def queue_named_in(text: str | bytes) -> str | None:
     """The queue that a refused plan names, if it names one: the refusal belongs into that queue's trail."""
     document, _ = strict_json.load(text)
     queue_id = document.get("queue_id") if isinstance(document, dict) else None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from routing_weights.application.submit import Submit, Submitted
     from routing_weights.domain.inputs import RevertOptions
     from routing_weights.domain.run import Origin
-    from routing_weights.domain.schedule import BaselineName
+    from routing_weights.domain.schedule.timing import BaselineName
 
 
 @dataclass(frozen=True)

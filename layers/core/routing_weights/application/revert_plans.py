@@ -12,7 +12,7 @@ from routing_weights.errors import BaselineNotFound, NotRestorable
 
 if TYPE_CHECKING:
     from routing_weights.application.ports import Baselines, Documents
-    from routing_weights.domain.schedule import BaselineName
+    from routing_weights.domain.schedule.timing import BaselineName
 
 EXPIRY_WAITS_S = 3600
 """How long an expiry waits for a distribution that is at work on its queue: as long as any plan may."""

@@ -1,13 +1,20 @@
 """Validate: accepts an execution's input as a plan, whatever door it came through, and opens the audit record."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
-from routing_weights.application.accept import accept_input
-from routing_weights.application.ports import Baselines, Documents, Trail
+from routing_weights.application.accept import accept, queue_named_in, record_refusal
+from routing_weights.application.ports import Baselines, Documents, Plans, Trail
+from routing_weights.application.revert_plans import baseline_plan, expiry_plan, revert_plan
+from routing_weights.domain import inputs
+from routing_weights.domain.plan import Plan, plan_invalid
+from routing_weights.domain.problems import problem
 from routing_weights.domain.record import opened
 from routing_weights.domain.run import Run
+from routing_weights.domain.schedule.occasion import occasion_of
+from routing_weights.errors import BaselineNotFound, NotRestorable, PlanInvalid
 
 
 @dataclass(frozen=True)
@@ -26,3 +33,48 @@ class Validate:
         self.documents.save_plan(run.distribution_id, plan)
         self.trail.append(opened(run, plan, now))
         return run
+
+
+def accept_input(
+    run: Run, document: Any, trail: Trail, documents: Documents, baselines: Baselines, now: datetime
+) -> tuple[Run, Plan]:
+    """Like `accept`, for the input of an execution."""
+    run = run.model_copy(update={"origin": inputs.claimed_origin(document)})  # for the record of a refusal
+    try:
+        given = inputs.parse(document)
+        returns = given.returns if isinstance(given, inputs.Expiry) else ""
+        run = run.model_copy(update={"origin": inputs.origin_of(given), "returns": returns})
+        occasion = occasion_of(given) if isinstance(given, inputs.FromPlanRef | inputs.FromBaseline) else None
+        text = _text_of(given, documents, baselines)
+    except PlanInvalid as invalid:
+        record_refusal(run, queue_named_in(json.dumps(document.get("baseline"))), invalid, trail, now)
+        raise
+    return accept(run, text, trail, now, occasion)
+
+
+def _text_of(given: inputs.ExecutionInput, documents: Documents, baselines: Baselines) -> str:
+    """The plan that an input stands for, as JSON text, which is not trusted. Raises PlanInvalid if there is none."""
+    try:
+        match given:
+            case inputs.BarePlan():
+                return json.dumps(given.document)
+            case inputs.FromPlanRef():
+                return _kept(given.plan_ref, documents)
+            case inputs.Revert():
+                return revert_plan(given.restore, given.image, documents, given.options)
+            case inputs.FromBaseline():
+                return baseline_plan(given.baseline, baselines, documents, inputs.RevertOptions())
+            case inputs.Expiry():
+                return expiry_plan(given.returns, documents)
+            case _:
+                assert_never(given)
+    except (NotRestorable, BaselineNotFound) as error:
+        path = next(name for name in ("restore", "returns", "baseline") if name in type(given).model_fields)
+        raise plan_invalid([problem(path, error.message, "reference_invalid")]) from error
+
+
+def _kept(reference: str, plans: Plans) -> str:
+    text = plans.kept_plan(reference)
+    if text is None:
+        raise inputs.not_ours("plan_ref")
+    return text

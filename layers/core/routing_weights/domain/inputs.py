@@ -3,8 +3,9 @@
 A person writes the first two into the console, our own doors start the other three.
 """
 
-from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar, assert_never
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -12,9 +13,14 @@ from routing_weights.domain.plan import NO_CONTROL_CHARACTERS, Reason, plan_inva
 from routing_weights.domain.problems import Location, problem, problems_of
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.run import Origin
-from routing_weights.domain.schedule import BaselineName, Occasion, Schedule, Timing
+from routing_weights.domain.schedule.timing import BaselineName, TimingFields
 from routing_weights.domain.types import DISTRIBUTION_ID, Instant, Line
-from routing_weights.errors import PlanInvalid
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from routing_weights.domain.schedule.schedule import Schedule
+    from routing_weights.errors import PlanInvalid
 
 SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 """EventBridge Scheduler replaces this by the time of the run, in UTC: not when the run began, which may be later."""
@@ -60,7 +66,7 @@ class Revert(RevertOptions):
         return RevertOptions.model_construct(**self.model_dump(include=set(RevertOptions.model_fields)))
 
 
-class Asked(Timing):
+class Asked(TimingFields):
     """A schedule as somebody asked for it. Each of its runs carries it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
@@ -69,8 +75,8 @@ class Asked(Timing):
     set_by: str
 
     @property
-    def timing(self) -> Timing:
-        return Timing.model_construct(**{name: getattr(self, name) for name in Timing.model_fields})
+    def timing(self) -> TimingFields:
+        return TimingFields.model_construct(**{name: getattr(self, name) for name in TimingFields.model_fields})
 
 
 class _OurDoors(BaseModel):
@@ -85,20 +91,6 @@ class _OurDoors(BaseModel):
 
     def to_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json", exclude_none=True)
-
-    @property
-    def occasion(self) -> Occasion | None:
-        """Which run of a schedule it is; None if the schedule's plan is not temporary.
-
-        Raises:
-            PlanInvalid: the time of the run is missing, or is none.
-        """
-        if self.schedule is None or self.schedule.until is None:
-            return None
-        try:
-            return Occasion.model_validate({"timing": self.schedule.timing, "scheduled_at": self.scheduled_at})
-        except ValidationError as error:
-            raise not_ours("scheduled_at") from error
 
 
 class FromPlanRef(_OurDoors):
@@ -158,7 +150,7 @@ def parse(document: Any) -> ExecutionInput:
 
 def scheduled(schedule: Schedule, plan_ref: str | None, set_by: str, now: datetime) -> FromPlanRef | FromBaseline:
     """What every run of a schedule is started with. `plan_ref` is that of its plan, None if it has a baseline."""
-    timing = {name: getattr(schedule, name) for name in Timing.model_fields}
+    timing = {name: getattr(schedule, name) for name in TimingFields.model_fields}
     asked = Asked.model_construct(**timing, set_at=timestamp(now), set_by=set_by)
     origin = Origin(door="schedule", caller=schedule.name)
     if schedule.baseline:

@@ -16,7 +16,9 @@ from typing import Any
 
 from routing_weights.adapters.aws.schedule_group import Group
 from routing_weights.domain.inputs import Asked, scheduled
-from routing_weights.domain.schedule import At, Schedule, Timing, left_out, next_runs, parse_expression
+from routing_weights.domain.schedule.calendar import left_out, next_runs
+from routing_weights.domain.schedule.expression import At, parse_expression
+from routing_weights.domain.schedule.schedule import Schedule, Timing
 from routing_weights.errors import ScheduleNotFound
 
 MOST_LATE_S = 900
@@ -167,11 +169,12 @@ def _stored(found: dict[str, Any]) -> Stored:
     try:
         given = json.loads(found["Target"].get("Input") or "{}")
         asked = Asked.model_validate(given["schedule"])
+        timing = Timing.model_validate(asked.timing.model_dump())
     except (ValueError, LookupError, TypeError):
         raise _no_such_schedule(found["Name"]) from None
     return Stored(
         name=found["Name"],
-        timing=asked.timing,
+        timing=timing,
         plan_ref=given.get("plan_ref"),
         baseline=given.get("baseline"),
         set_at=asked.set_at,

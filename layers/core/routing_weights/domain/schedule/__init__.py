@@ -1,0 +1,1 @@
+"""Schedules: their expressions, their calendar, and what a valid one is."""

@@ -1,0 +1,181 @@
+"""When a schedule runs: its times in a time zone, across changes of the clock.
+
+A *time* is what a clock shows, without a zone. A datetime with a zone is an instant.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from functools import cache
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from routing_weights.domain.schedule.expression import FIRST_YEAR, LAST_YEAR, Cron, Rate, parse_expression
+from routing_weights.domain.schedule.timing import TimingFields
+
+MINUTE = timedelta(minutes=1)
+MOST_RUNS = 1_000
+TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_FIRST, _LAST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 2, tzinfo=UTC)
+"""No expression has a run before or after."""
+_NOT_ZONES = re.compile(r"(posix|right)/|(posixrules|localtime|Factory)$")
+"""Files beside the zones that are none, or count leap seconds."""
+
+
+@cache
+def zone(name: str) -> ZoneInfo | None:
+    """The IANA time zone of a name, None where there is none."""
+    if not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}", name) or _NOT_ZONES.match(name):
+        return None
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError):  # a folder of zones, such as Europe, is an OSError
+        return None
+
+
+@dataclass(frozen=True)
+class NextRun:
+    """One run: its time in the schedule's zone."""
+
+    at: datetime
+    moved_from: tuple[datetime, ...] = ()
+    """Times on a clock that skipped them, without a zone: their run is this one, at the next valid minute."""
+    merged: bool = False
+    """It stands for several times of the expression."""
+    repeated: bool = False
+    """The clock shows this time twice; the run is at the first."""
+    named: bool = True
+    """The expression names this time itself. EventBridge Scheduler leaves out a run whose times are all skipped."""
+
+    @classmethod
+    def of(cls, at: datetime, wanted: list[datetime]) -> Self:
+        local = at.replace(tzinfo=None, fold=0)
+        other = at.replace(fold=1)
+        return cls(
+            at=at,
+            moved_from=tuple(time for time in wanted if time != local),
+            merged=len(wanted) > 1,
+            repeated=other.utcoffset() != at.utcoffset(),
+            named=local in wanted,
+        )
+
+
+def next_runs(schedule: TimingFields, after: datetime, count: int) -> list[NextRun]:
+    """The first `count` (at most 1,000) runs later than `after`, in order; fewer where the schedule ends before.
+
+    A time that a change of the clock skips runs at the next valid minute, together with what is due then anyway. A time
+    that the clock shows twice runs once, at the first. A rate counts hours that pass, whatever the clock shows.
+    """
+    parsed, _ = parse_expression(schedule.expression)
+    there = zone(schedule.time_zone)
+    assert parsed is not None  # noqa: S101  the model has checked both
+    assert there is not None  # noqa: S101
+    after = min(max(after.replace(tzinfo=UTC) if after.year in {1, 9999} else after.astimezone(UTC), _FIRST), _LAST)
+    if schedule.start is not None:
+        after = max(after, schedule.start.astimezone(UTC) - timedelta(microseconds=1))
+    if isinstance(parsed, Rate):
+        runs = (NextRun(at.astimezone(there)) for at in _regular(parsed, schedule.start, after))
+    else:
+        # A day earlier, since a time that is skipped runs later than the clock would have shown it.
+        since = (after.astimezone(there) - timedelta(days=2)).date()
+        times = parsed.times(since) if isinstance(parsed, Cron) else iter([parsed.time])
+        resolved = ((_first_valid(time, there), time) for time in times)
+        runs = (
+            NextRun.of(at, [time for _, time in same])
+            for at, same in groupby(resolved, key=itemgetter(0))
+            if at.astimezone(UTC) > after
+        )
+    end = schedule.end
+    within = (run for run in _until(runs, end)) if end else runs
+    return list(islice(within, min(count, MOST_RUNS)))
+
+
+def left_out(schedule: TimingFields, after: datetime, end: datetime) -> Iterator[NextRun]:
+    """The runs of a cron schedule, later than `after` and up to `end`, that EventBridge Scheduler leaves out.
+
+    Its guide: an invocation is skipped when its cron expression falls on a date and time that does not exist.
+    """
+    there = zone(schedule.time_zone)
+    assert there is not None  # noqa: S101  the model has checked it
+    if schedule.expression.startswith("cron("):
+        for gap in _gaps(there, after.astimezone(UTC), end.astimezone(UTC)):
+            for run in next_runs(schedule, gap - timedelta(microseconds=1), 1):
+                if run.at.astimezone(UTC) < gap + MINUTE and not run.named:
+                    yield run
+
+
+def _gaps(there: ZoneInfo, after: datetime, end: datetime) -> Iterator[datetime]:
+    """The moments, in UTC, at which a clock jumps forward, later than `after` and up to `end`."""
+
+    def offset(moment: datetime) -> timedelta:
+        return moment.astimezone(there).utcoffset() or timedelta()
+
+    while after < end:
+        low, high = after, min(after + timedelta(days=1), end)
+        before, after = offset(low), high
+        if offset(high) <= before:
+            continue
+        while high - low > timedelta(seconds=1):
+            middle = low + (high - low) // 2
+            low, high = (middle, high) if offset(middle) <= before else (low, middle)
+        yield high.replace(microsecond=0)
+
+
+def over_at(schedule: TimingFields, begun: datetime) -> datetime | None:
+    """When a run of that time is over, in the schedule's zone; None for one that is for good.
+
+    A time of day is the next one after the run, by the rule of the runs: the next valid minute where the clock skips
+    it, the first where it shows it twice.
+    """
+    there = zone(schedule.time_zone)
+    assert there is not None  # noqa: S101  the model has checked it
+    if schedule.until is None:
+        return None
+    if not TIME_OF_DAY.fullmatch(schedule.until):
+        return datetime.fromisoformat(schedule.until).astimezone(there)
+    day, at = begun.astimezone(there).date(), time.fromisoformat(schedule.until)
+    while (over := _first_valid(datetime.combine(day, at), there)).astimezone(UTC) <= begun.astimezone(UTC):
+        day += timedelta(days=1)
+    return over
+
+
+def _until(runs: Iterator[NextRun], end: datetime) -> Iterator[NextRun]:
+    for run in runs:
+        if run.at.astimezone(UTC) > end:
+            return
+        yield run
+
+
+def _regular(rate: Rate, start: datetime | None, after: datetime) -> Iterator[datetime]:
+    assert start is not None  # noqa: S101  the model has checked it
+    begin = start.astimezone(UTC)
+    number = max(0, (after - begin) // rate.period + 1)
+    while (at := begin + number * rate.period).year <= LAST_YEAR:
+        yield at
+        number += 1
+
+
+def _first_valid(wanted: datetime, there: ZoneInfo) -> datetime:
+    """The first moment at which a clock shows a time, or the next valid minute where it skips it."""
+    if _is_shown(wanted, there):
+        return wanted.replace(tzinfo=there)
+    gap = _offset(wanted, there, fold=1) - _offset(wanted, there, fold=0)
+    low, high = 0, -(-gap // MINUTE)  # the first is skipped, the last is not
+    begin = wanted.replace(second=0)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _is_shown(begin + middle * MINUTE, there) else (middle, high)
+    return (begin + high * MINUTE).replace(tzinfo=there)
+
+
+def _is_shown(wanted: datetime, there: ZoneInfo) -> bool:
+    return wanted.replace(tzinfo=there).astimezone(UTC).astimezone(there).replace(tzinfo=None, fold=0) == wanted
+
+
+def _offset(wanted: datetime, there: ZoneInfo, fold: int) -> timedelta:
+    offset = wanted.replace(tzinfo=there, fold=fold).utcoffset()
+    assert offset is not None  # noqa: S101  a ZoneInfo always has one
+    return offset

@@ -1,0 +1,47 @@
+"""The fields of a schedule's timing, which every one of its runs carries, and the name of a baseline.
+
+This module does not load the calendar: a function that only passes a timing on starts without it.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from routing_weights.domain.types import GenesysId, Moment, Name
+
+
+class BaselineName(BaseModel):
+    """A named state of a queue."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    queue_id: GenesysId
+    name: Name
+
+
+class TimingFields(BaseModel):
+    """When a schedule runs. The fields have their types; `schedule.Timing` checks what they say."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    expression: Annotated[str, StringConstraints(min_length=1, max_length=256, strict=True)] = Field(
+        description="cron(minutes hours day-of-month month day-of-week year), rate(n minutes|hours|days) or "
+        "at(yyyy-mm-ddThh:mm:ss), as Amazon EventBridge Scheduler writes them."
+    )
+    time_zone: Annotated[str, StringConstraints(min_length=1, max_length=50, strict=True)] = Field(
+        default="UTC", description="The IANA time zone of cron and at, such as Europe/Berlin."
+    )
+    window_minutes: Annotated[int, Field(ge=0, le=1440, strict=True)] = Field(
+        default=0, description="A run starts within so many minutes after its time; 0: within its minute."
+    )
+    start: Moment | None = Field(
+        default=None,
+        validate_default=True,
+        description="RFC 3339 with an offset: no run before it. A rate counts from it, and needs it.",
+    )
+    end: Moment | None = Field(default=None, description="RFC 3339 with an offset: no run after it.")
+    until: Annotated[str, StringConstraints(max_length=40, strict=True)] | None = Field(
+        default=None,
+        description="When each run is over and what the queue held before it is put back: a time of day in time_zone, "
+        "such as 17:00, which is the next one after the run; or, for at(...), an RFC 3339 instant.",
+    )
