@@ -217,7 +217,7 @@ def wired(path):
 
 @pytest.fixture(scope="module")
 def cold_starts():
-    """By function: the modules that `import app` leaves behind, and those that are there once its use cases are built."""
+    """By function: the modules after `import app`, and those once its use cases are built."""
 
     def modules(path):
         code = f"""
