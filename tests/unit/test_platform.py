@@ -794,8 +794,8 @@ def test_rings_that_somebody_configured_are_not_replaced(held):
     (found,) = Genesys(raw=rings(held), **RING).refuse()
     assert (found["path"], found["type"]) == ("strategy_reference", "queue_not_ready")
     assert found["message"] == (
-        f"the strategy requires bullseye_rings {shown(6)}, the queue has {shown(held)}: somebody has configured its "
-        "rings, which are not replaced: add the missing ones in the console"
+        f"the strategy requires 6 bullseye rings (the admin console shows 5), and the queue has {shown(held)}: "
+        "somebody has configured its rings, which are not replaced. Add the missing ones in the admin console"
     )
 
 
@@ -806,8 +806,8 @@ def test_a_strategy_that_verifies_refuses_what_the_queue_lacks_with_a_problem_fo
     problems = Genesys(**own).refuse()
     assert {found["type"] for found in problems} == {"queue_not_ready"}
     assert [found["message"].split(": ")[0] for found in problems] == [
-        "the strategy requires skill_evaluation_method BEST, the queue has ALL",
-        f"the strategy requires bullseye_rings {shown(3)}, the queue has {shown(0)}",
+        "the strategy requires that the queue evaluates skills by BEST, and it evaluates by ALL",
+        "the strategy requires 3 bullseye rings (the admin console shows 2), and the queue has none",
     ]
 
 
@@ -815,6 +815,46 @@ def test_a_strategy_that_verifies_accepts_a_queue_that_is_ready(own_strategy):
     own = own_strategy(skill_evaluation_method="BEST", bullseye_timeouts_s=(10, 10), if_different="verify")
     ready = raw_queue(skillEvaluationMethod="BEST", bullseye={"rings": [{}] * 3})
     assert Genesys(raw=ready, **own).prepare()[1].settings == {}
+
+
+def test_a_queue_without_skill_evaluation_is_refused_in_plain_words(own_strategy):
+    own = own_strategy(skill_evaluation_method="NONE", if_different="verify")
+    (found,) = Genesys(raw=raw_queue(skillEvaluationMethod=None), **own).refuse()
+    assert found["message"].startswith("the strategy requires that the queue evaluates skills by NONE, and it has no ")
+
+
+def noted(raw, **changes):
+    genesys = Genesys(raw=raw, **changes)
+    before, target = genesys.prepare()
+    return " ".join(genesys.contract.statement(genesys.plan, target, before)["notes"])
+
+
+def timed(*thresholds):
+    rings_ = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": s}]} for s in thresholds]
+    return raw_queue(bullseye={"rings": rings_})
+
+
+def test_rings_with_other_time_outs_than_the_strategys_stay_and_are_noted():
+    note = (
+        "The rings of the queue open after 20, 10, 10, 10 and 2.5 s, and those of the strategy after 10, 10, 10, 10 "
+        "and 10 s: a queue keeps its own."
+    )
+    assert note in noted(timed(20, 10, 10, 10, 2.5, 5), **RING)
+
+
+@pytest.mark.parametrize(
+    ("raw", "changes"),
+    [
+        (timed(10, 10, 10, 10, 10, 5), RING),
+        (timed(10, 10, 10, 10, 10, 7, 5), RING),
+        (raw_queue(), RING),
+        (timed(20, 10, 10, 10, 10, 5), {"actuator": "ring"}),
+        (timed(20, 10, 10, 10, 10, 5), {"strategy_reference": "by-weight", "actuator": "joined"}),
+    ],
+    ids=["the same", "one ring more", "no rings yet", "no time-outs required", "no rings used"],
+)
+def test_time_outs_are_noted_only_where_they_differ_from_what_the_strategy_requires(raw, changes):
+    assert "open after" not in noted(raw, **changes)
 
 
 # ---- overflow --------------------------------------------------------------------------------------------------------

@@ -100,6 +100,15 @@ def test_a_saturated_queue_is_explained_with_its_figures_and_three_ways_out():
     )
 
 
+def test_one_agent_and_one_erlang_are_counted_in_the_singular():
+    blocked = projection(active=1, load=45.0, utilization_target=1.0)
+    assert "has 1 active agent x 1 = 1 erlang of capacity; " in blocked.reason
+    assert projection(active=1, load=0.5, utilization_target=1.0).reason.startswith("0.5 erlangs on 1 active agent x 1")
+    assert projection(active=10, load=1.0, utilization_target=1.0).reason.startswith("1 erlang on 10 active agents")
+    nothing = projection(active=1, load=1.0, utilization_target=0.0)
+    assert "has no capacity: 1 active agent x a utilization target of 0" in nothing.reason
+
+
 @pytest.mark.parametrize("inactive", [0, 4])
 @pytest.mark.parametrize("load", [0.0, 10.0])
 def test_a_plan_that_leaves_no_active_agent_is_blocked(inactive, load):

@@ -116,7 +116,7 @@ def saturation(
     passed = (
         f"There is nobody to measure {_erlangs(forecast)} against."
         if ratio is None
-        else f"{_erlangs(forecast)} on {active} active agents x {plan.utilization_target:g} is {ratio:.3f}, "
+        else f"{_erlangs(forecast)} on {agents(active)} x {plan.utilization_target:g} is {ratio:.3f}, "
         f"at most the limit of {limit:g}."
     )
     return Saturation(
@@ -196,8 +196,20 @@ def _remedy(ratio: Saturation) -> dict[str, float]:
     }
 
 
+def agents(active: int) -> str:
+    return "1 active agent" if active == 1 else f"{active} active agents"
+
+
+def _people(count: int) -> str:
+    return "1 agent" if count == 1 else f"{count} agents"
+
+
+def erlangs(load: float) -> str:
+    return "1 erlang" if load == 1 else f"{load:g} erlangs"
+
+
 def _erlangs(forecast: Forecast) -> str:
-    return f"{forecast.load:g} erlangs{' of ' if forecast.media else ''}{' and '.join(forecast.media)}"
+    return f"{erlangs(forecast.load)}{' of ' if forecast.media else ''}{' and '.join(forecast.media)}"
 
 
 def _source(forecast: Forecast) -> str:
@@ -228,17 +240,17 @@ def _blocks(
         )
     elif ratio is None:
         reasons.append(
-            f"{where} has no capacity: {active_agents} active agents x a utilization target of "
+            f"{where} has no capacity: {agents(active_agents)} x a utilization target of "
             f"{plan.utilization_target:g} is none. "
             "Raise utilization_target."
         )
     elif ratio > limit + RATIO_TOLERANCE:
         reasons.append(
-            f"{where} has {active_agents} active agents x {plan.utilization_target:g} = "
-            f"{active_agents * plan.utilization_target:g} erlangs of capacity; the projected load is {forecast.load:g} "
+            f"{where} has {agents(active_agents)} x {plan.utilization_target:g} = "
+            f"{erlangs(active_agents * plan.utilization_target)} of capacity; the projected load is {forecast.load:g} "
             f"({_source(forecast)}), a saturation ratio of {ratio:.3f}, above {limit:g}: lower the load to "
             f"{limit * active_agents * plan.utilization_target:.4g} erlangs, have "
-            f"{fewest_agents(forecast.load, plan.utilization_target, limit)} agents on queue, or raise "
+            f"{_people(fewest_agents(forecast.load, plan.utilization_target, limit))} on queue, or raise "
             "utilization_target."
         )
     uncovered = [required for required in plan.requirements if not skills[str(required)].agents]
@@ -258,7 +270,7 @@ def _overflows(plan: Plan, queue: Queue, forecast: Forecast, *, active_agents: i
     if utilization <= plan.overflow_threshold + RATIO_TOLERANCE:
         return []
     sentence = (
-        f"Queue {queue.queue_id} has {active_agents} active agents for a projected load of {forecast.load:g} erlangs "
+        f"Queue {queue.queue_id} has {agents(active_agents)} for a projected load of {erlangs(forecast.load)} "
         f"({_source(forecast)}), a utilization of {utilization:.3f}, above the overflow threshold of "
         f"{plan.overflow_threshold:g}, and no group to overflow to: name overflow_groups, lower the load, add agents, "
         "or raise overflow_threshold."

@@ -5,14 +5,15 @@ contacts and handle time are known.
 """
 
 from routing_weights.projection.checks.base import Check, Drawn, Evidence
+from routing_weights.projection.checks.saturation import agents
 
 DRAWN = Drawn("number", "below")
 
 
 def check(evidence: Evidence) -> Check:
     outlook, forecast = evidence.outlook, evidence.forecast
-    agents, stable = outlook.agents[1], outlook.shortfall == 0
-    load = f"{outlook.volume.load:.4g} erlangs ({forecast.source}) on {agents} active agents"
+    active, stable = outlook.agents[1], outlook.shortfall == 0
+    load = f"{outlook.volume.load:.4g} erlangs ({forecast.source}) on {agents(active)}"
     sentence = (
         f"Stable: {load}."
         if stable
@@ -23,7 +24,7 @@ def check(evidence: Evidence) -> Check:
         name="stability",
         verdict="pass" if stable else "blocked",
         sentence=sentence,
-        value=outlook.volume.load / agents if agents else None,
+        value=outlook.volume.load / active if active else None,
         threshold=1.0,
         required=forecast.volume is not None,
         source=forecast.source,

@@ -39,13 +39,11 @@ from routing_weights.adapters.genesys.tokens import TokenRequest
 from routing_weights.domain.actuation import Actuation, statement
 from routing_weights.domain.actuators import names_for
 from routing_weights.domain.actuators.base import Ranking
-from routing_weights.domain.actuators.ring import shown
 from routing_weights.domain.plan import Plan, RequiredSkill
 from routing_weights.domain.problems import Problem, not_applicable, problem
 from routing_weights.domain.queue import (
     RING_GROUPS,
     RINGS,
-    SETTINGS,
     Member,
     Queue,
     Setting,
@@ -56,6 +54,7 @@ from routing_weights.domain.queue import (
     notes_on_users,
     settings_to_write,
 )
+from routing_weights.domain.requirements import lacking, other_timeouts
 from routing_weights.domain.types import folded
 from routing_weights.errors import PlanNotApplicable
 
@@ -179,7 +178,7 @@ class PlatformContract:
             names = " or ".join(", ".join(names_for("platform")).rsplit(", ", 1))
             message = f"contract platform has no {actuator.name}: name {names}, or take another strategy"
             raise not_applicable("actuator", message, "actuator_unavailable")
-        settings = self._required(before)
+        settings = lacking(self.actuation.strategy, actuator, before.settings)
         if plan.wrap_up_timeout_s is not None:
             settings["wrap_up_timeout_s"] = plan.wrap_up_timeout_s
         if self.actuation.overflow_groups:
@@ -211,55 +210,26 @@ class PlatformContract:
         return QueueDocument(queue.native["raw"], self.actuation).fields_of(names)
 
     def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
-        groups = bool(self.actuation.overflow_groups)
-        overflow = "conditional_group_routing" if groups else "gate"
         actuator, will = self.actuation.actuator, before.settings.changed(target.settings)
-        without_effect = None if plan.restores else actuator.without_effect(will)
-        notes = [f"{without_effect}."] if without_effect else []
+        document = QueueDocument(before.native["raw"], self.actuation)
+        without_effect, notes = None, list[str]()
+        if not plan.restores:
+            without_effect = actuator.without_effect(will)
+            notes += [f"{without_effect}."] if without_effect else []
+            notes += other_timeouts(self.actuation.strategy, actuator, document.ring_timeouts_s)
         return statement(
             plan,
             target,
             self.actuation,
-            overflow=overflow,
+            overflow="conditional_group_routing" if self.actuation.overflow_groups else "gate",
             notes=[
                 *notes,
                 *actuator.notes(before, target),
-                *QueueDocument(before.native["raw"], self.actuation).notes(target.settings),
+                *document.notes(target.settings),
                 *notes_on_users(target.weights, before),
             ],
             without_effect=without_effect,
         )
-
-    def _required(self, before: Queue) -> dict[SettingName, Setting]:
-        """What the strategy requires and the queue does not have, to be written; PlanNotApplicable where it may not."""
-        strategy, missing = self.actuation.strategy, dict[SettingName, Setting]()
-        wanted, held = strategy.skill_evaluation_method, _count(before.settings.bullseye_rings)
-        # A strategy for any actuator says what each of them needs.
-        uses = frozenset(SETTINGS) if strategy.actuator else self.actuation.actuator.uses
-        concerns = wanted != "BEST" or "skill_evaluation_method" in uses
-        if wanted and concerns and wanted != before.settings.skill_evaluation_method:
-            missing["skill_evaluation_method"] = wanted
-        rings = len(strategy.bullseye_timeouts_s) + 1
-        if strategy.bullseye_timeouts_s and held < rings and RINGS in uses:
-            missing[RINGS] = rings
-        if missing and strategy.if_different == "verify":
-            advice = "set it in the admin console, or take a strategy that sets it"
-        elif missing.get(RINGS) and held > 1:  # one ring is everybody's, which is as good as none
-            missing = {RINGS: rings}
-            advice = "somebody has configured its rings, which are not replaced: add the missing ones in the console"
-        else:
-            return missing
-        problems = [
-            problem(
-                "strategy_reference",
-                f"the strategy requires {n} {_said(n, value)}, the queue has {_said(n, before.settings.get(n))}: "
-                f"{advice}",
-                "queue_not_ready",
-            )
-            for n, value in missing.items()
-        ]
-        message = "; ".join(found["message"] for found in problems)
-        raise PlanNotApplicable(f"{message}.", errors=problems)
 
     def rankings(self, before: Queue, target: Target) -> tuple[Ranking, Ranking]:
         actuator, now = self.actuation.actuator, QueueDocument(before.native["raw"], self.actuation)
@@ -403,7 +373,3 @@ class _Listed:
 
 def _count(rings: Setting) -> int:
     return int(rings) if isinstance(rings, int | float) else 0
-
-
-def _said(name: str, value: Setting) -> str:
-    return shown(_count(value)) if name == RINGS else str(value)
