@@ -23,6 +23,7 @@ from local.stack.errors import StackError
 from local.stack.iam import Guard, Permissions
 from local.stack.lambdas import CREDENTIALS
 from local.stack.rules import Throttled, Transactions
+from local.stack.serving import KeepAlive
 from local.stack.template import (
     ACCOUNT,
     BUCKET,
@@ -59,6 +60,17 @@ _QUEUE_PROPERTIES = (
 )
 
 
+class _Handler(KeepAlive, MotoRequestHandler):  # type: ignore[misc]
+    """Reads headers as moto does."""
+
+
+def _backend_app(service: str) -> Any:
+    """Without Flask's debugging: it reads each request's form twice."""
+    app = create_backend_app(service)
+    app.debug = False
+    return app
+
+
 class Aws:
     """Serves every service at one URL. Schedules run by `clock`."""
 
@@ -93,11 +105,11 @@ class Aws:
         self._permissions = permissions
         self._ticker = Ticker(moto_seam.schedules, self._start_scheduled, self._delete_schedule, self._invoke_at, clock)
         moto_seam.install(served.port, invoke, self._ended, transactions or Transactions(), permissions.queue_takes)
-        self._app = DomainDispatcherApplication(create_backend_app)
+        self._app = DomainDispatcherApplication(_backend_app)
         # It compares each request with the addresses of some hundred services: a third of the stack's CPU time.
         self._app.get_backend_for_host = cache(self._app.get_backend_for_host)
         self._reset()
-        served.start(Guard(self._app, permissions), MotoRequestHandler)
+        served.start(Guard(self._app, permissions), _Handler)
 
     def client(self, service: str, role: str = CREDENTIALS["AWS_ACCESS_KEY_ID"]) -> Any:
         """Return the boto3 client of a service, with the permissions of `role` (default: the administrator's).

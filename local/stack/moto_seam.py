@@ -27,11 +27,15 @@ from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core import responses
 from moto.core.config import default_user_config
 from moto.core.exceptions import InvalidToken, JsonRESTError
-from moto.dynamodb.exceptions import DynamodbException, TransactionCanceledException
+from moto.core.serialize import XFormedAttributePicker
+from moto.dynamodb.exceptions import DynamodbException, ItemSizeTooLarge, TransactionCanceledException
 from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import Table
+from moto.dynamodb.models.utilities import bytesize
 from moto.dynamodb.responses import DynamoHandler
 from moto.events.models import EventsBackend, Rule
+from moto.moto_server import werkzeug_app
 from moto.s3.exceptions import S3ClientError
 from moto.s3.models import S3Backend
 from moto.scheduler.models import EventBridgeSchedulerBackend, scheduler_backends
@@ -73,6 +77,7 @@ from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfun
 
 from local.stack import rules
 from local.stack.rules import RequestTooLarge, Throttled, Transactions
+from local.stack.template import ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +88,8 @@ _BEGUN = 2  # events: the execution has started, its first state was entered
 _CONFLICT = "com.amazonaws.dynamodb.v20120810#TransactionConflictException"
 _ONGOING = "Transaction is ongoing for the item"
 _LONGEST_TASK_S = 99_999_999  # as moto: a task's own TimeoutSeconds ends it
+_MOST_ITEM_BYTES = 405_000  # as moto, whose authors have measured it
+_MOST_CONNECTIONS = 100  # that stay open; every task that is under way has one
 _WRITES = ("put_item", "update_item", "delete_item", "transact_write_items")
 _starting = threading.Lock()
 _writing = threading.Lock()
@@ -110,6 +117,7 @@ def install(
     _invoke, _ended, _queue_takes, _transactions = invoke, ended, queue_takes, transactions
     # The interpreter calls other services over HTTP at this port of `localhost`, without any proxy.
     os.environ["MOTO_PORT"] = str(port)
+    os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT  # else each request looks its access key up among all
     bypassed = {*(os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "").split(","), "localhost", "127.0.0.1"}
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(sorted(filter(None, bypassed)))
     default_user_config["stepfunctions"]["execute_state_machine"] = True
@@ -123,6 +131,10 @@ def install(
         (Message, "delayed", property(lambda message: time.time() * 1000 < message.delayed_until)),
         *((module, "camelcase_to_underscores", _underscored) for module in (responses, sqs_models)),
         (responses, "method_names_from_class", _methods_of),
+        (XFormedAttributePicker, "get_possible_keys", _possible_keys),
+        (werkzeug_app, "DISABLE_GLOBAL_CORS", True),
+        (Item, "__init__", _make_item),
+        (DynamoType, "size", _size),
         (Preprocessor, "_inner_string_of", staticmethod(_text_of)),
         (StringJSONata, "_eval_body", _evaluate),
         (EventBridgeSchedulerBackend, "list_schedules", _page_of_schedules),
@@ -296,6 +308,23 @@ def _snapshot(table: Any, _memo: Any) -> Any:
     return same
 
 
+def _make_item(self: Item, hash_key: DynamoType, range_key: DynamoType | None, attrs: dict[str, Any]) -> None:
+    """Measure an item once: moto measures all of it anew for each of its attributes."""
+    self.hash_key, self.range_key = hash_key, range_key
+    values = {name: DynamoType(value) for name, value in attrs.items()}
+    if sum(bytesize(name) + value.size() for name, value in values.items()) > _MOST_ITEM_BYTES:
+        raise ItemSizeTooLarge
+    self.attrs = LimitedSizeDict()
+    dict.update(self.attrs, values)
+
+
+def _size(self: DynamoType) -> int:
+    """Measure a map's values where they are: moto copies each of them to do so."""
+    if self.is_map():
+        return sum(bytesize(name) + value.size() for name, value in self.value.items())
+    return int(_originals[DynamoType, "size"](self))
+
+
 # ---- EventBridge ------------------------------------------------------------------------------------------------
 
 
@@ -327,6 +356,21 @@ def _underscored(argument: str) -> Any:
 @cache
 def _methods_of(clazz: type) -> Any:
     return _method_names(clazz)
+
+
+def _possible_keys(self: Any, context: Any) -> tuple[str, ...]:
+    """List the names under which a result may have a member of a shape: moto asks seven providers for each member."""
+    shape, kind = context.shape, type(context.obj)
+    parent = getattr(shape, "parent", None)
+    known = (context.service_model.service_name, kind, parent and parent.name, context.key, shape.name)
+    keys = _keys.get(known)
+    if keys is None:
+        found = _originals[XFormedAttributePicker, "get_possible_keys"](self, context)
+        keys = _keys[known] = tuple(dict.fromkeys(found))
+    return keys
+
+
+_keys: dict[tuple[Any, ...], tuple[str, ...]] = {}
 
 
 # ---- sizes and names -------------------------------------------------------------------------------------------------
@@ -581,7 +625,12 @@ def _client_at(port: str, region: str, service: str, role: str) -> Any:
         endpoint_url=f"http://localhost:{port}",
         aws_access_key_id=role,
         aws_secret_access_key="of-" + role,
-        config=Config(parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=_LONGEST_TASK_S),
+        config=Config(
+            parameter_validation=False,
+            retries={"total_max_attempts": 1},
+            read_timeout=_LONGEST_TASK_S,
+            max_pool_connections=_MOST_CONNECTIONS,
+        ),
     )
 
 
