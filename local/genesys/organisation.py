@@ -121,6 +121,9 @@ class Organisation(ABC):
     def state(self) -> Document: ...
 
     @abstractmethod
+    def state_of(self, queue_id: str) -> Document: ...
+
+    @abstractmethod
     def apply(self, change: Change | SkillChange) -> None: ...
 
     def put_analytics(self, spec: Document) -> None:  # noqa: ARG002 - for a dialect to use

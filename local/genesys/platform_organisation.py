@@ -163,13 +163,7 @@ class PlatformOrganisation(Organisation):
 
     def state(self) -> Document:
         return {
-            "queues": {
-                queue_id: {
-                    "queue": self.queue(queue_id),
-                    "members": [self.member_document(queue_id, user_id) for user_id in self._members[queue_id]],
-                }
-                for queue_id in self.queues
-            },
+            "queues": {queue_id: self.state_of(queue_id) for queue_id in self.queues},
             "users": {
                 user_id: {"state": user["state"], "skills": self.skills_of(user_id)}
                 for user_id, user in self.users.items()
@@ -177,6 +171,12 @@ class PlatformOrganisation(Organisation):
             "skills": dict(self.skills),
             "replays": self.replays,
             "tokens_issued": len(self.tokens),
+        }
+
+    def state_of(self, queue_id: str) -> Document:
+        return {
+            "queue": self.queue(queue_id),
+            "members": [self.member_document(queue_id, user_id) for user_id in self.members(queue_id)],
         }
 
     def stored(self, parameter: str, given: str) -> str:

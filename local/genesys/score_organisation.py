@@ -107,12 +107,12 @@ class ScoreOrganisation(Organisation):
         raise ValueError("only contract platform has skills of an organisation")
 
     def state(self) -> Document:
-        queues = {
-            queue_id: {"queue": self.queue(queue_id), "members": list(self.members(queue_id).values())}
-            for queue_id in self.queues
-        }
+        queues = {queue_id: self.state_of(queue_id) for queue_id in self.queues}
         told = {"webhooks": dict(self.webhooks)}
         return {"queues": queues, "replays": self.replays, "tokens_issued": len(self.tokens), **told}
+
+    def state_of(self, queue_id: str) -> Document:
+        return {"queue": self.queue(queue_id), "members": list(self.members(queue_id).values())}
 
     def stored(self, path: list[str]) -> list[str]:
         """Return a path with its ids in their stored case."""

@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs
@@ -61,6 +61,9 @@ class LogEntry:
     status: int | None = None
     answered: float | None = None
     retry_after_until: float | None = None
+
+
+_FIELDS = [field.name for field in fields(LogEntry)]
 
 
 class GenesysSimulator:
@@ -151,6 +154,12 @@ class GenesysSimulator:
             self._organisation.settle()
             return copy.deepcopy(self._organisation.state())
 
+    def state_of(self, queue_id: str) -> dict[str, Any]:
+        """Return `{queue, members: [...]}` of one queue, as in `state()`. Raises ApiError when there is no such queue."""
+        with self._lock:
+            self._organisation.settle()
+            return copy.deepcopy(self._organisation.state_of(queue_id))
+
     def put_queue(self, queue_id: str, **spec: Any) -> None:
         """Create or replace a queue. Raises ValueError.
 
@@ -229,7 +238,7 @@ class GenesysSimulator:
     def requests(self) -> list[dict[str, Any]]:
         """Return the log, oldest first, as dictionaries shaped like LogEntry."""
         with self._lock:
-            return [asdict(entry) for entry in self._log]
+            return [{name: getattr(entry, name) for name in _FIELDS} for entry in self._log]
 
     def clear_requests(self) -> None:
         with self._lock:

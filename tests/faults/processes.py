@@ -55,13 +55,12 @@ def _signal(pids: list[int], number: int) -> None:
 
 
 def _children(parent: int) -> list[int]:
-    found = []
-    for folder in PROC.iterdir():
-        with suppress(OSError, ValueError):
-            # The name of the program, in brackets, may hold anything; what follows it does not.
-            if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
-                found.append(int(folder.name))
-    return found
+    """The children that any thread of a process has started."""
+    children = []
+    for thread in (PROC / str(parent) / "task").iterdir():
+        with suppress(OSError):  # it has just ended
+            children += map(int, (thread / "children").read_text().split())
+    return children
 
 
 def _command(pid: int) -> list[str]:

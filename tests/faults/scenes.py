@@ -200,8 +200,8 @@ class Scene:
 
     def snapshot(self, state: dict[str, Any] | None = None) -> dict[str, Any]:
         """`{queue, members}` as they are now, or in an earlier state of the whole organisation."""
-        found = (state or self.world.sim.state())["queues"][self.queue_id]
-        return {"queue": found["queue"], "members": {member["user"]["id"]: member for member in found["members"]}}
+        queue = state["queues"][self.queue_id] if state else self.world.sim.state_of(self.queue_id)
+        return {"queue": queue["queue"], "members": {member["user"]["id"]: member for member in queue["members"]}}
 
     def values(self, snapshot: dict[str, Any]) -> dict[str, Any]:
         return {user: self._value(snapshot["members"][user]) for user in self.users if user in snapshot["members"]}

@@ -9,9 +9,13 @@ _PAUSE = threading.Event()  # never set
 
 
 def until(condition, deadline_s=DEADLINE_S, pause_s=0.02):
-    """What `condition` returns once it is true; fails at the deadline."""
-    end = time.monotonic() + deadline_s
+    """Return what `condition` returns as soon as that is true. Fails at the deadline.
+
+    The pauses grow with the time that has passed, up to a quarter of a second: a question costs more than a moment.
+    """
+    begun = time.monotonic()
     while not (value := condition()):
-        assert time.monotonic() < end, f"not within {deadline_s:g} s: {condition}"
-        _PAUSE.wait(pause_s)
+        passed = time.monotonic() - begun
+        assert passed < deadline_s, f"not within {deadline_s:g} s: {condition}"
+        _PAUSE.wait(max(pause_s, min(passed / 5, 0.25)))
     return value

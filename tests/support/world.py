@@ -131,7 +131,7 @@ class World:
 
     def held(self, queue_id: str) -> dict[str, Any]:
         """The queue as Genesys holds it: its own fields, its members by id, and their scores."""
-        state = self.sim.state()["queues"][queue_id]
+        state = self.sim.state_of(queue_id)
         members = {member["user"]["id"]: member for member in state["members"]}
         scores = {user_id: member["score"] for user_id, member in members.items() if "score" in member}
         return {"queue": state["queue"], "members": members, "scores": scores}
