@@ -155,7 +155,7 @@ class GenesysSimulator:
             return copy.deepcopy(self._organisation.state())
 
     def state_of(self, queue_id: str) -> dict[str, Any]:
-        """Return `{queue, members: [...]}` of one queue, as in `state()`. Raises ApiError when there is no such queue."""
+        """Return `{queue, members: [...]}` of one queue, as `state()` does. Raises ApiError for no such queue."""
         with self._lock:
             self._organisation.settle()
             return copy.deepcopy(self._organisation.state_of(queue_id))

@@ -71,7 +71,9 @@ class Lambdas:
         self._starter = ThreadPoolExecutor(1, "starter")
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         self._folder = tempfile.TemporaryDirectory(prefix="routing-weights-")
-        self._nursery = self._starter.submit(self._start_nursery, inherited).result()
+        functions = tuple(functions)
+        layers = dict.fromkeys(str(layer) for item in functions for layer in item.layers)
+        self._nursery = self._starter.submit(self._start_nursery, inherited, layers).result()
         self._pools = {item.name: _Pool(self, item, inherited | environment) for item in functions}
         self._closed = False
 
@@ -121,13 +123,13 @@ class Lambdas:
         command = [
             *(*bare, tether.__file__, str(os.getpid()), str(_emulator())),
             *("--runtime-interface-emulator-address", f"{host}:{port}", "--runtime-api-address", f"{host}:{port + 1}"),
-            *(*bare, tether.__file__, "-", *bare, nursery.__file__, self._socket, function.handler),
+            *(*bare, str(Path(__file__).with_name("stand_in.py")), self._socket, function.handler),
         ]
         return _Runtime(self._run(command, environment, function.code), host, port, function.timeout + _GRACE_S)
 
-    def _start_nursery(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    def _start_nursery(self, environment: dict[str, str], layers: Iterable[str]) -> subprocess.Popen[bytes]:
         bare = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid())]
-        return self._run([*bare, sys.executable, nursery.__file__, self._socket], environment, Path("/"))
+        return self._run([*bare, sys.executable, nursery.__file__, self._socket, *layers], environment, Path("/"))
 
     def _wait_for_the_nursery(self) -> None:
         """Wait for the imports of the nursery, or the first invocation would wait, and that counts as its own time."""

@@ -4,8 +4,8 @@ The import of Powertools, pydantic, requests and boto3 takes most of a second, f
 again for each runtime that a test kills. A fork takes some milliseconds. The fork then runs AWS's runtime client with
 the function's own code, folder and environment.
 
-`python nursery.py SOCKET` is the nursery. The emulator starts `python nursery.py SOCKET HANDLER` as its runtime: that
-process passes its folder, environment and output to a new fork, takes the fork down with it, and ends as the fork does.
+`python nursery.py SOCKET [LAYER...]` is the nursery. The emulator starts stand_in.py as its runtime, which requests a
+fork.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from __future__ import annotations
 import gc
 import json
 import os
+import pkgutil
 import selectors
 import signal
 import socket
 import sys
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
+from importlib.util import find_spec
 from typing import Any
 
-_LENGTH = 4
+_LENGTH = 4  # as in stand_in.py
 # Not awslambdaric: its import reads the environment, which belongs to the runtime.
 _PRELOADED = (
     "aws_lambda_powertools.event_handler.openapi.models",
@@ -30,20 +31,10 @@ _PRELOADED = (
     "boto3",
     "requests",
 )
-
-
-def ask(path: str, handler: str) -> int:
-    """Act as the emulator's runtime: request a fork, wait for its end, and return its exit code."""
-    request = {"handler": handler, "folder": str(Path.cwd()), "environment": dict(os.environ)}
-    body = json.dumps(request).encode()
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(path)
-        socket.send_fds(connection, [len(body).to_bytes(_LENGTH)], [sys.stdout.fileno(), sys.stderr.fileno()])
-        connection.sendall(body)
-        ended = int(connection.recv(16) or b"1")
-    if ended < 0:
-        os.kill(os.getpid(), -ended)
-    return ended
+# Of the layers: packages that read nothing of their surroundings (tests/unit/test_layering.py).
+_PACKAGE = "routing_weights"  # the template of a test has other layers
+_PURE = (f"{_PACKAGE}.domain", f"{_PACKAGE}.projection")
+_SERVICES = ("dynamodb", "events", "lambda", "s3", "scheduler", "secretsmanager", "sqs", "stepfunctions")
 
 
 def wait_until_it_serves(path: str, patience_s: float) -> None:
@@ -55,13 +46,13 @@ def wait_until_it_serves(path: str, patience_s: float) -> None:
         connection.recv(1)
 
 
-def serve(path: str) -> None:
+def serve(path: str, layers: list[str]) -> None:
     """Fork runtimes until this process is killed."""
-    _Nursery(path).run()
+    _Nursery(path, layers).run()
 
 
 class _Nursery:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, layers: list[str]) -> None:
         self._selector = selectors.DefaultSelector()
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(path)
@@ -73,7 +64,7 @@ class _Nursery:
             end.setblocking(False)
         signal.set_wakeup_fd(self._wakened.fileno())
         signal.signal(signal.SIGCHLD, lambda *_: None)  # the signal wakes the selector only if it has a handler
-        _preload()
+        _preload(layers)
 
     def run(self) -> None:
         self._selector.register(self._listening, selectors.EVENT_READ)
@@ -100,7 +91,7 @@ class _Nursery:
         else:
             nursery, pid = os.getpid(), os.fork()
             if pid == 0:
-                _become(json.loads(body), output, nursery)
+                _become(body, output, nursery)
             self._runtimes[pid] = connection
             self._selector.register(connection, selectors.EVENT_READ, pid)
         for each in output:
@@ -136,19 +127,25 @@ def _received(connection: socket.socket) -> tuple[bytes | None, list[int]]:
     return None, output
 
 
-def _preload() -> None:
+def _preload(layers: list[str]) -> None:
     for name in _PRELOADED:
         import_module(name)
-    import botocore.session  # noqa: PLC0415
+    import boto3  # noqa: PLC0415
 
-    # A client makes botocore do its late imports, too. Nothing is sent.
-    session = botocore.session.Session()
-    session.create_client("dynamodb", "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")  # noqa: S106
+    # A first client imports what botocore imports late, and the session of `boto3.client` keeps each service's model.
+    # Nothing is sent.
+    for service in _SERVICES:
+        boto3.client(service, "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")  # type: ignore[call-overload]  # noqa: S106
+    sys.path[:0] = layers
+    for name in _PURE if find_spec(_PACKAGE) else ():
+        for module in pkgutil.walk_packages(import_module(name).__path__, name + "."):
+            import_module(module.name)
+    del sys.path[: len(layers)]
     gc.collect()
     gc.freeze()  # these objects stay shared between the forks
 
 
-def _become(request: dict[str, Any], output: list[int], nursery: int) -> None:
+def _become(request: bytes, output: list[int], nursery: int) -> None:
     """Run the runtime in this fork. Does not return."""
     import runpy  # noqa: PLC0415
     import traceback  # noqa: PLC0415
@@ -156,6 +153,7 @@ def _become(request: dict[str, Any], output: list[int], nursery: int) -> None:
     from tether import die_with_parent  # type: ignore[import-not-found]  # noqa: PLC0415 - beside this script
 
     code = 1
+    handler, folder, *environment = map(os.fsdecode, request.split(b"\0"))
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -163,11 +161,11 @@ def _become(request: dict[str, Any], output: list[int], nursery: int) -> None:
             os.dup2(each, number)
         os.closerange(3, 4096)
         if die_with_parent(signal.SIGKILL, nursery):
-            os.chdir(request["folder"])
+            os.chdir(folder)
             os.environ.clear()
-            os.environ.update(request["environment"])
-            sys.path[:1] = [str(request["folder"]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-            sys.argv = ["awslambdaric", request["handler"]]
+            os.environ.update(variable.partition("=")[::2] for variable in environment)
+            sys.path[:1] = [folder, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+            sys.argv = ["awslambdaric", handler]
             _take_traces()
             runpy.run_module("awslambdaric", run_name="__main__", alter_sys=True)
             code = 0
@@ -197,6 +195,4 @@ def _take_traces() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:  # noqa: PLR2004
-        sys.exit(ask(*sys.argv[1:3]))
-    serve(sys.argv[1])
+    serve(sys.argv[1], sys.argv[2:])

@@ -13,14 +13,14 @@ import pytest
 from local.stack import nursery
 from tests.support.waiting import DEADLINE_S, until
 
-SCRIPT = nursery.__file__
+STAND_IN = str(Path(nursery.__file__).with_name("stand_in.py"))
 
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory):
     """The nursery and its socket."""
     path = str(tmp_path_factory.mktemp("n") / "s")
-    process = subprocess.Popen([sys.executable, SCRIPT, path])
+    process = subprocess.Popen([sys.executable, nursery.__file__, path])
     until(lambda: Path(path).exists())
     nursery.wait_until_it_serves(path, DEADLINE_S)
     yield process, path
@@ -40,7 +40,7 @@ def endpoint():
 
 @contextmanager
 def asked(path, folder, **variables):
-    command = [sys.executable, "-I", "-S", SCRIPT, path, "app.handler"]
+    command = [sys.executable, "-I", "-S", STAND_IN, path, "app.handler"]
     with subprocess.Popen(
         command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as asking:
