@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from local.stack.template import Regularly
 
 Clock = Callable[[], datetime]
+_Ends = tuple[datetime | None, datetime | None]
 
 _LAYER = str(Path(__file__).resolve().parents[2] / "layers" / "core")
 _PAUSE_S = 0.2
 _MOST_AT_ONCE = 1_000
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 """EventBridge Scheduler replaces this text in an input by the time of the run."""
 
@@ -81,6 +83,8 @@ class Ticker:
             sys.path.append(_LAYER)  # the previews compute the times, too
         self._schedules, self._start, self._delete, self._invoke = schedules, start, delete, invoke
         self._regular: tuple[Regularly, ...] = ()
+        self._next: dict[tuple[str, str, _Ends], datetime] = {}
+        """The next run of a timing, as of a tick before: five times a second, none is computed anew."""
         self._clock = clock
         self._begun = self._reached = clock()
         self._closing = threading.Event()
@@ -105,41 +109,42 @@ class Ticker:
             return
         since, self._reached = self._reached, now
         for schedule in self._schedules():
-            due = _due(schedule, since, now)
+            due = self._due(schedule, since, now)
             for at in due:
                 self._start(schedule["Target"], schedule["Target"]["Input"].replace(_SCHEDULED_TIME, at))
             if due and schedule["ActionAfterCompletion"] == "DELETE":
                 self._delete(schedule)
         for each in self._regular:
-            if due := _times(each.expression, "UTC", (self._begun, None), since, now):
+            if due := self._times(each.expression, "UTC", (self._begun, None), since, now):
                 self._invoke(each.function, due[-1])
 
     def _run(self) -> None:
         while not self._closing.wait(_PAUSE_S):
             self.tick()
 
+    def _due(self, schedule: Mapping[str, Any], since: datetime, now: datetime) -> list[str]:
+        """Return the times after `since`, up to `now`, at which a schedule must run."""
+        ends = (_moment(schedule["StartDate"]), _moment(schedule["EndDate"]))
+        return self._times(schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"], ends, since, now)
 
-def _due(schedule: Mapping[str, Any], since: datetime, now: datetime) -> list[str]:
-    """Return the times after `since`, up to `now`, at which a schedule must run."""
-    ends = (_moment(schedule["StartDate"]), _moment(schedule["EndDate"]))
-    return _times(schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"], ends, since, now)
+    def _times(self, expression: str, zone: str, ends: _Ends, since: datetime, now: datetime) -> list[str]:
+        from routing_weights.domain.schedule.calendar import next_runs  # noqa: PLC0415 - only now on the path
+        from routing_weights.domain.schedule.schedule import Timing  # noqa: PLC0415
 
-
-def _times(
-    expression: str, zone: str, ends: tuple[datetime | None, datetime | None], since: datetime, now: datetime
-) -> list[str]:
-    from routing_weights.domain.schedule.calendar import next_runs  # noqa: PLC0415 - only now on the path
-    from routing_weights.domain.schedule.schedule import Timing  # noqa: PLC0415
-
-    try:
-        timing = Timing(expression=expression, time_zone=zone, start=ends[0], end=ends[1])
-    except ValueError:  # a schedule that was not made by the API
-        return []
-    following = next_runs(timing, since, 1)
-    if not following or following[0].at > now:  # the usual case: listing a thousand runs takes long
-        return []
-    runs = [run.at.astimezone(UTC) for run in next_runs(timing, since, _MOST_AT_ONCE) if run.named and run.at <= now]
-    return [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in runs]
+        if self._next.get((expression, zone, ends), now) > now:
+            return []
+        try:
+            timing = Timing(expression=expression, time_zone=zone, start=ends[0], end=ends[1])
+        except ValueError:  # a schedule that was not made by the API
+            return []
+        following = next_runs(timing, since, 1)
+        if not following or following[0].at > now:  # the usual case: listing a thousand runs takes long
+            self._next[expression, zone, ends] = following[0].at if following else _NEVER
+            return []
+        runs = [
+            run.at.astimezone(UTC) for run in next_runs(timing, since, _MOST_AT_ONCE) if run.named and run.at <= now
+        ]
+        return [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in runs]
 
 
 def _moment(epoch_s: float | None) -> datetime | None:
