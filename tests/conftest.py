@@ -1,24 +1,41 @@
 """One stack and one Genesys per contract for all tests of whole distributions, started when the first of them asks."""
 
 import os
+import subprocess
+import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
 from local.genesys import GenesysSimulator
+from local.stack import nursery, tether
+from local.stack.lambdas import NURSERY
 from local.stack.stack import PERMISSIONS_FOLDER
 from tests.support.permissions import complaints, is_whole
-from tests.support.world import CLIENT_ID, CLIENT_SECRET, World, served_stack
+from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, World, served_stack
 
 COMPLAINTS = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config):
-    """Have every stack write what its roles used, those of the workers too: they inherit the environment."""
+    """Have every stack write what its roles used, and take its runtimes from one nursery.
+
+    The workers inherit the environment. The nursery imports nothing before it is asked.
+    """
     if not hasattr(config, "workerinput") and PERMISSIONS_FOLDER not in os.environ:
         folder = tempfile.TemporaryDirectory(prefix="routing-weights-")
         config.add_cleanup(folder.cleanup)
         os.environ[PERMISSIONS_FOLDER] = folder.name
+        os.environ[NURSERY] = str(Path(folder.name, "nursery"))
+        command = [nursery.__file__, os.environ[NURSERY], str(ROOT / "layers" / "core")]
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), sys.executable, *command],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        config.add_cleanup(process.wait)
+        config.add_cleanup(process.kill)
 
 
 def pytest_sessionfinish(session):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 # The administrator's credentials. The access key of a function is the name of its role.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_SESSION_TOKEN": "local"}
+NURSERY = "ROUTING_WEIGHTS_NURSERY"
 _CAP = 4  # emulators per function without reserved concurrency
 _USUAL, _PATIENCE_S = 2, 0.3  # a third emulator starts only after a wait: it is costly, and most invocations are short
 _START_S = 10.0
@@ -72,8 +73,11 @@ class Lambdas:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         self._folder = tempfile.TemporaryDirectory(prefix="routing-weights-")
         functions = tuple(functions)
-        layers = dict.fromkeys(str(layer) for item in functions for layer in item.layers)
-        self._nursery = self._starter.submit(self._start_nursery, inherited, layers).result()
+        self._nursery: subprocess.Popen[bytes] | None = None
+        self._socket = os.environ.get(NURSERY) or f"{self._folder.name}/nursery"
+        if not os.environ.get(NURSERY):
+            layers = dict.fromkeys(str(layer) for item in functions for layer in item.layers)
+            self._nursery = self._starter.submit(self._start_nursery, inherited, layers).result()
         self._pools = {item.name: _Pool(self, item, inherited | environment) for item in functions}
         self._closed = False
 
@@ -96,9 +100,10 @@ class Lambdas:
 
     def warm(self) -> None:
         """Start one emulator per function, all at once. A function is imported at its first invocation."""
-        with ThreadPoolExecutor(len(self._pools) or 1) as starters:
+        with ThreadPoolExecutor(len(self._pools) + 1) as starters:
+            imported = starters.submit(self._wait_for_the_nursery)
             list(starters.map(_Pool.warm, self._pools.values()))
-        self._wait_for_the_nursery()
+            imported.result()
 
     def close(self) -> None:
         self._closed = True
@@ -107,8 +112,9 @@ class Lambdas:
         self._starter.shutdown()
         for pool in self._pools.values():  # again, for an emulator that was just being started
             pool.kill()
-        self._nursery.kill()  # the kernel then kills the processes that it has forked
-        self._nursery.wait()
+        if self._nursery is not None:
+            self._nursery.kill()  # the kernel then kills the processes that it has forked
+            self._nursery.wait()
         self._folder.cleanup()
         self._log.close()
 
@@ -133,6 +139,8 @@ class Lambdas:
 
     def _wait_for_the_nursery(self) -> None:
         """Wait for the imports of the nursery, or the first invocation would wait, and that counts as its own time."""
+        if self._nursery is None:
+            return nursery.wait_until_it_serves(self._socket, _NURSERY_S)
         for _ in range(int(_NURSERY_S / 0.01)):
             with suppress(FileNotFoundError, ConnectionError):  # the nursery is not there yet, or has just ended
                 return nursery.wait_until_it_serves(self._socket, _NURSERY_S)
@@ -151,10 +159,6 @@ class Lambdas:
             stderr=self._log,
             start_new_session=True,
         )
-
-    @property
-    def _socket(self) -> str:
-        return f"{self._folder.name}/nursery"
 
 
 class _Pool:

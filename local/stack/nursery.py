@@ -5,7 +5,8 @@ again for each runtime that a test kills. A fork takes some milliseconds. The fo
 the function's own code, folder and environment.
 
 `python nursery.py SOCKET [LAYER...]` is the nursery. The emulator starts stand_in.py as its runtime, which requests a
-fork.
+fork. A stack has a nursery of its own, unless the environment names a socket in ROUTING_WEIGHTS_NURSERY: all stacks of
+a test run share one. The nursery imports at the first request. A fork's name is the number of its requester.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import pkgutil
 import selectors
 import signal
 import socket
+import struct
 import sys
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 _LENGTH = 4  # as in stand_in.py
@@ -46,6 +49,12 @@ def wait_until_it_serves(path: str, patience_s: float) -> None:
         connection.recv(1)
 
 
+def peer(connection: socket.socket) -> int:
+    """Return the number of the process at the other end."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", credentials)[0])
+
+
 def serve(path: str, layers: list[str]) -> None:
     """Fork runtimes until this process is killed."""
     _Nursery(path, layers).run()
@@ -56,7 +65,8 @@ class _Nursery:
         self._selector = selectors.DefaultSelector()
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(path)
-        self._listening.listen(64)  # requests wait until the imports are done
+        self._listening.listen(64)  # requests wait while it imports
+        self._layers: list[str] | None = layers
         self._runtimes: dict[int, socket.socket] = {}
         self._orphans: set[int] = set()
         self._wake, self._wakened = socket.socketpair()
@@ -64,7 +74,6 @@ class _Nursery:
             end.setblocking(False)
         signal.set_wakeup_fd(self._wakened.fileno())
         signal.signal(signal.SIGCHLD, lambda *_: None)  # the signal wakes the selector only if it has a handler
-        _preload(layers)
 
     def run(self) -> None:
         self._selector.register(self._listening, selectors.EVENT_READ)
@@ -85,13 +94,16 @@ class _Nursery:
 
     def _fork(self) -> None:
         connection, _ = self._listening.accept()
+        if self._layers is not None:
+            _preload(self._layers)
+            self._layers = None
         body, output = _received(connection)
         if body is None:
             connection.close()
         else:
             nursery, pid = os.getpid(), os.fork()
             if pid == 0:
-                _become(body, output, nursery)
+                _become(body, output, nursery, peer(connection))
             self._runtimes[pid] = connection
             self._selector.register(connection, selectors.EVENT_READ, pid)
         for each in output:
@@ -145,7 +157,7 @@ def _preload(layers: list[str]) -> None:
     gc.freeze()  # these objects stay shared between the forks
 
 
-def _become(request: bytes, output: list[int], nursery: int) -> None:
+def _become(request: bytes, output: list[int], nursery: int, requester: int) -> None:
     """Run the runtime in this fork. Does not return."""
     import runpy  # noqa: PLC0415
     import traceback  # noqa: PLC0415
@@ -160,6 +172,7 @@ def _become(request: bytes, output: list[int], nursery: int) -> None:
         for number, each in enumerate(output, 1):
             os.dup2(each, number)
         os.closerange(3, 4096)
+        Path("/proc/self/comm").write_text(str(requester), encoding="ascii")
         if die_with_parent(signal.SIGKILL, nursery):
             os.chdir(folder)
             os.environ.clear()

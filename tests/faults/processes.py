@@ -2,9 +2,12 @@
 
 import os
 import signal
+import socket
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from local.stack import nursery
+from local.stack.lambdas import NURSERY
 from tests.support.world import World
 
 PROC = Path("/proc")
@@ -18,9 +21,15 @@ def stack_of(world: World) -> int:
 
 
 def runtimes(world: World, function: str) -> list[int]:
-    """The runtimes that run a function's code; the nursery has forked them."""
-    (nursery,) = (pid for pid in _children(stack_of(world)) if "".join(_command(pid)[1:2]).endswith("/nursery.py"))
-    return [pid for pid in _children(nursery) if _folder(pid) == function]
+    """The runtimes that run a function's code. The nursery has forked them, each named after its stand-in."""
+    stand_ins = {str(pid) for emulator in emulators(world, function) for pid in _children(emulator)}
+    return [pid for pid in _children(_nursery()) if _name(pid) in stand_ins]
+
+
+def _nursery() -> int:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(os.environ[NURSERY])
+        return nursery.peer(connection)
 
 
 def emulators(world: World, *functions: str) -> list[int]:
@@ -67,6 +76,12 @@ def _command(pid: int) -> list[str]:
     with suppress(OSError):
         return (PROC / str(pid) / "cmdline").read_text().split("\0")
     return []
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return (PROC / str(pid) / "comm").read_text().strip()
+    return ""
 
 
 def _folder(pid: int) -> str:

@@ -28,6 +28,7 @@ import requests
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
 
+from local.stack.lambdas import NURSERY
 from local.stack.stack import PERMISSIONS_FOLDER
 from tests.support.waiting import DEADLINE_S, until
 
@@ -371,6 +372,7 @@ def served_stack(folder: Path, genesys_url: str, contract: str, **settings: str)
         "LOG_LEVEL": "DEBUG",
         "WEBHOOK_SECRET": WEBHOOK_SECRET,
         PERMISSIONS_FOLDER: os.environ.get(PERMISSIONS_FOLDER, ""),
+        NURSERY: os.environ.get(NURSERY, ""),
         **settings,
     }
     said = folder / "stack.err"
