@@ -29,14 +29,6 @@ KILLED = {
 }
 
 
-@pytest.fixture(params=["score", "ring"])
-def scene(request, world, platform_world):
-    each = world if request.param == "score" else platform_world
-    each.sim.clear_faults()
-    yield Scene(each, request.param)
-    each.sim.clear_faults()
-
-
 @pytest.mark.parametrize("what", KILLED)
 def test_a_killed_function_leaves_the_queue_as_it_was(scene, what):
     rules, outcome, restoration = KILLED[what]

@@ -12,14 +12,6 @@ from tests.support.world import until
 PLANS = 10
 
 
-@pytest.fixture(params=["score", "ring"])
-def scene(request, world, platform_world):
-    each = world if request.param == "score" else platform_world
-    each.sim.clear_faults()
-    yield Scene(each, request.param)
-    each.sim.clear_faults()
-
-
 def plans(scene, **changes):
     """Ten plans that differ in whom they prefer."""
     weights = list(scene.weights.values())
