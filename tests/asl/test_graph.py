@@ -79,7 +79,7 @@ LAMBDA_TIMEOUTS_S = {
 ERRORS = {name: item for name, item in vars(errors).items() if isinstance(item, type) and issubclass(item, Exception)}
 OF_THE_API = {
     *("IdempotencyConflict", "RequestInvalid", "RouteNotFound", "DistributionNotFound", "NotRestorable"),
-    *("BaselineNotFound", "ScheduleInvalid"),
+    *("BaselineNotFound", "ScheduleInvalid", "WebhookInvalid", "WebhookRefused", "WebhookTooLarge"),
 }
 FALLS_TO_ITS_STATE = {
     "Project": "projection_failed",
