@@ -242,11 +242,6 @@ def show_members(platform: dict[str, Any], score: dict[str, Any]) -> None:
             f"{abs(line['requested'] - applied):>10.6f} | {scores[member]['value']:>9.6f}"
         )
     print()
-    print(
-        wrapped(
-            "Rings rank agents: a call is offered to ring 1 first. Rings do not give an agent a share of the calls."
-        )
-    )
     for note in platform["actuation"]["notes"]:
         print(wrapped(note))
 

@@ -148,16 +148,16 @@ def test_rings_are_made_before_members_are_in_them_and_removed_when_they_are_emp
     assert written == [(6, 0.9), "members", (6, 0.85)]
 
 
-def test_a_revert_whose_rings_cannot_be_removed_leaves_the_queue_as_it_was(strict):
+def test_a_revert_that_would_remove_a_ring_in_use_is_refused_before_any_write(strict):
     queue = strict.queue(5, queue=NO_RINGS)
     plan = strict.plan(queue, strict.weights(3), strategy_reference="ring-by-weight")
     first = strict.world.run(plan).ends("completed")
     strict.world.sim.edit_member(queue, "agent-005", ringNumber=3)
     after = held(strict, queue)
-    back = strict.world.run({"restore": first.distribution_id}).ends("queue_update_failed")
-    assert back.record["restore"]["outcome"] == "restored"
+    back = strict.world.run({"restore": first.distribution_id}).ends("validation_failed")
+    assert [error["type"] for error in back.record["errors"]] == ["ring_in_use"]
+    assert "agent-005. Give them ring 1" in back.record["errors"][0]["message"]
     assert held(strict, queue) == after
-    assert any("agent-005" in note for note in back.record["actuation"]["notes"])
 
 
 def test_the_console_puts_back_what_it_names(carrier):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 from fractions import Fraction
 
 import pytest
@@ -276,6 +277,11 @@ def test_an_actuator_belongs_to_one_contract(name):
     assert [contract for contract in ("platform", "score") if name in names_for(contract)] == [
         actuator_class(name).contract
     ]
+
+
+@pytest.mark.parametrize("name", ACTUATORS)
+def test_an_actuator_says_what_it_does_not_do(name):
+    assert re.fullmatch(r"[A-Z].*\.", actuator_class(name).does_not)
 
 
 @pytest.mark.parametrize("name", ACTUATORS)

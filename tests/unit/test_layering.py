@@ -165,6 +165,18 @@ def test_an_adapter_knows_nothing_of_the_layers_above_and_of_its_neighbours(laye
         assert {name for name in ours(imports(path)) if in_layer(name, *above)} == set(), path
 
 
+def test_only_the_contracts_read_their_own_notes_on_queues_and_members():
+    own = PACKAGE / "adapters/genesys"
+    readers = {
+        path
+        for path in [*PACKAGE.rglob("*.py"), *FUNCTIONS.values()]
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Attribute) and node.attr == "native" and not path.is_relative_to(own)
+    }
+    # The queue stores them, and a restoration hands those of the before-image to the contract.
+    assert readers <= {PACKAGE / "domain/queue.py", PACKAGE / "domain/restore.py"}
+
+
 def test_nothing_in_the_layer_imports_a_function():
     assert not {name for path in PACKAGE.rglob("*.py") for name in imports(path) if name.split(".")[0] == "app"}
 

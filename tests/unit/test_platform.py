@@ -891,7 +891,10 @@ def test_an_inactive_user_who_is_named_is_a_note():
 
 def notes(genesys):
     before, target = genesys.prepare()
-    return genesys.contract.statement(genesys.plan, target, before)["notes"]
+    notes = genesys.contract.statement(genesys.plan, target, before)["notes"]
+    does_not = genesys.contract.actuation.actuator.does_not
+    assert notes.count(does_not) == 1
+    return [note for note in notes if note != does_not]
 
 
 GATE = "No overflow groups are named: overflow_threshold is a gate of this system only."
@@ -1342,6 +1345,34 @@ def test_a_plan_that_removes_rings_empties_them_first_and_they_come_back_with_th
     assert "bullseye" not in genesys.session.raw
     genesys.contract.put_back_queue(before, target, parts["last"], key="d-1:queue")
     assert genesys.session.raw == held
+
+
+@pytest.mark.parametrize(
+    ("outsider", "removed"),
+    [({"ringNumber": 3}, False), ({"ringNumber": 1}, True), ({"ringNumber": 3, "memberBy": "group"}, True)],
+    ids=["in a ring that goes", "in a ring that stays", "through a group"],
+)
+def test_rings_go_only_when_no_member_whom_the_target_does_not_name_is_in_them(outsider, removed):
+    named = dict.fromkeys(("agent-1", "agent-2"), 0.4)
+    genesys = Genesys([*agents("agent-1", "agent-2"), entity("x", **outsider)], rings(6), member_weights=named, **RING)
+    before, wanted = genesys.prepare()
+    target = dataclasses.replace(wanted, settings={"bullseye_rings": 0}, fields={"bullseye_rings": None})
+    if removed:
+        assert genesys.contract.completed(target, before).settings["bullseye_rings"] == 0
+        return
+    with pytest.raises(PlanNotApplicable, match=r"rings that it removes: x\. Give them ring 1") as caught:
+        genesys.contract.completed(target, before)
+    assert [(p["path"], p["type"]) for p in caught.value.details["errors"]] == [("restores", "ring_in_use")]
+    assert genesys.session.written() == []
+
+
+def test_a_deleted_user_in_a_ring_that_goes_does_not_keep_the_ring():
+    gone = entity("x", ringNumber=3)
+    gone["user"] |= {"state": "deleted"}
+    genesys = Genesys([*agents("agent-1"), gone], rings(6), member_weights={"agent-1": 0.4}, **RING)
+    before, wanted = genesys.prepare()
+    target = dataclasses.replace(wanted, settings={"bullseye_rings": 0}, fields={"bullseye_rings": None})
+    assert genesys.contract.completed(target, before).settings["bullseye_rings"] == 0
 
 
 def test_groups_of_a_ring_that_stays_are_part_of_what_comes_back_when_the_others_are_removed():

@@ -67,6 +67,8 @@ class Actuator(ABC):
     """The only contract that has this actuator."""
     carrier: ClassVar[Carrier | None]
     """None where no member is written: then a target has no values, and its weights are those of the plan."""
+    does_not: ClassVar[str]
+    """What the values will not do: every dry run says so."""
     uses: ClassVar[frozenset[SettingName]] = frozenset()
     """The queue's own settings on which the effect of the values depends."""
     takes_skill: ClassVar[bool] = False
@@ -110,10 +112,6 @@ class Actuator(ABC):
 
     def require_queue(self, before: Queue, target: Target) -> None:  # noqa: B027 - most need none
         """Raise PlanNotApplicable where the queue cannot hold the target's values."""
-
-    def notes(self, before: Queue, target: Target) -> list[str]:  # noqa: ARG002 - most have none
-        """Sentences that the reader of a dry run needs."""
-        return []
 
     @classmethod
     def outside(cls, settings: QueueSettings, queue: Queue) -> list[str]:  # noqa: ARG003 - most values fit every queue

@@ -24,6 +24,7 @@ class Joined(Actuator):
     contract: ClassVar[ContractName] = "platform"
     carrier: ClassVar[Carrier] = MemberField("joined", MAX_BULK)
     joins: ClassVar[bool] = True
+    does_not: ClassVar[str] = "All joined members rank the same: weights above 0 make no difference among them."
 
     @classmethod
     def for_weights(cls, weights: Collection[float], digits: int) -> Self:  # noqa: ARG003 - on or off

@@ -34,6 +34,10 @@ class Proficiency(Actuator):
     uses: ClassVar[frozenset[SettingName]] = frozenset({"skill_evaluation_method"})
     takes_skill: ClassVar[bool] = True
     is_rounded: ClassVar[bool] = True
+    does_not: ClassVar[str] = (
+        "Proficiencies rank agents: the best free agent gets the next contact. They do not give an agent a share of "
+        "the contacts."
+    )
 
     @classmethod
     def for_weights(cls, weights: Collection[float], digits: int) -> Self:

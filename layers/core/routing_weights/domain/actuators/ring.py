@@ -11,8 +11,8 @@ from fractions import Fraction
 from typing import ClassVar, Self, final
 
 from routing_weights.domain.actuators.base import Actuator, Carrier, ContractName, Listed, MemberField, Ranking
-from routing_weights.domain.problems import members_not_applicable
-from routing_weights.domain.queue import Queue, QueueSettings, SettingName, Target, Value, named, same
+from routing_weights.domain.problems import members_not_applicable, not_applicable
+from routing_weights.domain.queue import USER_DELETED, Queue, QueueSettings, SettingName, Target, Value, named, same
 
 RINGS = 6
 
@@ -26,6 +26,9 @@ class Ring(Actuator):
     carrier: ClassVar[Carrier] = MemberField("ringNumber")
     uses: ClassVar[frozenset[SettingName]] = frozenset({"bullseye_rings"})
     group_note: ClassVar[str] = "Their group sets their ring."
+    does_not: ClassVar[str] = (
+        "Rings rank agents: a call is offered to ring 1 first. Rings do not give an agent a share of the calls."
+    )
 
     @classmethod
     def for_weights(cls, weights: Collection[float], digits: int) -> Self:  # noqa: ARG003 - six rings
@@ -71,11 +74,22 @@ class Ring(Actuator):
             )
 
     def require_queue(self, before: Queue, target: Target) -> None:
-        """Genesys refuses a ring that the queue does not have. A queue without rings knows ring 1 alone (TF PR #37).
+        """Raise where a value needs a ring that there will not be, or a ring that goes is in use.
 
-        Rings that go are removed after the members are written.
+        Genesys refuses the former: a queue without rings knows ring 1 alone (TF PR #37). The latter it is assumed to
+        refuse. Rings that go are removed after the members are written.
         """
-        rings = max(before.settings.bullseye_rings or 0, before.settings.changed(target.settings).bullseye_rings or 0)
+        will = before.settings.changed(target.settings)
+        now, then = before.settings.bullseye_rings or 0, will.bullseye_rings or 0
+        others = [m for m in before.members if m.user_id not in target.values and m.away != USER_DELETED]
+        outside = self.outside(will, replace(before, members=tuple(others))) if then < now else []
+        if outside:
+            message = (
+                f"members whom it does not name are in rings that it removes: {named(outside)}. Give them ring 1 in "
+                "the admin console, then send it again"
+            )
+            raise not_applicable("restores", message, "ring_in_use")
+        rings = max(now, then)
         wrong = {user: value for user, value in target.values.items() if value is not None and value > max(1, rings)}
         if not wrong:
             return
@@ -91,18 +105,6 @@ class Ring(Actuator):
             lambda user: f"this weight is ring {wrong[user]:g}, and {message}",
             "ring_unknown",
         )
-
-    def notes(self, before: Queue, target: Target) -> list[str]:
-        will = before.settings.changed(target.settings)
-        others = tuple(member for member in before.members if member.user_id not in target.values)
-        outside = self.outside(will, replace(before, members=others))
-        if not outside or (will.bullseye_rings or 0) >= (before.settings.bullseye_rings or 0):
-            return []
-        note = (
-            f"Members whom the plan does not name are in rings that it removes: {named(outside)}. Genesys may "
-            "refuse to remove a ring that somebody is in: give them ring 1 in the admin console first."
-        )
-        return [note]
 
     @classmethod
     def outside(cls, settings: QueueSettings, queue: Queue) -> list[str]:

@@ -16,6 +16,9 @@ class Score(Actuator):
     contract: ClassVar[ContractName] = "score"
     carrier: ClassVar[Carrier] = MemberField("score")
     orders_queues: ClassVar[bool] = True
+    does_not: ClassVar[str] = (
+        "A score is a preference. The engine behind the gateway decides which share of the contacts it comes to."
+    )
 
     @classmethod
     def for_weights(cls, weights: Collection[float], digits: int) -> Self:  # noqa: ARG003 - there is no scale

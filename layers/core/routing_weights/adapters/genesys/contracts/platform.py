@@ -224,7 +224,7 @@ class PlatformContract:
             overflow="conditional_group_routing" if self.actuation.overflow_groups else "gate",
             notes=[
                 *notes,
-                *actuator.notes(before, target),
+                actuator.does_not,
                 *document.notes(target.settings),
                 *notes_on_users(target.weights, before),
             ],

@@ -100,7 +100,7 @@ class ScoreContract:
         return self.actuation.target(plan, settings)
 
     def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
-        notes = notes_on_users(target.values, before)
+        notes = [self.actuation.actuator.does_not, *notes_on_users(target.values, before)]
         return statement(plan, target, self.actuation, overflow="utilization_threshold", notes=notes)
 
     def rankings(self, before: Queue, target: Target) -> tuple[Ranking, Ranking]:  # noqa: ARG002 - no setting matters
