@@ -360,6 +360,17 @@ class FakeTrail:
         return {i: kind.parse(records[kind.KEY]) for i, records in stored.items() if kind.KEY in records}
 
 
+class FakeBaselines:
+    def __init__(self):
+        self.held = {}
+
+    def put(self, baseline):
+        self.held[baseline["queue_id"], baseline["name"]] = baseline
+
+    def find(self, queue_id, name):
+        return self.held.get((queue_id, name))
+
+
 class FakePatrols:
     """The queues that are patrolled, each with the time of its last reading."""
 

@@ -1,13 +1,13 @@
-"""A plan for a while: how long that may be, and which later distributions its return gives way to."""
+"""Temporary plans: how long they may last, which later distributions their expiry gives way to, what it reverts."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
-from routing_weights.adapters.aws.baselines_table import BaselineStore
+from routing_weights import bootstrap
 from routing_weights.api.views import RestoreOptions
-from routing_weights.application.expire import require_still_applied, require_time_left, require_until
+from routing_weights.application.expire import Expired, expired_with, require_time_left, require_until
 from routing_weights.application.validate import accept_input
 from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.score import Score
@@ -17,7 +17,21 @@ from routing_weights.domain.record import Closing, Opening, expiry_cancelled, ti
 from routing_weights.domain.run import Run, return_name
 from routing_weights.domain.status import Status
 from routing_weights.errors import NotRestorable, PlanInvalid, PlanNotApplicable, ReturnNotFound, Superseded
-from tests.support.fakes import RING, SMALLEST_PLAN, PlainContract, function_module, member, plan, queue, target, work
+from tests.support.fakes import (
+    RING,
+    SMALLEST_PLAN,
+    FakeBaselines,
+    FakeDocuments,
+    FakeSchedules,
+    FakeTrail,
+    PlainContract,
+    function_module,
+    member,
+    plan,
+    queue,
+    target,
+    work,
+)
 
 START = datetime(2026, 1, 31, 8, tzinfo=UTC)
 UNTIL = "2026-01-31T17:00:00Z"
@@ -48,7 +62,7 @@ def test_the_same_instant_is_the_same_text_and_the_same_plan(text):
         "9999-12-31T23:00:00-14:00",
     ],
 )
-def test_what_is_no_instant_is_refused_at_its_path(text):
+def test_an_until_that_is_no_instant_is_refused_at_its_path(text):
     with pytest.raises(PlanInvalid) as refusal:
         plan(until=text)
     (error,) = refusal.value.details["errors"]
@@ -56,7 +70,7 @@ def test_what_is_no_instant_is_refused_at_its_path(text):
     assert "RFC 3339" in error["message"]
 
 
-def test_an_end_is_after_the_start_and_within_a_year():
+def test_until_is_after_the_start_and_within_a_year():
     require_until(None, START, START)
     require_until(UNTIL, START, START)
     require_until("2026-01-31T08:01:00Z", START, START)
@@ -74,21 +88,31 @@ def test_a_plan_that_has_waited_until_its_end_is_not_applied():
 
 
 @pytest.mark.parametrize("distribution_id", ["a", "key-" + "0" * 64, "naïve", "x" * 80, "a.b", "a/b"])
-def test_a_return_has_a_name_that_the_scheduler_takes_and_no_other_has(distribution_id):
+def test_an_expiry_has_a_name_of_its_own_that_the_scheduler_takes(distribution_id):
     name = return_name(distribution_id)
     assert len(name) <= 64
     assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
     assert name != return_name(distribution_id + "1")
 
 
-# ---- what a return gives way to --------------------------------------------------------------------------------------
+@pytest.fixture
+def trail():
+    return FakeTrail()
+
+
+@pytest.fixture
+def documents():
+    return FakeDocuments()
+
+
+# ---- what an expiry gives way to -------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def ran(trail, documents):
-    """Put distributions on record as `(id, what it restores)`, one a minute; those of `failed` did not complete.
+    """Put distributions on record as `(id, what it reverts)`, one a minute. Those of `failed` did not complete.
 
-    `minutes` are, by id, when one was opened and when it ended.
+    `minutes` are, by id, when a distribution was opened and when it ended.
     """
     clock = iter(range(1_000))
 
@@ -113,8 +137,10 @@ def ran(trail, documents):
     return ran
 
 
-def due(trail, name="boxed"):
-    return require_still_applied(name, "queue-001", trail, trail.documents)
+@pytest.fixture
+def due(trail, documents):
+    """What an expiry at this moment reverts beside its own distribution, and what it leaves."""
+    return lambda name="boxed": expired_with(name, "queue-001", trail, documents)
 
 
 @pytest.mark.parametrize(
@@ -124,13 +150,14 @@ def due(trail, name="boxed"):
         [("lunch", None), ("back", "lunch")],
         [("lunch", None), ("tea", None), ("x", "tea"), ("y", "lunch")],
         [("lunch", None), ("back", "lunch"), ("again", "back"), ("z", "again")],
-        # It was put back for a while itself, and that is over.
+        # It was reverted temporarily, and that has expired.
         [("pause", "boxed"), ("resume", "pause")],
         [("pause", "boxed"), ("resume", "pause"), ("lunch", None), ("back", "lunch")],
     ],
 )
-def test_what_was_put_back_itself_is_no_obstacle(ran, later):
-    due(ran(("earlier", None), ("boxed", None), *later))
+def test_a_later_distribution_that_was_reverted_does_not_keep_a_plan_from_expiring(due, ran, later):
+    ran(("earlier", None), ("boxed", None), *later)
+    due()
 
 
 @pytest.mark.parametrize(
@@ -139,16 +166,17 @@ def test_what_was_put_back_itself_is_no_obstacle(ran, later):
         ([("other", None)], "other"),
         ([("lunch", None), ("other", None), ("back", "lunch")], "back"),
         ([("lunch", None), ("other", None), ("x", "lunch"), ("y", "other")], "y"),
-        ([("by-hand", "boxed")], "put back already, by by-hand"),
+        ([("by-hand", "boxed")], "reverted already, by by-hand"),
         ([("by-hand", "boxed"), ("other", None)], "other"),
-        ([("lunch", None), ("back", "lunch"), ("by-hand", "boxed")], "put back already, by by-hand"),
+        ([("lunch", None), ("back", "lunch"), ("by-hand", "boxed")], "reverted already, by by-hand"),
         ([("pause", "boxed"), ("other", None), ("resume", "pause")], "resume"),
-        ([("pause", "boxed"), ("resume", "pause"), ("by-hand", "boxed")], "put back already, by by-hand"),
+        ([("pause", "boxed"), ("resume", "pause"), ("by-hand", "boxed")], "reverted already, by by-hand"),
     ],
 )
-def test_a_later_distribution_is_not_overwritten(ran, later, by):
+def test_a_later_distribution_is_not_overwritten(due, ran, later, by):
+    ran(("boxed", None), *later)
     with pytest.raises(Superseded, match=by):
-        due(ran(("boxed", None), *later))
+        due()
 
 
 LATER = "2026-01-31T20:00:00Z"
@@ -158,114 +186,122 @@ LATER = "2026-01-31T20:00:00Z"
     ("earlier", "untils", "also"),
     [
         ([("plain", None)], {"plain": None}, []),
-        # The same run twice, as a scheduler may start it, or one that was made longer.
+        # The same run twice, as EventBridge Scheduler may start it, or a plan that was extended.
         ([("first", None)], {}, ["first"]),
         ([("plain", None), ("first", None), ("second", None)], {"plain": None}, ["second", "first"]),
-        # One that lasts longer comes back by itself.
+        # A plan that lasts longer expires by itself.
         ([("day", None)], {"day": LATER}, []),
         ([("first", None), ("day", None)], {"day": LATER}, []),
-        # What came between and was put back does not count.
+        # A distribution in between that was reverted does not count.
         ([("first", None), ("lunch", None), ("back", "lunch")], {"back": None}, ["first"]),
         ([("first", None), ("a", None), ("b", None), ("back", "b+a")], {"back": None}, ["first"]),
         ([("first", None), ("a", None), ("b", None), ("back", "a")], {"back": None}, []),
         ([("first", None), ("plain", None)], {"plain": None}, []),
     ],
 )
-def test_what_it_was_applied_on_top_of_and_is_over_too_is_put_back_with_it(ran, earlier, untils, also):
-    assert due(ran(*earlier, ("boxed", None), untils=untils)) == also
+def test_an_expiry_reverts_what_expired_beneath_its_distribution(due, ran, earlier, untils, also):
+    ran(*earlier, ("boxed", None), untils=untils)
+    assert due() == Expired(also)
 
 
-def test_values_of_another_carrier_are_not_mixed(ran):
-    assert due(ran(("first", None), ("boxed", None), actuators={"first": Joined(0.4)})) == []
+def test_an_expiry_leaves_what_another_mechanism_carried_and_names_it(due, ran):
+    ran(("first", None), ("boxed", None), actuators={"first": Joined(0.4)})
+    assert due() == Expired([], left="first")
 
 
-def test_what_was_put_back_with_a_later_one_is_put_back_already(ran):
-    trail = ran(("first", None), ("boxed", None), ("back", "boxed+first"))
+def test_a_distribution_that_was_reverted_with_a_later_one_is_reverted_already(due, ran):
+    ran(("first", None), ("boxed", None), ("back", "boxed+first"))
     for name in ("first", "boxed"):
-        with pytest.raises(Superseded, match="put back already, by back"):
-            due(trail, name)
+        with pytest.raises(Superseded, match="reverted already, by back"):
+            due(name)
 
 
-def test_putting_a_state_after_back_is_a_change_like_any_other(ran):
-    trail = ran(("boxed", None))
+def test_a_revert_to_a_state_after_is_a_change_like_any_other(due, ran):
+    ran(("boxed", None))
     ran(("baseline", "boxed"), image="after")
     with pytest.raises(Superseded, match="baseline"):
-        due(trail)
+        due()
 
 
-def test_a_repair_of_drift_in_the_meantime_is_no_obstacle(ran):
+def test_a_repair_of_drift_does_not_keep_a_plan_from_expiring(due, ran):
     ran(("earlier", None), ("boxed", None))
-    trail = ran(("repair", "boxed"), ("another", "repair"), image="after", drift="0" * 64)
-    assert due(trail) == ["earlier"]
+    ran(("repair", "boxed"), ("another", "repair"), image="after", drift="0" * 64)
+    assert due() == Expired(["earlier"])
 
 
-def test_a_run_that_failed_is_no_obstacle(ran):
-    due(ran(("boxed", None), ("broken", None), failed=("broken",)))
+def test_a_later_run_that_failed_does_not_keep_a_plan_from_expiring(due, ran):
+    ran(("boxed", None), ("broken", None), failed=("broken",))
+    due()
 
 
 @pytest.mark.parametrize(("opened", "ended", "is_later"), [(-5, 15, True), (-160, 11, True), (5, 8, False)])
-def test_it_is_the_end_that_counts_since_runs_wait_for_one_another(ran, opened, ended, is_later):
-    trail = ran(("boxed", None), ("other", None), minutes={"boxed": (0, 10), "other": (opened, ended)})
+def test_the_end_of_a_run_counts_since_runs_wait_for_one_another(due, ran, opened, ended, is_later):
+    ran(("boxed", None), ("other", None), minutes={"boxed": (0, 10), "other": (opened, ended)})
     if is_later:
         with pytest.raises(Superseded, match="other"):
-            due(trail)
+            due()
     else:
-        due(trail)
+        due()
 
 
 @pytest.mark.parametrize("apart", [1, 60])
-def test_many_later_distributions_are_all_read(ran, apart):
+def test_many_later_distributions_are_all_read(due, ran, apart):
     later = [(f"d-{number}", f"d-{number - 1}" if number % 2 else None) for number in range(120)]
     times = {name: (number * apart, number * apart) for number, (name, _) in enumerate(later, 1)}
-    trail = ran(("boxed", None), *later, minutes={"boxed": (0, 0), **times})
-    due(trail)
+    ran(("boxed", None), *later, minutes={"boxed": (0, 0), **times})
+    due()
     ran(("last", None), minutes={"last": (121 * apart, 121 * apart)})
     with pytest.raises(Superseded, match="last"):
-        due(trail)
+        due()
 
 
 @pytest.mark.parametrize("state", [{"failed": ("boxed",)}, {"until": None}])
-def test_there_is_nothing_to_return_from_what_failed_or_is_for_good(ran, state):
-    with pytest.raises(PlanNotApplicable, match="none that completed"):
-        due(ran(("boxed", None), **state))
+def test_a_plan_that_failed_or_is_permanent_does_not_expire(due, ran, state):
+    ran(("boxed", None), **state)
+    with pytest.raises(PlanNotApplicable, match="no completed distribution"):
+        due()
 
 
-def test_a_return_that_was_cancelled_does_not_happen_with_another_one_either(ran):
+def test_an_expiry_that_was_cancelled_does_not_happen_with_another_one_either(due, ran):
     trail = ran(("first", None), ("second", None), ("boxed", None))
-    assert due(trail) == ["second", "first"]
+    assert due() == Expired(["second", "first"])
     trail.append(expiry_cancelled("first", "arn:me", START))
-    assert due(trail) == ["second"]
+    assert due() == Expired(["second"])
     trail.append(expiry_cancelled("boxed", "arn:me", START))
     with pytest.raises(PlanNotApplicable, match="cancelled"):
-        due(trail)
+        due()
 
 
-def test_a_distribution_that_nobody_knows_is_not_returned_from(trail):
+def test_a_distribution_that_nobody_knows_does_not_expire(due):
     with pytest.raises(PlanNotApplicable):
-        due(trail)
+        due()
 
 
 @pytest.fixture
-def plans(monkeypatch, trail, documents, aws):
+def schedules(monkeypatch):
+    fake = FakeSchedules()
+    monkeypatch.setattr(bootstrap, "one_time_schedules", lambda _group: fake)
+    return fake
+
+
+@pytest.fixture
+def plans(monkeypatch, trail, documents, schedules):
     """The function of the API."""
+    assert schedules.names == set()
     module = function_module("plans")
     settings = SimpleNamespace(one_time_group="one-time")
     monkeypatch.setattr(module.PlansSettings, "load", classmethod(lambda _: settings))
     monkeypatch.setattr(module, "_trail", lambda _: (documents, trail))
     monkeypatch.setattr(module, "caller_of", lambda _: "arn:me")
-    aws("scheduler").create_schedule_group(Name="one-time")
     return module
 
 
 @pytest.mark.parametrize(("minutes", "kept_"), [(2, True), (-1, False)])
-def test_a_return_whose_time_has_come_can_no_longer_be_cancelled(plans, ran, aws, trail, minutes, kept_):
+def test_an_expiry_whose_time_has_come_can_no_longer_be_cancelled(plans, ran, schedules, trail, minutes, kept_):
     """EventBridge Scheduler deletes its schedule some time after it has started it."""
     until = timestamp(datetime.now(UTC) + timedelta(minutes=minutes))
     ran(("boxed", None), until=until)
-    aws("scheduler").create_schedule(
-        GroupName="one-time", Name=return_name("boxed"), ScheduleExpression="at(2026-01-31T17:00:00)",
-        FlexibleTimeWindow={"Mode": "OFF"}, Target={"Arn": "arn:aws:states:x", "RoleArn": "arn:aws:iam::1:role/x"},
-    )  # fmt: skip
+    schedules.names.add(return_name("boxed"))
     if kept_:
         plans.cancel_return("boxed")
     else:
@@ -284,19 +320,12 @@ def test_the_newest_completed_distribution_is_the_one_that_ended_last_however_fa
         plans._newest_completed("queue-002", trail)
 
 
-# ---- the plan of a return, and of a schedule's run -------------------------------------------------------------------
+# ---- the plan of an expiry, and of a schedule's run ------------------------------------------------------------------
 
 
 @pytest.fixture
-def baselines(aws):
-    keys = ("queue_id", "name")
-    aws("dynamodb").create_table(
-        TableName="baselines",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-        KeySchema=[{"AttributeName": "queue_id", "KeyType": "HASH"}, {"AttributeName": "name", "KeyType": "RANGE"}],
-    )
-    return BaselineStore("baselines")
+def baselines():
+    return FakeBaselines()
 
 
 @pytest.fixture
@@ -311,7 +340,7 @@ def accepted(trail, documents, baselines):
     return accepted
 
 
-def test_a_return_has_the_plan_of_its_distribution_and_not_its_end(documents, accepted):
+def test_an_expiry_has_the_plan_of_its_distribution_without_until(documents, accepted):
     sent = SMALLEST_PLAN | {"until": UNTIL, "requested_by": "Ada", "shared_with": [{"queue_id": "queue-002"}]}
     of_boxed = plan(**sent, on_drift="repair")
     documents.keep_work("boxed", work(of_boxed, target({"agent-1": 0.4}), queue(member("agent-1", 0.1))))
@@ -336,7 +365,7 @@ def scheduled(documents):
     return scheduled
 
 
-def test_the_run_of_a_schedule_for_a_while_knows_its_end_from_its_time(accepted, scheduled):
+def test_the_run_of_a_temporary_schedule_knows_its_end_from_its_time(accepted, scheduled):
     run, wanted = accepted(scheduled())
     assert run.until == wanted.until == UNTIL
     assert run.return_name == "return.r-1"
@@ -356,7 +385,7 @@ def test_the_run_of_a_schedule_for_a_while_knows_its_end_from_its_time(accepted,
         ({"scheduled_at": "2026-01-30T07:30:00Z"}, "until"),
     ],
 )
-def test_what_no_schedule_of_ours_starts_and_what_comes_too_late_is_refused_and_on_record(
+def test_an_input_that_no_schedule_of_ours_has_or_that_comes_too_late_is_refused_on_record(
     accepted, scheduled, trail, changes, path
 ):
     with pytest.raises(PlanInvalid) as refusal:
@@ -371,14 +400,14 @@ def test_a_baseline_is_what_it_is_when_the_run_starts(accepted, documents, basel
     for name in ("first", "second"):
         held = queue(member("agent-1", 0.1))
         documents.keep_work(name, work(plan(), target({"agent-1": 0.4}), held))
-        documents.put(name, "after", held.to_json())
+        documents.save_after(name, held)
         baselines.put({"queue_id": "queue-001", "name": "normal", "distribution_id": name})
         run, back = accepted(given)
         assert back.restores.model_dump(exclude_unset=True) == {"distribution_id": name, "image": "after"}
         assert run.origin.caller == "early"
 
 
-def test_a_baseline_that_is_none_is_refused_on_the_record_of_its_queue(accepted, trail):
+def test_an_unknown_baseline_is_refused_on_the_record_of_its_queue(accepted, trail):
     for baseline, message in (
         ({"queue_id": "queue-001", "name": "normal"}, "no baseline normal"),
         ({"queue_id": "queue-001"}, "not one that this system made"),
@@ -388,17 +417,17 @@ def test_a_baseline_that_is_none_is_refused_on_the_record_of_its_queue(accepted,
         assert trail.find("r-1").closing.queue_id == "queue-001"
 
 
-# ---- what is put back ------------------------------------------------------------------------------------------------
+# ---- what is reverted ------------------------------------------------------------------------------------------------
 
 
 class Fields(PlainContract):
-    """A contract that says which queue the fields are of."""
+    """A contract whose fields name their queue."""
 
     def fields_of(self, queue, names):
         return {name: f"{name} of {queue.queue_id}" for name in names}
 
 
-def test_what_the_earlier_one_found_is_older_and_what_only_the_later_one_changed_is_its_own(documents):
+def test_the_older_before_image_wins_where_two_are_reverted_together(documents):
     held = [{"a": 0.1, "b": 0.2, "c": 0.3, "d": 0.0}, {"a": 0.5, "b": 0.4, "c": 0.3, "d": 0.0}]
     plans = [
         plan(member_weights={"a": 0.5, "b": 0.4}),

@@ -8,7 +8,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.application.expire import require_still_applied, require_time_left
+from routing_weights.application.expire import expired_with, require_time_left
 from routing_weights.application.forecast import Forecasting
 from routing_weights.application.ports import Analytics, Connect, Documents, Genesys, SkillOwners, Trail
 from routing_weights.domain.actuation import resolve
@@ -161,11 +161,18 @@ class Project:
         return Projected(len(work.decision.order), bool(work.decision.parts["last"]))
 
     def _plan(self, run: Run) -> Plan:
+        """The plan of the run; that of an expiry names everything that it reverts, and what it has to leave."""
         plan = self.documents.plan(run.distribution_id)
         if not (run.returns and plan.restores):
             return plan
-        also = require_still_applied(run.returns, plan.queue_id, self.trail, self.documents)
-        return plan.model_copy(update={"restores": plan.restores.model_copy(update={"also": also})})
+        expired = expired_with(run.returns, plan.queue_id, self.trail, self.documents)
+        changes: dict[str, Any] = {"restores": plan.restores.model_copy(update={"also": expired.also})}
+        if expired.left:
+            changes["reason"] = (
+                f"{plan.reason or ''} Distribution {expired.left} beneath it has expired too, and stays: another "
+                f"mechanism carried it. To revert it, send POST /distributions/{expired.left}/restore."
+            ).strip()
+        return plan.model_copy(update=changes)
 
     def _decide(self, run: Run, plan: Plan, images: Sequence[Image]) -> tuple[Work, Genesys]:
         """What the run will do, with Genesys opened for it. A revert takes its mechanism from what it reverts."""
