@@ -1,4 +1,4 @@
-"""Schedules: plans, and returns to baselines, that EventBridge Scheduler submits at their times; and their upkeep."""
+"""Schedules: plans, and reverts to baselines, that EventBridge Scheduler submits at their times."""
 
 import json
 from contextlib import suppress
@@ -150,8 +150,4 @@ def _said(stored: Stored) -> dict[str, Any]:
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    if event.get("source") == "aws.events":  # every day
-        changed = _schedules(SchedulesSettings.load()).upkeep(datetime.fromisoformat(event["time"]))
-        logger.info("Runs that a change of the clock moves are seen to", changed=changed)
-        return {"changed": changed}
     return app.resolve(event, context)

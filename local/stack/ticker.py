@@ -141,10 +141,8 @@ class Ticker:
         if not following or following[0].at > now:  # the usual case: listing a thousand runs takes long
             self._next[expression, zone, ends] = following[0].at if following else _NEVER
             return []
-        runs = [
-            run.at.astimezone(UTC) for run in next_runs(timing, since, _MOST_AT_ONCE) if run.named and run.at <= now
-        ]
-        return [f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in runs]
+        due = [run for run in next_runs(timing, since, _MOST_AT_ONCE) if run.at <= now and not run.skipped]
+        return [f"{run.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" for run in due]
 
 
 def _moment(epoch_s: float | None) -> datetime | None:

@@ -119,7 +119,8 @@ def moved(aws):
 
 
 def nightly(**changes):
-    return schedule(expression="cron(30 2 * * ? *)", **changes)
+    """At half past two, until there was one change of the clock."""
+    return schedule(**{"expression": "cron(30 2 * * ? *)", "end": "2031-12-31T00:00:00Z"} | changes)
 
 
 def test_a_run_that_the_clock_moves_has_a_schedule_of_its_own(aws, schedules):
@@ -151,34 +152,22 @@ def test_a_moved_run_of_another_schedule_stays(aws, schedules):
     assert moved(aws).keys() == {GAP}
 
 
-def test_the_upkeep_goes_on_year_by_year_and_does_nothing_twice(aws, schedules):
-    schedules.put(nightly(), PLAN_X, "", NOW)
-    assert schedules.upkeep(NOW) == 0
-    later = datetime(2031, 4, 1, tzinfo=UTC)
-    assert schedules.upkeep(later) == 1
-    assert moved(aws).keys() == {GAP, datetime(2032, 3, 28, 1, tzinfo=UTC)}  # what is over is deleted by AWS
-    assert schedules.upkeep(later) == 0
+def test_a_put_makes_the_moved_runs_of_ten_years(aws, schedules):
+    schedules.put(nightly(end=None), PLAN_X, "", NOW)
+    assert [at.year for at in sorted(moved(aws))] == list(range(2031, 2041))
+    assert all(at.month == 3 and at.isoweekday() == 7 for at in moved(aws))
 
 
-def test_the_upkeep_restores_missing_schedules_and_removes_others(aws, schedules):
+def test_a_put_makes_a_lost_run_again_and_leaves_the_expiries(aws, schedules):
     schedules.put(nightly(), PLAN_X, "", NOW)
     client = aws("scheduler")
     (one,) = client.list_schedules(GroupName="one-time")["Schedules"]
     client.delete_schedule(GroupName="one-time", Name=one["Name"])
-    for name in (f"moved.{'0' * 32}.20310330T010000", "return.abc"):
-        client.create_schedule(
-            GroupName="one-time",
-            Name=name,
-            ScheduleExpression="at(2031-05-05T01:00:00)",
-            FlexibleTimeWindow={"Mode": "OFF"},
-            Target={"Arn": MACHINE, "RoleArn": ROLE},
-        )
-    by_hand = {"ScheduleExpression": "cron(30 2 * * ? *)", "Target": {"Arn": MACHINE, "RoleArn": ROLE}}
-    client.create_schedule(GroupName="group", Name="by-hand", FlexibleTimeWindow={"Mode": "OFF"}, **by_hand)
-    assert schedules.upkeep(NOW) == 2
-    assert {item["Name"] for item in client.list_schedules(GroupName="one-time")["Schedules"]} == {
-        one["Name"], "return.abc",
-    }  # fmt: skip
+    expiry = {"ScheduleExpression": "at(2031-05-05T01:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"}}
+    client.create_schedule(GroupName="one-time", Name="return.abc", **expiry, Target={"Arn": MACHINE, "RoleArn": ROLE})
+    schedules.put(nightly(), PLAN_X, "", NOW)
+    names = {item["Name"] for item in client.list_schedules(GroupName="one-time")["Schedules"]}
+    assert names == {one["Name"], "return.abc"}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing_weights.domain.schedule.calendar import left_out, next_runs, over_at, zone
+from routing_weights.domain.schedule.calendar import next_runs, over_at, skipped_runs, zone
 from routing_weights.domain.schedule.expression import DAYS, MONTHS, parse_expression
 from routing_weights.domain.schedule.schedule import Timing, parse_schedule, require_runs
 from routing_weights.errors import ScheduleInvalid
@@ -367,24 +367,24 @@ def test_l_as_a_day_of_the_week_is_saturday():
         ("at(2026-03-29T02:30:00)", "Europe/Berlin", []),
     ],
 )
-def test_the_runs_that_eventbridge_scheduler_leaves_out_are_those_of_skipped_times_alone(expression, time_zone, moved):
+def test_only_runs_of_skipped_times_are_left_out(expression, time_zone, moved):
     begin, end = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 5, 1, tzinfo=UTC)
-    found = list(left_out(timing(expression, time_zone), begin, end))
+    found = list(skipped_runs(timing(expression, time_zone), begin, end))
     assert [run.at.isoformat() for run in found] == moved
-    assert all(run.moved_from and not run.named for run in found)
+    assert all(run.moved_from and run.skipped for run in found)
 
 
 @settings(max_examples=60, deadline=None)
 @given(crons(), st.sampled_from(ZONES), st.integers(0, 30 * 8766))
-def test_what_is_left_out_of_any_cron_are_its_unnamed_runs(cron, time_zone, hours):
+def test_the_skipped_runs_of_any_cron_are_among_its_runs(cron, time_zone, hours):
     begin = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(hours=hours)
     schedule = timing(cron[0], time_zone, end=begin + timedelta(days=200))
     runs = next_runs(schedule, begin, 1_000)
     end = runs[-1].at if runs else begin + timedelta(days=200)
-    assert list(left_out(schedule, begin, end)) == [run for run in runs if not run.named]
+    assert list(skipped_runs(schedule, begin, end)) == [run for run in runs if run.skipped]
 
 
-def test_what_is_left_out_is_within_start_and_end_and_after_now():
+def test_skipped_runs_are_within_start_and_end_and_after_now():
     begin, gap = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 29, 1, tzinfo=UTC)
     daily, year = "cron(30 2 * * ? *)", timedelta(days=300)
     for bounds, count in (
@@ -393,10 +393,10 @@ def test_what_is_left_out_is_within_start_and_end_and_after_now():
         ({"end": gap}, 1),
         ({"end": gap - MINUTE}, 0),
     ):
-        assert len(list(left_out(timing(daily, "Europe/Berlin", **bounds), begin, begin + year))) == count
+        assert len(list(skipped_runs(timing(daily, "Europe/Berlin", **bounds), begin, begin + year))) == count
     whole = timing(daily, "Europe/Berlin")
-    assert [len(list(left_out(whole, gap - late, gap + year))) for late in (MINUTE, timedelta(0))] == [1, 0]
-    assert [len(list(left_out(whole, begin, gap - early))) for early in (timedelta(0), MINUTE)] == [1, 0]
+    assert [len(list(skipped_runs(whole, gap - late, gap + year))) for late in (MINUTE, timedelta(0))] == [1, 0]
+    assert [len(list(skipped_runs(whole, begin, gap - early))) for early in (timedelta(0), MINUTE)] == [1, 0]
 
 
 # ---- ends ------------------------------------------------------------------------------------------------------------

@@ -1,32 +1,30 @@
-"""Schedules in Amazon EventBridge Scheduler, in the deployment's own group. Nothing of them is kept elsewhere.
+"""Schedules in Amazon EventBridge Scheduler, in the deployment's own group. They are stored nowhere else.
 
 A schedule starts the state machine with `{origin, schedule, scheduled_at}` and `plan_ref` or `baseline`. `schedule` is
-what was asked for: it is shown again, and says with the time of the run when a plan for a while is over.
+the timing that was asked for: the API shows it again, and with the time of the run it says when a temporary plan ends.
 
-A run that a change of the clock moves is one that EventBridge Scheduler leaves out, so it has a schedule of its own, of
-one time, in another group. They are made for AHEAD; a daily upkeep goes on, and follows the rules of time zones.
+EventBridge Scheduler leaves out a run whose time the clock skips. Such a run has a one-time schedule of its own, in
+another group, made with its schedule for the next AHEAD (ADR 23).
 """
 
 import hashlib
 import json
-from contextlib import suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from routing_weights.adapters.aws.schedule_group import Group
 from routing_weights.domain.inputs import Asked, scheduled
-from routing_weights.domain.schedule.calendar import left_out, next_runs
+from routing_weights.domain.schedule.calendar import next_runs, skipped_runs
 from routing_weights.domain.schedule.expression import At, parse_expression
 from routing_weights.domain.schedule.schedule import Schedule, Timing
 from routing_weights.errors import ScheduleNotFound
 
 MOST_LATE_S = 900
-"""A run that could not be started for so long is not started any more: its message goes to the dead letters."""
+"""A run that could not be started within this time is not started any more. Its message goes to the dead letters."""
 MOST_ATTEMPTS = 10
-AHEAD = timedelta(days=400)
-
-_MOVED = "moved."
+AHEAD = timedelta(days=3653)
 
 
 @dataclass(frozen=True)
@@ -52,51 +50,33 @@ class Schedules:
 
     def put(self, schedule: Schedule, plan_ref: str | None, set_by: str, now: datetime) -> Stored:
         """Create a schedule, or replace the one of its name as a whole."""
-        self._forget_moved(schedule.name)
+        self._delete_moved(schedule.name)
         request = self._request(schedule, plan_ref, set_by, now)
         Group(self.group).put(request)
-        for moved in _moved(request, now).values():
+        for moved in _moved(request, schedule, now):
             Group(self.one_time_group).put(moved)
         return _stored(request)
 
     def get(self, name: str) -> Stored:
-        """Raises ScheduleNotFound, for one that did not come through this API too."""
-        return _stored(self._find(name))
-
-    def delete(self, name: str) -> None:
-        """Raises ScheduleNotFound."""
-        self._forget_moved(name)
-        if not Group(self.group).delete(name):
-            raise _no_such_schedule(name)
-
-    def upkeep(self, now: datetime) -> int:
-        """Have every moved run of the next days started, and no other; how many schedules that took."""
-        group, wanted = Group(self.one_time_group), dict[str, dict[str, Any]]()
-        for name in Group(self.group).names():
-            with suppress(ScheduleNotFound):  # deleted meanwhile, or put by hand
-                wanted |= _moved(self._find(name), now)
-        there = set(group.names(_MOVED))
-        # One whose time has come may still be waiting for its moment in a window.
-        stale = {name for name in there - wanted.keys() if name.rpartition(".")[2] > _stamp(now)}
-        for name in stale:
-            group.delete(name)
-        for name in wanted.keys() - there:
-            group.put(wanted[name])
-        return len(stale) + len(wanted.keys() - there)
-
-    def _find(self, name: str) -> dict[str, Any]:
+        """Raises ScheduleNotFound, also for a schedule that was not made by `put`."""
         found = Group(self.group).find(name)
         if found is None:
             raise _no_such_schedule(name)
-        return found
+        return _stored(found)
 
-    def _forget_moved(self, name: str) -> None:
+    def delete(self, name: str) -> None:
+        """Raises ScheduleNotFound."""
+        self._delete_moved(name)
+        if not Group(self.group).delete(name):
+            raise _no_such_schedule(name)
+
+    def _delete_moved(self, name: str) -> None:
         group = Group(self.one_time_group)
         for moved in list(group.names(_moved_name(name))):
             group.delete(moved)
 
     def page(self, limit: int, after: str | None) -> tuple[list[str], str | None]:
-        """Names of schedules, and what to send for those that follow."""
+        """Names of schedules, and the token of the next page."""
         return Group(self.group).page(limit, after)
 
     def _request(self, schedule: Schedule, plan_ref: str | None, set_by: str, now: datetime) -> dict[str, Any]:
@@ -119,7 +99,10 @@ class Schedules:
 
 
 def _expression(schedule: Schedule) -> dict[str, str]:
-    """As it was asked for, but for a single time: the guide does not say what becomes of one that the clock skips."""
+    """The expression as it was asked for; a single time as its instant.
+
+    The guide does not say what happens to a single time that the clock skips.
+    """
     parsed, _ = parse_expression(schedule.expression)
     if isinstance(parsed, At) and (runs := next_runs(schedule, datetime.min.replace(tzinfo=UTC), 1)):
         return _once(runs[0].at)
@@ -130,32 +113,25 @@ def _once(at: datetime) -> dict[str, str]:
     return {"ScheduleExpression": f"at({at.astimezone(UTC):%Y-%m-%dT%H:%M:%S})", "ScheduleExpressionTimezone": "UTC"}
 
 
-def _moved(found: dict[str, Any], now: datetime) -> dict[str, dict[str, Any]]:
-    """By name, the schedules of the runs that EventBridge Scheduler leaves out of one that it was asked for."""
-    timing = _stored(found).timing
-    return {
-        (name := f"{_moved_name(found['Name'])}{_stamp(run.at)}"): {
-            "Name": name,
+def _moved(request: dict[str, Any], schedule: Schedule, now: datetime) -> Iterator[dict[str, Any]]:
+    """The one-time schedules of the runs that EventBridge Scheduler leaves out."""
+    for run in skipped_runs(schedule, now, now + AHEAD):
+        yield {
+            "Name": f"{_moved_name(schedule.name)}{run.at.astimezone(UTC):%Y%m%dT%H%M%S}",
             **_once(run.at),
-            "FlexibleTimeWindow": found["FlexibleTimeWindow"],
+            "FlexibleTimeWindow": request["FlexibleTimeWindow"],
             "ActionAfterCompletion": "DELETE",
-            "Target": found["Target"],
+            "Target": request["Target"],
         }
-        for run in left_out(timing, now, now + AHEAD)
-    }
 
 
 def _moved_name(name: str) -> str:
-    """What the names of a schedule's moved runs begin with: a name has 64 letters, and may use them up itself."""
-    return f"{_MOVED}{hashlib.sha256(name.encode()).hexdigest()[:32]}."
-
-
-def _stamp(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y%m%dT%H%M%S}"
+    """How the names of a schedule's moved runs begin. It is a hash, since the schedule's name may have 64 letters."""
+    return f"moved.{hashlib.sha256(name.encode()).hexdigest()[:32]}."
 
 
 def _dates(schedule: Schedule, now: datetime) -> dict[str, datetime]:
-    """Scheduler refuses a start that is over. A rate keeps its step by starting with its next run instead."""
+    """EventBridge Scheduler refuses a start in the past. A rate keeps its step if it starts with its next run."""
     dates = {"EndDate": schedule.end.astimezone(UTC)} if schedule.end else {}
     if schedule.start and schedule.start > now:
         dates["StartDate"] = schedule.start.astimezone(UTC)
@@ -165,7 +141,7 @@ def _dates(schedule: Schedule, now: datetime) -> dict[str, datetime]:
 
 
 def _stored(found: dict[str, Any]) -> Stored:
-    """A schedule that was put by hand, in the console, is not one that this API can show."""
+    """Raises ScheduleNotFound for a schedule that somebody made by hand: the API cannot show it."""
     try:
         given = json.loads(found["Target"].get("Input") or "{}")
         asked = Asked.model_validate(given["schedule"])

@@ -20,14 +20,14 @@ MINUTE = timedelta(minutes=1)
 MOST_RUNS = 1_000
 TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _FIRST, _LAST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 2, tzinfo=UTC)
-"""No expression has a run before or after."""
+"""No expression has a run before the first or after the last."""
 _NOT_ZONES = re.compile(r"(posix|right)/|(posixrules|localtime|Factory)$")
-"""Files beside the zones that are none, or count leap seconds."""
+"""Files beside the zones that are no zones, or that count leap seconds."""
 
 
 @cache
 def zone(name: str) -> ZoneInfo | None:
-    """The IANA time zone of a name, None where there is none."""
+    """The IANA time zone of that name; None: there is no such zone."""
     if not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}", name) or _NOT_ZONES.match(name):
         return None
     try:
@@ -38,36 +38,37 @@ def zone(name: str) -> ZoneInfo | None:
 
 @dataclass(frozen=True)
 class NextRun:
-    """One run: its time in the schedule's zone."""
+    """One run."""
 
     at: datetime
+    """The instant, in the schedule's zone."""
     moved_from: tuple[datetime, ...] = ()
-    """Times on a clock that skipped them, without a zone: their run is this one, at the next valid minute."""
+    """Times of the expression that the clock skips: this run, at the next valid minute, stands for them."""
     merged: bool = False
-    """It stands for several times of the expression."""
+    """True: it stands for several times of the expression."""
     repeated: bool = False
-    """The clock shows this time twice; the run is at the first."""
-    named: bool = True
-    """The expression names this time itself. EventBridge Scheduler leaves out a run whose times are all skipped."""
+    """True: the clock shows its time twice. The run is at the first."""
+    skipped: bool = False
+    """True: the clock skips every time that it stands for. EventBridge Scheduler leaves such a run out."""
 
     @classmethod
-    def of(cls, at: datetime, wanted: list[datetime]) -> Self:
-        local = at.replace(tzinfo=None, fold=0)
-        other = at.replace(fold=1)
+    def of(cls, at: datetime, times: list[datetime]) -> Self:
+        """The run at `at`, which stands for `times` of the expression."""
+        shown = at.replace(tzinfo=None, fold=0)
         return cls(
             at=at,
-            moved_from=tuple(time for time in wanted if time != local),
-            merged=len(wanted) > 1,
-            repeated=other.utcoffset() != at.utcoffset(),
-            named=local in wanted,
+            moved_from=tuple(time for time in times if time != shown),
+            merged=len(times) > 1,
+            repeated=at.replace(fold=1).utcoffset() != at.utcoffset(),
+            skipped=shown not in times,
         )
 
 
 def next_runs(schedule: TimingFields, after: datetime, count: int) -> list[NextRun]:
-    """The first `count` (at most 1,000) runs later than `after`, in order; fewer where the schedule ends before.
+    """The first `count` (at most 1,000) runs later than `after`, in order; fewer if the schedule ends before.
 
-    A time that a change of the clock skips runs at the next valid minute, together with what is due then anyway. A time
-    that the clock shows twice runs once, at the first. A rate counts hours that pass, whatever the clock shows.
+    A time that the clock skips runs at the next valid minute. If another run is due then, the two are one. A time that
+    the clock shows twice runs once, at the first. A rate counts hours that pass, whatever the clock shows.
     """
     parsed, _ = parse_expression(schedule.expression)
     there = zone(schedule.time_zone)
@@ -79,13 +80,13 @@ def next_runs(schedule: TimingFields, after: datetime, count: int) -> list[NextR
     if isinstance(parsed, Rate):
         runs = (NextRun(at.astimezone(there)) for at in _regular(parsed, schedule.start, after))
     else:
-        # A day earlier, since a time that is skipped runs later than the clock would have shown it.
+        # Two days earlier, since a skipped time runs later than the clock would have shown it, up to a whole day.
         since = (after.astimezone(there) - timedelta(days=2)).date()
         times = parsed.times(since) if isinstance(parsed, Cron) else iter([parsed.time])
         resolved = ((_first_valid(time, there), time) for time in times)
         runs = (
-            NextRun.of(at, [time for _, time in same])
-            for at, same in groupby(resolved, key=itemgetter(0))
+            NextRun.of(at, [time for _, time in pairs])
+            for at, pairs in groupby(resolved, key=itemgetter(0))
             if at.astimezone(UTC) > after
         )
     end = schedule.end
@@ -93,25 +94,26 @@ def next_runs(schedule: TimingFields, after: datetime, count: int) -> list[NextR
     return list(islice(within, min(count, MOST_RUNS)))
 
 
-def left_out(schedule: TimingFields, after: datetime, end: datetime) -> Iterator[NextRun]:
+def skipped_runs(schedule: TimingFields, after: datetime, end: datetime) -> Iterator[NextRun]:
     """The runs of a cron schedule, later than `after` and up to `end`, that EventBridge Scheduler leaves out.
 
-    Its guide: an invocation is skipped when its cron expression falls on a date and time that does not exist.
+    Its guide ("Schedule types") says that it skips an invocation when the cron expression falls on a date and time that
+    does not exist.
     """
     there = zone(schedule.time_zone)
     assert there is not None  # noqa: S101  the model has checked it
     if schedule.expression.startswith("cron("):
         for gap in _gaps(there, after.astimezone(UTC), end.astimezone(UTC)):
             for run in next_runs(schedule, gap - timedelta(microseconds=1), 1):
-                if run.at.astimezone(UTC) < gap + MINUTE and not run.named:
+                if run.at.astimezone(UTC) < gap + MINUTE and run.skipped:
                     yield run
 
 
 def _gaps(there: ZoneInfo, after: datetime, end: datetime) -> Iterator[datetime]:
-    """The moments, in UTC, at which a clock jumps forward, later than `after` and up to `end`."""
+    """The instants, in UTC, at which a clock jumps forward, later than `after` and up to `end`."""
 
-    def offset(moment: datetime) -> timedelta:
-        return moment.astimezone(there).utcoffset() or timedelta()
+    def offset(instant: datetime) -> timedelta:
+        return instant.astimezone(there).utcoffset() or timedelta()
 
     while after < end:
         low, high = after, min(after + timedelta(days=1), end)
@@ -125,10 +127,10 @@ def _gaps(there: ZoneInfo, after: datetime, end: datetime) -> Iterator[datetime]
 
 
 def over_at(schedule: TimingFields, begun: datetime) -> datetime | None:
-    """When a run of that time is over, in the schedule's zone; None for one that is for good.
+    """When the run that began at `begun` ends, in the schedule's zone; None: its plan is not temporary.
 
-    A time of day is the next one after the run, by the rule of the runs: the next valid minute where the clock skips
-    it, the first where it shows it twice.
+    A time of day is the next one after the run. As for runs, a time that the clock skips is the next valid minute, and
+    a time that it shows twice is the first.
     """
     there = zone(schedule.time_zone)
     assert there is not None  # noqa: S101  the model has checked it
@@ -159,7 +161,7 @@ def _regular(rate: Rate, start: datetime | None, after: datetime) -> Iterator[da
 
 
 def _first_valid(wanted: datetime, there: ZoneInfo) -> datetime:
-    """The first moment at which a clock shows a time, or the next valid minute where it skips it."""
+    """The first instant at which a clock shows a time; if the clock skips it, the next valid minute."""
     if _is_shown(wanted, there):
         return wanted.replace(tzinfo=there)
     gap = _offset(wanted, there, fold=1) - _offset(wanted, there, fold=0)
