@@ -1,4 +1,4 @@
-"""Drift: works off the queue of events. Each leads to a look at its queue; drift is recorded, told, or repaired."""
+"""Drift: processes the queue of events. Each event makes it read its queue and record, report or repair drift."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Outcomes: puts an event on the bus for every closing record, which the stream of the audit table tells of."""
+"""Outcomes: puts an event on the bus for every closing record in the stream of the audit table."""
 
 import json
 from typing import Any

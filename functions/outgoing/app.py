@@ -1,4 +1,4 @@
-"""Outgoing: works off the queue of our own events. Each is a signed POST to the system that is told of outcomes."""
+"""Outgoing: processes the queue of our own events. Each event is a signed POST to the receiver of outcomes."""
 
 import json
 from functools import cache

@@ -1,4 +1,4 @@
-"""Patrol: on a schedule, has the queues looked at whose changes no event may tell of."""
+"""Patrol: on a schedule, queues a reading of each queue whose changes may come without an event."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -10,7 +10,7 @@ import pytest
 
 from local import register
 from routing_weights.domain.drift import Difference, fingerprint
-from tests.stack.test_webhook import call, drift, member_event, recorded, worked_off
+from tests.stack.test_webhook import all_processed, call, drift, member_event, recorded
 from tests.support.carriers import CARRIERS, Carrier
 from tests.support.world import (
     CLIENT_ID,
@@ -79,7 +79,7 @@ def echoed(world):
         number = next(scores)
         world.sim.edit_member(marker, "agent-001", score=number / 100)
         recorded(world, marker, number)
-        worked_off(world)
+        all_processed(world)
 
     assert register.main([], environment) == 0
     yield all_of_it
@@ -124,7 +124,7 @@ def test_a_change_that_is_told_of_again_and_again_is_repaired_once(world, guarde
     with ThreadPoolExecutor(4) as workers:
         assert all("FunctionError" not in answer for answer in workers.map(work, range(4)))
     item = answered(world, queue, "repair_started")
-    worked_off(world)
+    all_processed(world)
     assert distributions(world, queue) == [item["repair_id"], first]
     assert world.held(queue)["scores"] == pytest.approx(WEIGHTS)
 
@@ -142,7 +142,7 @@ def test_a_fresh_edit_is_not_overwritten_before_its_time_and_a_newer_one_has_its
     assert write["monotonic"] - edited >= REPAIR_AFTER_S
     assert more == []
     assert world.held(queue)["scores"] == pytest.approx(WEIGHTS)
-    worked_off(world)
+    all_processed(world)
     assert [one["action"] for one in drift(world, queue)["items"]] == ["repair_started", "repair_dropped"]
     assert distributions(world, queue) == [item["repair_id"], first]
 
@@ -206,7 +206,7 @@ def test_an_edit_that_is_taken_back_or_said_in_a_plan_is_not_repaired(world, gua
     run = world.run(a_plan(planned, weights, on_drift="repair")).start("api").ends("completed")
     for queue in (taken_back, planned):
         answered(world, queue, "repair_dropped")
-    worked_off(world)
+    all_processed(world)
     assert writes_to(world, taken_back, since) == writes_to(world, planned, since) == run.writes == []
     assert (len(distributions(world, taken_back)), len(distributions(world, planned))) == (1, 2)
     assert world.held(planned)["scores"] == pytest.approx(weights)
@@ -225,7 +225,7 @@ def test_repairs_end_at_the_limit_of_an_hour_and_each_change_counts_anew(world, 
     refused = answered(world, queue, "repair_refused", 3)
     assert "MaxRepairsPerHour" in refused["why"]
     assert refused["repair_id"] is None
-    worked_off(world)
+    all_processed(world)
     assert distributions(world, queue) == ids
     assert len(set(ids)) == 3
     assert world.held(queue)["scores"]["agent-002"] == 0.9
@@ -241,7 +241,7 @@ def test_a_repair_that_broke_off_before_its_start_is_made_when_the_event_comes_b
     assert recorded(world, queue)[0]["action"] == "recorded"
     world.client("dynamodb").delete_item(**table, Key=key)
     item = answered(world, queue, "repair_started")
-    worked_off(world)
+    all_processed(world)
     assert distributions(world, queue) == [item["repair_id"], first]
 
 
@@ -272,7 +272,7 @@ def test_a_repair_that_genesys_refuses_says_so_where_the_drift_is(world, guarded
     refused = answered(world, queue, "repair_started")
     assert refused["repair_status"] == "member_update_failed"
     assert call(world, old_event(queue, again=True)).status_code == 202
-    worked_off(world)
+    all_processed(world)
     assert drift(world, queue)["items"] == [refused], "and it is not tried again"
     assert distributions(world, queue) == [refused["repair_id"], first]
     assert world.held(queue)["scores"]["agent-002"] == 0.9
@@ -282,7 +282,7 @@ def test_a_repair_whose_start_was_not_noted_is_not_started_twice(world, guarded)
     """Its function died between the two. The drift is still there, so the event that comes back leads to it again."""
     queue, first = refused_repair(world, guarded)
     repair = answered(world, queue, "repair_started")["repair_id"]
-    worked_off(world)
+    all_processed(world)
     db, table = world.client("dynamodb"), world.ready["drift_table"]
 
     def begun():
@@ -297,7 +297,7 @@ def test_a_repair_whose_start_was_not_noted_is_not_started_twice(world, guarded)
     db.update_item(TableName=table, Key=key, UpdateExpression="REMOVE begun")
     assert call(world, old_event(queue, again=True)).status_code == 202
     until(begun)
-    worked_off(world)
+    all_processed(world)
     assert distributions(world, queue) == [repair, first]
 
 
@@ -338,7 +338,7 @@ def test_who_says_notify_is_told_on_the_bus_and_nothing_is_written(world, told):
     at = event["at"]
     assert event["record"] == f"/queues/{queue}/drift?from={at}&to={at}"
     assert world.get(event["record"]).json()["items"] == [item]
-    worked_off(world)
+    all_processed(world)
     assert (told(queue), writes_to(world, queue, since), len(distributions(world, queue))) == ([event], [], 1)
 
 
@@ -377,7 +377,7 @@ def test_each_actuators_value_is_put_back_under_the_public_api(platform_world, a
     who = ("supervisor-7", changed_at) if actuator == "joined" else (None, None)
     assert (item["repair_status"], item["changed_by"], item["changed_at"]) == ("completed", *who)
     assert carrier.held(queue) == before
-    worked_off(world)
+    all_processed(world)
     assert distributions(world, queue) == [item["repair_id"], first]
 
 
@@ -393,7 +393,7 @@ def test_a_setting_is_repaired_by_the_queues_own_stamp_under_the_public_api(plat
     item = answered(world, queue, "repair_started")
     assert (bool(item["changed_by"]), item["changed_at"]) == (True, stamp)
     assert world.held(queue)["queue"]["acwSettings"]["timeoutMs"] == 60_000
-    worked_off(world)
+    all_processed(world)
     assert distributions(world, queue) == [item["repair_id"], first]
     assert len(writes_to(world, queue, edited)) == 1
 

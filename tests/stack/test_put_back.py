@@ -45,7 +45,7 @@ def applied(carrier, queue, **changes):
     return carrier.world.run(carrier.plan(queue, weights, **changes)).start("api").ends("completed").distribution_id
 
 
-def test_a_distribution_is_put_back_and_that_too_can_be_put_back(carrier):
+def test_a_distribution_is_put_back_and_that_too_can_be_reverted(carrier):
     queue = new_queue(carrier)
     before = held(carrier, queue)
     first = applied(carrier, queue)

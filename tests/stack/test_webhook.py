@@ -46,7 +46,7 @@ def messages(world, queue="webhook_queue"):
     return sum(int(found[name]) for name in names)
 
 
-def worked_off(world):
+def all_processed(world):
     """Nothing is left to do. Asked twice: moto counts one after the other what waits, is delayed, and is under way."""
     until(lambda: not messages(world) and not messages(world))
     assert messages(world, "webhook_dead_letters") == 0
@@ -88,7 +88,7 @@ def test_a_foreign_change_is_on_record_and_the_same_state_once(world, settled):
     again = call(world, member_event(queue, userId="agent-002"), delivery=f"first-{queue}")
     assert (again.status_code, again.json()["status"]) == (200, "known")
     assert call(world, member_event(queue)).status_code == 202  # another delivery, of the same state
-    worked_off(world)
+    all_processed(world)
     assert drift(world, queue)["items"] == [item]
 
 
@@ -97,7 +97,7 @@ def test_a_state_that_was_mended_and_comes_back_is_new_and_pages_are_read_to_the
     for number, score in enumerate((0.9, 0.3, 0.9, 0.4)):
         world.sim.edit_member(queue, "agent-002", score=score)
         assert call(world, member_event(queue, number=number)).status_code == 202
-        worked_off(world)
+        all_processed(world)
     held = [item["differences"][0]["held"] for item in drift(world, queue)["items"]]
     assert held == [0.4, 0.9, 0.9]
     first = drift(world, queue, limit=2)
@@ -158,7 +158,7 @@ def refused(world, answer, status, kind):
 
 
 def test_what_does_not_prove_its_sender_is_refused_and_not_queued(world):
-    worked_off(world)
+    all_processed(world)
     body = json.dumps(member_event("queue-of-nobody")).encode()
     good, now = signed(body), int(time.time())
     forged = [
@@ -192,7 +192,7 @@ def test_what_does_not_prove_its_sender_is_refused_and_not_queued(world):
     ],
 )
 def test_a_hostile_body_is_refused_even_when_it_is_signed(world, kind, status):
-    worked_off(world)
+    all_processed(world)
     body = garbage(kind)
     refused(world, call(world, body), status, {413: "webhook-too-large", 422: "webhook-invalid"}[status])
     if status != 413:
@@ -200,11 +200,11 @@ def test_a_hostile_body_is_refused_even_when_it_is_signed(world, kind, status):
 
 
 def test_a_copy_with_another_id_is_a_replay_and_queues_nothing(world):
-    worked_off(world)
+    all_processed(world)
     body = json.dumps(member_event("queue-of-nobody", note=str(uuid.uuid4()))).encode()
     headers = signed(body)
     assert call(world, body, headers).status_code == 202
-    worked_off(world)
+    all_processed(world)
     for copy in (
         headers,
         headers | {"X-Webhook-Id": str(uuid.uuid4())},
@@ -232,7 +232,7 @@ def test_fifty_writes_of_ours_that_come_back_as_events_cause_nothing(world):
     run.ends("completed")
     assert echoed(sent) >= 50
     writes = len(run.writes)
-    worked_off(world)
+    all_processed(world)
     assert drift(world, queue)["items"] == []
     assert [item["distribution_id"] for item in world.get(f"/queues/{queue}/distributions").json()["items"]] == [
         run.distribution_id
@@ -254,7 +254,7 @@ def test_of_a_thousand_callbacks_in_bursts_none_is_lost_and_none_counts_twice_in
     assert [answer.status_code for answer in answers] == [202] * 1000
     assert [answer.status_code for answer in again] == [200] * 100
     assert len({answer.json()["delivery_id"] for answer in answers}) == 1000
-    worked_off(world)
+    all_processed(world)
     for queue in queues:
         (item,) = drift(world, queue)["items"]
         assert [one["member"] for one in item["differences"]] == ["agent-001"]
@@ -292,7 +292,7 @@ def test_the_commands_of_the_page_on_webhooks_do_what_it_says(world):
         check=True,
     )
     assert json.loads(done.stdout)["status"] == "queued"
-    worked_off(world)
+    all_processed(world)
 
 
 def test_a_gateway_at_which_the_deployment_is_registered_tells_of_a_change_itself(world, settled, capsys):
@@ -309,4 +309,4 @@ def test_a_gateway_at_which_the_deployment_is_registered_tells_of_a_change_itsel
     finally:
         world.sim._organisation.webhooks.clear()  # the other tests of this stack send what they send
     assert (item["distribution_id"], item["differences"][0]["held"]) == (distribution_id, 0.9)
-    worked_off(world)
+    all_processed(world)

@@ -897,7 +897,7 @@ def notes(genesys):
     return [note for note in notes if note != does_not]
 
 
-GATE = "No overflow groups are named: overflow_threshold is a gate of this system only."
+GATE = "The plan names no overflow groups: overflow_threshold is only a gate of this system."
 
 
 @pytest.mark.parametrize(("held", "least", "ring"), [(0, 0.3, 2), (0, 0.0, 6), (1, 0.3, 2), (2, 0.2, 4), (5, 0.0, 6)])
@@ -1297,8 +1297,8 @@ class Applied:
         self.genesys.write_members(self.before, self.target)
         self.session.sent.clear()
 
-    def put_back_queue(self, *names):
-        self.contract.put_back_queue(self.before, self.target, names or list(self.target.settings), key="d-1:queue")
+    def restore_settings(self, *names):
+        self.contract.restore_settings(self.before, self.target, names or list(self.target.settings), key="d-1:queue")
 
     def put_back_members(self):
         now, then = self.genesys.read(), image(self.before, self.target)
@@ -1312,7 +1312,7 @@ class Applied:
 def test_a_queue_is_put_back_with_one_put_and_is_as_it_was():
     applied = Applied(overflow_groups=GROUPS, wrap_up_timeout_s=20, **RING)
     assert applied.session.raw != applied.raw
-    applied.put_back_queue()
+    applied.restore_settings()
     assert applied.session.raw == applied.raw
     assert [method for method, _, _ in applied.session.sent] == ["GET", "PUT"]
     assert applied.genesys.read().settings == applied.before.settings
@@ -1324,7 +1324,7 @@ WITH_GROUP = {**TIMEOUT, "memberGroups": [{"id": "g-2", "type": "GROUP"}]}
 def test_rings_that_have_got_groups_are_emptied_before_they_are_removed():
     applied = Applied(**RING)
     applied.session.raw["bullseye"]["rings"][2] = WITH_GROUP
-    applied.put_back_queue()
+    applied.restore_settings()
     first, last = (body for _, _, body in applied.session.written())
     assert len(first["bullseye"]["rings"]) == 6
     assert not any(ring.get("memberGroups") for ring in first["bullseye"]["rings"])
@@ -1343,7 +1343,7 @@ def test_a_plan_that_removes_rings_empties_them_first_and_they_come_back_with_th
     genesys.contract.write_queue(before, target, parts["last"], key="d-1:queue", own={})
     assert [len((body.get("bullseye") or {"rings": []})["rings"]) for _, _, body in genesys.session.written()] == [3, 0]
     assert "bullseye" not in genesys.session.raw
-    genesys.contract.put_back_queue(before, target, parts["last"], key="d-1:queue")
+    genesys.contract.restore_settings(before, target, parts["last"], key="d-1:queue")
     assert genesys.session.raw == held
 
 
@@ -1395,14 +1395,14 @@ def test_groups_of_a_ring_that_stays_are_part_of_what_comes_back_when_the_others
     genesys.contract.write_queue(before, target, parts["last"], key="d-1:queue", own={})
     assert genesys.session.raw == held | {"bullseye": {"rings": [stays]}}
     assert settings_to_write(target, genesys.read()) == {}
-    genesys.contract.put_back_queue(before, target, parts["last"], key="d-1:queue")
+    genesys.contract.restore_settings(before, target, parts["last"], key="d-1:queue")
     assert genesys.session.raw == held
 
 
 def test_only_the_named_settings_are_put_back():
     applied = Applied(wrap_up_timeout_s=20, **RING)
     written = copy.deepcopy(applied.session.raw)
-    applied.put_back_queue("wrap_up_timeout_s")
+    applied.restore_settings("wrap_up_timeout_s")
     assert applied.session.raw == written | {"acwSettings": applied.raw["acwSettings"]}
 
 
@@ -1411,14 +1411,14 @@ def test_what_somebody_else_changed_before_it_was_put_back_stays(edit):
     applied = Applied(wrap_up_timeout_s=20, **RING)
     theirs = edit | {"dateModified": "2026-01-31T09:00:00Z", "modifiedBy": "bob"}
     applied.session.raw = applied.session.raw | theirs
-    applied.put_back_queue()
+    applied.restore_settings()
     assert applied.session.raw == applied.raw | theirs
 
 
 def test_nothing_is_put_where_nothing_of_ours_is_left():
     applied = Applied(wrap_up_timeout_s=20, **JOINED)
     applied.session.raw = raw_queue(acwSettings={"timeoutMs": 60_000})
-    applied.put_back_queue()
+    applied.restore_settings()
     assert applied.session.written() == []
 
 
@@ -1430,7 +1430,7 @@ def test_a_put_back_whose_answer_was_lost_is_not_sent_again():
         return answer(503)
 
     applied.session.scripted["PUT"] = [apply_and_lose]
-    applied.put_back_queue()
+    applied.restore_settings()
     assert applied.session.count("PUT") == 1
 
 
@@ -1438,7 +1438,7 @@ def test_a_put_back_whose_answer_was_lost_is_not_sent_again():
 def test_a_conflict_of_versions_while_putting_back_is_tried_again_with_a_fresh_reading(conflict):
     applied = Applied(wrap_up_timeout_s=20, **JOINED)
     applied.session.scripted["PUT"] = [conflict]
-    applied.put_back_queue()
+    applied.restore_settings()
     assert [method for method, _, _ in applied.session.sent] == ["GET", "PUT", "GET", "PUT"]
     assert applied.session.raw == applied.raw
 

@@ -230,7 +230,7 @@ def test_a_rule_that_is_no_longer_the_last_one_waits_and_goes_back_as_it_was():
     first, second, ours = merged["conditionalGroupRouting"]["rules"]
     assert (first, second) == (raw["conditionalGroupRouting"]["rules"][0], FOREIGN[2] | {"waitSeconds": 2})
     assert "waitSeconds" not in ours
-    assert document(merged).put_back(raw, ["overflow_threshold"]) == raw
+    assert document(merged).restored(raw, ["overflow_threshold"]) == raw
     then = document(raw).fields_of(["overflow_threshold"])
     assert document(merged).merged({"overflow_threshold": None}, then) == raw
 
@@ -240,7 +240,7 @@ def test_a_rule_that_says_how_long_it_waits_goes_on_saying_so(wait):
     held = FOREIGN[0] | {"waitSeconds": wait}
     merged = document(raw_queue(**rules(held))).merged({"overflow_threshold": 0.5})
     assert merged["conditionalGroupRouting"]["rules"][0] == held
-    back = document(merged).put_back(raw_queue(**rules(held)), ["overflow_threshold"])
+    back = document(merged).restored(raw_queue(**rules(held)), ["overflow_threshold"])
     assert back["conditionalGroupRouting"]["rules"] == [held]
 
 
@@ -248,7 +248,7 @@ def test_the_waiting_time_that_somebody_changed_meanwhile_stays():
     raw = raw_queue(**rules(FOREIGN[0]))
     now = document(raw).merged({"overflow_threshold": 0.5})
     now["conditionalGroupRouting"]["rules"][0]["waitSeconds"] = 30
-    back = document(now).put_back(raw, ["overflow_threshold"])
+    back = document(now).restored(raw, ["overflow_threshold"])
     assert back["conditionalGroupRouting"]["rules"] == [FOREIGN[0] | {"waitSeconds": 30}]
 
 
@@ -277,7 +277,7 @@ def without_empty_fields(queue):
 def test_putting_back_what_was_merged_gives_the_queue_as_it_was_before(raw, wanted):
     before, merged = copy.deepcopy(raw), document(raw).merged(wanted)
     written = copy.deepcopy(merged)
-    back = document(merged).put_back(raw, wanted)
+    back = document(merged).restored(raw, wanted)
     assert without_empty_fields(back) == without_empty_fields(raw)
     assert (raw, merged) == (before, written)
 
@@ -286,7 +286,7 @@ def test_putting_back_what_was_merged_gives_the_queue_as_it_was_before(raw, want
 def test_putting_one_setting_back_leaves_the_others_as_they_were_written(raw, wanted, data):
     names = data.draw(st.lists(st.sampled_from(sorted(wanted)), unique=True)) if wanted else []
     merged = document(raw).merged(wanted)
-    found = document(document(merged).put_back(raw, names)).settings()
+    found = document(document(merged).restored(raw, names)).settings()
     then = document(raw).settings()
     assert found == document(merged).settings().changed({name: then.get(name) for name in names})
 
@@ -295,7 +295,7 @@ def test_putting_one_setting_back_leaves_the_others_as_they_were_written(raw, wa
 def test_what_somebody_else_has_changed_meanwhile_stays(raw, wanted, theirs):
     """Everything that is not one of our fields, whoever wrote it and whenever."""
     merged = document(raw).merged(wanted) | theirs
-    back = document(merged).put_back(raw, wanted)
+    back = document(merged).restored(raw, wanted)
     assert {k: v for k, v in back.items() if k not in FIELDS.values()} == {
         k: v for k, v in merged.items() if k not in FIELDS.values()
     }
@@ -305,11 +305,11 @@ def test_a_rule_that_somebody_else_has_added_meanwhile_stays():
     raw = raw_queue(**rules(FOREIGN[0], OURS))
     now = document(raw).merged({"overflow_threshold": 0.5})
     now["conditionalGroupRouting"]["rules"].append(FOREIGN[1])
-    back = document(now).put_back(raw, ["overflow_threshold"])
+    back = document(now).restored(raw, ["overflow_threshold"])
     assert back["conditionalGroupRouting"]["rules"] == [FOREIGN[0], OURS, FOREIGN[1]]
     now = document(raw_queue()).merged({"overflow_threshold": 0.5})
     now["conditionalGroupRouting"]["rules"].insert(0, FOREIGN[1])
-    back = document(now).put_back(raw_queue(), ["overflow_threshold"])
+    back = document(now).restored(raw_queue(), ["overflow_threshold"])
     assert back["conditionalGroupRouting"]["rules"] == [FOREIGN[1]]
 
 
@@ -317,7 +317,7 @@ def test_a_wrap_up_time_out_goes_back_and_the_prompt_that_somebody_set_meanwhile
     raw = raw_queue(acwSettings={"wrapupPrompt": "OPTIONAL", "timeoutMs": 30_000})
     now = document(raw).merged({"wrap_up_timeout_s": 45})
     now["acwSettings"]["wrapupPrompt"] = "MANDATORY"
-    back = document(now).put_back(raw, ["wrap_up_timeout_s"])
+    back = document(now).restored(raw, ["wrap_up_timeout_s"])
     assert back["acwSettings"] == {"wrapupPrompt": "MANDATORY", "timeoutMs": 30_000}
 
 
@@ -325,7 +325,7 @@ def test_the_prompt_that_somebody_set_meanwhile_stays_where_there_was_no_time_ou
     raw = raw_queue(acwSettings={"wrapupPrompt": "OPTIONAL"})
     now = document(raw).merged({"wrap_up_timeout_s": 45})
     now["acwSettings"]["wrapupPrompt"] = "MANDATORY"
-    back = document(now).put_back(raw, ["wrap_up_timeout_s"])
+    back = document(now).restored(raw, ["wrap_up_timeout_s"])
     assert back["acwSettings"] == {"wrapupPrompt": "MANDATORY"}
 
 
@@ -359,7 +359,7 @@ def test_a_queue_that_only_might_have_conditional_group_activation_has_room(noth
 
 # ---- notes -----------------------------------------------------------------------------------------------------------
 
-GATE = "No overflow groups are named: overflow_threshold is a gate of this system only."
+GATE = "The plan names no overflow groups: overflow_threshold is only a gate of this system."
 TIMED = ["AGENT_REQUESTED", "MANDATORY_TIMEOUT", "MANDATORY_FORCED_TIMEOUT"]
 MEMBER_GROUPS = {"memberGroups": [{"id": "g-2"}, {"id": "g-1", "type": "GROUP"}, {"id": "g-3"}]}
 
@@ -381,7 +381,7 @@ def test_groups_that_are_member_groups_need_no_note():
 )
 def test_groups_that_are_no_member_groups_are_named(held, named):
     assert notes(raw_queue(memberGroups=held)) == [
-        f"Not member groups of the queue: {named}. Genesys calls in only groups that are."
+        f"Not member groups of the queue: {named}. Genesys calls in member groups only."
     ]
 
 

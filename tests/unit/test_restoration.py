@@ -71,7 +71,7 @@ class FakeGenesys:
         fresh = {m.user_id: m for m in self.read_queue(queue.queue_id).members if m.user_id in user_ids}
         return dataclasses.replace(queue, members=tuple(fresh.get(m.user_id, m) for m in queue.members))
 
-    def put_back_queue(self, before, target, names, key):
+    def restore_settings(self, before, target, names, key):
         assert key.endswith(":queue")
         assert all(name in target.settings for name in names)
         then = {name: before.settings.get(name) for name in names}
@@ -362,11 +362,11 @@ class Rings(FakeGenesys):
         held = super().shown()
         return dataclasses.replace(held, members=tuple(dataclasses.replace(m, carried=m.weight) for m in held.members))
 
-    def put_back_queue(self, before, target, names, key):
+    def restore_settings(self, before, target, names, key):
         rings = max(1, before.settings.bullseye_rings)
         if any(m.weight > rings for m in self.shown().members):
             raise GenesysRefused("Ring in use.", http_status=400)
-        super().put_back_queue(before, target, names, key)
+        super().restore_settings(before, target, names, key)
 
     def write_members(self, before, members, target, key):  # noqa: ARG002 - the contract's own names
         rings = max(1, self.shown().settings.bullseye_rings)

@@ -19,7 +19,7 @@ from routing_weights.application.revert_plans import revert_plan
 from routing_weights.domain.change_events import ChangeEvent
 from routing_weights.domain.drift import Answer, Difference, DriftEntry, fingerprint
 from routing_weights.domain.events import DRIFT_FOUND, drift_found
-from routing_weights.domain.images import can_be_put_back
+from routing_weights.domain.images import can_be_reverted
 from routing_weights.domain.inputs import FromPlanRef, RevertOptions
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.queue import named
@@ -126,7 +126,7 @@ class Repairs:
         """Why the drift is not repaired, now or later."""
         if not self.most_per_hour:
             return "Repairs are turned off: MaxRepairsPerHour is 0."
-        if not any(map(can_be_put_back, drift.found)):
+        if not any(map(can_be_reverted, drift.found)):
             return f"Nothing of it can be repaired.{_left(drift.found)}"
         if drift.beside_ours:
             return "A distribution that failed has left values of its own in the queue: send a plan, which fixes both."
@@ -135,7 +135,7 @@ class Repairs:
     def _plan(self, drift: Drift) -> Plan:
         """The last completed distribution again, which applies only while the queue holds what was found."""
         last = drift.entry.distribution_id
-        repaired = [difference for difference in drift.found if can_be_put_back(difference)]
+        repaired = [difference for difference in drift.found if can_be_reverted(difference)]
         options = RevertOptions(wait_for_lock_s=WAIT_FOR_LOCK_S, reason=f"Repairs the drift {drift.entry.entry_id}")
         return parse_plan(revert_plan(last, "after", self.documents, options, drift=fingerprint(last, repaired)))
 
@@ -147,7 +147,7 @@ def _key(entry: DriftEntry) -> str:
 def _left(found: Sequence[Difference]) -> str:
     """What a repair leaves as it is, as a sentence with a space in front; empty where it leaves nothing."""
     gone = [difference.name for difference in found if difference.missing]
-    unset = [difference.name for difference in found if not difference.missing and not can_be_put_back(difference)]
+    unset = [difference.name for difference in found if not difference.missing and not can_be_reverted(difference)]
     left = [f"no longer in the queue: {named(gone)}"] * bool(gone)
     left += [f"cannot be unset: {named(unset)}"] * bool(unset)
     return f" Left as it is, {'; '.join(left)}." if left else ""

@@ -360,7 +360,7 @@ class Genesys(Protocol):
         """
         ...
 
-    def put_back_queue(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None:
+    def restore_settings(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None:
         """Give the named settings what they held in the before-image, and change nothing else of the queue."""
         ...
 

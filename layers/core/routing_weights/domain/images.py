@@ -1,4 +1,4 @@
-"""A plan that puts an earlier state back: its target is what a distribution's image held. No AWS, no HTTP."""
+"""The target of a revert: the image of an earlier distribution. And the guards of a repair."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ from routing_weights.domain.verify import carried_out
 from routing_weights.errors import QueueChanged
 
 Find = Callable[[str, Literal["before", "after"]], Image | None]
-"""Distribution id and which image -> the image, None where there is none."""
+"""Takes a distribution id and which image. Returns the image, or None if there is none."""
 
 
 class Targeting(Protocol):
@@ -33,10 +33,10 @@ class Targeting(Protocol):
 
 
 def images_of(plan: Plan, find: Find) -> list[Image]:
-    """The states that a plan puts back, the newest first; none of a plan that puts nothing back.
+    """Return the images that a plan reverts to, the newest first. Empty for a plan that is no revert.
 
     Raises:
-        PlanNotApplicable: one is not on record, or another queue's, or carried by something else than the first.
+        PlanNotApplicable: an image is not on record, or of another queue, or of another actuator than the first.
     """
     if plan.restores is None:
         return []
@@ -54,10 +54,10 @@ def images_of(plan: Plan, find: Find) -> list[Image]:
 
 
 def target_of(genesys: Targeting, images: Sequence[Image], queue: Queue) -> Target:
-    """What `queue` will hold once `images` are put back, an older one over a newer one.
+    """Return the target that reverts `queue` to `images`. An older image wins over a newer one.
 
     Raises:
-        PlanNotApplicable: it is not a state that the queue can have.
+        PlanNotApplicable: the queue cannot have this state.
     """
     wanted = _held_then(genesys, images)
     present = {member.user_id for member in queue.members} - deleted_users(queue)
@@ -71,18 +71,18 @@ def target_of(genesys: Targeting, images: Sequence[Image], queue: Queue) -> Targ
     return genesys.completed(found, queue)
 
 
-def can_be_put_back(difference: Difference) -> bool:
-    """Whether `target_of` a plan that puts back has it: not a member who is no longer in the queue."""
+def can_be_reverted(difference: Difference) -> bool:
+    """Return True if a revert can set the expected value. A member who left the queue has no value."""
     if difference.what == "setting":
         return _can_be_set(difference.name, difference.expected)
     return not difference.missing
 
 
 def require_known_drift(restores: Restores, target: Target, queue: Queue, last: str | None) -> None:
-    """Raise PlanNotApplicable where a repair would overwrite more, or other values, than it was decided on.
+    """Raise PlanNotApplicable if a repair would overwrite other values than those that it was decided on.
 
-    Somebody's edit of the last seconds is among them, and is too young to be overwritten. A plan that says what was
-    drift until then makes it none: `last` is the queue's last completed distribution.
+    They may contain an edit that is too young to be overwritten. If another distribution has completed since, the
+    drift has become part of a plan. `last` is the queue's last completed distribution.
     """
     if last != restores.distribution_id:
         message = "another distribution has been completed since this repair was decided on"
@@ -94,9 +94,9 @@ def require_known_drift(restores: Restores, target: Target, queue: Queue, last: 
 
 
 def require_unedited(target: Target, before: Queue, now: Queue) -> None:
-    """Raise QueueChanged where a repair would overwrite an edit that is younger than its before-image.
+    """Raise QueueChanged if a repair would overwrite an edit that is younger than its before-image.
 
-    What holds the target may have been written already, by this run.
+    A value of the target is no edit: this run may have written it already.
     """
     then, wanted = image(before, target), _all_of(target)
     held = {name: now.settings.get(name) for name in SETTINGS} | {m.user_id: m.value for m in now.members}
@@ -133,7 +133,7 @@ def _held_then(genesys: Targeting, images: Sequence[Image]) -> Target:
 
 
 def _as_target(genesys: Targeting, one: Image) -> Target:
-    """What the queue held, of what the distribution was to change."""
+    """Return what the queue held of everything that the distribution was to change."""
     held = image(one.held, one.decision.target)
     return replace(held, fields=genesys.fields_of(one.held, held.settings))
 
@@ -143,5 +143,5 @@ def _of(values: Mapping[str, Any], members: set[str]) -> dict[str, Any]:
 
 
 def _can_be_set(name: str, value: Any) -> bool:
-    """A time-out that Genesys did not hold cannot be taken away; a rule, or the groups of rings, can."""
+    """Return True if the value can be set. A rule or the groups of rings can be removed; a time-out cannot."""
     return value is not None or name in {"overflow_threshold", RING_GROUPS}

@@ -1,7 +1,4 @@
-"""What a distribution is: its statuses, what it has to write, in which order, and how exact the result is.
-
-No AWS, no HTTP.
-"""
+"""A queue with its members and settings, the target of a distribution, the order of its writes, and its accuracy."""
 
 import math
 from collections import Counter
@@ -14,15 +11,15 @@ from routing_weights.domain.types import folded
 from routing_weights.errors import MemberNotInQueue
 
 NOT_JOINED, USER_INACTIVE, USER_DELETED = "not joined", "user inactive", "user deleted"
-"""Some of the reasons why a member cannot take work: see Member.absent."""
+"""Some of the reasons why a member cannot take work. See Member.absent."""
 CANNOT_COME = ("user ", "routing type ")
-"""How the reasons begin that no routing status changes."""
+"""The beginnings of the reasons that no routing status changes."""
 WEIGHT_TOLERANCE = 1e-9
-"""Two weights closer than this are the same: it forgives a decimal round trip and nothing a person would notice."""
+"""Two weights closer than this are the same. The tolerance covers a decimal round trip, but no visible difference."""
 
 
 Value = float | bool
-"""What carries a weight on the wire: a score, a proficiency, a ring number, or joined."""
+"""The value that carries a weight on the wire: a score, a proficiency, a ring number, or joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +28,25 @@ class Member:
 
     user_id: str
     weight: float | None
-    """The weight that the value on the wire stands for, on the scale of the plan's weights; None without a value."""
+    """The weight that the value on the wire stands for, on the scale of the plan's weights. None without a value."""
     joined: bool = True
     away: str | None = None
-    """Why the user cannot take work even when joined, such as "NOT_RESPONDING" or "user deleted"; else None."""
+    """The reason why the user cannot take work even when joined, such as "NOT_RESPONDING" or "user deleted"."""
     skills: Mapping[str, float | None] = field(default_factory=dict)
-    """Proficiencies of the active skills, under the id and the name of each, folded (`types.folded`). None where
-    Genesys does not say."""
+    """Proficiencies of the active skills, under the id and the name of each, folded (`types.folded`). None if Genesys
+    does not show it."""
     native: Mapping[str, Any] = field(default_factory=dict)
     """The contract's own notes for writing this member. Nothing outside adapters/genesys reads them."""
     carried: Value | None = None
-    """The value on the wire where it is not the weight itself."""
+    """The value on the wire if it is not the weight itself."""
     by_group: bool = False
-    """Whether the user is a member through a group."""
+    """True if the user is a member through a group."""
     assignment_inactive: bool = False
-    """Whether the user's assignment of the skill that carries the weights is inactive."""
+    """True if the user has the skill that carries the weights, but the assignment is inactive."""
 
     @property
     def absent(self) -> str | None:
-        """Why the member cannot take work now; None for one that can."""
+        """The reason why the member cannot take work now, or None."""
         return self.away if self.joined else NOT_JOINED
 
     @property
@@ -64,11 +61,11 @@ class Member:
 
     @property
     def value(self) -> Value | None:
-        """The value on the wire that carries the weight; None where Genesys holds none."""
+        """The value on the wire that carries the weight. None if Genesys holds none."""
         return self.weight if self.carried is None else self.carried
 
     def to_json(self) -> dict[str, Any]:
-        """The stored form is older than some of the fields, which it keeps in `native`."""
+        """Return the stored form, which is older than some fields and has them in `native`."""
         kept = {"value": self.carried, "by_group": self.by_group or None, "inactive": self.assignment_inactive or None}
         return {
             "user_id": self.user_id,
@@ -100,34 +97,34 @@ class Member:
 
 
 Setting = float | str | None
-"""The value of one of a queue's own settings; None where Genesys holds none."""
+"""The value of one of a queue's own settings. None if Genesys holds none."""
 SettingName = Literal[
     "overflow_threshold", "wrap_up_timeout_s", "skill_evaluation_method", "bullseye_rings", "ring_groups"
 ]
 SETTINGS: tuple[SettingName, ...] = get_args(SettingName)
 Settings = Mapping[SettingName, Setting]
-"""Some of a queue's own settings, to be set: None is to hold none. A setting that is not named is left alone."""
+"""Some of a queue's own settings, to be set. None removes a setting. Other settings are left alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """The queue's own settings that a plan can reach; None where Genesys holds none, or the contract has none."""
+    """The queue's own settings that a plan can change. None if Genesys holds none, or the contract has none."""
 
     overflow_threshold: float | None = None
-    """Only where the plan has overflow groups to carry it, or the contract has a threshold of the queue."""
+    """Set only if the plan has overflow groups that carry it, or the contract has a threshold of the queue."""
     wrap_up_timeout_s: float | None = None
     skill_evaluation_method: str | None = None
     bullseye_rings: int | None = None
     """As the API counts them, one more than the admin console shows."""
     ring_groups: str | None = None
-    """Which groups are in which ring, as text."""
+    """The groups in each ring, as text."""
 
     def get(self, name: SettingName) -> Setting:
         setting: Setting = getattr(self, name)
         return setting
 
     def changed(self, changes: Settings) -> "QueueSettings":
-        """These settings once `changes` are applied."""
+        """Return these settings with `changes` applied."""
         return replace(self, **cast("dict[str, Any]", dict(changes)))
 
     def to_json(self) -> dict[str, Setting]:
@@ -140,7 +137,7 @@ class QueueSettings:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A queue with its members, as Genesys holds it: before the first write it is the before-image."""
+    """A queue with its members, as Genesys holds it. Read before the first write, it is the before-image."""
 
     queue_id: str
     settings: QueueSettings
@@ -148,20 +145,20 @@ class Queue:
     native: Mapping[str, Any] = field(default_factory=dict)
     """The contract's own notes for writing the queue. Nothing outside adapters/genesys reads them."""
     ranks: bool = True
-    """Whether the queue uses the values that carry the weights; else no member has a weight, whatever it holds."""
+    """True if the queue uses the values that carry the weights. Otherwise no member has a weight."""
     skill_id: str | None = None
-    """The skill whose proficiencies carry the weights, where one does."""
+    """The skill whose proficiencies carry the weights, if any."""
     skill_name: str | None = None
     modified_by: str | None = field(default=None, compare=False)
     modified_at: str | None = field(default=None, compare=False)
-    """Who changed the queue's own settings last, and when, as Genesys writes it. Neither is stored."""
+    """The last editor of the queue's own settings, and the time as Genesys writes it. Neither is stored."""
 
     @property
     def overflow_threshold(self) -> float | None:
         return self.settings.overflow_threshold
 
     def absent(self) -> dict[str, int]:
-        """How many members cannot take work now, by reason, the most frequent first."""
+        """Return how many members cannot take work now, by reason, the most frequent first."""
         counts = Counter(member.absent for member in self.members if member.absent)
         return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
@@ -169,7 +166,7 @@ class Queue:
         return {member.user_id: member.weight for member in self.members}
 
     def to_json(self) -> dict[str, Any]:
-        """The stored form is older than the fields of the skill, which it keeps in `native`."""
+        """Return the stored form, which is older than the fields of the skill and has them in `native`."""
         skill = _present({"skill_id": self.skill_id, "skill_name": self.skill_name})
         return {
             "queue_id": self.queue_id,
@@ -199,22 +196,22 @@ def _present(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a queue holds once a plan is applied: known before the first write, compared with what is read back."""
+    """The state that a queue shall reach: fixed before the first write, and compared with the state read back."""
 
     weights: Mapping[str, float | None]
-    """By user id, the weight that the value on the wire stands for: a plan's weight, as well as it can be said.
+    """By user id, the weight that the value on the wire stands for: as near to the plan's weight as possible.
 
-    None where it stands for none: there is no value, or the queue does not look at it.
+    None if there is no value, or the queue does not use it.
     """
     values: Mapping[str, Value | None]
-    """By user id, the value on the wire; None is to hold none."""
+    """By user id, the value on the wire. None removes the value."""
     settings: Settings = field(default_factory=dict)
     joins: bool = False
-    """Whether the values say who is joined to the queue."""
+    """True if the values decide who is joined to the queue."""
     actuator: str = ""
-    """What carries the weights; empty in documents that were stored before it was known here."""
+    """The name of the actuator. Empty in documents of earlier releases."""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """By setting, what carried it in the queue's own JSON, where an image is put back: it goes back as it was."""
+    """For a revert: by setting, the field of the queue's own JSON that carried it, which is written unchanged."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -227,19 +224,19 @@ class Target:
 
 
 def same(a: Setting | Value, b: Setting | Value) -> bool:
-    """Equal within the tolerance; nothing equals what Genesys does not hold."""
+    """Compare two values within the tolerance. None, a missing value, equals nothing."""
     if isinstance(a, str) or isinstance(b, str):
         return a == b
     return a is not None and b is not None and math.isclose(a, b, rel_tol=0, abs_tol=WEIGHT_TOLERANCE)
 
 
 def holds(held: Setting | Value, wanted: Setting | Value) -> bool:
-    """Whether what is held is what is wanted, where holding nothing can be wanted too."""
+    """Compare a held value with the wanted one, which may be None: no value."""
     return held == wanted or same(held, wanted)
 
 
 def as_targeted(queue: Queue, target: Target) -> Queue:
-    """`queue` with who is able to take work, and with which skills, once `target` is reached: the one to project on."""
+    """Return the queue for a projection: with its joined members and their skills once `target` is reached."""
     carrier = [folded(skill) for skill in (queue.skill_id, queue.skill_name) if skill]
 
     def targeted(member: Member) -> Member:
@@ -255,7 +252,7 @@ def as_targeted(queue: Queue, target: Target) -> Queue:
 
 
 def image(before: Queue, target: Target) -> Target:
-    """The before-image as a target: what the queue holds once everything that `target` changes is put back.
+    """Return the before-image as a target: the state that undoes everything that `target` changes.
 
     A setting or value that Genesys did not hold is None.
     """
@@ -271,19 +268,18 @@ def image(before: Queue, target: Target) -> Target:
 
 
 Part = Literal["first", "last"]
-"""When a setting of the queue is written: before the members, or after them."""
+"""The time when a setting of the queue is written: before the members, or after them."""
 PARTS: tuple[Part, ...] = ("first", "last")
 RINGS: Final = "bullseye_rings"
 RING_GROUPS: Final = "ring_groups"
-"""The settings that say how many bullseye rings a queue has, and which groups are in them, as text."""
+"""Two settings: the number of bullseye rings of a queue, and the groups in them, as text."""
 
 
 def settings_by_part(target: Target, before: Queue) -> dict[Part, dict[SettingName, Setting]]:
-    """The queue's own settings that differ from the target, by when they are written.
+    """Return the queue's own settings that differ from the target, by the time when they are written.
 
-    Rings are made before a member is put into one, and removed when nobody is in them any more. A lower overflow
-    threshold narrows the queue, so it comes last. Everything else goes with whatever there is, so that a queue is
-    written twice only where it has to be.
+    Rings are made before a member enters one, and removed once they are empty. A lower overflow threshold narrows the
+    queue, so it comes last. Other settings go with either write, so that a queue is written twice only if necessary.
     """
     differing, late = settings_to_write(target, before), set[SettingName]()
     fewer = RINGS in differing and _number(differing[RINGS]) < (before.settings.bullseye_rings or 0)
@@ -309,16 +305,16 @@ def _number(setting: Setting) -> float:
 
 
 def settings_to_write(target: Target, held: Queue) -> dict[SettingName, Setting]:
-    """The queue's own settings that differ from the target; None is to hold none."""
+    """Return the queue's own settings that differ from the target. None removes a setting."""
     return {name: value for name, value in target.settings.items() if not holds(held.settings.get(name), value)}
 
 
 def require_members(requested: Mapping[str, float], queue: Queue) -> None:
-    """Raise where the plan names a user who cannot be written, with a problem for each.
+    """Raise an error if the plan names users who cannot be written, with a problem for each.
 
     Raises:
-        MemberNotInQueue: not a member of the queue.
-        PlanNotApplicable: a deleted user whom the queue still lists.
+        MemberNotInQueue: a user is not a member of the queue.
+        PlanNotApplicable: a user is deleted, although the queue still lists the user.
     """
     missing = sorted(set(requested) - {member.user_id for member in queue.members})
     if missing:
@@ -347,7 +343,7 @@ def deleted_users(queue: Queue) -> set[str]:
 
 
 def notes_on_users(requested: Iterable[str], queue: Queue) -> list[str]:
-    """What the reader of a dry run has to know of the users that a plan names."""
+    """Return notes for the reader of a dry run about the users that a plan names."""
     idle = {member.user_id for member in queue.members if member.away == USER_INACTIVE}
     inactive = sorted(idle & set(requested))
     if not inactive:
@@ -357,15 +353,16 @@ def notes_on_users(requested: Iterable[str], queue: Queue) -> list[str]:
 
 
 def named(members: list[str], most: int = 10) -> str:
-    """The members for a sentence: the first ones by id, the others by number."""
+    """Return the members for a sentence: the first ones by id, and the number of the others."""
     return ", ".join(members[:most]) + (f" and {len(members) - most} more" if len(members) > most else "")
 
 
 def members_to_write(target: Target, before: Queue, *, raise_first: bool) -> list[Member]:
-    """The members whose weight differs from the target, in a safe order, each group in the order of the listing.
+    """Return the members whose weight differs from the target, in a safe order.
 
-    Where a sum above 1 is refused, lowering goes before raising, so that no moment of the run holds one. Everywhere
-    else raising goes first, so that the queue never has fewer agents in reach than the smaller of before and after.
+    If a sum above 1 is refused, weights are lowered before others are raised, so the sum never exceeds 1. Otherwise
+    they are raised first, so the queue never has fewer reachable agents than before or after. Within each group, the
+    order is that of the listing.
     """
     changed = [
         member
@@ -376,15 +373,15 @@ def members_to_write(target: Target, before: Queue, *, raise_first: bool) -> lis
 
 
 def unsettled(target: Target, held: Queue) -> list[str]:
-    """The members whose value, as read back, is not the target's, sorted; one who left the queue is among them."""
+    """Return the members whose value, as read back, is not the target's, sorted. Members who left are among them."""
     values = {member.user_id: member.value for member in held.members}
     return sorted(user for user, value in target.values.items() if user not in values or not holds(values[user], value))
 
 
 def balance_accuracy(requested: Mapping[str, float], held: Mapping[str, float | None]) -> float:
-    """100 x (1 - mean |requested - read back|) over the requested members, in [0, 100].
+    """Return 100 x (1 - mean |requested - read back|) over the requested members, in [0, 100].
 
-    A member without a read-back counts as wholly wrong (distance 1). Source: DESIGN section 2.
+    A member without a read-back counts as completely wrong (distance 1).
 
     >>> balance_accuracy({"a": 0.5, "b": 0.5}, {"a": 0.5, "b": 0.25})
     87.5

@@ -1,8 +1,8 @@
-"""Putting the before-image back: newest first, only what a run changed, and only where it still holds the run's value.
+"""The restore of a failed run: the newest write first, only the run's own changes, and only while they still stand.
 
-What somebody else wrote in the meantime wins, and is named. Every step is decided by a fresh reading, so a restoration
-that was interrupted is simply done again. What can be put back is put back at once; then the queue is watched for as
-long as an accepted write may take to become readable, since one of the run's may still land. No AWS, no HTTP.
+An edit by somebody else wins, and is named. Every step follows from a fresh reading, so an interrupted restore is
+simply done again. Everything that can be restored is restored at once. Then the queue is watched for as long as an
+accepted write may take to become readable, because a write of the run may still land.
 """
 
 from collections import Counter
@@ -34,28 +34,28 @@ from routing_weights.errors import (
 )
 
 AGAIN = (RateLimited, WaitTooLong, GenesysUnavailable, StoreUnavailable, Interrupted)
-"""Errors that end an attempt; any other one is of the member or the setting that it befell."""
+"""Errors that end an attempt. Any other error concerns only the member or setting that was written."""
 TRIES = 2
-"""How often one attempt writes the same member or setting, where the first write is refused, dropped or overtaken."""
+"""How often one attempt writes the same member or setting if the first write is refused, dropped or overtaken."""
 FIRST_LOOK = 4
-"""The first pause of the watch, as a part of it; the pauses double."""
+"""The first pause of the watch is this fraction of it. The pauses double."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
-    """What a restoration came to, for the record."""
+    """The result of a restore, for the record."""
 
     outcome: Literal["restored", "partial", "failed", "not_needed"]
     restored: int = 0
-    """How many members and settings were put back, by this attempt or an earlier one, and read back."""
+    """How many members and settings were restored, by this attempt or an earlier one, and read back."""
     unrestored: list[str] = field(default_factory=list)
-    """Members by id and settings by name that still hold the run's value, or may where no reading was possible."""
+    """Members by id and settings by name that still hold the run's value, or may hold it if nothing could be read."""
     unconfirmed: list[str] = field(default_factory=list)
-    """Those whose put-back Genesys accepted, and which could not be read again."""
+    """Members and settings whose restore Genesys accepted, but that could not be read back."""
     edited: list[str] = field(default_factory=list)
-    """Those that hold neither the run's value nor the one before: somebody else's, which stays."""
+    """Members and settings with neither the run's value nor the one before: somebody else's edit, which stays."""
     left: int = 0
-    """What there was no time for: call again."""
+    """How many members and settings there was no time for. If there are any, call again."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,43 +63,43 @@ class Restoration:
 
 @dataclass
 class Restorer:
-    """One attempt at putting one run back."""
+    """One attempt at the restore of one run."""
 
     genesys: Writable
     before: Queue
     target: Target
     key: str
-    """Unique per attempt: what an earlier one has written may have to be written again."""
+    """Unique per attempt, because a write of an earlier attempt may have to be repeated."""
     has_time: Callable[[], bool]
     clock: Callable[[], float]
     sleep: Callable[[float], None]
     earlier: Restoration = Restoration("not_needed")
-    """What the attempt before this one came to."""
+    """The result of the attempt before this one."""
     _touched: set[str] = field(default_factory=set, init=False)
-    """What was seen to hold the run's value, now or by an earlier attempt."""
+    """Names that held the run's value in some reading, also in an earlier attempt."""
     _ours: list[str] = field(default_factory=list, init=False)
-    """What holds the run's value, by the last reading, or is thought to before the first one."""
+    """Names that hold the run's value by the last reading, or, before the first reading, that are assumed to."""
     _accepted: set[str] = field(default_factory=set, init=False)
-    """What Genesys accepted the put-back of, and what has not been read again."""
+    """Names whose restore Genesys accepted, and that have not been read back yet."""
     _sent: dict[str, float] = field(default_factory=dict, init=False)
-    """When each was last written, refused or not."""
+    """The time of the last write of each name, refused or not."""
     _tried: Counter[str] = field(default_factory=Counter, init=False)
     _read_last: Queue | None = field(default=None, init=False)
 
     def run(
         self, *, accepted: int, watch_s: float, settings_accepted: Collection[Part] = ()
     ) -> tuple[Restoration, Queue]:
-        """Put back what there is time for, and say what Genesys holds then.
+        """Restore as much as there is time for. Returns the result and the last reading of the queue.
 
         Args:
-            accepted: how many member writes, in their order, Genesys has accepted for certain; there may be more.
+            accepted: how many member writes, in their order, Genesys has accepted for certain. There may be more.
             watch_s: how long an accepted write may take to become readable, in seconds.
-            settings_accepted: which parts of the queue's own settings Genesys has accepted.
+            settings_accepted: the parts of the queue's own settings that Genesys has accepted.
 
         Raises:
-            RateLimited, GenesysUnavailable, StoreUnavailable: try again later; what was done stays done.
+            RateLimited, GenesysUnavailable, StoreUnavailable: try again later. Restored values stay restored.
             WaitTooLong: there is no time left to try again.
-            Interrupted: the lock is another's, and so is the rest.
+            Interrupted: another execution has the lock, and does the rest.
         """
         self._touched = {*self.earlier.unrestored, *self.earlier.unconfirmed}
         parts = settings_by_part(self.target, self.before)
@@ -110,7 +110,7 @@ class Restorer:
         while True:
             queue = self._read()
             now = self.clock()
-            wrote = self._put_back(queue, [n for n in self._ours if self._is_due(n, now - watch_s / 2)])
+            wrote = self._restore(queue, [n for n in self._ours if self._is_due(n, now - watch_s / 2)])
             if wrote:
                 until = max(until, self.clock() + watch_s)
             left = until - self.clock()
@@ -120,7 +120,7 @@ class Restorer:
             pause *= 2
 
     def interrupted(self) -> Restoration:
-        """What is known when `run` could not end: what was not read again is not claimed to be put back."""
+        """Return the result of a `run` that was interrupted. A value that was not read back is not called restored."""
         edited = self._edited(self._read_last) if self._read_last else []
         confirmed = self._touched - {*self._ours, *edited}
         restored = self.earlier.restored + len(confirmed)
@@ -140,9 +140,9 @@ class Restorer:
         return queue
 
     def _is_due(self, name: str, last: float) -> bool:
-        """Whether to write it (again): what was sent after `last` may only not be readable yet.
+        """Return True if a name is to be written (again). A write after `last` may only not be readable yet.
 
-        One that was refused waits as long: where a sum is limited, another one may have to go first.
+        A refused write waits as long: where the sum of scores is limited, another one may have to go first.
         """
         return self._tried[name] < TRIES and self._sent.get(name, last) <= last
 
@@ -150,7 +150,7 @@ class Restorer:
         return members_to_write(self.target, self.before, raise_first=self.genesys.raise_first)
 
     def _holding(self, queue: Queue) -> list[str]:
-        """What holds the run's value and held another one before, the newest write first."""
+        """Return the names that hold the run's value and held another one before, the newest write first."""
         now = {member.user_id: member.value for member in queue.members}
         ours = carried_out(self.target, queue)
         members = [
@@ -164,8 +164,8 @@ class Restorer:
         )
         return last + members + first
 
-    def _put_back(self, queue: Queue, names: list[str]) -> bool:
-        """Write what there is time for; whether anything was written, refused or not."""
+    def _restore(self, queue: Queue, names: list[str]) -> bool:
+        """Write as many names as there is time for. Returns True if anything was written, refused or not."""
         members = {member.user_id: member for member in queue.members}
         then, size = image(self.before, self.target), self.genesys.per_write
         current = replace(queue, native=self.before.native, skill_id=self.before.skill_id)
@@ -186,7 +186,7 @@ class Restorer:
             try:
                 if chunk is late or chunk is early:
                     settings = [name for name in SETTINGS if name in chunk]
-                    self.genesys.put_back_queue(self.before, self.target, settings, key=f"{key}:queue")
+                    self.genesys.restore_settings(self.before, self.target, settings, key=f"{key}:queue")
                 else:
                     key = f"{key}:member:{chunk[0]}"
                     self.genesys.write_members(current, [members[user] for user in chunk], then, key=key)
@@ -200,7 +200,7 @@ class Restorer:
         return wrote
 
     def _rings_in_use(self, queue: Queue) -> bool:
-        """Whether somebody is still in a ring that the run has made. A write of ours may only not be applied yet."""
+        """Return True if a member is still in a ring that the run made. Perhaps our write is not applied yet."""
         then = {member.user_id: member.value for member in self.before.members}
         now = {member.user_id: member.value for member in queue.members}
         actuator = stored_class(self.target.actuator)
@@ -208,7 +208,7 @@ class Restorer:
         return any(now[user] != then.get(user) for user in outside)
 
     def _outcome(self, queue: Queue) -> Restoration:
-        """What still holds the run's value is not restored, whatever was accepted."""
+        """Return the result. A name that still holds the run's value is not restored, whatever was accepted."""
         left, edited = sorted(self._ours, key=lambda name: (name in self.target.settings, name)), self._edited(queue)
         restored = self.earlier.restored + len(self._touched - set(left) - set(edited))
         outcome: Literal["restored", "partial", "failed", "not_needed"] = "restored"
@@ -220,7 +220,7 @@ class Restorer:
         return Restoration(outcome, restored, left, [], edited, again)
 
     def _edited(self, queue: Queue) -> list[str]:
-        """What holds neither of the two values, or is no longer in the queue."""
+        """Return the names with neither of the two values, and members who are no longer in the queue."""
         then = image(self.before, self.target)
         known = carried_out(self.target, queue) | carried_out(then, queue, self._tried)
         members = [member.user_id for member in self._order() if member.user_id not in known]

@@ -1,4 +1,4 @@
-"""Reading back: Genesys may show an accepted write only a second or two later."""
+"""Verification by reading back. Genesys may show an accepted write only a second or two later."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Readable(Protocol):
 
 
 class Writable(Readable, Protocol):
-    """What a restoration needs of Genesys."""
+    """The part of Genesys that a restore needs."""
 
     @property
     def per_write(self) -> int: ...
@@ -38,7 +38,7 @@ class Writable(Readable, Protocol):
     @property
     def raise_first(self) -> bool: ...
 
-    def put_back_queue(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None: ...
+    def restore_settings(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None: ...
 
     def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None: ...
 

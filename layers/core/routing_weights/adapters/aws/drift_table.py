@@ -142,7 +142,7 @@ class DriftEntries:
         return dict(answer.get("Item", {}))
 
     def settled(self, queue_id: str, seen_at_ms: int) -> None:
-        """The queue was seen to hold what was applied: the next drift is a new one, even of a state seen before."""
+        """Note that the queue holds what was applied. The next drift is new, even if its state was seen before."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         try:

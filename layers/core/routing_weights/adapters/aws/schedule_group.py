@@ -40,7 +40,7 @@ class Group:
         return found
 
     def delete(self, name: str) -> bool:
-        """Whether it was there."""
+        """Delete the schedule. Returns False if there is none."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         try:

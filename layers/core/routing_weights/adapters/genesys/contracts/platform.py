@@ -281,7 +281,7 @@ class PlatformContract:
 
         self._put_queue(before.queue_id, change)
 
-    def put_back_queue(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None:  # noqa: ARG002 - absolute
+    def restore_settings(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None:  # noqa: ARG002 - absolute
         """PUT the queue as it is at that moment, with what it held before where it still holds what we wrote."""
         emptying = False
 
@@ -296,7 +296,7 @@ class PlatformContract:
             emptying = fewer and document.settings().ring_groups is not None
             if emptying:
                 return document.without_ring_groups()
-            return document.put_back(before.native["raw"], found) if found else None
+            return document.restored(before.native["raw"], found) if found else None
 
         self._put_queue(before.queue_id, change)
         if emptying:

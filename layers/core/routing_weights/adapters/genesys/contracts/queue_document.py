@@ -1,7 +1,6 @@
-"""A queue of the platform as raw JSON: what of it a plan can reach, and how it is merged for the PUT.
+"""A queue of the platform as raw JSON: the settings that a plan can change, and their merge for the PUT.
 
-The PUT replaces the whole queue, so everything else goes back as it was read, fields that nobody here knows included.
-No HTTP.
+The PUT replaces the whole queue, so every other field is sent as it was read, also unknown ones. No HTTP.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -21,28 +20,28 @@ FIELDS: Mapping[SettingName, str] = {
     RING_GROUPS: "bullseye",
     "overflow_threshold": "conditionalGroupRouting",
 }
-"""Which field of the queue carries each of our settings."""
+"""The field of the queue that carries each of our settings."""
 LAST_RING_S = 5
-"""Every ring has a time-out, the last one too: the console writes this there (developer forum, thread 21142)."""
+"""Every ring has a time-out. For the last ring, the console writes this value (developer forum, thread 21142)."""
 RULE_WAIT_S = 2
-"""What a rule waits before the next one, unless it says so: the default of Genesys' Terraform provider.
+"""The default wait of a rule before the next one, from Genesys's Terraform provider.
 
-Genesys ignores it in the last rule, where it may be absent.
+Genesys ignores the wait of the last rule, where it may be absent.
 """
 TIMED_PROMPTS = ("AGENT_REQUESTED", "MANDATORY_TIMEOUT", "MANDATORY_FORCED_TIMEOUT")
 READ_ONLY = {"dateModified", "modifiedBy", "memberCount", "userMemberCount", "joinedMemberCount", "version"}
-"""What Genesys changes on its own whenever something of a queue changes."""
+"""The fields that Genesys changes itself with every change of a queue."""
 
 
 @dataclass(frozen=True)
 class QueueDocument:
-    """The raw queue, seen with the overflow groups and the strategy of one plan."""
+    """The raw queue, with the overflow groups and the strategy of a plan."""
 
     raw: Entity
     actuation: Actuation
 
     def settings(self) -> QueueSettings:
-        """The overflow threshold is one of the queue's own settings only where overflow groups carry it."""
+        """Return the queue's own settings. The overflow threshold is one of them only if overflow groups carry it."""
         wrap_up = number(child(self.raw, "acwSettings"), "timeoutMs")
         method = self.raw.get("skillEvaluationMethod")
         rule = next(filter(self._is_ours, self._rules), {}) if self.actuation.overflow_groups else {}
@@ -56,15 +55,15 @@ class QueueDocument:
 
     @property
     def ring_timeouts_s(self) -> tuple[float, ...]:
-        """Seconds that a call stays in each ring but the last, as far as the rings say so."""
-        found = []
+        """The seconds that a call stays in each ring except the last. 0 for a ring without a time-out."""
+        seconds = []
         for ring in self._rings[:-1]:
             timeouts = [c for c in children(ring, "expansionCriteria") if c.get("type") == "TIMEOUT_SECONDS"]
-            found.append(number(timeouts[0], "threshold") if timeouts else None)
-        return tuple(seconds or 0.0 for seconds in found)
+            seconds.append(number(timeouts[0], "threshold") if timeouts else None)
+        return tuple(value or 0.0 for value in seconds)
 
     def no_room_for_overflow(self) -> str | None:
-        """Why the queue cannot have the rule that carries the overflow threshold; None where it can."""
+        """Return the reason why the queue cannot have the rule that carries the overflow threshold, or None."""
         if child(self.raw, "conditionalGroupActivation"):
             return "the queue uses conditional group activation, which excludes conditional group routing"
         if not any(map(self._is_ours, self._rules)) and len(self._rules) >= MAX_OVERFLOW_RULES:
@@ -72,14 +71,14 @@ class QueueDocument:
         return None
 
     def notes(self, settings: Settings) -> list[str]:
-        """What the reader of a dry run has to know of the settings that a plan sets."""
+        """Return notes for the reader of a dry run about the settings that a plan sets."""
         groups = {group.id for group in self.actuation.overflow_groups}
         foreign = sorted(groups - {str(group.get("id")).lower() for group in children(self.raw, "memberGroups")})
         prompt = child(self.raw, "acwSettings").get("wrapupPrompt")
         rings = settings.get(RINGS) or child(self.raw, "bullseye")
-        found = {
-            "No overflow groups are named: overflow_threshold is a gate of this system only.": not groups,
-            f"Not member groups of the queue: {', '.join(foreign)}. Genesys calls in only groups that are.": foreign,
+        notes = {
+            "The plan names no overflow groups: overflow_threshold is only a gate of this system.": not groups,
+            f"Not member groups of the queue: {', '.join(foreign)}. Genesys calls in member groups only.": foreign,
             "Genesys offers bullseye and conditional group routing as alternatives: see which one the queue uses.": (
                 groups and rings
             ),
@@ -87,16 +86,16 @@ class QueueDocument:
                 "wrap_up_timeout_s" in settings and prompt not in TIMED_PROMPTS
             ),
         }
-        return [note for note, applies in found.items() if applies]
+        return [note for note, applies in notes.items() if applies]
 
     def fields_of(self, names: Iterable[SettingName]) -> dict[str, Any]:
-        """By setting, the field that carries it, None where there is none."""
+        """Return the field that carries each setting, or None if the queue has no such field."""
         return {name: self.raw.get(FIELDS[name]) for name in names}
 
     def merged(self, settings: Settings, then: Mapping[str, Any] | None = None) -> Entity:
-        """The whole queue with nothing changed but `settings`.
+        """Return the whole queue with only `settings` changed.
 
-        `then` has, of a setting that is put back, the field as it was read when the queue held that value.
+        `then` has, for a setting that is restored, the field as it was read when the queue held that value.
         """
         body = dict(self.raw)
         for name, value in settings.items():
@@ -106,23 +105,23 @@ class QueueDocument:
                 del body[FIELDS[name]]
         return body
 
-    def put_back(self, read: Entity, names: Collection[SettingName]) -> Entity:
-        """The whole queue with the named settings as they were `read`; a field that was not there is taken out."""
+    def restored(self, read: Entity, names: Collection[SettingName]) -> Entity:
+        """Return the whole queue with the named settings as they were `read`. New fields are removed."""
         then = QueueDocument(read, self.actuation)
         held = then.settings()
         return self.merged({name: held.get(name) for name in names}, then.fields_of(names))
 
     def without_ring_groups(self) -> Entity:
-        """The whole queue with no group in any ring: Genesys removes no ring that has one."""
+        """Return the whole queue without groups in its rings, because Genesys removes no ring with a group."""
         return self.merged({RING_GROUPS: None})
 
     def require_unchanged(self, read: Entity, settings: Collection[SettingName], own: Settings | None = None) -> None:
-        """Raise QueueChanged where somebody else wrote the queue since it was `read`, or what `settings` would touch.
+        """Raise QueueChanged if somebody else has changed the queue, or a field that `settings` change, since `read`.
 
-        Genesys has no version and no ETag of a queue: the date of the last change is all there is to compare. `own` is
-        what this run has written of the queue since, None where it has written nothing, members neither. Its writes may
-        move the date, those of members too (nobody knows). So then a later date alone is no change by somebody else,
-        and an edit that no field shows, or that was taken back, is not noticed.
+        A queue has no version and no ETag, so only the date of its last change can be compared. `own` has the settings
+        that this run has written since; it is None if the run has written nothing at all. The run's own writes, perhaps
+        also those of members, may change the date. After them, a later date alone does not mean somebody else's change,
+        so an edit that no field shows, or that was undone, goes unnoticed.
         """
         ours = {FIELDS[name] for name, value in (own or {}).items() if holds(self.settings().get(name), value)}
         known = (read.keys() | self.raw.keys()) - READ_ONLY - ours
@@ -152,11 +151,11 @@ class QueueDocument:
 
     @property
     def _ring_groups(self) -> str | None:
-        """Which groups are in which ring, as text; None where no ring has one."""
+        """The groups in each ring, as text. None if no ring has a group."""
         return "; ".join(filter(None, self._groups_by_ring())) or None
 
     def _groups_by_ring(self) -> list[str]:
-        """Of each ring its number and its groups, empty where it has none."""
+        """Return for each ring its number and its groups, or an empty text if it has none."""
         groups = [sorted(str(group.get("id")) for group in children(ring, "memberGroups")) for ring in self._rings]
         return [f"{n}: {', '.join(ids)}" if ids else "" for n, ids in enumerate(groups, 1)]
 
@@ -199,7 +198,7 @@ class QueueDocument:
         return [*others, ours]
 
     def _as_it_was(self, name: SettingName, value: Setting, then: Any) -> Any:
-        """The field with a setting that is put back; `then` is the field when it was read."""
+        """Return the field with a restored setting. `then` is the field as it was read."""
         held = self.raw.get(FIELDS[name]) or {}
         if name == "overflow_threshold" and value is None:
             known = children(then or {}, "rules")
@@ -214,7 +213,7 @@ class QueueDocument:
         return None if then is None and written in ({}, {"rules": []}) else written
 
     def _is_ours(self, rule: Entity) -> bool:
-        """A service-level rule about this queue for just these groups: there is no name to know it by."""
+        """Recognise our rule: a service-level rule about this queue for exactly these groups. Rules have no names."""
         groups, queue = [group.get("id") for group in children(rule, "groups")], child(rule, "queue").get("id")
         ours = {group.id for group in self.actuation.overflow_groups}
         return (
@@ -227,7 +226,7 @@ class QueueDocument:
 
 
 def _unwaiting(rule: Entity, known: list[Entity]) -> Entity:
-    """A rule without the waiting time that it was given when ours came after it, as it is among the `known` ones."""
+    """Return a rule without the wait that it got when our rule was added after it, if it had none in `known`."""
     if rule.get("waitSeconds") != RULE_WAIT_S:
         return rule
     bare = [then for then in known if then.get("waitSeconds") is None]
@@ -235,5 +234,5 @@ def _unwaiting(rule: Entity, known: list[Entity]) -> Entity:
 
 
 def _is_same(a: Any, b: Any) -> bool:
-    """Whether two ids are the same: they compare without regard to case."""
+    """Compare two ids, ignoring case."""
     return isinstance(a, str) and isinstance(b, str) and a.lower() == b.lower()

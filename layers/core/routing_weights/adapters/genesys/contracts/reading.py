@@ -1,4 +1,4 @@
-"""What every dialect has to do when it reads: page, and trust no answer's shape."""
+"""Reading under every contract: pages, and answers whose shape is checked."""
 
 import re
 from collections.abc import Callable, Collection, Iterable
@@ -22,22 +22,22 @@ _NOT_FOUND = 404
 Entity = dict[str, Any]
 
 LISTINGS = 5
-"""How often a queue's members are read while the readings disagree."""
+"""How often the members of a queue are read if the readings disagree."""
 LISTING_PAUSE_S = 0.25
-"""The first pause between two of them, in seconds; the pauses double."""
+"""The first pause between two readings. The pauses double."""
 MOST_EMPTY = 3
-"""How many pages in a row are read that have nobody and name a next one."""
+"""How many empty pages in a row are read if each names a next one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a page of a listing has."""
+    """A page of a listing."""
 
     entities: list[Entity]
     following: int | None
-    """The number of the next page, where the listing names one."""
+    """The number of the next page, if the listing names one."""
     more: bool
-    """Whether another one may follow all the same."""
+    """True if another page may follow, although the listing does not name it."""
 
 
 def queue_path(queue_id: str) -> str:
@@ -191,18 +191,18 @@ def with_pages_anew(queue: Queue, user_ids: Collection[str], page: Callable[[int
 
 
 def members_hold(now: Queue, members: Iterable[Member], target: Target) -> bool:
-    """Whether each of these members holds what `target` gives it."""
+    """Return True if each of these members holds its value of `target`."""
     held = {member.user_id: member.value for member in now.members}
     return all(same(held.get(member.user_id), target.values[member.user_id]) for member in members)
 
 
 def user_id(entity: Any) -> str:
-    """Whose membership it is, in lower case: see fields.GenesysId."""
+    """Return the id of the member's user, in lower case. See types.GenesysId."""
     return shown_id(entity).lower()
 
 
 def wire_id(member: Member) -> str:
-    """The member's id as Genesys shows it."""
+    """Return the member's id as Genesys shows it."""
     return str(member.native.get("shown_id", member.user_id))
 
 

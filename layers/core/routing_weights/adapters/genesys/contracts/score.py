@@ -134,7 +134,7 @@ class ScoreContract:
 
         self.client.write("PATCH", queue_path(before.queue_id), body, idempotency_key=key, applied=applied)
 
-    def put_back_queue(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None:  # noqa: ARG002
+    def restore_settings(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None:  # noqa: ARG002
         held = {name: value for name in names if (value := before.settings.get(name)) is not None}
         if held:
             self.write_queue(before, Target({}, {}, held), held, key)
