@@ -129,7 +129,7 @@ def test_what_was_put_back_by_hand_stays_as_it_is_then(timed, then):
     timed.sim.edit_member(queue, "agent-001", score=0.77)
     record = back(timed, queue, then, 3)
     assert record["status"] == "validation_failed"
-    assert f"put back already, by {by_hand['distribution_id']}" in record["errors"][0]["message"]
+    assert f"reverted already, by {by_hand['distribution_id']}" in record["errors"][0]["message"]
     assert timed.held(queue)["scores"]["agent-001"] == 0.77
 
 

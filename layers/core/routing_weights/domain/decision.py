@@ -1,7 +1,7 @@
-"""What Project decides once for a whole run, and the document that carries it to the later states. No AWS, no HTTP.
+"""The decision of a run: Project makes it once, and one document carries it to the later states.
 
-Patch, Verify, Restore, drift and reverts take everything from here: a deployment in mid-run changes the strategies file
-and the parameters, and must not change what a run under way restores, or what a revert writes.
+Patch, Verify, Restore, drift and reverts take everything from here. A deployment in mid-run changes the strategies file
+and the parameters. It must not change what a run under way restores, or what a revert writes.
 """
 
 from collections.abc import Mapping
@@ -31,14 +31,14 @@ from routing_weights.domain.strategies import OverflowGroup, Strategy, strategie
 class Decision:
     contract: ContractName
     actuation: Actuation
-    """With the skill that was found in Genesys, where one carries the weights."""
+    """With the skill that was found in Genesys, if one carries the weights."""
     target: Target
     order: tuple[str, ...]
     """The members to write, by id, in the order of the writes."""
     parts: Mapping[Part, tuple[SettingName, ...]]
     """The names of the queue's own settings to write, before the members and after them."""
     statement: Mapping[str, Any]
-    """What the record says of it: see `actuation.statement`."""
+    """What the record says about the decision: see `actuation.statement`."""
 
     @classmethod
     def of(
@@ -67,16 +67,16 @@ class Decision:
 
     @property
     def carrier(self) -> tuple[Any, ...]:
-        """What two decisions have in common where the values of both can be written by one."""
+        """Equal for two decisions if one mechanism can write the values of both."""
         groups = frozenset((group.id, group.type) for group in self.actuation.overflow_groups)
         return self.contract, self.actuation.actuator.name, self.skill_id, groups
 
     def for_revert(self) -> Actuation:
-        """The same mechanism again, with its skill by id: the name may have changed, the state is looked up."""
+        """The same mechanism again. Its skill is found by id, since the name may have changed; its state is looked up."""
         return replace(self.actuation, skill=self.skill_id or self.actuation.skill, found=None)
 
     def require_contract(self, deployed: ContractName) -> None:
-        """Raise PlanNotApplicable where the deployment speaks another contract by now: no value fits both."""
+        """Raise PlanNotApplicable if the deployment speaks another contract by now: no value fits both."""
         if self.contract != deployed:
             message = (
                 f"the distribution was decided under contract {self.contract}, and GenesysContract is {deployed} now: "
@@ -130,7 +130,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Work:
-    """The document of a run: what was wanted, what was decided, and what the queue held before the first write."""
+    """The document of a run: its plan, its decision, and its before-image."""
 
     plan: Plan
     decision: Decision
@@ -155,9 +155,9 @@ class Work:
     def of_earlier(
         cls, plan: Mapping[str, Any], before: Mapping[str, Any], target: Mapping[str, Any], statement: Mapping[str, Any]
     ) -> "Work":
-        """The work of a run that was stored as four documents, by a release without decisions.
+        """The work of a run that an earlier release, without decisions, stored as four documents.
 
-        They name the actuator and its skill. What they do not name comes from the strategies file as it is now.
+        The documents name the actuator and its skill. Everything else comes from the strategies file as it is now.
         """
         wanted, queue = Plan.model_validate(plan), Queue.from_json(before)
         kind = actuator_class(statement["actuator"])
