@@ -72,7 +72,7 @@ class Decision:
         return self.contract, self.actuation.actuator.name, self.skill_id, groups
 
     def for_revert(self) -> Actuation:
-        """The same mechanism again. Its skill is found by id, since the name may have changed; its state is looked up."""
+        """The same mechanism again. Its skill is found by id, since its name may have changed."""
         return replace(self.actuation, skill=self.skill_id or self.actuation.skill, found=None)
 
     def require_contract(self, deployed: ContractName) -> None:
