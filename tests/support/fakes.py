@@ -17,7 +17,7 @@ from routing_weights.domain.record import Records, RunSummary
 from routing_weights.domain.run import Origin, Run
 from routing_weights.domain.strategies import Strategy
 from routing_weights.domain.types import folded
-from routing_weights.errors import Interrupted, StoreUnavailable
+from routing_weights.errors import Interrupted, PlanNotApplicable, StoreUnavailable
 
 SMALLEST_PLAN = {
     "queue_id": "queue-001",
@@ -263,7 +263,7 @@ class FakeDocuments:
         return f"distributions/{distribution_id}/{name}.json"
 
     def work(self, distribution_id):
-        return self.held[distribution_id, "work"]
+        return Work.from_json(json.loads(self.held[distribution_id, "work"]))
 
     def plan(self, distribution_id):
         return self.held[distribution_id, "plan"]
@@ -280,10 +280,12 @@ class FakeDocuments:
         return (distribution_id, "writing") in self.held
 
     def keep_work(self, distribution_id, work_):
-        self.held[distribution_id, "work"] = work_
+        """As JSON: what is deployed now need not be what reads it."""
+        self.held[distribution_id, "work"] = json.dumps(work_.to_json())
 
     def find_work(self, distribution_id):
-        return self.held.get((distribution_id, "work"))
+        document = self.held.get((distribution_id, "work"))
+        return document and Work.from_json(json.loads(document))
 
     def save_plan(self, distribution_id, plan_):
         self.held[distribution_id, "plan"] = plan_
@@ -369,6 +371,21 @@ class FakeBaselines:
 
     def find(self, queue_id, name):
         return self.held.get((queue_id, name))
+
+
+class FakeSkillOwners:
+    """The queue of each skill."""
+
+    def __init__(self):
+        self.queues = {}
+
+    def require(self, skill_id, queue_id):
+        if self.queues.get(skill_id, queue_id) != queue_id:
+            raise PlanNotApplicable(f"Skill {skill_id} is another queue's.")
+
+    def claim(self, skill_id, queue_id):
+        self.require(skill_id, queue_id)
+        self.queues[skill_id] = queue_id
 
 
 class FakePatrols:

@@ -23,7 +23,18 @@ from routing_weights.domain.run import Run
 from routing_weights.domain.strategies import OverflowGroup
 from routing_weights.errors import PlanNotApplicable
 from routing_weights.settings import Settings
-from tests.support.fakes import FakePlatform, function_module, member, plan, queue, target, work
+from tests.support.fakes import (
+    FakeDocuments,
+    FakePlatform,
+    FakeSkillOwners,
+    FakeTrail,
+    function_module,
+    member,
+    plan,
+    queue,
+    target,
+    work,
+)
 
 SKILL = {"id": "9c2e6f0a-5f1e-4b6e-9d53-000000000001", "name": "Queue 1"}
 AGENTS = ("agent-1", "agent-2", "agent-3")
@@ -31,32 +42,18 @@ BY_PROFICIENCY = {"strategy_reference": "proficiency-by-weight", "skill": SKILL[
 
 
 class Deployment:
-    """The functions on moto, and a platform in memory. What is deployed may change between two states of a run."""
+    """The functions, and a platform in memory. What is deployed may change between two states of a run."""
 
-    def __init__(self, monkeypatch, documents, trail, aws):
+    def __init__(self, monkeypatch, documents, trail):
         self.monkeypatch, self.documents, self.trail = monkeypatch, documents, trail
-        tables = {"SKILLS_TABLE": "skills", "LOCKS_TABLE": "locks", "FORECAST_TABLE": "forecasts"}
-        for table, key in (
-            ("skills", "skill_id"),
-            ("locks", "queue_id"),
-            ("forecasts", "queue_id"),
-            ("drift", "queue_id"),
-        ):
-            keys = (key, "record") if table == "drift" else (key,)
-            aws("dynamodb").create_table(
-                TableName=table,
-                BillingMode="PAY_PER_REQUEST",
-                AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
-                KeySchema=[
-                    {"AttributeName": name, "KeyType": kind}
-                    for name, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-                ],
-            )
-        self.environment = tables | {
+        self.environment = {
+            "SKILLS_TABLE": "skills",
+            "LOCKS_TABLE": "locks",
+            "FORECAST_TABLE": "forecasts",
             "DRIFT_TABLE": "drift",
             "BASELINES_TABLE": "baselines",
-            "DOCUMENTS_BUCKET": documents.bucket,
-            "AUDIT_TABLE": trail.table,
+            "DOCUMENTS_BUCKET": "documents-bucket",
+            "AUDIT_TABLE": "audit",
             "GENESYS_CONTRACT": "platform",
             "GENESYS_REGION": "eu-central-1",
             "ACTUATOR": "ring",
@@ -142,7 +139,7 @@ class Deployment:
         return app.handler(one.model_dump(mode="json") | event, context)
 
     def projects(self, wanted, run="d-1"):
-        self.documents.put(run, "plan", wanted.model_dump(exclude_defaults=True))
+        self.documents.save_plan(run, wanted)
         return self.call("project", run)
 
     def patches(self, run="d-1", *, last=False):
@@ -162,8 +159,36 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(monkeypatch, documents, trail, aws):
-    yield Deployment(monkeypatch, documents, trail, aws)
+def deployment(monkeypatch):
+    """Stores are fakes. Documents pass through JSON: another deployment may read them."""
+    documents, trail, owners = FakeDocuments(), FakeTrail(), FakeSkillOwners()
+    monkeypatch.setattr(bootstrap, "documents", lambda _settings: documents)
+    monkeypatch.setattr(bootstrap, "trail", lambda *_: trail)
+    monkeypatch.setattr(bootstrap, "forecasts", lambda _table: SimpleNamespace(find=lambda _queue_id: None))
+    monkeypatch.setattr("routing_weights.adapters.aws.skills_table.SkillOwners", lambda _table: owners)
+    yield Deployment(monkeypatch, documents, trail)
+    Settings.load.__func__.cache_clear()
+
+
+@pytest.fixture
+def deployment_on_aws(monkeypatch, documents, trail, aws):
+    """The stores are the adapters, on moto."""
+    keys = {
+        "skills": ("skill_id",),
+        "locks": ("queue_id",),
+        "forecasts": ("queue_id",),
+        "drift": ("queue_id", "record"),
+    }
+    for table, names in keys.items():
+        aws("dynamodb").create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+            KeySchema=[
+                {"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
+            ],
+        )
+    yield Deployment(monkeypatch, documents, trail)
     Settings.load.__func__.cache_clear()
 
 
@@ -184,8 +209,8 @@ def test_a_deployment_between_patch_and_restore_leaves_no_value_of_the_run_behin
     deployment.deploys_strategies(**{"proficiency-by-weight": deployed})
     deployment.call("restore", accepted=2, settings_left={"first": False, "last": False})
     assert deployment.held() == before
-    restored = deployment.documents.find("d-1", "restore")
-    assert (restored["outcome"], restored["edited"], restored["unrestored"]) == ("restored", [], [])
+    restored = deployment.documents.find_restoration("d-1")
+    assert (restored.outcome, restored.edited, restored.unrestored) == ("restored", [], [])
 
 
 @pytest.mark.parametrize("deployed", [{"proficiency_digits": 2}, None], ids=["fewer digits", "no such strategy"])
@@ -316,23 +341,23 @@ def test_a_run_that_decided_nothing_has_no_work(documents):
 # ---- what it costs ---------------------------------------------------------------------------------------------------
 
 
-def test_a_completed_distribution_reads_s3_nine_times_and_writes_it_six_times(deployment, aws):
+def test_a_completed_distribution_reads_s3_nine_times_and_writes_it_six_times(deployment_on_aws, aws):
     """As many as there can be without a pause: accepted by the API, with settings before the members and after them."""
-    deployment.holds(rings=6, ring=3)
-    deployment.genesys.raw["conditionalGroupRouting"] = None
+    deployment_on_aws.holds(rings=6, ring=3)
+    deployment_on_aws.genesys.raw["conditionalGroupRouting"] = None
     count = Counter()
     aws("s3").meta.events.register("before-call.s3.*", lambda model, **_: count.update([model.name]))
-    reference = deployment.documents.keep_plan(wanted(wrap_up_timeout_s=45, on_drift="record"))
+    reference = deployment_on_aws.documents.keep_plan(wanted(wrap_up_timeout_s=45, on_drift="record"))
     given = {"plan_ref": reference, "origin": {"door": "api", "caller": "somebody"}}
-    run = deployment.call("validate", input=given)
-    deployment.call("project")
-    deployment.patches(last=True)
-    deployment.call("verify")
+    run = deployment_on_aws.call("validate", input=given)
+    deployment_on_aws.call("project")
+    deployment_on_aws.patches(last=True)
+    deployment_on_aws.call("verify")
     function_module("audit").handler(
         {"run": run, "outcome": {"status": "completed"}, "holder": ""},
         SimpleNamespace(function_name="audit", memory_limit_in_mb=256, invoked_function_arn="arn", aws_request_id="1"),
     )
-    record = deployment.trail.find("d-1").closing
+    record = deployment_on_aws.trail.find("d-1").closing
     assert (record.status, record.balance_accuracy is not None) == ("completed", True)
     assert set(count) == {"GetObject", "PutObject"}
     assert count["GetObject"] <= 9
