@@ -192,13 +192,13 @@ def completed(run: Run) -> Run:
     return run
 
 
-def test_a_pause_of_a_second_is_slept_in_the_function_wherever_genesys_asks_for_it(under_way):
+def test_a_short_pause_is_slept_in_the_function(under_way):
     run = completed(under_way["a pause of a second"])
     assert run.states == STRAIGHT_ON
     assert_paused_at_each_place(run)
 
 
-def test_a_longer_pause_is_waited_for_in_the_state_machine_wherever_genesys_asks_for_it(under_way):
+def test_a_long_pause_is_waited_in_the_state_machine(under_way):
     run = completed(under_way["a pause of two seconds"])
     waits = [(place, "Wait for Genesys", "Resume", place) for place in PLACES if place != "Patch members"]
     waits.insert(2, ("Patch members", "What is left?", "Wait for Genesys", "Resume", "Patch members"))
@@ -207,7 +207,7 @@ def test_a_longer_pause_is_waited_for_in_the_state_machine_wherever_genesys_asks
     assert_paused_at_each_place(run)
 
 
-def test_a_date_that_has_come_is_no_pause(under_way):
+def test_a_date_in_the_past_is_no_pause(under_way):
     run = completed(under_way["a pause until a date that has come"])
     assert run.states == STRAIGHT_ON
     assert_paused_at_each_place(run)
@@ -219,7 +219,7 @@ def assert_paused_at_each_place(run):
 
 
 @pytest.mark.parametrize("fault", PASSING_FAULTS)
-def test_a_fault_that_passes_is_tried_again_wherever_it_is(under_way, fault):
+def test_a_temporary_fault_is_survived_everywhere(under_way, fault):
     run = completed(under_way[fault])
     assert run.states == STRAIGHT_ON
     spoilt_requests = len(PLACES) * PASSING_FAULTS[fault].get("times", 1)
@@ -286,14 +286,14 @@ def test_a_failed_restore_is_recorded(under_way):
     assert run.held["queue"]["utilizationThreshold"] == run.record["applied_overflow_threshold"] == 0.85
 
 
-def test_an_outage_during_a_restoration_is_tried_again(under_way):
+def test_a_restore_is_tried_again_after_an_outage(under_way):
     run = under_way["an outage while restoring"].ends("member_update_failed")
     assert run.record["restore"] == UNTOUCHED | {"outcome": "restored", "restored": 3}
     assert run.held["scores"] == dict.fromkeys(WEIGHTS, 0.0)
 
 
 @pytest.mark.parametrize("name", ["no read-back after a failure", "the read-back fails"])
-def test_a_restoration_that_could_not_even_read_is_on_record_as_failed(under_way, name):
+def test_a_restore_that_cannot_read_is_recorded_as_failed(under_way, name):
     if name == "the read-back fails":
         assert under_way[name].held["scores"] == WEIGHTS
     assert under_way[name].record["restore"]["outcome"] == "failed"
@@ -327,14 +327,14 @@ def test_a_setting_that_was_accepted_and_never_applied_is_named(under_way):
     assert run.record["applied_weights"] == dict.fromkeys(WEIGHTS, 0.0)
 
 
-def test_what_could_not_be_read_back_is_not_claimed_to_be_applied(under_way):
+def test_a_value_that_was_not_read_back_is_not_called_applied(under_way):
     run = under_way["the read-back fails"].ends("verification_failed")
     assert "routing:queue:read" in run.cause
     assert "applied_weights" not in run.record
 
 
 @pytest.mark.parametrize("name", BAD_INPUTS)
-def test_a_bad_input_of_the_console_is_refused_with_every_error_and_audited(under_way, name):
+def test_a_bad_console_input_is_refused_with_every_error(under_way, name):
     refused = under_way[name].ends("validation_failed")
     assert refused.states == ["Validate", "Failed"]
     assert {error["path"] for error in refused.record["errors"]} == BAD_INPUTS[name][1]
@@ -362,7 +362,7 @@ def test_a_plan_that_the_queue_cannot_carry_is_blocked_with_its_reason(under_way
 
 
 @pytest.mark.parametrize("name", UNSTAFFED)
-def test_a_plan_that_is_sent_before_people_are_on_queue_ends_by_whose_presence_it_counts(under_way, name):
+def test_a_plan_sent_before_agents_are_on_queue_depends_on_staffing(under_way, name):
     _, changes, status = UNSTAFFED[name]
     run = under_way[name].ends(status)
     assert run.record["staffing"] == run.record["projection"]["staffing"]["staffing"] == changes.get("staffing", "now")
@@ -389,13 +389,13 @@ def test_a_queue_that_cannot_be_read_fails_the_projection(under_way, name):
     assert "before_image" not in failed.record
 
 
-def test_a_queue_that_genesys_does_not_know_fails_the_projection(under_way):
+def test_an_unknown_queue_fails_the_projection(under_way):
     failed = under_way["no such queue"].ends("projection_failed")
     assert "queue-that-is-not-there" in failed.cause
     assert "Check queue_id" in failed.cause
 
 
-def test_pages_that_repeat_fail_the_projection_and_are_never_counted_twice(under_way):
+def test_repeated_pages_fail_the_projection(under_way):
     failed = under_way["pages that repeat"].ends("projection_failed")
     assert "None of 5 readings of the members" in failed.cause
     assert failed.writes == []
@@ -405,7 +405,7 @@ def test_half_a_document_is_read_again(under_way):
     completed(under_way["half a document, once"])
 
 
-def test_lowering_goes_before_raising_so_that_no_moment_holds_more_than_one(under_way):
+def test_weights_are_lowered_before_others_are_raised(under_way):
     run = completed(under_way["a full queue"])
     scores = dict(FULL)
     for entry in run.writes[1:]:
@@ -467,7 +467,7 @@ def test_only_members_that_differ_are_written(in_a_row):
     assert [entry["path"].rpartition("/")[2] for entry in in_a_row["one member less"].writes] == ["agent-003"]
 
 
-def test_an_idempotency_key_is_not_used_again_by_the_next_distribution(in_a_row):
+def test_each_distribution_has_its_own_idempotency_keys(in_a_row):
     keys = [entry["idempotency_key"] for run in in_a_row.values() for entry in run.writes]
     assert len(keys) == 1 + len(WEIGHTS) + 1
     assert None not in keys
@@ -484,7 +484,7 @@ def test_a_dry_run_projects_and_writes_nothing(run, queue):
     assert "applied_weights" not in done.record
 
 
-def test_a_plan_without_a_load_uses_the_queues_forecast_and_says_how_old_it_is(world, queue):
+def test_a_plan_without_a_load_uses_the_queues_forecast(world, queue):
     plan = a_plan(queue, dry_run=True)
     del plan["projected_load"]
     assumed = world.run(plan).ends("dry_run").record["projection"]
@@ -514,7 +514,7 @@ def test_a_queue_with_another_distribution_is_left_alone(world, queue):
     completed(first)
 
 
-def test_a_plan_that_waits_for_the_lock_goes_when_the_other_has_gone(world, queue):
+def test_a_plan_that_waits_for_the_lock_starts_when_it_is_free(world, queue):
     first = world.run(a_plan(queue)).with_fault("delay", method="GET", path="$", delay_s=1.0).start()
     until(lambda: queue in world.locks())
     second = world.run(a_plan(queue, WEIGHTS | {"agent-001": 0.1}, wait_for_lock_s=30))
@@ -560,7 +560,7 @@ def test_an_aborted_run_is_restored_and_its_record_is_closed(aborted, world):
     completed(world.run(aborted.plan))
 
 
-def test_two_plans_at_once_on_one_queue_are_one_distribution_and_one_that_says_busy(world, queue):
+def test_of_two_plans_at_once_on_a_queue_one_is_refused_as_busy(world, queue):
     first = world.run(a_plan(queue)).with_fault("delay", method="GET", path="$", delay_s=0.8).start()
     second = world.run(a_plan(queue, {"agent-001": 0.1})).start()
     statuses = sorted(run.record["status"] for run in (first, second))
@@ -570,7 +570,7 @@ def test_two_plans_at_once_on_one_queue_are_one_distribution_and_one_that_says_b
     assert queue not in world.locks()
 
 
-def test_the_causes_are_sentences_that_name_no_internals():
+def test_causes_are_sentences_without_internals():
     assert_is_a_sentence("Genesys knows no queue x, or does not show it.")
     with pytest.raises(AssertionError):
         assert_is_a_sentence('{"message": "Genesys knows no queue x at all"}')

@@ -30,7 +30,7 @@ def problems(run):
 
 
 @pytest.mark.parametrize("fields", [{"description": "new"}, {"acwSettings": {"wrapupPrompt": "OPTIONAL"}}])
-def test_a_queue_that_somebody_else_changed_is_not_overwritten_and_the_record_says_who_and_when(ring, fields):
+def test_a_queue_that_somebody_else_changed_is_not_overwritten(ring, fields):
     queue = ring.queue()
     run = edit(ring.world.run(ring.plan(queue, ring.weights(3))), **fields).ends("queue_update_failed")
     held = ring.world.held(queue)["queue"]
@@ -44,7 +44,7 @@ def test_a_queue_that_somebody_else_changed_is_not_overwritten_and_the_record_sa
     assert set(ring.held(queue).values()) == {1}
 
 
-def test_a_change_between_two_attempts_of_the_same_write_is_not_overwritten_either(ring):
+def test_a_change_between_two_attempts_of_a_write_is_not_overwritten(ring):
     queue = ring.queue()
     run = ring.world.run(ring.plan(queue, ring.weights(3)))
     run.with_fault("status", method="PUT", path="$", status=503)
@@ -53,14 +53,14 @@ def test_a_change_between_two_attempts_of_the_same_write_is_not_overwritten_eith
     assert [entry["status"] for entry in run.writes] == [503]
 
 
-def test_a_change_that_gives_the_queue_what_the_plan_wants_is_no_conflict(ring):
+def test_a_change_to_the_plans_own_value_is_no_conflict(ring):
     queue = ring.queue()
     wanted = {"wrapupPrompt": "MANDATORY_TIMEOUT", "timeoutMs": 45_000}
     run = edit(ring.world.run(ring.plan(queue, ring.weights(3))), acwSettings=wanted).ends("completed")
     assert not [entry for entry in run.writes if entry["method"] == "PUT"]
 
 
-def test_a_write_whose_answer_was_lost_is_recognised_and_not_sent_again(ring):
+def test_a_write_with_a_lost_answer_is_not_sent_again(ring):
     queue = ring.queue()
     run = ring.world.run(ring.plan(queue, ring.weights(3))).with_fault("reset_after", method="PUT", path="$")
     run.ends("completed")
@@ -77,7 +77,7 @@ def test_a_write_whose_answer_was_lost_is_recognised_and_not_sent_again(ring):
         },
     ],
 )
-def test_a_conflict_of_versions_is_tried_again_after_a_fresh_reading(proficiency, refusal):
+def test_after_a_version_conflict_the_queue_is_read_again(proficiency, refusal):
     queue, weights = proficiency.queue(), proficiency.weights(3)
     run = proficiency.world.run(proficiency.plan(queue, weights))
     run.with_fault("status", **proficiency.member_write, **refusal).with_fault(
@@ -110,7 +110,7 @@ def test_a_skill_that_does_not_exist_is_refused(proficiency):
     assert "no skill no such skill" in problems(run.ends("validation_failed"))["skill"]
 
 
-def test_a_member_through_a_group_is_not_given_a_ring_and_nothing_else_is_written(ring):
+def test_a_member_through_a_group_gets_no_ring(ring):
     members = [{"user": {"id": f"agent-{n:03}"}, "memberBy": "group" if n == 2 else "user"} for n in (1, 2, 3)]
     queue = ring.world.queue(members=members)
     run = ring.world.run(ring.plan(queue, ring.weights(3))).ends("validation_failed")
@@ -148,7 +148,7 @@ def test_overflow_groups_become_a_rule_and_other_rules_stay(ring):
     assert ring.world.held(queue)["queue"]["conditionalGroupRouting"]["rules"] == [theirs]
 
 
-def test_without_overflow_groups_the_threshold_is_a_gate_of_ours(ring):
+def test_without_overflow_groups_the_threshold_is_only_a_gate(ring):
     queue = ring.queue()
     run = ring.world.run(ring.plan(queue, ring.weights(3), overflow_threshold=0.5, projected_load=1.8))
     run.ends("saturation_blocked")
@@ -157,7 +157,7 @@ def test_without_overflow_groups_the_threshold_is_a_gate_of_ours(ring):
     assert run.writes == []
 
 
-def test_a_strategy_sets_what_it_requires_of_the_queue(ring, proficiency):
+def test_a_strategy_sets_the_settings_that_it_requires(ring, proficiency):
     queue = ring.queue(queue=NO_RINGS)
     ring.world.run(ring.plan(queue, ring.weights(3), strategy_reference="ring-by-weight")).ends("completed")
     assert len(ring.world.held(queue)["queue"]["bullseye"]["rings"]) == 6
@@ -181,7 +181,7 @@ def test_a_plan_without_effect_needs_approval_and_claims_no_weight(ring):
     assert back.record.get("balance_accuracy") is None
 
 
-def test_rings_that_somebody_configured_are_not_replaced(ring):
+def test_existing_rings_are_not_replaced(ring):
     rings = RINGS[:2]
     queue = ring.queue(queue={"bullseye": {"rings": rings}})
     run = ring.world.run(ring.plan(queue, ring.weights(3), strategy_reference="ring-by-weight"))
@@ -203,14 +203,14 @@ def test_a_plan_that_unjoins_everybody_is_blocked(platform_world):
     assert run.writes == []
 
 
-def test_the_deployments_actuator_is_what_a_plan_without_one_gets(ring):
+def test_a_plan_without_an_actuator_gets_the_deployments(ring):
     queue = ring.queue()
     run = ring.world.run(a_plan(queue, ring.weights(3))).ends("completed")
     assert run.record["actuation"]["actuator"] == "ring"
     assert ring.held(queue) == ring.expected(ring.weights(3))
 
 
-def test_when_the_deployment_goes_its_token_is_revoked(ring):
+def test_a_deleted_deployment_revokes_its_token(ring):
     world = ring.world
     world.run(ring.plan(ring.queue(), ring.weights(3), dry_run=True)).ends("dry_run")
     event = {

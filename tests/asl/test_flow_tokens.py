@@ -34,14 +34,14 @@ def extra_token_requests(world, run):
     ids=["before the queue is written", "between two members"],
 )
 @pytest.mark.usefixtures("organisation")
-def test_a_token_revoked_in_the_middle_is_replaced_once(world, queue, where):
+def test_a_token_revoked_during_a_run_is_replaced_once(world, queue, where):
     run = world.run(a_plan(queue)).with_fault("revoke_tokens", **where)
     assert 1 <= extra_token_requests(world, run) <= 2
     assert len([entry for entry in run.writes if entry["status"] == 200]) == 1 + len(WEIGHTS)
 
 
 @pytest.mark.usefixtures("organisation")
-def test_a_token_that_expires_earlier_than_it_said_is_replaced_once(world, queue):
+def test_a_token_that_expires_early_is_replaced_once(world, queue):
     world.run(a_plan(queue, dry_run=True)).ends("dry_run")
     run = world.run(a_plan(queue)).with_fault(
         "status", method="PATCH", path="/members/", skip=2, status=401, body={"code": "bad.credentials"}
@@ -60,7 +60,7 @@ def test_a_run_longer_than_a_tokens_life_renews_it(world, organisation):
 
 
 @pytest.mark.usefixtures("organisation")
-def test_a_token_that_is_refused_again_and_again_fails_and_says_what_to_check(world, queue):
+def test_a_token_that_is_refused_repeatedly_fails_the_run(world, queue):
     run = world.run(a_plan(queue)).with_fault("status", method="GET", path="$", status=401, times=None)
     run.ends("projection_failed")
     assert "OAuth client" in run.cause
@@ -68,7 +68,7 @@ def test_a_token_that_is_refused_again_and_again_fails_and_says_what_to_check(wo
 
 
 @pytest.mark.usefixtures("organisation")
-def test_a_client_that_genesys_refuses_fails_the_projection_and_says_what_to_check(world, queue):
+def test_a_refused_oauth_client_fails_the_projection(world, queue):
     world.sim.revoke_tokens()
     body = {"error": "invalid_client", "error_description": "The client is inactive."}
     world.sim.add_faults({"action": "status", "path": "/oauth/token", "status": 401, "body": body, "times": None})
@@ -82,7 +82,7 @@ DESCRIBED = {"error": "invalid_request", "error_description": "rate limit exceed
 
 
 @pytest.mark.usefixtures("organisation")
-def test_a_login_host_that_limits_is_waited_for(world, queue):
+def test_a_run_waits_for_a_login_host_that_limits(world, queue):
     """With the login host's own 400, and with a 429 that the state machine waits for."""
     world.sim.revoke_tokens()
     limit = {"action": "status", "path": "/oauth/token"}
@@ -94,7 +94,7 @@ def test_a_login_host_that_limits_is_waited_for(world, queue):
 
 
 @pytest.mark.usefixtures("organisation")
-def test_a_login_host_that_asks_for_more_than_a_run_may_take_fails_the_run_at_once(world, queue):
+def test_a_login_host_that_asks_for_too_long_fails_the_run_at_once(world, queue):
     world.sim.revoke_tokens()
     headers = {"Retry-After": "200000000"}
     world.sim.add_faults({"action": "status", "path": "/oauth/token", "status": 429, "headers": headers, "times": None})
@@ -112,7 +112,7 @@ def test_a_login_host_that_asks_for_more_than_a_run_may_take_fails_the_run_at_on
         pytest.param(14, 2.5, True, id="a date, waited for"),
     ],
 )
-def test_a_rate_limit_is_kept_to_the_request(world, organisation, limit, window_s, as_date):
+def test_a_rate_limit_is_obeyed_exactly(world, organisation, limit, window_s, as_date):
     members = {f"agent-{n:03}": 0.05 for n in range(1, 15)}
     queue = world.queue(len(members))
     organisation(rate_limit=limit, rate_window_s=window_s, retry_after="date" if as_date else "seconds")
@@ -124,7 +124,7 @@ def test_a_rate_limit_is_kept_to_the_request(world, organisation, limit, window_
     assert [entry["status"] for entry in run.writes].count(200) == 1 + len(members)
 
 
-def test_writes_that_become_readable_a_second_later_are_waited_for(world, queue, organisation):
+def test_a_run_waits_until_its_writes_are_readable(world, queue, organisation):
     organisation(apply_delay_s=1.0)
     run = world.run(a_plan(queue)).ends("completed")
     assert run.record["applied_weights"] == run.held["scores"] == WEIGHTS
@@ -155,7 +155,7 @@ def test_a_late_write_is_restored_whatever_failed_after_it(world, queue, organis
 
 
 @pytest.mark.usefixtures("organisation")
-def test_runs_that_need_a_token_at_once_share_one_login_however_slow_it_is(world):
+def test_runs_that_need_a_token_at_once_share_one_login(world):
     """Schedules of one minute find the day's token due together; the token function starts cold, or Genesys is slow."""
     world.sim.revoke_tokens()
     world.sim.add_faults({"action": "delay", "path": "/oauth/token", "delay_s": 5})

@@ -148,7 +148,7 @@ def test_completed_is_reached_through_the_check_of_the_status_only():
     assert STATES["Completed?"]["Default"] == "Failed"
 
 
-def test_no_way_leads_to_an_end_past_audit_but_that_of_a_plan_that_validate_refused_and_audited():
+def test_every_path_to_an_end_passes_audit():
     past_audit = reachable("Validate", without={"Audit"})
     assert "Completed" not in past_audit
     assert "Failed" in past_audit
@@ -157,7 +157,7 @@ def test_no_way_leads_to_an_end_past_audit_but_that_of_a_plan_that_validate_refu
     assert [state for state in STATES for _, rule in edges(state) if refused(rule)] == ["Validate"]
 
 
-def test_every_run_that_took_the_lock_gives_it_back_unless_its_record_is_still_to_be_written():
+def test_a_run_releases_its_lock_unless_its_record_is_missing():
     assert not {"Completed", "Failed"} & reachable("Lock", without={"Unlock"}, unless=writes_the_record_only)
     assert [(s, target) for s in STATES for target, rule in edges(s) if writes_the_record_only(rule)] == [
         ("Audit", "Failed")
@@ -172,14 +172,14 @@ def test_a_lock_does_not_expire():
 
 
 @every_machine
-def test_a_lock_is_given_back_by_its_owner_only(machine):
+def test_only_its_owner_releases_a_lock(machine):
     assert machine.tasks["Unlock"]["Arguments"]["ConditionExpression"] == "holder = :me"
 
 
 WRITING = {"Patch queue", "Patch members", "What is left?"}
 
 
-def test_whatever_fails_once_something_may_be_written_goes_through_restore():
+def test_every_failure_after_a_possible_write_goes_through_restore():
     for state in WRITING | {"Verify"}:
         for rule in [
             *catches(state),
@@ -194,7 +194,7 @@ def test_whatever_fails_once_something_may_be_written_goes_through_restore():
     assert not {"Audit", "Failed"} & reachable("What is left?", without={"Restore", "Verify", "Project"})
 
 
-def test_a_return_is_arranged_before_the_first_write_and_a_failure_to_do_so_writes_nothing():
+def test_an_expiry_is_scheduled_before_the_first_write():
     (rule,) = [rule for rule in STATES["Dry run?"]["Choices"] if rule["Next"] == "Schedule the expiry"]
     assert rule["Condition"] == "{% $run.until != '' %}"
     assert {target for target, _ in edges("Schedule the expiry")} == {"What is left?", "Audit"}
@@ -208,7 +208,7 @@ def test_nothing_is_restored_that_was_not_written():
     assert leads_to == WRITING | {"Verify", "Resume", "Restored?"}
 
 
-def test_who_goes_to_restore_says_how_the_run_ends_and_how_far_it_got():
+def test_every_way_to_restore_carries_status_and_progress():
     rules = [(s, rule) for s in WRITING | {"Verify"} for target, rule in edges(s) if target == "Restore"]
     assert len(rules) == 4
     for state, rule in rules:
@@ -216,7 +216,7 @@ def test_who_goes_to_restore_says_how_the_run_ends_and_how_far_it_got():
         assert rule["Assign"]["restore"].keys() == {"accepted", "settings_left"}, state
 
 
-def test_restoring_has_the_last_word_of_a_failed_run_whether_it_succeeds_or_not():
+def test_a_restore_never_changes_the_status_of_a_failed_run():
     assert {target for target, _ in edges("Restore")} == {"Restored?", "Wait for Genesys", "Audit"}
     assert not any("outcome" in rule.get("Assign", {}) for _, rule in edges("Restore"))
     assert {target for target, _ in edges("Restored?")} == {"Restore", "Audit"}
@@ -228,7 +228,7 @@ def test_a_recovery_restores_before_it_closes_the_record_and_unlocks_last():
     assert "Done" not in RECOVER.reachable("Audit", without={"Unlock"})
 
 
-def test_a_recovery_is_told_how_the_event_says_that_the_execution_ended():
+def test_a_recovery_gets_the_end_of_the_execution_from_the_event():
     told = RECOVER.tasks["Begin"]["Arguments"]["Payload"]["told"]
     assert told == {
         name: f"{{% $exists($states.input.{name}) ? $states.input.{name} : '' %}}"
@@ -252,12 +252,12 @@ def test_the_stub_functions_of_the_embedded_stack_are_not_used(machine):
 
 
 @every_task
-def test_every_task_has_a_time_out_of_its_own(machine, state):
+def test_every_task_has_its_own_time_out(machine, state):
     assert 0 < machine.tasks[state]["TimeoutSeconds"] < machine.definition["TimeoutSeconds"]
 
 
 @every_task
-def test_a_function_ends_before_its_state_gives_it_up(machine, state):
+def test_a_function_ends_before_its_state_times_out(machine, state):
     if state in machine.functions:
         assert LAMBDA_TIMEOUTS_S[machine.functions[state]] < machine.tasks[state]["TimeoutSeconds"]
 
@@ -280,7 +280,7 @@ def test_a_request_to_aws_ends_before_its_function(function, monkeypatch):
 
 
 @pytest.mark.parametrize("function", ASKING_GENESYS)
-def test_who_waits_for_the_token_function_waits_as_long_as_it_may_take(function, monkeypatch):
+def test_callers_of_the_token_function_wait_as_long_as_it_may_take(function, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     patience = client.client.__wrapped__("lambda").meta.config.read_timeout
     assert LAMBDA_TIMEOUTS_S["TokenFunction"] <= patience < LAMBDA_TIMEOUTS_S[function]
@@ -297,23 +297,23 @@ def test_a_run_gives_up_waiting_for_genesys_before_the_machine_times_out():
 
 
 @pytest.mark.parametrize("machine", [DISTRIBUTE, RECOVER], ids=["distribute", "recover"])
-def test_a_restoration_gives_up_after_the_run_and_before_the_machine_times_out(machine):
+def test_a_restore_gives_up_before_the_machine_times_out(machine):
     last = sum(machine.states[name]["TimeoutSeconds"] for name in ("Restore", "Audit", "Unlock"))
     assert bootstrap.MAX_RUN_S + 3600 < bootstrap.MAX_RESTORE_S
     assert bootstrap.MAX_RESTORE_S + 2 * last < machine.definition["TimeoutSeconds"]
 
 
-def test_the_time_of_a_recoverys_restoration_counts_from_the_recoverys_start():
+def test_the_restore_of_a_recovery_counts_from_the_recoverys_start():
     payload = RECOVER.states["Restore"]["Arguments"]["Payload"]
     assert "'started_at': $states.context.Execution.StartTime" in payload
 
 
-def test_a_run_gives_up_waiting_for_the_lock_before_it_gives_up_waiting_for_genesys():
+def test_a_run_waits_less_for_the_lock_than_for_genesys():
     longest = Plan.model_json_schema()["properties"]["wait_for_lock_s"]["maximum"]
     assert longest < bootstrap.MAX_RUN_S
 
 
-def test_a_recovery_waits_until_the_last_write_of_a_dead_run_has_been_answered():
+def test_a_recovery_waits_for_the_last_write_of_a_dead_run():
     """The fence is asked right before each attempt: one request at most is under way when the lock has changed."""
     answered_s = transport.FENCE_S + transport.CONNECT_TIMEOUT_S + transport.READ_TIMEOUT_S
     assert answered_s < RECOVER.states["Wait for the last write"]["Seconds"]
@@ -323,13 +323,13 @@ def test_a_recovery_waits_until_the_last_write_of_a_dead_run_has_been_answered()
 
 
 @pytest.mark.parametrize("state", TASKS)
-def test_every_task_catches_everything_and_last_of_all(state):
+def test_every_task_ends_with_a_catch_of_everything(state):
     assert catches(state)[-1]["ErrorEquals"] == ["States.ALL"]
     assert ["States.ALL"] not in [rule["ErrorEquals"] for rule in catches(state)[:-1]]
 
 
 @every_task
-def test_every_retry_is_of_named_errors_bounded_and_jittered(machine, state):
+def test_every_retry_names_its_errors_and_is_bounded_and_jittered(machine, state):
     for retry in machine.tasks[state]["Retry"]:
         assert not {"States.ALL", "States.TaskFailed"} & set(retry["ErrorEquals"])
         assert retry["JitterStrategy"] == "FULL"
@@ -358,7 +358,7 @@ PASSES = {
 
 
 @every_task
-def test_what_passes_by_itself_is_tried_again(machine, state):
+def test_temporary_errors_are_retried(machine, state):
     resource = machine.tasks[state]["Resource"]
     (passing,) = (errors for service, errors in PASSES.items() if f":::{service}" in resource)
     assert passing <= {name for retry in machine.tasks[state]["Retry"] for name in retry["ErrorEquals"]}
@@ -372,7 +372,7 @@ def test_no_state_retries_what_it_catches_by_name(machine, state):
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
-def test_restoring_is_tried_again_whatever_passes(machine):
+def test_restore_is_retried_after_every_temporary_error(machine):
     """A restoration begins with a fresh reading, so it may be repeated after a time-out too."""
     (retry,) = machine.tasks["Restore"]["Retry"]
     passing = {"GenesysUnavailable", "StoreUnavailable", "States.Timeout", "Sandbox.Timedout", "Lambda.Unknown"}
@@ -380,14 +380,14 @@ def test_restoring_is_tried_again_whatever_passes(machine):
     assert retry["MaxAttempts"] >= 4
 
 
-def test_every_error_that_the_machine_names_is_one_of_ours_or_of_a_service():
+def test_every_error_name_exists():
     ours = {name for name in named_errors() if "." not in name}
     assert ours <= ERRORS.keys()
     services = {name.partition(".")[0] for name in named_errors() if "." in name}
     assert services == {"States", "Lambda", "DynamoDB", "Scheduler", "Runtime", "Sandbox"}
 
 
-def test_every_error_that_the_flow_can_raise_ends_as_someone_decided():
+def test_every_error_of_the_flow_has_a_decided_status():
     raised = errors_raised_in_the_flow() - OF_THE_API
     named = {name for name in named_errors() if "." not in name}
     assert raised - named - HAS_ITS_STATES_STATUS == set()
@@ -395,7 +395,7 @@ def test_every_error_that_the_flow_can_raise_ends_as_someone_decided():
     assert not HAS_ITS_STATES_STATUS & named
 
 
-def test_what_states_all_says_is_the_states_own_status():
+def test_states_all_leads_to_the_states_own_status():
     said = {
         state: catches(state)[-1]["Assign"]["outcome"]["status"]
         for state in TASKS
@@ -416,7 +416,7 @@ def test_what_states_all_says_is_the_states_own_status():
         "QueueBusy": "queue_busy",
     }.items(),
 )
-def test_an_error_whose_status_is_not_its_states_own_is_caught_by_name(error, status):
+def test_an_error_with_another_status_is_caught_by_name(error, status):
     said = [
         rule["Assign"]["outcome"]["status"]
         for state in TASKS
@@ -426,7 +426,7 @@ def test_an_error_whose_status_is_not_its_states_own_is_caught_by_name(error, st
     assert said == [status]
 
 
-def test_a_locked_queue_is_for_recover_to_decide():
+def test_recover_decides_about_a_locked_queue():
     (rule,) = [rule for rule in catches("Lock") if rule["ErrorEquals"] != ["States.ALL"]]
     assert (rule["ErrorEquals"], rule["Next"]) == (["DynamoDB.ConditionalCheckFailedException"], "Recover")
     assert STATES[STATES["Recover"]["Next"]] == {
@@ -443,7 +443,7 @@ def test_every_status_is_reached_and_no_other():
 
 
 @every_machine
-def test_every_state_that_asks_genesys_can_be_told_to_wait(machine):
+def test_every_state_that_calls_genesys_can_wait(machine):
     asking = {state for state, name in machine.functions.items() if name in ASKING_GENESYS}
     catching = {s for s in machine.tasks for rule in machine.catches(s) if "RateLimited" in rule["ErrorEquals"]}
     assert catching == asking - {"Patch members"}  # its tick keeps its place: it answers with a pause instead
@@ -561,7 +561,7 @@ def test_the_picture_names_every_state_and_every_way_out(machine):
     assert sorted(f"→ {target}" for target in leading) == sorted(text for text in drawn if text and text[0] == "→")
 
 
-def test_a_picture_shows_where_a_way_leads_whatever_the_order():
+def test_a_picture_shows_transitions_in_any_order():
     states = {
         "A": {"Type": "Choice", "Choices": [{"Condition": "{% $x > 1 %}", "Next": "C"}], "Default": "B"},
         "B": {"Type": "Wait", "Next": "A"},
@@ -576,7 +576,7 @@ def test_a_picture_shows_where_a_way_leads_whatever_the_order():
     assert all(low < high for low, high in spans)
 
 
-def test_an_outcome_that_is_not_recorded_is_handed_over_as_data_with_a_sentence_for_people():
+def test_an_unrecorded_outcome_is_passed_on_as_data():
     (catch,) = STATES["Audit"]["Catch"]
     expression = catch["Assign"]["outcome"]["message"].removeprefix("{%").removesuffix("%}").strip()
     evaluated = Jsonata(expression)

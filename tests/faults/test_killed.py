@@ -42,7 +42,7 @@ def test_a_killed_function_leaves_the_queue_as_it_was(scene, what):
 
 
 @pytest.mark.parametrize("what", ["the last member", "the last part"])
-def test_a_function_that_is_killed_between_the_two_parts_of_the_settings_leaves_no_rings(platform_world, what):
+def test_a_function_killed_between_two_settings_writes_leaves_no_rings(platform_world, what):
     """The request of the killed function is answered later, and a PUT of the queue then holds the rings again."""
     platform_world.sim.clear_faults()
     scene = Scene(platform_world, "ring", narrows=True, makes_rings=True)

@@ -102,7 +102,7 @@ def rings(platform_world):
 
 @pytest.mark.parametrize("k", RING_WRITES)
 @pytest.mark.parametrize("what", ["plan", "revert"])
-def test_rings_are_as_before_or_as_planned_whatever_write_of_a_plan_or_its_revert_is_refused(rings, what, k):
+def test_rings_are_as_before_or_as_planned_after_any_refused_write(rings, what, k):
     failed, whole = rings[k][:2] if what == "plan" else rings[k][2:]
     of_queue = (1, 5) if what == "plan" else (4, 5)
     for (scene, run, held), status_, outcome in (

@@ -94,7 +94,7 @@ def test_a_short_outage_of_a_write_is_survived(carrier, outage):
     assert carrier.held(queue) == carrier.expected(weights)
 
 
-def test_writes_that_are_accepted_and_never_applied_fail_the_verification_and_name_the_members(carrier):
+def test_writes_that_are_never_applied_fail_the_verification(carrier):
     queue, weights = carrier.queue(), carrier.weights(3)
     run = carrier.world.run(carrier.plan(queue, weights)).with_fault("drop", **carrier.member_write, times=None)
     before, settings = carrier.held(queue), own_settings(carrier, queue)
@@ -103,7 +103,7 @@ def test_writes_that_are_accepted_and_never_applied_fail_the_verification_and_na
     expected = carrier.expected(weights)
     assert error["members"] == sorted(member for member, value in expected.items() if before[member] != value)
     assert carrier.held(queue) == before
-    assert own_settings(carrier, queue) == settings, "what was applied is put back"
+    assert own_settings(carrier, queue) == settings, "the applied settings are restored"
     assert run.record["restore"]["outcome"] == "restored"
     assert run.record["applied_weights"] != pytest.approx(weights)
 
@@ -124,7 +124,7 @@ def own_settings(carrier, queue):
     return {name: value for name, value in carrier.world.held(queue)["queue"].items() if name not in facts}
 
 
-def test_a_refused_write_fails_and_everything_is_put_back(carrier):
+def test_after_a_refused_write_everything_is_restored(carrier):
     queue, weights = carrier.queue(), carrier.weights(3)
     before, settings = carrier.held(queue), own_settings(carrier, queue)
     skip = 0 if carrier.actuator == "joined" else 1
@@ -145,7 +145,7 @@ def test_a_refused_write_fails_and_everything_is_put_back(carrier):
     assert run.record["changes"] == []
 
 
-def test_a_rate_limit_in_the_middle_is_waited_for(carrier):
+def test_a_run_waits_for_a_rate_limit(carrier):
     queue, weights = carrier.queue(), carrier.weights(3)
     limit = {"status": 429, "headers": {"Retry-After": "2"}}
     run = carrier.world.run(carrier.plan(queue, weights)).with_fault("status", **carrier.member_write, **limit)
@@ -169,7 +169,7 @@ def revoked(world):
     return [entry for entry in world.sim.requests() if entry["path"] == "/api/v2/tokens/me"]
 
 
-def test_a_plan_for_somebody_else_and_one_for_too_much_load_write_nothing(carrier):
+def test_unknown_members_and_too_much_load_write_nothing(carrier):
     queue, weights = carrier.queue(), carrier.weights(3)
     before = carrier.world.held(queue)
     stranger = carrier.world.run(carrier.plan(queue, weights | {"nobody": 0.0001})).ends("validation_failed")
@@ -188,7 +188,7 @@ def test_plans_on_several_queues_at_once_complete(carrier):
         assert carrier.held(run.queue_id) == carrier.expected(weights)
 
 
-def test_a_small_change_of_a_large_queue_is_a_small_number_of_requests(carrier):
+def test_a_small_change_of_a_large_queue_takes_few_requests(carrier):
     queue, weights = carrier.queue(300), carrier.weights(300)
     carrier.world.run(carrier.plan(queue, weights)).ends("completed")
     changed = weights | {"agent-002": 0.0, "agent-151": 0.0}

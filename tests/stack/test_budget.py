@@ -98,9 +98,7 @@ def restores(world, run):
 
 
 @pytest.mark.parametrize("asking", [suggests, calibrates, compares, verifies, restores])
-def test_who_asks_genesys_has_a_token_made_where_there_is_none_and_takes_slots_of_the_budget(
-    limited_world, over, asking
-):
+def test_every_caller_of_genesys_gets_a_token_and_takes_slots(limited_world, over, asking):
     """While somebody else is known to be limited."""
     world, key = limited_world, {"client": {"S": limited_world.ready["token_secret"]}}
     world.sim.revoke_tokens()

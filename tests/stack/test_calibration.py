@@ -31,7 +31,7 @@ def completed_two_hours_ago(world, run):
     return window_after(at)
 
 
-def test_what_was_projected_is_compared_with_what_then_happened(platform_world):
+def test_a_projection_is_compared_with_what_happened(platform_world):
     world = platform_world
     queue = world.queue(AGENTS, unjoined=0, off_queue=0)
     weights = {f"agent-{number:03}": 0.09 for number in range(1, AGENTS + 1)}
@@ -69,7 +69,7 @@ def test_what_was_projected_is_compared_with_what_then_happened(platform_world):
     assert world.distribution(run.distribution_id)["status"] == "completed"
 
 
-def test_under_contract_score_nothing_can_tell_and_that_is_said(world, queue):
+def test_contract_score_has_no_figures_and_the_record_says_so(world, queue):
     world.run(a_plan(queue)).ends("completed")
     assert calibrate(world) == {"measured": 0, "failed": 0}
     page = world.get(f"/queues/{queue}/calibration").json()

@@ -66,7 +66,7 @@ def test_the_commands_of_the_page_on_reverting_do_what_it_says(world, queue):
 
 
 @needs_curl
-def test_the_one_command_that_takes_a_distribution_back_does_so(world, queue):
+def test_the_command_that_reverts_a_distribution_works(world, queue):
     (command,) = blocks(WHAT_CHANGES, "sh")
     first = world.run(a_plan(queue)).start("api").ends("completed").distribution_id
     printed = run_script(command, world, API=world.api_url, ID=first, KEY="key", SECRET="secret")

@@ -64,7 +64,7 @@ def function(tmp_path):
     return tmp_path
 
 
-def test_a_runtime_has_the_folder_environment_and_output_of_who_asked(serving, function, endpoint):
+def test_a_runtime_has_folder_environment_and_output_of_its_requester(serving, function, endpoint):
     with asked(serving[1], function, NAME="one", AWS_LAMBDA_RUNTIME_API=endpoint) as asking:
         assert asking.stdout.readline() == b"I am one\n"
         (runtime,) = runtimes(serving[0])
@@ -73,21 +73,21 @@ def test_a_runtime_has_the_folder_environment_and_output_of_who_asked(serving, f
         assert asking.wait(DEADLINE_S) == -signal.SIGKILL, "it ends as its runtime does"
 
 
-def test_a_runtime_that_cannot_begin_says_why_and_its_exit_code_is_handed_on(serving, function):
+def test_a_runtime_that_cannot_start_says_why(serving, function):
     with asked(serving[1], function, NAME="two") as asking:
         out, _ = asking.communicate(timeout=DEADLINE_S)
     assert asking.returncode == 1
     assert b"AWS_LAMBDA_RUNTIME_API" in out
 
 
-def test_a_runtime_lives_no_longer_than_who_asked_for_it(serving, function, endpoint):
+def test_a_runtime_ends_with_its_requester(serving, function, endpoint):
     with asked(serving[1], function, NAME="three", AWS_LAMBDA_RUNTIME_API=endpoint) as asking:
         asking.stdout.readline()
         asking.kill()
     until(lambda: runtimes(serving[0]) == [])
 
 
-def test_who_is_gone_in_the_middle_of_asking_gets_nothing_and_stops_nobody(serving):
+def test_a_requester_that_dies_halfway_stops_nobody(serving):
     for sent in (b"", b"\0\0", (1000).to_bytes(4), (1000).to_bytes(4) + b"{"):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(serving[1])
@@ -95,7 +95,7 @@ def test_who_is_gone_in_the_middle_of_asking_gets_nothing_and_stops_nobody(servi
     nursery.wait_until_it_serves(serving[1], DEADLINE_S)
 
 
-def test_runtime_and_who_asked_for_it_may_be_killed_at_once(serving, function, endpoint):
+def test_runtime_and_requester_may_be_killed_at_once(serving, function, endpoint):
     for _ in range(10):
         with asked(serving[1], function, NAME="four", AWS_LAMBDA_RUNTIME_API=endpoint) as asking:
             asking.stdout.readline()

@@ -1,4 +1,4 @@
-"""What is done about others' changes: told, or put back, once, when they are old enough, and never over a newer one."""
+"""Answers to drift: an event, or one repair, once the change is old enough, and never over a newer change."""
 
 import itertools
 import json
@@ -66,7 +66,7 @@ def answered(world, queue, action, count=1):
 
 @pytest.fixture
 def echoed(world):
-    """Genesys tells of every change itself, of ours too; call it to wait until all have been told and worked off."""
+    """Genesys sends an event for every change, also for ours. Call the fixture to wait until all are processed."""
     marker = world.queue()
     world.run(a_plan(marker)).start("api").ends("completed")
     world.sim.change_settings(webhook_secret=WEBHOOK_SECRET)
@@ -86,7 +86,7 @@ def echoed(world):
     world.sim._organisation.webhooks.clear()  # the other tests of this stack send what they send
 
 
-def test_where_every_write_of_ours_is_echoed_fifty_foreign_changes_are_repaired_once(world, guarded, echoed):
+def test_fifty_changes_by_others_are_repaired_once(world, guarded, echoed):
     began = time.monotonic()
     queue, first = guarded(agents=50, weights=FIFTY)
     echoed()
@@ -106,7 +106,7 @@ def test_where_every_write_of_ours_is_echoed_fifty_foreign_changes_are_repaired_
     assert distributions(world, queue) == [item["repair_id"], first], "and its echoes led to nothing"
 
 
-def test_a_change_that_is_told_of_again_and_again_is_repaired_once(world, guarded):
+def test_a_change_with_many_events_is_repaired_once(world, guarded):
     queue, first = guarded()
     world.sim.edit_member(queue, "agent-002", score=0.9)
     body = old_event(queue)
@@ -129,7 +129,7 @@ def test_a_change_that_is_told_of_again_and_again_is_repaired_once(world, guarde
     assert world.held(queue)["scores"] == pytest.approx(WEIGHTS)
 
 
-def test_a_fresh_edit_is_not_overwritten_before_its_time_and_a_newer_one_has_its_own(world, guarded):
+def test_a_fresh_edit_is_not_overwritten_before_its_time(world, guarded):
     queue, first = guarded()
     world.sim.edit_member(queue, "agent-002", score=0.9)
     assert call(world, member_event(queue)).status_code == 202
@@ -147,7 +147,7 @@ def test_a_fresh_edit_is_not_overwritten_before_its_time_and_a_newer_one_has_its
     assert distributions(world, queue) == [item["repair_id"], first]
 
 
-def test_a_repair_that_genesys_keeps_waiting_overwrites_no_edit_of_that_time(world, guarded):
+def test_a_delayed_repair_overwrites_no_newer_edit(world, guarded):
     queue, _ = guarded()
     for agent in ("agent-001", "agent-002"):
         world.sim.edit_member(queue, agent, score=0.1)
@@ -166,7 +166,7 @@ def test_a_repair_that_genesys_keeps_waiting_overwrites_no_edit_of_that_time(wor
     assert (world.held(queue)["scores"][one], world.held(queue)["scores"][another]) == (0.1, 0.15)
 
 
-def test_a_setting_that_is_edited_while_its_repair_waits_is_left_alone(world, guarded):
+def test_a_setting_edited_while_its_repair_waits_is_left_alone(world, guarded):
     queue, _ = guarded()
     world.sim.edit_queue(queue, utilizationThreshold=0.5)
     slow = {"action": "status", "status": 429, "headers": {"Retry-After": "4"}}
@@ -180,7 +180,7 @@ def test_a_setting_that_is_edited_while_its_repair_waits_is_left_alone(world, gu
     assert len(writes_to(world, queue, since)) == 1
 
 
-def test_a_plan_that_says_what_was_drift_is_not_overwritten_by_a_repair_that_came_late(world, guarded):
+def test_a_late_repair_does_not_overwrite_a_newer_plan(world, guarded):
     queue, first = guarded()
     world.sim.edit_member(queue, "agent-003", score=0.1)
     drifted = fingerprint(first, [Difference("member", "agent-003", WEIGHTS["agent-003"], 0.1)])
@@ -192,7 +192,7 @@ def test_a_plan_that_says_what_was_drift_is_not_overwritten_by_a_repair_that_cam
     assert distributions(world, queue) == [late.distribution_id, said.distribution_id, first]
 
 
-def test_an_edit_that_is_taken_back_or_said_in_a_plan_is_not_repaired(world, guarded):
+def test_an_edit_that_is_undone_or_planned_is_not_repaired(world, guarded):
     taken_back, planned = guarded()[0], guarded()[0]
     for queue in (taken_back, planned):
         world.sim.edit_member(queue, "agent-002", score=0.4)
@@ -212,7 +212,7 @@ def test_an_edit_that_is_taken_back_or_said_in_a_plan_is_not_repaired(world, gua
     assert world.held(planned)["scores"] == pytest.approx(weights)
 
 
-def test_repairs_end_at_the_limit_of_an_hour_and_each_change_counts_anew(world, guarded):
+def test_repairs_end_at_the_hourly_limit(world, guarded):
     queue, first = guarded()
     ids = [first]
     for number in (1, 2):
@@ -231,7 +231,7 @@ def test_repairs_end_at_the_limit_of_an_hour_and_each_change_counts_anew(world, 
     assert world.held(queue)["scores"]["agent-002"] == 0.9
 
 
-def test_a_repair_that_broke_off_before_its_start_is_made_when_the_event_comes_back(world, guarded):
+def test_an_interrupted_repair_is_made_when_the_event_comes_back(world, guarded):
     queue, first = guarded()
     key = {"queue_id": {"S": queue}, "record": {"S": "repairs"}}
     table = {"TableName": world.ready["drift_table"]}
@@ -267,7 +267,7 @@ def refused_repair(world, guarded):
     return queue, first
 
 
-def test_a_repair_that_genesys_refuses_says_so_where_the_drift_is(world, guarded):
+def test_a_repair_that_genesys_refuses_shows_in_the_drift(world, guarded):
     queue, first = refused_repair(world, guarded)
     refused = answered(world, queue, "repair_started")
     assert refused["repair_status"] == "member_update_failed"
@@ -278,7 +278,7 @@ def test_a_repair_that_genesys_refuses_says_so_where_the_drift_is(world, guarded
     assert world.held(queue)["scores"]["agent-002"] == 0.9
 
 
-def test_a_repair_whose_start_was_not_noted_is_not_started_twice(world, guarded):
+def test_a_repair_with_an_unrecorded_start_is_not_started_twice(world, guarded):
     """Its function died between the two. The drift is still there, so the event that comes back leads to it again."""
     queue, first = refused_repair(world, guarded)
     repair = answered(world, queue, "repair_started")["repair_id"]
@@ -303,7 +303,7 @@ def test_a_repair_whose_start_was_not_noted_is_not_started_twice(world, guarded)
 
 @pytest.fixture(scope="module")
 def told(world):
-    """What the bus has told of a queue's drift so far."""
+    """The events on the bus about a queue's drift so far."""
     name, arn = "drift-of-test", f"arn:aws:sqs:{world.ready['region']}:123456789012:drift-of-test"
     url = world.client("sqs").create_queue(QueueName=name)["QueueUrl"]
     rule = {"Rule": name, "EventBusName": world.ready["outgoing_bus"]}
@@ -324,7 +324,7 @@ def told(world):
     world.client("events").delete_rule(Name=name, EventBusName=rule["EventBusName"])
 
 
-def test_who_says_notify_is_told_on_the_bus_and_nothing_is_written(world, told):
+def test_notify_puts_an_event_on_the_bus_and_writes_nothing(world, told):
     queue = world.queue()
     world.run(a_plan(queue, on_drift="notify")).start("api").ends("completed")
     world.sim.edit_member(queue, "agent-002", score=0.9)
@@ -342,7 +342,7 @@ def test_who_says_notify_is_told_on_the_bus_and_nothing_is_written(world, told):
     assert (told(queue), writes_to(world, queue, since), len(distributions(world, queue))) == ([event], [], 1)
 
 
-def test_who_is_repaired_is_told_of_each_step(world, guarded, told):
+def test_each_step_of_a_repair_is_an_event(world, guarded, told):
     queue, _ = guarded()
     world.sim.edit_member(queue, "agent-002", score=0.9)
     assert call(world, member_event(queue)).status_code == 202
@@ -353,7 +353,7 @@ def test_who_is_repaired_is_told_of_each_step(world, guarded, told):
 
 
 @pytest.mark.parametrize("actuator", ["ring", "proficiency", "joined"])
-def test_each_actuators_value_is_put_back_under_the_public_api(platform_world, actuator):
+def test_each_actuators_value_is_repaired(platform_world, actuator):
     world, carrier = platform_world, Carrier(actuator, platform_world, **CARRIERS[actuator])
     queue = carrier.queue()
     plan = carrier.plan(queue, carrier.weights(3), on_drift="repair")
@@ -370,8 +370,8 @@ def test_each_actuators_value_is_put_back_under_the_public_api(platform_world, a
     topic = f"v2.audits.entitytype.Queue.entityid.{queue}"
     changes = [{"property": f"QueueMember/{queue}:agent-001:joined", "oldValues": ["true"], "newValues": ["false"]}]
     body = {"userId": "supervisor-7", "eventTime": changed_at, "action": "MemberUpdate", "propertyChanges": changes}
-    told_of = {"topicName": topic, "eventBody": body}
-    assert call(world, told_of).status_code == 202
+    event = {"topicName": topic, "eventBody": body}
+    assert call(world, event).status_code == 202
     item = answered(world, queue, "repair_started")
     # An audit of a membership does not say who changed a ring or a proficiency.
     who = ("supervisor-7", changed_at) if actuator == "joined" else (None, None)
@@ -381,7 +381,7 @@ def test_each_actuators_value_is_put_back_under_the_public_api(platform_world, a
     assert distributions(world, queue) == [item["repair_id"], first]
 
 
-def test_a_setting_is_repaired_by_the_queues_own_stamp_under_the_public_api(platform_world):
+def test_a_setting_is_repaired_by_the_queues_own_date(platform_world):
     world, carrier = platform_world, Carrier("ring", platform_world, **CARRIERS["ring"])
     queue = carrier.queue()
     plan = carrier.plan(queue, carrier.weights(3), on_drift="repair", wrap_up_timeout_s=60)
@@ -415,7 +415,7 @@ def looked_at_long_ago(world, queue):
     )
 
 
-def test_a_change_that_no_event_tells_of_is_found_by_the_patrol(platform_world):
+def test_the_patrol_finds_a_change_without_an_event(platform_world):
     world, carrier = platform_world, Carrier("ring", platform_world, **CARRIERS["ring"])
     watched, other = carrier.queue(), carrier.queue()
     world.run(carrier.plan(watched, carrier.weights(3), on_drift="record")).start("api").ends("completed")

@@ -63,7 +63,7 @@ def listener(world):
     return Listener(world)
 
 
-def test_a_completed_distribution_is_told_once_and_as_its_record_has_it(world, listener):
+def test_a_completed_distribution_is_published_once(world, listener):
     run = world.run(a_plan(world.queue(), reason="evening shift")).start("api").ends("completed")
     outcome = listener.once(run.distribution_id)
     assert outcome["id"] == f"{run.distribution_id}:completed"
@@ -75,7 +75,7 @@ def test_a_completed_distribution_is_told_once_and_as_its_record_has_it(world, l
     assert (whole.status_code, whole.json()["status"]) == (200, "completed")
 
 
-def test_a_failed_one_is_told_with_what_came_of_putting_it_back(world, listener):
+def test_a_failed_distribution_is_published_with_its_restore(world, listener):
     run = world.run(a_plan(world.queue())).with_fault("status", "PATCH", "/members/agent-002", status=403)
     run.ends("member_update_failed")
     outcome = listener.once(run.distribution_id)
@@ -83,7 +83,7 @@ def test_a_failed_one_is_told_with_what_came_of_putting_it_back(world, listener)
     assert [error["type"] for error in outcome["errors"]] == ["Forbidden"]
 
 
-def test_a_plan_that_the_api_refuses_is_told(world, listener):
+def test_a_refused_plan_is_published(world, listener):
     refused = world.post({"queue_id": "queue-001", "member_weights": {"agent-001": 2}})
     assert refused.status_code == 422
     outcome = listener.once(refused.json()["distribution_id"])
@@ -91,7 +91,7 @@ def test_a_plan_that_the_api_refuses_is_told(world, listener):
     assert outcome["error_count"] == len(refused.json()["errors"])
 
 
-def test_a_plan_of_five_thousand_members_is_told_as_a_summary(world, listener):
+def test_a_plan_of_five_thousand_members_is_published_as_a_summary(world, listener):
     """Its records are larger than an item: the bucket has the weights."""
     members = {str(UUID(int=n)): 0.0002 for n in range(1, 5001)}
     run = world.run(a_plan(world.queue(agents=1), members, dry_run=True)).start("api")
@@ -102,7 +102,7 @@ def test_a_plan_of_five_thousand_members_is_told_as_a_summary(world, listener):
     assert len(world.distribution(run.distribution_id)["requested_weights"]) == 5000
 
 
-def test_an_outcome_is_put_again_by_hand(world, listener):
+def test_an_outcome_can_be_published_again_by_hand(world, listener):
     run = world.run(a_plan(world.queue())).ends("completed")
     listener.once(run.distribution_id)
     told = invoked(world, "OutcomesFunction", {"distribution_ids": [run.distribution_id]})
@@ -111,7 +111,7 @@ def test_an_outcome_is_put_again_by_hand(world, listener):
     assert first == second
 
 
-def test_a_record_whose_writer_died_the_moment_after_is_told(world, listener):
+def test_a_record_whose_writer_died_right_after_is_published(world, listener):
     table = world.ready["audit_table"]
     run = world.run(a_plan(world.queue())).ends("completed")
     key = {"distribution_id": {"S": run.distribution_id}, "record": {"S": "9-closed"}}
@@ -121,7 +121,7 @@ def test_a_record_whose_writer_died_the_moment_after_is_told(world, listener):
     assert listener.once(f"{run.distribution_id}-dead")["status"] == "completed"
 
 
-def test_a_bus_that_does_not_answer_changes_no_outcome_and_is_told_later_in_order(world, listener):
+def test_outcomes_are_published_in_order_after_an_outage_of_the_bus(world, listener):
     log = Path(world.ready["logs"])
     with listener.without_bus():
         runs = [world.run(a_plan(world.queue())).ends("completed") for _ in range(2)]

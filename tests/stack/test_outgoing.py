@@ -1,4 +1,4 @@
-"""Out and in by other ways: a system that wants to know is told of outcomes, and Genesys tells by its partner bus."""
+"""Other ways out and in: a receiver gets outcomes as webhooks, and Genesys sends events on its partner bus."""
 
 import json
 import re
@@ -83,7 +83,7 @@ def statuses(world, distribution_id):
     return [status for status, *_ in world.system.of(distribution_id)]
 
 
-def test_a_plan_that_is_applied_is_told_once_and_signed(wired, completed):
+def test_an_applied_plan_sends_one_signed_webhook(wired, completed):
     first, second = completed(), completed()
     until(lambda: wired.system.of(first) and wired.system.of(second))
     ((status, delivery, outcome),) = wired.system.of(first)
@@ -93,7 +93,7 @@ def test_a_plan_that_is_applied_is_told_once_and_signed(wired, completed):
     assert dead_letters(wired) == []
 
 
-def test_a_system_that_fails_twice_gets_the_same_outcome_at_the_third_attempt(wired, completed):
+def test_a_receiver_that_fails_twice_gets_the_outcome_at_the_third_attempt(wired, completed):
     told = completed(503, 503)
     until(lambda: len(wired.system.of(told)) == 3)
     assert statuses(wired, told) == [503, 503, 204]
@@ -102,14 +102,14 @@ def test_a_system_that_fails_twice_gets_the_same_outcome_at_the_third_attempt(wi
     assert dead_letters(wired) == []
 
 
-def test_a_system_that_refuses_is_not_asked_again_and_the_outcome_is_a_dead_letter(wired, completed):
+def test_a_refused_outcome_is_a_dead_letter_at_once(wired, completed):
     told = completed(422)
     ((dead, why),) = until(lambda: dead_letters(wired))
     assert (dead["distribution_id"], why["reason"]["StringValue"]) == (told, "status 422")
     assert statuses(wired, told) == [422]
 
 
-def test_a_system_that_never_answers_leaves_a_dead_letter_when_the_patience_is_over(wired, completed):
+def test_a_receiver_that_never_answers_leaves_a_dead_letter(wired, completed):
     with patience(wired, "outgoing_queue", 2):
         told = completed(None, None, None)
         ((dead, _),) = until(lambda: dead_letters(wired))
@@ -150,7 +150,7 @@ def drift_of(world, queue):
     return world.get(f"/queues/{queue}/drift").json()["items"]
 
 
-def test_a_change_that_the_partner_bus_tells_of_is_on_record(wired):
+def test_a_change_from_the_partner_bus_is_recorded(wired):
     queue = changed(wired)
     topic = f"v2.audits.entitytype.Queue.entityid.{queue}"
     publish(wired, topic, SAMPLE["detail-type"], SAMPLE["detail"]["eventBody"])
@@ -164,7 +164,7 @@ def test_a_change_that_the_partner_bus_tells_of_is_on_record(wired):
     assert item["changed_by"] is None, "the member of such an event is who was changed"
 
 
-def test_an_audit_of_the_queue_itself_names_who_has_changed_a_setting(wired):
+def test_an_audit_event_names_who_changed_a_setting(wired):
     queue = applied(wired)
     wired.sim.edit_queue(queue, acwSettings={"wrapupPrompt": "MANDATORY_TIMEOUT", "timeoutMs": 77_000})
     body = SAMPLE["detail"]["eventBody"] | {"action": "Update"}
@@ -174,7 +174,7 @@ def test_an_audit_of_the_queue_itself_names_who_has_changed_a_setting(wired):
     assert (item["changed_by"], item["changed_at"]) == ("supervisor-7", "2026-07-11T20:03:27.000Z")
 
 
-def test_what_the_rule_does_not_want_never_comes_to_the_queue(wired):
+def test_other_events_never_reach_the_queue(wired):
     kind = SAMPLE["detail-type"]
     publish(wired, "v2.audits.entitytype.User.entityid.agent-001", kind, {})
     publish(wired, "v2.routing.queues.q.conversations", "v2.routing.queues.{id}.conversations", {})
@@ -186,14 +186,14 @@ def test_what_the_rule_does_not_want_never_comes_to_the_queue(wired):
     assert "A message is no event" not in text
 
 
-def test_an_event_of_the_partner_bus_that_is_none_ends_as_a_dead_letter(wired):
+def test_an_invalid_partner_event_ends_as_a_dead_letter(wired):
     with patience(wired, "webhook_queue", 1):
         publish(wired, "v2.routing.queues.not/an/id.users", "v2.routing.queues.{id}.users", {})
         ((detail, _),) = until(lambda: dead_letters(wired, "webhook_dead_letters"))
     assert detail["topicName"] == "v2.routing.queues.not/an/id.users"
 
 
-def test_an_event_that_no_queue_takes_is_a_dead_letter_of_its_rule(wired):
+def test_an_undeliverable_event_is_a_dead_letter_of_its_rule(wired):
     """As where the queue is gone, or its policy does not name the rule."""
     events, rule = wired.client("events"), {"Rule": "PartnerRule", "EventBusName": SAMPLE["source"]}
     (target,) = events.list_targets_by_rule(**rule)["Targets"]
@@ -223,7 +223,7 @@ def from_architect(world, queue, bearer):
     return world.http.request(request["requestType"], url, data=body, headers=headers, timeout=30)
 
 
-def test_a_flow_that_cannot_sign_tells_of_a_change_with_a_bearer_secret(wired):
+def test_a_flow_that_cannot_sign_uses_a_bearer_secret(wired):
     queue = applied(wired)
     wired.sim.edit_queue(queue, acwSettings={"wrapupPrompt": "MANDATORY_TIMEOUT", "timeoutMs": 77_000})
     for wrong in ("", WEBHOOK_SECRET, SECRET):
@@ -234,7 +234,7 @@ def test_a_flow_that_cannot_sign_tells_of_a_change_with_a_bearer_secret(wired):
     assert (item["changed_by"], item["deliveries"]) == ("flow-7", [answer.json()["delivery_id"]])
 
 
-def test_nobody_learns_a_secret_from_the_log(wired, completed):
+def test_the_log_has_no_secret(wired, completed):
     told = completed()
     until(lambda: wired.system.of(told))
     assert from_architect(wired, "queue-of-nobody", BEARER).status_code == 202

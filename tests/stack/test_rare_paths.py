@@ -21,7 +21,7 @@ def deleted(world, key):
 # ---- a record that is larger than an item ----------------------------------------------------------------------------
 
 
-def test_what_was_projected_is_measured_where_the_bucket_has_it(platform_world):
+def test_a_projection_in_the_bucket_is_measured(platform_world):
     world = platform_world
     queue = world.queue(unjoined=0, off_queue=0)
     plan = a_plan(queue, actuator="ring", forecast=QUIET, accept_uncertain=True)
@@ -55,12 +55,12 @@ def begun(world, execution_arn):
     return invoked(world, "RecoverFunction", event | {"recover_with": world.ready["recover_state_machine"]})
 
 
-def test_a_recovery_reads_in_the_bucket_whose_queue_it_was(world, refused):
+def test_a_recovery_reads_the_queue_from_the_bucket(world, refused):
     run, _ = refused
     assert begun(world, run.arn)["run"]["queue_id"] == run.queue_id
 
 
-def test_the_sweep_finds_an_open_record_that_the_bucket_has_a_part_of(world, refused):
+def test_the_sweep_finds_an_open_record_with_a_part_in_the_bucket(world, refused):
     run, _ = refused
     key = {"distribution_id": {"S": run.distribution_id}, "record": {"S": "9-closed"}}
     world.client("dynamodb").delete_item(TableName=world.ready["audit_table"], Key=key)
@@ -77,7 +77,7 @@ def test_the_recovery_of_a_recovery_is_that_of_its_distribution(world, refused):
     assert begun(world, recovery)["run"]["distribution_id"] == run.distribution_id
 
 
-def test_the_lock_that_a_recovery_has_left_is_given_back_by_the_sweep(world, refused):
+def test_the_sweep_releases_the_lock_of_a_recovery(world, refused):
     run, recovery = refused
     lock = {"queue_id": {"S": run.queue_id}, "holder": {"S": recovery}, "taken_at": {"N": "1"}}
     world.client("dynamodb").put_item(TableName=world.ready["locks_table"], Item=lock)
@@ -88,7 +88,7 @@ def test_the_lock_that_a_recovery_has_left_is_given_back_by_the_sweep(world, ref
 # ---- a document that is not there ------------------------------------------------------------------------------------
 
 
-def test_a_refused_plan_has_nothing_to_put_back(world, queue):
+def test_a_refused_plan_cannot_be_reverted(world, queue):
     refused = world.post(a_plan(queue, {"agent-001": 2}))
     assert refused.status_code == 422
     path = f"{world.api_url}/distributions/{refused.json()['distribution_id']}/restore"
@@ -96,7 +96,7 @@ def test_a_refused_plan_has_nothing_to_put_back(world, queue):
     assert (answer.status_code, answer.json()["type"]) == (409, "/problems/not-restorable"), answer.text
 
 
-def test_a_schedule_whose_plan_is_gone_is_shown_without_it(world, queue):
+def test_a_schedule_without_its_plan_is_still_shown(world, queue):
     name = f"of-{queue}"
     path = f"{world.api_url}/schedules/{name}"
     body = {"expression": "cron(0 9 1 1 ? *)", "time_zone": "UTC", "plan": a_plan(queue)}
@@ -108,8 +108,8 @@ def test_a_schedule_whose_plan_is_gone_is_shown_without_it(world, queue):
     assert world.http.delete(path, timeout=60).status_code == 204
 
 
-def test_a_run_that_failed_before_it_wrote_has_left_nothing_that_is_drift(world, queue):
-    """Its restoration failed too, or its record would say that there was nothing to put back."""
+def test_a_run_that_failed_before_its_first_write_causes_no_drift(world, queue):
+    """Its restore failed too, or its record would say that there was nothing to restore."""
     world.run(a_plan(queue)).start("api").ends("completed")
     later = world.run(a_plan(queue, dict(zip(WEIGHTS, (0.1, 0.1, 0.1), strict=True))))
     later.with_fault("status", "PATCH", "/members/", status=403, times=None).ends("member_update_failed")
@@ -129,7 +129,7 @@ def test_a_run_that_failed_before_it_wrote_has_left_nothing_that_is_drift(world,
 # ---- a skill that two queues claim -----------------------------------------------------------------------------------
 
 
-def test_the_second_of_two_queues_that_claim_a_skill_at_once_writes_nothing(platform_world):
+def test_of_two_queues_that_claim_a_skill_at_once_one_writes_nothing(platform_world):
     """Both had read that it was nobody's: here the other one claims it after this one was projected."""
     world, carrier = platform_world, Carrier("proficiency", platform_world, **CARRIERS["proficiency"])
     queue = carrier.queue()

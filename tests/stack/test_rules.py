@@ -16,7 +16,7 @@ PLANS = 8
 # ---- DynamoDB --------------------------------------------------------------------------------------------------------
 
 
-def test_a_record_that_the_door_and_the_run_write_at_once_fails_neither(world):
+def test_door_and_run_may_write_a_record_at_once(world):
     """Both open the record, moments apart. DynamoDB refuses transactions that overlap."""
     for _ in range(PLANS):
         run = world.run(a_plan(world.queue(), dry_run=True)).start("api").ends("dry_run")
@@ -64,7 +64,7 @@ def test_a_wait_state_waits_no_longer_than_three_years(execute):
     assert "100000000" in cause
 
 
-def test_a_task_that_is_given_too_much_ends_the_execution_whatever_it_catches(execute):
+def test_a_task_with_too_large_an_input_ends_the_execution(execute):
     task = {
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke",
@@ -76,7 +76,7 @@ def test_a_task_that_is_given_too_much_ends_the_execution_whatever_it_catches(ex
     assert error == "States.DataLimitExceeded"
 
 
-def test_an_input_that_does_not_fit_between_two_states_is_on_record_as_a_failure(world):
+def test_a_state_that_is_too_large_is_recorded_as_a_failure(world):
     """The console takes 256 KiB, and Validate is given more than the input. No state can catch that."""
     text = json.dumps(a_plan("queue-001", reason=""))
     text = text[:-2] + "x" * (rules.MOST_STATE_BYTES - len(text) - 10) + text[-2:]
@@ -167,7 +167,7 @@ def test_what_is_too_large_is_refused(world, ask, error):
 # ---- chains of requests ----------------------------------------------------------------------------------------------
 
 
-def test_a_repair_that_was_put_off_many_times_is_still_looked_at(world):
+def test_a_repair_that_was_deferred_many_times_still_happens(world):
     """A look at a queue may be put off for a day, 15 minutes at a time. Lambda drops the 17th of a chain."""
     queue, client = world.ready["webhook_queue"], world.client("sqs")
     event = {"delivery_id": "d-17", "queue_id": "queue-of-no-test", "kind": "queue", "deferred": "2026-01-01"}

@@ -304,7 +304,7 @@ def test_the_real_template_is_read_whole():
 # ---- functions --------------------------------------------------------------------------------------------------
 
 
-def test_a_function_sees_what_the_template_gives_it_and_nothing_of_the_operator(stack):
+def test_a_function_sees_only_the_environment_of_the_template(stack):
     environment, failed = invoke(stack, {"do": "environment"})
     assert not failed
     assert {key: environment[key] for key in ("TABLE", "BUCKET", "LIMIT", "WORD", "AWS_ENDPOINT_URL")} == {
@@ -380,7 +380,7 @@ def test_a_function_that_feeds_its_own_queue_is_stopped_after_16_invocations(sta
     assert counts() == ["15", "16"]
 
 
-def test_an_execution_ends_with_the_most_events_that_a_history_holds(stack, monkeypatch):
+def test_an_execution_ends_at_the_maximum_of_history_events(stack, monkeypatch):
     monkeypatch.setattr(rules, "MOST_EVENTS", 50)
     client = stack.client("stepfunctions")
     again = {"Type": "Pass", "Next": "Again"}
@@ -396,7 +396,7 @@ def test_an_execution_ends_with_the_most_events_that_a_history_holds(stack, monk
     client.delete_state_machine(stateMachineArn=machine["stateMachineArn"])
 
 
-def test_a_function_is_invoked_regularly_and_once_for_all_the_times_that_have_passed(stack, ahead):
+def test_a_scheduled_function_is_invoked_once_for_all_missed_times(stack, ahead):
     def told():
         return [line for line in stack.logs.read_text(errors="replace").splitlines() if "The time has come" in line]
 
@@ -407,7 +407,7 @@ def test_a_function_is_invoked_regularly_and_once_for_all_the_times_that_have_pa
     assert second - first == timedelta(days=3)
 
 
-def test_an_invocation_beyond_the_reserved_concurrency_is_refused_and_other_functions_grow(stack):
+def test_an_invocation_beyond_the_reserved_concurrency_is_refused(stack):
     client = boto3.client(
         "lambda",
         endpoint_url=stack.aws_endpoint_url,
@@ -457,7 +457,7 @@ def test_bodies_are_text_or_base64_and_have_a_limit(stack):
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/nowhere"), ("DELETE", "/do"), ("HEAD", "/do/1")])
-def test_what_has_no_route_is_not_found(stack, method, path):
+def test_an_unknown_route_is_not_found(stack, method, path):
     status, _, body = request(stack, method, path)
     assert (status, body) == (404, None if method == "HEAD" else {"message": "Not Found"})
 
@@ -502,7 +502,7 @@ def test_a_state_machine_may_do_what_its_own_role_allows(stack):
     assert run(stack, {}, "poor_machine")["error"] == "Lambda.AWSLambdaException"
 
 
-def test_a_function_has_the_key_of_its_role_and_may_do_what_that_allows(stack):
+def test_a_function_may_do_what_its_role_allows(stack):
     environment, _ = invoke(stack, {"do": "environment"})
     assert environment["AWS_ACCESS_KEY_ID"] == "DoFunctionRole"
     scanning, failed = invoke(stack, {"do": "scan"})
@@ -628,7 +628,7 @@ def ready(process):
     return json.loads(rest)
 
 
-def test_a_signal_that_the_kernel_gives_to_another_thread_stops_it_too(project):
+def test_a_signal_to_another_thread_stops_the_stack_too(project):
     """As it may where the main thread is busy: only then did one go unheard."""
     with started("--template", str(project), **CLIENT) as process:
         ready(process)
@@ -637,7 +637,7 @@ def test_a_signal_that_the_kernel_gives_to_another_thread_stops_it_too(project):
         assert process.wait(DEADLINE_S) == 0
 
 
-def test_two_stacks_run_side_by_side_and_leave_nothing_however_they_end(project):
+def test_two_stacks_run_side_by_side_and_leave_nothing_behind(project):
     with started() as real, started("--template", str(project), **CLIENT) as tiny:
         told = ready(real), ready(tiny)
         assert told[0].keys() >= {"audit_table", "locks_table", "forecast_table", "documents_bucket", "contract"}

@@ -1,4 +1,4 @@
-"""A plan for a while: what the queue held before comes back by itself, by a clock that the test holds."""
+"""Temporary plans: the queue is reverted at the end of the plan, by a clock that the test controls."""
 
 import itertools
 import json
@@ -30,7 +30,7 @@ def then(timed):
 
 
 def boxed(timed, queue, at, **changes):
-    """A plan for a while, applied; its distribution's id."""
+    """Apply a temporary plan, and return the id of its distribution."""
     return timed.run(a_plan(queue, until=at.isoformat(), **changes)).start("api").ends("completed").distribution_id
 
 
@@ -46,7 +46,7 @@ def back(timed, queue, at, count=2):
     return timed.distribution(newest["distribution_id"])
 
 
-def test_what_the_queue_held_comes_back_when_the_plan_is_over(timed, then):
+def test_a_temporary_plan_is_reverted_at_its_end(timed, then):
     queue = timed.queue()
     before = timed.held(queue)["scores"]
     first = boxed(timed, queue, then)
@@ -66,7 +66,7 @@ def test_what_the_queue_held_comes_back_when_the_plan_is_over(timed, then):
     assert timed.distribution(first)["returns_at"] is None
 
 
-def test_the_return_of_a_run_with_a_long_name_from_the_console_is_found_again(timed, then):
+def test_the_expiry_of_a_run_with_a_long_console_name_is_found(timed, then):
     queue, name = timed.queue(), "a-name-of-the-console-" + "x" * 58
     timed.client("stepfunctions").start_execution(
         stateMachineArn=timed.ready["state_machine_arn"],
@@ -79,7 +79,7 @@ def test_the_return_of_a_run_with_a_long_name_from_the_console_is_found_again(ti
     assert (record["status"], record["caller"]) == ("completed", f"return of {name}")
 
 
-def test_a_plan_that_fails_leaves_no_return(timed, then):
+def test_a_failed_plan_leaves_no_expiry(timed, then):
     queue = timed.queue()
     before = timed.held(queue)["scores"]
     run = timed.run(a_plan(queue, until=then.isoformat())).with_fault("status", "PATCH", "/members/", status=403)
@@ -89,7 +89,7 @@ def test_a_plan_that_fails_leaves_no_return(timed, then):
     assert timed.distribution(run.distribution_id)["returns_at"] is None
 
 
-def test_a_plan_that_is_aborted_leaves_no_return(timed, then):
+def test_an_aborted_plan_leaves_no_expiry(timed, then):
     queue = timed.queue()
     run = timed.run(a_plan(queue, until=then.isoformat())).with_fault("delay", "PATCH", "/members/", delay_s=3)
     run.start("api")
@@ -100,7 +100,7 @@ def test_a_plan_that_is_aborted_leaves_no_return(timed, then):
     once(lambda: scheduled(timed) == [])
 
 
-def test_a_dry_run_and_a_blocked_plan_arrange_no_return(timed, then):
+def test_a_dry_run_and_a_blocked_plan_schedule_no_expiry(timed, then):
     queue = timed.queue()
     for status, changes in {"dry_run": {"dry_run": True}, "saturation_blocked": {"projected_load": 500.0}}.items():
         run = timed.run(a_plan(queue, until=then.isoformat(), **changes)).ends(status).avoids("Schedule the expiry")
@@ -121,7 +121,7 @@ def test_a_later_distribution_is_not_overwritten(timed, then):
     assert timed.held(queue)["scores"] == OTHER
 
 
-def test_what_was_put_back_by_hand_stays_as_it_is_then(timed, then):
+def test_a_plan_reverted_by_hand_is_not_reverted_again(timed, then):
     queue = timed.queue()
     first = boxed(timed, queue, then)
     by_hand = timed.http.post(f"{timed.api_url}/distributions/{first}/restore", json={}, timeout=60).json()
@@ -133,7 +133,7 @@ def test_what_was_put_back_by_hand_stays_as_it_is_then(timed, then):
     assert timed.held(queue)["scores"]["agent-001"] == 0.77
 
 
-def test_a_plan_for_a_while_within_another_one_leaves_the_outer_return_alone(timed, then):
+def test_a_temporary_plan_within_another_leaves_the_outer_expiry_alone(timed, then):
     queue = timed.queue()
     before = timed.held(queue)["scores"]
     boxed(timed, queue, then)
@@ -144,7 +144,7 @@ def test_a_plan_for_a_while_within_another_one_leaves_the_outer_return_alone(tim
     assert timed.held(queue)["scores"] == before
 
 
-def test_a_plan_for_a_while_that_is_made_longer_is_over_at_the_later_time_and_puts_the_first_state_back(timed, then):
+def test_an_extended_temporary_plan_reverts_to_the_first_state(timed, then):
     queue = timed.queue()
     before = timed.held(queue)
     first = boxed(timed, queue, then - timedelta(hours=2))
@@ -159,7 +159,7 @@ def test_a_plan_for_a_while_that_is_made_longer_is_over_at_the_later_time_and_pu
         assert after["queue"][setting] == before["queue"][setting]
 
 
-def test_what_would_be_over_once_the_queue_is_read_is_not_applied(timed):
+def test_a_plan_that_would_expire_during_its_run_is_not_applied(timed):
     """Its return would be a schedule of the past, which EventBridge Scheduler never starts."""
     queue = timed.queue()
     until = datetime.now(UTC) + timedelta(seconds=65)
@@ -170,18 +170,18 @@ def test_what_would_be_over_once_the_queue_is_read_is_not_applied(timed):
     assert scheduled(timed) == []
 
 
-def test_a_run_that_the_scheduler_starts_twice_is_put_back_whole(timed, then):
+def test_a_run_that_the_scheduler_starts_twice_is_reverted_whole(timed, then):
     queue = timed.queue()
     before = timed.held(queue)["scores"]
     boxed(timed, queue, then)
     boxed(timed, queue, then)
     timed.turn(then + timedelta(seconds=30))
     newest = {item["status"] for item in timed.ended(queue, 4)[:2]}
-    assert newest == {"completed", "validation_failed"}, "one puts back, and the other finds that it is not the last"
+    assert newest == {"completed", "validation_failed"}, "one reverts, and the other finds that it is not the last"
     assert timed.held(queue)["scores"] == before
 
 
-def test_what_a_person_has_edited_meanwhile_goes_back_too(timed, then):
+def test_an_expiry_reverts_edits_by_people_too(timed, then):
     """As with POST /distributions/{id}/restore: its target is the state before, whoever made what is there."""
     queue = timed.queue()
     before = timed.held(queue)["scores"]
@@ -191,7 +191,7 @@ def test_what_a_person_has_edited_meanwhile_goes_back_too(timed, then):
     assert timed.held(queue)["scores"] == before
 
 
-def test_agents_who_have_gone_home_do_not_keep_a_queue_from_returning(timed, then):
+def test_an_expiry_does_not_need_agents_on_queue(timed, then):
     queue = timed.queue()
     before = timed.held(queue)["scores"]
     boxed(timed, queue, then)
@@ -202,7 +202,7 @@ def test_agents_who_have_gone_home_do_not_keep_a_queue_from_returning(timed, the
     assert timed.held(queue)["scores"] == before
 
 
-def test_a_load_that_nobody_knows_any_more_does_not_keep_a_queue_from_returning(timed, then):
+def test_an_expiry_does_not_need_a_forecast(timed, then):
     queue = timed.queue()
     before = timed.held(queue)["scores"]
     forecast = f"{timed.api_url}/queues/{queue}/forecast"
@@ -215,7 +215,7 @@ def test_a_load_that_nobody_knows_any_more_does_not_keep_a_queue_from_returning(
     assert timed.held(queue)["scores"] == before
 
 
-def test_a_return_that_was_arranged_already_is_that_of_the_run(timed, then):
+def test_an_expiry_that_is_scheduled_already_belongs_to_the_run(timed, then):
     """What the first attempt made, whose answer was lost."""
     queue, name = timed.queue(), f"twice-{next(DAYS)}"
     timed.client("scheduler").create_schedule(
@@ -234,7 +234,7 @@ def test_a_return_that_was_arranged_already_is_that_of_the_run(timed, then):
     assert timed.http.delete(f"{timed.api_url}/distributions/{name}/return", timeout=60).status_code == 204
 
 
-def test_a_return_that_is_cancelled_does_not_happen(timed, then):
+def test_a_cancelled_expiry_does_not_happen(timed, then):
     queue = timed.queue()
     first = boxed(timed, queue, then)
     path = f"{timed.api_url}/distributions/{first}/return"
@@ -251,7 +251,7 @@ def test_a_return_that_is_cancelled_does_not_happen(timed, then):
     assert timed.held(queue)["scores"] == WEIGHTS
 
 
-def test_a_restore_may_be_for_a_while_too(timed, then):
+def test_a_revert_may_be_temporary_too(timed, then):
     queue = timed.queue()
     first = timed.run(a_plan(queue)).ends("completed").distribution_id
     asked = timed.http.post(
@@ -273,7 +273,7 @@ def test_a_restore_may_be_for_a_while_too(timed, then):
         (5, "not an RFC 3339"),
     ],
 )
-def test_an_end_that_is_none_is_refused_at_every_door(timed, until, says):
+def test_an_invalid_until_is_refused_at_every_door(timed, until, says):
     queue = timed.queue()
     answer = timed.post(a_plan(queue, until=until))
     assert answer.status_code == 422
@@ -284,7 +284,7 @@ def test_an_end_that_is_none_is_refused_at_every_door(timed, until, says):
     assert [error["path"] for error in run.record["errors"]] == ["until"]
 
 
-def test_a_plan_whose_time_is_over_before_its_queue_is_free_is_not_applied(timed, then):
+def test_a_plan_that_expires_before_its_queue_is_free_is_not_applied(timed, then):
     """The wall clock decides what is over, so the return of the first is far away, and that of the second is not."""
     queue = timed.queue()
     soon = datetime.now(UTC) + timedelta(seconds=63)
@@ -306,14 +306,14 @@ def test_a_plan_whose_time_is_over_before_its_queue_is_free_is_not_applied(timed
 
 
 def holder_that_runs(timed, then):
-    """An execution that is at work for a while: on another queue, whose Genesys is slow."""
+    """An execution that takes some time: on another queue, whose Genesys is slow."""
     other = timed.queue()
     run = timed.run(a_plan(other, until=then.isoformat())).with_fault("delay", "GET", "$", delay_s=9)
     return run.start("api").arn
 
 
 @pytest.mark.parametrize("returns", [5, "nowhere", "a b", ""])
-def test_nothing_is_put_back_for_a_distribution_that_is_none(timed, returns):
+def test_an_unknown_distribution_is_not_reverted(timed, returns):
     started = timed.client("stepfunctions").start_execution(
         stateMachineArn=timed.ready["state_machine_arn"], input=json.dumps({"returns": returns})
     )["executionArn"]
@@ -322,7 +322,7 @@ def test_nothing_is_put_back_for_a_distribution_that_is_none(timed, returns):
     assert [error["path"] for error in record["errors"]] == ["returns"]
 
 
-def test_a_distribution_that_was_for_good_is_not_put_back_past_the_gates(timed):
+def test_a_permanent_distribution_is_not_reverted_without_the_gates(timed):
     queue = timed.queue()
     first = timed.run(a_plan(queue)).ends("completed").distribution_id
     timed.client("stepfunctions").start_execution(
@@ -333,7 +333,7 @@ def test_a_distribution_that_was_for_good_is_not_put_back_past_the_gates(timed):
     assert "for a while" in newest["errors"][0]["message"]
 
 
-def test_the_sample_is_a_plan_for_a_while(timed, then):
+def test_the_sample_is_a_temporary_plan(timed, then):
     timed.sim.put_queue("queue-001", agents=3)
     plan = json.loads((ROOT / "events" / "plan-until.json").read_text())
     boxed(timed, "queue-001", then, **{key: value for key, value in plan.items() if key not in {"queue_id", "until"}})

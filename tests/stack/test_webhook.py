@@ -40,7 +40,7 @@ def call(world, event, headers=None, **how):
 
 
 def messages(world, queue="webhook_queue"):
-    """How many messages wait, are being worked off, or are delayed."""
+    """Return how many messages wait, are being processed, or are delayed."""
     names = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
     found = world.client("sqs").get_queue_attributes(QueueUrl=world.ready[queue], AttributeNames=names)["Attributes"]
     return sum(int(found[name]) for name in names)
@@ -73,7 +73,7 @@ def settled(world):
     return make
 
 
-def test_a_foreign_change_is_on_record_and_the_same_state_once(world, settled):
+def test_a_change_by_somebody_else_is_recorded_once(world, settled):
     queue, distribution_id = settled()
     world.sim.edit_member(queue, "agent-002", score=0.9)
     answer = call(world, member_event(queue, userId="agent-002"), delivery=f"first-{queue}")
@@ -92,7 +92,7 @@ def test_a_foreign_change_is_on_record_and_the_same_state_once(world, settled):
     assert drift(world, queue)["items"] == [item]
 
 
-def test_a_state_that_was_mended_and_comes_back_is_new_and_pages_are_read_to_their_end(world, settled):
+def test_drift_that_was_undone_and_returns_is_a_new_entry(world, settled):
     queue, _ = settled()
     for number, score in enumerate((0.9, 0.3, 0.9, 0.4)):
         world.sim.edit_member(queue, "agent-002", score=score)
@@ -110,7 +110,7 @@ def test_a_state_that_was_mended_and_comes_back_is_new_and_pages_are_read_to_the
         assert world.get(f"/queues/{queue}/drift", next=token).status_code == 422
 
 
-def test_a_setting_that_was_changed_and_a_member_that_is_gone_are_drift(platform_world):
+def test_a_changed_setting_and_a_missing_member_are_drift(platform_world):
     carrier = Carrier("ring", platform_world, **CARRIERS["ring"])
     queue = carrier.queue()
     platform_world.run(carrier.plan(queue, carrier.weights(3))).start("api").ends("completed")
@@ -157,7 +157,7 @@ def refused(world, answer, status, kind):
     assert messages(world) == 0
 
 
-def test_what_does_not_prove_its_sender_is_refused_and_not_queued(world):
+def test_a_webhook_without_a_proof_of_its_sender_is_refused(world):
     all_processed(world)
     body = json.dumps(member_event("queue-of-nobody")).encode()
     good, now = signed(body), int(time.time())
@@ -191,7 +191,7 @@ def test_what_does_not_prove_its_sender_is_refused_and_not_queued(world):
         *((kind, 422) for kind in ("a queue that is a path", "an unknown event", "an unknown topic", "nothing")),
     ],
 )
-def test_a_hostile_body_is_refused_even_when_it_is_signed(world, kind, status):
+def test_a_hostile_body_is_refused_although_it_is_signed(world, kind, status):
     all_processed(world)
     body = garbage(kind)
     refused(world, call(world, body), status, {413: "webhook-too-large", 422: "webhook-invalid"}[status])
@@ -199,7 +199,7 @@ def test_a_hostile_body_is_refused_even_when_it_is_signed(world, kind, status):
         refused(world, call(world, body, {"X-Webhook-Signature": "sha256=0"}), 401, "webhook-refused")
 
 
-def test_a_copy_with_another_id_is_a_replay_and_queues_nothing(world):
+def test_a_copy_with_another_id_is_a_replay(world):
     all_processed(world)
     body = json.dumps(member_event("queue-of-nobody", note=str(uuid.uuid4()))).encode()
     headers = signed(body)
@@ -215,7 +215,7 @@ def test_a_copy_with_another_id_is_a_replay_and_queues_nothing(world):
         assert messages(world) == 0
 
 
-def test_fifty_writes_of_ours_that_come_back_as_events_cause_nothing(world):
+def test_events_about_our_own_writes_cause_nothing(world):
     queue = world.queue(agents=50)
     run = world.run(a_plan(queue, {f"agent-{n:03}": 0.02 - n / 10_000 for n in range(1, 51)})).start("api")
 
@@ -241,7 +241,7 @@ def test_fifty_writes_of_ours_that_come_back_as_events_cause_nothing(world):
     assert len(since) == writes
 
 
-def test_of_a_thousand_callbacks_in_bursts_none_is_lost_and_none_counts_twice_in_whatever_order(world, settled):
+def test_of_a_thousand_webhooks_none_is_lost_or_counted_twice(world, settled):
     queues = [settled()[0] for _ in range(8)]
     for queue in queues:
         world.sim.edit_member(queue, "agent-001", score=0.1)
@@ -265,7 +265,7 @@ def delivery_of(event):
 
 
 @pytest.mark.parametrize("name", ["webhook-document.json", "webhook-audit.json"])
-def test_a_sample_is_taken(world, name):
+def test_a_sample_is_accepted(world, name):
     world.sim.put_queue("queue-001", agents=12)
     world.run(a_plan("queue-001")).ends("completed")
     world.sim.edit_member("queue-001", "agent-002", score=0.77)
@@ -295,7 +295,7 @@ def test_the_commands_of_the_page_on_webhooks_do_what_it_says(world):
     all_processed(world)
 
 
-def test_a_gateway_at_which_the_deployment_is_registered_tells_of_a_change_itself(world, settled, capsys):
+def test_a_gateway_with_a_registration_reports_a_change_itself(world, settled, capsys):
     """Under contract `score`, from the command of the set-up to the record of the drift."""
     queue, distribution_id = settled()
     world.sim.change_settings(webhook_secret=WEBHOOK_SECRET)

@@ -51,7 +51,7 @@ def test_a_deleted_user_is_gone_though_it_is_still_listed():
     assert found.to_json() == {"member": "a", "expected": 0.5, "held": None, "missing": True}
 
 
-def test_what_a_later_run_of_ours_could_not_put_back_is_no_drift():
+def test_values_that_our_failed_run_left_behind_are_no_drift():
     ours = Target(weights={}, values={"a": 0.9}, settings={"overflow_threshold": 0.6})
     held = a_queue({"overflow_threshold": 0.6}, a=0.9, b=0.9, c=None)
     assert [difference.name for difference in differences(APPLIED, held, [ours])] == ["b"]
@@ -59,7 +59,7 @@ def test_what_a_later_run_of_ours_could_not_put_back_is_no_drift():
     assert [(difference.name, difference.missing) for difference in gone] == [("a", True)]
 
 
-def test_what_a_later_run_of_ours_could_not_put_back_is_known_when_genesys_has_rounded_it():
+def test_a_rounded_value_that_our_failed_run_left_behind_is_no_drift():
     ours = Target({}, {"a": 4.375, "b": 1.25}, actuator="proficiency")
     held = a_queue(a=4.4, b=3.0, c=None)
     assert [difference.name for difference in differences(APPLIED, held, [ours])] == ["b"]
@@ -307,7 +307,7 @@ def test_a_failed_run_after_it_leaves_values_of_ours(look, restore):
 
 
 @pytest.mark.parametrize("outcome", ["restored", "not_needed"])
-def test_a_failed_run_that_was_put_back_leaves_nothing_of_ours(look, outcome):
+def test_a_restored_run_leaves_nothing_of_ours(look, outcome):
     assert look(after_a_failed_run(restore=Restored(outcome=outcome)), a=0.9, b=0.3)
 
 

@@ -1,4 +1,4 @@
-"""The function that works off the events: a batch fails in part, and each queue is read once."""
+"""The function that processes events: a batch fails in part, and each queue is read once."""
 
 import json
 import time

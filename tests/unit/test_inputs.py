@@ -108,7 +108,7 @@ def test_an_input_that_no_door_of_ours_makes_is_refused_at_its_field(changes, pr
     assert paths({"plan_ref": PLAN_REF, "origin": ORIGIN, **changes}) == {problem}
 
 
-def test_everything_that_is_wrong_with_a_revert_by_hand_is_said_at_once():
+def test_every_mistake_of_a_revert_by_hand_is_named_at_once():
     document = {"restore": 7, "image": "now", "member_weights": {}, "dry_run": "yes", "reason": "a\nb", "until": "soon"}
     assert paths(document) == {
         ("restore", "reference_invalid"),

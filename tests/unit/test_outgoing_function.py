@@ -1,4 +1,4 @@
-"""The function that works off our own events: what comes again, what is set aside, and that one fails for itself."""
+"""The function that processes our own events: what comes again, what is set aside, and that each fails alone."""
 
 import json
 from pathlib import Path
@@ -91,7 +91,7 @@ def test_a_message_that_is_no_event_comes_again_until_it_is_a_dead_letter(work):
 
 
 @pytest.mark.parametrize(("missing", "said"), [("secret", "OutgoingSecret holds no secret"), ("url", "nobody to tell")])
-def test_what_is_not_set_up_is_said_and_waited_for(work, aws, logs, missing, said):
+def test_a_missing_set_up_is_reported_and_tried_again(work, aws, logs, missing, said):
     if missing == "secret":
         aws("secretsmanager").put_secret_value(SecretId="outgoing", SecretString="{}")
     else:

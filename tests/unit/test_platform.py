@@ -790,7 +790,7 @@ def test_rings_are_written_where_there_are_none_and_left_alone_where_there_are_e
 
 
 @pytest.mark.parametrize("held", [2, 5])
-def test_rings_that_somebody_configured_are_not_replaced(held):
+def test_existing_rings_are_not_replaced(held):
     (found,) = Genesys(raw=rings(held), **RING).refuse()
     assert (found["path"], found["type"]) == ("strategy_reference", "queue_not_ready")
     assert found["message"] == (

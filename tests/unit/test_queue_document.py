@@ -264,7 +264,7 @@ def test_merging_nothing_is_the_queue_as_it_was():
     assert document(raw).merged({}) == raw
 
 
-# ---- putting back ----------------------------------------------------------------------------------------------------
+# ---- restored settings -----------------------------------------------------------------------------------------------
 
 
 def without_empty_fields(queue):
@@ -274,7 +274,7 @@ def without_empty_fields(queue):
 
 
 @given(raw_queues, settings)
-def test_putting_back_what_was_merged_gives_the_queue_as_it_was_before(raw, wanted):
+def test_a_restored_queue_is_as_it_was_before_the_merge(raw, wanted):
     before, merged = copy.deepcopy(raw), document(raw).merged(wanted)
     written = copy.deepcopy(merged)
     back = document(merged).restored(raw, wanted)

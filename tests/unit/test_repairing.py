@@ -255,7 +255,7 @@ def test_the_sample_of_the_page_is_an_event():
 # ---- not before its time ---------------------------------------------------------------------------------------------
 
 
-def test_a_young_change_is_left_until_it_is_old_enough_and_then_put_back(answer, started, repairs):
+def test_a_young_change_is_repaired_once_it_is_old_enough(answer, started, repairs):
     entry = answer(age_s=60)
     assert entry.answer.action == "repair_deferred"
     assert entry.answer.why == (
@@ -327,9 +327,7 @@ SETTING = {"overflow_threshold": 0.1}
         ),
     ],
 )
-def test_a_change_is_as_old_as_the_queues_stamp_tells_of_its_settings_and_else_as_young_as_can_be(
-    members, settings, stamp, minutes_ago
-):
+def test_the_age_of_a_change_is_the_queues_date_or_zero(members, settings, stamp, minutes_ago):
     holding = replace(queue(*(member(user, value) for user, value in members.items()), **settings), modified_at=stamp)
     applied = target(dict.fromkeys(members, 0.4), **dict.fromkeys(settings, 0.85))
     assert edited_at(differences(applied, holding), holding, NOW) == NOW - minutes_ago * MINUTE
@@ -398,7 +396,7 @@ def test_a_claim_that_never_gets_through_fails_and_is_tried_again_later(records,
 # ---- never more than was seen ----------------------------------------------------------------------------------------
 
 
-def test_a_member_who_is_gone_cannot_be_put_back_and_is_named(answer, started, aws, executions, documents):
+def test_a_member_who_left_cannot_be_repaired_and_is_named(answer, started, aws, executions, documents):
     entry = answer(held(a2=0.35))
     assert entry.answer.action == "repair_refused"
     assert entry.answer.why == "Nothing of it can be repaired. Left as it is, no longer in the queue: agent-1."
@@ -434,7 +432,7 @@ def test_a_repair_needs_no_strategy_since_everything_was_decided_then(answer, st
     assert started() == {entry.answer.repair_id}
 
 
-def test_what_was_said_for_good_is_not_overwritten_by_a_slower_function(records, answer):
+def test_a_final_answer_is_not_overwritten_by_a_slower_function(records, answer):
     entry = answer()
     records.note("queue-001", "r-1", Answer("repair_deferred", "late"), final=False)
     assert records.of_state("queue-001", fingerprint("last", differences(APPLIED, FOREIGN))) == entry
@@ -486,7 +484,7 @@ def test_a_repair_overwrites_no_edit_that_is_younger_than_its_reading(now, field
     assert changed.value.details["fields"] == fields
 
 
-def test_what_a_repair_puts_back_and_what_was_found_have_one_fingerprint():
+def test_the_target_of_a_repair_has_the_fingerprint_of_the_drift():
     """A member who is gone and a setting that cannot be unset are in neither."""
     then = held({"wrap_up_timeout_s": None}, a1=0.4, a2=0.35)
     decided = target({"agent-1": 0.4, "agent-2": 0.35}, wrap_up_timeout_s=None)
@@ -497,7 +495,7 @@ def test_what_a_repair_puts_back_and_what_was_found_have_one_fingerprint():
     require_known_drift(again.restores, wanted, holding, "last")
 
 
-def test_a_state_that_was_itself_put_back_is_found_in_one_step():
+def test_the_image_of_a_revert_is_found_in_one_step():
     then, asked = held(a1=0.4, a2=0.35), []
 
     def find(run, which):

@@ -336,7 +336,7 @@ def test_a_restoration_that_never_said_what_it_came_to_has_failed(status):
 
 
 @pytest.mark.parametrize("status", ["completed", "dry_run", "saturation_blocked", "projection_failed", "queue_busy"])
-def test_where_there_was_nothing_to_put_back_there_is_no_restoration(status):
+def test_a_run_with_nothing_to_restore_has_no_restore(status):
     assert closing_record(status).restore is None
 
 
@@ -347,7 +347,7 @@ def test_what_a_restoration_came_to_is_recorded_without_how_much_was_left_to_do(
 
 
 @pytest.mark.parametrize("status", ["queue_update_failed", "interrupted"])
-def test_a_run_that_never_read_the_queue_has_nothing_to_put_back(status):
+def test_a_run_that_never_read_the_queue_has_nothing_to_restore(status):
     assert closing_record(status, before=None).restore is None
 
 
