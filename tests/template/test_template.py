@@ -583,9 +583,9 @@ def test_the_patrol_has_a_schedule_unless_it_is_turned_off():
     assert (limits["Default"], limits["MinValue"], limits["MaxValue"]) == (15, 0, 59), "minutes of a cron"
 
 
-def test_moved_runs_are_seen_to_every_day():
+def test_nothing_but_the_api_invokes_the_schedules_function():
     events = FUNCTIONS["SchedulesFunction"]["Properties"]["Events"].values()
-    assert [event["Properties"] for event in events if event["Type"] == "Schedule"] == [{"Schedule": "rate(1 day)"}]
+    assert {event["Type"] for event in events} == {"HttpApi"}
 
 
 def test_accuracy_is_measured_on_a_schedule():

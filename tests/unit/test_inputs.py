@@ -149,7 +149,7 @@ def test_any_input_is_read_or_refused_with_paths_and_claims_an_origin_that_is_on
 def test_a_schedules_run_has_its_plan_and_the_end_of_its_time_of_day():
     read = parse(at_its_time(scheduled(schedule(until="17:00"), PLAN_REF, "arn:me", NOW)))
     assert (read.plan_ref, origin_of(read)) == (PLAN_REF, Origin(door="schedule", caller="early"))
-    assert occasion_of(read).until() == "2030-05-02T15:00:00Z"
+    assert occasion_of(read).until == "2030-05-02T15:00:00Z"
 
 
 def test_a_schedules_run_has_the_name_of_its_baseline():

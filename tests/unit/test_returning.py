@@ -380,6 +380,7 @@ def test_the_run_of_a_temporary_schedule_knows_its_end_from_its_time(accepted, s
     [
         ({"scheduled_at": "soon"}, "scheduled_at"),
         ({"scheduled_at": None}, "scheduled_at"),
+        ({"scheduled_at": "9999-12-31T23:30:00Z"}, "scheduled_at"),
         ({"until": "later"}, "schedule"),
         ({"time_zone": "Europe/Atlantis"}, "schedule"),
         ({"scheduled_at": "2026-01-30T07:30:00Z"}, "until"),

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing_weights.domain.schedule.calendar import next_runs, over_at, skipped_runs, zone
+from routing_weights.domain.schedule.calendar import next_runs, skipped_runs
+from routing_weights.domain.schedule.clock import over_at, zone
 from routing_weights.domain.schedule.expression import DAYS, MONTHS, parse_expression
 from routing_weights.domain.schedule.schedule import Timing, parse_schedule, require_runs
 from routing_weights.errors import ScheduleInvalid

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from routing_weights.domain.record import timestamp
-from routing_weights.domain.schedule.calendar import NextRun, over_at
+from routing_weights.domain.schedule.calendar import NextRun
+from routing_weights.domain.schedule.clock import over_at
 from routing_weights.domain.schedule.schedule import Timing
 
 

@@ -35,7 +35,7 @@ def accept(
             # A schedule runs before the shift that it is for. A person who sends a plan means the queue of this moment.
             plan = plan.model_copy(update={"staffing": "joined" if run.origin.door == "schedule" else "now"})
         if occasion:
-            plan = plan.model_copy(update={"until": occasion.until()})
+            plan = plan.model_copy(update={"until": occasion.until})
         require_until(plan.until, occasion.scheduled_at if occasion else run.started_at, run.started_at)
     except PlanInvalid as invalid:
         record_refusal(run, queue_named_in(text), invalid, trail, now)

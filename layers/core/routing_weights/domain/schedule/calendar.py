@@ -1,39 +1,20 @@
-"""When a schedule runs: its times in a time zone, across changes of the clock.
+"""When a schedule runs, across changes of the clock."""
 
-A *time* is what a clock shows, without a zone. A datetime with a zone is an instant.
-"""
-
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
-from functools import cache
+from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from routing_weights.domain.schedule.clock import MINUTE, first_valid, zone
 from routing_weights.domain.schedule.expression import FIRST_YEAR, LAST_YEAR, Cron, Rate, parse_expression
 from routing_weights.domain.schedule.timing import TimingFields
 
-MINUTE = timedelta(minutes=1)
 MOST_RUNS = 1_000
-TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 _FIRST, _LAST = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 2, tzinfo=UTC)
 """No expression has a run before the first or after the last."""
-_NOT_ZONES = re.compile(r"(posix|right)/|(posixrules|localtime|Factory)$")
-"""Files beside the zones that are no zones, or that count leap seconds."""
-
-
-@cache
-def zone(name: str) -> ZoneInfo | None:
-    """The IANA time zone of that name; None: there is no such zone."""
-    if not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}", name) or _NOT_ZONES.match(name):
-        return None
-    try:
-        return ZoneInfo(name)
-    except (LookupError, ValueError, OSError):  # a folder of zones, such as Europe, is an OSError
-        return None
 
 
 @dataclass(frozen=True)
@@ -83,7 +64,7 @@ def next_runs(schedule: TimingFields, after: datetime, count: int) -> list[NextR
         # Two days earlier, since a skipped time runs later than the clock would have shown it, up to a whole day.
         since = (after.astimezone(there) - timedelta(days=2)).date()
         times = parsed.times(since) if isinstance(parsed, Cron) else iter([parsed.time])
-        resolved = ((_first_valid(time, there), time) for time in times)
+        resolved = ((first_valid(time, there), time) for time in times)
         runs = (
             NextRun.of(at, [time for _, time in pairs])
             for at, pairs in groupby(resolved, key=itemgetter(0))
@@ -126,24 +107,6 @@ def _gaps(there: ZoneInfo, after: datetime, end: datetime) -> Iterator[datetime]
         yield high.replace(microsecond=0)
 
 
-def over_at(schedule: TimingFields, begun: datetime) -> datetime | None:
-    """When the run that began at `begun` ends, in the schedule's zone; None: its plan is not temporary.
-
-    A time of day is the next one after the run. As for runs, a time that the clock skips is the next valid minute, and
-    a time that it shows twice is the first.
-    """
-    there = zone(schedule.time_zone)
-    assert there is not None  # noqa: S101  the model has checked it
-    if schedule.until is None:
-        return None
-    if not TIME_OF_DAY.fullmatch(schedule.until):
-        return datetime.fromisoformat(schedule.until).astimezone(there)
-    day, at = begun.astimezone(there).date(), time.fromisoformat(schedule.until)
-    while (over := _first_valid(datetime.combine(day, at), there)).astimezone(UTC) <= begun.astimezone(UTC):
-        day += timedelta(days=1)
-    return over
-
-
 def _until(runs: Iterator[NextRun], end: datetime) -> Iterator[NextRun]:
     for run in runs:
         if run.at.astimezone(UTC) > end:
@@ -158,26 +121,3 @@ def _regular(rate: Rate, start: datetime | None, after: datetime) -> Iterator[da
     while (at := begin + number * rate.period).year <= LAST_YEAR:
         yield at
         number += 1
-
-
-def _first_valid(wanted: datetime, there: ZoneInfo) -> datetime:
-    """The first instant at which a clock shows a time; if the clock skips it, the next valid minute."""
-    if _is_shown(wanted, there):
-        return wanted.replace(tzinfo=there)
-    gap = _offset(wanted, there, fold=1) - _offset(wanted, there, fold=0)
-    low, high = 0, -(-gap // MINUTE)  # the first is skipped, the last is not
-    begin = wanted.replace(second=0)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _is_shown(begin + middle * MINUTE, there) else (middle, high)
-    return (begin + high * MINUTE).replace(tzinfo=there)
-
-
-def _is_shown(wanted: datetime, there: ZoneInfo) -> bool:
-    return wanted.replace(tzinfo=there).astimezone(UTC).astimezone(there).replace(tzinfo=None, fold=0) == wanted
-
-
-def _offset(wanted: datetime, there: ZoneInfo, fold: int) -> timedelta:
-    offset = wanted.replace(tzinfo=there, fold=fold).utcoffset()
-    assert offset is not None  # noqa: S101  a ZoneInfo always has one
-    return offset

@@ -1,39 +1,41 @@
 """One run of a schedule whose plan is temporary."""
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import TypeAdapter
 
 from routing_weights.domain.inputs import FromBaseline, FromPlanRef, not_ours
-from routing_weights.domain.schedule.calendar import over_at
-from routing_weights.domain.schedule.schedule import Timing
+from routing_weights.domain.schedule.clock import end_of_run, known_zone, over_at
 from routing_weights.domain.types import Moment, in_utc
 
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
-class Occasion(BaseModel):
-    """One run of a schedule."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    timing: Timing
-    scheduled_at: Moment
-
-    def until(self) -> str | None:
-        """When it is over, as a plan says it."""
-        over = over_at(self.timing, self.scheduled_at)
-        return in_utc(over.isoformat()) if over else None
+@dataclass(frozen=True)
+class Occasion:
+    scheduled_at: datetime
+    until: str
+    """When the run ends, as a plan says it."""
 
 
 def occasion_of(given: FromPlanRef | FromBaseline) -> Occasion | None:
     """Which run of a schedule an input is for; None if the schedule's plan is not temporary.
 
     Raises:
-        PlanInvalid: the time of the run is missing or invalid, or the schedule is.
+        PlanInvalid: the time of the run, or what the schedule says about its end, is invalid.
     """
-    if given.schedule is None or given.schedule.until is None:
+    schedule = given.schedule
+    if schedule is None or schedule.until is None:
         return None
     try:
-        return Occasion.model_validate(
-            {"timing": given.schedule.timing.model_dump(), "scheduled_at": given.scheduled_at}
-        )
-    except ValidationError as error:
-        paths = ("schedule" if entry["loc"][0] == "timing" else str(entry["loc"][0]) for entry in error.errors())
-        raise not_ours(*dict.fromkeys(paths)) from error
+        known_zone(schedule.time_zone)
+        end_of_run(schedule.until)
+    except ValueError as error:
+        raise not_ours("schedule") from error
+    try:
+        begun = _MOMENT.validate_python(given.scheduled_at)
+        over = over_at(schedule, begun)
+        return Occasion(begun, in_utc(over.isoformat() if over else None))
+    except (ValueError, OverflowError) as error:
+        raise not_ours("scheduled_at") from error

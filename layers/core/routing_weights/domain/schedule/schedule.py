@@ -11,10 +11,11 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from routing_weights.domain import strict_json
 from routing_weights.domain.plan import LONGEST_WHILE, SHORTEST_WHILE, Plan, parse_plan
 from routing_weights.domain.problems import Location, Problem, as_sentence, listed, problem, problems_of
-from routing_weights.domain.schedule.calendar import MINUTE, MOST_RUNS, TIME_OF_DAY, next_runs, over_at, zone
+from routing_weights.domain.schedule.calendar import MOST_RUNS, next_runs
+from routing_weights.domain.schedule.clock import MINUTE, TIME_OF_DAY, end_of_run, known_zone, over_at
 from routing_weights.domain.schedule.expression import FIRST_YEAR, LAST_YEAR, parse_expression
 from routing_weights.domain.schedule.timing import BaselineName, TimingFields
-from routing_weights.domain.types import Name, in_utc
+from routing_weights.domain.types import Name
 from routing_weights.errors import PlanInvalid, ScheduleInvalid
 
 
@@ -32,9 +33,7 @@ class Timing(TimingFields):
     @field_validator("time_zone")
     @classmethod
     def _is_a_zone(cls, name: str) -> str:
-        if zone(name) is None:
-            raise ValueError("is not an IANA time zone such as Europe/Berlin")
-        return name
+        return known_zone(name)
 
     @field_validator("start", "end")
     @classmethod
@@ -54,15 +53,11 @@ class Timing(TimingFields):
     @field_validator("until")
     @classmethod
     def _is_a_time(cls, text: str | None, info: ValidationInfo) -> str | None:
-        if text is None or TIME_OF_DAY.fullmatch(text):
-            return text
-        try:
-            instant = in_utc(text)
-        except ValueError:
-            raise ValueError("must be a time of day such as 17:00, or, for at(...), an RFC 3339 instant") from None
-        if not str(info.data.get("expression", "at(")).startswith("at("):
+        end = None if text is None else end_of_run(text)
+        repeats = not str(info.data.get("expression", "at(")).startswith("at(")
+        if end and repeats and not TIME_OF_DAY.fullmatch(end):
             raise ValueError("a schedule that runs again needs a time of day, such as 17:00, instead of an instant")
-        return instant
+        return end
 
 
 class Schedule(Timing):
