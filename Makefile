@@ -1,4 +1,4 @@
-# `make demo` and `make test` need nothing but Linux, make and Python 3.11 to 3.13; everything else is installed into .venv.
+# `make demo` and `make test` need only Linux, make and Python 3.11 to 3.13. Everything else is installed into .venv.
 SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
@@ -23,16 +23,16 @@ up: .venv/ready ## serve the embedded stack until Ctrl-C (python -m local.stack 
 doctor: .venv/ready ## what a Genesys organisation and the AWS account lack (python -m local.doctor --help)
 	@$(BIN)/python -m local.doctor
 
-register: .venv/ready ## have a gateway of contract score tell a deployment of changes (python -m local.register --help)
+register: .venv/ready ## register a deployment's webhook at a gateway of contract score (python -m local.register --help)
 	@$(BIN)/python -m local.register
 
 test: .venv/ready .venv/sdk ## all tests
 	@$(BIN)/python -m pytest -q --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
-faults: .venv/ready ## the part of `make test` that breaks things: faults, aborts, killed functions
+faults: .venv/ready ## the tests of faults, aborts and killed functions only
 	@$(BIN)/python -m pytest -q tests/faults
 
-fuzz: .venv/ready ## 3,500 requests and more by docs/openapi.json over the embedded stack (python -m local.checks.fuzz --help)
+fuzz: .venv/ready ## at least 3,500 requests by docs/openapi.json to the embedded stack (python -m local.checks.fuzz --help)
 	@$(BIN)/python -m local.checks.fuzz
 
 pr: .venv/ready ## what CI runs: lint, types, template and build side by side, then the tests, then drift
@@ -63,8 +63,8 @@ drift: .venv/ready
 openapi: .venv/ready ## write docs/openapi.json from the code
 	$(BIN)/python -m local.checks.openapi > docs/openapi.json
 
-# The layer takes the versions of the embedded stack: what was tested is what is deployed.
-# With the old file as its start, uv keeps every pin that still fits: it changes only what pyproject.toml asks for.
+# The layer has the versions of the embedded stack, so the tested versions are deployed.
+# uv starts from the old file, and keeps every pin that still fits: it changes only what pyproject.toml requires.
 UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-strip-extras --custom-compile-command "make lock"
 LOCKS := "requirements-dev.txt:pyproject.toml --group dev" "requirements-sdk.txt:--group sdk" \
@@ -76,7 +76,7 @@ lock: .venv/ready ## compile the pinned requirements from pyproject.toml
 		if [ -z "$(CHECK)" ]; then cp $$new $$file; \
 		else diff -q $$file $$new || { echo "$$file is old: make lock"; exit 1; }; fi; done
 
-bench: .venv/ready ## measure: writes, requests, import times, projections; 200 plans with conflicts of transactions
+bench: .venv/ready ## measure writes, requests, import times and projections; 200 plans with conflicting transactions
 	@$(BIN)/python -m bench
 	@$(BIN)/python -m bench.projection
 	@$(BIN)/python -m bench.conflicts
@@ -84,15 +84,15 @@ bench: .venv/ready ## measure: writes, requests, import times, projections; 200 
 clean:
 	rm -rf .venv .aws-sam .hypothesis .schemathesis .pytest_cache .mypy_cache .ruff_cache
 
-# The lock is complete, so nothing is left to resolve (--no-deps); old versions of pip could not either.
+# The lock is complete, so pip need not resolve anything (--no-deps). Old versions of pip could not.
 .venv/ready: requirements-dev.txt
-	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 with venv was found. Install one, or say PYTHON=/path/to/python3."; exit 1; }
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 to 3.13 with venv was found. Install one, or set PYTHON=/path/to/python3."; exit 1; }
 	@echo "Setting up .venv with $$($(PYTHON) --version), once; this takes a minute or two ..."
 	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt
 	@touch $@
 
-# The SDK wants another version of a library than the SAM CLI, so it has an environment of its own.
+# The SDK needs another version of a library than the SAM CLI, so it has its own environment.
 .venv/sdk: .venv/ready requirements-sdk.txt
 	@echo "Adding the official Genesys SDK for the tests, once ..."
 	@rm -rf $@ && $(PYTHON) -m venv $@
