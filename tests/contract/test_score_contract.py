@@ -14,15 +14,9 @@ from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.domain.actuation import Actuation
 from routing_weights.domain.actuators.score import Score
-from routing_weights.domain.queue import (
-    QueueSettings,
-    Target,
-    members_to_write,
-    require_members,
-    settings_to_write,
-    unsettled,
-)
+from routing_weights.domain.queue import QueueSettings, require_members
 from routing_weights.domain.strategies import strategies
+from routing_weights.domain.target import Target, members_to_write, settings_to_write, unsettled
 from routing_weights.errors import (
     Forbidden,
     GenesysAnswerInvalid,

@@ -12,10 +12,11 @@ from routing_weights.domain.actuation import Actuation
 from routing_weights.domain.actuators.ring import Ring
 from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.plan import Plan, parse_plan
-from routing_weights.domain.queue import Member, Queue, QueueSettings, Target
+from routing_weights.domain.queue import Member, Queue, QueueSettings
 from routing_weights.domain.record import Records, RunSummary
 from routing_weights.domain.run import Origin, Run
 from routing_weights.domain.strategies import Strategy
+from routing_weights.domain.target import Target
 from routing_weights.domain.types import folded
 from routing_weights.errors import Interrupted, PlanNotApplicable, StoreUnavailable
 

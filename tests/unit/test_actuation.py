@@ -19,8 +19,8 @@ from routing_weights.domain.actuators.proficiency import Proficiency
 from routing_weights.domain.actuators.ring import Ring
 from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.problems import not_applicable
-from routing_weights.domain.queue import members_to_write
 from routing_weights.domain.strategies import OverflowGroup, strategies
+from routing_weights.domain.target import members_to_write
 from routing_weights.domain.verify import unverified
 from routing_weights.errors import PlanNotApplicable
 from tests.support import fakes

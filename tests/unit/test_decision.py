@@ -18,9 +18,10 @@ from routing_weights.domain.decision import Work
 from routing_weights.domain.drift import differences
 from routing_weights.domain.inputs import RevertOptions
 from routing_weights.domain.plan import parse_plan
-from routing_weights.domain.queue import RINGS, image
+from routing_weights.domain.queue import RINGS
 from routing_weights.domain.run import Run
 from routing_weights.domain.strategies import OverflowGroup
+from routing_weights.domain.target import image
 from routing_weights.errors import PlanNotApplicable
 from routing_weights.settings import Settings
 from tests.support.fakes import (

@@ -13,8 +13,9 @@ from routing_weights.application.detect_drift import Watch
 from routing_weights.domain.change_events import ChangeEvent
 from routing_weights.domain.drift import DriftEntry, differences, fingerprint
 from routing_weights.domain.plan import Plan
-from routing_weights.domain.queue import Member, Queue, QueueSettings, Target
+from routing_weights.domain.queue import Member, Queue, QueueSettings
 from routing_weights.domain.record import Restored, RunSummary
+from routing_weights.domain.target import Target
 from routing_weights.errors import QueueBusy, QueueNotFound, RequestInvalid
 from tests.support.fakes import work
 

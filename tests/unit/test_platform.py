@@ -15,9 +15,8 @@ from routing_weights.adapters.genesys.contracts.platform import PlatformContract
 from routing_weights.adapters.genesys.contracts.queue_document import FIELDS, QueueDocument
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.domain.actuation import resolve
-from routing_weights.domain.queue import (
-    Member,
-    Queue,
+from routing_weights.domain.queue import Member, Queue
+from routing_weights.domain.target import (
     Target,
     image,
     members_to_write,

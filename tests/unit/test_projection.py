@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from routing_weights.application.project import Projector
 from routing_weights.application.suggest import PLACEHOLDER, draft_of
 from routing_weights.domain.actuators.base import Ranking
-from routing_weights.domain.queue import Member, Target, as_targeted
+from routing_weights.domain.queue import Member
+from routing_weights.domain.target import Target, as_targeted
 from routing_weights.domain.types import folded
 from routing_weights.errors import (
     ApprovalRequired,

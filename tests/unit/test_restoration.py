@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from routing_weights import bootstrap
 from routing_weights.domain.actuators.score import Score
-from routing_weights.domain.queue import Member, Queue, holds, image, members_to_write, settings_by_part
+from routing_weights.domain.queue import Member, Queue, holds
 from routing_weights.domain.restore import Restoration, Restorer
 from routing_weights.domain.run import Run
+from routing_weights.domain.target import image, members_to_write, settings_by_part
 from routing_weights.errors import (
     Forbidden,
     GenesysRefused,

@@ -30,10 +30,11 @@ from routing_weights.domain.actuation import resolve, statement
 from routing_weights.domain.drift import Answer, DriftEntry
 from routing_weights.domain.inputs import FromPlanRef
 from routing_weights.domain.problems import problem
-from routing_weights.domain.queue import Queue, QueueSettings, Target
+from routing_weights.domain.queue import Queue, QueueSettings
 from routing_weights.domain.record import Closing, Records, closed, opened, refused, timestamp
 from routing_weights.domain.run import Origin, Outcome, Run
 from routing_weights.domain.status import Status
+from routing_weights.domain.target import Target
 from routing_weights.domain.verify import Settling, unverified
 from routing_weights.errors import (
     ConfigurationInvalid,

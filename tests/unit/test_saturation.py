@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.domain.queue import Member, as_targeted
+from routing_weights.domain.queue import Member
+from routing_weights.domain.target import as_targeted
 from routing_weights.errors import QueueSaturated, SkillNotCovered
 from routing_weights.projection.checks.saturation import saturation
 from routing_weights.projection.inputs import Forecast

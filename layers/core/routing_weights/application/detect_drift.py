@@ -15,9 +15,10 @@ from routing_weights.domain.change_events import ChangeEvent
 from routing_weights.domain.decision import Decision, Work
 from routing_weights.domain.drift import Answer, Difference, DriftEntry, differences, edited_at, fingerprint
 from routing_weights.domain.plan import Plan
-from routing_weights.domain.queue import Queue, Target, image
+from routing_weights.domain.queue import Queue
 from routing_weights.domain.record import RunSummary, last_completed, timestamp
 from routing_weights.domain.run import Run
+from routing_weights.domain.target import Target, image
 from routing_weights.errors import QueueBusy, QueueNotFound
 
 logger = Logger(child=True)

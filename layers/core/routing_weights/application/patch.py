@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from routing_weights.application.ports import Documents, Genesys, Reconnect, SkillOwners
 from routing_weights.domain.decision import Work
 from routing_weights.domain.images import require_unedited
-from routing_weights.domain.queue import RINGS, Part, Queue, Target, named, unsettled
+from routing_weights.domain.queue import RINGS, Queue, named
 from routing_weights.domain.run import Failure, Run
+from routing_weights.domain.target import Part, Target, unsettled
 from routing_weights.domain.verify import Settling, unverified
 from routing_weights.errors import (
     GenesysUnavailable,

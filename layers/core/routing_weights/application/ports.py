@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from routing_weights.domain.execution import Execution, Lock
     from routing_weights.domain.inputs import FromPlanRef
     from routing_weights.domain.plan import Plan, RequiredSkill
-    from routing_weights.domain.queue import Member, Queue, SettingName, Settings, Target
+    from routing_weights.domain.queue import Member, Queue, SettingName, Settings
     from routing_weights.domain.record import AuditRecord, Kind, Realised, Records, RunSummary
     from routing_weights.domain.restore import Restoration
     from routing_weights.domain.run import Started
+    from routing_weights.domain.target import Target
     from routing_weights.projection.inputs import History, Observed, Predicted, PushedForecast
 
 # ---- what a run stores -----------------------------------------------------------------------------------------------

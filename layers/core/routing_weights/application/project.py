@@ -18,16 +18,10 @@ from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.images import images_of, require_known_drift, target_of
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import not_applicable
-from routing_weights.domain.queue import (
-    Queue,
-    Target,
-    members_to_write,
-    require_members,
-    settings_by_part,
-    settings_to_write,
-)
+from routing_weights.domain.queue import Queue, require_members
 from routing_weights.domain.record import last_completed
 from routing_weights.domain.run import Run
+from routing_weights.domain.target import Target, members_to_write, settings_by_part, settings_to_write
 from routing_weights.errors import ForecastMissing, RoutingWeightsError
 from routing_weights.projection.checks import Limits
 from routing_weights.projection.effort import effort

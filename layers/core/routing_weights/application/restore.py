@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from routing_weights.application.ports import Documents, Reconnect
-from routing_weights.domain.queue import PARTS, Part
 from routing_weights.domain.restore import Restoration, Restorer
 from routing_weights.domain.run import Run
+from routing_weights.domain.target import PARTS, Part
 from routing_weights.domain.verify import Settling
 from routing_weights.errors import Interrupted, RoutingWeightsError
 

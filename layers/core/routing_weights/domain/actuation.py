@@ -14,8 +14,9 @@ from routing_weights.domain.actuators import ActuatorName, actuator_class
 from routing_weights.domain.actuators.base import Actuator
 from routing_weights.domain.plan import NO_SKILL, Plan
 from routing_weights.domain.problems import not_applicable
-from routing_weights.domain.queue import Queue, Settings, Target
+from routing_weights.domain.queue import Queue, Settings
 from routing_weights.domain.strategies import OverflowGroup, Strategy, strategies
+from routing_weights.domain.target import Target
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,9 @@ from routing_weights.domain.actuators import actuator_class
 from routing_weights.domain.actuators.base import ContractName
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import not_applicable
-from routing_weights.domain.queue import (
-    PARTS,
-    Member,
-    Part,
-    Queue,
-    Setting,
-    SettingName,
-    Target,
-    members_to_write,
-    settings_by_part,
-)
+from routing_weights.domain.queue import Member, Queue, Setting, SettingName
 from routing_weights.domain.strategies import OverflowGroup, Strategy, strategies
+from routing_weights.domain.target import PARTS, Part, Target, members_to_write, settings_by_part
 
 
 @dataclass(frozen=True)

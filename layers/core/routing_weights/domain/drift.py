@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from routing_weights.domain.queue import Queue, Setting, SettingName, Target, Value, deleted_users, holds
+from routing_weights.domain.queue import Queue, Setting, SettingName, Value, deleted_users, holds
+from routing_weights.domain.target import Target
 from routing_weights.domain.verify import carried_out
 
 Action = Literal["notified", "repair_deferred", "repair_started", "repair_refused", "repair_dropped"]

@@ -8,17 +8,8 @@ from routing_weights.domain.decision import Image
 from routing_weights.domain.drift import Difference, differences, fingerprint
 from routing_weights.domain.plan import Plan, Restores
 from routing_weights.domain.problems import not_applicable
-from routing_weights.domain.queue import (
-    RING_GROUPS,
-    SETTINGS,
-    Queue,
-    SettingName,
-    Target,
-    deleted_users,
-    holds,
-    image,
-    named,
-)
+from routing_weights.domain.queue import RING_GROUPS, SETTINGS, Queue, SettingName, deleted_users, holds, named
+from routing_weights.domain.target import Target, image
 from routing_weights.domain.verify import carried_out
 from routing_weights.errors import QueueChanged
 

@@ -4,6 +4,7 @@ Records are stored for years, and none is ever changed. So a field that an earli
 and a field that this release does not know is left out.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import Problem
-from routing_weights.domain.queue import SETTINGS, Member, Queue, balance_accuracy, same
+from routing_weights.domain.queue import SETTINGS, Member, Queue, same
 from routing_weights.domain.run import Outcome, Run
 from routing_weights.domain.status import Status
 
@@ -437,3 +438,18 @@ def _change(member: str, requested: float | None, old: Member | None, new: Membe
         after=new.weight if new else None,
         **(values if on_the_wire else {}),  # else the weight itself is on the wire
     )
+
+
+def balance_accuracy(requested: Mapping[str, float], held: Mapping[str, float | None]) -> float:
+    """Return 100 x (1 - mean |requested - read back|) over the requested members, in [0, 100].
+
+    A member without a read-back counts as completely wrong (distance 1).
+
+    >>> balance_accuracy({"a": 0.5, "b": 0.5}, {"a": 0.5, "b": 0.25})
+    87.5
+    """
+    distances = []
+    for member, weight in requested.items():
+        back = held.get(member)
+        distances.append(1.0 if back is None else min(1.0, abs(weight - back)))
+    return 100.0 * (1.0 - math.fsum(distances) / len(requested))

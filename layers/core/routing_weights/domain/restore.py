@@ -11,18 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from routing_weights.domain.actuators import stored_class
-from routing_weights.domain.queue import (
-    RINGS,
-    SETTINGS,
-    Member,
-    Part,
-    Queue,
-    Target,
-    holds,
-    image,
-    members_to_write,
-    settings_by_part,
-)
+from routing_weights.domain.queue import RINGS, SETTINGS, Member, Queue, holds
+from routing_weights.domain.target import Part, Target, image, members_to_write, settings_by_part
 from routing_weights.domain.verify import Writable, carried_out
 from routing_weights.errors import (
     GenesysUnavailable,

@@ -5,18 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from routing_weights.domain.actuators import stored_class
-from routing_weights.domain.queue import (
-    WEIGHT_TOLERANCE,
-    Member,
-    Queue,
-    SettingName,
-    Target,
-    Value,
-    holds,
-    same,
-    settings_to_write,
-    unsettled,
-)
+from routing_weights.domain.queue import WEIGHT_TOLERANCE, Member, Queue, SettingName, Value, holds, same
+from routing_weights.domain.target import Target, settings_to_write, unsettled
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0
 MOST_DECIMALS = 6

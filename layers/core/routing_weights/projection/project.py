@@ -6,7 +6,8 @@ from typing import Any
 
 from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.plan import Plan
-from routing_weights.domain.queue import Queue, Target, Value, as_targeted
+from routing_weights.domain.queue import Queue, Value
+from routing_weights.domain.target import Target, as_targeted
 from routing_weights.projection.checks import Limits
 from routing_weights.projection.checks.registry import SIMULATED
 from routing_weights.projection.checks.saturation import Saturation, saturation

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from routing_weights.adapters.aws.client import client, reported
-from routing_weights.domain.decision import Image, Work
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue
 from routing_weights.errors import StoreUnavailable
@@ -15,6 +14,7 @@ from routing_weights.errors import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from routing_weights.domain.decision import Image, Work
     from routing_weights.domain.restore import Restoration
 
 Name = Literal["plan", "work", "before", "projection", "writing", "after", "restore"]
@@ -117,6 +117,8 @@ class Documents:
 
     def find_work(self, distribution_id: str) -> Work | None:
         """What was decided for a run, None where it never came so far."""
+        from routing_weights.domain.decision import Work  # noqa: PLC0415  doors and Validate read plans only
+
         if document := self.find(distribution_id, "work"):
             return Work.from_json(document)
         target, statement = (self.find(distribution_id, name) for name in ("target", "actuation"))
@@ -127,6 +129,8 @@ class Documents:
 
     def find_image(self, distribution_id: str, which: Literal["before", "after"]) -> Image | None:
         """What a queue held before or after a run, None where that is not known."""
+        from routing_weights.domain.decision import Image  # noqa: PLC0415  doors and Validate read plans only
+
         work = self.find_work(distribution_id)
         if work is None:
             return None

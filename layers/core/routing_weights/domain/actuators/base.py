@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any, ClassVar, Literal, Protocol, Self
 
-from routing_weights.domain.queue import Queue, QueueSettings, SettingName, Target, Value
+from routing_weights.domain.queue import Queue, QueueSettings, SettingName, Value
+from routing_weights.domain.target import Target
 
 ContractName = Literal["platform", "score"]
 Rule = Literal["ring", "proficiency", "joined", "score"]

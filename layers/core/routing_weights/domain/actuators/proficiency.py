@@ -18,7 +18,8 @@ from routing_weights.domain.actuators.base import (
     SkillProficiency,
 )
 from routing_weights.domain.problems import members_not_applicable
-from routing_weights.domain.queue import Queue, QueueSettings, SettingName, Target, Value, named
+from routing_weights.domain.queue import Queue, QueueSettings, SettingName, Value, named
+from routing_weights.domain.target import Target
 
 MAX_PROFICIENCY = 5
 

@@ -12,7 +12,8 @@ from typing import ClassVar, Self, final
 
 from routing_weights.domain.actuators.base import Actuator, Carrier, ContractName, Listed, MemberField, Ranking
 from routing_weights.domain.problems import members_not_applicable, not_applicable
-from routing_weights.domain.queue import USER_DELETED, Queue, QueueSettings, SettingName, Target, Value, named, same
+from routing_weights.domain.queue import USER_DELETED, Queue, QueueSettings, SettingName, Value, named, same
+from routing_weights.domain.target import Target
 
 RINGS = 6
 

@@ -49,12 +49,11 @@ from routing_weights.domain.queue import (
     Setting,
     SettingName,
     Settings,
-    Target,
     holds,
     notes_on_users,
-    settings_to_write,
 )
 from routing_weights.domain.requirements import lacking, other_timeouts
+from routing_weights.domain.target import Target, settings_to_write
 from routing_weights.domain.types import folded
 from routing_weights.errors import PlanNotApplicable
 

@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from routing_weights.adapters.genesys.client import GenesysClient
-from routing_weights.domain.queue import Member, Queue, Target, same
+from routing_weights.domain.queue import Member, Queue, same
+from routing_weights.domain.target import Target
 from routing_weights.domain.types import folded
 from routing_weights.errors import GenesysAnswerInvalid, GenesysRefused, QueueNotFound
 

@@ -27,16 +27,8 @@ from routing_weights.domain.actuation import Actuation, statement
 from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.plan import Plan, RequiredSkill
 from routing_weights.domain.problems import not_applicable
-from routing_weights.domain.queue import (
-    Member,
-    Queue,
-    QueueSettings,
-    Setting,
-    SettingName,
-    Settings,
-    Target,
-    notes_on_users,
-)
+from routing_weights.domain.queue import Member, Queue, QueueSettings, Setting, SettingName, Settings, notes_on_users
+from routing_weights.domain.target import Target
 from routing_weights.errors import GenesysAnswerInvalid
 
 SCOPES = ("routing:queue:read", "routing:queue:write", "webhooks:write", "analytics:queue:read")

@@ -1,4 +1,4 @@
-"""What a distribution writes, in which order, and how exact the result is."""
+"""Queue and target: what is written, in which order, what is read back, and in which form it is stored."""
 
 import dataclasses
 import json
@@ -8,17 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.domain.queue import (
-    Member,
-    Queue,
-    QueueSettings,
+from routing_weights.domain.queue import Member, Queue, QueueSettings, named, require_members, same
+from routing_weights.domain.record import balance_accuracy
+from routing_weights.domain.target import (
     Target,
     as_targeted,
-    balance_accuracy,
     members_to_write,
-    named,
-    require_members,
-    same,
     settings_to_write,
     unsettled,
 )
