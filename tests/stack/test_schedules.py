@@ -1,4 +1,4 @@
-"""The schedules' door: what is put there runs at its time, once, by a clock that the test holds."""
+"""The schedules' door: a schedule runs once at its time, by a clock that the test sets."""
 
 import itertools
 import json
@@ -91,7 +91,7 @@ def test_a_schedule_is_put_shown_previewed_and_run_once(timed, daily):
     assert {run["status"] for run in timed.ended(queue, 3)} == {"completed"}
 
 
-def test_a_time_that_the_clock_skips_is_run_once_at_the_next_valid_minute_and_put_back_when_it_is_over(timed, daily):
+def test_a_skipped_time_runs_once_at_the_next_valid_minute_and_expires(timed, daily):
     queue, body = daily
     before = timed.held(queue)["scores"]
     sunday = timed.noon + timedelta(days=3)
@@ -113,7 +113,7 @@ def test_a_time_that_the_clock_skips_is_run_once_at_the_next_valid_minute_and_pu
     assert timed.held(queue)["scores"] == before
 
 
-def test_the_embedded_scheduler_leaves_out_what_the_clock_skips_so_that_only_the_moved_run_starts(timed, daily):
+def test_the_embedded_scheduler_leaves_out_skipped_times(timed, daily):
     queue, body = daily
     sunday, probe = timed.noon + timedelta(days=3), timed.queue()
     start = {"start": f"{sunday:%Y-%m-%d}T00:00:00+01:00"}
@@ -155,7 +155,7 @@ def test_a_schedule_goes_to_a_target_with_retries_and_dead_letters(timed, daily)
     assert kept["EndDate"].isoformat() == "2131-01-01T00:00:00+00:00"
 
 
-def test_a_run_that_the_role_of_schedules_may_not_start_is_a_dead_letter_that_says_why(timed, daily):
+def test_a_run_that_the_role_may_not_start_is_a_dead_letter(timed, daily):
     _, body = daily
     timed.call("PUT", "/early", body)
     scheduler, sqs = timed.client("scheduler"), timed.client("sqs")
@@ -176,7 +176,7 @@ def test_a_run_that_the_role_of_schedules_may_not_start_is_a_dead_letter_that_sa
     assert json.loads(letter["Body"])["origin"] == {"door": "schedule", "caller": "early"}
 
 
-def test_a_rate_whose_start_is_over_goes_on_in_its_step(timed, daily):
+def test_a_rate_with_a_past_start_keeps_its_step(timed, daily):
     queue, body = daily
     hourly = body | {"expression": "rate(1 hour)", "start": "2026-01-01T00:20:00Z"}
     shown = timed.call("PUT", "/hourly", hourly).json()
@@ -186,7 +186,7 @@ def test_a_rate_whose_start_is_over_goes_on_in_its_step(timed, daily):
     assert len(timed.ended(queue, 1)) == 1
 
 
-def test_a_baseline_is_put_back(timed, daily):
+def test_a_schedule_reverts_to_a_baseline(timed, daily):
     queue, body = daily
     first = timed.run(a_plan(queue)).start("api").ends("completed").distribution_id
     back = {"expression": DAILY, "baseline": {"queue_id": queue, "name": "normal"}}
@@ -212,7 +212,7 @@ def test_a_baseline_is_put_back(timed, daily):
     assert timed.held(queue)["scores"] == other
 
 
-def test_each_run_of_a_schedule_for_a_while_is_put_back_by_itself(timed, daily):
+def test_each_run_of_a_temporary_plan_expires(timed, daily):
     queue, body = daily
     before = timed.held(queue)["scores"]
     shown = timed.call("PUT", "/box", body | {"expression": "cron(0 20 * * ? *)", "until": "02:30"})
@@ -241,7 +241,7 @@ def test_each_run_of_a_schedule_for_a_while_is_put_back_by_itself(timed, daily):
         assert timed.held(queue)["scores"] == before
 
 
-def test_a_schedule_is_refused_with_every_problem_and_nothing_is_stored(timed, daily):
+def test_a_refused_schedule_is_not_stored(timed, daily):
     _, body = daily
     wrong = body | {"expression": "cron(60 25 * * * *)", "time_zone": "Europe/Atlantis", "until": "soon"}
     wrong["plan"] = body["plan"] | {"overflow_threshold": 2, "colour": "red"}

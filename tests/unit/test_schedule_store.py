@@ -1,4 +1,4 @@
-"""Schedules in EventBridge Scheduler: what is sent there, and what happens when two hands are at work."""
+"""Schedules in EventBridge Scheduler: the requests, and two writers at the same time."""
 
 import json
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ def kept(aws):
     return aws("scheduler").get_schedule(GroupName="group", Name="early")
 
 
-def test_what_was_asked_for_is_shown_again_and_the_state_machine_gets_a_reference(aws, schedules):
+def test_a_schedule_is_shown_as_it_was_put(aws, schedules):
     asked = schedule(start="2031-01-01T00:00:00+01:00", end="2032-01-01T00:00:00+01:00", window_minutes=15)
     stored = schedules.put(asked, PLAN_X, "arn:me", NOW)
     assert stored == schedules.get("early")
@@ -47,7 +47,7 @@ def test_what_was_asked_for_is_shown_again_and_the_state_machine_gets_a_referenc
     assert there["EndDate"].astimezone(UTC) == asked.end
 
 
-def test_a_start_that_is_over_is_not_sent_and_a_rate_goes_on_in_its_step(aws, schedules):
+def test_a_past_start_is_not_sent_and_a_rate_keeps_its_step(aws, schedules):
     schedules.put(schedule(start="2030-01-01T00:00:00Z"), PLAN_X, "", NOW)
     assert kept(aws).get("StartDate") is None
     schedules.put(schedule(expression="rate(2 hours)", start="2030-01-01T00:30:00Z"), PLAN_X, "", NOW)
@@ -55,7 +55,7 @@ def test_a_start_that_is_over_is_not_sent_and_a_rate_goes_on_in_its_step(aws, sc
     assert schedules.get("early").timing.start == datetime(2030, 1, 1, 0, 30, tzinfo=UTC)
 
 
-def test_a_put_replaces_what_is_there_as_a_whole(aws, schedules):
+def test_a_put_replaces_the_whole_schedule(aws, schedules):
     schedules.put(schedule(end="2032-01-01T00:00:00Z", window_minutes=5), PLAN_X, "", NOW)
     schedules.put(schedule(expression="cron(0 9 * * ? *)"), PLAN_Y, "", NOW)
     there = kept(aws)
@@ -65,7 +65,7 @@ def test_a_put_replaces_what_is_there_as_a_whole(aws, schedules):
 
 
 @pytest.mark.usefixtures("schedules")
-def test_one_that_somebody_else_creates_meanwhile_is_replaced(aws_answers):
+def test_a_schedule_created_meanwhile_is_replaced(aws_answers):
     schedules = Schedules("group", "one-time", MACHINE, ROLE, LETTERS)
     created = aws_answers("scheduler", "CreateSchedule", "ConflictException")
     with pytest.raises(StoreUnavailable, match="ResourceNotFoundException"):  # and deleted again
@@ -74,7 +74,7 @@ def test_one_that_somebody_else_creates_meanwhile_is_replaced(aws_answers):
 
 
 @pytest.mark.parametrize("operation", ["UpdateSchedule", "GetSchedule", "DeleteSchedule", "ListSchedules"])
-def test_a_service_that_does_not_do_it_is_named_as_such(schedules, aws_answers, operation):
+def test_a_failing_service_is_named(schedules, aws_answers, operation):
     aws_answers("scheduler", operation, "ThrottlingException")
     calls = {
         "UpdateSchedule": lambda: schedules.put(schedule(), PLAN_X, "", NOW),
@@ -87,7 +87,7 @@ def test_a_service_that_does_not_do_it_is_named_as_such(schedules, aws_answers, 
 
 
 @pytest.mark.parametrize("text", ["", "5", "{}", "not JSON", '{"schedule": {"expression": "cron(x)"}}'])
-def test_one_that_did_not_come_through_the_api_is_not_shown(aws, schedules, text):
+def test_a_schedule_made_by_hand_is_not_shown(aws, schedules, text):
     target = {"Arn": MACHINE, "RoleArn": ROLE} | ({"Input": text} if text else {})
     aws("scheduler").create_schedule(
         GroupName="group",
@@ -123,7 +123,7 @@ def nightly(**changes):
     return schedule(**{"expression": "cron(30 2 * * ? *)", "end": "2031-12-31T00:00:00Z"} | changes)
 
 
-def test_a_run_that_the_clock_moves_has_a_schedule_of_its_own(aws, schedules):
+def test_a_moved_run_has_a_schedule_of_its_own(aws, schedules):
     schedules.put(nightly(window_minutes=15), PLAN_X, "", NOW)
     ((at, one),) = moved(aws).items()
     assert (at, one["ScheduleExpressionTimezone"], one["ActionAfterCompletion"]) == (GAP, "UTC", "DELETE")
@@ -132,7 +132,7 @@ def test_a_run_that_the_clock_moves_has_a_schedule_of_its_own(aws, schedules):
     assert schedules.page(10, None) == (["early"], None)
 
 
-def test_it_is_replaced_and_deleted_with_its_schedule(aws, schedules):
+def test_a_moved_run_is_replaced_and_deleted_with_its_schedule(aws, schedules):
     schedules.put(nightly(), PLAN_X, "", NOW)
     schedules.put(nightly(time_zone="America/New_York"), PLAN_Y, "", NOW)
     ((at, one),) = moved(aws).items()
@@ -158,7 +158,7 @@ def test_a_put_makes_the_moved_runs_of_ten_years(aws, schedules):
     assert all(at.month == 3 and at.isoweekday() == 7 for at in moved(aws))
 
 
-def test_a_put_makes_a_lost_run_again_and_leaves_the_expiries(aws, schedules):
+def test_a_put_makes_a_lost_run_again_and_keeps_expiries(aws, schedules):
     schedules.put(nightly(), PLAN_X, "", NOW)
     client = aws("scheduler")
     (one,) = client.list_schedules(GroupName="one-time")["Schedules"]
@@ -178,7 +178,7 @@ def test_a_put_makes_a_lost_run_again_and_leaves_the_expiries(aws, schedules):
         ("at(2030-12-24T14:00:00)", "at(2030-12-24T13:00:00)"),
     ],
 )
-def test_a_single_time_is_sent_as_the_moment_that_it_is(aws, schedules, at, sent):
+def test_a_single_time_is_sent_as_its_instant(aws, schedules, at, sent):
     stored = schedules.put(schedule(expression=at), PLAN_X, "", NOW)
     assert (stored.timing.expression, stored.timing.time_zone) == (at, "Europe/Berlin")
     assert (kept(aws)["ScheduleExpression"], kept(aws)["ScheduleExpressionTimezone"]) == (sent, "UTC")

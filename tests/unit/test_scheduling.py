@@ -1,4 +1,4 @@
-"""Schedules: what is refused, and when they run, against a clock that is walked minute by minute."""
+"""Schedules: refusals, and runs compared with a clock that is walked minute by minute."""
 
 import calendar
 import json
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routing_weights.domain.schedule.calendar import next_runs, skipped_runs
-from routing_weights.domain.schedule.clock import over_at, zone
+from routing_weights.domain.schedule.clock import expiry_of, zone
 from routing_weights.domain.schedule.expression import DAYS, MONTHS, parse_expression
 from routing_weights.domain.schedule.schedule import Timing, parse_schedule, require_runs
 from routing_weights.errors import ScheduleInvalid
@@ -77,7 +77,7 @@ EXPRESSIONS = {
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 @pytest.mark.parametrize(("time_zone", "around"), [(name, at) for name, both in CHANGES.items() for at in both])
-def test_the_runs_across_a_change_of_the_clock_are_those_of_a_clock_that_is_walked(time_zone, around, expression):
+def test_runs_across_a_change_equal_those_of_a_walked_clock(time_zone, around, expression):
     begin, end = around - timedelta(hours=4), around + timedelta(hours=12)
     offsets = {at.astimezone(ZoneInfo(time_zone)).utcoffset() for at in (begin, end)}
     assert len(offsets) == 2, "there is no change here"
@@ -93,7 +93,7 @@ def test_the_runs_across_a_change_of_the_clock_are_those_of_a_clock_that_is_walk
         ("Africa/Cairo", "2026-04-23T12:00:00+02:00", "30 0", "2026-04-24T01:00:00+03:00"),
     ],
 )
-def test_a_skipped_time_runs_at_the_next_valid_minute_and_says_so(time_zone, after, at, moved_to):
+def test_a_skipped_time_runs_at_the_next_valid_minute(time_zone, after, at, moved_to):
     (run,) = next_runs(timing(f"cron({at} * * ? *)", time_zone), datetime.fromisoformat(after), 1)
     assert run.at.isoformat() == moved_to
     minute, hour = map(int, at.split())
@@ -113,7 +113,7 @@ def test_a_skipped_day_runs_at_the_first_minute_of_the_next():
     assert [str(time) for time in runs[2].moved_from] == ["2011-12-30 09:00:00", "2011-12-30 12:00:00"]
 
 
-def test_a_skipped_time_and_one_that_is_due_then_anyway_are_one_run():
+def test_a_skipped_time_and_the_run_due_then_are_one_run():
     runs = next_runs(timing("cron(30 2,3 * * ? *)", "Europe/Berlin"), datetime(2026, 3, 28, 12, tzinfo=UTC), 2)
     assert [run.at.isoformat() for run in runs] == ["2026-03-29T03:00:00+02:00", "2026-03-29T03:30:00+02:00"]
     (run,) = next_runs(timing("cron(0 2,3 * * ? *)", "Europe/Berlin"), datetime(2026, 3, 28, 12, tzinfo=UTC), 1)
@@ -129,7 +129,7 @@ def test_a_skipped_time_and_one_that_is_due_then_anyway_are_one_run():
         ("Australia/Lord_Howe", "at(2026-04-05T01:45:00)", "2026-04-05T01:45:00+11:00"),
     ],
 )
-def test_a_time_that_the_clock_shows_twice_runs_at_the_first(time_zone, at, first):
+def test_a_repeated_time_runs_at_the_first(time_zone, at, first):
     runs = next_runs(timing(at, time_zone), datetime(2026, 1, 1, tzinfo=UTC), 5)
     assert [(run.at.isoformat(), run.repeated) for run in runs] == [(first, True)]
 
@@ -171,8 +171,8 @@ def test_a_rate_counts_the_time_that_passes():
         ("Australia/Lord_Howe", "01:45", "2026-04-05T00:00:00+11:00", "2026-04-05T01:45:00+11:00"),
     ],
 )
-def test_a_run_is_over_when_the_clock_shows_the_time_next(time_zone, until, begun, over):
-    found = over_at(timing("cron(0 0 * * ? *)", time_zone, until=until), datetime.fromisoformat(begun))
+def test_a_run_expires_when_the_clock_shows_the_time_next(time_zone, until, begun, over):
+    found = expiry_of(timing("cron(0 0 * * ? *)", time_zone, until=until), datetime.fromisoformat(begun))
     assert found.isoformat() == over
 
 
@@ -182,18 +182,18 @@ def test_a_run_is_over_when_the_clock_shows_the_time_next(time_zone, until, begu
     st.integers(0, 1439),
     st.integers(0, 37 * 8766 * 60).map(lambda minutes: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)),
 )
-def test_the_end_of_any_run_is_the_next_run_of_every_day(time_zone, minute, begun):
+def test_the_expiry_of_any_run_is_the_next_daily_run_of_that_time(time_zone, minute, begun):
     until = f"{minute // 60:02}:{minute % 60:02}"
     every_day = timing(f"cron({minute % 60} {minute // 60} * * ? *)", time_zone, until=until)
-    assert over_at(every_day, begun) == next_runs(every_day, begun, 1)[0].at
+    assert expiry_of(every_day, begun) == next_runs(every_day, begun, 1)[0].at
 
 
-def test_an_instant_is_the_end_of_one_run():
+def test_an_instant_is_the_expiry_of_a_single_run():
     once = timing("at(2026-06-01T08:00:00)", "Europe/Berlin", until="2026-06-03T12:00:00Z")
-    assert over_at(once, next_runs(once, datetime(2026, 1, 1, tzinfo=UTC), 1)[0].at).isoformat() == (
+    assert expiry_of(once, next_runs(once, datetime(2026, 1, 1, tzinfo=UTC), 1)[0].at).isoformat() == (
         "2026-06-03T14:00:00+02:00"
     )
-    assert over_at(timing("at(2026-06-01T08:00:00)"), datetime(2026, 6, 1, tzinfo=UTC)) is None
+    assert expiry_of(timing("at(2026-06-01T08:00:00)"), datetime(2026, 6, 1, tzinfo=UTC)) is None
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -210,23 +210,23 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         ({"until": "08:00"}, "has begun"),
         (
             {"expression": "cron(0 8,12 * * ? *)", "until": "11:59"},
-            "the run of 2026-01-01T12:00:00+01:00 would be over",
+            "the run of 2026-01-01T12:00:00+01:00 would expire",
         ),
         (
             {"expression": "cron(0 8,12 * * ? *)", "until": "12:00"},
-            "the run of 2026-01-01T08:00:00+01:00 would be over",
+            "the run of 2026-01-01T08:00:00+01:00 would expire",
         ),
         ({"expression": "cron(0 8 ? * MON *)", "until": "07:00"}, None),
         ({"expression": "rate(1 day)", "start": "2026-01-01T05:00:00Z", "until": "17:00"}, None),
         ({"expression": "rate(12 hours)", "start": "2026-01-01T07:00:00Z", "until": "12:00"}, "has begun"),
         ({"expression": "at(2026-06-01T08:00:00)", "until": "17:00"}, None),
         ({"expression": "at(2026-06-01T08:00:00)", "until": "2026-06-01T09:00:00+02:00"}, None),
-        ({"expression": "at(2026-06-01T08:00:00)", "until": "2026-06-01T08:00:00+02:00"}, "before it has begun"),
-        ({"expression": "at(2026-06-01T08:00:00)", "until": "2025-06-01T08:00:00+02:00"}, "before it has begun"),
+        ({"expression": "at(2026-06-01T08:00:00)", "until": "2026-06-01T08:00:00+02:00"}, "before it begins"),
+        ({"expression": "at(2026-06-01T08:00:00)", "until": "2025-06-01T08:00:00+02:00"}, "before it begins"),
         ({"expression": "at(2026-06-01T08:00:00)", "until": "2027-06-02T08:00:00+02:00"}, "365 days"),
     ],
 )
-def test_a_run_is_over_after_it_began_and_before_the_next(body, says):
+def test_a_run_expires_after_it_begins_and_before_the_next(body, says):
     schedule = parse_schedule("box", json.dumps(DAILY | body))
     if says is None:
         require_runs(schedule, NOW)
@@ -248,7 +248,7 @@ def test_a_run_is_over_after_it_began_and_before_the_next(body, says):
         ({"plan": PLAN | {"until": "2026-06-01T08:00:00Z"}}, "plan.until", "beside the plan"),
     ],
 )
-def test_an_end_that_is_none_is_refused(body, path, says):
+def test_an_invalid_expiry_is_refused(body, path, says):
     (error,) = problems(DAILY | body)
     assert error["path"] == path
     assert says in error["message"]
@@ -311,7 +311,7 @@ def crons(draw):
         st.integers(0, 37 * 8766).map(lambda hours: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(hours=hours)),
     ),
 )
-def test_any_cron_in_any_zone_runs_when_the_walked_clock_says(cron, time_zone, about):
+def test_any_cron_in_any_zone_runs_as_on_a_walked_clock(cron, time_zone, about):
     expression, matches = cron
     begin = about.replace(minute=0, second=0, microsecond=0) - timedelta(hours=6)
     end = begin + timedelta(hours=16)
@@ -320,7 +320,7 @@ def test_any_cron_in_any_zone_runs_when_the_walked_clock_says(cron, time_zone, a
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 31), st.integers(1, 7), st.integers(1, 5), st.integers(1975, 2190))
-def test_last_nearest_and_nth_days_are_those_of_a_calendar(day, weekday, nth, year):
+def test_last_nearest_and_nth_days_equal_those_of_a_calendar(day, weekday, nth, year):
     def days(field):
         after = datetime(year, 1, 1, tzinfo=UTC) - MINUTE
         runs = next_runs(timing(f"cron(0 0 {field} {year})"), after, 100)
@@ -413,7 +413,7 @@ def test_skipped_runs_are_within_start_and_end_and_after_now():
         "at(1999-01-01T00:00:00)",
     ],
 )
-def test_what_never_fires_has_no_runs(expression):
+def test_an_expression_without_a_day_has_no_runs(expression):
     assert next_runs(timing(expression, "Europe/Berlin"), datetime(2026, 1, 1, tzinfo=UTC), 5) == []
 
 
@@ -425,7 +425,7 @@ def test_runs_are_within_start_and_end():
 
 
 @pytest.mark.parametrize("time_zone", ["Pacific/Apia", "America/New_York", "Etc/GMT-14", "Etc/GMT+12"])
-def test_the_ends_of_time_are_no_obstacle(time_zone):
+def test_the_first_and_the_last_year_have_runs(time_zone):
     daily = timing("cron(0 0 * * ? *)", time_zone)
     for offset in ("+00:00", "+14:00", "-12:00"):
         (run,) = next_runs(daily, datetime.fromisoformat(f"0001-01-01T00:00:00{offset}"), 1)
@@ -433,7 +433,7 @@ def test_the_ends_of_time_are_no_obstacle(time_zone):
         assert next_runs(daily, datetime.fromisoformat(f"9999-12-31T23:59:00{offset}"), 1) == []
 
 
-def test_leap_days_are_found_and_a_count_is_kept():
+def test_leap_days_are_found_and_counted():
     runs = next_runs(timing("cron(0 0 29 2 ? *)"), datetime(2026, 1, 1, tzinfo=UTC), 3)
     assert [run.at.year for run in runs] == [2028, 2032, 2036]
     assert len(next_runs(timing("cron(* * * * ? *)"), datetime(2026, 1, 1, tzinfo=UTC), 5_000)) == 1_000
@@ -479,7 +479,7 @@ def problems(body, name="weekend"):
         ("cron(0 8 * * ? *", ["must be cron("]),
     ],
 )
-def test_an_expression_is_refused_with_everything_that_is_wrong(expression, says):
+def test_an_expression_is_refused_with_every_problem(expression, says):
     parsed, wrong = parse_expression(expression)
     assert parsed is None
     assert len(wrong) == len(says)
@@ -493,7 +493,7 @@ def test_an_expression_is_refused_with_everything_that_is_wrong(expression, says
     ["Europe", "Europe/Atlantis", "../etc/passwd", "/etc/localtime", "localtime", "right/UTC", "posix/UTC", "", "CEST ",
      "Europe/Berlin\n", "Factory", "europe/berlin"],
 )  # fmt: skip
-def test_a_name_that_is_no_time_zone_is_refused(name):
+def test_an_unknown_time_zone_is_refused(name):
     assert zone(name) is None
     assert {entry["path"] for entry in problems(DAILY | {"time_zone": name})} == {"time_zone"}
 
@@ -527,16 +527,16 @@ def test_a_schedule_is_refused_with_every_problem(changes, paths):
 
 
 @pytest.mark.parametrize("body", [b"", b"[1]", b"{", b"\xff", b'"x"', "[" * 50_000])
-def test_what_is_no_object_is_refused(body):
+def test_a_body_that_is_no_object_is_refused(body):
     assert [entry["path"] for entry in problems(body)] == [""]
 
 
-def test_a_key_that_comes_twice_is_refused_at_its_path():
+def test_a_duplicate_key_is_refused_at_its_path():
     text = json.dumps(DAILY).replace('"agent-001": 0.5', '"agent-001": 0.5, "agent-001": 0.4')
     assert [entry["path"] for entry in problems(text)] == ["plan.member_weights.agent-001"]
 
 
-def test_a_name_that_is_a_path_is_refused():
+def test_a_path_is_no_name():
     assert [entry["path"] for entry in problems(DAILY, "a.b")] == ["name"]
 
 

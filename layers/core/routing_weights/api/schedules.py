@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.schedule.calendar import NextRun
-from routing_weights.domain.schedule.clock import over_at
+from routing_weights.domain.schedule.clock import expiry_of
 from routing_weights.domain.schedule.schedule import Timing
 
 
@@ -67,13 +67,13 @@ class PreviewView(BaseModel):
 
 
 def run_view(schedule: Timing, run: NextRun) -> RunView:
-    over = over_at(schedule, run.at)
+    expiry = expiry_of(schedule, run.at)
     return RunView(
         local=run.at.isoformat(),
         utc=timestamp(run.at.astimezone(UTC)),
         moved_from=[time.isoformat() for time in run.moved_from],
         merged=run.merged,
-        returns=over.isoformat() if over else None,
+        returns=expiry.isoformat() if expiry else None,
         clock_change=_clock_change(run),
     )
 

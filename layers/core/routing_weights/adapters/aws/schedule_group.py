@@ -20,7 +20,7 @@ class Group:
         for operation, otherwise in (
             ("update_schedule", _MISSING),
             ("create_schedule", _THERE),
-            ("update_schedule", ""),  # somebody else has created it meanwhile
+            ("update_schedule", ""),  # somebody else has created it since
         ):
             try:
                 with reported("store the schedule", expected=(otherwise,)):
@@ -51,7 +51,7 @@ class Group:
         return True
 
     def page(self, limit: int, after: str | None, prefix: str = "") -> tuple[list[str], str | None]:
-        """Names of schedules, and what to send for those that follow. Raises RequestInvalid for a forged `after`."""
+        """Names of schedules, and the token of the next page. Raises RequestInvalid for a forged `after`."""
         query = {"GroupName": self.name, "MaxResults": limit}
         query |= ({"NextToken": after} if after else {}) | ({"NamePrefix": prefix} if prefix else {})
         with listing("list the schedules", after):

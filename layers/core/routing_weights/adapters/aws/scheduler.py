@@ -25,6 +25,7 @@ MOST_LATE_S = 900
 """A run that could not be started within this time is not started any more. Its message goes to the dead letters."""
 MOST_ATTEMPTS = 10
 AHEAD = timedelta(days=3653)
+"""Ten years. A PUT makes the runs of that time which the clock skips."""
 
 
 @dataclass(frozen=True)

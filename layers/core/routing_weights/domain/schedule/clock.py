@@ -1,4 +1,4 @@
-"""Clocks: time zones, the instant at which a clock shows a time, and when a run ends.
+"""Clocks: time zones, the instant at which a clock shows a time, and when a run expires.
 
 A *time* is what a clock shows, without a zone. A datetime with a zone is an instant.
 """
@@ -35,7 +35,7 @@ def known_zone(name: str) -> str:
     return name
 
 
-def end_of_run(text: str) -> str:
+def known_expiry(text: str) -> str:
     """A time of day as it is, an instant in UTC. Raises ValueError: it is neither."""
     if TIME_OF_DAY.fullmatch(text):
         return text
@@ -45,8 +45,8 @@ def end_of_run(text: str) -> str:
         raise ValueError("must be a time of day such as 17:00, or, for at(...), an RFC 3339 instant") from None
 
 
-def over_at(schedule: TimingFields, begun: datetime) -> datetime | None:
-    """When the run that began at `begun` ends, in the schedule's zone; None: its plan is not temporary.
+def expiry_of(schedule: TimingFields, begun: datetime) -> datetime | None:
+    """When the run that began at `begun` expires, in the schedule's zone; None: its plan is not temporary.
 
     A time of day is the next one after the run. As for runs, a time that the clock skips is the next valid minute, and
     a time that it shows twice is the first.
@@ -58,9 +58,9 @@ def over_at(schedule: TimingFields, begun: datetime) -> datetime | None:
     if not TIME_OF_DAY.fullmatch(schedule.until):
         return datetime.fromisoformat(schedule.until).astimezone(there)
     day, at = begun.astimezone(there).date(), time.fromisoformat(schedule.until)
-    while (over := first_valid(datetime.combine(day, at), there)).astimezone(UTC) <= begun.astimezone(UTC):
+    while (expiry := first_valid(datetime.combine(day, at), there)).astimezone(UTC) <= begun.astimezone(UTC):
         day += timedelta(days=1)
-    return over
+    return expiry
 
 
 def first_valid(wanted: datetime, there: ZoneInfo) -> datetime:

@@ -1,6 +1,6 @@
-"""The expressions of Amazon EventBridge Scheduler, read from its user guide ("Schedule types").
+"""The expressions of Amazon EventBridge Scheduler, as its user guide describes them ("Schedule types").
 
-Where the guide says nothing, or leaves two readings, an expression is refused rather than guessed.
+An expression that the guide does not describe, or describes in two ways, is refused.
 """
 
 import re
@@ -21,14 +21,14 @@ _UNITS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": tim
 
 @dataclass(frozen=True)
 class Days:
-    """Which days of a month; `of_week` counts Sunday as 1."""
+    """Days of a month. `of_week` counts Sunday as 1."""
 
     kind: Literal["of_month", "last", "near", "of_week", "last_of_week", "nth_of_week"]
     values: frozenset[int] = frozenset()
     nth: int = 0
 
     def of(self, year: int, month: int) -> list[int]:
-        """The days of one month, in order; none where the month has no such day."""
+        """The days of one month, in order; empty: the month has no such day."""
         first, length = monthrange(year, month)  # first: the 1st, with Monday as 0
         days = range(1, length + 1)
         if self.kind == "of_month":
@@ -38,14 +38,14 @@ class Days:
         if self.kind == "near":
             (wanted,) = self.values
             return [_nearest_weekday(wanted, (first + wanted - 1) % 7, length)] if wanted <= length else []
-        found = [day for day in days if (first + day) % 7 + 1 in self.values]
+        of_week = [day for day in days if (first + day) % 7 + 1 in self.values]
         if self.kind == "of_week":
-            return found
-        return found[-1:] if self.kind == "last_of_week" else found[self.nth - 1 : self.nth]
+            return of_week
+        return of_week[-1:] if self.kind == "last_of_week" else of_week[self.nth - 1 : self.nth]
 
 
 def _nearest_weekday(day: int, weekday: int, length: int) -> int:
-    """The Monday to Friday that is closest to a day, within its month; `weekday` counts Monday as 0."""
+    """The Monday to Friday closest to a day, within its month. `weekday` counts Monday as 0."""
     saturday, sunday = 5, 6
     if weekday == saturday:
         return day - 1 if day > 1 else day + 2
@@ -63,7 +63,7 @@ class Cron:
     years: tuple[int, ...]
 
     def times(self, since: date) -> Iterator[datetime]:
-        """Wall-clock times without a zone, in order, from the first moment of a day; ends with the last year."""
+        """Times without a zone, in order, from the beginning of a day to the end of the last year."""
         for year in self.years:
             if year < since.year:
                 continue
@@ -84,7 +84,7 @@ class Rate:
 @dataclass(frozen=True)
 class At:
     time: datetime
-    """Wall-clock time without a zone."""
+    """Without a zone."""
 
 
 class _Wrong(ValueError):
@@ -92,7 +92,7 @@ class _Wrong(ValueError):
 
 
 def parse_expression(text: str) -> tuple[Cron | Rate | At | None, list[str]]:
-    """The expression, or None and a sentence for everything that is wrong with it."""
+    """The expression, or None with a sentence for each thing that is wrong."""
     kind, _, inside = text.partition("(")
     if kind not in {"cron", "rate", "at"} or not inside.endswith(")"):
         return None, [
@@ -118,12 +118,12 @@ def _at(inside: str) -> At:
     try:
         if not re.fullmatch(r"[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}", inside):
             raise _Wrong
-        moment = datetime.fromisoformat(inside)
-        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        at = datetime.fromisoformat(inside)
+        if not FIRST_YEAR <= at.year <= LAST_YEAR:
             raise _Wrong
     except ValueError:
         raise _Wrong(f"at({inside}) is not a local time such as at(2026-03-29T02:30:00)") from None
-    return At(moment)
+    return At(at)
 
 
 def _cron(inside: str) -> tuple[Cron | None, list[str]]:
@@ -136,8 +136,8 @@ def _cron(inside: str) -> tuple[Cron | None, list[str]]:
     def read(name: str, parse: Any, *arguments: Any) -> Any:
         try:
             return parse(*arguments)
-        except _Wrong as problem_found:
-            wrong.append(f"{name}: {problem_found}")
+        except _Wrong as reason:
+            wrong.append(f"{name}: {reason}")
             return ()
 
     parsed = {
@@ -180,8 +180,8 @@ def _of_week(text: str) -> Days:
 
 
 def _values(text: str, low: int, high: int, names: Mapping[str, int] | None = None) -> frozenset[int]:
-    """The values of a field: a list of `*`, `4`, `4-8`, each with a step or without one."""
-    found: set[int] = set()
+    """The values of a field: a list of `*`, `4`, `4-8`, each with or without a step."""
+    values: set[int] = set()
     for part in text.split(","):
         span, slash, step = part.partition("/")
         begin, dash, end = span.partition("-")
@@ -193,8 +193,8 @@ def _values(text: str, low: int, high: int, names: Mapping[str, int] | None = No
         if first > last:
             raise _Wrong(f"{span} ends before it begins: write two ranges with a comma between them")
         by = _value(step, 1, high - low + 1, {}, "step") if slash else 1
-        found.update(range(first, last + 1, by))
-    return frozenset(found)
+        values.update(range(first, last + 1, by))
+    return frozenset(values)
 
 
 def _value(text: str, low: int, high: int, names: Mapping[str, int], what: str = "value") -> int:

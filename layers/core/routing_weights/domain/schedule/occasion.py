@@ -6,7 +6,7 @@ from datetime import datetime
 from pydantic import TypeAdapter
 
 from routing_weights.domain.inputs import FromBaseline, FromPlanRef, not_ours
-from routing_weights.domain.schedule.clock import end_of_run, known_zone, over_at
+from routing_weights.domain.schedule.clock import expiry_of, known_expiry, known_zone
 from routing_weights.domain.types import Moment, in_utc
 
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
@@ -16,26 +16,26 @@ _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 class Occasion:
     scheduled_at: datetime
     until: str
-    """When the run ends, as a plan says it."""
+    """When the run expires, as a plan states it."""
 
 
 def occasion_of(given: FromPlanRef | FromBaseline) -> Occasion | None:
     """Which run of a schedule an input is for; None if the schedule's plan is not temporary.
 
     Raises:
-        PlanInvalid: the time of the run, or what the schedule says about its end, is invalid.
+        PlanInvalid: the time of the run, or what the schedule says about its expiry, is invalid.
     """
     schedule = given.schedule
     if schedule is None or schedule.until is None:
         return None
     try:
         known_zone(schedule.time_zone)
-        end_of_run(schedule.until)
+        known_expiry(schedule.until)
     except ValueError as error:
         raise not_ours("schedule") from error
     try:
         begun = _MOMENT.validate_python(given.scheduled_at)
-        over = over_at(schedule, begun)
-        return Occasion(begun, in_utc(over.isoformat() if over else None))
+        expiry = expiry_of(schedule, begun)
+        return Occasion(begun, in_utc(expiry.isoformat() if expiry else None))
     except (ValueError, OverflowError) as error:
         raise not_ours("scheduled_at") from error

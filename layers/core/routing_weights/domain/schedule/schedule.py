@@ -1,4 +1,4 @@
-"""What a valid schedule is."""
+"""A valid schedule, and how it is read from JSON."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from routing_weights.domain import strict_json
 from routing_weights.domain.plan import LONGEST_WHILE, SHORTEST_WHILE, Plan, parse_plan
 from routing_weights.domain.problems import Location, Problem, as_sentence, listed, problem, problems_of
 from routing_weights.domain.schedule.calendar import MOST_RUNS, next_runs
-from routing_weights.domain.schedule.clock import MINUTE, TIME_OF_DAY, end_of_run, known_zone, over_at
+from routing_weights.domain.schedule.clock import MINUTE, TIME_OF_DAY, expiry_of, known_expiry, known_zone
 from routing_weights.domain.schedule.expression import FIRST_YEAR, LAST_YEAR, parse_expression
 from routing_weights.domain.schedule.timing import BaselineName, TimingFields
 from routing_weights.domain.types import Name
@@ -20,7 +20,7 @@ from routing_weights.errors import PlanInvalid, ScheduleInvalid
 
 
 class Timing(TimingFields):
-    """When a schedule runs, checked."""
+    """When a schedule runs. Every field is checked, and how the fields fit together."""
 
     @field_validator("expression")
     @classmethod
@@ -37,53 +37,53 @@ class Timing(TimingFields):
 
     @field_validator("start", "end")
     @classmethod
-    def _fits_the_expression(cls, moment: datetime | None, info: ValidationInfo) -> datetime | None:
+    def _fits_the_expression(cls, instant: datetime | None, info: ValidationInfo) -> datetime | None:
         kind = str(info.data.get("expression", "")).partition("(")[0]
-        if moment is None:
+        if instant is None:
             if kind == "rate" and info.field_name == "start":
                 raise ValueError("a rate counts from start: send it")
-        elif not FIRST_YEAR < moment.year < LAST_YEAR:
+        elif not FIRST_YEAR < instant.year < LAST_YEAR:
             raise ValueError(f"must be in the years {FIRST_YEAR + 1} to {LAST_YEAR - 1}")
         elif kind == "at":
             raise ValueError("at(...) is one time already: leave start and end out")
-        elif info.field_name == "end" and (start := info.data.get("start")) and moment <= start:
+        elif info.field_name == "end" and (start := info.data.get("start")) and instant <= start:
             raise ValueError("must be after start")
-        return moment
+        return instant
 
     @field_validator("until")
     @classmethod
     def _is_a_time(cls, text: str | None, info: ValidationInfo) -> str | None:
-        end = None if text is None else end_of_run(text)
+        expiry = None if text is None else known_expiry(text)
         repeats = not str(info.data.get("expression", "at(")).startswith("at(")
-        if end and repeats and not TIME_OF_DAY.fullmatch(end):
+        if expiry and repeats and not TIME_OF_DAY.fullmatch(expiry):
             raise ValueError("a schedule that runs again needs a time of day, such as 17:00, instead of an instant")
-        return end
+        return expiry
 
 
 class Schedule(Timing):
-    """A plan, or the return to a baseline, at times that an expression names."""
+    """A plan, or the revert to a baseline, at the times of an expression."""
 
     name: Name
     plan: Plan | None = Field(default=None, description="A whole plan. Send it or baseline.")
-    baseline: BaselineName | None = Field(default=None, description="Which baseline to put back. Send it or plan.")
+    baseline: BaselineName | None = Field(default=None, description="The baseline to revert to. Send it or plan.")
 
 
 def parse_schedule(name: str, raw: str | bytes) -> Schedule:
     """Read a schedule from JSON text.
 
     Raises:
-        ScheduleInvalid: with every problem at once, those of its plan among them, each with its path.
+        ScheduleInvalid: the details have every problem with its path, those of the plan included.
     """
     document, problems = strict_json.load(raw)
-    if any(found["type"] in {"json_invalid", "body_too_large"} for found in problems):
+    if any(entry["type"] in {"json_invalid", "body_too_large"} for entry in problems):
         raise _invalid(problems)
     if not isinstance(document, dict):
         raise _invalid([problem("", "the body must be an object", "dict_type")])
     timing = {key: value for key, value in document.items() if key != "plan"}
     if timing.setdefault("name", name) != name:
         problems.append(problem("name", "differs from the name in the path: leave it out", "name_mismatch"))
-    plan, of_plan = _plan(document)
-    problems += of_plan
+    plan, plan_problems = _plan(document)
+    problems += plan_problems
     try:
         schedule = Schedule.model_validate(timing | {"name": name, "plan": plan})
     except ValidationError as error:
@@ -94,20 +94,20 @@ def parse_schedule(name: str, raw: str | bytes) -> Schedule:
 
 
 def _plan(document: Mapping[str, Any]) -> tuple[Plan | None, list[Problem]]:
-    """The plan of a schedule's document, None where it has a baseline or the plan is not valid."""
+    """The plan of a schedule's document, with its problems. None: it has a baseline, or the plan is not valid."""
     plan = document.get("plan")
     if (plan is None) == (document.get("baseline") is None):
         return None, [problem("plan", "send either plan or baseline", "plan_or_baseline")]
     if plan is None:
         return None, []
     if isinstance(plan, dict) and plan.get("until") is not None:
-        message = "belongs beside the plan, as until of the schedule: each run has an end of its own"
+        message = "belongs beside the plan, as until of the schedule: each run expires at its own time"
         return None, [problem("plan.until", message, "until_misplaced")]
     try:
         return parse_plan(json.dumps(plan)), []
     except PlanInvalid as invalid:
-        found = invalid.details["errors"]
-        return None, [entry | {"path": f"plan.{entry['path']}".rstrip(".")} for entry in found]
+        entries = invalid.details["errors"]
+        return None, [entry | {"path": f"plan.{entry['path']}".rstrip(".")} for entry in entries]
 
 
 def _in_words(location: Location, message: str, kind: str) -> tuple[Location, str, str]:
@@ -115,13 +115,13 @@ def _in_words(location: Location, message: str, kind: str) -> tuple[Location, st
 
 
 def _each_of_the_expression(problems: list[Problem], expression: Any) -> list[Problem]:
-    """The problems; each thing that is wrong with the expression is a problem of its own."""
+    """The problems, with one problem for each thing that is wrong with the expression."""
     each: list[Problem] = []
-    for found in problems:
-        if (found["path"], found["type"]) == ("expression", "value_error"):
+    for entry in problems:
+        if (entry["path"], entry["type"]) == ("expression", "value_error"):
             each += [problem("expression", wrong, "value_error") for wrong in parse_expression(expression)[1]]
         else:
-            each.append(found)
+            each.append(entry)
     return each
 
 
@@ -130,27 +130,30 @@ def _invalid(problems: list[Problem]) -> ScheduleInvalid:
 
 
 def require_runs(schedule: Timing, now: datetime) -> None:
-    """Raise ScheduleInvalid where no run is to come, or one of the next 1,000 is not over before the next begins."""
+    """The schedule has a run to come, and each of the next 1,000 expires before the next one begins.
+
+    Raises:
+        ScheduleInvalid: it does not.
+    """
     runs = next_runs(schedule, now, MOST_RUNS if schedule.until else 1)
     if not runs:
         message = f"{schedule.expression} has no run from now on"
         raise _invalid([problem("expression", f"{message}: check the day, the year, and end", "never_runs")])
     for run, following in zip_longest(runs, runs[1:]):
-        over = over_at(schedule, run.at)
-        if over is None:
+        expiry = expiry_of(schedule, run.at)
+        if expiry is None:
             return
-        lasts, late = over.astimezone(UTC) - run.at.astimezone(UTC), schedule.window_minutes + 1
-        said = f"the run of {run.at.isoformat()} would be over at {over.isoformat()}"
+        lasts, late = expiry.astimezone(UTC) - run.at.astimezone(UTC), schedule.window_minutes + 1
+        subject = f"the run of {run.at.isoformat()} would expire at {expiry.isoformat()}"
         if lasts <= timedelta(0):
-            message = f"{said}, before it has begun: name a later time"
+            message = f"{subject}, before it begins: name a later time"
         elif lasts < late * MINUTE + SHORTEST_WHILE:
-            message = f"{said}, and may begin {late} min late: name a later time, or a smaller window_minutes"
+            message = f"{subject}, and may begin {late} min late: name a later time, or a smaller window_minutes"
         elif lasts > LONGEST_WHILE:
-            message = f"{said}, more than {LONGEST_WHILE.days} days later: name an earlier time"
-        elif following is not None and over.astimezone(UTC) >= following.at.astimezone(UTC):
-            message = (
-                f"{said}, when that of {following.at.isoformat()} has begun: name an earlier time, or run less often"
-            )
+            message = f"{subject}, more than {LONGEST_WHILE.days} days later: name an earlier time"
+        elif following is not None and expiry.astimezone(UTC) >= following.at.astimezone(UTC):
+            begins = f"the run of {following.at.isoformat()} has begun"
+            message = f"{subject}, when {begins}: name an earlier time, or run less often"
         else:
             continue
         raise _invalid([problem("until", message, "time_invalid")])

@@ -1,6 +1,6 @@
-"""The fields of a schedule's timing, which every one of its runs carries, and the name of a baseline.
+"""The fields of a schedule's timing, which each of its runs carries, and the name of a baseline.
 
-This module does not load the calendar: a function that only passes a timing on starts without it.
+This module does not load the calendar, so a function that only passes a timing on starts without it.
 """
 
 from typing import Annotated
@@ -20,7 +20,7 @@ class BaselineName(BaseModel):
 
 
 class TimingFields(BaseModel):
-    """When a schedule runs. The fields have their types; `schedule.Timing` checks what they say."""
+    """When a schedule runs. The fields have their types; `schedule.Timing` checks their content."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -32,7 +32,7 @@ class TimingFields(BaseModel):
         default="UTC", description="The IANA time zone of cron and at, such as Europe/Berlin."
     )
     window_minutes: Annotated[int, Field(ge=0, le=1440, strict=True)] = Field(
-        default=0, description="A run starts within so many minutes after its time; 0: within its minute."
+        default=0, description="A run starts within this number of minutes after its time; 0: within its minute."
     )
     start: Moment | None = Field(
         default=None,
@@ -42,6 +42,6 @@ class TimingFields(BaseModel):
     end: Moment | None = Field(default=None, description="RFC 3339 with an offset: no run after it.")
     until: Annotated[str, StringConstraints(max_length=40, strict=True)] | None = Field(
         default=None,
-        description="When each run is over and what the queue held before it is put back: a time of day in time_zone, "
-        "such as 17:00, which is the next one after the run; or, for at(...), an RFC 3339 instant.",
+        description="When each run expires, and the queue is reverted to its state before the run: a time of day in "
+        "time_zone, such as 17:00, the next one after the run; or, for at(...), an RFC 3339 instant.",
     )
