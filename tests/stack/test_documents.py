@@ -114,6 +114,12 @@ def test_every_store_is_on_the_page_about_data():
     assert set(re.findall(r"\w+(?:Table|Bucket)", sentence)) == set(kept)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_placeholder_of_a_command_is_a_resource_or_an_output(page):
+    names = set(re.findall(r"^  (\w+):$", TEMPLATE[TEMPLATE.index("\nResources:") :], re.MULTILINE))
+    assert set(re.findall(r"<([A-Z]\w+)(?: from the outputs)?>", page.read_text())) <= names
+
+
 def test_every_page_is_in_the_index():
     index = ROOT / "docs/README.md"
     linked = {(index.parent / link).resolve() for link in re.findall(r"\]\(([^)#]+)", index.read_text())}

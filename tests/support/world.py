@@ -351,7 +351,9 @@ def early(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def served_stack(folder: Path, genesys_url: str, contract: str, **settings: str):
+def served_stack(
+    folder: Path, genesys_url: str, contract: str, template: Path = ROOT / "template.yaml", **settings: str
+):
     """`python -m local.stack` against `genesys_url`; gives what it says when it is ready.
 
     Nothing is paced unless `settings` say so: one test's 429 would slow all those that come after it.
@@ -378,7 +380,13 @@ def served_stack(folder: Path, genesys_url: str, contract: str, **settings: str)
     said = folder / "stack.err"
     with said.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "local.stack", "--die-with-parent", "--keep-logs", str(folder)],
+            [
+                *(sys.executable, "-m", "local.stack", "--die-with-parent"),
+                "--keep-logs",
+                folder,
+                "--template",
+                template,
+            ],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
