@@ -1,4 +1,4 @@
-"""The locks of the queues. The state machines take and release them; everybody else looks, or takes over."""
+"""The locks of queues. The state machines take and release them. Everybody else only reads them, or takes them over."""
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -11,11 +11,11 @@ from routing_weights.domain.execution import Lock
 from routing_weights.errors import Interrupted
 
 FENCE_HOLDS_S = 1.0
-"""How long one reading of the lock stands: far less than a recovery waits before it restores (15 s)."""
+"""How long a reading of the lock is trusted: much shorter than the 15 s that a recovery waits before it restores."""
 
 
 def held_by(table: str, queue_id: str, holder: str) -> dict[str, Any]:
-    """The condition of a transaction that the lock is `holder`'s."""
+    """Return the condition of a transaction that `holder` has the lock."""
     return {
         "TableName": table,
         "Key": {"queue_id": {"S": queue_id}},
@@ -48,7 +48,7 @@ class Locks:
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def take_over(self, queue_id: str, owners: Collection[str], me: str, now: datetime) -> bool:
-        """Make `me` the holder of a lock that one of `owners` holds. False when somebody else holds it, or nobody."""
+        """Make `me` the holder of a lock that one of `owners` holds. Returns False if nobody of them holds it."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         names = {f":o{number}": {"S": owner} for number, owner in enumerate(sorted(owners))}
@@ -79,7 +79,7 @@ def holder_of(table: str, queue_id: str) -> str | None:
 
 
 def fence(table: str, queue_id: str, holder: str, *, clock: Callable[[], float] = time.monotonic) -> Callable[[], None]:
-    """A check that the lock is still `holder`'s.
+    """Checks that `holder` still has the lock.
 
     An execution that was aborted leaves its function running: once a recovery has the lock, it must write no more.
     """

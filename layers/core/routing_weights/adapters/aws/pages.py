@@ -1,4 +1,4 @@
-"""Page tokens: where a listing goes on, as text that a caller sends back. Nothing in a token is trusted."""
+"""Page tokens: the position in a listing, as text that a caller sends back. No token is trusted."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ def token_of(key: object) -> str:
 
 
 def key_in(token: str) -> Any:
-    """Any JSON value: the caller of this function checks it. Raises RequestInvalid where the text is no token."""
+    """Return any JSON value, which the caller of this function must check. Raises RequestInvalid if it is no token."""
     try:
         return json.loads(base64.b64decode(token.encode(), altchars=b"-_", validate=True))
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Who owns a skill: its proficiencies carry the weights of one queue, so no other queue's plan may write them."""
+"""The owners of skills: proficiencies in a skill carry the weights of one queue, so no other plan may write them."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from routing_weights.errors import PlanNotApplicable
 
 @dataclass(frozen=True)
 class SkillOwners:
-    """A skill has one owner however its id is written."""
+    """SkillsTable: one item per skill. The id is in lower case, so that a skill has one owner in any spelling."""
 
     table: str
 
     def require(self, skill_id: str, queue_id: str) -> None:
-        """Raise PlanNotApplicable where the skill is another queue's."""
+        """Raise PlanNotApplicable if another queue owns the skill."""
         with reported("read the owner of the skill"):
             item = client("dynamodb").get_item(
                 TableName=self.table, Key={"skill_id": {"S": skill_id.lower()}}, ConsistentRead=True
@@ -24,7 +24,7 @@ class SkillOwners:
             raise _owned(skill_id, owner)
 
     def claim(self, skill_id: str, queue_id: str) -> None:
-        """Make the queue the owner. Raises PlanNotApplicable where another one was faster."""
+        """Make the queue the owner of the skill. Raises PlanNotApplicable if another queue owns it."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         try:

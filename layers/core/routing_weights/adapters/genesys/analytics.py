@@ -29,18 +29,18 @@ OBSERVATIONS = "/api/v2/analytics/queues/observations/query"
 AGGREGATES = "/api/v2/analytics/conversations/aggregates/query"
 
 FIRST_WEEKS, MOST_WEEKS, FEWEST_WEEKS = 4, 8, 3
-"""As many weeks are read at first and at most; an interval with data in fewer than three of them is no history."""
+"""How many weeks are read at first and at most. A history needs contacts in at least three of them."""
 MAX_QUEUES = 100
-"""Of planning groups, for one query of their shares."""
+"""The most queues of planning groups in one query for their shares."""
 
 WFM_INTERVAL = timedelta(minutes=15)
 WEEK = timedelta(days=7)
 MAX_FORECASTS = 3
-"""How many of the newest forecasts are tried for one that covers the moment."""
+"""How many of the newest forecasts are tried."""
 MAX_DOWNLOAD_BYTES = 16_000_000
 """A week of 100 planning groups is about 2 MB."""
 LARGEST = 1e15
-"""Milliseconds of waiting, for instance, that a queue of e-mails adds up."""
+"""The largest figure: the milliseconds of waiting that a queue of e-mails adds up are about as large."""
 
 _REALISED = {
     "nOffered": {"count": "offered"},
@@ -50,7 +50,7 @@ _REALISED = {
     "tWait": {"count": "waited", "sum": "wait_s"},
     "oServiceLevel": {"numerator": "in_time", "denominator": "counted"},
 }
-"""By metric, which of its statistics is which figure."""
+"""The figures in the statistics of each metric."""
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Analytics:
     # ---- now --------------------------------------------------------------------------------------------------------
 
     def observe(self, queue_id: str) -> Observed:
-        """One request: agents on queue by routing status, contacts waiting and interacting, in all media."""
+        """Return the agents on queue by routing status, and the contacts waiting and interacting. One request."""
         metrics = ["oOnQueueUsers", "oWaiting", "oInteracting"]
         predicate = {"type": "dimension", "dimension": "queueId", "operator": "matches", "value": queue_id}
         body = {"filter": {"type": "and", "predicates": [predicate]}, "metrics": metrics}
@@ -79,12 +79,13 @@ class Analytics:
                     contacts[metric] += count
         return Observed(on_queue, contacts["oWaiting"], contacts["oInteracting"], self.wall_clock(), "observations")
 
-    # ---- what it was ------------------------------------------------------------------------------------------------
+    # ---- the past ---------------------------------------------------------------------------------------------------
 
     def history(self, queue_ids: Sequence[str]) -> dict[str, History | None]:
-        """What the queues had on the same weekday and half hour (UTC) of the last weeks, None for too few of them.
+        """Return the queues' history on this weekday and half hour (UTC). None for a queue with too few weeks.
 
-        One request a week, four and where those are too few up to eight; what is known already is not asked again.
+        It takes one request a week: for four weeks, and for up to eight if some had no contacts. A history that is
+        known already is not read again.
         """
         missing = [queue_id for queue_id in dict.fromkeys(queue_ids) if queue_id not in self._histories]
         seconds = HISTORY_INTERVAL.total_seconds()
@@ -101,39 +102,40 @@ class Analytics:
         return {queue_id: self._histories[queue_id] for queue_id in queue_ids}
 
     def _interval(self, queue_ids: Sequence[str], start: datetime) -> "dict[str, _Interval]":
-        """One past interval, by queue; a queue without any contact has none."""
-        found: dict[str, _Interval] = {}
+        """Return the figures of a past interval by queue, without queues that had no contacts."""
+        intervals: dict[str, _Interval] = {}
         metrics = ["nOffered", "tHandle", "tWait", "tAbandon"]
         for queue_id, medium, metric, stats in self._aggregates(queue_ids, start, start + HISTORY_INTERVAL, metrics):
             figures = _figure(stats, "count"), _figure(stats, "sum") / 1000
-            found.setdefault(queue_id, {})[medium, metric] = figures
-        return found
+            intervals.setdefault(queue_id, {})[medium, metric] = figures
+        return intervals
 
     def realised(self, queue_ids: Sequence[str], start: datetime, end: datetime) -> dict[str, Realised]:
-        """What happened from `start` to `end`, in one request; a queue without any contact is not among them.
+        """Return the queues' figures from `start` to `end`, without queues that had no contacts. One request.
 
-        Of a queue that had calls only these count, as in a forecast.
+        If a queue had calls, only its calls count, as in a forecast.
         """
-        found: dict[str, dict[str, float]] = {}
+        realised: dict[str, dict[str, float]] = {}
         media: dict[str, set[str]] = {}
-        said = list(self._aggregates(queue_ids, start, end, list(_REALISED)))
-        calling = {queue_id for queue_id, medium, _, _ in said if is_call(medium)}
-        for queue_id, medium, metric, stats in said:
+        aggregates = list(self._aggregates(queue_ids, start, end, list(_REALISED)))
+        calling = {queue_id for queue_id, medium, _, _ in aggregates if is_call(medium)}
+        for queue_id, medium, metric, stats in aggregates:
             if queue_id in calling and not is_call(medium):
                 continue
-            figures = found.setdefault(queue_id, {})
+            figures = realised.setdefault(queue_id, {})
             media.setdefault(queue_id, set()).add(medium)
             for statistic, name in _REALISED.get(metric, {}).items():
                 value = _figure(stats, statistic) / (1000 if statistic == "sum" else 1)
                 figures[name] = figures.get(name, 0.0) + value
         return {
-            queue_id: Realised(**figures, media=tuple(sorted(media[queue_id]))) for queue_id, figures in found.items()
+            queue_id: Realised(**figures, media=tuple(sorted(media[queue_id])))
+            for queue_id, figures in realised.items()
         }
 
     def _aggregates(
         self, queue_ids: Sequence[str], start: datetime, end: datetime, metrics: list[str]
     ) -> Iterator[tuple[str, str, str, Entity]]:
-        """Queue, medium, metric and its statistics, in one request."""
+        """Yield queue, medium, metric and statistics. One request."""
         predicates = [
             {"type": "dimension", "dimension": "queueId", "operator": "matches", "value": queue_id}
             for queue_id in queue_ids
@@ -150,14 +152,14 @@ class Analytics:
                 medium = str(group.get("mediaType") or "").lower()
                 yield str(group.get("queueId")).lower(), medium, str(metric.get("metric")), child(metric, "stats")
 
-    # ---- what it will be --------------------------------------------------------------------------------------------
+    # ---- the future -------------------------------------------------------------------------------------------------
 
     def predicted(self, business_unit: str, queue_id: str) -> Predicted | str:
-        """The queue's calls in the newest short-term forecast that covers this moment; else a sentence that says why.
+        """Return the queue's calls in the newest short-term forecast for this moment, or a sentence that says why not.
 
-        A forecast is per planning group, which has route paths of a queue and a medium each. Of a group with others
-        than the queue's calls these get their share of the contacts that were offered in the last weeks; where that is
-        not known, equal shares are assumed.
+        A forecast is per planning group. A group has route paths, each with a queue and a medium. If a group has more
+        than the queue's calls, these get their share by the contacts offered in the last weeks. If that is unknown,
+        equal shares are assumed.
         """
         unit = f"/api/v2/workforcemanagement/businessunits/{business_unit}/weeks"
         now, path = datetime.fromtimestamp(self.wall_clock(), UTC), f"{unit}/recent/shorttermforecasts"
@@ -185,10 +187,10 @@ class Analytics:
     def _forecast_interval(
         self, path: str, forecast: "_Listed", now: datetime
     ) -> dict[str, tuple[float, float]] | None:
-        """Contacts offered and handle time of this quarter of an hour by planning group; None where it has none."""
+        """Return offered contacts and handle time of this quarter hour by planning group. None if there are none."""
         first = datetime.combine(forecast.week_date, datetime.min.time(), UTC)
         week = min(max((now - first) // WEEK, 0), forecast.weeks - 1)
-        for _ in range(2):  # the first answer says when, in UTC, the unit's weeks begin
+        for _ in range(2):  # the first answer shows when, in UTC, the weeks of the unit begin
             answer = self.client.get(f"{path}/data", weekNumber=week + 1)
             url = answer.get("downloadUrl") if isinstance(answer, dict) else None
             if isinstance(url, str) and url and not child(answer, "result"):
@@ -205,23 +207,23 @@ class Analytics:
         return None
 
     def _shares(self, queue_id: str, groups: dict[str, Entity]) -> tuple[dict[str, float], str]:
-        """The share of each group that the queue's calls are, and how it was found."""
+        """Return the share of the queue's calls in each group, and where the shares come from."""
         paths = {key: _paths(group) for key, group in groups.items()}
-        ours = {key: _calls(found, queue_id) for key, found in paths.items()}
+        ours = {key: _calls(routes, queue_id) for key, routes in paths.items()}
         if ours == paths:
             return dict.fromkeys(groups, 1.0), ""
-        everyone = sorted({queue for found in paths.values() for queue, _ in found})
+        everyone = sorted({queue for routes in paths.values() for queue, _ in routes})
         try:
             known = self.history(everyone) if len(everyone) <= MAX_QUEUES else {}
-        except RoutingWeightsError:  # what is left of the forecast is worth more than nothing
+        except RoutingWeightsError:  # a forecast with assumed shares is better than none
             known = {}
         shares = {}
-        for key, found in paths.items():
-            offered = {path: history.offered_in(path[1]) for path in found if (history := known.get(path[0]))}
+        for key, routes in paths.items():
+            offered = {path: history.offered_in(path[1]) for path in routes if (history := known.get(path[0]))}
             total = sum(offered.values())
-            if ours[key] != found and not (total and known.get(queue_id)):
-                return {key: len(ours[key]) / len(found) for key, found in paths.items()}, "equal"
-            shares[key] = sum(offered[path] for path in ours[key]) / total if ours[key] != found else 1.0
+            if ours[key] != routes and not (total and known.get(queue_id)):
+                return {key: len(ours[key]) / len(routes) for key, routes in paths.items()}, "equal"
+            shares[key] = sum(offered[path] for path in ours[key]) / total if ours[key] != routes else 1.0
         return shares, "history"
 
 
@@ -230,7 +232,7 @@ _Interval = dict[tuple[str, str], tuple[float, float]]
 
 
 class _Listed(NamedTuple):
-    """A forecast of the listing; the best one is the greatest."""
+    """A forecast of the listing. Forecasts sort from the worst to the best."""
 
     usable: bool
     modified: float
@@ -240,7 +242,7 @@ class _Listed(NamedTuple):
 
 
 def _covering(entities: list[Entity], now: datetime) -> Iterator[_Listed]:
-    """Those whose weeks may hold this moment: a day more at both ends, since the unit's time zone is not known."""
+    """Yield the forecasts whose weeks may contain this moment, with a day more at both ends for the time zone."""
     for entity in entities:
         weeks = min(max(int(_figure(entity, "weekCount")), 1), 104)
         try:
@@ -263,7 +265,7 @@ def _predicted(
     how: str,
     media: set[str],
 ) -> Predicted | str:
-    """`media` are all those that the queue has in the forecast."""
+    """Return the queue's forecast. `media` are all media of the queue in the forecast."""
     parts = [(shares[key] * interval[key][0], interval[key][1]) for key in groups if key in interval]
     offered = sum(part for part, _ in parts)
     handled = sum(part * aht for part, aht in parts)
@@ -284,16 +286,16 @@ def _predicted(
     of = ", ".join(f"{shares[key]:.1%} of planning group {group.get('name') or key}" for key, group in groups.items())
     by = {
         "": "",
-        "history": "; a group is split by what its queues were offered in the last weeks",
-        "equal": "; a group is split equally among its route paths, which is assumed",
+        "history": "; a group is split by the contacts that its queues were offered in the last weeks",
+        "equal": "; a group is split equally among its route paths, which is an assumption",
     }
     counted, left_out = (sorted(filter(None, media & set(CALLS))), sorted(m for m in media if not is_call(m)))
-    said = f"; counted: {', '.join(counted) or 'no medium is said'}"
-    said += f"; not counted: {', '.join(left_out)}" if left_out else ""
+    detail = f"; counted: {', '.join(counted) or 'contacts without a medium'}"
+    detail += f"; not counted: {', '.join(left_out)}" if left_out else ""
     return Predicted(
         volume,
         max(0.0, now.timestamp() - forecast.modified) if forecast.modified else None,
-        f"WFM short-term forecast {forecast.id}, week of {forecast.week_date}: {of}{by[how]}{said}",
+        f"WFM short-term forecast {forecast.id}, week of {forecast.week_date}: {of}{by[how]}{detail}",
         ("equal shares of the planning group's route paths",) if how == "equal" else (),
         tuple(counted),
     )
@@ -324,15 +326,15 @@ def _median(weeks: list[_Interval]) -> History | None:
 
 
 def _by_medium(weeks: list[_Interval], metric: str, part: int) -> dict[str, float]:
-    found: dict[str, float] = {}
+    totals: dict[str, float] = {}
     for medium, name, figures in ((*key, figures) for week in weeks for key, figures in week.items()):
         if name == metric:
-            found[medium] = found.get(medium, 0.0) + figures[part]
-    return found
+            totals[medium] = totals.get(medium, 0.0) + figures[part]
+    return totals
 
 
 def _paths(group: Entity) -> set[tuple[str, str]]:
-    """Queue and medium of each route path; the medium is empty where the path does not say it."""
+    """Return queue and medium of each route path. The medium is empty if the path names none."""
     found = ((child(path, "queue").get("id"), path.get("mediaType")) for path in children(group, "routePaths"))
     return {(queue.lower(), str(medium or "").lower()) for queue, medium in found if isinstance(queue, str)}
 
@@ -342,7 +344,7 @@ def _calls(paths: set[tuple[str, str]], queue_id: str) -> set[tuple[str, str]]:
 
 
 def _at(groups: list[Entity], index: int) -> dict[str, tuple[float, float]] | None:
-    """The figures of an interval by planning group; None where the forecast ends before it."""
+    """Return the figures of an interval by planning group. None if the forecast ends before it."""
     found = {}
     for group in groups:
         offered, aht = group.get("offeredPerInterval"), group.get("averageHandleTimeSecondsPerInterval")
@@ -353,7 +355,7 @@ def _at(groups: list[Entity], index: int) -> dict[str, tuple[float, float]] | No
 
 
 def _figure(holder: Entity, key: str) -> float:
-    """A number of at least 0, which an absent one is taken for."""
+    """Return a number of at least 0. A missing number counts as 0."""
     value = holder.get(key) or 0.0
     if not isinstance(value, int | float) or not 0 <= value < LARGEST:  # NaN is not
         raise GenesysAnswerInvalid(f"Genesys holds {key} as something that is not a number of at least 0.")
@@ -361,7 +363,7 @@ def _figure(holder: Entity, key: str) -> float:
 
 
 def _listed(holder: Any, key: str, path: str) -> list[Entity]:
-    """The objects of a list; GenesysAnswerInvalid where there is no list. One that is left out is an empty one."""
+    """Return the objects of a list. Raises GenesysAnswerInvalid for anything else; a missing list is empty."""
     found = holder.get(key, []) if isinstance(holder, dict) else None
     if not isinstance(found, list):
         raise GenesysAnswerInvalid(f"Genesys answered {path} without a list of {key}.")

@@ -1,4 +1,4 @@
-"""What a Retry-After header says."""
+"""The Retry-After header."""
 
 import math
 import re
@@ -9,10 +9,10 @@ _SECONDS = re.compile(r"[+-]?[0-9]{1,400}(\.[0-9]{0,400})?", re.ASCII)
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
-    """The seconds that a Retry-After header asks to wait, at least 0; None without one that can be read.
+    """Return the seconds that a Retry-After header asks to wait, at least 0. None without a readable header.
 
-    It is a number of seconds or an HTTP date (RFC 9110 section 10.2.3). A date has whole seconds, so it is measured
-    against the answer's own Date, which was cut off the same way; without one, a second is added to our clock's.
+    The header has a number of seconds or an HTTP date (RFC 9110 section 10.2.3). A date has whole seconds, so it is
+    compared with the answer's own Date, which is cut in the same way. Without a Date, a second is added.
     """
     value = headers.get("Retry-After", "").strip()
     if (seconds := seconds_of(value)) is not None:
@@ -24,7 +24,7 @@ def retry_after_s(headers: Mapping[str, str], *, now: float) -> float | None:
 
 
 def seconds_of(text: str) -> float | None:
-    """A number, at least 0; None for anything else."""
+    """Return a number of at least 0, or None for anything else."""
     if not _SECONDS.fullmatch(text.strip()):
         return None
     seconds = float(text)
