@@ -1,4 +1,4 @@
-"""Schedules of one group in EventBridge Scheduler, whoever made them."""
+"""The schedules of one group in EventBridge Scheduler."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Group:
     name: str
 
     def put(self, request: dict[str, Any]) -> None:
-        """Create a schedule, or replace the one of its name as a whole."""
+        """Create a schedule, or replace the whole schedule of its name."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         for operation, otherwise in (
@@ -51,7 +51,7 @@ class Group:
         return True
 
     def page(self, limit: int, after: str | None, prefix: str = "") -> tuple[list[str], str | None]:
-        """Names of schedules, and the token of the next page. Raises RequestInvalid for a forged `after`."""
+        """Return names of schedules, and the token of the next page. Raises RequestInvalid for a forged `after`."""
         query = {"GroupName": self.name, "MaxResults": limit}
         query |= ({"NextToken": after} if after else {}) | ({"NamePrefix": prefix} if prefix else {})
         with listing("list the schedules", after):

@@ -290,7 +290,7 @@ def _predicted(
         "equal": "; a group is split equally among its route paths, which is an assumption",
     }
     counted, left_out = (sorted(filter(None, media & set(CALLS))), sorted(m for m in media if not is_call(m)))
-    detail = f"; counted: {', '.join(counted) or 'contacts without a medium'}"
+    detail = f"; counted: {', '.join(counted) or 'no medium is named'}"
     detail += f"; not counted: {', '.join(left_out)}" if left_out else ""
     return Predicted(
         volume,
