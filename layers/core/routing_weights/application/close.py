@@ -1,14 +1,14 @@
 """Close: writes the closing record of a distribution, and ends what the distribution no longer needs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from aws_lambda_powertools import Logger
 
 from routing_weights.application.ports import Documents, OneTimeSchedules, Patrols, Trail
-from routing_weights.domain.actuation import as_kept
+from routing_weights.domain.actuation import Statement, as_kept
 from routing_weights.domain.decision import Decision
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue
@@ -99,7 +99,7 @@ def _metrics(outcome: Outcome, record: Closing) -> Iterator[Metric]:
         yield Metric(f"Restore{record.restore.outcome.title().replace('_', '')}", "Count", 1)
 
 
-def _statement(decision: Decision, after: Queue | None, status: Status) -> Mapping[str, Any]:
+def _statement(decision: Decision, after: Queue | None, status: Status) -> Statement:
     """What was decided, with what Genesys has made of it if it has rounded proficiencies."""
     decimals = decimals_kept(decision.target, after) if after and status is Status.COMPLETED else None
     return decision.statement if after is None or decimals is None else as_kept(decision.statement, after, decimals)

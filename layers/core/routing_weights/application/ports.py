@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from routing_weights.domain.actuation import Actuation
+    from routing_weights.domain.actuation import Actuation, Statement
     from routing_weights.domain.actuators.base import Ranking
     from routing_weights.domain.change_events import ChangeEvent
     from routing_weights.domain.decision import Decision, Image, Work
@@ -320,8 +320,8 @@ class Genesys(Protocol):
         """What the queue will hold. Raises PlanNotApplicable, with a problem for each reason why it cannot."""
         ...
 
-    def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
-        """What the actuator can represent of the plan, and what it does not do: see `actuation.statement`."""
+    def statement(self, plan: Plan, target: Target, before: Queue) -> Statement:
+        """What the actuator can represent of the plan, and what it does not do."""
         ...
 
     def rankings(self, before: Queue, target: Target) -> tuple[Ranking, Ranking]:

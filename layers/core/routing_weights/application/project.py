@@ -1,7 +1,7 @@
 """Project: decides what a run will do, once for all later states, and says what it will do to the queue."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 from routing_weights.application.expire import expired_with, require_time_left
 from routing_weights.application.forecast import Forecasting
 from routing_weights.application.ports import Analytics, Connect, Documents, Genesys, SkillOwners, Trail
-from routing_weights.domain.actuation import resolve
+from routing_weights.domain.actuation import Statement, resolve
 from routing_weights.domain.actuators import ActuatorName, actuator_class
 from routing_weights.domain.actuators.base import ContractName
 from routing_weights.domain.decision import Decision, Image, Work
@@ -55,7 +55,7 @@ class Projector:
         target: Target,
         forecast: Forecast,
         genesys: Genesys,
-        statement: Mapping[str, Any],
+        statement: Statement,
     ) -> Projection:
         """What `plan` does to `queue`, and how many requests and seconds that takes."""
         projection = project(

@@ -8,13 +8,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from routing_weights.domain.actuators import ActuatorName, actuator_class
 from routing_weights.domain.actuators.base import Actuator
 from routing_weights.domain.plan import NO_SKILL, Plan
 from routing_weights.domain.problems import not_applicable
-from routing_weights.domain.queue import Queue, Settings
+from routing_weights.domain.queue import Queue, Settings, Value
 from routing_weights.domain.strategies import OverflowGroup, Strategy, strategies
 from routing_weights.domain.target import Target
 
@@ -67,6 +67,34 @@ def resolve(plan: Plan, *, deployed: ActuatorName) -> Actuation:
     )
 
 
+class StatedMember(TypedDict):
+    """One member of a statement. Weights and errors are None if nothing is held, or if a value stands for no weight."""
+
+    requested: float | None
+    value: Value | None
+    """On the wire."""
+    represented: float | None
+    """The weight that the value stands for."""
+    error: float | None
+    """How far that weight is from the requested one."""
+
+
+class Statement(TypedDict):
+    """What an actuator can represent of a plan, as it is recorded and shown."""
+
+    actuator: str
+    strategy: str
+    skill: str | None
+    overflow: str
+    """What carries the overflow threshold, or `gate`."""
+    without_effect: NotRequired[str | None]
+    """Why the values will do nothing on the queue. Earlier releases did not state it."""
+    largest_error: float | None
+    mean_error: float | None
+    members: Mapping[str, StatedMember]
+    notes: list[str]
+
+
 def statement(
     plan: Plan,
     target: Target,
@@ -75,24 +103,23 @@ def statement(
     overflow: str,
     notes: list[str],
     without_effect: str | None = None,
-) -> dict[str, Any]:
-    """For the dry run and the audit: requested weight, value on the wire, weight that it stands for, and the error.
-
-    `without_effect` says why the values will do nothing on the queue, where they will not.
-    """
+) -> Statement:
+    """For the dry run and the audit. `without_effect` says why the values will do nothing on the queue, if so."""
     requested: Mapping[str, float | None] = target.weights if plan.restores else plan.weights  # the former are exact
     errors = {
         member: None if weight is None or represented is None else round(abs(weight - represented), 12)
         for member, weight in requested.items()
         for represented in [target.weights[member]]
     }
+    largest, mean = _largest_and_mean(errors.values())
     return {
         "actuator": actuation.actuator.name,
         "strategy": plan.strategy_reference,
         "skill": actuation.skill,
         "overflow": overflow,
         "without_effect": without_effect,
-        **_largest_and_mean(errors.values()),
+        "largest_error": largest,
+        "mean_error": mean,
         "members": {
             member: {
                 "requested": weight,
@@ -106,29 +133,28 @@ def statement(
     }
 
 
-def _largest_and_mean(errors: Iterable[float | None]) -> dict[str, float | None]:
-    """Of the members whose value stands for a weight; None where there is none of them."""
+def _largest_and_mean(errors: Iterable[float | None]) -> tuple[float | None, float | None]:
+    """The errors of the members whose values stand for weights; None if there are none."""
     known = [error for error in errors if error is not None]
-    return {
-        "largest_error": max(known, default=None),
-        "mean_error": round(math.fsum(known) / len(known), 12) if known else None,
-    }
+    return max(known, default=None), round(math.fsum(known) / len(known), 12) if known else None
 
 
-def as_kept(statement: Mapping[str, Any], held: Queue, decimals: int) -> dict[str, Any]:
-    """A statement of proficiencies of which Genesys has kept so many decimals only: with what was read back."""
-    read, members = {member.user_id: member for member in held.members}, {}
+def as_kept(statement: Statement, held: Queue, decimals: int) -> Statement:
+    """The statement with what was read back, if Genesys has kept only so many decimals of the proficiencies."""
+    read, members = {member.user_id: member for member in held.members}, dict[str, StatedMember]()
     for user, line in statement["members"].items():
         value, represented, requested = read[user].value, read[user].weight, line["requested"]
         error = None if requested is None or represented is None else round(abs(requested - represented), 12)
         members[user] = {**line, "value": value, "represented": represented, "error": error}
+    largest, mean = _largest_and_mean(line["error"] for line in members.values())
     note = (
         f"Genesys has kept {decimals} decimal{'s' * (decimals != 1)} of the proficiencies: values, weights and errors "
         f"are those that were read back. To plan with them, set proficiency_digits = {decimals} in the strategies file."
     )
     return {
         **statement,
-        **_largest_and_mean(line["error"] for line in members.values()),
+        "largest_error": largest,
+        "mean_error": mean,
         "members": members,
         "notes": [*statement["notes"], note],
     }

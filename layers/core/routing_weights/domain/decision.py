@@ -6,10 +6,10 @@ and the parameters. It must not change what a run under way restores, or what a 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
-from routing_weights.domain.actuation import Actuation, actuator_from_json
-from routing_weights.domain.actuators import actuator_class
+from routing_weights.domain.actuation import Actuation, Statement, actuator_from_json
+from routing_weights.domain.actuators import ActuatorName, actuator_class
 from routing_weights.domain.actuators.base import ContractName
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import not_applicable
@@ -28,7 +28,7 @@ class Decision:
     """The members to write, by id, in the order of the writes."""
     parts: Mapping[Part, tuple[SettingName, ...]]
     """The names of the queue's own settings to write, before the members and after them."""
-    statement: Mapping[str, Any]
+    statement: Statement
     """What the record says about the decision: see `actuation.statement`."""
 
     @classmethod
@@ -38,7 +38,7 @@ class Decision:
         actuation: Actuation,
         target: Target,
         before: Queue,
-        statement: Mapping[str, Any],
+        statement: Statement,
         *,
         raise_first: bool,
     ) -> "Decision":
@@ -97,7 +97,7 @@ class Decision:
             "target": self.target.to_json(),
             "order": list(self.order),
             "parts": {part: list(names) for part, names in self.parts.items()},
-            "statement": dict(self.statement),
+            "statement": self.statement,
         }
 
     @classmethod
@@ -144,14 +144,14 @@ class Work:
 
     @classmethod
     def of_earlier(
-        cls, plan: Mapping[str, Any], before: Mapping[str, Any], target: Mapping[str, Any], statement: Mapping[str, Any]
+        cls, plan: Mapping[str, Any], before: Mapping[str, Any], target: Mapping[str, Any], statement: Statement
     ) -> "Work":
         """The work of a run that an earlier release, without decisions, stored as four documents.
 
         The documents name the actuator and its skill. Everything else comes from the strategies file as it is now.
         """
         wanted, queue = Plan.model_validate(plan), Queue.from_json(before)
-        kind = actuator_class(statement["actuator"])
+        kind = actuator_class(cast("ActuatorName", statement["actuator"]))
         strategy = strategies().get(wanted.strategy_reference) or Strategy(description="no longer known")
         how = Actuation(
             actuator=kind.for_weights(wanted.weights.values(), strategy.proficiency_digits),

@@ -36,7 +36,7 @@ from routing_weights.adapters.genesys.contracts.reading import (
 )
 from routing_weights.adapters.genesys.contracts.skills import Skills, ambiguous, with_key
 from routing_weights.adapters.genesys.tokens import TokenRequest
-from routing_weights.domain.actuation import Actuation, statement
+from routing_weights.domain.actuation import Actuation, Statement, statement
 from routing_weights.domain.actuators import names_for
 from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.plan import Plan, RequiredSkill
@@ -208,7 +208,7 @@ class PlatformContract:
     def fields_of(self, queue: Queue, names: Iterable[SettingName]) -> Mapping[str, Any]:
         return QueueDocument(queue.native["raw"], self.actuation).fields_of(names)
 
-    def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
+    def statement(self, plan: Plan, target: Target, before: Queue) -> Statement:
         actuator, will = self.actuation.actuator, before.settings.changed(target.settings)
         document = QueueDocument(before.native["raw"], self.actuation)
         without_effect, notes = None, list[str]()

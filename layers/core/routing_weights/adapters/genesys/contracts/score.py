@@ -23,7 +23,7 @@ from routing_weights.adapters.genesys.contracts.reading import (
     with_pages_anew,
 )
 from routing_weights.adapters.genesys.tokens import TokenRequest
-from routing_weights.domain.actuation import Actuation, statement
+from routing_weights.domain.actuation import Actuation, Statement, statement
 from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.plan import Plan, RequiredSkill
 from routing_weights.domain.problems import not_applicable
@@ -91,7 +91,7 @@ class ScoreContract:
             settings["wrap_up_timeout_s"] = plan.wrap_up_timeout_s
         return self.actuation.target(plan, settings)
 
-    def statement(self, plan: Plan, target: Target, before: Queue) -> dict[str, Any]:
+    def statement(self, plan: Plan, target: Target, before: Queue) -> Statement:
         notes = [self.actuation.actuator.does_not, *notes_on_users(target.values, before)]
         return statement(plan, target, self.actuation, overflow="utilization_threshold", notes=notes)
 
