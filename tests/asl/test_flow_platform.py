@@ -4,20 +4,20 @@ import json
 
 import pytest
 
-from tests.support.carriers import CARRIERS, Carrier
+from tests.support.carriers import Carrier
 from tests.support.world import NO_RINGS, RINGS, a_plan, skill_of
 
 
 @pytest.fixture
 def ring(platform_world):
     platform_world.sim.clear_faults()
-    return Carrier("ring", platform_world, **CARRIERS["ring"])
+    return Carrier("ring", platform_world)
 
 
 @pytest.fixture
 def proficiency(platform_world):
     platform_world.sim.clear_faults()
-    return Carrier("proficiency", platform_world, **CARRIERS["proficiency"])
+    return Carrier("proficiency", platform_world)
 
 
 def edit(run, before="GET", skip=1, **fields):
@@ -196,7 +196,7 @@ def test_an_actuator_of_the_other_contract_is_refused(ring, world):
 
 
 def test_a_plan_that_unjoins_everybody_is_blocked(platform_world):
-    joined = Carrier("joined", platform_world, **CARRIERS["joined"])
+    joined = Carrier("joined", platform_world)
     queue = platform_world.queue()
     run = platform_world.run(joined.plan(queue, dict.fromkeys(("agent-001", "agent-002", "agent-003"), 0.0)))
     run.ends("saturation_blocked")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tests.faults.scenes import CARRIERS, OUR_RULE, RINGS, Scene
+from tests.support.mechanisms import MECHANISMS
 
 Rules = Callable[[Scene], list[dict[str, Any]]]
 Names = Callable[[Scene], list[str]]
@@ -58,7 +59,8 @@ def at(scene: Scene, place: str) -> dict[str, Any]:
 
 
 def places(actuator: str) -> tuple[str, ...]:
-    return ("the queue's setting", *(("the bulk write",) if actuator == "joined" else MEMBERS_PLACES))
+    bulk = MECHANISMS[actuator].per_write > 1
+    return ("the queue's setting", *(("the bulk write",) if bulk else MEMBERS_PLACES))
 
 
 def failed_in(place: str) -> str:

@@ -1,21 +1,20 @@
 """One queue under one actuator: what it holds, what a plan makes of it, and in which order that is written.
 
-All that is expected is stated here, by the README's formulas: nothing is asked of the system under test.
+All that is expected is stated here, by the formulas of docs/use/weights.md. Nothing is asked of the system under test.
 """
 
 import copy
 import re
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
-from math import floor
 from typing import Any
 
+from tests.support.mechanisms import MECHANISMS, Mechanism
 from tests.support.world import NO_RINGS, Run, World, a_plan, skill_of
 
 VOLATILE = {"version", "dateModified", "modifiedBy", "joinedMemberCount"}
 """What Genesys changes on its own."""
-CARRIERS = ("score", "ring", "proficiency", "joined")
+CARRIERS = tuple(MECHANISMS)
 GROUP = {"id": "group-that-helps-out", "type": "GROUP"}
 OUR_RULE = {"metric": "ServiceLevel", "operator": "LessThan", "groups": [GROUP]}
 _ANOTHERS = {"metric": "EstimatedWaitTime", "operator": "GreaterThan", "conditionValue": 60, "groups": [GROUP]}
@@ -23,26 +22,6 @@ _ANOTHERS = {"metric": "EstimatedWaitTime", "operator": "GreaterThan", "conditio
 RINGS = 6
 
 FEW = 4
-WEIGHTS = {
-    "score": (0.1, 0.4, 0.2, 0.3),
-    "ring": (0.1, 0.4, 0.2, 0.3),
-    "proficiency": (0.1, 0.4, 0.2, 0.3),
-    "joined": (0.0, 0.4, 0.0, 0.3),
-}
-HELD = {
-    # Some go up and some go down, so that the order of the writes is not the order of the listing.
-    "score": (0.35, 0.05, 0.3, 0.1),
-    "ring": (2, 6, 1, 3),
-    "proficiency": (4.0, 1.0, 3.0, 2.0),
-    "joined": (True, False, True, False),
-}
-WANTED = {
-    "score": WEIGHTS["score"],
-    "ring": (5, 1, 4, 2),
-    "proficiency": (1.2, 5.0, 2.5, 3.8),
-    "joined": (False, True, False, True),
-}
-FIELD = {"score": "score", "ring": "ringNumber", "joined": "joined"}
 
 
 @dataclass
@@ -65,8 +44,8 @@ class Scene:
         self.queue_id = self.world.queue(1)
         # Users of this queue alone: under the platform, skills belong to the user and not to the queue.
         self.users = [f"{self.queue_id}-agent-{number:02}" for number in range(1, self.size + 1)]
-        self._tables = (HELD, WANTED, WEIGHTS) if self.size == FEW else many(self.size)
-        held = (1,) * self.size if self.makes_rings else self._tables[0][self.actuator]
+        self._held, self._wanted, self._weights = self._values_of_all()
+        held = (1,) * self.size if self.makes_rings else self._held
         self.old = dict(zip(self.users, held, strict=True))
         self.settings_old: dict[str, float] = {"wrap_up_timeout_s": 300.0}
         self.settings_new: dict[str, float] = {"wrap_up_timeout_s": 45.0}
@@ -93,6 +72,10 @@ class Scene:
         """Fields of the queue that somebody else changed, and that no plan reaches."""
 
     @property
+    def mechanism(self) -> Mechanism:
+        return MECHANISMS[self.actuator]
+
+    @property
     def skill(self) -> str:
         return skill_of(self.queue_id)
 
@@ -102,11 +85,11 @@ class Scene:
 
     @cached_property
     def weights(self) -> dict[str, float]:
-        return dict(zip(self.users, self._tables[2][self.actuator], strict=True))
+        return dict(zip(self.users, self._weights, strict=True))
 
     @cached_property
     def new(self) -> dict[str, Any]:
-        return dict(zip(self.users, self._tables[1][self.actuator], strict=True))
+        return dict(zip(self.users, self._wanted, strict=True))
 
     @cached_property
     def order(self) -> list[str]:
@@ -117,21 +100,20 @@ class Scene:
 
     def weight(self, value: Any) -> float:
         """The weight that a value on the wire stands for."""
-        largest = max(self.weights.values())
-        positive = [weight for weight in self.weights.values() if weight > 0]
-        match self.actuator:
-            case "ring":
-                return max(0.0, largest * (1 - (value - 1) / 6))
-            case "proficiency":
-                return largest * value / 5
-            case "joined":
-                return sum(positive) / len(positive) if value else 0.0
-        return value
+        return self.mechanism.weight(value, tuple(self.weights.values()))
+
+    def _values_of_all(self) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[float, ...]]:
+        """What the members hold, what they shall hold, and the weights. Of many members nearly all change."""
+        if self.size == FEW:
+            return self.mechanism.held, self.mechanism.wanted, self.mechanism.weights
+        weights = tuple(round(0.9 * n / (self.size * (self.size + 1) / 2), 6) for n in range(1, self.size + 1))
+        wanted = tuple(self.mechanism.value(weight, max(weights)) for weight in weights)
+        return self.mechanism.others(wanted), wanted, weights
 
     def plan(self, **changes: Any) -> dict[str, Any]:
         if self.restores:
             return {"restore": self.restores, **self.changes, **changes}
-        carried: dict[str, Any] = {} if self.actuator == "score" else {"actuator": self.actuator}
+        carried: dict[str, Any] = {"actuator": self.actuator} if self.mechanism.is_named else {}
         if self.actuator == "proficiency":
             carried["skill"] = self.skill
         if self.actuator != "score" and (self.narrows or self.makes_rings):
@@ -169,12 +151,7 @@ class Scene:
 
     def writes_of(self, user: str) -> dict[str, Any]:
         """A member's write; under `joined` one write is all members'."""
-        match self.actuator:
-            case "joined":
-                return {"method": "PATCH", "path": f"/queues/{self.queue_id}/members$"}
-            case "proficiency":
-                return {"method": "PATCH", "path": f"/users/{user}/routingskills/bulk"}
-        return {"method": "PATCH", "path": f"/members/{user}$"}
+        return self.mechanism.write_of(self.queue_id, user)
 
     @property
     def writes(self) -> dict[str, Any]:
@@ -184,7 +161,7 @@ class Scene:
 
     @property
     def settings_write(self) -> dict[str, Any]:
-        return {"method": "PATCH" if self.actuator == "score" else "PUT", "path": f"/queues/{self.queue_id}$"}
+        return {"method": self.mechanism.settings_write, "path": f"/queues/{self.queue_id}$"}
 
     @property
     def listing(self) -> dict[str, Any]:
@@ -204,7 +181,11 @@ class Scene:
         return {"queue": queue["queue"], "members": {member["user"]["id"]: member for member in queue["members"]}}
 
     def values(self, snapshot: dict[str, Any]) -> dict[str, Any]:
-        return {user: self._value(snapshot["members"][user]) for user in self.users if user in snapshot["members"]}
+        return {
+            user: self.mechanism.read(snapshot["members"][user], self.skill)
+            for user in self.users
+            if user in snapshot["members"]
+        }
 
     def settings(self, snapshot: dict[str, Any]) -> dict[str, float]:
         queue = snapshot["queue"]
@@ -246,7 +227,10 @@ class Scene:
         if self.makes_rings:
             is_new = len(rings_of(queue)) == self.settings_new["bullseye_rings"]
             queue["bullseye"] = (self.before["queue"] if is_new else queue).get("bullseye")
-        return {"queue": queue, "members": {user: self._rest(m) for user, m in snapshot["members"].items()}}
+        return {
+            "queue": queue,
+            "members": {user: self.mechanism.rest(m, self.skill) for user, m in snapshot["members"].items()},
+        }
 
     def edit(self, user: str, value: Any) -> None:
         """Give a member a value as people do."""
@@ -254,7 +238,7 @@ class Scene:
         if self.actuator == "proficiency":
             self.world.sim.edit_skill(user, self.skill, value)
         else:
-            self.world.sim.edit_member(self.queue_id, user, **{FIELD[self.actuator]: value})
+            self.world.sim.edit_member(self.queue_id, user, **self.mechanism.fields(value, self.skill))
 
     def edit_wrap_up(self, seconds: int) -> None:
         self.edits["wrap_up_timeout_s"] = seconds
@@ -269,41 +253,8 @@ class Scene:
         self.world.sim.edit_queue(self.queue_id, description=text)
 
     def _member(self, user: str, value: Any) -> dict[str, Any]:
-        member: dict[str, Any] = {"user": {"id": user}, "routingStatus": {"status": "IDLE"}}
-        if self.actuator == "proficiency":
-            return member | {"skills": [{"id": self.skill, "proficiency": value}]}
-        return member | {FIELD[self.actuator]: value}
-
-    def _value(self, member: dict[str, Any]) -> Any:
-        if self.actuator == "proficiency":
-            return next((skill["proficiency"] for skill in member["skills"] if skill["id"] == self.skill), None)
-        return member[FIELD[self.actuator]]
-
-    def _rest(self, member: dict[str, Any]) -> dict[str, Any]:
-        if self.actuator == "proficiency":
-            return member | {"skills": [skill for skill in member["skills"] if skill["id"] != self.skill]}
-        return {name: value for name, value in member.items() if name != FIELD[self.actuator]}
-
-
-def many(size: int) -> tuple[dict[str, Any], ...]:
-    """For a queue of another size: what is held, what is wanted, and the weights. Every member changes."""
-    weights = tuple(round(0.9 * (number + 1) / (size * (size + 1) / 2), 6) for number in range(size))
-    largest = max(weights)
-    proficiencies = tuple(float(round(5 * Fraction(repr(w)) / Fraction(repr(largest)), 1)) for w in weights)
-    rings = tuple(1 + min(5, floor(6 * (1 - Fraction(repr(w)) / Fraction(repr(largest))))) for w in weights)
-    held = {
-        "score": tuple(0.0 if number % 2 else round(0.9 / size, 6) for number in range(size)),
-        "ring": tuple(6 if ring < 4 else 1 for ring in rings),
-        "proficiency": tuple(4.9 if value < 2.5 else 0.5 for value in proficiencies),
-        "joined": tuple(bool(number % 2) for number in range(size)),
-    }
-    wanted = {
-        "score": weights,
-        "ring": rings,
-        "proficiency": proficiencies,
-        "joined": (True,) * size,
-    }
-    return held, wanted, dict.fromkeys(held, weights)
+        member = {"user": {"id": user}, "routingStatus": {"status": "IDLE"}}
+        return member | self.mechanism.fields(value, self.skill)
 
 
 def rings_of(queue: dict[str, Any]) -> list[dict[str, Any]]:

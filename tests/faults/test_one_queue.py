@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.cases import held_up, status
 from tests.faults.oracle import judge
-from tests.faults.scenes import WEIGHTS, Scene, matches
+from tests.faults.scenes import Scene, matches
 from tests.support.world import until
 
 PLANS = 10
@@ -33,8 +33,10 @@ def started_at_once(scene, **changes):
 
 def assert_held_whole(scene, run):
     """Every member holds the value in the run's record, which is the best representation of its weight in the plan."""
-    largest = 1.0 if scene.actuator == "score" else max(run.plan["member_weights"].values()) / max(WEIGHTS["ring"])
-    held = {user: largest * scene.weight(value) for user, value in scene.values(scene.snapshot()).items()}
+    largest = (
+        1.0 if scene.actuator == "score" else max(run.plan["member_weights"].values()) / max(MECHANISMS["ring"].weights)
+    )
+    held = {user: scale * scene.weight(value) for user, value in scene.values(scene.snapshot()).items()}
     assert run.record["applied_weights"] == pytest.approx(held, abs=1e-6)
     assert run.record["applied_weights"] == pytest.approx(run.plan["member_weights"], abs=largest / 6)
 

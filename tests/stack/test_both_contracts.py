@@ -17,7 +17,7 @@ def carrier(request):
     world = request.getfixturevalue("world" if request.param == "score" else "platform_world")
     world.sim.clear_requests()
     world.sim.clear_faults()
-    yield Carrier(request.param, world, **CARRIERS[request.param])
+    yield Carrier(request.param, world)
     if request.param != "score":
         breaches = [(e["method"], e["path"], b) for e in world.sim.requests() for b in outside_the_api(e, request.node)]
         assert breaches == []

@@ -7,7 +7,7 @@ import pytest
 from local.genesys import GenesysSimulator
 from tests.stack.invoking import drift_event, invoked, run_of
 from tests.stack.test_calibration import completed_two_hours_ago
-from tests.support.carriers import CARRIERS, Carrier
+from tests.support.carriers import Carrier
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, WEIGHTS, World, a_plan, served_stack
 
 LIMIT, WINDOW_S, RESERVED = 50, 10.0, 0.05
@@ -36,7 +36,7 @@ def limited_world(tmp_path_factory):
 
 
 def test_ten_distributions_at_once_stay_within_the_limit(limited_world):
-    ring = Carrier("ring", limited_world, **CARRIERS["ring"])
+    ring = Carrier("ring", limited_world)
     weights = ring.weights(MEMBERS)
     runs = [limited_world.run(ring.plan(ring.queue(MEMBERS), weights)) for _ in range(DISTRIBUTIONS)]
     for run in runs:

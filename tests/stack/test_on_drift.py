@@ -11,7 +11,7 @@ import pytest
 from local import register
 from routing_weights.domain.drift import Difference, fingerprint
 from tests.stack.test_webhook import all_processed, call, drift, member_event, recorded
-from tests.support.carriers import CARRIERS, Carrier
+from tests.support.carriers import Carrier
 from tests.support.world import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -354,7 +354,7 @@ def test_each_step_of_a_repair_is_an_event(world, guarded, told):
 
 @pytest.mark.parametrize("actuator", ["ring", "proficiency", "joined"])
 def test_each_actuators_value_is_repaired(platform_world, actuator):
-    world, carrier = platform_world, Carrier(actuator, platform_world, **CARRIERS[actuator])
+    world, carrier = platform_world, Carrier(actuator, platform_world)
     queue = carrier.queue()
     plan = carrier.plan(queue, carrier.weights(3), on_drift="repair")
     first = world.run(plan).start("api").ends("completed").distribution_id
@@ -382,7 +382,7 @@ def test_each_actuators_value_is_repaired(platform_world, actuator):
 
 
 def test_a_setting_is_repaired_by_the_queues_own_date(platform_world):
-    world, carrier = platform_world, Carrier("ring", platform_world, **CARRIERS["ring"])
+    world, carrier = platform_world, Carrier("ring", platform_world)
     queue = carrier.queue()
     plan = carrier.plan(queue, carrier.weights(3), on_drift="repair", wrap_up_timeout_s=60)
     first = world.run(plan).start("api").ends("completed").distribution_id
@@ -416,7 +416,7 @@ def looked_at_long_ago(world, queue):
 
 
 def test_the_patrol_finds_a_change_without_an_event(platform_world):
-    world, carrier = platform_world, Carrier("ring", platform_world, **CARRIERS["ring"])
+    world, carrier = platform_world, Carrier("ring", platform_world)
     watched, other = carrier.queue(), carrier.queue()
     world.run(carrier.plan(watched, carrier.weights(3), on_drift="record")).start("api").ends("completed")
     world.run(carrier.plan(other, carrier.weights(3))).start("api").ends("completed")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.genesys import GenesysSimulator
-from tests.support.carriers import CARRIERS, Carrier
+from tests.support.carriers import Carrier
 from tests.support.receiver import WfmSystem
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, World, served_stack, until
 
@@ -35,7 +35,7 @@ def wired(tmp_path_factory):
         ) as ready,
         closing(World(ready, sim)) as world,
     ):
-        world.system, world.carrier = system, Carrier("ring", world, **CARRIERS["ring"])
+        world.system, world.carrier = system, Carrier("ring", world)
         world.client("secretsmanager").put_secret_value(
             SecretId=ready["webhook_secret"],
             SecretString=json.dumps({"current": WEBHOOK_SECRET, "bearer_current": BEARER}),

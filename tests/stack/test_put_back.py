@@ -13,7 +13,7 @@ from tests.support.world import NO_RINGS, ROOT, until
 def carrier(request):
     world = request.getfixturevalue("world" if request.param == "score" else "platform_world")
     world.sim.clear_faults()
-    return Carrier(request.param, world, **CARRIERS[request.param])
+    return Carrier(request.param, world)
 
 
 def new_queue(carrier):
@@ -129,7 +129,7 @@ def strict(platform_world):
     """Genesys refuses rings that there are not, and to remove rings in use; a member's write moves the queue's date."""
     platform_world.sim.clear_faults()
     platform_world.sim.change_settings(members_date_queue=True)
-    yield Carrier("ring", platform_world, **CARRIERS["ring"])
+    yield Carrier("ring", platform_world)
     platform_world.sim.change_settings(members_date_queue=False)
 
 
@@ -179,7 +179,7 @@ def test_the_console_puts_back_what_it_names(carrier):
 
 
 def test_a_skill_that_was_not_assigned_before_is_taken_away_again(platform_world):
-    carrier = Carrier("proficiency", platform_world, **CARRIERS["proficiency"])
+    carrier = Carrier("proficiency", platform_world)
     queue = platform_world.queue(skills=[{"id": "to-be-taken", "name": "To be taken"}])
     before = platform_world.held(queue)["members"]
     plan = carrier.plan(queue, carrier.weights(3), skill="to-be-taken")
@@ -190,7 +190,7 @@ def test_a_skill_that_was_not_assigned_before_is_taken_away_again(platform_world
 
 
 def test_rings_and_rules_that_were_not_there_are_taken_out_again(platform_world):
-    carrier = Carrier("ring", platform_world, **CARRIERS["ring"])
+    carrier = Carrier("ring", platform_world)
     queue = carrier.queue()
     before = held(carrier, queue)
     extras = {"strategy_reference": "ring-by-weight", "overflow_groups": [{"id": "night-shift", "type": "GROUP"}]}
@@ -201,7 +201,7 @@ def test_rings_and_rules_that_were_not_there_are_taken_out_again(platform_world)
 
 def test_what_cannot_be_put_back_is_refused_with_a_reason(world):
     queue, other = world.queue(), world.queue()
-    carrier = Carrier("score", world, **CARRIERS["score"])
+    carrier = Carrier("score", world)
     first = applied(carrier, queue)
     saturated = world.run(carrier.plan(queue, {"nobody": 0.1})).start("api").ends("validation_failed").distribution_id
     refusals = {
@@ -220,7 +220,7 @@ def test_what_cannot_be_put_back_is_refused_with_a_reason(world):
 
 
 def test_a_plan_cannot_put_back_another_queues_state(world):
-    carrier = Carrier("score", world, **CARRIERS["score"])
+    carrier = Carrier("score", world)
     first = applied(carrier, carrier.queue())
     for restores in ({"distribution_id": first}, {"distribution_id": "nowhere", "image": "after"}):
         plan = carrier.plan(carrier.queue(), carrier.weights(3), restores=restores)

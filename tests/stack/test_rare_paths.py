@@ -8,7 +8,7 @@ import pytest
 from tests.stack.invoking import drift_event, in_the_bucket, invoked, run_of
 from tests.stack.test_calibration import calibrate, completed_two_hours_ago
 from tests.stack.test_webhook import drift
-from tests.support.carriers import CARRIERS, Carrier
+from tests.support.carriers import Carrier
 from tests.support.world import WEIGHTS, a_plan, skill_of, until
 
 QUIET = {"offered": 2, "aht_s": 60, "patience_s": 120, "service_level_target": 0.5, "answer_within_s": 60}
@@ -131,7 +131,7 @@ def test_a_run_that_failed_before_its_first_write_causes_no_drift(world, queue):
 
 def test_of_two_queues_that_claim_a_skill_at_once_one_writes_nothing(platform_world):
     """Both had read that it was nobody's: here the other one claims it after this one was projected."""
-    world, carrier = platform_world, Carrier("proficiency", platform_world, **CARRIERS["proficiency"])
+    world, carrier = platform_world, Carrier("proficiency", platform_world)
     queue = carrier.queue()
     run = world.run(carrier.plan(queue, carrier.weights(3))).ends("completed")
     item = {"skill_id": {"S": skill_of(queue)}, "queue_id": {"S": "another-queue"}}

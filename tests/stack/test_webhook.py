@@ -13,7 +13,7 @@ import pytest
 
 from local import register
 from routing_weights.domain.signing import signature
-from tests.support.carriers import CARRIERS, Carrier
+from tests.support.carriers import Carrier
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, a_plan, until
 
 PATH = "/webhooks/genesys/callback"
@@ -111,7 +111,7 @@ def test_drift_that_was_undone_and_returns_is_a_new_entry(world, settled):
 
 
 def test_a_changed_setting_and_a_missing_member_are_drift(platform_world):
-    carrier = Carrier("ring", platform_world, **CARRIERS["ring"])
+    carrier = Carrier("ring", platform_world)
     queue = carrier.queue()
     platform_world.run(carrier.plan(queue, carrier.weights(3))).start("api").ends("completed")
     held = platform_world.held(queue)["members"]["agent-001"]["ringNumber"]

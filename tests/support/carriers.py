@@ -2,12 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
+from tests.support.mechanisms import MECHANISMS, Mechanism
 from tests.support.world import World, a_plan, skill_of
-
-"""All the rings that a queue can have."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +14,23 @@ class Carrier:
 
     actuator: str
     world: World
-    member_write: dict[str, str]
-    """The write of a member, for `with_fault`."""
-    settings_write: str
-    per_write: int = 1
+
+    @property
+    def mechanism(self) -> Mechanism:
+        return MECHANISMS[self.actuator]
+
+    @property
+    def member_write(self) -> dict[str, str]:
+        """The write of a member, for `with_fault`."""
+        return self.mechanism.member_write
+
+    @property
+    def settings_write(self) -> str:
+        return self.mechanism.settings_write
+
+    @property
+    def per_write(self) -> int:
+        return self.mechanism.per_write
 
     def queue(self, agents: int = 3, **spec: Any) -> str:
         """A new queue in which no member holds the value of a plan of `weights_for`."""
@@ -33,7 +44,7 @@ class Carrier:
 
     def plan(self, queue_id: str, weights: dict[str, float], **changes: Any) -> dict[str, Any]:
         """With a setting of the queue's own that differs from a new queue's."""
-        carried = {} if self.actuator == "score" else {"actuator": self.actuator}
+        carried = {"actuator": self.actuator} if self.mechanism.is_named else {}
         if self.actuator == "proficiency":
             carried["skill"] = skill_of(queue_id)
         return a_plan(queue_id, weights, **carried | {"wrap_up_timeout_s": 45} | changes)
@@ -49,18 +60,13 @@ class Carrier:
     def expected(self, weights: dict[str, float]) -> dict[str, Any]:
         """The values on the wire, by the formulas of the design."""
         largest = max(weights.values()) or 1.0
-        of = {
-            "score": lambda w: w,
-            "ring": lambda w: 1 + min(5, math.floor(6 * (1 - Fraction(repr(w)) / Fraction(repr(largest))))),
-            "proficiency": lambda w: float(round(5 * Fraction(repr(w)) / Fraction(repr(largest)), 1)),
-            "joined": lambda w: w > 0,
-        }[self.actuator]
-        return {member: of(weight) for member, weight in weights.items()}
+        return {member: self.mechanism.value(weight, largest) for member, weight in weights.items()}
 
     def held(self, queue_id: str) -> dict[str, Any]:
         """The values on the wire, as Genesys holds them."""
         members = self.world.held(queue_id)["members"]
-        return {user_id: self._value(member, queue_id) for user_id, member in members.items()}
+        skill = skill_of(queue_id)
+        return {user_id: self.mechanism.read(member, skill) for user_id, member in members.items()}
 
     def writes(self, before: dict[str, Any], after: dict[str, Any]) -> int:
         """How many requests it takes to write the members that differ."""
@@ -70,19 +76,5 @@ class Carrier:
         """Without the writes of the queue's own settings."""
         return [entry for entry in entries if entry["path"].split("/")[-2] != "queues"]
 
-    def _value(self, member: dict[str, Any], queue_id: str) -> Any:
-        if self.actuator == "proficiency":
-            return next((s["proficiency"] for s in member["skills"] if s["id"] == skill_of(queue_id)), None)
-        return member[{"score": "score", "ring": "ringNumber", "joined": "joined"}[self.actuator]]
 
-
-_MEMBER = {"method": "PATCH", "path": "/members/"}
-CARRIERS = {
-    "score": {"member_write": _MEMBER, "settings_write": "PATCH"},
-    "ring": {"member_write": _MEMBER, "settings_write": "PUT"},
-    "proficiency": {
-        "member_write": {"method": "PATCH", "before": "/routingskills/bulk$|/", "path": "$"},
-        "settings_write": "PUT",
-    },
-    "joined": {"member_write": {"method": "PATCH", "path": "/members$"}, "settings_write": "PUT", "per_write": 100},
-}
+CARRIERS = tuple(MECHANISMS)
