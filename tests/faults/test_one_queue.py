@@ -33,12 +33,11 @@ def started_at_once(scene, **changes):
 
 def assert_held_whole(scene, run):
     """Every member holds the value in the run's record, which is the best representation of its weight in the plan."""
-    largest = (
-        1.0 if scene.actuator == "score" else max(run.plan["member_weights"].values()) / max(MECHANISMS["ring"].weights)
-    )
+    largest = max(run.plan["member_weights"].values()) / max(scene.mechanism.weights)
+    scale = largest if scene.mechanism.is_named else 1.0
     held = {user: scale * scene.weight(value) for user, value in scene.values(scene.snapshot()).items()}
     assert run.record["applied_weights"] == pytest.approx(held, abs=1e-6)
-    assert run.record["applied_weights"] == pytest.approx(run.plan["member_weights"], abs=largest / 6)
+    assert run.record["applied_weights"] == pytest.approx(run.plan["member_weights"], abs=scale / 6)
 
 
 def test_of_ten_plans_at_once_only_one_runs(scene):
