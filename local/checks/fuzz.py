@@ -41,9 +41,9 @@ def main() -> int:
     with _stack() as url:
         seed = ["--generation-database", "none"]
         seed += [] if options.seed is None else ["--seed", str(options.seed)]
-        code, said = fuzz(url, options.phases, options.examples, SECRET, *seed)
-    found = re.search(r"(\d+) generated", said)
-    requests = int(found[1]) if found else 0
+        code, output = fuzz(url, options.phases, options.examples, SECRET, *seed)
+    match = re.search(r"(\d+) generated", output)
+    requests = int(match[1]) if match else 0
     print(f"{requests} requests")
     if requests < options.least:
         print(f"Fewer than {options.least}: raise --examples.")

@@ -32,8 +32,8 @@ def flatmap_path_parameters(_context: schemathesis.HookContext, values: Any) -> 
     """Replace every other id by one of a few, so that requests meet what earlier ones have made."""
     if not values:
         return st.just(values)
-    held = {name: _HELD[name] for name in values if name in _HELD}
-    return st.one_of(st.just(values), st.fixed_dictionaries(held).map(lambda few: values | few))
+    known = {name: _HELD[name] for name in values if name in _HELD}
+    return st.one_of(st.just(values), st.fixed_dictionaries(known).map(lambda few: values | few))
 
 
 def _example(context: schemathesis.HookContext) -> dict[str, Any] | None:

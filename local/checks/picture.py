@@ -28,7 +28,7 @@ class Way:
 
     source: str
     target: str
-    said: str
+    label: str
     caught: bool
 
     @property
@@ -40,9 +40,9 @@ def ways(name: str, state: State) -> Iterator[Way]:
     """Yield the transitions of a state. Caught errors come last."""
     for rule in state.get("Choices", []):
         yield Way(name, rule["Next"], _expression(rule["Condition"]) + _ends_as(rule), caught=False)
-    for key, said in (("Default", "otherwise"), ("Next", "then")):
+    for key, label in (("Default", "otherwise"), ("Next", "then")):
         if key in state:
-            yield Way(name, state[key], said, caught=False)
+            yield Way(name, state[key], label, caught=False)
     for rule in state.get("Catch", []):
         errors = ["any other error" if error == "States.ALL" else error for error in rule["ErrorEquals"]]
         yield Way(name, rule["Next"], ", ".join(errors) + _ends_as(rule), caught=True)
@@ -75,17 +75,17 @@ def picture(title: str, definition: State) -> str:
 def _box(sheet: Sheet, name: str, state: State, below: str | None) -> Iterator[tuple[Way, float]]:
     """Draw a state. Yield the transitions that do not lead to the state below, each with the y of its start."""
     top, frame = sheet.y, len(sheet.parts)
-    found = list(ways(name, state))
+    leaving = list(ways(name, state))
     sheet.text(BOX + 12, top + 20, name, 15, bold=True, room=250)
     sheet.text(BOX_END - 12, top + 20, _work(state), 11, "muted", "end", room=190)
     sheet.y = top + 28
     if "Comment" in state:
         sheet.paragraph(BOX + 12, state["Comment"], 11, "muted", lines=4, end=BOX_END - 12)
-    for way in found:
+    for way in leaving:
         y = sheet.y + 10
         sheet.text(BOX_END - 12, y + 4, f"→ {way.target}", 11, way.colour, "end", room=150)
         sheet.y += 3
-        sheet.paragraph(BOX + 12, way.said, 11, way.colour, end=BOX_END - 164)
+        sheet.paragraph(BOX + 12, way.label, 11, way.colour, end=BOX_END - 164)
         if way.target != below:
             yield way, y
     sheet.y += 8
@@ -93,7 +93,7 @@ def _box(sheet: Sheet, name: str, state: State, below: str | None) -> Iterator[t
     sheet.rect(BOX, top, BOX_END - BOX, sheet.y - top, "grid")
     sheet.rect(BOX + 1, top + 1, BOX_END - BOX - 2, sheet.y - top - 2, "paper")
     sheet.parts += drawn
-    down = {way.colour for way in found if way.target == below}
+    down = {way.colour for way in leaving if way.target == below}
     for colour in sorted(down):  # what goes on, before what was caught
         x = (BOX + BOX_END) / 2 + (20 if colour == "bad" else 0)
         sheet.line(x, sheet.y, x, sheet.y + GAP, colour, 2, dash="4 3" if colour == "bad" else "")

@@ -148,11 +148,10 @@ class Organisation(ABC):
         return members
 
     def member(self, queue_id: str, user_id: str) -> Document:
-        member = self.members(queue_id).get(user_id)
+        member: Document | None = self.members(queue_id).get(user_id)
         if member is None:
             raise ApiError(404, "not.found", f"{user_id!r} is not a member of queue {queue_id!r}.")
-        found: Document = member
-        return found
+        return member
 
     def apply_later(self, change: Change | SkillChange, delay_s: float) -> None:
         self._pending.append((self._moment + delay_s, change))

@@ -68,8 +68,8 @@ def _answer(organisation: PlatformOrganisation, request: Request) -> Reply:
 
 def _permit(organisation: PlatformOrganisation, operation: publicapi.Operation) -> None:
     """Refuse a request that the client's role does not allow, before it shows that the entity exists."""
-    held = set(organisation.settings.permissions.split())
-    missing = [name for name in operation.permissions if name not in held]
+    granted = set(organisation.settings.permissions.split())
+    missing = [name for name in operation.permissions if name not in granted]
     if operation.needs_all and missing:
         message = f"You are missing the following permission(s): {', '.join(missing)}."
         raise ApiError(403, "missing.permissions", f"Unable to perform the requested action. {message}")

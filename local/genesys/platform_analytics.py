@@ -79,8 +79,8 @@ def query_observations(organisation: PlatformOrganisation, request: Request) -> 
         if queue_id not in organisation.queues:
             continue
         members = organisation.members(queue_id).values()
-        told = [member.get("routingStatus") or {} for member in members if member["joined"]]
-        statuses = [status["status"] for status in told if isinstance(status.get("status"), str)]
+        listed = [member.get("routingStatus") or {} for member in members if member["joined"]]
+        statuses = [status["status"] for status in listed if isinstance(status.get("status"), str)]
         agents = [
             {"metric": "oOnQueueUsers", "qualifier": status, "stats": {"count": statuses.count(status)}}
             for status in sorted({*statuses} - {"OFF_QUEUE"})
@@ -134,12 +134,12 @@ def query_aggregates(organisation: PlatformOrganisation, request: Request) -> Re
 
 
 def list_forecasts(organisation: PlatformOrganisation, request: Request, unit: str, week: str) -> Reply:  # noqa: ARG001
-    found = organisation.forecasts(unit)
+    forecasts = organisation.forecasts(unit)
     if week != "recent":
         day = _week(week)
-        found = [
+        forecasts = [
             forecast
-            for forecast in found
+            for forecast in forecasts
             if timedelta(0) <= day - _week(forecast["weekDate"]) < timedelta(weeks=forecast["weekCount"])
         ]
     entities = [
@@ -151,7 +151,7 @@ def list_forecasts(organisation: PlatformOrganisation, request: Request, unit: s
             "metadata": {"version": 1, "dateModified": forecast["modified"]},
             "canUseForScheduling": forecast["usable"],
         }
-        for forecast in found
+        for forecast in forecasts
     ]
     return Reply(body={"entities": entities})
 

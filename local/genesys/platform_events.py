@@ -32,10 +32,10 @@ class Events(list["Document"]):
         counts = {"activeMemberCount": queue["joinedMemberCount"], "memberCount": queue["memberCount"]}
         for step in dict.fromkeys((action, "update")):
             # The screenshot does not show if counts are numbers or text, so both occur here.
-            told = {name: str(count) if step == "update" else count for name, count in counts.items()}
-            metadata = {"CorrelationId": cause, "action": step, **told}
-            said = body | ({"joined": joined} if step == "update" else {})
-            self._publish(USERS, f"v2.routing.queues.{queue_id}.users", said, metadata, at)
+            shown = {name: str(count) if step == "update" else count for name, count in counts.items()}
+            metadata = {"CorrelationId": cause, "action": step, **shown}
+            event = body | ({"joined": joined} if step == "update" else {})
+            self._publish(USERS, f"v2.routing.queues.{queue_id}.users", event, metadata, at)
         name = f"QueueMember/{queue_id}:{user_id}"
         change = {"property": name, "oldValues": [], "newValues": [_TOLD.get(action)]}
         if action == "update":
@@ -44,8 +44,8 @@ class Events(list["Document"]):
 
     def queue(self, queue: Document, changes: list[str], by: str | None, at: str) -> None:
         """Publish that these fields of a queue were changed."""
-        told = [{"property": name, "oldValues": [], "newValues": []} for name in changes]
-        self._audit("Update", queue, told, by, at)
+        properties = [{"property": name, "oldValues": [], "newValues": []} for name in changes]
+        self._audit("Update", queue, properties, by, at)
 
     def _audit(self, action: str, queue: Document, changes: list[Document], by: str | None, at: str) -> None:
         body: dict[str, Any] = {

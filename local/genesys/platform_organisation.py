@@ -150,10 +150,10 @@ class PlatformOrganisation(Organisation):
     def forecasts(self, unit: str) -> list[Document]:
         """Return the forecasts of a business unit."""
         known: list[Document] = self.analytics["forecasts"]
-        found = [forecast for forecast in known if forecast["businessUnitId"] == unit]
-        if not found:  # our choice: a business unit exists if it has forecasts
+        forecasts = [forecast for forecast in known if forecast["businessUnitId"] == unit]
+        if not forecasts:  # our choice: a business unit exists if it has forecasts
             raise ApiError(404, "not.found", f"There is no business unit {unit!r}.")
-        return found
+        return forecasts
 
     def forecast(self, unit: str, week: str, forecast_id: str) -> Document:
         for forecast in self.forecasts(unit):
@@ -290,8 +290,8 @@ class PlatformOrganisation(Organisation):
         """Add a member from a specification, with the usual skills."""
         user_id = self.users.stored(given["user"]["id"])
         known = self.users.get(user_id, {"name": user_id, "state": "active", "version": 1})
-        told = {name: given["user"][name] for name in ("name", "state") if name in given["user"]}
-        self.users[user_id] = {"id": user_id, **known, **told}
+        user = {name: given["user"][name] for name in ("name", "state") if name in given["user"]}
+        self.users[user_id] = {"id": user_id, **known, **user}
         self._members[queue_id][user_id] = _with_status(_membership(given), user_id, stamp)
         for skill in [*usual, *map(_skill, _list_of(given, "skills"))]:
             self._know(skill, stamp)

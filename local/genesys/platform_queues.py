@@ -75,14 +75,14 @@ def _check_rings(organisation: PlatformOrganisation, now: Document, body: Docume
     before, after = rings_of(now), rings_of(body)
     for number, ring in enumerate(after, 1):
         criteria = ring.get("expansionCriteria", [])
-        if not any(one.get("type") == "TIMEOUT_SECONDS" and "threshold" in one for one in criteria):
+        if not any(criterion.get("type") == "TIMEOUT_SECONDS" and "threshold" in criterion for criterion in criteria):
             raise bad_request(f"Ring {number} needs an expansion criterion TIMEOUT_SECONDS with a threshold.")
     for number, ring in enumerate(before[len(after) :], len(after) + 1):
         if ring.get("memberGroups"):
             raise bad_request(f"Ring {number} has member groups, and cannot be removed.")
-    held = max((member["ringNumber"] for member in organisation.members(now["id"]).values()), default=1)
-    if len(after) < len(before) and held > max(1, len(after)):
-        raise bad_request(f"Ring {held} has members, and cannot be removed.")
+    highest = max((member["ringNumber"] for member in organisation.members(now["id"]).values()), default=1)
+    if len(after) < len(before) and highest > max(1, len(after)):
+        raise bad_request(f"Ring {highest} has members, and cannot be removed.")
 
 
 def _check_rules(body: Document) -> None:
@@ -107,15 +107,15 @@ def list_members(organisation: PlatformOrganisation, request: Request, queue_id:
     names = [(organisation.users[user_id]["name"], user_id) for user_id in organisation.members(queue_id)]
     wanted: Document = {} if joined is None else {"joined": joined.lower() == "true"}
     wanted |= {} if by is None else {"memberBy": by.lower()}
-    found = [
+    user_ids = [
         user_id
         for name, user_id in sorted(names)
         if (part is None or part.casefold() in name.casefold())
         and wanted.items() <= organisation.member(queue_id, user_id).items()
     ]
     if query.one("sortOrder", "asc", "desc") == "desc":
-        found.reverse()
-    page = query.page(found, counted=False, second=organisation.settings.second_page)
+        user_ids.reverse()
+    page = query.page(user_ids, counted=False, second=organisation.settings.second_page)
     shown = [organisation.member_document(queue_id, user_id) for user_id in page["entities"]]
     return Reply(body=page | {"entities": [_listed(queue_id, member, expand) for member in shown]})
 
@@ -141,7 +141,7 @@ def patch_member(organisation: PlatformOrganisation, request: Request, queue_id:
 
 def patch_members(organisation: PlatformOrganisation, request: Request, queue_id: str) -> Reply:
     """Join or unjoin members. Other users are ignored. The answer may show the state before."""
-    held = organisation.members(queue_id)
+    members = organisation.members(queue_id)
     body = body_of(request, _MEMBERS)
     if not body or any(item.keys() != {"id", "joined"} for item in body):
         raise bad_request("The body is a list of id and joined, at least one; ring numbers are not set in bulk.")
@@ -149,7 +149,7 @@ def patch_members(organisation: PlatformOrganisation, request: Request, queue_id
     wanted = {
         organisation.users.stored(item["id"]): {"joined": item["joined"]}
         for item in body
-        if item["id"] in held and organisation.user(item["id"])["state"] != "deleted"
+        if item["id"] in members and organisation.user(item["id"])["state"] != "deleted"
     }
     shown = [
         organisation.member_document(queue_id, user_id) | ({} if organisation.settings.apply_delay_s else fields)

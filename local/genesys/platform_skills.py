@@ -80,7 +80,9 @@ def put_user_skills(organisation: PlatformOrganisation, request: Request, user_i
     changes = _bulk(organisation, request, user_id)
     kept = {change.skill_id for change in changes}
     gone = [SkillChange(user_id, skill["id"], None) for skill in organisation.skills_of(user_id)]
-    return _listed(organisation, request, user_id, [*(one for one in gone if one.skill_id not in kept), *changes])
+    return _listed(
+        organisation, request, user_id, [*(change for change in gone if change.skill_id not in kept), *changes]
+    )
 
 
 def _bulk(organisation: PlatformOrganisation, request: Request, user_id: str) -> list[SkillChange]:

@@ -123,10 +123,10 @@ def breaches(entry: Mapping[str, Any], unknown_allowed: frozenset[str] = NOTHING
     if method not in methods(path):
         return [f"The public API has no {method} of {match.template}."]
     wanted = operation(method, match.template)
-    found = [*_query_flaws(entry["query"], wanted.query)]
+    flaws = [*_query_flaws(entry["query"], wanted.query)]
     if wanted.body is None:
-        return found if body is None else [*found, f"{method} {match.template} takes no body."]
-    return found + validate(body, wanted.body, unknown_allowed)
+        return flaws if body is None else [*flaws, f"{method} {match.template} takes no body."]
+    return flaws + validate(body, wanted.body, unknown_allowed)
 
 
 @cache

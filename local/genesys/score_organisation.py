@@ -108,8 +108,8 @@ class ScoreOrganisation(Organisation):
 
     def state(self) -> Document:
         queues = {queue_id: self.state_of(queue_id) for queue_id in self.queues}
-        told = {"webhooks": dict(self.webhooks)}
-        return {"queues": queues, "replays": self.replays, "tokens_issued": len(self.tokens), **told}
+        tokens_issued, webhooks = len(self.tokens), dict(self.webhooks)
+        return {"queues": queues, "replays": self.replays, "tokens_issued": tokens_issued, "webhooks": webhooks}
 
     def state_of(self, queue_id: str) -> Document:
         return {"queue": self.queue(queue_id), "members": list(self.members(queue_id).values())}

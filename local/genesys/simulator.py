@@ -353,8 +353,8 @@ class GenesysSimulator:
 
 def _wait_of(reply: Reply) -> str | None:
     """Return the Retry-After of an answer, or else the seconds in the message of a 429."""
-    said = re.search(r"\[(\d+)\] seconds", str(reply.body)) if reply.status == 429 else None  # noqa: PLR2004
-    return reply.headers.get("Retry-After", said and said[1])
+    match = re.search(r"\[(\d+)\] seconds", str(reply.body)) if reply.status == 429 else None  # noqa: PLR2004
+    return reply.headers.get("Retry-After", match and match[1])
 
 
 def _spoilt(reply: Reply, action: str | None, context_id: str) -> Reply | None:

@@ -40,7 +40,7 @@ class Rule:
 
 def rules(resources: Iterable[Resource]) -> list[Rule]:
     """Read the rules of the template. Raises StackError for a kind of rule that the embedded stack does not know."""
-    found = []
+    rules = []
     for resource in resources:
         if resource.type != STATE_MACHINE:
             continue
@@ -50,8 +50,8 @@ def rules(resources: Iterable[Resource]) -> list[Rule]:
             if event["Type"] != "EventBridgeRule" or path.count(".") > 1:
                 raise StackError(f"{resource.logical_id}: the embedded stack does not know the event {name}")
             role, pattern = role_of(resource.logical_id + name), EventPattern.load(json.dumps(properties["Pattern"]))
-            found.append(Rule(role, resource.name, pattern, path))
-    return found
+            rules.append(Rule(role, resource.name, pattern, path))
+    return rules
 
 
 def execution_ended(arn: str, machine_arn: str, status: str, region: str, account: str) -> dict[str, Any]:

@@ -153,16 +153,16 @@ def _roles(resources: tuple[Resource, ...]) -> dict[str, list[Permission]]:
 
 
 def _documents(name: str, documents: Any) -> list[Permission]:
-    found = []
+    permissions = []
     for document in _listed(documents):
         if not isinstance(document, dict) or "Statement" not in document:
             raise StackError(f"{name}: the embedded stack knows policies with statements only")
-        found += _permissions(name, document["Statement"])
-    return found
+        permissions += _permissions(name, document["Statement"])
+    return permissions
 
 
 def _permissions(name: str, statements: Any, more: Mapping[str, Any] = _NOTHING) -> list[Permission]:
-    found = []
+    permissions = []
     for statement in _listed(statements):
         statement = {**more, **statement}  # noqa: PLW2901
         condition = dict(statement.get("Condition", {}))
@@ -175,11 +175,11 @@ def _permissions(name: str, statements: Any, more: Mapping[str, Any] = _NOTHING)
             raise StackError(f"{name}: the embedded stack does not know the condition {', '.join(sorted(unknown))}")
         if unknown := statement.keys() - {"Sid", "Effect", "Action", "Resource", "Condition", "Principal"}:
             raise StackError(f"{name}: the embedded stack does not know {', '.join(sorted(unknown))} of a statement")
-        found += [
+        permissions += [
             Permission(statement["Effect"], action, resource, condition)
             for action, resource in product(_listed(statement["Action"]), resources)
         ]
-    return found
+    return permissions
 
 
 def _trust(role: Resource) -> Any:
@@ -243,11 +243,11 @@ def _of_scheduler(
         return [Call("scheduler:ListSchedules", "*")]
     group = body.get("GroupName") or query.get("groupName", ["default"])[0]
     verb = {"POST": "Create", "PUT": "Update", "GET": "Get", "DELETE": "Delete"}.get(method, method)
-    found = [Call(f"scheduler:{verb}Schedule", arn("scheduler", region, f"schedule/{group}/{name[0]}"))]
+    needed = [Call(f"scheduler:{verb}Schedule", arn("scheduler", region, f"schedule/{group}/{name[0]}"))]
     if "Target" in body:
         passed = {"iam:PassedToService": "scheduler.amazonaws.com"}
-        found.append(Call("iam:PassRole", body["Target"]["RoleArn"], passed))
-    return found
+        needed.append(Call("iam:PassRole", body["Target"]["RoleArn"], passed))
+    return needed
 
 
 def _of_dynamodb(region: str, operation: str, body: Mapping[str, Any]) -> Iterator[Call]:

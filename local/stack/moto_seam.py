@@ -365,8 +365,8 @@ def _possible_keys(self: Any, context: Any) -> tuple[str, ...]:
     known = (context.service_model.service_name, kind, parent and parent.name, context.key, shape.name)
     keys = _keys.get(known)
     if keys is None:
-        found = _originals[XFormedAttributePicker, "get_possible_keys"](self, context)
-        keys = _keys[known] = tuple(dict.fromkeys(found))
+        names = _originals[XFormedAttributePicker, "get_possible_keys"](self, context)
+        keys = _keys[known] = tuple(dict.fromkeys(names))
     return keys
 
 

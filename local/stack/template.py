@@ -275,7 +275,7 @@ def _event_source(mapping: Resource, looping: set[str]) -> EventSource | StreamS
     batch_size = int(properties.get("BatchSize", 10))
     if ":dynamodb:" in source:
         filters = properties.get("FilterCriteria", {}).get("Filters", [])
-        patterns = tuple(one["Pattern"] for one in filters)
+        patterns = tuple(rule["Pattern"] for rule in filters)
         on_failure = properties.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         return StreamSource(source, function, batch_size, patterns, on_failure)
     reports = "ReportBatchItemFailures" in properties.get("FunctionResponseTypes", [])
