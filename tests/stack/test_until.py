@@ -330,7 +330,7 @@ def test_a_permanent_distribution_is_not_reverted_without_the_gates(timed):
     )
     newest = timed.ended(queue, 2)[0]
     assert newest["status"] == "validation_failed"
-    assert "for a while" in newest["errors"][0]["message"]
+    assert "no completed distribution of a temporary plan" in newest["errors"][0]["message"]
 
 
 def test_the_sample_is_a_temporary_plan(timed, then):
