@@ -1,14 +1,11 @@
-"""The statuses of a distribution, and one table of all that the rest of the system asks of each.
-
-No AWS, no HTTP.
-"""
+"""The statuses of a distribution, and one table of everything that the rest of the system asks about a status."""
 
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
 
 class Status(StrEnum):
-    """Where a distribution is; all but `initiated` are terminal."""
+    """How far a distribution has come. Every status except `initiated` is terminal."""
 
     INITIATED = "initiated"
     VALIDATION_FAILED = "validation_failed"
@@ -30,12 +27,12 @@ class Status(StrEnum):
 
     @property
     def green(self) -> bool:
-        """The execution succeeds: what was asked for was done."""
+        """True if the execution succeeds: it did what was asked for."""
         return FACTS[self].green
 
     @property
     def wrote(self) -> Literal["no", "perhaps", "yes"]:
-        """The run came to its writes, under the lock of its queue; `perhaps` where no state saw how it ended."""
+        """The run came to its writes, under the lock of its queue; `perhaps` if no state saw how it ended."""
         return FACTS[self].wrote
 
     @property
@@ -45,7 +42,7 @@ class Status(StrEnum):
 
     @property
     def failed_writing(self) -> bool:
-        """The run ended in failure and wrote, or may have written: what it left behind is restored."""
+        """True if the run failed and wrote, or may have written, so that the queue is restored."""
         return self.terminal and not self.green and self.wrote != "no"
 
     @property

@@ -170,7 +170,7 @@ class AuditTrail:
         sizes = {name: len(json.dumps(value)) for name, value in record.items()}
         while sum(sizes.values()) > MAX_INLINE_BYTES:
             largest = max(sizes, key=lambda name: sizes[name])
-            reference = self.documents.put(record["distribution_id"], f"{record['record']}-{largest}", record[largest])
+            reference = self.documents.put_field(record["distribution_id"], record["record"], largest, record[largest])
             record[largest] = {"document": reference}
             sizes[largest] = len(reference)
         return record

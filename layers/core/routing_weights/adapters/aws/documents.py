@@ -17,46 +17,49 @@ if TYPE_CHECKING:
     from routing_weights.domain.decision import Image, Work
     from routing_weights.domain.restore import Restoration
 
-Name = Literal["plan", "work", "before", "projection", "writing", "after", "restore"]
+Name = Literal["plan", "work", "before", "projection", "writing", "after", "restore", "target", "actuation"]
+"""The last two are of releases without decisions, and are only read."""
 
 
-def reference_of(distribution_id: str, name: Name | str) -> str:
-    """The key of a run's document."""
+def reference_of(distribution_id: str, name: str) -> str:
+    """Return the key of a run's document."""
     return f"distributions/{distribution_id}/{name}.json"
 
 
 @dataclass(frozen=True)
 class Documents:
-    """`plans/{fingerprint}.json` is what a door accepted, `distributions/{id}/{name}.json` what a run made of it."""
+    """`plans/{fingerprint}.json`: a plan that a door accepted. `distributions/{id}/{name}.json`: a document of a run."""
 
     bucket: str
 
     def keep_plan(self, plan: Plan) -> str:
-        """Store what a door accepted and return its reference: the same plan has the same one."""
+        """Store a plan and return its reference. Equal plans have the same reference."""
         reference = f"plans/{plan.fingerprint()}.json"
         self._put(reference, plan.canonical())
         return reference
 
     def kept_plan(self, reference: str) -> str | None:
-        """The text behind a reference of `keep_plan`, None where there is none; not trusted, so validate it again."""
+        """Return the text behind a reference, None if there is none. It is not trusted: validate it again."""
         return self._find(reference)
 
-    def put(self, distribution_id: str, name: Name | str, document: Any) -> str:
-        """Store one document of a run, return its reference."""
-        reference = reference_of(distribution_id, name)
-        self._put(reference, json.dumps(document, separators=(",", ":")))
-        return reference
+    def put(self, distribution_id: str, name: Name, document: Any) -> str:
+        """Store one document of a run and return its reference."""
+        return self._put_json(reference_of(distribution_id, name), document)
+
+    def put_field(self, distribution_id: str, record: str, field: str, value: Any) -> str:
+        """Store a field that is too large for its audit record, and return its reference."""
+        return self._put_json(reference_of(distribution_id, f"{record}-{field}"), value)
 
     def get(self, distribution_id: str, name: Name) -> Any:
         return self.resolve(reference_of(distribution_id, name))
 
-    def find(self, distribution_id: str, name: Name | str) -> Any | None:
-        """Like `get`, None where the run never came so far."""
+    def find(self, distribution_id: str, name: Name) -> Any | None:
+        """Like `get`, None if the run did not come that far."""
         text = self._find(reference_of(distribution_id, name))
         return None if text is None else json.loads(text)
 
     def reference(self, distribution_id: str, name: Name) -> str:
-        """What the audit record calls a document."""
+        """Return what the audit record calls a document."""
         return reference_of(distribution_id, name)
 
     def save_plan(self, distribution_id: str, plan: Plan) -> None:
@@ -84,7 +87,7 @@ class Documents:
         return projection
 
     def mark_writing(self, distribution_id: str) -> None:
-        """The document is empty: that it is there says all."""
+        """The document is empty: its existence is the mark."""
         self.put(distribution_id, "writing", {})
 
     def may_have_written(self, distribution_id: str) -> bool:
@@ -116,19 +119,19 @@ class Documents:
         return work
 
     def find_work(self, distribution_id: str) -> Work | None:
-        """What was decided for a run, None where it never came so far."""
+        """Return what was decided for a run, None if nothing was."""
         from routing_weights.domain.decision import Work  # noqa: PLC0415  doors and Validate read plans only
 
         if document := self.find(distribution_id, "work"):
             return Work.from_json(document)
-        target, statement = (self.find(distribution_id, name) for name in ("target", "actuation"))
+        target, statement = self.find(distribution_id, "target"), self.find(distribution_id, "actuation")
         if target is None or statement is None:
             return None
         plan, before = (self.get(distribution_id, name) for name in ("plan", "before"))
         return Work.of_earlier(plan, before, target, statement)
 
     def find_image(self, distribution_id: str, which: Literal["before", "after"]) -> Image | None:
-        """What a queue held before or after a run, None where that is not known."""
+        """Return what a queue held before or after a run, None if that is not known."""
         from routing_weights.domain.decision import Image  # noqa: PLC0415  doors and Validate read plans only
 
         work = self.find_work(distribution_id)
@@ -142,6 +145,10 @@ class Documents:
     def resolve(self, reference: str) -> Any:
         return json.loads(self._get(reference))
 
+    def _put_json(self, key: str, document: Any) -> str:
+        self._put(key, json.dumps(document, separators=(",", ":")))
+        return key
+
     def _put(self, key: str, text: str) -> None:
         with reported(f"store document {key}"):
             client("s3").put_object(Bucket=self.bucket, Key=key, Body=text.encode(), ContentType="application/json")
@@ -153,7 +160,7 @@ class Documents:
         return text
 
     def _find(self, key: str) -> str | None:
-        """Needs s3:ListBucket where the document may be missing: without it S3 says 403, not 404."""
+        """Needs s3:ListBucket: without it, S3 answers 403 instead of 404 for a missing document."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         try:
