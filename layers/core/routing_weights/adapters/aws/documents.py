@@ -28,7 +28,7 @@ def reference_of(distribution_id: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Documents:
-    """`plans/{fingerprint}.json`: a plan that a door accepted. `distributions/{id}/{name}.json`: a document of a run."""
+    """Accepted plans are `plans/{fingerprint}.json`, documents of a run `distributions/{id}/{name}.json`."""
 
     bucket: str
 
