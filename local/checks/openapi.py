@@ -84,7 +84,10 @@ TOO_LARGE = "The body is larger than a function takes: 6 MB as the function gets
 
 def main() -> None:
     sys.path.insert(0, str(ROOT / "layers" / "core"))
-    from routing_weights.api import views  # noqa: PLC0415 - only now on the path
+    from routing_weights.api.baselines import NewBaseline  # noqa: PLC0415 - only now on the path
+    from routing_weights.api.forecasts import NewForecast  # noqa: PLC0415
+    from routing_weights.api.submissions import RestoreOptions  # noqa: PLC0415
+    from routing_weights.api.suggestion import Draft  # noqa: PLC0415
     from routing_weights.domain.plan import Plan  # noqa: PLC0415
     from routing_weights.domain.schedule.schedule import Schedule  # noqa: PLC0415
 
@@ -93,7 +96,7 @@ def main() -> None:
     for other in others:
         paths |= other["paths"]
         schemas |= other["components"]["schemas"]
-    for model in (Plan, Schedule, views.Draft, views.NewBaseline, views.NewForecast, views.RestoreOptions):
+    for model in (Plan, Schedule, Draft, NewBaseline, NewForecast, RestoreOptions):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):

@@ -14,11 +14,11 @@ from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.queue import Member, Queue, QueueSettings
 from routing_weights.domain.record import Records, RunSummary
-from routing_weights.domain.run import Origin, Run
+from routing_weights.domain.run import Origin, Run, Started
 from routing_weights.domain.strategies import Strategy
 from routing_weights.domain.target import Target
 from routing_weights.domain.types import folded
-from routing_weights.errors import Interrupted, PlanNotApplicable, StoreUnavailable
+from routing_weights.errors import IdempotencyConflict, Interrupted, PlanNotApplicable, StoreUnavailable
 
 SMALLEST_PLAN = {
     "queue_id": "queue-001",
@@ -363,17 +363,6 @@ class FakeTrail:
         return {i: kind.parse(records[kind.KEY]) for i, records in stored.items() if kind.KEY in records}
 
 
-class FakeBaselines:
-    def __init__(self):
-        self.held = {}
-
-    def put(self, baseline):
-        self.held[baseline["queue_id"], baseline["name"]] = baseline
-
-    def find(self, queue_id, name):
-        return self.held.get((queue_id, name))
-
-
 class FakeSkillOwners:
     """The queue of each skill."""
 
@@ -417,3 +406,29 @@ class FakeSchedules:
         was_there = name in self.names
         self.names.discard(name)
         return was_there
+
+
+class FakeBaselines:
+    """Baselines in memory, by queue and name."""
+
+    def __init__(self):
+        self.held = {}
+
+    def put(self, baseline):
+        self.held[baseline.queue_id, baseline.name] = baseline
+
+    def find(self, queue_id, name):
+        return self.held.get((queue_id, name))
+
+
+class FakeExecutions:
+    """Starts executions in memory. The same key and plan lead to the same one."""
+
+    def __init__(self, now):
+        self.now, self.started = now, {}
+
+    def start(self, given, key):
+        name = f"key-{key}" if key else f"d-{len(self.started) + 1}"
+        if self.started.setdefault(name, given).plan_ref != given.plan_ref:
+            raise IdempotencyConflict("The key was used for another plan.", distribution_id=name)
+        return Started(name, f"arn:execution:{name}", self.now)

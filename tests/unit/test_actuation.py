@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.api.views import ActuationView
+from routing_weights.api.distributions import ActuationView
 from routing_weights.domain.actuation import Actuation, actuator_from_json, as_kept, resolve, statement
 from routing_weights.domain.actuators import ACTUATORS, actuator_class, names_for, stored_class
 from routing_weights.domain.actuators.base import Actuator, Ranking

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights.adapters.aws.state_machine import Executions
-from routing_weights.api.views import CANNOT_TELL, NOT_ALONE, calibration_page, distribution
+from routing_weights.api.accuracy import calibration_page
+from routing_weights.api.distributions import distribution
+from routing_weights.application.accuracy import CANNOT_TELL, NOT_ALONE, compared
 from routing_weights.application.measure import MOST, SETTLED, Calibration
 from routing_weights.domain.record import Closing, Measurement, Opening, Realised, timestamp
 from routing_weights.errors import GenesysUnavailable
@@ -278,7 +280,8 @@ class Scene:
         listed, token = self.trail.of_queue(QUEUE, since="0000", until="9999", limit=50, after=None)
         completed = [run for run in listed if run.status == "completed"]
         found = self.trail.of_kind(Measurement, [run.distribution_id for run in completed])
-        return calibration_page(QUEUE, completed, found, token, now, can_tell=can_tell)
+        items = compared(completed, found, now, can_tell=can_tell)
+        return calibration_page(QUEUE, items, token, can_tell=can_tell)
 
 
 @pytest.fixture

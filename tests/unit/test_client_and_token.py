@@ -18,7 +18,7 @@ from routing_weights.adapters.genesys.client import CONFLICT_TRIES, GenesysClien
 from routing_weights.adapters.genesys.contracts import platform, score
 from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, fingerprint, refresh_after_s
 from routing_weights.adapters.genesys.transport import Deadline, Transport
-from routing_weights.api.views import problem_of
+from routing_weights.api.problem import problem_of
 from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.run import Run

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights import bootstrap
-from routing_weights.application.revert_plans import revert_plan
+from routing_weights.application.revert import revert_plan
 from routing_weights.domain import actuation, strategies
 from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.proficiency import Proficiency
@@ -16,9 +16,9 @@ from routing_weights.domain.actuators.ring import Ring
 from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.decision import Work
 from routing_weights.domain.drift import differences
-from routing_weights.domain.inputs import RevertOptions
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.queue import RINGS
+from routing_weights.domain.revert import RevertOptions
 from routing_weights.domain.run import Run
 from routing_weights.domain.strategies import OverflowGroup
 from routing_weights.domain.target import image

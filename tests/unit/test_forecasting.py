@@ -17,7 +17,7 @@ from routing_weights.adapters.aws.forecast_table import Forecasts
 from routing_weights.adapters.genesys.analytics import Analytics
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.transport import Deadline, Transport
-from routing_weights.api.views import DEFAULT_TTL_S, MAX_TTL_S, forecast_view, new_forecast
+from routing_weights.api.forecasts import DEFAULT_TTL_S, MAX_TTL_S, forecast_view, new_forecast
 from routing_weights.application.forecast import Forecasting
 from routing_weights.domain.run import Origin, Run
 from routing_weights.domain.volume import StatedVolume

@@ -16,7 +16,7 @@ from samcli.yamlhelper import yaml_parse
 
 from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.schedule_group import Group
-from routing_weights.api.views import ProblemDetails
+from routing_weights.api.problem import ProblemDetails
 from routing_weights.application.suggest import Suggest
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.record import Closing, Opening

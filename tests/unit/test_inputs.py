@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, strategies
 from jsonata.jsonata import Jsonata
 
-from routing_weights.api.views import RestoreOptions
+from routing_weights.api.submissions import RestoreOptions
 from routing_weights.domain import inputs
 from routing_weights.domain.inputs import (
     BarePlan,
@@ -17,12 +17,12 @@ from routing_weights.domain.inputs import (
     FromBaseline,
     FromPlanRef,
     Revert,
-    RevertOptions,
     claimed_origin,
     origin_of,
     parse,
     scheduled,
 )
+from routing_weights.domain.revert import RevertOptions
 from routing_weights.domain.run import Origin
 from routing_weights.domain.schedule.occasion import occasion_of
 from routing_weights.domain.schedule.schedule import parse_schedule

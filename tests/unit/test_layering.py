@@ -25,7 +25,7 @@ CLOUD = {"boto3", "botocore", "requests", "aws_lambda_powertools"}
 STILL_WITH_ADAPTERS = {
     f"routing_weights.application.{name}" for name in ("answer_drift", "detect_drift", "measure", "patrol")
 }
-STILL_WIRING = {"calibrate", "drift", "outcomes", "outgoing", "patrol", "schedules", "webhook"}
+STILL_WIRING = {"calibrate", "drift", "outcomes", "outgoing", "patrol", "webhook"}
 
 CEILINGS = {
     **dict.fromkeys(["audit", "patch", "project", "recover", "restore", "sweep", "token", "validate", "verify"], 275),
@@ -153,9 +153,12 @@ def test_a_function_gets_its_adapters_from_bootstrap(function):
 
 
 @pytest.mark.parametrize("name", modules_of("api"))
-def test_the_api_knows_neither_adapters_nor_bootstrap(name):
-    names = imports(path_of(name))
-    assert {found for found in ours(names) if in_layer(found, "adapters", "bootstrap")} == set()
+def test_the_api_gets_its_adapters_from_bootstrap(name):
+    assert {found for found in ours(imports(path_of(name))) if in_layer(found, "adapters")} == set()
+
+
+def test_bootstrap_wires_use_cases_and_knows_no_route():
+    assert {found for found in ours(imports(PACKAGE / "bootstrap.py")) if in_layer(found, "api", "charts")} == set()
 
 
 @pytest.mark.parametrize("layer", ["adapters.aws", "adapters.genesys", "adapters.http"])
@@ -215,10 +218,15 @@ def builders():
 
 
 def wired(path):
-    """The modules that bootstrap imports for a function, once the function builds its use cases."""
-    tree = parsed(path)
-    left = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in builders()}
-    left |= {name.rpartition(".")[2] for name in imports(path) if name.startswith("routing_weights.bootstrap.")}
+    """What bootstrap imports for a function: for its own use cases, and for those of each of its routes' modules."""
+    routes = [path_of(name) for name in ours(imports(path)) if in_layer(name, "api")]
+    return [built_by(file) for file in (path, *routes)]
+
+
+def built_by(file):
+    attributes = [node for node in ast.walk(parsed(file)) if isinstance(node, ast.Attribute)]
+    left = {node.attr for node in attributes if ast.unparse(node.value) == "bootstrap"} & builders().keys()
+    left |= {name.rpartition(".")[2] for name in imports(file) if name.startswith("routing_weights.bootstrap.")}
     seen, modules = set(), set()
     while left:
         seen.add(name := left.pop())
@@ -229,15 +237,19 @@ def wired(path):
 
 @pytest.fixture(scope="module")
 def cold_starts():
-    """By function: the modules after `import app`, and those once its use cases are built."""
+    """By function: the modules after `import app`, and the most that a first request loads to build its use case."""
 
     def modules(path):
         code = f"""
 import importlib, json, sys, app
-at_import = sorted(sys.modules)
-for name in {wired(path)!r}:
-    importlib.import_module(name)
-print(json.dumps([at_import, sorted(sys.modules)]))
+at_import, most = sorted(sys.modules), []
+for names in {wired(path)!r}:
+    for name in names:
+        importlib.import_module(name)
+    most = max(most, sorted(sys.modules), key=len)
+    for name in sys.modules.keys() - set(at_import):
+        del sys.modules[name]
+print(json.dumps([at_import, most]))
 """
         return [set(found) for found in python(code, cwd=path.parent)]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from routing_weights.adapters.aws.locks_table import Locks, fence
-from routing_weights.adapters.aws.state_machine import EndedExecutions, Recoveries
+from routing_weights.adapters.aws.recoveries import EndedExecutions, Recoveries
 from routing_weights.domain.execution import Execution, Lock
 from routing_weights.domain.record import Closing
 from routing_weights.errors import Interrupted, StoreUnavailable

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights.api.views import problem_of
+from routing_weights.api.problem import problem_of
 from routing_weights.domain import strict_json
 from routing_weights.domain.plan import MAX_MEMBERS, Plan, parse_plan
 from routing_weights.domain.weights import normalized, weight_sum

@@ -1,19 +1,19 @@
 """Temporary plans: how long they may last, which later distributions their expiry gives way to, what it reverts."""
 
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 
-from routing_weights import bootstrap
-from routing_weights.api.views import RestoreOptions
-from routing_weights.application.expire import Expired, expired_with, require_time_left, require_until
+from routing_weights.api.submissions import RestoreOptions
+from routing_weights.application.expire import CancelExpiry, Expired, expired_with, require_time_left, require_until
+from routing_weights.application.set_baseline import SetBaseline
 from routing_weights.application.validate import accept_input
 from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.images import images_of, target_of
 from routing_weights.domain.queue import Member
 from routing_weights.domain.record import Closing, Opening, expiry_cancelled, timestamp
+from routing_weights.domain.revert import Baseline
 from routing_weights.domain.run import Run, return_name
 from routing_weights.domain.status import Status
 from routing_weights.errors import NotRestorable, PlanInvalid, PlanNotApplicable, ReturnNotFound, Superseded
@@ -25,7 +25,6 @@ from tests.support.fakes import (
     FakeSchedules,
     FakeTrail,
     PlainContract,
-    function_module,
     member,
     plan,
     queue,
@@ -277,47 +276,38 @@ def test_a_distribution_that_nobody_knows_does_not_expire(due):
         due()
 
 
-@pytest.fixture
-def schedules(monkeypatch):
-    fake = FakeSchedules()
-    monkeypatch.setattr(bootstrap, "one_time_schedules", lambda _group: fake)
-    return fake
-
-
-@pytest.fixture
-def plans(monkeypatch, trail, documents, schedules):
-    """The function of the API."""
-    assert schedules.names == set()
-    module = function_module("plans")
-    settings = SimpleNamespace(one_time_group="one-time")
-    monkeypatch.setattr(module.PlansSettings, "load", classmethod(lambda _: settings))
-    monkeypatch.setattr(module, "_trail", lambda _: (documents, trail))
-    monkeypatch.setattr(module, "caller_of", lambda _: "arn:me")
-    return module
-
-
-@pytest.mark.parametrize(("minutes", "kept_"), [(2, True), (-1, False)])
-def test_an_expiry_whose_time_has_come_can_no_longer_be_cancelled(plans, ran, schedules, trail, minutes, kept_):
+@pytest.mark.parametrize(("minutes", "is_cancelled"), [(2, True), (-1, False)])
+def test_an_expiry_whose_time_has_come_can_no_longer_be_cancelled(ran, trail, minutes, is_cancelled):
     """EventBridge Scheduler deletes its schedule some time after it has started it."""
-    until = timestamp(datetime.now(UTC) + timedelta(minutes=minutes))
-    ran(("boxed", None), until=until)
-    schedules.names.add(return_name("boxed"))
-    if kept_:
-        plans.cancel_return("boxed")
+    ran(("boxed", None), until=timestamp(START + timedelta(minutes=minutes)))
+    schedules = FakeSchedules(return_name("boxed"))
+    cancel = CancelExpiry(trail, schedules)
+    if is_cancelled:
+        cancel.cancel("boxed", "arn:me", START)
     else:
         with pytest.raises(ReturnNotFound):
-            plans.cancel_return("boxed")
-    assert (trail.find("boxed").expiry_cancelled is not None) is kept_
+            cancel.cancel("boxed", "arn:me", START)
+    assert (trail.find("boxed").expiry_cancelled is not None) is is_cancelled
+    assert schedules.names == (set() if is_cancelled else {return_name("boxed")})
 
 
-def test_the_newest_completed_distribution_is_the_one_that_ended_last_however_far_back(plans, ran, trail):
+def test_the_newest_completed_distribution_is_the_one_that_ended_last_however_far_back(ran, trail):
     times = {"waited": (0, 10), "overtook": (5, 8)}
     ran(("waited", None), ("overtook", None), *((f"failed-{n}", None) for n in range(120)),
         failed={f"failed-{n}" for n in range(120)},
         minutes=times | {f"failed-{n}": (11 + n, 11 + n) for n in range(120)})  # fmt: skip
-    assert plans._newest_completed("queue-001", trail) == "waited"
+    use_case = SetBaseline(trail, FakeBaselines())
+    assert use_case.set("queue-001", "normal", None, "arn:me", START).distribution_id == "waited"
+    assert use_case.baselines.find("queue-001", "normal").distribution_id == "waited"
     with pytest.raises(NotRestorable):
-        plans._newest_completed("queue-002", trail)
+        use_case.set("queue-002", "normal", None, "arn:me", START)
+
+
+@pytest.mark.parametrize(("queue_id", "distribution_id"), [("queue-002", "boxed"), ("queue-001", "nobody")])
+def test_a_baseline_is_a_completed_distribution_of_its_own_queue(ran, trail, queue_id, distribution_id):
+    ran(("boxed", None))
+    with pytest.raises(NotRestorable, match=distribution_id):
+        SetBaseline(trail, FakeBaselines()).set(queue_id, "normal", distribution_id, "", START)
 
 
 # ---- the plan of an expiry, and of a schedule's run ------------------------------------------------------------------
@@ -402,7 +392,7 @@ def test_a_baseline_is_what_it_is_when_the_run_starts(accepted, documents, basel
         held = queue(member("agent-1", 0.1))
         documents.keep_work(name, work(plan(), target({"agent-1": 0.4}), held))
         documents.save_after(name, held)
-        baselines.put({"queue_id": "queue-001", "name": "normal", "distribution_id": name})
+        baselines.put(Baseline("queue-001", "normal", name, "2026-01-31T08:00:00.000Z"))
         run, back = accepted(given)
         assert back.restores.model_dump(exclude_unset=True) == {"distribution_id": name, "image": "after"}
         assert run.origin.caller == "early"

@@ -23,8 +23,9 @@ from routing_weights.adapters.aws.locks_table import Locks
 from routing_weights.adapters.aws.secrets import JsonSecret, TokenFunction
 from routing_weights.adapters.aws.skills_table import SkillOwners
 from routing_weights.adapters.aws.state_machine import Executions
-from routing_weights.api import views
-from routing_weights.application.accept import accept
+from routing_weights.api.distributions import distribution
+from routing_weights.api.request import moment
+from routing_weights.application.submit import accept
 from routing_weights.application.validate import accept_input
 from routing_weights.domain.actuation import resolve, statement
 from routing_weights.domain.drift import Answer, DriftEntry
@@ -568,7 +569,7 @@ def test_a_page_token_carries_nothing_but_the_key_to_dynamodb():
 def test_a_distribution_is_made_of_both_records(trail):
     trail.append(opened(RUN, plan(), START))
     trail.append(closing_record("dry_run", projection=None))
-    found = views.distribution(trail.find("d-1"))
+    found = distribution(trail.find("d-1"))
     assert (found.status, found.terminal) == (Status.DRY_RUN, True)
     assert (found.opened_at, found.closed_at) == (timestamp(START), timestamp(after(seconds=4)))
 
@@ -581,7 +582,7 @@ def test_a_distribution_is_made_of_both_records(trail):
     ],
 )
 def test_a_distribution_with_one_record_can_be_answered(records, terminal):
-    found = views.distribution(records)
+    found = distribution(records)
     assert (found.terminal, found.closed_at is not None) == (terminal, terminal)
 
 
@@ -591,14 +592,14 @@ def test_a_distribution_says_how_its_weights_are_carried(trail, actuator):
     how = resolve(wanted, deployed="ring")
     stated = statement(wanted, how.target(wanted, {}), how, overflow="gate", notes=["A note."])
     trail.append(closing_record("dry_run", plan=wanted, actuation=stated, projection=None))
-    found = views.distribution(trail.find("d-1")).model_dump()["actuation"]
+    found = distribution(trail.find("d-1")).model_dump()["actuation"]
     assert found == stated
     joined = {isinstance(entry["value"], bool) for entry in found["members"].values()}
     assert joined == {actuator == "joined"}
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "found"),
     [
         ("", "default"),
         ("2026-01-31", "2026-01-31T00:00:00.000Z"),
@@ -608,14 +609,14 @@ def test_a_distribution_says_how_its_weights_are_carried(trail, actuator):
         ("2026-01-31T08:00:00", "2026-01-31T08:00:00.000Z"),
     ],
 )
-def test_a_moment_in_a_query_is_a_records_timestamp(text, moment):
-    assert views.moment("from", text, "default") == moment
+def test_a_moment_in_a_query_is_a_records_timestamp(text, found):
+    assert moment("from", text, "default") == found
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "1767225600", "0001-01-01T00:00:00+10:00", "2026"])
 def test_what_is_no_moment_is_refused_at_its_parameter(text):
     with pytest.raises(RequestInvalid) as caught:
-        views.moment("from", text, "")
+        moment("from", text, "")
     assert caught.value.details["errors"][0]["path"] == "from"
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, TokenRequest
     from routing_weights.adapters.genesys.transport import Deadline, Transport
     from routing_weights.application.close import Close
+    from routing_weights.application.expire import CancelExpiry
     from routing_weights.application.patch import PatchMembers, PatchQueue
     from routing_weights.application.ports import (
         Baselines,
@@ -32,12 +33,15 @@ if TYPE_CHECKING:
         Genesys,
         OneTimeSchedules,
         Reconnect,
+        Schedules,
         Trail,
     )
     from routing_weights.application.project import Project, Projector
     from routing_weights.application.recover import Recover, Sweep, Unblock
     from routing_weights.application.restore import Restore
     from routing_weights.application.revert import RevertDistribution, RevertToBaseline
+    from routing_weights.application.schedule import PutSchedule, SchedulePlan
+    from routing_weights.application.set_baseline import SetBaseline
     from routing_weights.application.submit import Submit
     from routing_weights.application.suggest import Suggest
     from routing_weights.application.validate import Validate
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
         ProjectSettings,
         RecoverSettings,
         RestoreSettings,
+        SchedulesSettings,
         SweepSettings,
         TokenSettings,
         ValidateSettings,
@@ -139,6 +144,42 @@ def revert_to_baseline(settings: PlansSettings) -> RevertToBaseline:
     from routing_weights.application.revert import RevertToBaseline
 
     return RevertToBaseline(baselines(settings.baselines_table), documents(settings), submit(settings))
+
+
+def schedules(settings: SchedulesSettings) -> Schedules:
+    from routing_weights.adapters.aws.scheduler import Schedules
+
+    return Schedules(
+        settings.schedule_group,
+        settings.one_time_group,
+        settings.state_machine_arn,
+        settings.schedule_role_arn,
+        settings.schedule_dead_letters_arn,
+    )
+
+
+def put_schedule(settings: SchedulesSettings) -> PutSchedule:
+    from routing_weights.application.schedule import PutSchedule
+
+    return PutSchedule(schedules(settings), documents(settings), baselines(settings.baselines_table))
+
+
+def schedule_plan(settings: SchedulesSettings) -> SchedulePlan:
+    from routing_weights.application.schedule import SchedulePlan
+
+    return SchedulePlan(documents(settings), baselines(settings.baselines_table))
+
+
+def set_baseline(settings: PlansSettings) -> SetBaseline:
+    from routing_weights.application.set_baseline import SetBaseline
+
+    return SetBaseline(trail(settings), baselines(settings.baselines_table))
+
+
+def cancel_expiry(settings: PlansSettings) -> CancelExpiry:
+    from routing_weights.application.expire import CancelExpiry
+
+    return CancelExpiry(trail(settings), one_time_schedules(settings.one_time_group))
 
 
 # ---- projections -----------------------------------------------------------------------------------------------------
@@ -246,7 +287,7 @@ def close(settings: AuditSettings) -> Close:
 
 def unblock(settings: RecoverSettings, recover_state_machine_arn: str) -> Unblock:
     from routing_weights.adapters.aws.locks_table import Locks
-    from routing_weights.adapters.aws.state_machine import EndedExecutions, Recoveries
+    from routing_weights.adapters.aws.recoveries import EndedExecutions, Recoveries
     from routing_weights.application.recover import Unblock
 
     return Unblock(Locks(settings.locks_table), EndedExecutions(), Recoveries(recover_state_machine_arn))
@@ -254,7 +295,7 @@ def unblock(settings: RecoverSettings, recover_state_machine_arn: str) -> Unbloc
 
 def recover(settings: RecoverSettings, recover_state_machine_arn: str) -> Recover:
     from routing_weights.adapters.aws.locks_table import Locks
-    from routing_weights.adapters.aws.state_machine import EndedExecutions, Recoveries
+    from routing_weights.adapters.aws.recoveries import EndedExecutions, Recoveries
     from routing_weights.application.recover import Recover
 
     return Recover(
@@ -264,7 +305,7 @@ def recover(settings: RecoverSettings, recover_state_machine_arn: str) -> Recove
 
 def sweep(settings: SweepSettings) -> Sweep:
     from routing_weights.adapters.aws.locks_table import Locks
-    from routing_weights.adapters.aws.state_machine import EndedExecutions, Recoveries
+    from routing_weights.adapters.aws.recoveries import EndedExecutions, Recoveries
     from routing_weights.application.recover import Sweep
 
     return Sweep(

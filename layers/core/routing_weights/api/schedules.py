@@ -1,14 +1,42 @@
-"""What the API answers about schedules."""
+"""The routes of schedules: plans, and reverts to baselines, that EventBridge Scheduler submits at their times."""
 
-from datetime import UTC
-from typing import Any
+import json
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any
 
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, Field
 
+from routing_weights import bootstrap
+from routing_weights.api.problem import answers
+from routing_weights.api.request import Limit, body_of, caller_of, moment, new_router
 from routing_weights.domain.record import timestamp
-from routing_weights.domain.schedule.calendar import NextRun
+from routing_weights.domain.schedule.calendar import NextRun, next_runs
 from routing_weights.domain.schedule.clock import expiry_of
-from routing_weights.domain.schedule.schedule import Timing
+from routing_weights.domain.schedule.schedule import Timing, parse_schedule
+from routing_weights.domain.types import Name as NameInPath
+from routing_weights.errors import ScheduleNotFound
+from routing_weights.settings import SchedulesSettings
+
+if TYPE_CHECKING:
+    from routing_weights.domain.schedule.schedule import StoredSchedule
+
+router = new_router()
+
+Name = Annotated[NameInPath, Path(description="The schedule's name.")]
+Count = Annotated[int, Query(ge=1, le=100, description="How many runs.")]
+Since = Annotated[str, Query(alias="from", max_length=40, description="RFC 3339, UTC without an offset; now if empty.")]
+After = Annotated[str, Query(alias="next", max_length=2048, description="The `next` of the previous page.")]
+
+INVALID = {
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The schedule, its plan or a parameter breaks a rule; `errors` has each one"
+}
+NOT_FOUND = INVALID | {HTTPStatus.NOT_FOUND: "There is no schedule, or no baseline, of this name"}
+NO_STATE = NOT_FOUND | {HTTPStatus.CONFLICT: "The baseline has no state to revert to"}
 
 
 class ScheduleSummary(BaseModel):
@@ -64,6 +92,84 @@ class PreviewView(BaseModel):
     time_zone: str
     window_minutes: int
     runs: list[RunView] = Field(description="Fewer than asked for where the schedule ends before.")
+
+
+@router.put(
+    "/schedules/<name>",
+    summary="Create a schedule, or replace it",
+    description="The plan is validated at once, and again at every run. A run reverts to the baseline as it is then.",
+    responses=answers(HTTPStatus.OK, ScheduleView, NO_STATE),
+)
+def put_schedule(name: Name) -> ScheduleView:
+    settings, event, now = SchedulesSettings.load(), router.current_event, datetime.now(UTC)
+    schedule = parse_schedule(name, body_of(event))
+    return _view(bootstrap.put_schedule(settings).put(schedule, caller_of(event), now), settings)
+
+
+@router.get(
+    "/schedules",
+    summary="The schedules of this deployment",
+    responses=answers(HTTPStatus.OK, SchedulePage, INVALID),
+)
+def list_schedules(limit: Limit = 20, after: After = "") -> SchedulePage:
+    schedules = bootstrap.schedules(SchedulesSettings.load())
+    names, token = schedules.page(limit, after or None)
+    items = []
+    for name in names:
+        with suppress(ScheduleNotFound):  # deleted since, or created by hand
+            items.append(ScheduleSummary(**_summary(schedules.get(name))))
+    return SchedulePage(items=items, next=token)
+
+
+@router.get(
+    "/schedules/<name>",
+    summary="One schedule",
+    responses=answers(HTTPStatus.OK, ScheduleView, NO_STATE),
+)
+def get_schedule(name: Name) -> ScheduleView:
+    settings = SchedulesSettings.load()
+    return _view(bootstrap.schedules(settings).get(name), settings)
+
+
+@router.delete(
+    "/schedules/<name>",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Delete a schedule",
+    description="A distribution that it has started goes on.",
+    responses=answers(HTTPStatus.NO_CONTENT, None, NOT_FOUND),
+)
+def delete_schedule(name: Name) -> Response[None]:
+    bootstrap.schedules(SchedulesSettings.load()).delete(name)
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+@router.get(
+    "/schedules/<name>/preview",
+    summary="The next runs of a schedule",
+    description="In local time and UTC; says where a change of the clock moves a run, or makes one of several.",
+    responses=answers(HTTPStatus.OK, PreviewView, NOT_FOUND),
+)
+def preview_schedule(name: Name, count: Count = 10, since: Since = "") -> PreviewView:
+    stored = bootstrap.schedules(SchedulesSettings.load()).get(name)
+    after = datetime.fromisoformat(moment("from", since, timestamp(datetime.now(UTC))))
+    return PreviewView(
+        name=name,
+        **stored.timing.model_dump(include={"expression", "time_zone", "window_minutes"}),
+        runs=[run_view(stored.timing, run) for run in next_runs(stored.timing, after, count)],
+    )
+
+
+def _view(stored: "StoredSchedule", settings: SchedulesSettings) -> ScheduleView:
+    text = bootstrap.schedule_plan(settings).text_of(stored)
+    return ScheduleView(**_summary(stored), plan=json.loads(text) if text else None)
+
+
+def _summary(stored: "StoredSchedule") -> dict[str, Any]:
+    fields = asdict(stored) | stored.timing.model_dump(mode="json")
+    for run in next_runs(stored.timing, datetime.now(UTC), 1):
+        view = run_view(stored.timing, run)
+        fields |= {"next_run": view.local, "next_return": view.returns}
+    return fields
 
 
 def run_view(schedule: Timing, run: NextRun) -> RunView:

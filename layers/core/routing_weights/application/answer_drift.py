@@ -15,15 +15,16 @@ from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.event_bus import Bus
 from routing_weights.adapters.aws.state_machine import Executions, name_of
-from routing_weights.application.revert_plans import revert_plan
+from routing_weights.application.revert import revert_plan
 from routing_weights.domain.change_events import ChangeEvent
 from routing_weights.domain.drift import Answer, Difference, DriftEntry, fingerprint
 from routing_weights.domain.events import DRIFT_FOUND, drift_found
 from routing_weights.domain.images import can_be_reverted
-from routing_weights.domain.inputs import FromPlanRef, RevertOptions
+from routing_weights.domain.inputs import FromPlanRef
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.queue import named
 from routing_weights.domain.record import timestamp
+from routing_weights.domain.revert import RevertOptions
 from routing_weights.domain.run import Origin
 from routing_weights.errors import NotRestorable, PlanInvalid
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
@@ -10,7 +11,6 @@ from routing_weights.adapters.aws.audit_table import AuditTrail
 from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.locks_table import holder_of
 from routing_weights.application.answer_drift import Drift
-from routing_weights.application.ports import Genesys
 from routing_weights.domain.change_events import ChangeEvent
 from routing_weights.domain.decision import Decision, Work
 from routing_weights.domain.drift import Answer, Difference, DriftEntry, differences, edited_at, fingerprint
@@ -20,6 +20,9 @@ from routing_weights.domain.record import RunSummary, last_completed, timestamp
 from routing_weights.domain.run import Run
 from routing_weights.domain.target import Target, image
 from routing_weights.errors import QueueBusy, QueueNotFound
+
+if TYPE_CHECKING:
+    from routing_weights.application.ports import Genesys
 
 logger = Logger(child=True)
 
@@ -32,7 +35,7 @@ class Watch:
     trail: AuditTrail
     locks_table: str
     entries: DriftEntries
-    contract: Callable[[Run, Decision], Genesys]
+    contract: "Callable[[Run, Decision], Genesys]"
     """The contract that reads what a decision has written."""
     answer: Callable[[Drift, datetime], None]
     """What is done about drift, called each time that it is seen."""
@@ -45,7 +48,7 @@ class Watch:
 
         Raises:
             QueueBusy: a distribution is at work on it, or was while the queue was read. Look again when it is over.
-            QueueNotFound: Genesys no longer has it.
+            QueueNotFound: "Genesys" no longer has it.
         """
         runs = self._runs(queue_id)
         last = last_completed(runs)

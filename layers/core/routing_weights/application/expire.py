@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from routing_weights.domain.plan import LONGEST_WHILE, MOST_RESTORED, SHORTEST_WHILE, plan_invalid
+from routing_weights.domain.plan import LONGEST, MOST_RESTORED, SHORTEST, plan_invalid
 from routing_weights.domain.problems import not_applicable, problem
-from routing_weights.domain.record import ExpiryCancelled, RunSummary, timestamp
-from routing_weights.domain.run import LONGEST_RUN
+from routing_weights.domain.record import ExpiryCancelled, RunSummary, expiry_cancelled, timestamp
+from routing_weights.domain.run import LONGEST_RUN, return_name
 from routing_weights.domain.status import Status
-from routing_weights.errors import Superseded
+from routing_weights.errors import ReturnNotFound, Superseded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from routing_weights.application.ports import Documents, Trail
+    from routing_weights.application.ports import Documents, OneTimeSchedules, Trail
 
 _PAGE = 50
 
@@ -26,10 +27,10 @@ def require_until(until: str | None, since: datetime, now: datetime) -> None:
     if until is None:
         return
     at = datetime.fromisoformat(until)
-    if at < now + SHORTEST_WHILE:
+    if at < now + SHORTEST:
         message = f"{until} is over, or will be within a minute: name a later time"
-    elif at > since + LONGEST_WHILE:
-        message = f"{until} is more than {LONGEST_WHILE.days} days away: name an earlier time, or leave it out"
+    elif at > since + LONGEST:
+        message = f"{until} is more than {LONGEST.days} days away: name an earlier time, or leave it out"
     else:
         return
     raise plan_invalid([problem("until", message, "time_invalid")])
@@ -37,7 +38,7 @@ def require_until(until: str | None, since: datetime, now: datetime) -> None:
 
 def require_time_left(until: str, now: datetime) -> None:
     """Raise PlanNotApplicable when the plan has waited so long that it would be reverted at once."""
-    if until and datetime.fromisoformat(until) < now + SHORTEST_WHILE:
+    if until and datetime.fromisoformat(until) < now + SHORTEST:
         message = f"{until} is over, or will be within a minute: the plan could not be applied before"
         raise not_applicable("until", message, "time_invalid")
 
@@ -148,3 +149,22 @@ def _completed(queue_id: str, trail: Trail) -> Iterator[RunSummary]:
             yield waiting.pop()
         if after is None:
             return
+
+
+@dataclass(frozen=True)
+class CancelExpiry:
+    trail: Trail
+    schedules: OneTimeSchedules
+
+    def cancel(self, distribution_id: str, caller: str, now: datetime) -> None:
+        """Raises ReturnNotFound if no expiry is to come."""
+        opening, name = self.trail.find(distribution_id).opening, return_name(distribution_id)
+        until = opening and opening.until
+        # Scheduler deletes a schedule only some time after it has started it, so one whose time has come may be found.
+        if not self.schedules.find(name) or not until or datetime.fromisoformat(until) <= now:
+            raise ReturnNotFound(
+                f"Distribution {distribution_id} has no expiry to come. GET /distributions/{distribution_id} shows one "
+                "as returns_at."
+            )
+        self.trail.append(expiry_cancelled(distribution_id, caller, now))
+        self.schedules.delete(name)

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from routing_weights.domain.queue import Member, Queue, SettingName, Settings
     from routing_weights.domain.record import AuditRecord, Kind, Realised, Records, RunSummary
     from routing_weights.domain.restore import Restoration
+    from routing_weights.domain.revert import Baseline
     from routing_weights.domain.run import Started
+    from routing_weights.domain.schedule.schedule import Schedule, StoredSchedule
     from routing_weights.domain.target import Target
     from routing_weights.projection.inputs import History, Observed, Predicted, PushedForecast
 
@@ -137,13 +139,15 @@ class Trail(Protocol):
 
 
 class Baselines(Protocol):
-    """The baselines: `queue_id`, `name`, `distribution_id`, `set_at` and `set_by`, if known."""
+    """The baselines."""
 
-    def put(self, baseline: dict[str, str | None]) -> None: ...
+    def put(self, baseline: Baseline) -> None:
+        """Store a baseline and replace an earlier one of its queue and name."""
+        ...
 
-    def find(self, queue_id: str, name: str) -> dict[str, str] | None: ...
+    def find(self, queue_id: str, name: str) -> Baseline | None: ...
 
-    def of_queue(self, queue_id: str) -> list[dict[str, str]]: ...
+    def of_queue(self, queue_id: str) -> list[Baseline]: ...
 
 
 # ---- executions, locks, and the end of temporary plans ---------------------------------------------------------------
@@ -208,6 +212,26 @@ class OneTimeSchedules(Protocol):
 
     def delete(self, name: str) -> bool:
         """False when there was none."""
+        ...
+
+
+class Schedules(Protocol):
+    """The schedules of the deployment."""
+
+    def put(self, schedule: Schedule, plan_ref: str | None, set_by: str, now: datetime) -> StoredSchedule:
+        """Create a schedule, or replace the one of its name as a whole. `plan_ref` is None if it has a baseline."""
+        ...
+
+    def get(self, name: str) -> StoredSchedule:
+        """Raises ScheduleNotFound, also for a schedule that was not created by `put`."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Raises ScheduleNotFound."""
+        ...
+
+    def page(self, limit: int, after: str | None) -> tuple[list[str], str | None]:
+        """Names of schedules, and the token of the next page (None: the last one)."""
         ...
 
 

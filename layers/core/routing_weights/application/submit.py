@@ -1,21 +1,27 @@
-"""Submits a plan: it is accepted, kept, started, and its audit record is opened. The same for every door of ours."""
+"""How a plan comes in. Every door accepts it with the same code; a refusal is on record before it is raised."""
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from routing_weights.application.accept import accept, with_plan
+from routing_weights.application.expire import require_until
+from routing_weights.domain import strict_json
 from routing_weights.domain.inputs import FromPlanRef
-from routing_weights.domain.record import opened
-from routing_weights.domain.run import Origin, Run
+from routing_weights.domain.plan import Plan, parse_plan
+from routing_weights.domain.record import opened, refused
+from routing_weights.domain.run import Origin, Run, return_name
+from routing_weights.errors import PlanInvalid
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from routing_weights.application.ports import Executions, Plans, Trail
-    from routing_weights.domain.plan import Plan
+    from routing_weights.domain.schedule.occasion import Occasion
+
+_QUEUE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -49,3 +55,46 @@ class Submit:
         run = with_plan(run.model_copy(update=of_execution), plan)
         self.trail.append(opened(run, plan, now))  # Validate of the execution may have been faster
         return Submitted(run, plan)
+
+
+def accept(
+    run: Run, text: str | bytes, trail: Trail, now: datetime, occasion: Occasion | None = None
+) -> tuple[Run, Plan]:
+    """The plan, and the run with what later states ask of it. `occasion` is the run of a schedule.
+
+    Raises:
+        PlanInvalid: its details have the `distribution_id` of the record of the refusal.
+    """
+    try:
+        plan = parse_plan(text)
+        if plan.staffing is None:
+            # A schedule runs before the shift that it is for. A person who sends a plan means the queue of this moment.
+            plan = plan.model_copy(update={"staffing": "joined" if run.origin.door == "schedule" else "now"})
+        if occasion:
+            plan = plan.model_copy(update={"until": occasion.until})
+        require_until(plan.until, occasion.scheduled_at if occasion else run.started_at, run.started_at)
+    except PlanInvalid as invalid:
+        record_refusal(run, queue_named_in(text), invalid, trail, now)
+        raise
+    return with_plan(run, plan), plan
+
+
+def with_plan(run: Run, plan: Plan) -> Run:
+    """The run with what its later states ask of its plan."""
+    known: dict[str, Any] = {name: getattr(plan, name) for name in ("queue_id", "dry_run", "wait_for_lock_s")}
+    if plan.until:
+        known |= {"until": plan.until, "return_name": return_name(run.distribution_id)}
+    return run.model_copy(update=known)
+
+
+def record_refusal(run: Run, queue_id: str | None, invalid: PlanInvalid, trail: Trail, now: datetime) -> None:
+    invalid.details["distribution_id"] = run.distribution_id
+    for record in refused(run, queue_id, invalid.details["errors"], now):
+        trail.append(record)
+
+
+def queue_named_in(text: str | bytes) -> str | None:
+    """The queue that a refused plan names, if it names one: the refusal belongs into that queue's trail."""
+    document, _ = strict_json.load(text)
+    queue_id = document.get("queue_id") if isinstance(document, dict) else None
+    return queue_id.lower() if isinstance(queue_id, str) and _QUEUE_ID.fullmatch(queue_id) else None

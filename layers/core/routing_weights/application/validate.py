@@ -3,18 +3,21 @@
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
-from routing_weights.application.accept import accept, queue_named_in, record_refusal
 from routing_weights.application.ports import Baselines, Documents, Plans, Trail
-from routing_weights.application.revert_plans import baseline_plan, expiry_plan, revert_plan
+from routing_weights.application.revert import baseline_plan, expiry_plan, revert_plan
+from routing_weights.application.submit import accept, queue_named_in, record_refusal
 from routing_weights.domain import inputs
 from routing_weights.domain.plan import Plan, plan_invalid
 from routing_weights.domain.problems import problem
 from routing_weights.domain.record import opened
+from routing_weights.domain.revert import RevertOptions
 from routing_weights.domain.run import Run
-from routing_weights.domain.schedule.occasion import occasion_of
 from routing_weights.errors import BaselineNotFound, NotRestorable, PlanInvalid
+
+if TYPE_CHECKING:
+    from routing_weights.domain.schedule.occasion import Occasion
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,20 @@ def accept_input(
         given = inputs.parse(document)
         returns = given.returns if isinstance(given, inputs.Expiry) else ""
         run = run.model_copy(update={"origin": inputs.origin_of(given), "returns": returns})
-        occasion = occasion_of(given) if isinstance(given, inputs.FromPlanRef | inputs.FromBaseline) else None
+        occasion = _occasion(given)
         text = _text_of(given, documents, baselines)
     except PlanInvalid as invalid:
         record_refusal(run, queue_named_in(json.dumps(document.get("baseline"))), invalid, trail, now)
         raise
     return accept(run, text, trail, now, occasion)
+
+
+def _occasion(given: inputs.ExecutionInput) -> "Occasion | None":
+    if not isinstance(given, inputs.FromPlanRef | inputs.FromBaseline) or given.schedule is None:
+        return None
+    from routing_weights.domain.schedule.occasion import occasion_of  # noqa: PLC0415 - no other input needs a calendar
+
+    return occasion_of(given)
 
 
 def _text_of(given: inputs.ExecutionInput, documents: Documents, baselines: Baselines) -> str:
@@ -63,7 +74,7 @@ def _text_of(given: inputs.ExecutionInput, documents: Documents, baselines: Base
             case inputs.Revert():
                 return revert_plan(given.restore, given.image, documents, given.options)
             case inputs.FromBaseline():
-                return baseline_plan(given.baseline, baselines, documents, inputs.RevertOptions())
+                return baseline_plan(given.baseline, baselines, documents, RevertOptions())
             case inputs.Expiry():
                 return expiry_plan(given.returns, documents)
             case _:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, assert_never
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from routing_weights.domain.plan import NO_CONTROL_CHARACTERS, Reason, plan_invalid
+from routing_weights.domain.plan import NO_CONTROL_CHARACTERS, plan_invalid
 from routing_weights.domain.problems import Location, problem, problems_of
 from routing_weights.domain.record import timestamp
+from routing_weights.domain.revert import BaselineName, RevertOptions
 from routing_weights.domain.run import Origin
-from routing_weights.domain.schedule.timing import BaselineName, TimingFields
-from routing_weights.domain.types import DISTRIBUTION_ID, Instant, Line
+from routing_weights.domain.schedule.timing import TimingFields
+from routing_weights.domain.types import DISTRIBUTION_ID
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,18 +39,6 @@ class BarePlan(BaseModel):
 
     def to_json(self) -> Any:
         return self.document
-
-
-class RevertOptions(BaseModel):
-    """What a person may say of a revert's own run. The plan that is reverted to says the rest."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    dry_run: bool = False
-    wait_for_lock_s: Annotated[int, Field(ge=0, le=3600)] = 0
-    requested_by: Line | None = None
-    reason: Reason | None = None
-    until: Instant | None = Field(default=None, description="When the state of before the restore is put back again.")
 
 
 class Revert(RevertOptions):

@@ -1,4 +1,4 @@
-"""What a valid plan is. No AWS, no HTTP."""
+"""A plan: what is wanted for one queue, and what makes it valid."""
 
 import hashlib
 import json
@@ -31,8 +31,8 @@ from routing_weights.domain.weights import normalized, same_members, weight_sum
 from routing_weights.errors import PlanInvalid
 
 MAX_MEMBERS = 5_000
-SHORTEST_WHILE, LONGEST_WHILE = timedelta(minutes=1), timedelta(days=365)
-"""How long a plan may be for; EventBridge Scheduler is exact to the minute, and starts nothing whose time is over."""
+SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=365)
+"""The bounds of a temporary plan. EventBridge Scheduler is exact to the minute, and starts nothing in the past."""
 MOST_RESTORED = 20
 MAX_PROFICIENCY = 5
 SAME_MEMBER, SUM = "duplicate_member", "weight_sum"
@@ -44,14 +44,14 @@ PATTERNS = {
     "strategy_reference": "a strategy's name is 1 to 64 letters, digits, '.', '-' and '_'",
     "overflow_groups": "an id is 1 to 64 letters, digits, '-' and '_'",
 }
-"""What a field's pattern says, in words."""
+"""The pattern of each field, in words."""
 NO_CONTROL_CHARACTERS = "line breaks and control characters are not allowed"
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=LINE, strict=True)]
 
 
 class Restores(BaseModel):
-    """Which state a plan puts back, instead of applying its weights."""
+    """The image that a plan restores, instead of applying its weights."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -60,22 +60,24 @@ class Restores(BaseModel):
     also: list[Annotated[str, StringConstraints(pattern=DISTRIBUTION_ID, strict=True)]] = Field(
         default_factory=list,
         max_length=MOST_RESTORED,
-        description="Further distributions, each earlier than the last: their before-images are put back as well.",
+        description="Further distributions, each earlier than the last: their before-images are restored as well.",
     )
     drift: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", strict=True)] | None = Field(
         default=None,
-        description="A repair says what it was decided on: where something else has been changed by then, nothing is "
-        "written. The system writes this.",
+        description="The drift that a repair was decided on: if anything else has changed since, nothing is written. "
+        "The system sets this.",
     )
 
 
 class SharedQueue(BaseModel):
-    """Another queue that some of the agents serve, too."""
+    """Another queue that some of the agents serve."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     queue_id: GenesysId
-    forecast: StatedVolume | None = Field(default=None, description="When absent, what was pushed for that queue.")
+    forecast: StatedVolume | None = Field(
+        default=None, description="When absent, the forecast that was pushed for that queue."
+    )
 
 
 class RequiredSkill(BaseModel):
@@ -85,14 +87,14 @@ class RequiredSkill(BaseModel):
 
     skill: Line = Field(description="The skill, by id or name.")
     min_proficiency: Annotated[float, Field(ge=0, le=MAX_PROFICIENCY, allow_inf_nan=False, strict=True)] = Field(
-        default=0.0, description="How proficient at least, on Genesys' scale of 0 to 5; 0: whoever has it."
+        default=0.0, description="The lowest proficiency that is enough, on Genesys' scale of 0 to 5; 0: any."
     )
 
     def __str__(self) -> str:
         return f"{self.skill} >= {self.min_proficiency:g}" if self.min_proficiency else self.skill
 
     def met_by(self, held: Mapping[str, float | None]) -> bool:
-        """Whether who holds these proficiencies, by skill, has it. One that Genesys does not tell is not enough."""
+        """True if these proficiencies, by skill, are enough. A proficiency that Genesys does not show counts as 0."""
         return self.key in held and (held[self.key] or 0.0) >= self.min_proficiency
 
     @property
@@ -150,12 +152,12 @@ class Plan(BaseModel):
     )
     staffing: Staffing | None = Field(
         default=None,
-        description="Whose presence the projection counts: now, the agents who can take work at this moment; joined, "
-        "every member who is joined to the queue; or a number of agents. Without it now, and joined from a schedule.",
+        description="Which agents the projection counts: now, those who can take work at this moment; joined, every "
+        "member who is joined to the queue; or a number of agents. When absent: joined from a schedule, else now.",
     )
     actuator: ActuatorName | None = Field(
         default=None,
-        description="The Genesys mechanism that carries the weights. Without it the strategy's, else the deployment's.",
+        description="The Genesys mechanism that carries the weights. When absent, the strategy's or the deployment's.",
     )
     skill: Line | None = Field(
         default=None,
@@ -164,59 +166,61 @@ class Plan(BaseModel):
     overflow_groups: list[OverflowGroup] = Field(
         default_factory=list,
         max_length=5,
-        description="Who Genesys calls in while the queue's service level is below overflow_threshold. Without any, "
-        "here or in the strategy, the threshold is a gate of this system; under contract score it is the queue's own.",
+        description="The groups that Genesys calls in while the queue's service level is below overflow_threshold. If "
+        "neither the plan nor the strategy has any, the threshold is a gate of this system; under contract score it is "
+        "a field of the queue.",
     )
     projected_load: Annotated[float, Field(ge=0, le=MAX_LOAD, allow_inf_nan=False, strict=True)] | None = Field(
         default=None,
-        description="The load to project with, in erlangs. Without it, and without forecast, the sources are asked.",
+        description="The load to project with, in erlangs. When both it and forecast are absent, the deployment's "
+        "forecast sources are asked.",
     )
     forecast: StatedVolume | None = Field(
         default=None,
-        description="What to project with, instead of projected_load: it says service level and abandonment too.",
+        description="The volume to project with, instead of projected_load. It gives service level, abandonment too.",
     )
     accept_uncertain: bool = Field(
         default=False,
-        description="Accepts knowingly that the forecast is stale or assumed, or that the projection is not sure.",
+        description="Accepts that the forecast is stale or assumed, or that the projection is uncertain.",
     )
     shared_with: list[SharedQueue] = Field(
         default_factory=list,
         max_length=3,
-        description="Other queues that take time of the same agents: they are projected together with this one, as "
-        "they are. It decides only where this queue's offered volume and handle time are known.",
+        description="Other queues that the same agents serve. They are projected together with this one, unchanged. "
+        "They count only if this queue's offered volume and handle time are known.",
     )
     required_skills: list[SkillOrName] = Field(
         default_factory=list,
         max_length=20,
-        description="Skills that active agents must cover, each by id or name, or with the proficiency that it takes.",
+        description="Skills that active agents must cover, each by id or name, or with the lowest proficiency.",
     )
     wrap_up_timeout_s: Annotated[int, Field(ge=1, le=3600, strict=True)] | None = Field(
-        default=None, description="The queue's wrap-up time-out in seconds. Left alone when absent."
+        default=None, description="The queue's wrap-up time-out in seconds. When absent it is not changed."
     )
     normalize: bool = Field(default=False, description="Scale weights proportionally when they sum to more than 1.")
     restores: Restores | None = Field(
         default=None,
         validate_default=True,
-        description="Put back what the queue held before, or after, a distribution whose plan this is again: the "
-        "values of its members and the settings that it set. The API's restore routes write this.",
+        description="Restore what the queue held before, or after, a distribution: the values of its members and the "
+        "settings that it set. The rest of the plan is that distribution's. The API's restore routes set this.",
     )
     until: Instant | None = Field(
         default=None,
-        description="RFC 3339 with an offset, to the second: what the queue held before is put back then. From a "
-        "minute to 365 days after the start.",
+        description="The end of a temporary plan, in RFC 3339 with an offset, to the second: the queue is reverted to "
+        "what it held before. From a minute to 365 days after the start.",
     )
     on_drift: Literal["record", "notify", "repair"] | None = Field(
         default=None,
-        description="What is done when somebody else changes what this plan has set: record it; notify, which is an "
-        "event on the bus, too; or repair, which also puts back what was applied once the change is RepairAfterS old. "
-        "Where one is named the queue is read every DriftPatrolMinutes as well; when absent it is record, and only an "
-        "event of Genesys leads to a reading.",
+        description="What to do when somebody else changes what this plan has set. record: put it on record. notify: "
+        "also send an event on the bus. repair: also apply the plan again once the change is RepairAfterS old. With "
+        "any of them the queue is read every DriftPatrolMinutes; when absent it is record, and the queue is read only "
+        "after an event of Genesys.",
     )
     wait_for_lock_s: Annotated[int, Field(ge=0, le=3600, strict=True)] = Field(
-        default=0, description="How long to wait, in seconds, while another distribution is running on the queue."
+        default=0, description="How long to wait, in seconds, for another distribution of the queue to end."
     )
     dry_run: bool = Field(default=False, description="Validate and project, write nothing to Genesys.")
-    requested_by: Line | None = Field(default=None, description="Who wants this, for the audit record.")
+    requested_by: Line | None = Field(default=None, description="The person who wants this, for the audit record.")
     reason: Reason | None = Field(default=None, description="Why, for the audit record.")
 
     @field_validator("member_weights", mode="before")
@@ -253,31 +257,31 @@ class Plan(BaseModel):
 
     @property
     def is_repair(self) -> bool:
-        """Whether it puts back what somebody has changed, and only that."""
+        """True if the plan restores what drift has changed, and nothing else."""
         return self.restores is not None and self.restores.drift is not None
 
     @cached_property
     def weights(self) -> dict[str, float]:
-        """The weights to apply: as sent, or scaled when the plan says `normalize` and they sum to more than 1."""
+        """The weights to apply. With `normalize`, weights that sum to more than 1 are scaled."""
         return normalized(self.member_weights) if self.normalize else self.member_weights
 
     def __copy__(self) -> Self:
-        """`model_copy` changes fields of the copy, whose weights may then be others."""
+        """`model_copy` changes fields of the copy, so its weights are computed again."""
         copied = super().__copy__()
         copied.__dict__.pop("weights", None)
         return copied
 
     @property
     def counts(self) -> "Staffing":
-        """Whose presence counts; `now` where neither the plan nor its door says."""
+        """Which agents count: `now` if neither the plan nor its door says."""
         return self.staffing or "now"
 
     @property
     def requirements(self) -> list[RequiredSkill]:
-        return [RequiredSkill(skill=one) if isinstance(one, str) else one for one in self.required_skills]
+        return [RequiredSkill(skill=skill) if isinstance(skill, str) else skill for skill in self.required_skills]
 
     def canonical(self) -> str:
-        """The plan as JSON text, the same text for the same plan: sorted keys, defaults left out."""
+        """The plan as JSON text, with sorted keys and without defaults: equal plans have equal texts."""
         return json.dumps(
             self.model_dump(exclude_defaults=True), sort_keys=True, separators=(",", ":"), allow_nan=False
         )
@@ -305,7 +309,7 @@ def parse_plan(raw: str | bytes) -> Plan:
                 problems += [problem(f"{found['path']}.{name[:80]}", found["message"], SAME_MEMBER) for name in names]
             else:
                 problems.append(found)
-    if not (isinstance(document, dict) and document.get("restores")):  # a revert is carried out as it was decided then
+    if not (isinstance(document, dict) and document.get("restores")):  # a revert keeps the decision of its distribution
         problems.extend(_strategy_problems(document))
     if problems:
         raise plan_invalid(problems)
@@ -333,7 +337,7 @@ def _in_words(location: Location, message: str, kind: str) -> tuple[Location, st
 
 
 def _strategy_problems(document: Any) -> list[Problem]:
-    """What the strategies file says of a plan; a field that is wrong in itself has been named already."""
+    """The problems that the strategies file finds. A field that is wrong in itself is a problem already."""
     if not isinstance(document, dict) or not isinstance(document.get("strategy_reference"), str):
         return []
     name, actuator = document["strategy_reference"], document.get("actuator")

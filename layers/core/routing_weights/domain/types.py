@@ -1,4 +1,4 @@
-"""Kinds of values that several models hold."""
+"""Types of fields that several models have."""
 
 import re
 import unicodedata
@@ -11,13 +11,13 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$", strict
 """A name that is safe in a URL path: letters, digits, `-` and `_`, 1 to 64 of them."""
 
 GenesysId = Annotated[Name, AfterValidator(str.lower)]
-"""An id of Genesys's, held in lower case: ids compare without regard to case, and an SQL export has them in upper."""
+"""An id of Genesys, in lower case. Ids compare without regard to case; an SQL export has them in upper case."""
 
 DISTRIBUTION_ID = r"^[^\s/]{1,80}$"
 """An execution's name."""
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
-"""A finite number in [0, 1]; booleans and numbers in strings are refused."""
+"""A finite number in [0, 1]. Booleans and numbers in strings are refused."""
 
 
 def folded(name: str) -> str:
@@ -45,19 +45,19 @@ def _held_in_utc(at: datetime) -> datetime:
 
 
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_dated), AfterValidator(_held_in_utc)]
-"""RFC 3339 with an offset, of the years 1 to 9999 in UTC; a number is no moment."""
+"""RFC 3339 with an offset, in the years 1 to 9999 in UTC. A number is refused."""
 
 
 def in_utc(value: Any) -> str:
-    """An instant as RFC 3339 text, to the second and in UTC; ValueError where it is none."""
+    """An instant as RFC 3339 text, to the second and in UTC. Raises ValueError."""
     try:
         at = datetime.fromisoformat(value) if isinstance(_dated(value), str) else None
         if at is not None and at.tzinfo is not None:
             return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    except (ValueError, OverflowError):  # one that no calendar holds once its offset is taken off
+    except (ValueError, OverflowError):  # no calendar holds it without its offset
         pass
     raise ValueError("not an RFC 3339 date and time with an offset, such as 2026-01-31T17:00:00+01:00")
 
 
 Instant = Annotated[str, BeforeValidator(in_utc)]
-"""RFC 3339 with an offset, held as text: in UTC, to the second, so that the same instant is the same text."""
+"""RFC 3339 with an offset, as text in UTC, to the second: equal instants have equal texts."""

@@ -18,7 +18,7 @@ from routing_weights.adapters.aws.schedule_group import Group
 from routing_weights.domain.inputs import Asked, scheduled
 from routing_weights.domain.schedule.calendar import next_runs, skipped_runs
 from routing_weights.domain.schedule.expression import At, parse_expression
-from routing_weights.domain.schedule.schedule import Schedule, Timing
+from routing_weights.domain.schedule.schedule import Schedule, StoredSchedule, Timing
 from routing_weights.errors import ScheduleNotFound
 
 MOST_LATE_S = 900
@@ -29,19 +29,6 @@ AHEAD = timedelta(days=3653)
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A schedule as it is in the group."""
-
-    name: str
-    timing: Timing
-    plan_ref: str | None
-    """None where it has a baseline."""
-    baseline: dict[str, str] | None
-    set_at: str
-    set_by: str | None
-
-
-@dataclass(frozen=True)
 class Schedules:
     group: str
     one_time_group: str
@@ -49,7 +36,7 @@ class Schedules:
     role_arn: str
     dead_letters_arn: str
 
-    def put(self, schedule: Schedule, plan_ref: str | None, set_by: str, now: datetime) -> Stored:
+    def put(self, schedule: Schedule, plan_ref: str | None, set_by: str, now: datetime) -> StoredSchedule:
         """Create a schedule, or replace the one of its name as a whole."""
         self._delete_moved(schedule.name)
         request = self._request(schedule, plan_ref, set_by, now)
@@ -58,7 +45,7 @@ class Schedules:
             Group(self.one_time_group).put(moved)
         return _stored(request)
 
-    def get(self, name: str) -> Stored:
+    def get(self, name: str) -> StoredSchedule:
         """Raises ScheduleNotFound, also for a schedule that was not made by `put`."""
         found = Group(self.group).find(name)
         if found is None:
@@ -141,7 +128,7 @@ def _dates(schedule: Schedule, now: datetime) -> dict[str, datetime]:
     return dates
 
 
-def _stored(found: dict[str, Any]) -> Stored:
+def _stored(found: dict[str, Any]) -> StoredSchedule:
     """Raises ScheduleNotFound for a schedule that somebody made by hand: the API cannot show it."""
     try:
         given = json.loads(found["Target"].get("Input") or "{}")
@@ -149,7 +136,7 @@ def _stored(found: dict[str, Any]) -> Stored:
         timing = Timing.model_validate(asked.timing.model_dump())
     except (ValueError, LookupError, TypeError):
         raise _no_such_schedule(found["Name"]) from None
-    return Stored(
+    return StoredSchedule(
         name=found["Name"],
         timing=timing,
         plan_ref=given.get("plan_ref"),

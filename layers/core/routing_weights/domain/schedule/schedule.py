@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from routing_weights.domain import strict_json
-from routing_weights.domain.plan import LONGEST_WHILE, SHORTEST_WHILE, Plan, parse_plan
+from routing_weights.domain.plan import LONGEST, SHORTEST, Plan, parse_plan
 from routing_weights.domain.problems import Location, Problem, as_sentence, listed, problem, problems_of
+from routing_weights.domain.revert import BaselineName
 from routing_weights.domain.schedule.calendar import MOST_RUNS, next_runs
 from routing_weights.domain.schedule.clock import MINUTE, TIME_OF_DAY, expiry_of, known_expiry, known_zone
 from routing_weights.domain.schedule.expression import FIRST_YEAR, LAST_YEAR, parse_expression
-from routing_weights.domain.schedule.timing import BaselineName, TimingFields
+from routing_weights.domain.schedule.timing import TimingFields
 from routing_weights.domain.types import Name
 from routing_weights.errors import PlanInvalid, ScheduleInvalid
 
@@ -66,6 +68,19 @@ class Schedule(Timing):
     name: Name
     plan: Plan | None = Field(default=None, description="A whole plan. Send it or baseline.")
     baseline: BaselineName | None = Field(default=None, description="The baseline to revert to. Send it or plan.")
+
+
+@dataclass(frozen=True)
+class StoredSchedule:
+    """A schedule as EventBridge Scheduler holds it."""
+
+    name: str
+    timing: Timing
+    plan_ref: str | None
+    """None where it has a baseline."""
+    baseline: dict[str, str] | None
+    set_at: str
+    set_by: str | None
 
 
 def parse_schedule(name: str, raw: str | bytes) -> Schedule:
@@ -147,10 +162,10 @@ def require_runs(schedule: Timing, now: datetime) -> None:
         subject = f"the run of {run.at.isoformat()} would expire at {expiry.isoformat()}"
         if lasts <= timedelta(0):
             message = f"{subject}, before it begins: name a later time"
-        elif lasts < late * MINUTE + SHORTEST_WHILE:
+        elif lasts < late * MINUTE + SHORTEST:
             message = f"{subject}, and may begin {late} min late: name a later time, or a smaller window_minutes"
-        elif lasts > LONGEST_WHILE:
-            message = f"{subject}, more than {LONGEST_WHILE.days} days later: name an earlier time"
+        elif lasts > LONGEST:
+            message = f"{subject}, more than {LONGEST.days} days later: name an earlier time"
         elif following is not None and expiry.astimezone(UTC) >= following.at.astimezone(UTC):
             begins = f"the run of {following.at.isoformat()} has begun"
             message = f"{subject}, when {begins}: name an earlier time, or run less often"

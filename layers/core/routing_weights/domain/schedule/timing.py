@@ -1,4 +1,4 @@
-"""The fields of a schedule's timing, which each of its runs carries, and the name of a baseline.
+"""The fields of a schedule's timing, which each of its runs carries.
 
 This module does not load the calendar, so a function that only passes a timing on starts without it.
 """
@@ -7,16 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from routing_weights.domain.types import GenesysId, Moment, Name
-
-
-class BaselineName(BaseModel):
-    """A named state of a queue."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    queue_id: GenesysId
-    name: Name
+from routing_weights.domain.types import Moment
 
 
 class TimingFields(BaseModel):

@@ -1,0 +1,239 @@
+"""The routes of distributions: one, a queue's audit trail, a projection's chart, and the end of a temporary plan."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel, Field
+
+from routing_weights import bootstrap
+from routing_weights.api.problem import answers
+from routing_weights.api.projection import ProjectionView
+from routing_weights.api.request import (
+    After,
+    DistributionId,
+    Limit,
+    QueueId,
+    Since,
+    Until,
+    caller_of,
+    new_router,
+    span_of,
+)
+from routing_weights.domain.record import Records, RunSummary
+from routing_weights.domain.run import return_name
+from routing_weights.domain.status import Status
+from routing_weights.errors import DistributionNotFound
+from routing_weights.settings import PlansSettings
+
+router = new_router()
+
+NOT_FOUND = {HTTPStatus.NOT_FOUND: "There is no such distribution"}
+
+
+class MemberActuation(BaseModel):
+    """One member's weight, as its actuator can carry it."""
+
+    requested: float | None = Field(default=None, description="None where what is put back stood for no weight.")
+    value: int | float | bool | None = Field(
+        description="On the wire: a ring number, a proficiency, joined or not, or a score."
+    )
+    represented: float | None = Field(
+        default=None,
+        description="The weight that the value stands for, on the scale of the plan; None where the queue does not "
+        "look at it.",
+    )
+    error: float | None = Field(default=None, description="|requested - represented|")
+
+
+class ActuationView(BaseModel):
+    """How the weights are carried, known before the first write."""
+
+    actuator: str = Field(description="score, ring, proficiency or joined")
+    strategy: str
+    skill: str | None = Field(default=None, description="As the plan or the strategy names it.")
+    overflow: str = Field(
+        description="What overflow_threshold is: utilization_threshold (the queue's own field, contract score), "
+        "conditional_group_routing (a service-level rule for the overflow groups), or gate (of this system only)."
+    )
+    without_effect: str | None = Field(
+        default=None, description="Why the weights do nothing on this queue, where they do not, and what would."
+    )
+    largest_error: float | None = None
+    mean_error: float | None = None
+    members: dict[str, MemberActuation]
+    notes: list[str] = Field(default_factory=list, description="What the values will not do on this queue.")
+
+
+class RestoreView(BaseModel):
+    """What became of the before-image after a failure."""
+
+    outcome: str = Field(description="restored, partial, failed or not_needed (nothing of this run was applied)")
+    restored: int = Field(description="How many members and settings were put back.")
+    unrestored: list[str] = Field(description="Members and settings that still hold this run's value.")
+    unconfirmed: list[str] = Field(
+        default_factory=list,
+        description="Members and settings that were put back, which could not be read back.",
+    )
+    edited: list[str] = Field(description="Those that somebody else has changed since: left as they are.")
+
+
+class DistributionSummary(BaseModel):
+    """One line of a queue's audit trail."""
+
+    distribution_id: str
+    queue_id: str | None = None
+    status: Status
+    terminal: bool
+    timestamp: str = Field(description="When the record was written: the outcome's, once there is one.")
+    started_at: str
+    latency_ms: float | None = None
+    balance_accuracy: float | None = None
+    overflow_threshold: float | None = None
+    requested_by: str | None = None
+    reason: str | None = None
+    door: str | None = None
+    errors: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class Distribution(DistributionSummary):
+    """One run that carries a plan out."""
+
+    opened_at: str
+    closed_at: str | None = None
+    execution_arn: str | None = None
+    caller: str | None = None
+    requested_weights: dict[str, float] = Field(default_factory=dict)
+    submitted_weights: dict[str, float] | None = None
+    applied_weights: dict[str, float | None] = Field(
+        default_factory=dict, description="What was read back after the writes; empty when nothing was."
+    )
+    applied_overflow_threshold: float | None = None
+    restores: dict[str, Any] | None = Field(
+        default=None, description="The distribution and the image, before or after it, that this one puts back."
+    )
+    until: str | None = Field(default=None, description="When what the queue held before is put back, as asked for.")
+    returns_at: str | None = Field(
+        default=None,
+        description="The same for as long as that is still to come: null once it has begun, or is cancelled.",
+    )
+    return_cancelled: dict[str, str | None] | None = Field(
+        default=None, description="When (at) and by whom, where a return was cancelled."
+    )
+    utilization_target: float | None = None
+    staffing: Literal["now", "joined"] | int | None = Field(default=None, description="Whose presence was counted.")
+    strategy_reference: str | None = None
+    wrap_up_timeout_s: int | None = None
+    on_drift: str | None = Field(default=None, description="What the plan says: record, notify or repair.")
+    projection: ProjectionView | None = None
+    actuation: ActuationView | None = None
+    restore: RestoreView | None = None
+    changes: list[dict[str, Any]] = Field(
+        default_factory=list, description="What differs from the before-image, as read back."
+    )
+    before_image: str | None = Field(
+        default=None, description="The key of the document in DocumentsBucket that has the before-image, at `before`."
+    )
+
+
+class DistributionPage(BaseModel):
+    """The audit trail of a queue, newest first."""
+
+    items: list[DistributionSummary]
+    next: str | None = Field(default=None, description="Send it as `next` to read on; null on the last page.")
+
+
+@router.get(
+    "/distributions/<distribution_id>",
+    summary="One distribution",
+    description="Its status, what was asked, what was read back, and why it ended as it did.",
+    responses=answers(HTTPStatus.OK, Distribution, NOT_FOUND),
+)
+def get_distribution(distribution_id: DistributionId) -> Distribution:
+    settings = PlansSettings.load()
+    records = bootstrap.trail(settings).find(distribution_id)
+    if not records:
+        raise DistributionNotFound(
+            f"No distribution has the id {distribution_id}. Look it up with GET /queues/{{queue_id}}/distributions."
+        )
+    shown = distribution(records)
+    if not shown.until or not bootstrap.one_time_schedules(settings.one_time_group).find(return_name(distribution_id)):
+        return shown
+    return shown.model_copy(update={"returns_at": shown.until})
+
+
+@router.delete(
+    "/distributions/<distribution_id>/return",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Cancel the expiry of a temporary plan",
+    description="What the plan has applied stays.",
+    responses=answers(
+        HTTPStatus.NO_CONTENT, None, {HTTPStatus.NOT_FOUND: "The distribution has no expiry to come, or there is none"}
+    ),
+)
+def cancel_return(distribution_id: DistributionId) -> Response[None]:
+    cancel = bootstrap.cancel_expiry(PlansSettings.load())
+    cancel.cancel(distribution_id, caller_of(router.current_event), datetime.now(UTC))
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+@router.get(
+    "/distributions/<distribution_id>/projection.svg",
+    summary="The chart of a projection",
+    description="Service level, abandonment and occupancy per agent, before and after, as a picture (SVG).",
+    responses=answers(
+        HTTPStatus.OK, None, {HTTPStatus.NOT_FOUND: "There is no such distribution, or it has no projection"}
+    )
+    | {HTTPStatus.OK.value: {"description": "OK", "content": {"image/svg+xml": {"schema": {"type": "string"}}}}},
+)
+def show_chart(distribution_id: DistributionId) -> Response[str]:
+    from routing_weights.charts.projection import chart  # noqa: PLC0415 - no other route draws
+
+    closing = bootstrap.trail(PlansSettings.load()).find(distribution_id).closing
+    if closing is None or not closing.projection:
+        raise DistributionNotFound(
+            f"There is no projection of distribution {distribution_id}: it is not over yet, or it failed before it was "
+            "projected."
+        )
+    return Response(HTTPStatus.OK, "image/svg+xml", chart(closing.projection, queue_id=str(closing.queue_id)))
+
+
+@router.get(
+    "/queues/<queue_id>/distributions",
+    summary="The audit trail of a queue",
+    description="Newest first. `from` and `to` are inclusive.",
+    responses=answers(HTTPStatus.OK, DistributionPage, {}),
+)
+def list_distributions(
+    queue_id: QueueId,
+    since: Since = "",
+    until: Until = "",
+    limit: Limit = 20,
+    after: After = "",
+) -> DistributionPage:
+    begin, end = span_of(since, until)
+    trail = bootstrap.trail(PlansSettings.load())
+    runs, token = trail.of_queue(queue_id, since=begin, until=end, limit=limit, after=after or None)
+    return DistributionPage(items=[summary(run) for run in runs], next=token)
+
+
+def summary(run: RunSummary) -> DistributionSummary:
+    fields = run.model_dump(mode="json", exclude_unset=True)
+    return DistributionSummary.model_validate({**fields, "terminal": run.status.terminal})
+
+
+def distribution(records: Records) -> Distribution:
+    """The answer from the records of one distribution, which has an opening or a closing one."""
+    documents = [record.to_json() for record in (records.opening, records.closing) if record]
+    merged = {name: value for document in documents for name, value in document.items()}
+    cancelled = records.expiry_cancelled
+    return Distribution.model_validate(
+        {
+            **merged,
+            "terminal": Status(merged["status"]).terminal,
+            "opened_at": documents[0]["timestamp"],
+            "closed_at": records.closing and records.closing.timestamp,
+            "return_cancelled": cancelled and {"at": cancelled.timestamp, "by": cancelled.caller},
+        }
+    )

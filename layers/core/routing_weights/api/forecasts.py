@@ -1,0 +1,152 @@
+"""The routes of pushed forecasts."""
+
+import math
+import time
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
+
+from routing_weights import bootstrap
+from routing_weights.api.problem import answers
+from routing_weights.api.request import QueueId, body_of, caller_of, new_router
+from routing_weights.domain.problems import problem, request_invalid
+from routing_weights.domain.record import timestamp
+from routing_weights.domain.strict_json import read
+from routing_weights.domain.types import Line, Moment
+from routing_weights.domain.volume import StatedVolume
+from routing_weights.errors import ForecastNotFound
+from routing_weights.projection.inputs import PushedForecast, Volume
+from routing_weights.settings import PlansSettings
+
+router = new_router()
+
+DEFAULT_TTL_S, MAX_TTL_S = 86_400, 31 * 86_400
+NOT_FOUND = {HTTPStatus.NOT_FOUND: "The queue has no forecast"}
+
+
+class NewForecast(StatedVolume):
+    """What a WFM system pushes for a queue."""
+
+    source: Line | None = Field(default=None, description="Who made it, such as the WFM system's name.")
+    valid_from: Moment | None = Field(default=None, description="RFC 3339 with an offset; at once when absent.")
+    expires_at: Moment | None = Field(default=None, description="RFC 3339 with an offset. Send it or ttl_s.")
+    ttl_s: Annotated[int, Field(ge=60, le=MAX_TTL_S)] | None = Field(
+        default=None,
+        description="Seconds from valid_from, or from now. A day when neither this nor expires_at is sent.",
+    )
+
+    @field_validator("ttl_s")
+    @classmethod
+    def _is_the_only_end(cls, ttl_s: int | None, info: ValidationInfo) -> int | None:
+        if ttl_s is not None and info.data.get("expires_at") is not None:
+            raise ValueError("the forecast has expires_at too: send one of them")
+        return ttl_s
+
+
+class ForecastView(BaseModel):
+    """What is stored about a queue's load."""
+
+    queue_id: str
+    state: str = Field(description="valid, not_yet_valid or expired: only a valid one is projected with.")
+    load: float = Field(description="Erlangs.")
+    forecast: StatedVolume | None = Field(
+        default=None, description="Null for an item that was put into ForecastTable with projected_load alone."
+    )
+    source: str | None = None
+    pushed_at: str | None = None
+    pushed_by: str | None = Field(default=None, description="The caller's ARN.")
+    age_s: float | None = None
+    valid_from: str | None = None
+    expires_at: str | None = None
+
+
+@router.put(
+    "/queues/<queue_id>/forecast",
+    summary="Push a queue's forecast",
+    description="Replaces an earlier one. Plans without a load of their own are projected with it until it expires.",
+    responses=answers(
+        HTTPStatus.OK,
+        ForecastView,
+        {HTTPStatus.UNPROCESSABLE_ENTITY: "The forecast breaks a rule; `errors` has each one"},
+    ),
+)
+def push_forecast(queue_id: QueueId) -> ForecastView:
+    event, now = router.current_event, time.time()
+    pushed = new_forecast(body_of(event), caller_of(event) or None, now)
+    bootstrap.forecasts(PlansSettings.load().forecast_table).put(queue_id, pushed)
+    return forecast_view(queue_id, pushed, now)
+
+
+@router.get(
+    "/queues/<queue_id>/forecast",
+    summary="The pushed forecast of a queue",
+    responses=answers(HTTPStatus.OK, ForecastView, NOT_FOUND),
+)
+def get_forecast(queue_id: QueueId) -> ForecastView:
+    pushed = bootstrap.forecasts(PlansSettings.load().forecast_table).find(queue_id)
+    if pushed is None:
+        raise _no_forecast(queue_id)
+    return forecast_view(queue_id, pushed, time.time())
+
+
+@router.delete(
+    "/queues/<queue_id>/forecast",
+    status_code=HTTPStatus.NO_CONTENT,
+    summary="Delete a queue's forecast",
+    responses=answers(HTTPStatus.NO_CONTENT, None, NOT_FOUND),
+)
+def delete_forecast(queue_id: QueueId) -> Response[None]:
+    if not bootstrap.forecasts(PlansSettings.load().forecast_table).delete(queue_id):
+        raise _no_forecast(queue_id)
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+def _no_forecast(queue_id: str) -> ForecastNotFound:
+    return ForecastNotFound(f"Queue {queue_id} has no stored forecast. Push one with PUT /queues/{queue_id}/forecast.")
+
+
+def new_forecast(raw: str | bytes, pushed_by: str | None, now: float) -> PushedForecast:
+    """Read a pushed forecast from JSON text; `now` in epoch seconds. Raises RequestInvalid with every problem."""
+    new, problems = read(raw, NewForecast)
+    if new is not None:
+        begins = max(now, new.valid_from.timestamp()) if new.valid_from else now
+        expires = new.expires_at.timestamp() if new.expires_at else begins + (new.ttl_s or DEFAULT_TTL_S)
+        if new.valid_from and begins > now + MAX_TTL_S:
+            problems.append(problem("valid_from", "must be within 31 days from now", "time_invalid"))
+        elif not begins < expires <= begins + MAX_TTL_S:
+            message = "must be after now and after valid_from, by at most 31 days"
+            problems.append(problem("expires_at", message, "time_invalid"))
+    if problems or new is None:
+        raise request_invalid(*problems)
+    volume = StatedVolume.model_validate(new.model_dump(include=set(StatedVolume.model_fields)))
+    return PushedForecast(
+        Volume.of(volume).load,
+        volume,
+        detail=new.source or "",
+        updated_at=now,
+        pushed_by=pushed_by,
+        valid_from=new.valid_from.timestamp() if new.valid_from else None,
+        expires_at=math.ceil(expires),
+    )
+
+
+def forecast_view(queue_id: str, pushed: PushedForecast, now: float) -> ForecastView:
+    return ForecastView(
+        queue_id=queue_id,
+        state=pushed.state(now),
+        load=pushed.load,
+        forecast=pushed.volume,
+        source=pushed.detail or None,
+        pushed_at=_shown(pushed.updated_at),
+        pushed_by=pushed.pushed_by,
+        age_s=pushed.age_s(now),
+        valid_from=_shown(pushed.valid_from),
+        expires_at=_shown(pushed.expires_at),
+    )
+
+
+def _shown(at: float | None) -> str | None:
+    return None if at is None else timestamp(datetime.fromtimestamp(at, UTC))

@@ -1,0 +1,43 @@
+"""Reverts: what a person may say of one, and the baselines, which are named states to revert to."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from routing_weights.domain.plan import Reason
+from routing_weights.domain.types import GenesysId, Instant, Line, Name
+
+
+class RevertOptions(BaseModel):
+    """What a person may say of a revert's own run. The plan that is reverted to says the rest."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    dry_run: bool = False
+    wait_for_lock_s: Annotated[int, Field(ge=0, le=3600)] = 0
+    requested_by: Line | None = None
+    reason: Reason | None = None
+    until: Instant | None = Field(default=None, description="When the state of before the restore is put back again.")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a queue held after a completed distribution."""
+
+    queue_id: str
+    name: str
+    distribution_id: str
+    set_at: str
+    """RFC 3339 in UTC."""
+    set_by: str | None = None
+    """The caller's ARN."""
+
+
+class BaselineName(BaseModel):
+    """Which baseline of which queue."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    queue_id: GenesysId
+    name: Name
