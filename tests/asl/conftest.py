@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def under_way(request, world):
-    """The module's UNDER_WAY runs by name, all started at once; the module's tests end when they all have."""
+    """The module's UNDER_WAY runs by name, all started at once."""
     runs = {name: scene(world).start() for name, scene in request.module.UNDER_WAY.items()}
     yield runs
     for run in runs.values():

@@ -183,7 +183,7 @@ UNDER_WAY = {
 
 
 def completed(run: Run) -> Run:
-    """It ended so, and Genesys holds exactly what was asked, and the record says it."""
+    """Assert that the run completed, that Genesys holds exactly the plan, and that the record says so."""
     run.ends("completed")
     assert run.held["scores"] | run.plan["member_weights"] == run.held["scores"]
     assert run.held["queue"]["utilizationThreshold"] == run.plan["overflow_threshold"]
@@ -426,7 +426,7 @@ def test_a_run_of_a_hundred_members_takes_at_most_fifteen_transitions(under_way)
 
 @pytest.fixture(scope="module")
 def in_a_row(world):
-    """On one queue: a plan, the same again, and one that differs in one member."""
+    """Three plans on one queue: a plan, the same plan again, and one that differs in one member."""
     queue = world.queue()
     plans = {
         "the plan": a_plan(queue, requested_by="me", reason="because"),
@@ -542,7 +542,7 @@ def test_any_plan_takes_over_the_lock_of_an_ended_execution(world, queue):
 
 @pytest.fixture(scope="module", autouse=True)
 def aborted(world):
-    """A run that was aborted while its second member was being written: what follows takes a while."""
+    """A run that was aborted during the write of its second member."""
     run = world.run(a_plan(world.queue())).with_fault("delay", path="/members/agent-002", delay_s=1.5).start()
     until(lambda: world.held(run.queue_id)["scores"]["agent-001"] == 0.5)
     return run.abort()

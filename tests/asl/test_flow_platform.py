@@ -1,4 +1,4 @@
-"""The deployed state machine under contract `platform`: conflicts, refusals before any write, and what is on record."""
+"""The deployed state machine under contract `platform`: conflicts, refusals before any write, and the records."""
 
 import json
 
@@ -21,7 +21,7 @@ def proficiency(platform_world):
 
 
 def edit(run, before="GET", skip=1, **fields):
-    """A person changes the queue right before a request: with GET and skip 1, between the reading and the write."""
+    """A person edits the queue right before a request. GET and skip 1: between the reading and the write."""
     return run.with_fault("edit", method=before, path="$", skip=skip, body=fields)
 
 
@@ -132,7 +132,7 @@ def test_overflow_groups_become_a_rule_and_other_rules_stay(ring):
     groups = [{"id": "night-shift", "type": "GROUP"}]
     run = ring.world.run(ring.plan(queue, ring.weights(3), overflow_groups=groups)).ends("completed")
     ours = {"metric": "ServiceLevel", "operator": "LessThan", "conditionValue": 0.85, "groups": groups}
-    waits = theirs | {"waitSeconds": 2}  # it is no longer the last one
+    waits = theirs | {"waitSeconds": 2}  # the rule is no longer the last one
     assert ring.world.held(queue)["queue"]["conditionalGroupRouting"]["rules"] == [waits, ours]
     record = ring.world.distribution(run.distribution_id)
     assert (record["actuation"]["overflow"], record["applied_overflow_threshold"]) == (

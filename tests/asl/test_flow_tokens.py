@@ -1,4 +1,4 @@
-"""What concerns the whole organisation, so that only one run may be under way: tokens, limits, slow writes."""
+"""Tokens, limits and slow writes: they concern the whole organisation, so only one run is under way."""
 
 import time
 
@@ -12,12 +12,12 @@ USUAL = Settings()
 
 @pytest.fixture
 def organisation(world):
-    """Settings of the whole organisation, as usual again after the test."""
+    """Change settings of the whole organisation, and reset them after the test."""
     yield world.sim.change_settings
     names = ("expires_in", "rate_limit", "rate_window_s", "retry_after", "apply_delay_s", "scope")
     world.sim.change_settings(**{name: getattr(USUAL, name) for name in names})
     world.sim.clear_faults()
-    world.sim.revoke_tokens()  # what a test's token may or may not do is not the next one's affair
+    world.sim.revoke_tokens()  # the token of a test must not affect the next test
     assert world.locks() == {}
 
 
@@ -83,7 +83,7 @@ DESCRIBED = {"error": "invalid_request", "error_description": "rate limit exceed
 
 @pytest.mark.usefixtures("organisation")
 def test_a_run_waits_for_a_login_host_that_limits(world, queue):
-    """With the login host's own 400, and with a 429 that the state machine waits for."""
+    """With the login host's own 400, and with a 429 for which the state machine waits."""
     world.sim.revoke_tokens()
     limit = {"action": "status", "path": "/oauth/token"}
     world.sim.add_faults(limit | {"status": 400, "body": DESCRIBED, "times": 2})
@@ -156,7 +156,7 @@ def test_a_late_write_is_restored_whatever_failed_after_it(world, queue, organis
 
 @pytest.mark.usefixtures("organisation")
 def test_runs_that_need_a_token_at_once_share_one_login(world):
-    """Schedules of one minute find the day's token due together; the token function starts cold, or Genesys is slow."""
+    """Schedules of the same minute need the day's first token together, and the token function is slow."""
     world.sim.revoke_tokens()
     world.sim.add_faults({"action": "delay", "path": "/oauth/token", "delay_s": 5})
     before = world.token_requests()

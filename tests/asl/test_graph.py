@@ -25,7 +25,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 class Machine:
-    """One definition: its states, those that do something, and the functions that they call."""
+    """A state machine: its definition, states, tasks, and the functions that the tasks call."""
 
     def __init__(self, name):
         self.name = name
@@ -43,7 +43,7 @@ class Machine:
         return self.states[state].get("Catch", [])
 
     def edges(self, state):
-        """Where a state can go: the next state, and what leads there (a rule, a Catch or nothing)."""
+        """Yield the next states of a state, each with the rule or Catch that leads there, or None."""
         definition = self.states[state]
         yield from ((rule["Next"], rule) for rule in definition.get("Choices", []) + definition.get("Catch", []))
         yield from ((definition[key], {}) for key in ("Next", "Default") if key in definition)
@@ -91,7 +91,7 @@ FALLS_TO_ITS_STATE = {
     "Schedule the expiry": "interrupted",
     "Recover": "interrupted",
 }
-"""What `States.ALL` may say: the status that is the state's own."""
+"""The state's own status, to which its `States.ALL` leads."""
 HAS_ITS_STATES_STATUS = {
     "ConfigurationInvalid",
     "Forbidden",
@@ -104,11 +104,11 @@ HAS_ITS_STATES_STATUS = {
     "VerificationFailed",
     "WaitTooLong",
 }
-"""Errors that need no name in the state machine, since where they happen says how the run ends."""
+"""Errors that the state machine need not name: the state in which they happen decides the status."""
 
 
 def nodes(value):
-    """Every dictionary in the definition, at any depth."""
+    """Yield every dictionary in the definition, at any depth."""
     if isinstance(value, dict):
         yield value
     for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
@@ -120,7 +120,7 @@ def named_errors():
 
 
 def writes_the_record_only(rule):
-    """What leads on where the record could not be written."""
+    """The transitions after a record that could not be written."""
     return rule.get("Assign", {}).get("outcome", {}).get("status") == "audit_not_written"
 
 
@@ -165,7 +165,7 @@ def test_a_run_releases_its_lock_unless_its_record_is_missing():
 
 
 def test_a_lock_does_not_expire():
-    """It is given back by its owner or taken over by a recovery, never by the clock alone."""
+    """Its owner releases it, or a recovery takes it over. Time alone never does."""
     assert TASKS["Lock"]["Arguments"]["Item"].keys() == {"queue_id", "holder", "taken_at"}
     condition = TASKS["Lock"]["Arguments"]["ConditionExpression"]
     assert condition == "attribute_not_exists(queue_id) OR holder = :me"
@@ -314,7 +314,7 @@ def test_a_run_waits_less_for_the_lock_than_for_genesys():
 
 
 def test_a_recovery_waits_for_the_last_write_of_a_dead_run():
-    """The fence is asked right before each attempt: one request at most is under way when the lock has changed."""
+    """The fence is checked right before each attempt, so at most one request is under way when the lock changes."""
     answered_s = transport.FENCE_S + transport.CONNECT_TIMEOUT_S + transport.READ_TIMEOUT_S
     assert answered_s < RECOVER.states["Wait for the last write"]["Seconds"]
 
@@ -338,7 +338,7 @@ def test_every_retry_names_its_errors_and_is_bounded_and_jittered(machine, state
 
 
 PASSES = {
-    # What the service, the SDK of Step Functions and the network do, and every function's own store.
+    # Errors of Lambda, of the SDK of Step Functions, of the network, and of every function's own store.
     "lambda:invoke": {
         *(f"Lambda.{name}" for name in ("ServiceException", "AWSLambdaException", "SdkClientException")),
         *("Lambda.ClientExecutionTimeoutException", "Lambda.TooManyRequestsException", "StoreUnavailable"),
@@ -373,7 +373,7 @@ def test_no_state_retries_what_it_catches_by_name(machine, state):
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
 def test_restore_is_retried_after_every_temporary_error(machine):
-    """A restoration begins with a fresh reading, so it may be repeated after a time-out too."""
+    """A restore begins with a fresh reading, so it may be repeated after a time-out, too."""
     (retry,) = machine.tasks["Restore"]["Retry"]
     passing = {"GenesysUnavailable", "StoreUnavailable", "States.Timeout", "Sandbox.Timedout", "Lambda.Unknown"}
     assert passing <= set(retry["ErrorEquals"])
@@ -446,7 +446,7 @@ def test_every_status_is_reached_and_no_other():
 def test_every_state_that_calls_genesys_can_wait(machine):
     asking = {state for state, name in machine.functions.items() if name in ASKING_GENESYS}
     catching = {s for s in machine.tasks for rule in machine.catches(s) if "RateLimited" in rule["ErrorEquals"]}
-    assert catching == asking - {"Patch members"}  # its tick keeps its place: it answers with a pause instead
+    assert catching == asking - {"Patch members"}  # its tick answers with a pause instead
 
 
 def test_a_wait_resumes_the_state_that_asked_for_it():
@@ -474,7 +474,7 @@ def test_a_recovery_that_waits_goes_on_restoring():
 
 
 def errors_raised_in_the_flow():
-    """The classes of `errors.py` that a `raise` names in the functions of the flow, or in what they import."""
+    """Return the error classes that the functions of the flow, or modules that they import, raise."""
     done, todo = set(), [ROOT / "functions" / name / "app.py" for name in flow_folders()]
     raised = set()
     while todo:
@@ -488,7 +488,9 @@ def errors_raised_in_the_flow():
             if isinstance(node, ast.Raise) and node.exc is not None:
                 raised |= {name.id for name in ast.walk(node.exc) if isinstance(name, ast.Name)}
                 raised |= {name.attr for name in ast.walk(node.exc) if isinstance(name, ast.Attribute)}
-            elif isinstance(node, ast.Return) and node.value is not None:  # a helper that makes what another raises
+            elif (
+                isinstance(node, ast.Return) and node.value is not None
+            ):  # a helper that makes an error for its caller to raise
                 made = node.value.func if isinstance(node.value, ast.Call) else None
                 raised |= {made.id} if isinstance(made, ast.Name) else set()
     return raised & (ERRORS.keys() - {"RoutingWeightsError"})
@@ -496,7 +498,7 @@ def errors_raised_in_the_flow():
 
 def flow_folders():
     called = {name.removesuffix("Function").lower() for machine in MACHINES for name in machine.functions.values()}
-    return called | {"token"}  # those that ask Genesys call it, and raise what it raised
+    return called | {"token"}  # callers of Genesys invoke it, and raise its errors
 
 
 def imported_modules(tree):
@@ -541,7 +543,7 @@ def test_the_flow_leads_from_every_failed_write_to_the_restoration():
 
 
 def test_the_flow_names_every_door():
-    """Whoever may start the state machine by the template, and a person in the console."""
+    """Return the resources that may start the state machine by the template, and a person in the console."""
     starts = {
         name
         for name, item in TEMPLATE["Resources"].items()

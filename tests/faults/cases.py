@@ -1,4 +1,4 @@
-"""The cells of the fault matrix: which request or state is hit by what, and what is allowed then."""
+"""The cells of the fault matrix: the request or state, the fault that hits it, and the allowed outcomes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -12,9 +12,9 @@ Names = Callable[[Scene], list[str]]
 
 MEMBERS_PLACES = ("the first member", "the middle member", "the last member")
 LATE_S = 0.8
-"""When a write becomes readable: within the time that Verify polls."""
+"""The delay until a write is readable: shorter than Verify polls."""
 HELD_UP_S = 6.0
-"""How long a request is under way when its execution is aborted: shorter than a recovery waits."""
+"""How long a request is under way when its execution is aborted: shorter than the wait of a recovery."""
 
 
 @dataclass(frozen=True)
@@ -24,22 +24,22 @@ class Case:
     rules: Rules
     statuses: tuple[str, ...] = ("completed",)
     outcomes: tuple[str | None, ...] = (None,)
-    """Of the restoration; None where there is none."""
+    """The outcome of the restore. None without a restore."""
     stuck: Names = lambda _scene: []
     """The parts that cannot be restored."""
     narrows: bool = False
     wave: str = "all at once"
     abort_in: str = ""
-    """The state that is aborted, once the first of `rules` delays a request or its function is held."""
+    """The state that is aborted, once the first of `rules` delays a request or its function is stopped."""
     wait_for_lock_s: int = 0
     together: str = ""
-    """Faults that pass hit one run at several places: those with the same name share it."""
+    """Temporary faults hit one run at several places: cases with the same name share the run."""
     rings: Literal["", "made", "removed"] = ""
     """`made`: the plan makes the queue's rings. `removed`: a revert removes rings that a plan has made."""
     edits: dict[str, Any] = field(default_factory=dict)
-    """What the rules have somebody give the settings that the plan reaches, by our names."""
+    """The values that somebody gives the plan's settings, by our names."""
     edited_fields: dict[str, Any] = field(default_factory=dict)
-    """Fields that they change otherwise."""
+    """Other fields that somebody changes."""
 
     @property
     def run(self) -> str:
@@ -51,7 +51,7 @@ class Case:
 
 
 def at(scene: Scene, place: str) -> dict[str, Any]:
-    """The write that is called so."""
+    """Return the write of this name."""
     order = scene.order
     if place == "the queue's setting":
         return scene.settings_write
@@ -86,7 +86,7 @@ READS = {"the projection's reading": (0, "projection_failed"), "the verification
 
 
 def of_faults_that_pass() -> Iterator[Case]:
-    """Each place with each of them, in as many runs as there are of them."""
+    """Combine each place with each fault, in as many runs as there are faults."""
     for actuator in CARRIERS:
         kinds = dict(PASSING)
         if actuator == "score":  # that contract revokes a token that was refused, which others use
@@ -157,7 +157,7 @@ def dropped_write(actuator: str, place: str, *, narrows: bool = False) -> Case:
 
 
 def of_lost_answers() -> Iterator[Case]:
-    """Applied, and never answered; or answered after the read time-out. A reading shows what has been applied."""
+    """The write is applied, but never answered, or answered after the read time-out. A reading shows the write."""
     lost = {"action": "reset_after", "times": None}
     for actuator in CARRIERS:
         for place in ("the queue's setting", places(actuator)[-1] if actuator == "joined" else "the middle member"):
@@ -218,19 +218,19 @@ def of_reads() -> Iterator[Case]:
 
 
 def failing(scene: Scene) -> list[dict[str, Any]]:
-    """What makes a run fail when all but one member, or all, are written."""
+    """Return the faults that fail a run once all members, or all except one, are written."""
     if scene.actuator == "joined":
         return [status(403) | scene.listing | {"skip": 1}]
     return [status(403, None) | scene.writes_of(scene.order[-1])]
 
 
 def hit(rule: dict[str, Any], write: Callable[[Scene], dict[str, Any]]) -> Rules:
-    """`rule` for the second request of a kind: the first is the run's, the second the restoration's."""
+    """Return `rule` for the second request of a kind: the first is the run's, the second is the restore's."""
     return lambda scene: [*failing(scene), rule | write(scene) | {"skip": 1}]
 
 
 def first_back(scene: Scene) -> dict[str, Any]:
-    """The first write of the restoration: the newest of the run."""
+    """Return the first write of the restore, which restores the newest write of the run."""
     return scene.writes_of(scene.order[-1 if scene.actuator == "joined" else -2])
 
 

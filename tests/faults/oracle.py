@@ -1,4 +1,4 @@
-"""What has to be true when a run is over, whatever hit it. The simulator says what Genesys holds, not the system."""
+"""What must be true after a run, whatever hit it. The simulator shows what Genesys holds, not the system."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def assert_state(scene, record, restore, held, stuck) -> None:
 
 
 def assert_record(scene, record, held) -> None:
-    """What the record claims to be applied is what Genesys holds."""
+    """Assert that Genesys holds what the record calls applied."""
     values, settings = scene.values(held), scene.settings(held)
     if "applied_weights" in record:
         assert record["applied_weights"] == pytest.approx(scene.claimed(held), abs=1e-6)

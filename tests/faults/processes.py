@@ -1,4 +1,4 @@
-"""The processes of a served stack, found in /proc: they are children of this process, and only those are touched."""
+"""The processes of a served stack, found in /proc. They are children of this process; no other process is touched."""
 
 import os
 import signal
@@ -14,14 +14,14 @@ PROC = Path("/proc")
 
 
 def stack_of(world: World) -> int:
-    """The process of `python -m local.stack`: the child of ours that keeps this world's log."""
+    """Return the process of `python -m local.stack`: our child that writes this world's log."""
     folder = str(Path(world.ready["logs"]).parent)
     (pid,) = (pid for pid in _children(os.getpid()) if folder in _command(pid))
     return pid
 
 
 def runtimes(world: World, function: str) -> list[int]:
-    """The runtimes that run a function's code. The nursery has forked them, each named after its stand-in."""
+    """Return the runtimes of a function. The nursery has forked them, each named after its stand-in."""
     stand_ins = {str(pid) for emulator in emulators(world, function) for pid in _children(emulator)}
     return [pid for pid in _children(_nursery()) if _name(pid) in stand_ins]
 
@@ -33,13 +33,13 @@ def _nursery() -> int:
 
 
 def emulators(world: World, *functions: str) -> list[int]:
-    """Of several functions in one look, so that they can be killed at once and not one after the other."""
+    """Return the runtimes of several functions in one pass, so that they can be killed at once."""
     return [pid for pid in _children(stack_of(world)) if _folder(pid) in functions]
 
 
 @contextmanager
 def held(worlds: list[World], function: str):
-    """No invocation of a function goes on meanwhile; call what is given again to catch a runtime that is new."""
+    """Stop every invocation of a function meanwhile. Call the yielded function again to stop a new runtime."""
 
     def hold() -> None:
         for world in worlds:
@@ -64,7 +64,7 @@ def _signal(pids: list[int], number: int) -> None:
 
 
 def _children(parent: int) -> list[int]:
-    """The children that any thread of a process has started."""
+    """Return the children of all threads of a process."""
     children = []
     for thread in (PROC / str(parent) / "task").iterdir():
         with suppress(OSError):  # it has just ended

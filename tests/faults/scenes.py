@@ -1,6 +1,6 @@
-"""One queue under one actuator: what it holds, what a plan makes of it, and in which order that is written.
+"""A queue under one actuator: its state, the state after a plan, and the order of the writes.
 
-All that is expected is stated here, by the formulas of docs/use/weights.md. Nothing is asked of the system under test.
+Every expectation is stated here, by the formulas of docs/use/weights.md. None comes from the system under test.
 """
 
 import copy
@@ -13,12 +13,12 @@ from tests.support.mechanisms import MECHANISMS, Mechanism
 from tests.support.world import NO_RINGS, Run, World, a_plan, skill_of
 
 VOLATILE = {"version", "dateModified", "modifiedBy", "joinedMemberCount"}
-"""What Genesys changes on its own."""
+"""The fields that Genesys changes itself."""
 CARRIERS = tuple(MECHANISMS)
 GROUP = {"id": "group-that-helps-out", "type": "GROUP"}
 OUR_RULE = {"metric": "ServiceLevel", "operator": "LessThan", "groups": [GROUP]}
 _ANOTHERS = {"metric": "EstimatedWaitTime", "operator": "GreaterThan", "conditionValue": 60, "groups": [GROUP]}
-"""Somebody else's rule: it waits only once another one comes after it."""
+"""Somebody else's rule. It has a wait only once another rule comes after it."""
 RINGS = 6
 
 FEW = 4
@@ -26,7 +26,7 @@ FEW = 4
 
 @dataclass
 class Scene:
-    """A queue of four members, or of `size`, each of whom holds another value than the plan gives it."""
+    """A queue of four members, or of `size`. Each member's value differs from the plan's."""
 
     world: World
     actuator: str
@@ -34,7 +34,7 @@ class Scene:
     """True if the plan lowers the queue's overflow threshold, which is then written last."""
     size: int = FEW
     changes: dict[str, Any] = field(default_factory=dict)
-    """Of the plan."""
+    """A value of the plan."""
     makes_rings: bool = False
     """True if the queue has no rings, so that the plan makes them. Unless it narrows the queue, a rule is made, too."""
     restores: str = ""
@@ -67,9 +67,9 @@ class Scene:
         self.world.put_queue(self.queue_id, members=[self._member(u, v) for u, v in self.old.items()], **spec)
         self.before = self.snapshot()
         self.edits: dict[str, Any] = {}
-        """What somebody else gave a member or a setting during the run: that stays."""
+        """The values that somebody else gave members or settings during the run. They must stay."""
         self.edited_fields: dict[str, Any] = {}
-        """Fields of the queue that somebody else changed, and that no plan reaches."""
+        """Fields of the queue that somebody else changed, and that no plan can change."""
 
     @property
     def mechanism(self) -> Mechanism:
@@ -93,7 +93,7 @@ class Scene:
 
     @cached_property
     def order(self) -> list[str]:
-        """The members as they are written: where a sum is limited those who go down first, else those who go up."""
+        """The members in the order of their writes: with a limited sum, lowered ones first, else raised ones."""
         goes_up = {user: self.weight(self.new[user]) > self.weight(self.old[user]) for user in self.users}
         changing = [user for user in self.users if self.new[user] != self.old[user]]
         return sorted(changing, key=lambda user: goes_up[user] == (self.actuator == "score"))
@@ -103,7 +103,7 @@ class Scene:
         return self.mechanism.weight(value, tuple(self.weights.values()))
 
     def _values_of_all(self) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[float, ...]]:
-        """What the members hold, what they shall hold, and the weights. Of many members nearly all change."""
+        """Return the members' values before and after the plan, and the weights. Of many members, nearly all change."""
         if self.size == FEW:
             return self.mechanism.held, self.mechanism.wanted, self.mechanism.weights
         weights = tuple(round(0.9 * n / (self.size * (self.size + 1) / 2), 6) for n in range(1, self.size + 1))
@@ -129,7 +129,7 @@ class Scene:
         return run
 
     def revert(self, of: Run, *, with_group: bool = False) -> "Scene":
-        """The same queue once `of`, a run of this plan, has completed, and the plan that reverts it.
+        """Return the scene of a revert: the queue after `of`, a completed run, and the plan that reverts it.
 
         Somebody has put a group `with_group` into a ring meanwhile.
         """
@@ -150,12 +150,12 @@ class Scene:
     # ---- the requests, for faults -----------------------------------------------------------------------------------
 
     def writes_of(self, user: str) -> dict[str, Any]:
-        """A member's write; under `joined` one write is all members'."""
+        """The write of a member. Under `joined`, one write is that of all members."""
         return self.mechanism.write_of(self.queue_id, user)
 
     @property
     def writes(self) -> dict[str, Any]:
-        """Every member's write, each once in a run."""
+        """The write of every member, each once in a run."""
         paths = sorted({self.writes_of(user)["path"] for user in self.users})
         return {"method": self.writes_of(self.users[0])["method"], "path": "|".join(paths)}
 
@@ -165,18 +165,18 @@ class Scene:
 
     @property
     def listing(self) -> dict[str, Any]:
-        """Project's is the first, Verify's or else Restore's the second."""
+        """The listing of members: the first is Project's, the second is that of Verify, or of Restore."""
         return {"method": "GET", "path": f"/queues/{self.queue_id}/members$"}
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The queue itself; under the platform it is also read right before each PUT of it."""
+        """The reading of the queue itself. Under the platform, it is also read right before each PUT."""
         return {"method": "GET", "path": f"/queues/{self.queue_id}$"}
 
     # ---- what Genesys holds -----------------------------------------------------------------------------------------
 
     def snapshot(self, state: dict[str, Any] | None = None) -> dict[str, Any]:
-        """`{queue, members}` as they are now, or in an earlier state of the whole organisation."""
+        """Return the current `{queue, members}`, or those of an earlier state of the organisation."""
         queue = state["queues"][self.queue_id] if state else self.world.sim.state_of(self.queue_id)
         return {"queue": queue["queue"], "members": {member["user"]["id"]: member for member in queue["members"]}}
 
@@ -204,14 +204,14 @@ class Scene:
         return held
 
     def claimed(self, snapshot: dict[str, Any]) -> dict[str, float | None]:
-        """The weights that a record may claim: none where nobody is ranked, and none that a revert did not ask for."""
+        """Return the weights that a record may claim. None if nobody is ranked, or if a revert did not request it."""
         if self.restores:
             return {}
         ranks = not self.makes_rings or len(rings_of(snapshot["queue"])) > 1
         return {user: self.weight(value) if ranks else None for user, value in self.values(snapshot).items()}
 
     def others(self, snapshot: dict[str, Any]) -> dict[str, Any]:
-        """All that no run may change: the rest of the queue and of its members."""
+        """Return everything that no run may change: the other fields of the queue and of its members."""
         queue = {name: value for name, value in snapshot["queue"].items() if name not in VOLATILE}
         for name in ("wrapUpTimeout", "utilizationThreshold"):
             queue.pop(name, None)
@@ -233,7 +233,7 @@ class Scene:
         }
 
     def edit(self, user: str, value: Any) -> None:
-        """Give a member a value as people do."""
+        """Give a member a value, as a person does."""
         self.edits[user] = value
         if self.actuator == "proficiency":
             self.world.sim.edit_skill(user, self.skill, value)

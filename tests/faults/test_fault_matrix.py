@@ -1,4 +1,4 @@
-"""The fault matrix: every write and every state, under both contracts and each actuator, hit by every kind of fault.
+"""The fault matrix: every kind of fault hits every write and every state, under both contracts and each actuator.
 
 After each run Genesys holds the old state or the new one, never something between, except what could not be restored,
 and the record names exactly that.
@@ -19,23 +19,23 @@ from tests.support.world import Run, World, until
 
 TOO_LATE_S = 3.0
 LEAST = 150
-"""A matrix that shrinks should be seen."""
+"""The size of the matrix, so that a smaller one is noticed."""
 
 
 @dataclass
 class Cell:
-    """A run, and the cases that it is."""
+    """A run, and the cases that it covers."""
 
     cases: list[Case]
     scene: Scene
     run: Run
     held: dict[str, Any] | None = None
-    """What Genesys holds when all is over."""
+    """The state of Genesys at the end."""
     requests: list[dict[str, Any]] = field(default_factory=list)
-    """What Genesys was asked about the queue."""
+    """The requests about the queue."""
     locked: bool = False
     other: Run | None = None
-    """The distribution that has the queue's lock meanwhile."""
+    """The distribution that has the queue's lock in the meantime."""
 
     @property
     def case(self) -> Case:
@@ -52,7 +52,7 @@ class Cell:
 
 @pytest.fixture(scope="module")
 def cells(request, world, platform_world):
-    """The runs of the tests that were selected, all over, by name."""
+    """The finished runs of the selected tests, by name."""
     assert len({case.id for case in CASES}) == len(CASES) >= LEAST
     worlds = [world, platform_world]
     for each in worlds:
@@ -124,7 +124,7 @@ def chosen(items: Iterable[pytest.Item]) -> Iterator[str]:
 
 
 def look(worlds, made) -> None:
-    """Take a snapshot once nothing is on its way any more."""
+    """Take a snapshot once no write is delayed any more."""
     until(lambda: all(map(recoveries_are_over, worlds)), pause_s=0.25)
     states = {each: (each.sim.state(), each.sim.requests()) for each in worlds}
     locks = {each: each.locks() for each in worlds}
@@ -136,7 +136,7 @@ def look(worlds, made) -> None:
 
 
 def with_held_functions(worlds, cells: list[Cell]) -> None:
-    """Abort in a state whose function asks Genesys nothing: the function itself is held up."""
+    """Abort in a state whose function does not call Genesys, by stopping the function itself."""
     for state, function in (("Validate", "validate"), ("Lock", "project"), ("Audit", "audit")):
         concerned = [cell for cell in cells if cell.case.abort_in == state]
         if not concerned:
@@ -155,7 +155,7 @@ def with_held_functions(worlds, cells: list[Cell]) -> None:
                 return not left
 
             until(all_aborted, pause_s=0.1)
-            if state == "Audit":  # a recovery has looked before the function goes on
+            if state == "Audit":  # a recovery has read the lock before the function continues
                 until(lambda cells=concerned: all(map(held_by_another, cells)), pause_s=0.1)
 
 

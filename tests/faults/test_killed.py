@@ -1,4 +1,4 @@
-"""kill -9 of a function's emulator in the middle of its work: the queue is old or new, and the record is true."""
+"""kill -9 of a working function's emulator: the queue is old or new, and the record is true."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.faults.waves import recoveries_are_over
 from tests.support.world import until
 
 UNDER_WAY_S = 1.5
-"""How long the request takes that the killed function waits for: Genesys answers it when nobody listens any more."""
+"""How long the request of the killed function takes: Genesys answers when nobody listens any more."""
 FUNCTIONS = ("validate", "project", "patch", "verify", "restore", "recover", "audit", "token")
 
 
@@ -43,7 +43,7 @@ def test_a_killed_function_leaves_the_queue_as_it_was(scene, what):
 
 @pytest.mark.parametrize("what", ["the last member", "the last part"])
 def test_a_function_killed_between_two_settings_writes_leaves_no_rings(platform_world, what):
-    """The request of the killed function is answered later, and a PUT of the queue then holds the rings again."""
+    """The killed function's request is answered later, and its PUT then contains the rings again."""
     platform_world.sim.clear_faults()
     scene = Scene(platform_world, "ring", narrows=True, makes_rings=True)
     rule = under_way(scene.writes_of(scene.order[-1])) if "member" in what else under_way(scene.settings_write, 1)
@@ -82,7 +82,7 @@ def test_a_run_that_is_stopped_while_its_function_is_killed_is_restored(scene):
 @pytest.mark.parametrize("scene", ["score"], indirect=True)
 @pytest.mark.parametrize("where", ["before the restoration", "after it"])
 def test_the_sweep_finds_an_ended_execution_without_an_event(scene, where):
-    """The lock of a run that is over, and whose record was never closed: its event was lost, or its recovery died."""
+    """A lock of an ended run whose record is still open: its event was lost, or its recovery died."""
     scene.world.sim.add_faults(*([status(403, None) | scene.writes_of(scene.order[1])] if "after" in where else []))
     over = scene.run(dry_run="before" in where).ends("dry_run" if "before" in where else "member_update_failed")
     world, db = scene.world, scene.world.client("dynamodb")

@@ -1,7 +1,8 @@
 """A plan whose k-th write is refused, for every k.
 
-Of twenty members: first the setting, then the members. Of a queue without rings: first the rings are made, then the
-members are written, then the threshold; and of the revert, first the members, then the rings' groups, then the rings.
+A queue of twenty members: first the setting is written, then the members. A queue without rings: first the rings are
+made, then the members are written, then the threshold. Its revert: first the members, then the groups of the rings,
+then the rings.
 """
 
 import pytest
@@ -16,12 +17,12 @@ MEMBERS = 20
 ACTUATORS = ("score", "ring")
 WRITES = range(1, MEMBERS + 2)
 RING_WRITES = range(1, 6)
-"""Of a plan that makes rings, and of its revert: of four members three are in another ring then."""
+"""The writes of a plan that makes rings, and of its revert: three of four members change their ring."""
 
 
 @pytest.fixture(scope="module")
 def runs(world, platform_world):
-    """By actuator and k: the scene, its run, and what Genesys holds when all of them are over."""
+    """The scene, its run and the state of Genesys at the end, by actuator and k."""
     worlds = dict(zip(ACTUATORS, (world, platform_world), strict=True))
     for each in worlds.values():
         each.sim.clear_faults()
@@ -70,9 +71,9 @@ def test_writes_before_the_kth_write_are_restored(runs, actuator, k):
 
 @pytest.fixture(scope="module")
 def rings(platform_world):
-    """By k: of one queue the plan whose k-th write is refused, the plan, the revert whose k-th is, and the revert.
+    """By k, four runs on one queue: a plan with its k-th write refused, the plan, and the same two for its revert.
 
-    Each with its scene, and with what Genesys holds when it is over.
+    Each with its scene and the state of Genesys at its end.
     """
     sim, tick, found = platform_world.sim, Tick(), {k: [] for k in RING_WRITES}
     sim.clear_faults()
@@ -87,7 +88,7 @@ def rings(platform_world):
         yield from done(k, scene, writes[k - 1])
 
     def done(k, scene, rule):
-        """The run that `rule` spoils, and the same once more."""
+        """Yield the run that `rule` spoils, and the same run without a fault."""
         for rules in ([status(403) | rule], []):
             run = scene.run()
             sim.add_faults(*rules)

@@ -1,4 +1,4 @@
-"""Several hands on one queue: plans at the same moment, and people who edit it while a plan fails."""
+"""Several writers on one queue: plans at the same moment, and people who edit it while a plan fails."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,7 +13,7 @@ PLANS = 10
 
 
 def plans(scene, **changes):
-    """Ten plans that differ in whom they prefer."""
+    """Return ten plans that prefer different members."""
     weights = list(scene.weights.values())
     for number in range(PLANS):
         turned = weights[number % 4 :] + weights[: number % 4]
@@ -41,7 +41,7 @@ def assert_held_whole(scene, run):
 
 
 def test_of_ten_plans_at_once_only_one_runs(scene):
-    scene.world.sim.add_faults({"action": "delay", "delay_s": 8.0} | scene.listing)  # the one that runs takes its time
+    scene.world.sim.add_faults({"action": "delay", "delay_s": 8.0} | scene.listing)  # the running plan is slow
     runs, statuses = started_at_once(scene)
     assert sorted(statuses) == ["completed"] + ["queue_busy"] * (PLANS - 1)
     (one,) = [run for run in runs if run.record["status"] == "completed"]
@@ -62,7 +62,7 @@ def test_ten_plans_that_wait_run_one_after_the_other(scene):
 
 @pytest.mark.parametrize("edited", ["a member", "the queue"])
 def test_a_supervisors_edit_during_a_failing_run_survives_and_is_named(scene, edited):
-    """The edit comes while the run's last write, which is refused, is under way: all others have been made."""
+    """The edit comes during the run's last write, which is refused. All other writes are done."""
     refused = held_up(scene.writes_of(scene.order[-1])) | {"delay_s": 1.0}
     scene.world.sim.add_faults(refused | status(403, None))
     run = scene.run().start()

@@ -1,4 +1,4 @@
-"""Sequences of plans, faults and human edits, drawn: old or new and never between, and nobody else's edit lost."""
+"""Random sequences of plans, faults and edits: the queue is old or new, never between, and no edit is lost."""
 
 from dataclasses import dataclass
 
@@ -23,12 +23,12 @@ SERIOUS = {
     "limited": status(429, **{"Retry-After": "1"}),
 }
 PEOPLES = {"score": (0.02, 0.04), "ring": (3, 4)}
-"""What people give a member: no plan below does."""
+"""The value of people's edits, which no plan below has."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A plan: the weights turned by so many places, with a fault at a write, and what a person does before."""
+    """A plan with rotated weights, a fault at one of its writes, and an edit by a person before it."""
 
     turned: int
     fault: str | None

@@ -1,6 +1,6 @@
-"""Many distributions under way at once, on one thread: each is a generator that is asked again and again to go on.
+"""Many distributions at once, on one thread: each is a generator that is resumed again and again.
 
-A run that fails spends most of its time waiting, so all of them together take little longer than the longest one.
+A failing run mostly waits, so all runs together take little longer than the longest one.
 """
 
 import time
@@ -14,13 +14,13 @@ PAUSE_S = 0.5
 AT_A_TIME = 2
 DEADLINE_S = 300.0
 LONGEST_S = 90.0
-"""After this a job is left alone: what its case then finds is its failure, and not that of all the others."""
+"""A job that takes longer is dropped, so that only its own case fails."""
 Job = Generator[bool]
-"""Yields while it waits: True where it only waits for a recovery, which costs nothing, so another one may begin."""
+"""Yields while it waits. True: it only waits for a recovery, which costs nothing, so another job may begin."""
 
 
 class Tick:
-    """What was read of each world since the last time that all were asked, once for all."""
+    """The readings of each world in the current round, shared by all jobs."""
 
     def __init__(self) -> None:
         self._read: dict[tuple[str, int], Any] = {}
@@ -32,7 +32,7 @@ class Tick:
         return self._once("requests", world, world.sim.requests)
 
     def running(self, world: World) -> set[str]:
-        """The distributions that are not over."""
+        """Return the distributions that have not ended."""
         return self._once("running", world, lambda: executions(world, "RUNNING"))
 
     def locks(self, world: World) -> dict[str, str]:
@@ -45,7 +45,7 @@ class Tick:
 
 
 def carry_out(jobs: Iterable[tuple[World, Job]], tick: Tick, *, at_once: int = 14) -> None:
-    """Run all jobs to their end, at most `at_once` of one world's being busy."""
+    """Run all jobs to their end, with at most `at_once` busy jobs per world."""
     waiting: dict[World, list[Job]] = defaultdict(list)
     for world, job in jobs:
         waiting[world].append(job)
@@ -59,7 +59,7 @@ def carry_out(jobs: Iterable[tuple[World, Job]], tick: Tick, *, at_once: int = 1
         under_way = [(world, job, began, idle) for world, job, began, _, idle in asked if idle is not None]
         for world, queue in waiting.items():
             busy = sum(w is world and not idle for w, _, _, idle in under_way)
-            # A few at a time: a burst would have every function started four times.
+            # A few at a time: a burst would start every function four times.
             begun = [queue.pop(0) for _ in range(min(AT_A_TIME, at_once - busy, len(queue)))]
             under_way += [(world, job, now, False) for job in begun]
         return not under_way and not any(waiting.values())
@@ -74,7 +74,7 @@ def ended(run: Run, tick: Tick) -> Job:
 
 
 def closed(run: Run, tick: Tick) -> Job:
-    """Wait until the record is closed and the lock is given back, by whomever."""
+    """Wait until the record is closed and the lock is released."""
     while run.queue_id in tick.locks(run.world) or "9-closed" not in run.world.records(run.distribution_id):
         yield True
 

@@ -1,4 +1,4 @@
-"""Functions that are invoked by themselves, as the state machine and the mappings invoke them."""
+"""Functions that a test invokes directly, as the state machine and the mappings do."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 def invoked(world, function, event):
-    """What a function answers; one that fails fails the test, with its own words."""
+    """Invoke a function and return its answer. A failed function fails the test, with its own message."""
     answer = world.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
     said = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, said
@@ -15,14 +15,14 @@ def invoked(world, function, event):
 
 
 def run_of(run):
-    """A run that is over, as its states had it."""
+    """Return an ended run, as its states had it."""
     started_at = datetime.now(UTC).isoformat()
     known = {"distribution_id": run.distribution_id, "execution_arn": run.arn, "queue_id": run.queue_id}
     return known | {"started_at": started_at}
 
 
 def drift_event(queue):
-    """A batch of one message: an event about a queue's members."""
+    """Return a batch of one message: an event about a queue's members."""
     body = {"delivery_id": str(uuid.uuid4()), "queue_id": queue, "kind": "members"}
     attributes = {"SentTimestamp": str(int(time.time() * 1000)), "ApproximateReceiveCount": "1"}
     message = {"messageId": "m", "receiptHandle": "none", "body": json.dumps(body), "attributes": attributes}
@@ -30,7 +30,7 @@ def drift_event(queue):
 
 
 def in_the_bucket(world, run, record, field):
-    """Move a field of a record into the bucket, as one that makes the record larger than an item."""
+    """Move a field of a record to the bucket, as if the record were too large for an item."""
     reference = f"distributions/{run.distribution_id}/{record}-{field}.json"
     value = world.records(run.distribution_id)[record][field]
     world.client("s3").put_object(Bucket=world.ready["documents_bucket"], Key=reference, Body=json.dumps(value))

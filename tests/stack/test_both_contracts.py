@@ -25,13 +25,13 @@ def carrier(request):
 
 
 def outside_the_api(entry, node):
-    """What of a request the public API does not have; the fields that a test planted are the queue's own."""
+    """Return the breaches of the public API by a request. Fields that a test planted belong to the queue."""
     planted = frozenset(UNKNOWN_FIELDS) if "survive" in node.name else frozenset()
     return publicapi.breaches(entry, planted)
 
 
 def most_requests(writes, members):
-    """A token, the queue and its pages twice, what is read right before a PUT, and the look for a skill."""
+    """Return the budget of reads: a token, the queue and its pages twice, the reading before a PUT, and the skill."""
     return writes + 2 * (math.floor(members / 100) + 2) + 4
 
 
@@ -119,7 +119,7 @@ def test_writes_that_are_applied_late_complete(carrier):
 
 
 def own_settings(carrier, queue):
-    """The queue without its members, and without what Genesys writes by itself."""
+    """Return the queue without its members and without the fields that Genesys writes itself."""
     facts = {"dateModified", "modifiedBy", "version", "joinedMemberCount"}
     return {name: value for name, value in carrier.world.held(queue)["queue"].items() if name not in facts}
 

@@ -1,4 +1,4 @@
-"""Everybody who asks Genesys shares one budget and one token: no request over the limit."""
+"""All callers of Genesys share one budget and one token: no request exceeds the limit."""
 
 import time
 
@@ -29,7 +29,7 @@ def limited_world(tmp_path_factory):
     ):
         world = World(ready, sim)
         world.warm()
-        # All can begin at once then, before anybody has seen a limit: nobody waits for the first token.
+        # All can then begin at once, before anybody knows of a limit: nobody waits for the first token.
         world.client("lambda").invoke(FunctionName="TokenFunction", Payload=b'{"refused": ""}')
         yield world
         world.close()
@@ -88,7 +88,7 @@ def verifies(world, run):
 
 
 def restores(world, run):
-    """Under a lock, as everybody who writes; last, since the others find what the distribution has applied."""
+    """The caller writes under a lock, like every writer. It runs last, because the others compare the applied state."""
     table, queue = world.ready["locks_table"], {"queue_id": {"S": run.queue_id}}
     lock = queue | {"holder": {"S": run.arn}, "taken_at": {"N": f"{time.time():.0f}"}}
     world.client("dynamodb").put_item(TableName=table, Item=lock)
@@ -99,7 +99,7 @@ def restores(world, run):
 
 @pytest.mark.parametrize("asking", [suggests, calibrates, compares, verifies, restores])
 def test_every_caller_of_genesys_gets_a_token_and_takes_slots(limited_world, over, asking):
-    """While somebody else is known to be limited."""
+    """Set the budget to a known limit."""
     world, key = limited_world, {"client": {"S": limited_world.ready["token_secret"]}}
     world.sim.revoke_tokens()
     world.client("secretsmanager").put_secret_value(SecretId=world.ready["token_secret"], SecretString="{}")

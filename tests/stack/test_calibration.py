@@ -18,7 +18,7 @@ def calibrate(world):
 
 
 def completed_two_hours_ago(world, run):
-    """Date the closing record back, as if the hour that is measured were over already: nobody waits for it here."""
+    """Date the closing record back, as if the measured hour were over already."""
     at = timestamp(datetime.now(UTC) - timedelta(hours=2))
     key = {"distribution_id": {"S": run.distribution_id}, "record": {"S": "9-closed"}}
     world.client("dynamodb").update_item(

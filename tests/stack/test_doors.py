@@ -36,7 +36,7 @@ def ended(world, distribution_id):
 
 
 def problem_of(answer, status):
-    """The body of a refusal, after what every refusal has."""
+    """Check what every refusal has in common, and return its body."""
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     body = answer.json()
@@ -307,7 +307,7 @@ def test_a_route_that_is_not_there_is_not_found(world, method, path):
 
 @pytest.fixture(scope="module")
 def trail(world):
-    """A queue with five refused plans, oldest first: refusals belong to the queue that they name."""
+    """A queue with five refused plans, the oldest first. A refusal belongs to the queue that it names."""
     queue = world.queue()
     plans = [a_plan(queue, overflow_threshold=2, reason=f"reason {n}") for n in range(5)]
     return queue, [problem_of(world.post(plan), 422)["distribution_id"] for plan in plans]
@@ -691,7 +691,7 @@ def test_a_garbage_token_of_the_schedules_is_the_callers_mistake(world):
 
 
 def test_random_requests_get_what_the_openapi_says_and_leave_nothing_behind(platform_world):
-    """The short part of `make fuzz`, the same at each run: no 5xx, no other status, content type, header or schema."""
+    """The short part of `make fuzz`, always with the same seed: only documented answers."""
     world = platform_world
     world.sim.put_queue("queue-001", agents=12)
     code, said = fuzz(world.api_url, "examples,fuzzing,stateful", 4, WEBHOOK_SECRET, "--generation-deterministic")

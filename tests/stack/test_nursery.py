@@ -1,4 +1,4 @@
-"""The process that runtimes are forked from: whoever asks may be killed at any moment, and it goes on."""
+"""The process that forks runtimes. Its requesters may be killed at any moment, and it continues."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def serving(tmp_path_factory):
 
 @pytest.fixture
 def endpoint():
-    """A runtime API that takes connections and never answers: a runtime waits there."""
+    """A runtime API that accepts connections and never answers, so that a runtime waits."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(100)
@@ -48,7 +48,7 @@ def asked(path, folder, **variables):
 
 
 def runtimes(process):
-    """Those that are alive."""
+    """Return the processes that are alive."""
     found = []
     for each in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):

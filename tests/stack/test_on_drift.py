@@ -29,7 +29,7 @@ def writes_to(world, queue, since):
 
 
 def distributions(world, queue):
-    """Their ids, the newest first."""
+    """Return the ids of the queue's distributions, the newest first."""
     return [item["distribution_id"] for item in world.get(f"/queues/{queue}/distributions").json()["items"]]
 
 
@@ -49,12 +49,12 @@ def guarded(world):
 
 
 def old_event(queue, **more):
-    """Of a change that is old enough to be overwritten."""
+    """An event about a change that is old enough to be overwritten."""
     return member_event(queue, timestamp=(datetime.now(UTC) - timedelta(minutes=20)).isoformat(), **more)
 
 
 def answered(world, queue, action, count=1):
-    """The queue's newest drift, once there are so many and that was done about it; a repair, once it is over."""
+    """Wait for this many drift entries and this answer to the newest, and return it. A repair must have ended."""
 
     def found():
         items = drift(world, queue)["items"]
@@ -75,7 +75,7 @@ def echoed(world):
     scores = itertools.count(1)
 
     def all_of_it():
-        """Events go out one after another: once the newest is on record, so were those before it."""
+        """Events are sent one after another: once the newest is recorded, all earlier ones are, too."""
         number = next(scores)
         world.sim.edit_member(marker, "agent-001", score=number / 100)
         recorded(world, marker, number)
@@ -114,7 +114,7 @@ def test_a_change_with_many_events_is_repaired_once(world, guarded):
         assert call(world, body, delivery=f"{delivery}-{queue}").status_code in {200, 202}
 
     def work(number):
-        """What two functions are given when a message is handed out twice."""
+        """Return the batch that two functions get if a message is delivered twice."""
         event = {"delivery_id": f"m-{number}", "queue_id": queue, "kind": "members", "at": body["timestamp"]}
         attributes = {"SentTimestamp": str(int(time.time() * 1000)), "ApproximateReceiveCount": "1"}
         message = {"messageId": "m", "receiptHandle": "none", "body": json.dumps(event), "attributes": attributes}
@@ -257,7 +257,7 @@ def test_a_repair_happens_after_hours_too(world, guarded):
 
 
 def refused_repair(world, guarded):
-    """A queue that somebody has changed, with an event about it, whose repair Genesys refuses."""
+    """A queue with somebody's change, an event about it, and a repair that Genesys refuses."""
     queue, first = guarded()
     world.sim.edit_member(queue, "agent-002", score=0.9)
     world.sim.add_faults(
@@ -279,7 +279,7 @@ def test_a_repair_that_genesys_refuses_shows_in_the_drift(world, guarded):
 
 
 def test_a_repair_with_an_unrecorded_start_is_not_started_twice(world, guarded):
-    """Its function died between the two. The drift is still there, so the event that comes back leads to it again."""
+    """The function died between start and note. The drift is still there, so the event leads to it again."""
     queue, first = refused_repair(world, guarded)
     repair = answered(world, queue, "repair_started")["repair_id"]
     all_processed(world)
@@ -405,7 +405,7 @@ def patrol(world):
 
 
 def looked_at_long_ago(world, queue):
-    """A patrol looks at what nobody has looked at for half of its time, which nobody waits for here."""
+    """A patrol reads queues that nobody has read for half of its period. The test does not wait for that."""
     world.client("dynamodb").update_item(
         TableName="DriftTable",
         Key={"queue_id": {"S": ".patrol"}, "record": {"S": queue}},

@@ -12,7 +12,7 @@ from tests.support.world import a_plan, until
 
 
 class Listener:
-    """A queue that a rule of the bus fills, as a WFM system would have one."""
+    """A queue that a rule of the bus fills, as a listening system would have it."""
 
     def __init__(self, world):
         self.world, self.heard = world, []
@@ -31,7 +31,7 @@ class Listener:
         events.put_targets(**rule, Targets=[{"Id": "queue", "Arn": arn}])
 
     def of(self, distribution_id):
-        """All that was heard of a distribution so far."""
+        """Return all outcomes of a distribution so far."""
         sqs = self.world.client("sqs")
         while messages := sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", []):
             for message in messages:
@@ -40,9 +40,9 @@ class Listener:
         return [outcome for outcome in self.heard if outcome["distribution_id"] == distribution_id]
 
     def once(self, distribution_id):
-        """The one outcome of a distribution; a later one that is heard of shows that no second one was in between."""
+        """Return the only outcome of a distribution. A later outcome of another one shows that no second one came."""
         until(lambda: self.of(distribution_id))
-        after = self.world.run(None).wait().distribution_id  # refused by the state machine: the quickest there is
+        after = self.world.run(None).wait().distribution_id  # refused by the state machine: the quickest distribution
         until(lambda: self.of(after))
         (outcome,) = self.of(distribution_id)
         return outcome
@@ -92,7 +92,7 @@ def test_a_refused_plan_is_published(world, listener):
 
 
 def test_a_plan_of_five_thousand_members_is_published_as_a_summary(world, listener):
-    """Its records are larger than an item: the bucket has the weights."""
+    """Its records are larger than an item, so the weights are in the bucket."""
     members = {str(UUID(int=n)): 0.0002 for n in range(1, 5001)}
     run = world.run(a_plan(world.queue(agents=1), members, dry_run=True)).start("api")
     run.ends("validation_failed")  # of the queue's one agent and 4,999 others

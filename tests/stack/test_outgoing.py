@@ -20,7 +20,7 @@ SAMPLE = json.loads((ROOT / "events" / "partner-audit.json").read_text(encoding=
 
 @pytest.fixture(scope="module")
 def wired(tmp_path_factory):
-    """A stack with a system to tell, and with a partner bus."""
+    """A stack with a receiver of webhooks and a partner bus."""
     with (
         closing(WfmSystem(SECRET, time.time)) as system,
         GenesysSimulator(contract="platform", client_id=CLIENT_ID, client_secret=CLIENT_SECRET) as sim,
@@ -46,7 +46,7 @@ def wired(tmp_path_factory):
 
 @contextmanager
 def patience(world, queue, receipts):
-    """Have a queue give a message up after so many receipts."""
+    """Make a queue give up a message after this many receipts."""
     sqs, url = world.client("sqs"), world.ready[queue]
     declared = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
     changed = json.loads(declared["RedrivePolicy"]) | {"maxReceiveCount": receipts}
@@ -59,7 +59,7 @@ def patience(world, queue, receipts):
 
 @pytest.fixture
 def completed(wired):
-    """The distribution id of a new distribution that is applied, with the system's `answers` to what it is told."""
+    """Apply a new distribution, script the receiver's `answers`, and return the distribution's id."""
 
     def apply(*answers):
         wired.system.script[:] = answers
@@ -71,7 +71,7 @@ def completed(wired):
 
 
 def dead_letters(world, queue="outgoing_dead_letters"):
-    """Each message with its attributes."""
+    """Return each message with its attributes."""
     sqs, url = world.client("sqs"), world.ready[queue]
     messages = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"]).get("Messages", [])
     for message in messages:
@@ -121,7 +121,7 @@ def test_a_receiver_that_never_answers_leaves_a_dead_letter(wired, completed):
 
 
 def publish(world, topic, kind, body, **changes):
-    """Put an event on the partner bus as Genesys does; on AWS nobody else can."""
+    """Put an event on the partner bus as Genesys does. On AWS nobody else can."""
     event = {
         "EventBusName": SAMPLE["source"],
         "Source": SAMPLE["source"],
@@ -140,7 +140,7 @@ def applied(world):
 
 
 def changed(world):
-    """Such a queue, of which somebody has changed a member since."""
+    """Such a queue, in which somebody has changed a member since."""
     queue = applied(world)
     world.sim.edit_member(queue, "agent-002", ringNumber=6)
     return queue
@@ -194,7 +194,7 @@ def test_an_invalid_partner_event_ends_as_a_dead_letter(wired):
 
 
 def test_an_undeliverable_event_is_a_dead_letter_of_its_rule(wired):
-    """As where the queue is gone, or its policy does not name the rule."""
+    """As if the queue were deleted, or its policy did not name the rule."""
     events, rule = wired.client("events"), {"Rule": "PartnerRule", "EventBusName": SAMPLE["source"]}
     (target,) = events.list_targets_by_rule(**rule)["Targets"]
     events.put_targets(**rule, Targets=[target | {"Arn": target["Arn"].replace("WebhookQueue", "OutcomeDeadLetters")}])
@@ -211,7 +211,7 @@ def test_an_undeliverable_event_is_a_dead_letter_of_its_rule(wired):
 
 
 def from_architect(world, queue, bearer):
-    """What the data action of the page sends, with its template filled in."""
+    """Return the request of the page's data action, with its template filled in."""
     page = (ROOT / "docs/administer/genesys-events.md").read_text(encoding="utf-8")
     (request,) = map(json.loads, re.findall(r"^```json\n(.*?)^```$", page, re.DOTALL | re.MULTILINE))
     inputs = {"queueId": queue, "changedBy": "flow-7"}

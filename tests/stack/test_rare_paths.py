@@ -1,4 +1,4 @@
-"""What happens seldom and needs a permission that nothing else needs: without it, a test here fails."""
+"""Rare events that need a permission of their own: without the permission, a test here fails."""
 
 import json
 import time
@@ -35,7 +35,7 @@ def test_a_projection_in_the_bucket_is_measured(platform_world):
 
 @pytest.fixture(scope="module")
 def refused(world):
-    """A run that ended without writing, and the recovery that looked at it; the bucket has what it asked for."""
+    """A run that ended without a write, its recovery, and the weights in the bucket."""
     run = world.run(a_plan(world.queue(), {"stranger": 1.0})).ends("validation_failed")
     in_the_bucket(world, run, "0-opened", "requested_weights")
     client, machine = world.client("stepfunctions"), world.ready["recover_state_machine"]
@@ -49,7 +49,7 @@ def refused(world):
 
 
 def begun(world, execution_arn):
-    """What a recovery finds that begins with an execution."""
+    """Run a recovery of an execution, and return what it finds."""
     told = {"status": "", "error": "", "cause": ""}
     event = {"begin": execution_arn, "me": "nobody", "queue_id": "", "told": told}
     return invoked(world, "RecoverFunction", event | {"recover_with": world.ready["recover_state_machine"]})
@@ -130,7 +130,7 @@ def test_a_run_that_failed_before_its_first_write_causes_no_drift(world, queue):
 
 
 def test_of_two_queues_that_claim_a_skill_at_once_one_writes_nothing(platform_world):
-    """Both had read that it was nobody's: here the other one claims it after this one was projected."""
+    """Both plans had read that nobody owned the skill. Here the other queue claims it after this plan's projection."""
     world, carrier = platform_world, Carrier("proficiency", platform_world)
     queue = carrier.queue()
     run = world.run(carrier.plan(queue, carrier.weights(3))).ends("completed")

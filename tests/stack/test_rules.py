@@ -1,4 +1,4 @@
-"""Where AWS refuses, the stack refuses (local/stack/rules.py), and the product is built for it."""
+"""The stack refuses where AWS refuses (local/stack/rules.py), and the product copes with that."""
 
 import json
 import uuid
@@ -28,7 +28,7 @@ def test_door_and_run_may_write_a_record_at_once(world):
 
 @pytest.fixture
 def execute(world):
-    """Run a machine with these states on an input, and give the error and cause that it failed with."""
+    """Run a machine with these states on an input, and return error and cause of its failure."""
     client, made = world.client("stepfunctions"), []
 
     def run(states, execution_input):
@@ -77,7 +77,7 @@ def test_a_task_with_too_large_an_input_ends_the_execution(execute):
 
 
 def test_a_state_that_is_too_large_is_recorded_as_a_failure(world):
-    """The console takes 256 KiB, and Validate is given more than the input. No state can catch that."""
+    """The console accepts 256 KiB, and Validate gets more than the input. No state can catch that."""
     text = json.dumps(a_plan("queue-001", reason=""))
     text = text[:-2] + "x" * (rules.MOST_STATE_BYTES - len(text) - 10) + text[-2:]
     started = world.client("stepfunctions").start_execution(
@@ -168,7 +168,7 @@ def test_what_is_too_large_is_refused(world, ask, error):
 
 
 def test_a_repair_that_was_deferred_many_times_still_happens(world):
-    """A look at a queue may be put off for a day, 15 minutes at a time. Lambda drops the 17th of a chain."""
+    """The reading of a queue may be deferred for a day, 15 minutes at a time. Lambda drops the 17th of a chain."""
     queue, client = world.ready["webhook_queue"], world.client("sqs")
     event = {"delivery_id": "d-17", "queue_id": "queue-of-no-test", "kind": "queue", "deferred": "2026-01-01"}
     trace = {"DataType": "String", "StringValue": f"Root=1-0-1;Lineage=DriftFunction:{rules.MOST_INVOCATIONS}"}
@@ -182,7 +182,7 @@ def test_a_repair_that_was_deferred_many_times_still_happens(world):
 
 
 def in_hand(client, queue):
-    """How many messages a queue holds: those to be had, and those that somebody has."""
+    """Return how many messages a queue holds, visible or in flight."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     attributes = client.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
     return [attributes[name] for name in names]

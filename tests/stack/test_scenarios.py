@@ -8,7 +8,7 @@ import pytest
 from tests.support.world import CLIENT_SECRET, a_plan
 
 LARGE = 1_000
-"""A plan may name 5,000; a fifth of them shows the same in a fifth of the time."""
+"""A plan may name 5,000 members. A fifth of them shows the same in a fifth of the time."""
 
 
 @pytest.fixture(autouse=True)
@@ -17,13 +17,13 @@ def an_empty_request_log(world):
 
 
 def weights_for(members):
-    """As many weights, all different, whose sum is at most 1."""
+    """Return this many different weights whose sum is at most 1."""
     total = members * (members + 1) // 2
     return {f"agent-{n + 1:03}": (members - n) / total * 0.999 for n in range(members)}
 
 
 def most_requests(changed, members):
-    """The budget of one distribution."""
+    """Return the budget of a distribution."""
     return changed + 2 * math.ceil(members / 100) + 8
 
 
@@ -42,7 +42,7 @@ def test_a_large_plan_is_carried_out_and_its_record_comes_back_whole(world):
 
 
 def test_no_secret_is_written_down_anywhere(world, queue):
-    """Neither the client's secret nor a token, though Genesys repeats both in its refusals."""
+    """Neither the client's secret nor a token is stored, although Genesys repeats both in its refusals."""
     tokens = world.sim._organisation.tokens._tokens
     world.sim.revoke_tokens()
     echo = {"error": "invalid_client", "error_description": f"no client has the secret {CLIENT_SECRET}"}

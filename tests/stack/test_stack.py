@@ -1,4 +1,4 @@
-"""The embedded stack itself, with a template and handlers as small as they get."""
+"""The embedded stack itself, with a minimal template and minimal handlers."""
 
 from __future__ import annotations
 
@@ -226,7 +226,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ahead():
-    """By how much the clock of schedules is ahead; a test may turn it on."""
+    """How far the clock of schedules is ahead. A test may set it forward."""
     return [timedelta()]
 
 
@@ -338,7 +338,7 @@ def test_an_invocation_ends_at_the_functions_timeout_and_the_next_one_works(stac
     assert (failed, report["errorType"]) == (True, "Sandbox.Timedout")
     assert "Task timed out after 1.00 seconds" in report["errorMessage"]
     assert time.monotonic() - began < 5
-    # A busy machine may take longer than a second to start the runtime again, which counts.
+    # A busy machine may take longer than a second to start the runtime again, and that counts.
     assert until(lambda: invoke(stack, {"a": 1}) == ({"a": 1}, False))
 
 
@@ -495,7 +495,7 @@ def test_a_conditional_write_that_fails_is_caught_by_its_name(stack):
 
 
 def test_a_state_machine_may_do_what_its_own_role_allows(stack):
-    """Its name of a refusal is the one of AWS's SDK for what the service's model does not name."""
+    """A refusal has the name of AWS's SDK for errors outside the service's model."""
     ended = run(stack, {"id": "refused"}, "invoking_machine")
     assert (ended["status"], ended["error"]) == ("FAILED", "DynamoDB.AmazonDynamoDBException")
     assert "InvokingMachineRole/InvokingMachine is not authorized to perform: dynamodb:PutItem on" in ended["cause"]
@@ -629,7 +629,7 @@ def ready(process):
 
 
 def test_a_signal_to_another_thread_stops_the_stack_too(project):
-    """As it may where the main thread is busy: only then did one go unheard."""
+    """The kernel may do so if the main thread is busy. The stack must not miss the signal."""
     with started("--template", str(project), **CLIENT) as process:
         ready(process)
         others = {int(path.name) for path in Path(f"/proc/{process.pid}/task").iterdir()} - {process.pid}
@@ -650,7 +650,7 @@ def test_two_stacks_run_side_by_side_and_leave_nothing_behind(project):
         connection.close()
         children = descendants(real.pid), descendants(tiny.pid)
         assert len(children[0]) >= 8  # an emulator for each function, and the simulator
-        assert len(children[1]) >= 3  # one of its two emulators has a runtime by now
+        assert len(children[1]) >= 3  # one of its two emulators has started a runtime
 
         real.send_signal(signal.SIGTERM)
         assert real.wait(DEADLINE_S) == 0

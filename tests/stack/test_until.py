@@ -12,7 +12,7 @@ from tests.support.world import until as once
 
 BEGUN = datetime.now(UTC).replace(microsecond=0)
 DAYS = itertools.count(1, 2)
-"""The clock only goes on, so each test has days of its own."""
+"""The clock never goes back, so each test has its own days."""
 OTHER = {"agent-001": 0.1, "agent-002": 0.2, "agent-003": 0.3}
 
 
@@ -24,7 +24,7 @@ def timed(tmp_path_factory):
 
 @pytest.fixture
 def then(timed):
-    """When the plan of a test is over; one of another queue shows that the clock has come so far as the day before."""
+    """Return the end of a test's plan. A plan of another queue shows that the clock has reached the day before."""
     timed.sim.clear_faults()
     return BEGUN + timedelta(days=next(DAYS))
 
@@ -40,7 +40,7 @@ def scheduled(timed):
 
 
 def back(timed, queue, at, count=2):
-    """The newest distribution of a queue, once the clock has passed a return."""
+    """Return the newest distribution of a queue, once the clock has passed an expiry."""
     timed.turn(at + timedelta(seconds=30))
     newest = timed.ended(queue, count)[0]
     return timed.distribution(newest["distribution_id"])
@@ -160,7 +160,7 @@ def test_an_extended_temporary_plan_reverts_to_the_first_state(timed, then):
 
 
 def test_a_plan_that_would_expire_during_its_run_is_not_applied(timed):
-    """Its return would be a schedule of the past, which EventBridge Scheduler never starts."""
+    """Its expiry would be a schedule in the past, which EventBridge Scheduler never starts."""
     queue = timed.queue()
     until = datetime.now(UTC) + timedelta(seconds=65)
     run = timed.run(a_plan(queue, until=until.isoformat()))
@@ -182,7 +182,7 @@ def test_a_run_that_the_scheduler_starts_twice_is_reverted_whole(timed, then):
 
 
 def test_an_expiry_reverts_edits_by_people_too(timed, then):
-    """As with POST /distributions/{id}/restore: its target is the state before, whoever made what is there."""
+    """As with POST /distributions/{id}/restore: the target is the state before, whoever changed the queue since."""
     queue = timed.queue()
     before = timed.held(queue)["scores"]
     boxed(timed, queue, then)
@@ -216,7 +216,7 @@ def test_an_expiry_does_not_need_a_forecast(timed, then):
 
 
 def test_an_expiry_that_is_scheduled_already_belongs_to_the_run(timed, then):
-    """What the first attempt made, whose answer was lost."""
+    """The schedule of a first attempt whose answer was lost."""
     queue, name = timed.queue(), f"twice-{next(DAYS)}"
     timed.client("scheduler").create_schedule(
         GroupName="OneTimeGroup",
@@ -285,7 +285,7 @@ def test_an_invalid_until_is_refused_at_every_door(timed, until, says):
 
 
 def test_a_plan_that_expires_before_its_queue_is_free_is_not_applied(timed, then):
-    """The wall clock decides what is over, so the return of the first is far away, and that of the second is not."""
+    """The wall clock decides what has expired: the first plan's expiry is far away, the second's is not."""
     queue = timed.queue()
     soon = datetime.now(UTC) + timedelta(seconds=63)
     timed.client("dynamodb").put_item(

@@ -1,4 +1,4 @@
-"""Webhooks come in through the gateway, and what others have changed in a queue is on record."""
+"""Webhooks come in through the gateway, and changes by others are recorded as drift."""
 
 import json
 import random
@@ -34,7 +34,7 @@ def signed(body, *, at=None, delivery=None, secret=WEBHOOK_SECRET):
 
 
 def call(world, event, headers=None, **how):
-    """Send an event, signed unless `headers` say how it is."""
+    """Send an event, signed unless `headers` are given."""
     body = event if isinstance(event, bytes) else json.dumps(event).encode()
     return world.http.post(f"{world.api_url}{PATH}", data=body, headers=headers or signed(body, **how), timeout=30)
 
@@ -47,7 +47,7 @@ def messages(world, queue="webhook_queue"):
 
 
 def all_processed(world):
-    """Nothing is left to do. Asked twice: moto counts one after the other what waits, is delayed, and is under way."""
+    """Wait until nothing is left to do. Counts twice, because moto counts waiting, delayed and processed in turn."""
     until(lambda: not messages(world) and not messages(world))
     assert messages(world, "webhook_dead_letters") == 0
 
@@ -220,7 +220,7 @@ def test_events_about_our_own_writes_cause_nothing(world):
     run = world.run(a_plan(queue, {f"agent-{n:03}": 0.02 - n / 10_000 for n in range(1, 51)})).start("api")
 
     def echoed(sent):
-        """Send an event for each write that none was sent for, also while the distribution is at work."""
+        """Send an event for each write without one, also while the distribution is running."""
         writes = [one for one in world.requests_about(queue, run._began) if one["method"] != "GET"]
         for number in range(sent, len(writes)):
             assert call(world, member_event(queue, number=number)).status_code == 202
@@ -296,7 +296,7 @@ def test_the_commands_of_the_page_on_webhooks_do_what_it_says(world):
 
 
 def test_a_gateway_with_a_registration_reports_a_change_itself(world, settled, capsys):
-    """Under contract `score`, from the command of the set-up to the record of the drift."""
+    """Under contract `score`, from the command of the set-up to the drift entry."""
     queue, distribution_id = settled()
     world.sim.change_settings(webhook_secret=WEBHOOK_SECRET)
     environment = {"GENESYS_BASE_URL": world.sim.url, "API_URL": world.api_url}

@@ -1,4 +1,4 @@
-"""A stack whose schedules fall due by a clock that the test holds."""
+"""A stack whose schedules run by a clock that the test controls."""
 
 import json
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ from tests.support.world import CLIENT_ID, CLIENT_SECRET, World, served_stack, u
 
 
 class Timed(World):
-    """A world whose schedules fall due by a file."""
+    """A world whose schedules run by the time in a file."""
 
     def turn(self, moment):
-        """Set the clock; a reader never sees half of it."""
+        """Set the clock. A reader never sees half of the file."""
         new = self.clock.with_suffix(".new")
         new.write_text(moment.isoformat())
         new.replace(self.clock)
@@ -24,7 +24,7 @@ class Timed(World):
         return self.get(f"/queues/{queue}/distributions").json()["items"]
 
     def ended(self, queue, count):
-        """The queue's distributions, newest first, once there are so many and all are over."""
+        """Wait until the queue has this many ended distributions, and return them, the newest first."""
 
         def over():
             found = self.distributions(queue)

@@ -1,4 +1,4 @@
-"""The same scenario under each contract and actuator: how a queue is set up, what it holds, how it is written."""
+"""The same scenario under each contract and actuator: the set-up of a queue, its values, and its writes."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tests.support.world import World, a_plan, skill_of
 
 @dataclass(frozen=True)
 class Carrier:
-    """One actuator, and the contract that has it."""
+    """An actuator, and its contract."""
 
     actuator: str
     world: World
@@ -33,7 +33,7 @@ class Carrier:
         return self.mechanism.per_write
 
     def queue(self, agents: int = 3, **spec: Any) -> str:
-        """A new queue in which no member holds the value of a plan of `weights_for`."""
+        """Make a queue in which no member holds the value of a plan of `weights_for`."""
         queue_id = self.world.queue(agents, unjoined=agents if self.actuator == "joined" else 0, off_queue=0)
         if self.actuator == "proficiency":
             skill = {"id": skill_of(queue_id), "name": "Dedicated", "proficiency": 0.3}
@@ -43,14 +43,14 @@ class Carrier:
         return queue_id
 
     def plan(self, queue_id: str, weights: dict[str, float], **changes: Any) -> dict[str, Any]:
-        """With a setting of the queue's own that differs from a new queue's."""
+        """Return a plan with a setting that differs from a new queue's."""
         carried = {"actuator": self.actuator} if self.mechanism.is_named else {}
         if self.actuator == "proficiency":
             carried["skill"] = skill_of(queue_id)
         return a_plan(queue_id, weights, **carried | {"wrap_up_timeout_s": 45} | changes)
 
     def weights(self, members: int) -> dict[str, float]:
-        """As many weights whose sum is at most 1: all different, and for `joined` every third of them 0."""
+        """Return different weights whose sum is at most 1. For `joined`, every third is 0."""
         total = members * (members + 1) / 2
         skip = 3 if self.actuator == "joined" else members + 1
         return {
@@ -58,22 +58,22 @@ class Carrier:
         }
 
     def expected(self, weights: dict[str, float]) -> dict[str, Any]:
-        """The values on the wire, by the formulas of the design."""
+        """Return the expected values on the wire, by the formulas of docs/use/weights.md."""
         largest = max(weights.values()) or 1.0
         return {member: self.mechanism.value(weight, largest) for member, weight in weights.items()}
 
     def held(self, queue_id: str) -> dict[str, Any]:
-        """The values on the wire, as Genesys holds them."""
+        """Return the values on the wire, as Genesys holds them."""
         members = self.world.held(queue_id)["members"]
         skill = skill_of(queue_id)
         return {user_id: self.mechanism.read(member, skill) for user_id, member in members.items()}
 
     def writes(self, before: dict[str, Any], after: dict[str, Any]) -> int:
-        """How many requests it takes to write the members that differ."""
+        """Return how many requests write the members that differ."""
         return math.ceil(sum(before[member] != value for member, value in after.items()) / self.per_write)
 
     def of_members(self, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Without the writes of the queue's own settings."""
+        """Return the writes of members, without those of the queue's own settings."""
         return [entry for entry in entries if entry["path"].split("/")[-2] != "queues"]
 
 

@@ -47,7 +47,7 @@ NO_RINGS: dict[str, Any] = {"bullseye": None}
 
 
 def a_plan(queue_id, weights=None, **changes):
-    """A valid plan that differs from a fresh queue in everything."""
+    """Return a valid plan that differs from a fresh queue in everything."""
     return {
         "queue_id": queue_id,
         "member_weights": dict(WEIGHTS if weights is None else weights),
@@ -60,12 +60,12 @@ def a_plan(queue_id, weights=None, **changes):
 
 
 def skill_of(queue_id):
-    """The skill that is dedicated to a queue of a test."""
+    """Return the skill that is dedicated to a queue of a test."""
     return f"skill-of-{queue_id}"
 
 
 class World:
-    """The stack, and the Genesys behind it. Each test works on a queue of its own."""
+    """The stack, and the Genesys behind it. Each test works on its own queue."""
 
     def __init__(self, ready: dict[str, Any], sim: Any) -> None:
         self.ready, self.sim = ready, sim
@@ -88,7 +88,7 @@ class World:
         return self._clients[service]
 
     def warm(self) -> None:
-        """Have each function imported, boto3 too, all at once: a run alone would wait for one after the other."""
+        """Import each function and boto3, all at once. A run would import them one after the other."""
         run = {"distribution_id": "warm-up", "execution_arn": "", "started_at": datetime.now(UTC).isoformat()}
         event = {
             **run,
@@ -118,31 +118,31 @@ class World:
     # ---- Genesys ----------------------------------------------------------------------------------------------------
 
     def queue(self, agents: int = 3, **spec: Any) -> str:
-        """A new queue, of `agents` members unless `members` are given; see `put_queue`."""
+        """Make a queue of `agents` members, unless `members` are given. See `put_queue`."""
         queue_id = f"queue-of-test-{next(self._numbers):03}"
         self.put_queue(queue_id, **({"agents": agents} | spec if "members" not in spec else spec))
         return queue_id
 
     def put_queue(self, queue_id: str, **spec: Any) -> None:
-        """Create or replace a queue; under the platform it looks at rings and at proficiencies unless told not to."""
+        """Create or replace a queue. Under the platform, it uses rings and proficiencies by default."""
         if self.sim.settings.contract == "platform":
             fields = {"bullseye": {"rings": RINGS}, "skillEvaluationMethod": "BEST"} | spec.get("queue", {})
             spec["queue"] = {name: value for name, value in fields.items() if value is not None}
         self.sim.put_queue(queue_id, **spec)
 
     def held(self, queue_id: str) -> dict[str, Any]:
-        """The queue as Genesys holds it: its own fields, its members by id, and their scores."""
+        """Return the queue as Genesys holds it: its own fields, its members by id, and their scores."""
         state = self.sim.state_of(queue_id)
         members = {member["user"]["id"]: member for member in state["members"]}
         scores = {user_id: member["score"] for user_id, member in members.items() if "score" in member}
         return {"queue": state["queue"], "members": members, "scores": scores}
 
     def requests_about(self, queue_id: str, since: float = 0.0) -> list[dict[str, Any]]:
-        """What was asked about the queue, its members, or the skill that `skill_of` names after it."""
+        """Return the requests about the queue, its members, or the skill of `skill_of`."""
         return self.about(queue_id, [entry for entry in self.sim.requests() if entry["monotonic"] >= since])
 
     def about(self, queue_id: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Those of the log's `entries` that `requests_about` gives."""
+        """Return the entries of the log that `requests_about` returns."""
         about = re.compile(f"/queues/{queue_id}(/|$)|/{skill_of(queue_id)}$")
         return [entry for entry in entries if about.search(entry["path"]) or skill_of(queue_id) in str(entry["body"])]
 
@@ -152,11 +152,11 @@ class World:
     # ---- the doors --------------------------------------------------------------------------------------------------
 
     def run(self, plan: Any) -> Run:
-        """A distribution of `plan`, to be started in the console unless it says otherwise."""
+        """Return a distribution of `plan`, which starts in the console by default."""
         return Run(self, plan)
 
     def post(self, body: Any, key: str | None = None, **headers: str) -> requests.Response:
-        """POST /plans; `body` is sent as it is when it is text or bytes."""
+        """POST /plans. A `body` of text or bytes is sent unchanged."""
         data = body if isinstance(body, str | bytes) else json.dumps(body)
         if key is not None:
             headers["Idempotency-Key"] = key
@@ -175,7 +175,7 @@ class World:
     # ---- what is stored ---------------------------------------------------------------------------------------------
 
     def records(self, distribution_id: str) -> dict[str, dict[str, Any]]:
-        """The audit items of a distribution, by name."""
+        """Return the audit items of a distribution, by name."""
         items = self.client("dynamodb").query(
             TableName=self.ready["audit_table"],
             KeyConditionExpression="distribution_id = :id",
@@ -186,13 +186,13 @@ class World:
         return {record["record"]: record for record in records}
 
     def locks(self) -> dict[str, str]:
-        """The holder of each locked queue."""
+        """Return the holder of each locked queue."""
         items = self.client("dynamodb").scan(TableName=self.ready["locks_table"], ConsistentRead=True)["Items"]
         return {item["queue_id"]["S"]: item["holder"]["S"] for item in items}
 
 
 class Run:
-    """One distribution. What shapes it comes before it starts; the first question starts it and waits for its end."""
+    """A distribution. Shape it before it starts: the first question starts it and waits for its end."""
 
     def __init__(self, world: World, plan: Any) -> None:
         self.world, self.plan = world, plan
@@ -211,7 +211,7 @@ class Run:
         return self
 
     def start(self, through: str = "console") -> Self:
-        """Start, and do not wait."""
+        """Start the distribution without waiting."""
         assert not self._arn, "it has started"
         self._began = time.monotonic()
         if through == "api":
@@ -229,7 +229,7 @@ class Run:
 
     @property
     def arn(self) -> str:
-        """The execution; empty before the start."""
+        """The ARN of the execution. Empty before the start."""
         return self._arn
 
     def abort(self) -> Self:
@@ -248,7 +248,7 @@ class Run:
         return self
 
     def reaches(self, *states: str) -> Self:
-        """These states were entered, in this order, whatever was between them."""
+        """Assert that these states were entered in this order, with any others between them."""
         entered = iter(self.states)
         missing = next((state for state in states if state not in entered), None)
         assert missing is None, f"{missing} is not reached, or not in this order: {self.states}"
@@ -259,7 +259,7 @@ class Run:
         return self
 
     def ends(self, status: str) -> Self:
-        """The run ended so, says so everywhere, and kept the manners that every run keeps."""
+        """Assert that the run ended with this status, reports it everywhere, and obeyed the rules of every run."""
         self.wait()
         execution = self._execution
         assert execution is not None
@@ -295,12 +295,12 @@ class Run:
 
     @property
     def states(self) -> list[str]:
-        """The states that were entered, in order."""
+        """Return the entered states, in order."""
         return [e["stateEnteredEventDetails"]["name"] for e in self.events if e["type"].endswith("StateEntered")]
 
     @property
     def record(self) -> dict[str, Any]:
-        """The closing audit record."""
+        """Return the closing audit record."""
         return self._records["9-closed"]
 
     @property
@@ -313,13 +313,13 @@ class Run:
 
     @cached_property
     def requests(self) -> list[dict[str, Any]]:
-        """What Genesys was asked about this queue since the start."""
+        """Return the requests about this queue since the start."""
         self.wait()
         return self.world.requests_about(self.queue_id, self._began) if self.queue_id else []
 
     @property
     def admitted(self) -> list[dict[str, Any]]:
-        """The requests whose token Genesys took: how many it did not depends on the tests before."""
+        """Return the requests with an accepted token. The number of refused ones depends on earlier tests."""
         return [entry for entry in self.requests if entry["status"] != 401]
 
     @property
@@ -333,14 +333,14 @@ class Run:
 
 
 def assert_is_a_sentence(text: str) -> None:
-    """A person can read it: words, no JSON, no stack trace, no name of a Python class in front."""
+    """Assert that a person can read a sentence: no JSON, no stack trace, no Python class at its beginning."""
     assert len(text.split()) >= 4, text
     assert not set("{}\\\n") & set(text), text
     assert not any(word in text for word in ("Traceback", "errorType", "errorMessage", "Error:", "Exception")), text
 
 
 def early(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The requests that came before the Retry-After of an earlier answer to the same token allowed one."""
+    """Return the requests that came earlier than the Retry-After of an answer to the same token allowed."""
     limits = [entry for entry in entries if entry["retry_after_until"] is not None]
     return [
         entry

@@ -1,4 +1,4 @@
-"""What unit tests share: no sockets, fakes of time and HTTP, and AWS as moto fakes it in this process."""
+"""Fixtures of unit tests: no sockets, fakes of time and HTTP, and moto in this process."""
 
 import json
 import math
@@ -50,7 +50,7 @@ def own_strategy(monkeypatch):
 
 @pytest.fixture
 def aws(monkeypatch):
-    """moto in this process, empty at the start; gives the package's own clients by service name."""
+    """moto in this process, empty at the start. Returns the package's own clients by service name."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
@@ -110,7 +110,7 @@ def executions(aws):
 
 @pytest.fixture
 def started(aws, executions):
-    """The names of all executions."""
+    """Return the names of all executions."""
 
     def names():
         listed = aws("stepfunctions").list_executions(stateMachineArn=executions.state_machine_arn)
@@ -121,9 +121,9 @@ def started(aws, executions):
 
 @pytest.fixture
 def aws_answers(aws):
-    """Answer an operation in place of AWS, at botocore's own hook: with an error code, or with the parsed answer.
+    """Answer an operation instead of AWS, through botocore's own hook: with an error code, or with a parsed answer.
 
-    The first `times` of it, or all.
+    The first `times` calls are answered, or all.
     """
     registered = []
 
@@ -156,5 +156,5 @@ def documents(aws):
 
 @pytest.fixture
 def logs(caplog):
-    """Every log record so far as a dictionary, with all that was given to the logger."""
+    """Return every log record so far as a dictionary, with all its fields."""
     return lambda: [vars(record) for record in caplog.records]
