@@ -3,20 +3,22 @@
 import math
 import random
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from routing_weights.domain.actuators.base import Rule
 from routing_weights.projection import simulation
 from routing_weights.projection.erlang import erlang_a, erlang_b
 from routing_weights.projection.simulation import (
-    ASSUMPTIONS,
     SHARED_AGENTS,
     Demand,
     Place,
     Scenario,
     Seat,
+    assumption,
     compare,
     simulate,
 )
@@ -455,10 +457,13 @@ def test_students_quantile(freedom, quantile):
     assert simulation._student(freedom) == pytest.approx(quantile, abs=6e-5)
 
 
-def test_every_rule_has_its_sentence():
-    assert set(ASSUMPTIONS) == {"ring", "proficiency", "joined", "score"}
-    assert all(sentence.endswith(".") for sentence in (*ASSUMPTIONS.values(), SHARED_AGENTS))
-    assert "assumption" in ASSUMPTIONS["score"]
+@pytest.mark.parametrize("rule", get_args(Rule))
+def test_every_rule_has_its_sentence(rule):
+    assert assumption(rule).endswith(".")
+
+
+def test_what_no_document_says_is_called_an_assumption():
+    assert "assumption" in assumption("score")
     assert "assumption" in SHARED_AGENTS
 
 

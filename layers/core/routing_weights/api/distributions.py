@@ -21,6 +21,7 @@ from routing_weights.api.request import (
     new_router,
     span_of,
 )
+from routing_weights.domain.actuators import ACTUATORS
 from routing_weights.domain.record import Records, RunSummary
 from routing_weights.domain.run import return_name
 from routing_weights.domain.status import Status
@@ -50,7 +51,7 @@ class MemberActuation(BaseModel):
 class ActuationView(BaseModel):
     """How the weights are carried, known before the first write."""
 
-    actuator: str = Field(description="score, ring, proficiency or joined")
+    actuator: str = Field(description=f"{', '.join(ACTUATORS[:-1])} or {ACTUATORS[-1]}")
     strategy: str
     skill: str | None = Field(default=None, description="As the plan or the strategy names it.")
     overflow: str = Field(

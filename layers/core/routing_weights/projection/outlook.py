@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, assert_never
 
-from routing_weights.domain.actuators.base import Ranking
+from routing_weights.domain.actuators.base import Ranking, Rule
 from routing_weights.domain.plan import RequiredSkill
 from routing_weights.domain.queue import Queue, Value
 from routing_weights.projection.checks import Limits
 from routing_weights.projection.erlang import Performance, Unstable, erlang_a, erlang_c
 from routing_weights.projection.inputs import ASSUMED_PATIENCE_S, Forecast, Volume
 from routing_weights.projection.simulation import (
-    ASSUMPTIONS,
     REPLICATIONS,
     SHARED_AGENTS,
     Compared,
@@ -25,10 +24,10 @@ from routing_weights.projection.simulation import (
     Place,
     QueueDifference,
     QueueOutcome,
-    Rule,
     Scenario,
     Seat,
     Simulated,
+    assumption,
     compare,
     is_pool,
 )
@@ -161,7 +160,7 @@ class Outlook:
         before, after, queue_id = compared.before, compared.after, self.queue_id
         return {
             "rule": self.rule,
-            "assumption": ASSUMPTIONS[self.rule] + (f" {SHARED_AGENTS}" if self.shared else ""),
+            "assumption": assumption(self.rule) + (f" {SHARED_AGENTS}" if self.shared else ""),
             "replications": after.replications,
             "horizon_s": after.horizon_s,
             "contacts": after.queues[queue_id].contacts,

@@ -12,26 +12,42 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import accumulate
 from random import Random
-from typing import Literal, assert_never
+from typing import assert_never
 
-Rule = Literal["ring", "proficiency", "joined", "score"]
+from routing_weights.domain.actuators.base import Rule
 
-ASSUMPTIONS: Mapping[Rule, str] = {
-    "ring": "A contact can reach the agents of ring 1 at once and those of each next ring when the time-outs before it "
-    "have passed; of the idle agents it reaches, the longest idle of the ring that opened first takes it.",
-    "proficiency": "The idle agent with the highest proficiency takes a contact; the longest idle of equals. Genesys "
-    "looks only at the 100 agents who have been idle longest, which is not simulated.",
-    "joined": "The longest idle of the joined agents takes a contact.",
-    "score": "The idle agent with the highest score takes a contact; the longest idle of equals. This is an assumption "
-    "about the routing engine of the source document, which says no more than that scores are preferences.",
-}
-"""By rule: the sentence that a report owes its reader."""
 SHARED_AGENTS = (
     "An agent who becomes free takes the longest waiting contact of one queue; of several queues with waiting contacts "
     "one is drawn with a probability proportional to the agent's weights there, and where those are all 0 the contact "
     "that has waited longest is taken. This is an assumption about the routing engine, not documented behaviour."
 )
 """The sentence that a report owes its reader where agents serve several queues."""
+
+
+def assumption(rule: Rule) -> str:
+    """The sentence that a report owes its reader."""
+    match rule:
+        case "ring":
+            return (
+                "A contact can reach the agents of ring 1 at once and those of each next ring when the time-outs "
+                "before it have passed; of the idle agents it reaches, the longest idle of the ring that opened first "
+                "takes it."
+            )
+        case "proficiency":
+            return (
+                "The idle agent with the highest proficiency takes a contact; the longest idle of equals. Genesys "
+                "looks only at the 100 agents who have been idle longest, which is not simulated."
+            )
+        case "joined":
+            return "The longest idle of the joined agents takes a contact."
+        case "score":
+            return (
+                "The idle agent with the highest score takes a contact; the longest idle of equals. This is an "
+                "assumption about the routing engine of the source document, which says no more than that scores are "
+                "preferences."
+            )
+        case unreachable:
+            assert_never(unreachable)
 
 
 def is_pool(rule: Rule) -> bool:
