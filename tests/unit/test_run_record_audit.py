@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights.adapters.aws.audit_table import AuditTrail, _start_key
-from routing_weights.adapters.aws.baselines_table import BaselineStore
 from routing_weights.adapters.aws.client import reported
 from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.forecast_table import Forecasts
@@ -23,24 +22,18 @@ from routing_weights.adapters.aws.locks_table import Locks
 from routing_weights.adapters.aws.secrets import JsonSecret, TokenFunction
 from routing_weights.adapters.aws.skills_table import SkillOwners
 from routing_weights.adapters.aws.state_machine import Executions
-from routing_weights.api.distributions import distribution
-from routing_weights.api.request import moment
-from routing_weights.application.submit import accept
-from routing_weights.application.validate import accept_input
-from routing_weights.domain.actuation import resolve, statement
+from routing_weights.domain.actuation import resolve
 from routing_weights.domain.drift import Answer, DriftEntry
 from routing_weights.domain.inputs import FromPlanRef
 from routing_weights.domain.problems import problem
 from routing_weights.domain.queue import Queue, QueueSettings
 from routing_weights.domain.record import Closing, Records, closed, opened, refused, timestamp
-from routing_weights.domain.run import Origin, Outcome, Run
-from routing_weights.domain.status import Status
+from routing_weights.domain.run import Outcome, Run
 from routing_weights.domain.target import Target
 from routing_weights.domain.verify import Settling, unverified
 from routing_weights.errors import (
     ConfigurationInvalid,
     Forbidden,
-    IdempotencyConflict,
     PlanInvalid,
     PlanNotApplicable,
     RateLimited,
@@ -51,15 +44,9 @@ from routing_weights.errors import (
 from tests.support.fakes import SMALLEST_PLAN, FakeTime, member, plan, queue, run_of, target
 
 START = datetime(2026, 1, 31, 8, 0, 0, 123_456, tzinfo=UTC)
-PLAN_A, PLAN_B = (f"plans/{letter * 64}.json" for letter in "ab")
+PLAN = f"plans/{'a' * 64}.json"
 MACHINE = "arn:aws:states:eu-central-1:123456789012:stateMachine:distribute"
 RUN = run_of(START)
-CONSOLE = RUN.model_copy(update={"queue_id": "", "origin": Origin()})
-NO_BASELINES = BaselineStore("nobody asks for them")
-
-
-def kept(plan_ref, origin=None):
-    return FromPlanRef(plan_ref=plan_ref, origin=origin or {})
 
 
 def after(**duration):
@@ -563,171 +550,6 @@ def test_a_page_token_carries_nothing_but_the_key_to_dynamodb():
     assert _start_key(token_of(KEY | {"record": {"S": "x", "N": "1"}}), "queue-001") == KEY
 
 
-# ---- what the API makes of records -----------------------------------------------------------------------------------
-
-
-def test_a_distribution_is_made_of_both_records(trail):
-    trail.append(opened(RUN, plan(), START))
-    trail.append(closing_record("dry_run", projection=None))
-    found = distribution(trail.find("d-1"))
-    assert (found.status, found.terminal) == (Status.DRY_RUN, True)
-    assert (found.opened_at, found.closed_at) == (timestamp(START), timestamp(after(seconds=4)))
-
-
-@pytest.mark.parametrize(
-    ("records", "terminal"),
-    [
-        (Records(opening=opened(RUN, plan(), START)), False),
-        (Records(closing=closing_record(after=BEFORE, projection=None)), True),
-    ],
-)
-def test_a_distribution_with_one_record_can_be_answered(records, terminal):
-    found = distribution(records)
-    assert (found.terminal, found.closed_at is not None) == (terminal, terminal)
-
-
-@pytest.mark.parametrize("actuator", ["score", "ring", "proficiency", "joined"])
-def test_a_distribution_says_how_its_weights_are_carried(trail, actuator):
-    wanted = plan(actuator=actuator, skill="Queue 1")
-    how = resolve(wanted, deployed="ring")
-    stated = statement(wanted, how.target(wanted, {}), how, overflow="gate", notes=["A note."])
-    trail.append(closing_record("dry_run", plan=wanted, actuation=stated, projection=None))
-    found = distribution(trail.find("d-1")).model_dump()["actuation"]
-    assert found == stated
-    joined = {isinstance(entry["value"], bool) for entry in found["members"].values()}
-    assert joined == {actuator == "joined"}
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("", "default"),
-        ("2026-01-31", "2026-01-31T00:00:00.000Z"),
-        ("2026-01-31T08:00:00Z", "2026-01-31T08:00:00.000Z"),
-        ("2026-01-31T08:00:00+02:00", "2026-01-31T06:00:00.000Z"),
-        ("2026-01-31T08:00:00 02:00", "2026-01-31T06:00:00.000Z"),
-        ("2026-01-31T08:00:00", "2026-01-31T08:00:00.000Z"),
-    ],
-)
-def test_a_moment_in_a_query_is_a_records_timestamp(text, found):
-    assert moment("from", text, "default") == found
-
-
-@pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "1767225600", "0001-01-01T00:00:00+10:00", "2026"])
-def test_what_is_no_moment_is_refused_at_its_parameter(text):
-    with pytest.raises(RequestInvalid) as caught:
-        moment("from", text, "")
-    assert caught.value.details["errors"][0]["path"] == "from"
-
-
-# ---- intake ----------------------------------------------------------------------------------------------------------
-
-
-def test_an_accepted_plan_leaves_its_queue_on_the_run_and_no_record(trail):
-    run, accepted = accept(RUN, json.dumps(SMALLEST_PLAN | {"queue_id": "q-2", "dry_run": True}), trail, START)
-    assert (run.queue_id, run.dry_run, accepted.queue_id) == ("q-2", True, "q-2")
-    assert not trail.find("d-1")
-
-
-def test_an_opened_distribution_is_opened_once(trail):
-    assert trail.append(opened(RUN, plan(reason="first"), START))
-    assert not trail.append(opened(RUN, plan(reason="second"), START))
-    assert trail.find("d-1").opening.reason == "first"
-
-
-@pytest.mark.parametrize(
-    ("body", "queue_id"),
-    [
-        (json.dumps(SMALLEST_PLAN | {"overflow_threshold": 2}), "queue-001"),
-        (json.dumps({"queue_id": "a/b"}), None),
-        ("no json", None),
-        (json.dumps({"queue_id": 7}), None),
-        ("[]", None),
-    ],
-)
-def test_a_refused_plan_is_on_record_before_it_is_refused(trail, body, queue_id):
-    with pytest.raises(PlanInvalid) as caught:
-        accept(RUN, body, trail, START)
-    assert caught.value.details["distribution_id"] == "d-1"
-    records = trail.find("d-1")
-    assert (records.closing.status, records.opening.opened_queue_id) == ("validation_failed", queue_id)
-    assert records.closing.errors
-
-
-def test_a_bare_plan_is_the_consoles(trail, documents):
-    run, accepted = accept_input(CONSOLE, SMALLEST_PLAN, trail, documents, NO_BASELINES, START)
-    assert (accepted, run.queue_id, run.origin.door) == (plan(staffing="now"), "queue-001", "execution")
-
-
-def test_a_reference_leads_to_the_plan_that_our_door_kept(trail, documents):
-    origin = {"door": "api", "caller": "ops"}
-    given_ = {"plan_ref": documents.keep_plan(plan(dry_run=True)), "origin": origin}
-    run, accepted = accept_input(CONSOLE, given_, trail, documents, NO_BASELINES, START)
-    assert (accepted, run.origin, run.dry_run) == (plan(dry_run=True, staffing="now"), Origin(**origin), True)
-
-
-@pytest.mark.parametrize(
-    ("door", "said", "staffing"),
-    [
-        *(("api", None, "now"), ("execution", None, "now"), ("schedule", None, "joined"), ("drift", None, "now")),
-        *(("api", "joined", "joined"), ("schedule", "now", "now"), ("schedule", 12, 12)),
-    ],
-)
-def test_a_schedule_counts_who_is_joined_and_other_doors_who_is_there_unless_the_plan_says(
-    trail, documents, door, said, staffing
-):
-    kept = documents.keep_plan(plan(staffing=said))
-    given_ = {"plan_ref": kept, "origin": {"door": door, "caller": "somebody"}}
-    assert accept_input(CONSOLE, given_, trail, documents, NO_BASELINES, START)[1].staffing == staffing
-
-
-@pytest.mark.parametrize("execution_input", [None, 7, [], "plan", {}, SMALLEST_PLAN | {"queue_id": "a/b"}])
-def test_an_execution_input_that_is_no_plan_is_refused_on_record(trail, documents, execution_input):
-    with pytest.raises(PlanInvalid):
-        accept_input(CONSOLE, execution_input, trail, documents, NO_BASELINES, START)
-    assert trail.find("d-1").closing.status == "validation_failed"
-
-
-@pytest.mark.parametrize(
-    "reference",
-    [
-        None,
-        7,
-        "plans/../x.json",
-        "distributions/d-1/plan.json",
-        "plans/abc.json",
-        f"plans/{'a' * 64}.json\n",
-        f"plans/{'a' * 64}.json",
-    ],
-)
-def test_a_reference_that_this_system_did_not_make_is_refused_on_record(trail, documents, reference):
-    with pytest.raises(PlanInvalid, match="send the plan itself"):
-        accept_input(CONSOLE, {"plan_ref": reference}, trail, documents, NO_BASELINES, START)
-    assert trail.find("d-1").closing.errors[0].path == "plan_ref"
-
-
-@pytest.mark.parametrize("origin", [7, {"door": "window"}, {"door": "api", "more": 1}, {"caller": "x" * 2049}])
-def test_an_origin_that_this_system_did_not_make_is_refused_on_record(trail, documents, origin):
-    with pytest.raises(PlanInvalid, match="origin: not one that this system made"):
-        accept_input(
-            CONSOLE, {"plan_ref": documents.keep_plan(plan()), "origin": origin}, trail, documents, NO_BASELINES, START
-        )
-    assert trail.find("d-1").closing.errors[0].path == "origin"
-
-
-def test_a_document_beside_the_kept_plans_is_not_one_of_them(trail, documents):
-    documents._put(f"{documents.keep_plan(plan())}.bak", plan().canonical())
-    with pytest.raises(PlanInvalid, match="send the plan itself"):
-        accept_input(CONSOLE, {"plan_ref": f"{documents.keep_plan(plan())}.bak"}, trail, documents, NO_BASELINES, START)
-
-
-def test_a_kept_plan_is_not_trusted(trail, documents):
-    reference = documents.keep_plan(plan(queue_id="queue-002"))
-    documents._put(reference, "tampered")
-    with pytest.raises(PlanInvalid, match="not JSON"):
-        accept_input(CONSOLE, {"plan_ref": reference}, trail, documents, NO_BASELINES, START)
-
-
 # ---- documents -------------------------------------------------------------------------------------------------------
 
 
@@ -856,7 +678,7 @@ def test_a_token_function_that_dies_is_an_error_that_says_so(aws_answers, payloa
         ("secretsmanager", "GetSecretValue", lambda: JsonSecret("token").read()),
         ("secretsmanager", "PutSecretValue", lambda: JsonSecret("token").write({})),
         ("lambda", "Invoke", lambda: TokenFunction("token-function").refresh("")),
-        ("stepfunctions", "StartExecution", lambda: Executions(MACHINE).start(kept(PLAN_A), None)),
+        ("stepfunctions", "StartExecution", lambda: Executions(MACHINE).start(FromPlanRef(plan_ref=PLAN), None)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -1042,52 +864,6 @@ def test_a_claim_that_aws_refuses_is_not_taken_for_another_owner(owners, aws_ans
     aws_answers("dynamodb", "PutItem", "ThrottlingException")
     with pytest.raises(StoreUnavailable):
         owners.claim("skill-1", "queue-001")
-
-
-# ---- executions ------------------------------------------------------------------------------------------------------
-
-
-def test_the_execution_is_named_by_the_distribution_and_told_plan_and_origin(executions, aws):
-    run = executions.start(kept(PLAN_A, {"door": "api", "caller": "ops"}), None)
-    execution = aws("stepfunctions").describe_execution(executionArn=run.execution_arn)
-    assert execution["name"] == run.distribution_id
-    assert json.loads(execution["input"]) == {"plan_ref": PLAN_A, "origin": {"door": "api", "caller": "ops"}}
-    assert run.started_at == execution["startDate"]
-
-
-def test_without_a_key_every_request_is_a_new_intent(executions, started):
-    ids = {executions.start(kept(reference), None).distribution_id for reference in (PLAN_A, PLAN_B, PLAN_A)}
-    assert len(ids) == 3
-    assert started() == ids
-
-
-@pytest.mark.parametrize("origin", [{"caller": "ops"}, {"caller": "somebody else"}])
-def test_the_same_key_and_plan_are_the_same_distribution(executions, started, origin):
-    first = executions.start(kept(PLAN_A, {"caller": "ops"}), "key-1")
-    second = executions.start(kept(PLAN_A, origin), "key-1")
-    assert (second.distribution_id, second.execution_arn, second.started_at) == (
-        first.distribution_id,
-        first.execution_arn,
-        first.started_at,
-    )
-    assert started() == {first.distribution_id}
-
-
-def test_the_same_key_with_another_plan_is_a_conflict_that_starts_nothing(executions, started):
-    first = executions.start(kept(PLAN_A), "key-1")
-    with pytest.raises(IdempotencyConflict) as caught:
-        executions.start(kept(PLAN_B), "key-1")
-    assert caught.value.details == {"distribution_id": first.distribution_id}
-    assert started() == {first.distribution_id}
-
-
-def test_another_key_is_another_distribution(executions):
-    assert executions.start(kept(PLAN_A), "key-1") != executions.start(kept(PLAN_A), "key-2")
-
-
-@pytest.mark.parametrize("key", ["k", "k" * 255, "spaces and/slashes?", "schlüssel"])
-def test_any_key_makes_a_name_that_step_functions_takes(executions, key):
-    assert len(executions.start(kept(PLAN_A), key).distribution_id) <= 80
 
 
 # ---- reading back ----------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ class Watch:
 
         Raises:
             QueueBusy: a distribution is at work on it, or was while the queue was read. Look again when it is over.
-            QueueNotFound: "Genesys" no longer has it.
+            QueueNotFound: Genesys no longer has it.
         """
         runs = self._runs(queue_id)
         last = last_completed(runs)
