@@ -1,4 +1,4 @@
-"""Starting executions: one per intent, and one for the same key and plan."""
+"""Executions are started once per intent, and once for the same key and plan."""
 
 import json
 

@@ -23,26 +23,26 @@ class MeasurementView(BaseModel):
 
     distribution_id: str
     state: str = Field(
-        description="measured; not_alone (another distribution was at work meanwhile, so it does not count); "
+        description="measured; not_alone (another distribution was at work, so this one does not count); "
         "not_comparable, pending or missed (no figures); cannot_tell (contract score)"
     )
     why: str | None = Field(default=None, description="A sentence for every state but measured.")
     completed_at: str
     start: str | None = Field(default=None, description="The interval that was measured.")
     end: str | None = None
-    others: list[str] = Field(default_factory=list, description="The other distributions.")
+    others: list[str] = Field(default_factory=list, description="The other distributions that were at work.")
     source: str | None = Field(default=None, description="Where the forecast came from.")
     media: list[str] = Field(default_factory=list)
     figures: dict[str, Figure] = Field(
         default_factory=dict,
         description="offered (per interval of the forecast), aht_s, service_level, abandonment and mean_wait_s. error "
-        "is realised - predicted, low to high the projected 95 % interval of the mean; within_chance is inside, with "
-        "the interval widened by what as many independent contacts scatter by.",
+        "is realised - predicted. low to high is the projected 95 % interval of the mean; inside is true if the "
+        "realised value is in it. within_chance widens the interval by the scatter of as many independent contacts.",
     )
     blame: Blame | None = Field(
         default=None,
-        description="The error of the service level in two parts: by_forecast is the difference that Erlang A makes "
-        "between the forecast and the volume that came, by_model is the rest.",
+        description="The error of the service level in two parts: by_forecast is the difference in Erlang A between "
+        "the forecast and the realised volume, by_model is the rest.",
     )
 
 
@@ -52,7 +52,9 @@ class CalibrationPage(BaseModel):
     queue_id: str
     measured: int = Field(description="How many of the items are in `summary` and `sentence`.")
     sentence: str
-    summary: dict[str, Summary] = Field(description="By figure; mean_error is the bias, inside a share of count.")
+    summary: dict[str, Summary] = Field(
+        description="By figure. mean_error is the bias; inside and within_chance are shares of count."
+    )
     items: list[MeasurementView]
     next: str | None = Field(default=None, description="Send it as `next` to read on; null on the last page.")
 
@@ -60,8 +62,8 @@ class CalibrationPage(BaseModel):
 @router.get(
     "/queues/<queue_id>/calibration",
     summary="What was projected for a queue, and what then happened",
-    description="For its completed distributions, newest first; `from` and `to` are inclusive, and of their opening. "
-    "`summary` and `sentence` are of this page.",
+    description="For the queue's completed distributions, newest first. `from` and `to` are inclusive and refer to "
+    "their opening. `summary` and `sentence` are of this page.",
     responses=answers(HTTPStatus.OK, CalibrationPage, {}),
 )
 def get_calibration(

@@ -23,12 +23,12 @@ NameInPath = Annotated[Name, Path(description="The baseline's name.")]
 
 
 class NewBaseline(BaseModel):
-    """Which state a baseline is to be."""
+    """The state that a baseline names."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     distribution_id: Annotated[str, Field(pattern=DISTRIBUTION_ID)] | None = Field(
-        default=None, description="A completed distribution of the queue; without it the newest one."
+        default=None, description="A completed distribution of the queue. When absent, the newest one."
     )
 
 

@@ -34,32 +34,35 @@ NOT_FOUND = {HTTPStatus.NOT_FOUND: "There is no such distribution"}
 
 
 class MemberActuation(BaseModel):
-    """One member's weight, as its actuator can carry it."""
+    """One member's weight, as the actuator can carry it."""
 
-    requested: float | None = Field(default=None, description="None where what is put back stood for no weight.")
+    requested: float | None = Field(
+        default=None, description="Null if a revert restores a value that stands for no weight."
+    )
     value: int | float | bool | None = Field(
         description="On the wire: a ring number, a proficiency, joined or not, or a score."
     )
     represented: float | None = Field(
         default=None,
-        description="The weight that the value stands for, on the scale of the plan; None where the queue does not "
-        "look at it.",
+        description="The weight that the value stands for, on the scale of the plan; null if the queue ignores the "
+        "value.",
     )
     error: float | None = Field(default=None, description="|requested - represented|")
 
 
 class ActuationView(BaseModel):
-    """How the weights are carried, known before the first write."""
+    """How the weights are carried. Known before the first write."""
 
     actuator: str = Field(description=f"{', '.join(ACTUATORS[:-1])} or {ACTUATORS[-1]}")
     strategy: str
-    skill: str | None = Field(default=None, description="As the plan or the strategy names it.")
+    skill: str | None = Field(default=None, description="The skill as the plan or the strategy names it.")
     overflow: str = Field(
         description="What overflow_threshold is: utilization_threshold (the queue's own field, contract score), "
         "conditional_group_routing (a service-level rule for the overflow groups), or gate (of this system only)."
     )
     without_effect: str | None = Field(
-        default=None, description="Why the weights do nothing on this queue, where they do not, and what would."
+        default=None,
+        description="Why the weights have no effect on this queue, and what would have one.",
     )
     largest_error: float | None = None
     mean_error: float | None = None
@@ -68,16 +71,16 @@ class ActuationView(BaseModel):
 
 
 class RestoreView(BaseModel):
-    """What became of the before-image after a failure."""
+    """The outcome of the restoration after a failure."""
 
     outcome: str = Field(description="restored, partial, failed or not_needed (nothing of this run was applied)")
-    restored: int = Field(description="How many members and settings were put back.")
+    restored: int = Field(description="How many members and settings were restored.")
     unrestored: list[str] = Field(description="Members and settings that still hold this run's value.")
     unconfirmed: list[str] = Field(
         default_factory=list,
-        description="Members and settings that were put back, which could not be read back.",
+        description="Members and settings that were restored and could not be read back.",
     )
-    edited: list[str] = Field(description="Those that somebody else has changed since: left as they are.")
+    edited: list[str] = Field(description="Members and settings that somebody else has changed since: not restored.")
 
 
 class DistributionSummary(BaseModel):
@@ -87,7 +90,7 @@ class DistributionSummary(BaseModel):
     queue_id: str | None = None
     status: Status
     terminal: bool
-    timestamp: str = Field(description="When the record was written: the outcome's, once there is one.")
+    timestamp: str = Field(description="When the newest record was written: the closing one, once it exists.")
     started_at: str
     latency_ms: float | None = None
     balance_accuracy: float | None = None
@@ -108,30 +111,32 @@ class Distribution(DistributionSummary):
     requested_weights: dict[str, float] = Field(default_factory=dict)
     submitted_weights: dict[str, float] | None = None
     applied_weights: dict[str, float | None] = Field(
-        default_factory=dict, description="What was read back after the writes; empty when nothing was."
+        default_factory=dict,
+        description="The weights that were read back after the writes; empty if none were.",
     )
     applied_overflow_threshold: float | None = None
     restores: dict[str, Any] | None = Field(
-        default=None, description="The distribution and the image, before or after it, that this one puts back."
+        default=None,
+        description="The distribution and its image (before or after it) that this one restores.",
     )
-    until: str | None = Field(default=None, description="When what the queue held before is put back, as asked for.")
+    until: str | None = Field(default=None, description="The end of the temporary plan, as requested.")
     returns_at: str | None = Field(
         default=None,
-        description="The same for as long as that is still to come: null once it has begun, or is cancelled.",
+        description="The same while the expiry is still to come; null once it has begun, or is cancelled.",
     )
     return_cancelled: dict[str, str | None] | None = Field(
-        default=None, description="When (at) and by whom, where a return was cancelled."
+        default=None, description="If the expiry was cancelled: when (at), and by whom."
     )
     utilization_target: float | None = None
-    staffing: Literal["now", "joined"] | int | None = Field(default=None, description="Whose presence was counted.")
+    staffing: Literal["now", "joined"] | int | None = Field(default=None, description="Which agents were counted.")
     strategy_reference: str | None = None
     wrap_up_timeout_s: int | None = None
-    on_drift: str | None = Field(default=None, description="What the plan says: record, notify or repair.")
+    on_drift: str | None = Field(default=None, description="The plan's policy: record, notify or repair.")
     projection: ProjectionView | None = None
     actuation: ActuationView | None = None
     restore: RestoreView | None = None
     changes: list[dict[str, Any]] = Field(
-        default_factory=list, description="What differs from the before-image, as read back."
+        default_factory=list, description="What was read back and differs from the before-image."
     )
     before_image: str | None = Field(
         default=None, description="The key of the document in DocumentsBucket that has the before-image, at `before`."
@@ -225,7 +230,7 @@ def summary(run: RunSummary) -> DistributionSummary:
 
 
 def distribution(records: Records) -> Distribution:
-    """The answer from the records of one distribution, which has an opening or a closing one."""
+    """The view of a distribution. At least one of its opening and its closing record is there."""
     documents = [record.to_json() for record in (records.opening, records.closing) if record]
     merged = {name: value for document in documents for name, value in document.items()}
     cancelled = records.expiry_cancelled

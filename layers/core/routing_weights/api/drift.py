@@ -23,39 +23,39 @@ router = new_router()
 class DifferenceView(BaseModel):
     """A member's value on the wire, or one of the queue's own settings."""
 
-    member: str | None = Field(default=None, description="The user id, where it is a member's value.")
-    setting: str | None = Field(default=None, description="The name, where it is a setting of the queue.")
+    member: str | None = Field(default=None, description="The user id, if it is a member's value.")
+    setting: str | None = Field(default=None, description="The name, if it is a setting of the queue.")
     expected: int | float | bool | str | None = Field(description="As the distribution applied it.")
     held: int | float | bool | str | None = Field(description="As Genesys held it when it was read.")
-    missing: bool = Field(default=False, description="Whether the member was no longer in the queue.")
+    missing: bool = Field(default=False, description="True if the member was no longer in the queue.")
 
 
 class DriftView(BaseModel):
-    """A state of the queue that no distribution has made."""
+    """A state of the queue that no distribution has written."""
 
     at: str = Field(description="When the queue was read.")
-    distribution_id: str = Field(description="The last completed distribution: what it applied is expected.")
-    changed_by: str | None = Field(default=None, description="Who changed it, where Genesys tells.")
-    changed_at: str | None = Field(default=None, description="When, as Genesys writes it.")
+    distribution_id: str = Field(description="The last completed distribution. What it applied is expected.")
+    changed_by: str | None = Field(default=None, description="Who changed the queue, if Genesys says.")
+    changed_at: str | None = Field(default=None, description="When, in the form of Genesys.")
     differences: list[DifferenceView]
-    deliveries: list[str] = Field(description="The ids of the webhooks that led to it.")
+    deliveries: list[str] = Field(description="The ids of the webhooks that led to the reading.")
     on_drift: str = Field(
-        default="record", description="What the plan of that distribution says: record, notify or repair."
+        default="record", description="The policy of that distribution's plan: record, notify or repair."
     )
     action: str = Field(
         default="recorded",
-        description="What was done: recorded, notified, repair_deferred (the change is too young), repair_dropped (it "
-        "was gone when its time came), repair_started or repair_refused.",
+        description="What was done: recorded, notified, repair_deferred (the change is too young), repair_dropped (the "
+        "drift was gone when the repair was due), repair_started or repair_refused.",
     )
-    why: str | None = Field(default=None, description="A sentence; null where there is nothing to say.")
-    repair_id: str | None = Field(default=None, description="The distribution that puts it back.")
+    why: str | None = Field(default=None, description="The reason, as a sentence.")
+    repair_id: str | None = Field(default=None, description="The distribution that repairs the drift.")
     repair_status: Status | None = Field(
-        default=None, description="How far that one is; null until it has come to validate its plan."
+        default=None, description="The status of that distribution; null until its record is opened."
     )
 
 
 class DriftPage(BaseModel):
-    """What was changed in a queue by others than its distributions, newest first."""
+    """The drift of a queue, newest first."""
 
     items: list[DriftView]
     next: str | None = Field(default=None, description="Send it as `next` to read on; null on the last page.")
@@ -64,8 +64,8 @@ class DriftPage(BaseModel):
 @router.get(
     "/queues/<queue_id>/drift",
     summary="What others have changed in a queue since its last distribution",
-    description="Newest first; `from` and `to` are inclusive, and of the reading. An entry is a state of the queue, "
-    "which is recorded once for as long as it lasts, with what was done about it.",
+    description="Newest first. `from` and `to` are inclusive and refer to the time of the reading. An entry is a state "
+    "of the queue, recorded once while it lasts, and what was done about it.",
     responses=answers(HTTPStatus.OK, DriftPage, {}),
 )
 def list_drift(

@@ -28,14 +28,14 @@ NOT_FOUND = {HTTPStatus.NOT_FOUND: "The queue has no forecast"}
 
 
 class NewForecast(StatedVolume):
-    """What a WFM system pushes for a queue."""
+    """A forecast as a WFM system pushes it."""
 
-    source: Line | None = Field(default=None, description="Who made it, such as the WFM system's name.")
-    valid_from: Moment | None = Field(default=None, description="RFC 3339 with an offset; at once when absent.")
+    source: Line | None = Field(default=None, description="The maker of the forecast, such as the WFM system's name.")
+    valid_from: Moment | None = Field(default=None, description="RFC 3339 with an offset. When absent, now.")
     expires_at: Moment | None = Field(default=None, description="RFC 3339 with an offset. Send it or ttl_s.")
     ttl_s: Annotated[int, Field(ge=60, le=MAX_TTL_S)] | None = Field(
         default=None,
-        description="Seconds from valid_from, or from now. A day when neither this nor expires_at is sent.",
+        description="Seconds from valid_from, or from now. When neither this nor expires_at is sent, a day.",
     )
 
     @field_validator("ttl_s")
@@ -47,10 +47,10 @@ class NewForecast(StatedVolume):
 
 
 class ForecastView(BaseModel):
-    """What is stored about a queue's load."""
+    """A pushed forecast, or an item that was put into ForecastTable by hand."""
 
     queue_id: str
-    state: str = Field(description="valid, not_yet_valid or expired: only a valid one is projected with.")
+    state: str = Field(description="valid, not_yet_valid or expired. Only a valid forecast is used.")
     load: float = Field(description="Erlangs.")
     forecast: StatedVolume | None = Field(
         default=None, description="Null for an item that was put into ForecastTable with projected_load alone."
@@ -109,7 +109,7 @@ def _no_forecast(queue_id: str) -> ForecastNotFound:
 
 
 def new_forecast(raw: str | bytes, pushed_by: str | None, now: float) -> PushedForecast:
-    """Read a pushed forecast from JSON text; `now` in epoch seconds. Raises RequestInvalid with every problem."""
+    """Read a pushed forecast from JSON text. `now` is in epoch seconds. Raises RequestInvalid with every problem."""
     new, problems = read(raw, NewForecast)
     if new is not None:
         begins = max(now, new.valid_from.timestamp()) if new.valid_from else now

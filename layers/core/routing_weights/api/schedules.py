@@ -48,10 +48,12 @@ class ScheduleSummary(BaseModel):
     window_minutes: int
     start: str | None = None
     end: str | None = None
-    baseline: dict[str, str] | None = Field(default=None, description="What it puts back, when it has no plan.")
-    until: str | None = Field(default=None, description="As it was asked for; null where what a run applies stays.")
+    baseline: dict[str, str] | None = Field(
+        default=None, description="The baseline that each run reverts to, if the schedule has no plan."
+    )
+    until: str | None = Field(default=None, description="As requested; null if what a run applies stays.")
     next_run: str | None = Field(default=None, description="Local time with its offset; null when none is to come.")
-    next_return: str | None = Field(default=None, description="When that run is over, likewise.")
+    next_return: str | None = Field(default=None, description="When that run expires, likewise.")
     set_at: str
     set_by: str | None = Field(default=None, description="The caller's ARN.")
 
@@ -60,7 +62,8 @@ class ScheduleView(ScheduleSummary):
     """A schedule."""
 
     plan: dict[str, Any] | None = Field(
-        default=None, description="What each run submits; of a baseline, what restores it as it is now."
+        default=None,
+        description="The plan that each run submits. For a baseline: the plan that reverts to it now.",
     )
 
 
@@ -75,11 +78,11 @@ class RunView(BaseModel):
     local: str = Field(description="In the schedule's zone, with the offset of that moment.")
     utc: str
     moved_from: list[str] = Field(
-        default_factory=list, description="Local times that a change of the clock skips, whose run this is."
+        default_factory=list, description="Local times that a change of the clock skips. This run takes their place."
     )
     merged: bool = Field(default=False, description="One run for several times of the expression.")
     returns: str | None = Field(
-        default=None, description="When the run is over, in local time: what the queue held before it is put back."
+        default=None, description="When the run expires, in local time: the queue is reverted to what it held before."
     )
     clock_change: str | None = Field(default=None, description="What a change of the clock does to this run.")
 
@@ -91,7 +94,7 @@ class PreviewView(BaseModel):
     expression: str
     time_zone: str
     window_minutes: int
-    runs: list[RunView] = Field(description="Fewer than asked for where the schedule ends before.")
+    runs: list[RunView] = Field(description="Fewer than requested if the schedule ends earlier.")
 
 
 @router.put(
@@ -146,7 +149,7 @@ def delete_schedule(name: Name) -> Response[None]:
 @router.get(
     "/schedules/<name>/preview",
     summary="The next runs of a schedule",
-    description="In local time and UTC; says where a change of the clock moves a run, or makes one of several.",
+    description="In local time and UTC. Says if a change of the clock moves a run, or merges several into one.",
     responses=answers(HTTPStatus.OK, PreviewView, NOT_FOUND),
 )
 def preview_schedule(name: Name, count: Count = 10, since: Since = "") -> PreviewView:

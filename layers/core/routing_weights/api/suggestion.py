@@ -38,24 +38,24 @@ class Draft(Plan):
     """A plan whose weights are to be proposed."""
 
     member_weights: dict[str, float] = Field(  # for openapi.json: suggest.draft_of reads it
-        default_factory=dict, description="May be left out; with `proportional` their ratios are kept."
+        default_factory=dict, description="Optional. With `proportional` their ratios are kept."
     )
     objective: Literal["proportional", "skill_coverage", "equal_occupancy"] = "equal_occupancy"
 
 
 class Suggestion(BaseModel):
-    """Weights that were found, as a plan that can be posted as it is."""
+    """The proposed weights, as a plan that can be posted as it is."""
 
     objective: str = Field(description="proportional, skill_coverage or equal_occupancy")
-    passes: bool = Field(description="Whether the plan passes the gate; else it is the best that was tried.")
+    passes: bool = Field(description="False: no plan passes the gates, and this is the best that was tried.")
     plan: dict[str, Any]
-    projection: ProjectionView = Field(description="Of that plan: before and after, and the checks.")
+    projection: ProjectionView = Field(description="The projection of that plan: before and after, and the checks.")
     tried: list[Tried]
 
 
 @router.post(
     "/plans/suggest",
-    summary="Propose weights that pass the gate",
+    summary="Propose weights that pass the gates",
     description="Takes a plan, with or without `member_weights`, and an `objective`. Writes nothing.",
     responses=answers(HTTPStatus.OK, Suggestion, PROBLEMS),
 )

@@ -18,7 +18,7 @@ class RevertOptions(BaseModel):
     wait_for_lock_s: Annotated[int, Field(ge=0, le=3600)] = 0
     requested_by: Line | None = None
     reason: Reason | None = None
-    until: Instant | None = Field(default=None, description="When the state of before the restore is put back again.")
+    until: Instant | None = Field(default=None, description="The end of a temporary revert.")
 
 
 @dataclass(frozen=True)

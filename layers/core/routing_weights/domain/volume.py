@@ -26,13 +26,13 @@ class StatedVolume(BaseModel):
     aht_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False, strict=True)] | None = Field(
         default=None,
         validate_default=True,
-        description="Average handle time in seconds, talk, hold and after-call work together. It may be 0 or absent "
-        "where `offered` is 0: the queue is closed.",
+        description="Average handle time in seconds: talk, hold and after-call work together. It may be 0 or absent "
+        "if `offered` is 0: the queue is closed.",
     )
     patience_s: Seconds | None = Field(
         default=None,
-        description="Mean time in seconds after which a contact gives up waiting: total wait / abandons. When absent "
-        "the queue's history says, else it is assumed.",
+        description="Mean time in seconds after which a contact gives up waiting: total wait / abandons. When absent, "
+        "it comes from the queue's history, or is assumed.",
     )
     service_level_target: Share | None = Field(
         default=None, description="The share of offered contacts to answer in time. When absent, the queue's own."
@@ -43,9 +43,9 @@ class StatedVolume(BaseModel):
 
     @field_validator("aht_s")
     @classmethod
-    def _is_known_of_what_is_offered(cls, aht_s: float | None, info: ValidationInfo) -> float | None:
+    def _is_known_if_contacts_are_offered(cls, aht_s: float | None, info: ValidationInfo) -> float | None:
         if (aht_s or 0) < SHORTEST_AHT_S and (aht_s or info.data.get("offered")):
-            raise ValueError(f"must be at least {SHORTEST_AHT_S:g} where contacts are offered")
+            raise ValueError(f"must be at least {SHORTEST_AHT_S:g} if contacts are offered")
         return aht_s
 
     @model_validator(mode="after")
