@@ -432,3 +432,19 @@ class FakeExecutions:
         if self.started.setdefault(name, given).plan_ref != given.plan_ref:
             raise IdempotencyConflict("The key was used for another plan.", distribution_id=name)
         return Started(name, f"arn:execution:{name}", self.now)
+
+
+class FakeForecasts:
+    """Pushed forecasts in memory, by queue."""
+
+    def __init__(self):
+        self.held = {}
+
+    def put(self, queue_id, pushed):
+        self.held[queue_id] = pushed
+
+    def find(self, queue_id):
+        return self.held.get(queue_id)
+
+    def delete(self, queue_id):
+        return self.held.pop(queue_id, None) is not None

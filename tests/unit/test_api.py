@@ -1,9 +1,17 @@
-"""What the API makes of records, and what it reads of a query."""
+"""What the API makes of records, what it reads of a query, and the routes of forecasts."""
 
+import base64
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from aws_lambda_powertools import Logger
 
+from routing_weights import bootstrap
+from routing_weights.api import forecasts as forecast_routes
+from routing_weights.api.app import new_app
 from routing_weights.api.distributions import distribution
 from routing_weights.api.request import moment, span_of
 from routing_weights.domain.actuation import resolve, statement
@@ -11,11 +19,15 @@ from routing_weights.domain.record import Records, closed, opened, timestamp
 from routing_weights.domain.run import Outcome
 from routing_weights.domain.status import Status
 from routing_weights.errors import RequestInvalid
-from tests.support.fakes import member, plan, queue, run_of
+from routing_weights.projection.inputs import PushedForecast
+from routing_weights.settings import PlansSettings
+from tests.support.fakes import FakeForecasts, member, plan, queue, run_of
 
 START = datetime(2026, 1, 31, 8, 0, 0, 123_456, tzinfo=UTC)
 END = START + timedelta(seconds=4)
 RUN = run_of(START)
+EVENTS = Path(__file__).parents[2] / "events"
+NEW = {"offered": 100, "aht_s": 180}
 
 
 def closing(status, **known):
@@ -81,3 +93,74 @@ def test_a_listing_that_ends_before_it_begins_is_refused():
     assert span_of("", "") == ("0000", "9999")
     with pytest.raises(RequestInvalid, match="swap the two"):
         span_of("2026-02-01", "2026-01-31")
+
+
+# ---- the routes of forecasts -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def forecasts(monkeypatch):
+    fake = FakeForecasts()
+    monkeypatch.setattr(bootstrap, "forecasts", lambda _table: fake)
+    monkeypatch.setattr(PlansSettings, "load", classmethod(lambda _: SimpleNamespace(forecast_table="forecasts")))
+    return fake
+
+
+@pytest.fixture
+def call(forecasts):
+    """Send a request to the routes of forecasts."""
+    assert forecasts.held == {}
+    app = new_app(Logger(), forecast_routes.router)
+
+    def request(method, body=None, path="/queues/queue-001/forecast", *, encoded=False):
+        text = json.dumps(body) if isinstance(body, dict) else body
+        event = {
+            "version": "2.0",
+            "rawPath": path,
+            "rawQueryString": "",
+            "headers": {},
+            "isBase64Encoded": encoded,
+            "requestContext": {
+                "http": {"method": method, "path": path},
+                "stage": "$default",
+                "authorizer": {"iam": {"userArn": "arn:wfm"}},
+            },
+        }
+        if text is not None:
+            event["body"] = base64.b64encode(text.encode()).decode() if encoded else text
+        reply = app.resolve(event, None)
+        return reply["statusCode"], json.loads(reply["body"]) if reply.get("body") else None
+
+    return request
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_a_forecast_is_pushed_shown_and_deleted(call, encoded):
+    status, shown = call("PUT", (EVENTS / "forecast.json").read_text(), encoded=encoded)
+    assert (status, shown["state"], shown["load"], shown["pushed_by"]) == (200, "valid", 10.0, "arn:wfm")
+    status, again = call("GET")
+    assert status == 200
+    assert again.pop("age_s") < 60
+    assert again == {name: value for name, value in shown.items() if name != "age_s"}
+    assert call("DELETE") == (204, None)
+    for method in ("GET", "DELETE"):
+        status, problem = call(method)
+        assert (status, problem["type"]) == (404, "/problems/forecast-not-found")
+        assert "PUT /queues/queue-001/forecast" in problem["detail"]
+
+
+def test_a_push_that_is_wrong_is_a_problem_with_its_paths_and_replaces_nothing(call):
+    assert call("PUT", NEW)[0] == 200
+    status, problem = call("PUT", NEW | {"aht_s": 0, "colour": "red"})
+    assert (status, problem["type"]) == (422, "/problems/request-invalid")
+    assert {entry["path"] for entry in problem["errors"]} == {"aht_s", "colour"}
+    assert call("GET")[1]["load"] == 10.0
+    assert call("PUT", None)[0] == 422
+    assert call("PUT", NEW, path="/queues/not%20an%20id/forecast")[0] == 422
+
+
+def test_an_item_that_was_put_there_by_hand_is_shown(call, forecasts):
+    forecasts.put("queue-001", PushedForecast(2.0, None, detail="Tuesday"))
+    status, shown = call("GET")
+    assert (status, shown["load"], shown["source"], shown["state"]) == (200, 2.0, "Tuesday", "valid")
+    assert shown.get("forecast") is None

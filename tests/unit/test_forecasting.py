@@ -1,6 +1,5 @@
 """Where a load comes from: the sources in their order, what each of them knows, and what is stored for a queue."""
 
-import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,8 +31,8 @@ from routing_weights.errors import (
     StoreUnavailable,
 )
 from routing_weights.projection.inputs import Forecast, History, Observed, Predicted, PushedForecast, Volume
-from routing_weights.settings import GenesysCaller, Settings
-from tests.support.fakes import FakeSession, FakeTime, answer, function_module, member, plan, queue
+from routing_weights.settings import GenesysCaller
+from tests.support.fakes import FakeSession, FakeTime, answer, member, plan, queue
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_800_000_000.0
@@ -520,77 +519,6 @@ def test_an_expired_forecast_can_still_be_seen_and_says_that_it_is():
     view = forecast_view("queue-001", replace(pushed(), updated_at=NOW - 90, expires_at=NOW), NOW)
     assert (view.state, view.age_s, view.load) == ("expired", 90.0, 10.0)
     assert view.expires_at == "2027-01-15T08:00:00.000Z"
-
-
-# ---- the routes ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def call(table, monkeypatch):
-    """A request to the plans function, through its own handler."""
-    variables = ("AUDIT_TABLE", "BASELINES_TABLE", "DOCUMENTS_BUCKET", "DRIFT_TABLE", "ONE_TIME_GROUP")
-    variables += ("STATE_MACHINE_ARN",)
-    for name in variables:
-        monkeypatch.setenv(name, "unused")
-    monkeypatch.setenv("FORECAST_TABLE", table.table)
-    monkeypatch.setenv("GENESYS_CONTRACT", "platform")
-    Settings.load.__func__.cache_clear()
-    module = function_module("plans")
-
-    def request(method, body=None, path="/queues/queue-001/forecast", *, encoded=False):
-        text = json.dumps(body) if isinstance(body, dict) else body
-        event = {
-            "version": "2.0",
-            "rawPath": path,
-            "rawQueryString": "",
-            "headers": {},
-            "isBase64Encoded": encoded,
-            "requestContext": {
-                "http": {"method": method, "path": path},
-                "stage": "$default",
-                "authorizer": {"iam": {"userArn": "arn:wfm"}},
-            },
-        }
-        if text is not None:
-            event["body"] = base64.b64encode(text.encode()).decode() if encoded else text
-        reply = module.app.resolve(event, None)
-        return reply["statusCode"], json.loads(reply["body"]) if reply.get("body") else None
-
-    yield request
-    Settings.load.__func__.cache_clear()
-
-
-@pytest.mark.parametrize("encoded", [False, True])
-def test_a_forecast_is_pushed_shown_and_deleted(call, encoded):
-    status, shown = call("PUT", (ROOT / "events/forecast.json").read_text(), encoded=encoded)
-    assert (status, shown["state"], shown["load"], shown["pushed_by"]) == (200, "valid", 10.0, "arn:wfm")
-    status, again = call("GET")
-    assert status == 200
-    assert again.pop("age_s") < 60
-    assert again == {name: value for name, value in shown.items() if name != "age_s"}
-    assert call("DELETE") == (204, None)
-    for method in ("GET", "DELETE"):
-        status, problem = call(method)
-        assert (status, problem["type"]) == (404, "/problems/forecast-not-found")
-        assert "PUT /queues/queue-001/forecast" in problem["detail"]
-
-
-def test_a_push_that_is_wrong_is_a_problem_with_its_paths_and_replaces_nothing(call):
-    assert call("PUT", NEW)[0] == 200
-    status, problem = call("PUT", NEW | {"aht_s": 0, "colour": "red"})
-    assert (status, problem["type"]) == (422, "/problems/request-invalid")
-    assert {entry["path"] for entry in problem["errors"]} == {"aht_s", "colour"}
-    assert call("GET")[1]["load"] == 10.0
-    assert call("PUT", None)[0] == 422
-    assert call("PUT", NEW, path="/queues/not%20an%20id/forecast")[0] == 422
-
-
-def test_an_item_of_old_is_shown_too(call, aws):
-    item = {"queue_id": {"S": "queue-001"}, "projected_load": {"N": "2"}, "detail": {"S": "Tuesday"}}
-    aws("dynamodb").put_item(TableName="forecasts", Item=item)
-    status, shown = call("GET")
-    assert (status, shown["load"], shown["source"], shown["state"]) == (200, 2.0, "Tuesday", "valid")
-    assert shown.get("forecast") is None
 
 
 # ---- downloads -------------------------------------------------------------------------------------------------------
