@@ -13,29 +13,33 @@ from local.stack import nursery, tether
 from local.stack.lambdas import NURSERY
 from local.stack.stack import PERMISSIONS_FOLDER
 from tests.support.permissions import complaints, is_whole
-from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, World, served_stack
+from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, STACKS, World, served_stack
 
 COMPLAINTS = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config):
-    """Have every stack write what its roles used, and take its runtimes from one nursery.
+    """Have every stack write what its roles used. Stacks and their runtimes are forked from two nurseries.
 
-    The workers inherit the environment. The nursery imports nothing before it is asked.
+    The workers inherit the environment. A nursery imports nothing before the first request.
     """
     if not hasattr(config, "workerinput") and PERMISSIONS_FOLDER not in os.environ:
         folder = tempfile.TemporaryDirectory(prefix="routing-weights-")
         config.add_cleanup(folder.cleanup)
         os.environ[PERMISSIONS_FOLDER] = folder.name
-        os.environ[NURSERY] = str(Path(folder.name, "nursery"))
-        command = [nursery.__file__, os.environ[NURSERY], str(ROOT / "layers" / "core")]
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), sys.executable, *command],
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        config.add_cleanup(process.wait)
-        config.add_cleanup(process.kill)
+        for variable, kind in ((NURSERY, ["runtimes", str(ROOT / "layers" / "core")]), (STACKS, ["stacks"])):
+            os.environ[variable] = str(Path(folder.name, kind[0]))
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-I", "-S", tether.__file__, str(os.getpid())),
+                    *(sys.executable, nursery.__file__, os.environ[variable], *kind),
+                ],
+                env={name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            config.add_cleanup(process.wait)
+            config.add_cleanup(process.kill)
 
 
 def pytest_sessionfinish(session):

@@ -135,7 +135,9 @@ class Lambdas:
 
     def _start_nursery(self, environment: dict[str, str], layers: Iterable[str]) -> subprocess.Popen[bytes]:
         bare = [sys.executable, "-I", "-S", tether.__file__, str(os.getpid())]
-        return self._run([*bare, sys.executable, nursery.__file__, self._socket, *layers], environment, Path("/"))
+        return self._run(
+            [*bare, sys.executable, nursery.__file__, self._socket, "runtimes", *layers], environment, Path("/")
+        )
 
     def _wait_for_the_nursery(self) -> None:
         """Wait for the imports of the nursery, or the first invocation would wait, and that counts as its own time."""

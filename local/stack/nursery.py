@@ -1,12 +1,13 @@
-"""The nursery: a process that has imported what every function imports, and forks runtimes on request.
+"""The nursery: a process that has imported what all of its forks import, and forks on request.
 
 The import of Powertools, pydantic, requests and boto3 takes most of a second, for each function of each stack, and
 again for each runtime that a test kills. A fork takes some milliseconds. The fork then runs AWS's runtime client with
-the function's own code, folder and environment.
+the function's own code, folder and environment. A test run forks whole stacks in the same way.
 
-`python nursery.py SOCKET [LAYER...]` is the nursery. The emulator starts stand_in.py as its runtime, which requests a
-fork. A stack has a nursery of its own, unless the environment names a socket in ROUTING_WEIGHTS_NURSERY: all stacks of
-a test run share one. The nursery imports at the first request. A fork's name is the number of its requester.
+`python nursery.py SOCKET runtimes [LAYER...]` and `python nursery.py SOCKET stacks` are the two kinds. The emulator
+starts stand_in.py as its runtime, which requests a fork. A stack has a nursery of its own, unless the environment names
+a socket in ROUTING_WEIGHTS_NURSERY: all stacks of a test run share one. The imports come with the first request. A
+fork's name is the number of its requester.
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ import socket
 import struct
 import sys
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_LENGTH = 4  # as in stand_in.py
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+LENGTH = 4
+RUNTIME = "awslambdaric"
 # Not awslambdaric: its import reads the environment, which belongs to the runtime.
 _PRELOADED = (
     "aws_lambda_powertools.event_handler.openapi.models",
@@ -37,6 +43,7 @@ _PRELOADED = (
 # Of the layers: packages that read nothing of their surroundings (tests/unit/test_layering.py).
 _PACKAGE = "routing_weights"  # the template of a test has other layers
 _PURE = (f"{_PACKAGE}.domain", f"{_PACKAGE}.projection")
+_STACK = ("local.stack.gateway", "local.stack.aws", "local.stack.polling")
 _SERVICES = ("dynamodb", "events", "lambda", "s3", "scheduler", "secretsmanager", "sqs", "stepfunctions")
 
 
@@ -49,24 +56,42 @@ def wait_until_it_serves(path: str, patience_s: float) -> None:
         connection.recv(1)
 
 
+def request(
+    path: str,
+    module: str,
+    arguments: Iterable[str],
+    *,
+    folder: Path,
+    environment: Mapping[str, str],
+    output: tuple[int, int],
+) -> socket.socket:
+    """Request a fork that runs `python -m module` with arguments, folder, environment, and stdout and stderr.
+
+    The fork lives no longer than the connection that this returns, and sends its exit code there.
+    """
+    arguments = list(arguments)
+    variables = (f"{name}={value}" for name, value in environment.items())
+    body = "\0".join([module, str(folder), str(len(arguments)), *arguments, *variables]).encode()
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    socket.send_fds(connection, [len(body).to_bytes(LENGTH)], output)
+    connection.sendall(body)
+    return connection
+
+
 def peer(connection: socket.socket) -> int:
     """Return the number of the process at the other end."""
     credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return int(struct.unpack("3i", credentials)[0])
 
 
-def serve(path: str, layers: list[str]) -> None:
-    """Fork runtimes until this process is killed."""
-    _Nursery(path, layers).run()
-
-
 class _Nursery:
-    def __init__(self, path: str, layers: list[str]) -> None:
+    def __init__(self, path: str, preload: Callable[[], None]) -> None:
         self._selector = selectors.DefaultSelector()
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(path)
         self._listening.listen(64)  # requests wait while it imports
-        self._layers: list[str] | None = layers
+        self._preload: Callable[[], None] | None = preload
         self._runtimes: dict[int, socket.socket] = {}
         self._orphans: set[int] = set()
         self._wake, self._wakened = socket.socketpair()
@@ -94,9 +119,11 @@ class _Nursery:
 
     def _fork(self) -> None:
         connection, _ = self._listening.accept()
-        if self._layers is not None:
-            _preload(self._layers)
-            self._layers = None
+        if self._preload is not None:
+            self._preload()
+            self._preload = None
+            gc.collect()
+            gc.freeze()  # these objects stay shared between the forks
         body, output = _received(connection)
         if body is None:
             connection.close()
@@ -127,19 +154,19 @@ def _received(connection: socket.socket) -> tuple[bytes | None, list[int]]:
     """Return a request and its output files. None instead of a request if it is empty, or the requester is gone."""
     output: list[int] = []
     with suppress(OSError):
-        length, output, _, _ = socket.recv_fds(connection, _LENGTH, 2)
+        length, output, _, _ = socket.recv_fds(connection, LENGTH, 2)
         body = b""
-        while len(length) == _LENGTH and len(body) < int.from_bytes(length):
+        while len(length) == LENGTH and len(body) < int.from_bytes(length):
             part = connection.recv(1 << 20)
             if not part:
                 return None, output
             body += part
-        if len(length) == _LENGTH:
+        if len(length) == LENGTH:
             return body, output
     return None, output
 
 
-def _preload(layers: list[str]) -> None:
+def _preload_runtime(layers: list[str]) -> None:
     for name in _PRELOADED:
         import_module(name)
     import boto3  # noqa: PLC0415
@@ -153,19 +180,28 @@ def _preload(layers: list[str]) -> None:
         for module in pkgutil.walk_packages(import_module(name).__path__, name + "."):
             import_module(module.name)
     del sys.path[: len(layers)]
-    gc.collect()
-    gc.freeze()  # these objects stay shared between the forks
 
 
-def _become(request: bytes, output: list[int], nursery: int, requester: int) -> None:
-    """Run the runtime in this fork. Does not return."""
+def _preload_stack() -> None:
+    from moto.backends import get_backend  # noqa: PLC0415
+
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
+    for name in _STACK:
+        import_module(name)
+    for service in ("iam", *_SERVICES):
+        get_backend(service)
+
+
+def _become(body: bytes, output: list[int], nursery: int, requester: int) -> None:
+    """Run the requested module in this fork, as its main one. Does not return."""
     import runpy  # noqa: PLC0415
     import traceback  # noqa: PLC0415
 
     from tether import die_with_parent  # type: ignore[import-not-found]  # noqa: PLC0415 - beside this script
 
     code = 1
-    handler, folder, *environment = map(os.fsdecode, request.split(b"\0"))
+    module, folder, number_of_arguments, *rest = map(os.fsdecode, body.split(b"\0"))
+    arguments, environment = rest[: int(number_of_arguments)], rest[int(number_of_arguments) :]
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -178,9 +214,10 @@ def _become(request: bytes, output: list[int], nursery: int, requester: int) -> 
             os.environ.clear()
             os.environ.update(variable.partition("=")[::2] for variable in environment)
             sys.path[:1] = [folder, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-            sys.argv = ["awslambdaric", handler]
-            _take_traces()
-            runpy.run_module("awslambdaric", run_name="__main__", alter_sys=True)
+            sys.argv = [module, *arguments]
+            if module == RUNTIME:
+                _take_traces()
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
             code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -208,4 +245,5 @@ def _take_traces() -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2:])
+    path, kind, *layers = sys.argv[1:]
+    _Nursery(path, partial(_preload_runtime, layers) if kind == "runtimes" else _preload_stack).run()

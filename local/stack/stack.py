@@ -102,6 +102,7 @@ class Stack:
             "genesys_url": self.genesys_url,
             "contract": self.contract,
             "logs": str(self.logs),
+            "pid": os.getpid(),
             **self.ids,
         }
 

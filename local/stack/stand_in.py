@@ -13,16 +13,14 @@ import sys
 sys.path.append(os.path.dirname(__file__))  # noqa: PTH120  pathlib takes as long to import as all the rest
 from tether import EMULATOR, die_with_parent  # type: ignore[import-not-found]
 
-LENGTH = 4
-
 
 def ask(path: str, handler: str) -> int:
-    """Request a fork, wait for its end, and return its exit code."""
+    """Request a fork as `nursery.request` does, wait for its end, and return its exit code."""
     environment = [name + b"=" + value for name, value in os.environb.items()]
-    body = b"\0".join([os.fsencode(handler), os.getcwdb(), *environment])  # noqa: PTH109
+    body = b"\0".join([b"awslambdaric", os.getcwdb(), b"1", os.fsencode(handler), *environment])  # noqa: PTH109
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(path)
-        socket.send_fds(connection, [len(body).to_bytes(LENGTH)], [sys.stdout.fileno(), sys.stderr.fileno()])
+        socket.send_fds(connection, [len(body).to_bytes(4)], [sys.stdout.fileno(), sys.stderr.fileno()])
         connection.sendall(body)
         ended = int(connection.recv(16) or b"1")
     if ended < 0:

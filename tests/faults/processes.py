@@ -13,13 +13,6 @@ from tests.support.world import World
 PROC = Path("/proc")
 
 
-def stack_of(world: World) -> int:
-    """Return the process of `python -m local.stack`: our child that writes this world's log."""
-    folder = str(Path(world.ready["logs"]).parent)
-    (pid,) = (pid for pid in _children(os.getpid()) if folder in _command(pid))
-    return pid
-
-
 def runtimes(world: World, function: str) -> list[int]:
     """Return the runtimes of a function. The nursery has forked them, each named after its stand-in."""
     stand_ins = {str(pid) for emulator in emulators(world, function) for pid in _children(emulator)}
@@ -33,8 +26,8 @@ def _nursery() -> int:
 
 
 def emulators(world: World, *functions: str) -> list[int]:
-    """Return the runtimes of several functions in one pass, so that they can be killed at once."""
-    return [pid for pid in _children(stack_of(world)) if _folder(pid) in functions]
+    """Return the emulators of several functions in one pass, so that they can be killed at once."""
+    return [pid for pid in _children(world.ready["pid"]) if _folder(pid) in functions]
 
 
 @contextmanager

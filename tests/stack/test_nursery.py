@@ -20,7 +20,7 @@ STAND_IN = str(Path(nursery.__file__).with_name("stand_in.py"))
 def serving(tmp_path_factory):
     """The nursery and its socket."""
     path = str(tmp_path_factory.mktemp("n") / "s")
-    process = subprocess.Popen([sys.executable, nursery.__file__, path])
+    process = subprocess.Popen([sys.executable, nursery.__file__, path, "runtimes"])
     until(lambda: Path(path).exists())
     nursery.wait_until_it_serves(path, DEADLINE_S)
     yield process, path

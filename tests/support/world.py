@@ -12,8 +12,7 @@ import json
 import os
 import re
 import select
-import subprocess
-import sys
+import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,11 +27,14 @@ import requests
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
 
+from local.stack import nursery
 from local.stack.lambdas import NURSERY
 from local.stack.stack import PERMISSIONS_FOLDER
 from tests.support.waiting import DEADLINE_S, until
 
 ROOT = Path(__file__).resolve().parents[2]
+STACKS = "ROUTING_WEIGHTS_STACKS"
+"""The nursery of the run's stacks: the variable that has its socket."""
 WEBHOOK_SECRET = "a-secret-of-webhooks"
 CLIENT_ID, CLIENT_SECRET = "test-client", "a-secret-that-nobody-may-see"
 MAX_RETRY_AFTER_S, VERIFY_TIMEOUT_S = 1, 2
@@ -354,7 +356,7 @@ def early(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def served_stack(
     folder: Path, genesys_url: str, contract: str, template: Path = ROOT / "template.yaml", **settings: str
 ):
-    """`python -m local.stack` against `genesys_url`; gives what it says when it is ready.
+    """`python -m local.stack` against `genesys_url`, forked from a nursery; gives what it says when it is ready.
 
     Nothing is paced unless `settings` say so: one test's 429 would slow all those that come after it.
     """
@@ -377,34 +379,28 @@ def served_stack(
         NURSERY: os.environ.get(NURSERY, ""),
         **settings,
     }
-    said = folder / "stack.err"
-    with said.open("wb") as stderr:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "local.stack", "--die-with-parent"),
-                "--keep-logs",
-                folder,
-                "--template",
-                template,
-            ],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
+    said, (reading, writing) = folder / "stack.err", os.pipe()
+    with said.open("wb") as stderr, os.fdopen(reading) as stdout:
+        connection = nursery.request(
+            os.environ[STACKS],
+            "local.stack",
+            ["--die-with-parent", "--keep-logs", str(folder), "--template", str(template)],
+            folder=ROOT,
+            environment=environment,
+            output=(writing, stderr.fileno()),
         )
-        try:
-            assert select.select([process.stdout], [], [], DEADLINE_S)[0], said.read_text()
-            word, _, rest = process.stdout.readline().partition(" ")
+        os.close(writing)
+        with connection:  # the nursery kills the stack when it is closed
+            assert select.select([stdout], [], [], DEADLINE_S)[0], said.read_text()
+            word, _, rest = stdout.readline().partition(" ")
             assert word == "ready", said.read_text()
-            yield json.loads(rest)
-        finally:
-            process.terminate()
+            ready = json.loads(rest)
             try:
-                process.wait(DEADLINE_S)
+                yield ready
             finally:
-                process.kill()
-                process.communicate()
+                os.kill(ready["pid"], signal.SIGTERM)
+                connection.settimeout(DEADLINE_S)
+                assert connection.recv(16) == b"0", said.read_text()
 
 
 def _plain(value: Any) -> Any:
