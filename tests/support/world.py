@@ -246,7 +246,7 @@ class Run:
             answer = self.world.client("stepfunctions").describe_execution(executionArn=self._arn)
             return answer if answer["status"] != "RUNNING" else None
 
-        self._execution = self._execution or until(ended)
+        self._execution = self._execution or until(ended, pause_s=0.1)
         return self
 
     def reaches(self, *states: str) -> Self:
