@@ -6,6 +6,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
+# With bytecode on disk no process compiles what another one has compiled: each test worker, function and check would.
+export PYTHONDONTWRITEBYTECODE :=
 SOURCES := functions layers local tests bench
 
 .PHONY: faults fuzz help demo up doctor register test pr lint types template build drift openapi lock bench clean
