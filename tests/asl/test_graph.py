@@ -80,6 +80,7 @@ ERRORS = {name: item for name, item in vars(errors).items() if isinstance(item, 
 OF_THE_API = {
     *("IdempotencyConflict", "RequestInvalid", "RouteNotFound", "DistributionNotFound", "NotRestorable"),
     *("BaselineNotFound", "ScheduleInvalid", "WebhookInvalid", "WebhookRefused", "WebhookTooLarge"),
+    *("ScheduleNotFound", "ReturnNotFound"),
 }
 FALLS_TO_ITS_STATE = {
     "Project": "projection_failed",
