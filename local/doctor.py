@@ -1,6 +1,6 @@
-"""`python -m local.doctor`: what a Genesys Cloud organisation and an AWS account lack before a deployment.
+"""`python -m local.doctor`: names what a Genesys Cloud organisation and an AWS account lack before a deployment.
 
-It speaks through the layer's own client, so what it is refused is what the functions would be refused.
+It uses the layer's own client, so Genesys refuses it the requests that it would refuse the functions.
 """
 
 import logging
@@ -37,7 +37,7 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 _PAST_THE_PERMISSION = {requests.codes.bad_request, requests.codes.not_found}
 _ANY_STRATEGY = Strategy(description="Requires nothing.")
 _EDITED = "Only plans with wrap_up_timeout_s or overflow groups, and strategies that set something, need it."
-_OF_FORECASTS = "Nothing but forecasts from Genesys needs it: docs/use/forecasts.md."
+_OF_FORECASTS = "Only forecasts from Genesys need it: docs/use/forecasts.md."
 _HERE = {
     r"then send the plan again": "then run this again",
     r"in CredentialsSecret": "(GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET)",
@@ -46,30 +46,31 @@ _HERE = {
     r"^The OAuth client may not do .*?: it needs": "It needs",
     r"^skill: ": "",
 }
-"""The layer's sentences speak to who sends a plan to a deployment."""
+"""The layer's sentences are for whoever sends a plan to a deployment. The doctor says instead what to do here."""
 _HELP = """
-variables, the first ones as in python -m local.stack; an empty one counts as
-unset:
+variables; the first ones are those of python -m local.stack. An empty variable
+counts as unset:
   GENESYS_CLIENT_ID      the OAuth client, of grant type Client Credentials
-  GENESYS_CLIENT_SECRET  its secret: from here only, and never shown
+  GENESYS_CLIENT_SECRET  its secret, read from here only and never shown
   GENESYS_REGION         the AWS region of the organisation: eu-central-1
-  GENESYS_CONTRACT       platform, the only one that this is for
+  GENESYS_CONTRACT       platform, the only contract that the doctor checks
   GENESYS_BASE_URL, GENESYS_LOGIN_URL
-                         only a Genesys on this machine
+                         only for a Genesys on this machine
   QUEUE_ID, SKILL, ACTUATOR, WFM_BUSINESS_UNIT
                          for the flags that are not given
   AWS_PROFILE, or AWS_ACCESS_KEY_ID and so on; AWS_REGION
                          the account and region of the deployment, whose quotas
-                         are checked; without them they are not
+                         are checked; without them, no quota is
 
-It changes nothing. Whether the client may write is tried on what does not
-exist: the user, skill and queue whose id is all zeros. 403 says that the
-permission is missing; 404 or 400, that the request came past it. This has two
-limits. Genesys could look for the id first, and a missing permission would pass
-as granted. And a permission holds in divisions: members are tried in your
-queue, but editing a queue and assigning a skill are tried in no division.
+The doctor changes nothing. To find out whether the client may write, it writes
+to a user, a skill and a queue that do not exist: their ids are all zeros. A 403
+means that the permission is missing; a 404 or 400 means that Genesys has looked
+at the permission. This has two limits. Genesys might look for the id first;
+then a missing permission passes as granted. And a permission is valid in divisions:
+writes of members are tried in your queue, but editing a queue and assigning a
+skill are tried in no division.
 
-exit code: 0 all is well, 1 something is missing, 2 wrong usage
+exit code: 0 nothing is missing, 1 something is missing, 2 wrong usage
 
 example:
   export GENESYS_REGION=eu-central-1 GENESYS_CLIENT_ID=6f1d...
@@ -92,7 +93,7 @@ WITHOUT_A_TOKEN = {"hosts", "token", "concurrency", "log delivery"}
 
 
 class _Skipped(Exception):
-    """A check that cannot be made, and why."""
+    """A check that cannot be made, with the reason."""
 
 
 class Doctor:
@@ -106,7 +107,7 @@ class Doctor:
         self._secret, self._issuer, self._client = connection.token, connection.issuer, connection.client
 
     def findings(self) -> Iterator[tuple[str, str, str]]:
-        """`ok`, `missing` or `skipped`; the check; a sentence."""
+        """Yield `ok`, `missing` or `skipped`, the name of the check, and a sentence."""
         for name, check in self._checks():
             try:
                 if not self._secret.value and name not in WITHOUT_A_TOKEN:
@@ -115,10 +116,10 @@ class Doctor:
             except _Skipped as reason:
                 yield "skipped", name, str(reason)
             except RoutingWeightsError as error:
-                yield "missing", name, _said_here(error.message)
+                yield "missing", name, _in_our_words(error.message)
 
     def _checks(self) -> Iterator[tuple[str, Callable[[], str]]]:
-        """One after another: what a check has found is there when the next one is made."""
+        """Yield the checks one by one, so that a check can use what an earlier one has found."""
         yield "hosts", self._hosts
         yield "token", self._token
         yield "organisation", self._organisation
@@ -144,12 +145,12 @@ class Doctor:
 
     def _token(self) -> str:
         self._issuer.refresh("")
-        return f"Issued, and good for {(self._secret.value['expires_at'] - time.time()) / 60:.0f} minutes."
+        return f"Issued, and valid for {(self._secret.value['expires_at'] - time.time()) / 60:.0f} minutes."
 
     def _organisation(self) -> str:
         answer = self._client.get("/api/v2/tokens/me")
-        told = child(answer if isinstance(answer, dict) else {}, "organization")
-        return f"The client belongs to {told.get('name') or 'an organisation'}, id {told.get('id')}."
+        organisation = child(answer if isinstance(answer, dict) else {}, "organization")
+        return f"The client belongs to {organisation.get('name') or 'an organisation'}, id {organisation.get('id')}."
 
     def _find_queue(self) -> str:
         if not self._given.queue_id:
@@ -171,8 +172,8 @@ class Doctor:
     def _count_members(self) -> str:
         members = self._members(Joined(1.0))
         joined, by_group = sum(m.value is True for m in members), sum(m.by_group for m in members)
-        told = f"{len(members)}, of whom {joined} are joined, {by_group} through a group."
-        return f"{told} {self._actuator.group_note}".rstrip() if by_group else told
+        sentence = f"{len(members)}, of whom {joined} are joined, {by_group} through a group."
+        return f"{sentence} {self._actuator.group_note}".rstrip() if by_group else sentence
 
     def _read_skills(self) -> str:
         self._client.get("/api/v2/routing/skills", pageSize=1)
@@ -193,7 +194,8 @@ class Doctor:
         found = Analytics(self._client).history([self._known_queue()])[self._queue_id]
         if found is None:
             return (
-                "Allowed; too few of the last weeks have contacts in this half hour, so this source would be skipped."
+                "Allowed, but this source would be skipped now: "
+                "too few of the last weeks have contacts in this half hour."
             )
         return f"{found.offered:g} contacts offered in this half hour of the week: median of {found.weeks} weeks."
 
@@ -206,18 +208,18 @@ class Doctor:
         return f"{found.volume.offered:.1f} contacts in this quarter of an hour, from {found.detail}."
 
     def _optional(self, check: Callable[[], str]) -> Callable[[], str]:
-        """A check of what plans can do without."""
+        """A check of something that plans do not need."""
 
         def checked() -> str:
             try:
                 return check()
             except Forbidden as error:
-                raise _Skipped(f"{_said_here(error.message)} {_OF_FORECASTS}") from error
+                raise _Skipped(f"{_in_our_words(error.message)} {_OF_FORECASTS}") from error
 
         return checked
 
     def _granted(self, check: Callable[[Callable[[str], Any]], str]) -> Callable[[], str]:
-        """A check of the account that the stack is deployed into, where there are credentials for it."""
+        """A check of the account for the deployment, if there are credentials for it."""
 
         def checked() -> str:
             try:
@@ -232,7 +234,7 @@ class Doctor:
 
     def _known_queue(self) -> str:
         if not self._queue_id:
-            raise _Skipped("There is no queue to look into.")
+            raise _Skipped("No queue was found to look into.")
         return self._queue_id
 
     def _members(self, actuator: Actuator, skill: str | None = None) -> Sequence[Member]:
@@ -240,7 +242,7 @@ class Doctor:
         return contract.read_queue(self._known_queue()).members
 
     def _try(self, method: str, path: str, body: Any, note: str = "") -> Callable[[], str]:
-        """A write that has nothing to change: whether Genesys refuses it for lack of a permission."""
+        """A write that has nothing to change. It fails if Genesys refuses it for lack of a permission."""
 
         def check() -> str:
             try:
@@ -255,7 +257,7 @@ class Doctor:
         return check
 
 
-def _said_here(message: str) -> str:
+def _in_our_words(message: str) -> str:
     for theirs, ours in _HERE.items():
         message = re.sub(theirs, ours, message)
     return message
@@ -270,7 +272,7 @@ def _allowed(method: str, path: str) -> str:
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
-    """The exit code; wrong usage ends in SystemExit 2, as argparse does it."""
+    """Return the exit code. Wrong usage raises SystemExit 2, as argparse does."""
     what = "Checks a Genesys organisation and an AWS account before a deployment."
     parser = parser_of("doctor", what, _HELP)
     parser.add_argument("--queue", dest="queue_id", metavar="ID", help="the id of a queue that plans will be about")

@@ -207,7 +207,7 @@ def test_a_permission_for_forecasts_is_optional(examine, genesys, permission, ch
     code, findings = examine("--queue", QUEUE, WFM_BUSINESS_UNIT=UNIT)
     assert (code, {name for name, state in states(findings).items() if state == "skipped"}) == (0, {check})
     assert findings[check][1].startswith(f"It needs the permission {permission},")
-    assert findings[check][1].endswith("Nothing but forecasts from Genesys needs it: docs/use/forecasts.md.")
+    assert findings[check][1].endswith("Only forecasts from Genesys need it: docs/use/forecasts.md.")
 
 
 def test_only_permissions_that_the_actuator_needs_are_checked(examine, genesys):

@@ -167,10 +167,10 @@ def actuator_from_json(document: Mapping[str, Any]) -> Actuator:
 
 
 def _shares(sent: Mapping[str, float]) -> dict[str, Fraction]:
-    """What each weight is of the largest one, exactly as the plan writes them; 0 where every weight is 0.
+    """Return each weight as a share of the largest one, exactly as the plan writes both. 0 if every weight is 0.
 
-    0.4 of 0.6 is two thirds and ring 3, where binary fractions would say 2. Scaling leaves the shares as they are, and
-    scaled weights do not: they are rounded.
+    0.4 of 0.6 is two thirds, which is ring 3; binary fractions would give ring 2. Scaling does not change the shares.
+    Scaled weights are rounded, so they would.
     """
     exact = {member: Fraction(repr(weight)) for member, weight in sent.items()}
     largest = max(exact.values())

@@ -1,4 +1,4 @@
-"""The strategies file: what a plan's `strategy_reference` may name, and what each one means. No AWS, no HTTP."""
+"""The strategies file: the strategies that a plan's `strategy_reference` may name."""
 
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ SkillEvaluation = Literal["NONE", "BEST", "ALL"]
 
 
 class OverflowGroup(BaseModel):
-    """A group that is called in on overflow."""
+    """A group that Genesys calls in on overflow."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -25,7 +25,7 @@ class OverflowGroup(BaseModel):
 
 
 class Strategy(BaseModel):
-    """One entry of the strategies file, where each field is explained."""
+    """An entry of the strategies file, which explains each field."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,19 +41,23 @@ class Strategy(BaseModel):
 
 @cache
 def strategies(file: Path = FILE) -> dict[str, Strategy]:
-    """The entries by name; raises ConfigurationInvalid that names each wrong one."""
+    """Return the entries by name.
+
+    Raises:
+        ConfigurationInvalid: the file is wrong. The message names each wrong entry.
+    """
     import tomllib  # noqa: PLC0415 - a run that was decided never reads the file
 
     try:
         entries = tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationInvalid(f"{file.name} is wrong: {error}") from None
-    found, wrong = {}, []
+    valid, wrong = {}, []
     for name, entry in entries.items():
         try:
-            found[name] = Strategy.model_validate(entry)
+            valid[name] = Strategy.model_validate(entry)
         except ValidationError as error:
             wrong += [f"{'.'.join(map(str, (name, *e['loc'])))}: {e['msg']}" for e in error.errors()]
     if wrong:
         raise ConfigurationInvalid(f"{file.name} is wrong: {'; '.join(wrong)}")
-    return found
+    return valid

@@ -65,7 +65,7 @@ def token_request(login_url: str, client_id: str, client_secret: str) -> TokenRe
 
 
 def needs(method: str, path: str) -> str:
-    """What a request needs, for the answer 403."""
+    """Return the permission that a request needs, for the sentence about a 403."""
     if path.startswith("/api/v2/workforcemanagement"):
         permission = "wfm:shortTermForecast:view"
     elif path.startswith("/api/v2/analytics"):
@@ -89,7 +89,7 @@ class PlatformContract:
     actuation: Actuation
     raise_first: ClassVar[bool] = True
     _carrier: tuple[str | None, str | None] | None = field(default=None, init=False)
-    """Id and name of the skill that carries the weights, looked up once in a run; both None where none does."""
+    """Id and name of the skill that carries the weights, looked up once in a run. Both are None if no skill does."""
 
     def __post_init__(self) -> None:
         self._carrier = self.actuation.found
@@ -157,7 +157,7 @@ class PlatformContract:
             if len(usable) > 1:
                 message = ambiguous(requirement.skill, usable)
                 problems.append(problem(f"required_skills.{index}", message, "skill_ambiguous"))
-            elif skills:  # what Genesys does not show, the members' own assignments decide
+            elif skills:  # a skill that Genesys does not show is decided by the members' own assignments
                 ids[requirement.key] = folded(next(iter(usable))) if usable else None
         if problems:
             raise PlanNotApplicable(f"{problems[0]['path']}: {problems[0]['message']}.", errors=problems)
@@ -191,9 +191,12 @@ class PlatformContract:
         return self.completed(target, before)
 
     def completed(self, target: Target, before: Queue) -> Target:
-        """`target` with what else has to change for it. Raises PlanNotApplicable where the queue cannot hold it.
+        """Return `target` with the other settings that have to change for it.
 
-        Rings that are to be removed must have no groups. Those that stay get the groups that they had then.
+        Rings that are to be removed must have no groups. The other rings get the groups that they had then.
+
+        Raises:
+            PlanNotApplicable: the queue cannot hold the target.
         """
         self.actuation.actuator.require_queue(before, target)
         will = before.settings.changed(target.settings)
@@ -241,7 +244,7 @@ class PlatformContract:
         )
 
     def service_goal(self, queue: Queue) -> tuple[float, float] | None:
-        """That of calls. A queue that has one for other media only is projected against the assumed target."""
+        """Return the goal for calls. A queue with a goal for other media only is projected against the assumed goal."""
         call = child(child(queue.native["raw"], "mediaSettings"), "call")
         level = child(call, "serviceLevel")
         share, duration = number(level, "percentage"), number(level, "durationMs")
@@ -257,9 +260,9 @@ class PlatformContract:
         key: str,  # noqa: ARG002 - absolute
         own: Settings | None = None,
     ) -> None:
-        """PUT the queue as it is at that moment, with nothing changed but the named settings.
+        """PUT the queue as it is at that moment, with only the named settings changed.
 
-        Rings without groups are a PUT of their own, before the one that removes the rings.
+        A PUT of its own takes the groups out of the rings. The next PUT removes the rings.
         """
         groups: list[SettingName] = [name for name in names if name == RING_GROUPS]
         if groups:
@@ -268,7 +271,7 @@ class PlatformContract:
         self._set(before, target, [name for name in names if name not in groups], own)
 
     def _set(self, before: Queue, target: Target, names: Collection[SettingName], own: Settings | None) -> None:
-        """PUT the named settings, and this run's `own` again where Genesys does not show them yet."""
+        """PUT the named settings, and those of `own`, which this run has written, that Genesys does not show yet."""
         wanted = Target({}, {}, {**(own or {}), **{name: target.settings[name] for name in names}})
 
         def change(document: QueueDocument) -> Entity | None:
@@ -281,7 +284,7 @@ class PlatformContract:
         self._put_queue(before.queue_id, change)
 
     def restore_settings(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None:  # noqa: ARG002 - absolute
-        """PUT the queue as it is at that moment, with what it held before where it still holds what we wrote."""
+        """PUT the queue as it is at that moment. A setting that still holds the run's value gets its earlier one."""
         emptying = False
 
         def ours(document: QueueDocument) -> list[SettingName]:
@@ -290,19 +293,19 @@ class PlatformContract:
 
         def change(document: QueueDocument) -> Entity | None:
             nonlocal emptying
-            found = ours(document)
-            fewer = RINGS in found and _count(before.settings.bullseye_rings) < _count(target.settings[RINGS])
+            settings = ours(document)
+            fewer = RINGS in settings and _count(before.settings.bullseye_rings) < _count(target.settings[RINGS])
             emptying = fewer and document.settings().ring_groups is not None
             if emptying:
                 return document.without_ring_groups()
-            return document.restored(before.native["raw"], found) if found else None
+            return document.restored(before.native["raw"], settings) if settings else None
 
         self._put_queue(before.queue_id, change)
         if emptying:
             self._put_queue(before.queue_id, change)
 
     def _put_queue(self, queue_id: str, change: Callable[[QueueDocument], Entity | None]) -> None:
-        """PUT what `change` makes of the queue as it is at that moment, where it makes anything."""
+        """PUT the queue that `change` returns for the queue as it is at that moment. None writes nothing."""
 
         def body() -> Entity:
             changed = change(QueueDocument(get_queue(self.client, queue_id), self.actuation))
@@ -321,7 +324,7 @@ class PlatformContract:
 
         carrier = self.actuation.actuator.carrier
         if carrier is None:
-            return
+            raise ValueError(f"actuator {self.actuation.actuator.name} writes no member")
         values = {wire_id(member): target.values[member.user_id] for member in members}
         write = member_write(carrier, before.queue_id, values, before.skill_id or "")
         if write.method == "DELETE":
@@ -331,7 +334,7 @@ class PlatformContract:
 
 
 class _Held(Exception):
-    """There is nothing to write: the queue holds it already, from a try whose answer was lost, or from somebody."""
+    """Nothing to write: an attempt whose answer was lost, or somebody else, has written it already."""
 
 
 @dataclass(frozen=True)

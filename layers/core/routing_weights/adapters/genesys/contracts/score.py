@@ -47,14 +47,14 @@ def token_request(login_url: str, client_id: str, client_secret: str) -> TokenRe
 
 
 def needs(method: str, path: str) -> str:
-    """What a request needs, for the answer 403."""
+    """Return the scope that a request needs, for the sentence about a 403."""
     of_routing = SCOPES[0] if method == "GET" else SCOPES[1]
     return f"the scope {SCOPES[2] if '/platform/webhooks' in path else of_routing}"
 
 
 @dataclass(frozen=True)
 class ScoreContract:
-    """Weights are the members' `score`, the overflow threshold is the queue's `utilizationThreshold`."""
+    """A member's `score` is its weight. The queue's `utilizationThreshold` is the overflow threshold."""
 
     client: GenesysClient
     actuation: Actuation
@@ -102,10 +102,10 @@ class ScoreContract:
     def service_goal(self, queue: Queue) -> tuple[float, float] | None:  # noqa: ARG002 - the document knows none
         return None
 
-    def completed(self, target: Target, before: Queue) -> Target:  # noqa: ARG002 - nothing depends on anything
+    def completed(self, target: Target, before: Queue) -> Target:  # noqa: ARG002 - no setting depends on another
         return target
 
-    def fields_of(self, queue: Queue, names: Iterable[SettingName]) -> Mapping[str, Any]:  # noqa: ARG002 - values say it all
+    def fields_of(self, queue: Queue, names: Iterable[SettingName]) -> Mapping[str, Any]:  # noqa: ARG002 - the values suffice
         return {}
 
     def write_queue(
@@ -153,7 +153,7 @@ class ScoreContract:
 
 
 def _members(listed: list[tuple[int, Entity]]) -> Iterator[Member]:
-    # The document's own listing has no routing statuses: there, what a member does not say counts as able to work.
+    # The listing of the source document has no routing statuses: its members count as able to work.
     asked = any("routingStatus" in entity for _, entity in listed)
     return (_member(entity, page, asked=asked) for page, entity in listed)
 
