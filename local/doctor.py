@@ -66,9 +66,9 @@ The doctor changes nothing. To find out whether the client may write, it writes
 to a user, a skill and a queue that do not exist: their ids are all zeros. A 403
 means that the permission is missing; a 404 or 400 means that Genesys has looked
 at the permission. This has two limits. Genesys might look for the id first;
-then a missing permission passes as granted. And a permission is valid in divisions:
-writes of members are tried in your queue, but editing a queue and assigning a
-skill are tried in no division.
+then a missing permission passes as granted. And a permission is valid in
+divisions: writes of members are tried in your queue, but editing a queue and
+assigning a skill are tried in no division.
 
 exit code: 0 nothing is missing, 1 something is missing, 2 wrong usage
 
