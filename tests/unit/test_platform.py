@@ -1276,7 +1276,7 @@ def test_a_distribution_writes_each_member_once_and_the_next_one_nothing(data, a
     assert genesys.session.written() == []
 
 
-# ---- putting back ----------------------------------------------------------------------------------------------------
+# ---- restore ---------------------------------------------------------------------------------------------------------
 
 
 def values(held):
@@ -1299,7 +1299,7 @@ class Applied:
     def restore_settings(self, *names):
         self.contract.restore_settings(self.before, self.target, names or list(self.target.settings), key="d-1:queue")
 
-    def put_back_members(self):
+    def restore_members(self):
         now, then = self.genesys.read(), image(self.before, self.target)
         self.session.sent.clear()
         changed = members_to_write(then, now, raise_first=self.contract.raise_first)
@@ -1308,7 +1308,7 @@ class Applied:
             self.contract.write_members(dataclasses.replace(self.before, members=now.members), chunk, then, key="x")
 
 
-def test_a_queue_is_put_back_with_one_put_and_is_as_it_was():
+def test_a_queue_is_restored_with_one_put():
     applied = Applied(overflow_groups=GROUPS, wrap_up_timeout_s=20, **RING)
     assert applied.session.raw != applied.raw
     applied.restore_settings()
@@ -1398,7 +1398,7 @@ def test_groups_of_a_ring_that_stays_are_part_of_what_comes_back_when_the_others
     assert genesys.session.raw == held
 
 
-def test_only_the_named_settings_are_put_back():
+def test_only_the_named_settings_are_restored():
     applied = Applied(wrap_up_timeout_s=20, **RING)
     written = copy.deepcopy(applied.session.raw)
     applied.restore_settings("wrap_up_timeout_s")
@@ -1406,7 +1406,7 @@ def test_only_the_named_settings_are_put_back():
 
 
 @pytest.mark.parametrize("edit", [{"name": "Sales"}, {"acwSettings": {"timeoutMs": 60_000}}], ids=["other", "touched"])
-def test_what_somebody_else_changed_before_it_was_put_back_stays(edit):
+def test_a_change_by_somebody_else_before_the_restore_stays(edit):
     applied = Applied(wrap_up_timeout_s=20, **RING)
     theirs = edit | {"dateModified": "2026-01-31T09:00:00Z", "modifiedBy": "bob"}
     applied.session.raw = applied.session.raw | theirs
@@ -1421,7 +1421,7 @@ def test_nothing_is_put_where_nothing_of_ours_is_left():
     assert applied.session.written() == []
 
 
-def test_a_put_back_whose_answer_was_lost_is_not_sent_again():
+def test_a_restore_with_a_lost_answer_is_not_sent_again():
     applied = Applied(wrap_up_timeout_s=20, **JOINED)
 
     def apply_and_lose():
@@ -1434,7 +1434,7 @@ def test_a_put_back_whose_answer_was_lost_is_not_sent_again():
 
 
 @pytest.mark.parametrize("conflict", [answer(409), answer(400, VERSION)], ids=["409", "400"])
-def test_a_conflict_of_versions_while_putting_back_is_tried_again_with_a_fresh_reading(conflict):
+def test_after_a_version_conflict_a_restore_reads_the_queue_again(conflict):
     applied = Applied(wrap_up_timeout_s=20, **JOINED)
     applied.session.scripted["PUT"] = [conflict]
     applied.restore_settings()
@@ -1452,28 +1452,28 @@ def test_a_conflict_of_versions_while_putting_back_is_tried_again_with_a_fresh_r
     ],
     ids=["ring", "no ring", "joined", "proficiency"],
 )
-def test_members_are_put_back_as_they_were(changes, fields):
+def test_members_are_restored_as_they_were(changes, fields):
     applied = Applied(agents(**fields), skills=[SKILL], **changes)
     assert values(applied.genesys.read()) != values(applied.before)
-    applied.put_back_members()
+    applied.restore_members()
     assert values(applied.genesys.read()) == values(applied.before)
     if fields:
         assert applied.session.members == applied.entities
 
 
-def test_a_ring_goes_back_over_the_wire_as_the_integer_that_it_is():
+def test_a_ring_is_restored_as_an_integer():
     applied = Applied(agents(ringNumber=4), **RING)
-    applied.put_back_members()
+    applied.restore_members()
     sent = [body["ringNumber"] for _, _, body in applied.session.written()]
     assert sent
     assert all(type(ring) is int for ring in sent)
 
 
-def test_a_skill_that_nobody_had_is_taken_away_again_and_no_other_is():
+def test_a_restore_removes_only_the_assigned_skill():
     others = [{"id": "skill-2", "name": "Other", "proficiency": 2.0}]
     applied = Applied(agents(skills=others), skills=[SKILL], **PROFICIENCY)
     assert applied.genesys.proficiencies() == {"agent-1": [5.0], "agent-2": [4.4], "agent-3": [3.1]}
-    applied.put_back_members()
+    applied.restore_members()
     assert applied.session.members == applied.entities
     deleted = [(method, path) for method, path, _ in applied.session.written()]
     assert sorted(deleted) == [("DELETE", f"/users/agent-{n}/routingskills/skill-1") for n in (1, 2, 3)]
@@ -1482,15 +1482,15 @@ def test_a_skill_that_nobody_had_is_taken_away_again_and_no_other_is():
 def test_a_skill_that_is_gone_already_is_no_failure():
     applied = Applied(skills=[SKILL], **PROFICIENCY)
     applied.session.scripted["DELETE"] = [answer(404, {"code": "not.found"})]
-    applied.put_back_members()
+    applied.restore_members()
     assert applied.session.count("DELETE") == 3
 
 
-def test_any_other_refusal_to_take_a_skill_away_is_one():
+def test_a_refusal_to_remove_a_skill_is_an_error():
     applied = Applied(skills=[SKILL], **PROFICIENCY)
     applied.session.scripted["DELETE"] = [answer(403)]
     with pytest.raises(Forbidden):
-        applied.put_back_members()
+        applied.restore_members()
 
 
 # ---- permissions -----------------------------------------------------------------------------------------------------

@@ -70,13 +70,13 @@ if TYPE_CHECKING:
     )
 
 RESERVE_S = 12.0
-"""What a function keeps of its time for one more answer (read time-out 10 s) and its own last words."""
+"""The part of its time that a function reserves for one more answer (read time-out 10 s) and for its own end."""
 ANALYTICS_S = 30.0
-"""For all that is asked about a queue's load, retries included."""
+"""The time for all requests about a queue's load, with retries."""
 MAX_RUN_S = 5400.0
-"""A run is kept waiting for so long, and no longer: half of the state machine's own time-out."""
+"""How long a run may wait for Genesys: half of the state machine's time-out."""
 MAX_RESTORE_S = 9900.0
-"""The same of a run that restores: 75 minutes later, and 15 minutes before the state machine's own time-out."""
+"""How long a run that restores may wait: 75 minutes more, until 15 minutes before the state machine's time-out."""
 
 # ---- stores ----------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Reading under every contract: pages, and answers whose shape is checked."""
+"""Readings under every contract: pages, and answers whose shape is checked."""
 
 import re
 from collections.abc import Callable, Collection, Iterable

@@ -1,4 +1,4 @@
-"""What an earlier distribution changed is put back on request, and baselines bring a queue back in one call."""
+"""A distribution is reverted on request, and one call reverts a queue to a baseline."""
 
 import json
 import time
@@ -17,12 +17,12 @@ def carrier(request):
 
 
 def new_queue(carrier):
-    """For `joined` one in which everybody has joined: without agents, no state passes the projection."""
+    """Make a queue. For `joined`, everybody has joined: without agents, no state passes the projection."""
     return carrier.world.queue(3, off_queue=0, unjoined=0) if carrier.actuator == "joined" else carrier.queue()
 
 
 def held(carrier, queue):
-    """Values and settings, without what Genesys writes by itself."""
+    """Return values and settings, without the fields that Genesys writes itself."""
     queue_held = carrier.world.held(queue)["queue"]
     facts = {"dateModified", "modifiedBy", "version", "joinedMemberCount"}
     return carrier.held(queue), {name: value for name, value in queue_held.items() if name not in facts}
@@ -45,7 +45,7 @@ def applied(carrier, queue, **changes):
     return carrier.world.run(carrier.plan(queue, weights, **changes)).start("api").ends("completed").distribution_id
 
 
-def test_a_distribution_is_put_back_and_that_too_can_be_reverted(carrier):
+def test_a_distribution_is_reverted_and_the_revert_too(carrier):
     queue = new_queue(carrier)
     before = held(carrier, queue)
     first = applied(carrier, queue)
@@ -65,8 +65,8 @@ def test_a_distribution_is_put_back_and_that_too_can_be_reverted(carrier):
 
 
 @pytest.mark.parametrize("carrier", ["score", "ring"], indirect=True)
-def test_a_revert_is_projected_and_never_blocked_after_hours_or_by_a_forecast_or_a_skill(carrier):
-    """Nobody is on queue any more, nobody has the skill, and a hundred times as much is forecast."""
+def test_a_revert_is_projected_and_never_blocked(carrier):
+    """Nobody is on queue any more, nobody has the skill, and the forecast is a hundred times as high."""
     queue = new_queue(carrier)
     before = held(carrier, queue)
     plan = carrier.plan(queue, carrier.weights(3), required_skills=["Support"])
@@ -83,7 +83,7 @@ def test_a_revert_is_projected_and_never_blocked_after_hours_or_by_a_forecast_or
     assert held(carrier, queue) == before
 
 
-def test_a_baseline_brings_a_queue_back_in_one_call(carrier):
+def test_one_call_reverts_a_queue_to_its_baseline(carrier):
     queue = new_queue(carrier)
     first = applied(carrier, queue)
     normal = held(carrier, queue)
@@ -99,7 +99,7 @@ def test_a_baseline_brings_a_queue_back_in_one_call(carrier):
     assert [(item["name"], item["distribution_id"]) for item in listed] == [("normal", first)]
 
 
-def test_a_dry_run_of_a_restore_writes_nothing_and_says_what_it_would(carrier):
+def test_a_dry_run_of_a_revert_writes_nothing(carrier):
     queue = new_queue(carrier)
     first = applied(carrier, queue)
     before = held(carrier, queue)
@@ -111,7 +111,7 @@ def test_a_dry_run_of_a_restore_writes_nothing_and_says_what_it_would(carrier):
 
 
 def steps(world, queue, plan, status="completed"):
-    """A run, and its writes in order: members, or how many rings and which threshold the queue then has."""
+    """Run a plan. Returns the run and its writes in order: members, or the queue's rings and threshold."""
     since = time.monotonic()
     run, found = world.run(plan).ends(status), []
     for entry in world.requests_about(queue, since):
@@ -126,14 +126,14 @@ def steps(world, queue, plan, status="completed"):
 
 @pytest.fixture
 def strict(platform_world):
-    """Genesys refuses rings that there are not, and to remove rings in use; a member's write moves the queue's date."""
+    """Genesys refuses missing rings and the removal of rings in use, and a member's write changes the queue's date."""
     platform_world.sim.clear_faults()
     platform_world.sim.change_settings(members_date_queue=True)
     yield Carrier("ring", platform_world)
     platform_world.sim.change_settings(members_date_queue=False)
 
 
-def test_rings_are_made_before_members_are_in_them_and_removed_when_they_are_empty(strict):
+def test_rings_are_made_before_their_members_and_removed_when_empty(strict):
     groups = [{"id": "night-shift", "type": "GROUP"}]
     rule = {"metric": "ServiceLevel", "operator": "LessThan", "conditionValue": 0.9, "groups": groups}
     queue = strict.queue(queue=NO_RINGS | {"conditionalGroupRouting": {"rules": [rule]}})
@@ -148,7 +148,7 @@ def test_rings_are_made_before_members_are_in_them_and_removed_when_they_are_emp
     assert written == [(6, 0.9), "members", (6, 0.85)]
 
 
-def test_a_revert_that_would_remove_a_ring_in_use_is_refused_before_any_write(strict):
+def test_a_revert_that_would_remove_a_ring_in_use_is_refused(strict):
     queue = strict.queue(5, queue=NO_RINGS)
     plan = strict.plan(queue, strict.weights(3), strategy_reference="ring-by-weight")
     first = strict.world.run(plan).ends("completed")
@@ -160,7 +160,7 @@ def test_a_revert_that_would_remove_a_ring_in_use_is_refused_before_any_write(st
     assert held(strict, queue) == after
 
 
-def test_the_console_puts_back_what_it_names(carrier):
+def test_the_console_reverts_a_distribution(carrier):
     queue = new_queue(carrier)
     before = held(carrier, queue)
     first = applied(carrier, queue)
@@ -178,7 +178,7 @@ def test_the_console_puts_back_what_it_names(carrier):
     assert {error["path"] for error in wrong.record["errors"]} == {"dry_run", "wait_for_lock_s"}
 
 
-def test_a_skill_that_was_not_assigned_before_is_taken_away_again(platform_world):
+def test_a_revert_removes_a_skill_that_the_plan_assigned(platform_world):
     carrier = Carrier("proficiency", platform_world)
     queue = platform_world.queue(skills=[{"id": "to-be-taken", "name": "To be taken"}])
     before = platform_world.held(queue)["members"]
@@ -189,7 +189,7 @@ def test_a_skill_that_was_not_assigned_before_is_taken_away_again(platform_world
     assert {change["member"] for change in back["changes"] if "member" in change} == set(carrier.weights(3))
 
 
-def test_rings_and_rules_that_were_not_there_are_taken_out_again(platform_world):
+def test_a_revert_removes_rings_and_rules_that_the_plan_made(platform_world):
     carrier = Carrier("ring", platform_world)
     queue = carrier.queue()
     before = held(carrier, queue)
@@ -199,7 +199,7 @@ def test_rings_and_rules_that_were_not_there_are_taken_out_again(platform_world)
     assert held(carrier, queue) == before
 
 
-def test_what_cannot_be_put_back_is_refused_with_a_reason(world):
+def test_an_impossible_revert_is_refused_with_a_reason(world):
     queue, other = world.queue(), world.queue()
     carrier = Carrier("score", world)
     first = applied(carrier, queue)
@@ -219,7 +219,7 @@ def test_what_cannot_be_put_back_is_refused_with_a_reason(world):
     assert call(world, "POST", f"/distributions/{first}/restore", {"colour": "red"}).status_code == 422
 
 
-def test_a_plan_cannot_put_back_another_queues_state(world):
+def test_a_plan_cannot_revert_to_another_queues_state(world):
     carrier = Carrier("score", world)
     first = applied(carrier, carrier.queue())
     for restores in ({"distribution_id": first}, {"distribution_id": "nowhere", "image": "after"}):
