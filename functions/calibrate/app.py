@@ -1,23 +1,19 @@
-"""Calibrate: on a schedule, stores what happened in a queue after a distribution, beside what was projected."""
+"""Calibrate: on a schedule, measures what happened in a queue after a distribution."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.adapters.aws.audit_table import AuditTrail
-from routing_weights.adapters.aws.documents import Documents
-from routing_weights.adapters.aws.state_machine import Executions
-from routing_weights.application.measure import Calibration
-from routing_weights.bootstrap import analytics, has_time
+from routing_weights import bootstrap
 from routing_weights.settings import CalibrateSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
-def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
-    settings = CalibrateSettings.load()
-    trail = AuditTrail(settings.audit_table, Documents(settings.documents_bucket))
-    calibration = Calibration(trail, Executions(settings.state_machine_arn), analytics(settings, context))
-    return calibration.measure(datetime.now(UTC), lambda: has_time(context))
+def handler(_event: dict[str, Any], context: "LambdaContext") -> dict[str, int]:
+    return bootstrap.measure(CalibrateSettings.load(), context).measure(datetime.now(UTC))

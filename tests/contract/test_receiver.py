@@ -6,7 +6,8 @@ from contextlib import closing
 import pytest
 import requests
 
-from routing_weights.adapters.http.webhook_sender import Answer, Receiver
+from routing_weights.adapters.http.webhook_sender import Receiver
+from routing_weights.domain.signing import Reply
 from tests.support.receiver import WfmSystem
 
 NOW = 1_800_000_000
@@ -30,7 +31,7 @@ def post(system, *secrets, event_id="d-1:completed", path="/hook"):
 
 
 def test_the_receiver_gets_the_signed_bytes(system):
-    assert post(system) == Answer("taken", "status 204")
+    assert post(system) == Reply("taken", "status 204")
     ((status, headers, body, path),) = system.sent
     assert (status, body, path) == (204, BODY, "/hook")
     assert (headers["x-webhook-id"], headers["x-webhook-timestamp"]) == ("d-1:completed", str(NOW))
@@ -49,7 +50,7 @@ def test_an_id_that_does_not_fit_into_a_header_is_hashed(system):
 def test_during_a_rotation_both_secrets_are_accepted(system):
     assert post(system, "newer", "new").verdict == "taken"
     assert [status for status, *_ in system.sent] == [401, 204]
-    assert post(system, "newer", "newest") == Answer("never", "status 401")
+    assert post(system, "newer", "newest") == Reply("never", "status 401")
     assert post(system, "new", "old").verdict == "taken"
     assert len(system.sent) == 5
 
@@ -64,7 +65,7 @@ def test_during_a_rotation_both_secrets_are_accepted(system):
 )
 def test_each_answer_has_its_consequence(system, status, verdict):
     system.script = [status]
-    assert post(system) == Answer(verdict, f"status {status}")
+    assert post(system) == Reply(verdict, f"status {status}")
 
 
 def test_a_redirect_is_not_followed(system):
@@ -76,17 +77,17 @@ def test_a_redirect_is_not_followed(system):
 @pytest.mark.parametrize(("asked", "pause_s"), [("7", 7), ("100000", 900), ("soon", 0), ("-1", 0)])
 def test_a_receivers_retry_after_is_obeyed_within_bounds(system, asked, pause_s):
     system.script = [(429, {"Retry-After": asked})]
-    assert post(system) == Answer("later", "status 429", pause_s)
+    assert post(system) == Reply("later", "status 429", pause_s)
 
 
 def test_a_receiver_that_does_not_answer_is_tried_later(system):
     system.script = [None]
-    assert post(system) == Answer("later", "ConnectionError")
+    assert post(system) == Reply("later", "ConnectionError")
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/secret-path"
         answer = receiver(url).post("d-1", BODY, ["new"])
-    assert answer == Answer("later", "ReadTimeout")
-    assert receiver(url).post("d-1", BODY, ["new"]) == Answer("later", "ConnectionError")
+    assert answer == Reply("later", "ReadTimeout")
+    assert receiver(url).post("d-1", BODY, ["new"]) == Reply("later", "ConnectionError")
 
 
 def test_the_body_of_an_answer_is_not_read(system):

@@ -3,7 +3,9 @@
 import copy
 import importlib.util
 import json
+import math
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
@@ -14,7 +16,7 @@ from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.queue import Member, Queue, QueueSettings
 from routing_weights.domain.record import Records, RunSummary
-from routing_weights.domain.run import Origin, Run, Started
+from routing_weights.domain.run import Origin, Run, Started, distribution_of
 from routing_weights.domain.strategies import Strategy
 from routing_weights.domain.target import Target
 from routing_weights.domain.types import folded
@@ -309,6 +311,9 @@ class FakeDocuments:
     def save_after(self, distribution_id, queue_):
         self.held[distribution_id, "after"] = queue_
 
+    def after(self, distribution_id):
+        return self.held[distribution_id, "after"]
+
     def find_after(self, distribution_id):
         return self.held.get((distribution_id, "after"))
 
@@ -337,12 +342,14 @@ class FakeTrail:
     def find(self, distribution_id):
         return Records.parse(self.records.get(distribution_id, {}).values())
 
-    def of_queue(self, queue_id, *, since, until, limit, after):  # noqa: ARG002 - the whole time is listed
+    def of_queue(self, queue_id, *, since, until, limit, after):
         """Newest first by their opening, in pages, like the trail's."""
         openings = [
             records["0-opened"]
             for records in self.records.values()
-            if "0-opened" in records and records["0-opened"]["opened_queue_id"] == queue_id
+            if "0-opened" in records
+            and records["0-opened"]["opened_queue_id"] == queue_id
+            and since <= records["0-opened"]["timestamp"] <= until
         ]
         openings.sort(key=lambda opening: opening["timestamp"], reverse=True)
         start = int(after or 0)
@@ -390,6 +397,104 @@ class FakePatrols:
     def forget(self, queue_id):
         self.queues.pop(queue_id, None)
 
+    def looked(self, queue_id, at_ms):
+        if queue_id in self.queues:
+            self.queues[queue_id] = max(at_ms, self.queues[queue_id])
+
+    def due(self, before_ms):
+        return sorted((name for name, at in self.queues.items() if at < before_ms), key=lambda name: self.queues[name])
+
+
+class FakeEntries:
+    """The drift entries in memory. The next calls of the methods in `failing` raise StoreUnavailable, once for each."""
+
+    def __init__(self):
+        self.entries, self.states, self.final, self.claims, self.failing = {}, {}, set(), {}, []
+
+    def _meets(self, method):
+        if method in self.failing:
+            self.failing.remove(method)
+            raise StoreUnavailable(f"Could not {method}: ThrottlingException.")
+
+    def append(self, entry, state, seen_at_ms):
+        seen, known, _ = self.states.get(entry.queue_id, (-1, "", ""))
+        if seen > seen_at_ms or (seen >= 0 and known == state):
+            return False
+        self.states[entry.queue_id] = (seen_at_ms, state, entry.entry_id)
+        self.entries[entry.queue_id, entry.entry_id] = entry
+        return True
+
+    def of_state(self, queue_id, state):
+        _, known, entry_id = self.states.get(queue_id, (-1, "", ""))
+        return self.entries[queue_id, entry_id] if known == state and entry_id else None
+
+    def note(self, queue_id, entry_id, answer, *, final):
+        self._meets("note")
+        if (queue_id, entry_id) not in self.entries or (queue_id, entry_id) in self.final:
+            return False
+        self.entries[queue_id, entry_id] = replace(self.entries[queue_id, entry_id], answer=answer)
+        if final:
+            self.final.add((queue_id, entry_id))
+        return True
+
+    def note_begun(self, queue_id, entry_id):
+        self._meets("note_begun")
+        self.entries[queue_id, entry_id] = replace(self.entries[queue_id, entry_id], repair_begun=True)
+
+    def claim_repair(self, queue_id, entry_id, most, now_ms):
+        claims = self.claims.setdefault(queue_id, {})
+        if sum(at > now_ms - 3_600_000 for name, at in claims.items() if name != entry_id) >= most:
+            return False
+        claims[entry_id] = now_ms
+        return True
+
+    def settled(self, queue_id, seen_at_ms):
+        if self.states.get(queue_id, (math.inf, "", ""))[0] <= seen_at_ms:
+            self.states[queue_id] = (seen_at_ms, "", "")
+
+    def of_queue(self, queue_id, *, since, until, limit, after):
+        ids = sorted((i for q, i in self.entries if q == queue_id and since <= i <= f"{until}~"), reverse=True)
+        start = int(after or 0)
+        page = [self.entries[queue_id, entry_id] for entry_id in ids[start : start + limit]]
+        return page, str(start + limit) if start + limit < len(ids) else None
+
+
+class FakeQueue:
+    """A queue of messages: what was sent with which delay, and what was postponed for how long."""
+
+    def __init__(self):
+        self.sent, self.postponed = [], {}
+
+    def send(self, event, after_s=None):
+        self.sent.append((event, after_s))
+
+    def postpone(self, receipt, pause_s):
+        self.postponed[receipt] = pause_s
+
+
+class FakeDeadLetters:
+    """Dead letters with their reasons. With `is_down`, SQS does not answer."""
+
+    def __init__(self):
+        self.letters, self.is_down = [], False
+
+    def put(self, body, reason):
+        if self.is_down:
+            raise StoreUnavailable("Could not put a message into the dead letters: ServiceUnavailable.")
+        self.letters.append((body, reason))
+
+
+class FakeBus:
+    """The events that were put. It refuses the ids in `refused`."""
+
+    def __init__(self):
+        self.events, self.refused, self.is_down = [], set(), False
+
+    def put(self, detail_type, detail):
+        if self.is_down or detail.id in self.refused:
+            raise StoreUnavailable("Could not put an event on the bus: InternalFailure.")
+        self.events.append((detail_type, detail))
+
 
 class FakeSchedules:
     """One-time schedules by name. With `is_down`, AWS does not answer."""
@@ -422,16 +527,25 @@ class FakeBaselines:
 
 
 class FakeExecutions:
-    """Starts executions in memory. The same key and plan lead to the same one."""
+    """Starts executions in memory. The same key and plan lead to the same one. The next `failures` starts fail.
 
-    def __init__(self, now):
-        self.now, self.started = now, {}
+    `ended` has the names of the executions that succeeded and when each started, newest first.
+    """
+
+    def __init__(self, now=datetime(2026, 1, 31, 8, tzinfo=UTC)):
+        self.now, self.started, self.failures, self.ended = now, {}, 0, []
 
     def start(self, given, key):
-        name = f"key-{key}" if key else f"d-{len(self.started) + 1}"
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailable("Could not start the state machine: ThrottlingException.")
+        name = distribution_of(key) if key else f"d-{len(self.started) + 1}"
         if self.started.setdefault(name, given).plan_ref != given.plan_ref:
             raise IdempotencyConflict("The key was used for another plan.", distribution_id=name)
         return Started(name, f"arn:execution:{name}", self.now)
+
+    def succeeded(self, since):
+        return iter([name for name, started_at in self.ended if started_at >= since])
 
 
 class FakeForecasts:

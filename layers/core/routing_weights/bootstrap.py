@@ -21,22 +21,32 @@ if TYPE_CHECKING:
     from routing_weights.adapters.genesys.analytics import Analytics
     from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, TokenRequest
     from routing_weights.adapters.genesys.transport import Deadline, Transport
+    from routing_weights.application.answer_drift import AnswerDrift
     from routing_weights.application.close import Close
+    from routing_weights.application.deliver import DeliverOutcomes
+    from routing_weights.application.detect_drift import DetectDrift
     from routing_weights.application.expire import CancelExpiry
+    from routing_weights.application.measure import Measure
     from routing_weights.application.patch import PatchMembers, PatchQueue
+    from routing_weights.application.patrol import Patrol
     from routing_weights.application.ports import (
         Baselines,
+        ChangeQueue,
         Documents,
         DriftEntries,
         Executions,
         Forecasts,
         Genesys,
         OneTimeSchedules,
+        Receiver,
         Reconnect,
         Schedules,
         Trail,
+        WebhookSecrets,
     )
     from routing_weights.application.project import Project, Projector
+    from routing_weights.application.publish import PublishOutcomes, RepublishOutcomes
+    from routing_weights.application.receive_webhook import ReceiveWebhook
     from routing_weights.application.recover import Recover, Sweep, Unblock
     from routing_weights.application.restore import Restore
     from routing_weights.application.revert import RevertDistribution, RevertToBaseline
@@ -53,10 +63,15 @@ if TYPE_CHECKING:
     from routing_weights.settings import (
         Audited,
         AuditSettings,
+        CalibrateSettings,
         Documented,
         Door,
+        DriftSettings,
         GenesysCaller,
+        OutcomesSettings,
+        OutgoingSettings,
         PatchSettings,
+        PatrolSettings,
         PlansSettings,
         ProjectionSettings,
         ProjectSettings,
@@ -67,6 +82,7 @@ if TYPE_CHECKING:
         TokenSettings,
         ValidateSettings,
         VerifySettings,
+        WebhookSettings,
     )
 
 RESERVE_S = 12.0
@@ -274,13 +290,13 @@ def restore(settings: RestoreSettings, context: LambdaContext, run: Run, holder:
 
 
 def close(settings: AuditSettings) -> Close:
-    from routing_weights.adapters.aws.patrol_table import Patrol
+    from routing_weights.adapters.aws.patrol_table import Patrols
     from routing_weights.application.close import Close
 
     return Close(
         documents(settings),
         trail(settings, settings.locks_table),
-        Patrol(settings.drift_table),
+        Patrols(settings.drift_table),
         one_time_schedules(settings.one_time_group),
     )
 
@@ -336,6 +352,140 @@ def _reconnect(
 
     guard = fence(locks_table, run.queue_id, holder) if holder else None
     return partial(decided, settings, context, run, fence=guard, restoring=restoring)
+
+
+# ---- drift, and messages in and out ----------------------------------------------------------------------------------
+
+
+def detect_drift(settings: DriftSettings, context: LambdaContext) -> DetectDrift:
+    from routing_weights.adapters.aws.locks_table import Locks
+    from routing_weights.adapters.aws.patrol_table import Patrols
+    from routing_weights.application.detect_drift import PATROL_PATIENCE_S, CompareQueue, DetectDrift
+
+    compare = CompareQueue(
+        trail(settings),
+        Locks(settings.locks_table),
+        drift_entries(settings.drift_table),
+        documents(settings),
+        partial(decided, settings, context),
+        answer_drift(settings).answer,
+    )
+    on_patrol = replace(compare, connect=partial(decided, settings, context, patience_s=PATROL_PATIENCE_S))
+    return DetectDrift(
+        compare.compare,
+        on_patrol.compare,
+        Patrols(settings.drift_table),
+        change_queue(settings.webhook_queue),
+        _readings_ms(),
+        partial(has_time, context),
+        partial(datetime.now, UTC),
+    )
+
+
+def answer_drift(settings: DriftSettings) -> AnswerDrift:
+    from routing_weights.adapters.aws.event_bus import Bus
+    from routing_weights.application.answer_drift import AnswerDrift
+
+    return AnswerDrift(
+        drift_entries(settings.drift_table),
+        documents(settings),
+        submit(settings),
+        change_queue(settings.webhook_queue),
+        Bus(settings.outgoing_bus),
+        settings.max_repairs_per_hour,
+        settings.repair_after_s,
+    )
+
+
+@cache
+def _readings_ms() -> dict[str, int]:
+    """Of the process: see DetectDrift."""
+    return {}
+
+
+def patrol(settings: PatrolSettings) -> Patrol:
+    from routing_weights.adapters.aws.patrol_table import Patrols
+    from routing_weights.application.patrol import Patrol
+
+    return Patrol(
+        Patrols(settings.drift_table),
+        change_queue(settings.webhook_queue),
+        settings.drift_patrol_minutes,
+        settings.requests_per_minute * (1 - settings.reserved_for_others),
+    )
+
+
+def change_queue(url: str) -> ChangeQueue:
+    from routing_weights.adapters.aws.queues import ChangeQueue
+
+    return ChangeQueue(url)
+
+
+def receive_webhook(settings: WebhookSettings) -> ReceiveWebhook:
+    from routing_weights.adapters.aws.webhook_inbox import Deliveries
+    from routing_weights.application.receive_webhook import ReceiveWebhook
+
+    return ReceiveWebhook(
+        _webhook_secrets(settings.webhook_secret),
+        Deliveries(settings.deliveries_table),
+        change_queue(settings.webhook_queue),
+        settings.webhook_bearer == "on",
+    )
+
+
+@cache
+def _webhook_secrets(secret_id: str) -> WebhookSecrets:
+    from routing_weights.adapters.aws.secrets import JsonSecret, WebhookSecrets
+
+    return WebhookSecrets(JsonSecret(secret_id))
+
+
+def publish_outcomes(settings: OutcomesSettings) -> PublishOutcomes:
+    from routing_weights.adapters.aws.audit_table import AuditTrail
+    from routing_weights.adapters.aws.documents import Documents
+    from routing_weights.adapters.aws.event_bus import Bus
+    from routing_weights.adapters.aws.queues import DeadLetters
+    from routing_weights.application.publish import PublishOutcomes
+
+    stream = AuditTrail(settings.audit_table, Documents(settings.documents_bucket))
+    return PublishOutcomes(stream, Bus(settings.outgoing_bus), DeadLetters(settings.outcome_dead_letters))
+
+
+def republish_outcomes(settings: OutcomesSettings) -> RepublishOutcomes:
+    from routing_weights.adapters.aws.event_bus import Bus
+    from routing_weights.application.publish import RepublishOutcomes
+
+    return RepublishOutcomes(trail(settings), Bus(settings.outgoing_bus))
+
+
+def deliver_outcomes(settings: OutgoingSettings) -> DeliverOutcomes:
+    from routing_weights.adapters.aws.queues import DeadLetters, Queue
+    from routing_weights.application.deliver import DeliverOutcomes
+
+    return DeliverOutcomes(
+        _receiver(settings.outgoing_webhook_url) if settings.outgoing_webhook_url else None,
+        _webhook_secrets(settings.outgoing_secret),
+        Queue(settings.outgoing_queue),
+        DeadLetters(settings.outgoing_dead_letters),
+    )
+
+
+@cache
+def _receiver(url: str) -> Receiver:
+    from routing_weights.adapters.http.webhook_sender import Receiver
+
+    return Receiver(url, _session())
+
+
+def measure(settings: CalibrateSettings, context: LambdaContext) -> Measure:
+    from routing_weights.application.measure import Measure
+
+    return Measure(
+        trail(settings),
+        executions(settings.state_machine_arn),
+        analytics(settings, context),
+        partial(has_time, context),
+    )
 
 
 # ---- Genesys ---------------------------------------------------------------------------------------------------------

@@ -1,32 +1,36 @@
-"""What is done about drift: a plan's `on_drift` says whether others are told, and whether it is put back.
+"""Answers drift: a plan's `on_drift` says whether others are told of it, and whether it is repaired.
 
-It is not put back while it is too young, nor too often. Every change that is not ours counts as a person's: an
-automation's cannot be told from it. All of this may be repeated at any point, by a delivery that comes twice or after a
-crash: a record has one repair.
+A change is not repaired while it is too young, nor too often. Every change that is not ours counts as a person's, since
+an automation's looks the same. Every step may be repeated, by a second delivery or after a crash: an entry has one
+repair.
 """
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.adapters.aws.documents import Documents
-from routing_weights.adapters.aws.drift_table import DriftEntries
-from routing_weights.adapters.aws.event_bus import Bus
-from routing_weights.adapters.aws.state_machine import Executions, name_of
 from routing_weights.application.revert import revert_plan
-from routing_weights.domain.change_events import ChangeEvent
-from routing_weights.domain.drift import Answer, Difference, DriftEntry, fingerprint
+from routing_weights.domain.drift import Answer, fingerprint
 from routing_weights.domain.events import DRIFT_FOUND, drift_found
-from routing_weights.domain.images import can_be_reverted
-from routing_weights.domain.inputs import FromPlanRef
-from routing_weights.domain.plan import Plan, parse_plan
+from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.queue import named
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.revert import RevertOptions
-from routing_weights.domain.run import Origin
+from routing_weights.domain.run import Origin, distribution_of
 from routing_weights.errors import NotRestorable, PlanInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from routing_weights.application.ports import Bus, ChangeQueue, Documents, DriftEntries
+    from routing_weights.application.submit import Submit
+    from routing_weights.domain.change_events import ChangeEvent
+    from routing_weights.domain.drift import Difference, DriftEntry
+    from routing_weights.domain.plan import Plan
 
 logger = Logger(child=True)
 
@@ -40,24 +44,24 @@ class Drift:
 
     entry: DriftEntry
     plan: Plan
-    """Of the distribution that it is compared with."""
+    """The plan of the distribution that the queue is compared with."""
     found: Sequence[Difference]
     beside_ours: bool
-    """Whether a failed run of ours has left values in the queue, too, which are no drift."""
+    """A failed run of ours has left values in the queue as well, which are no drift."""
     events: Sequence[ChangeEvent]
-    """What made us look."""
+    """The events that led to the reading."""
 
 
 @dataclass(frozen=True)
-class Repairs:
+class AnswerDrift:
     entries: DriftEntries
     documents: Documents
-    executions: Executions
+    submit: Submit
+    queue: ChangeQueue
+    bus: Bus
     most_per_hour: int
     after_s: float
     """The age in seconds that a change has to have before it is overwritten."""
-    look_again: Callable[[ChangeEvent, float], None]
-    bus: Bus
 
     def answer(self, drift: Drift, now: datetime) -> None:
         """Do what the plan says, unless it was done. The answer is told, and noted beside the entry."""
@@ -78,7 +82,7 @@ class Repairs:
             return  # another function was faster
         self.bus.put(DRIFT_FOUND, drift_found(entry, answer))
         if begins:
-            self._begin(drift)
+            self._begin(drift, now)
         else:
             final = answer.action != "repair_deferred"
             self.entries.note(entry.queue_id, entry.entry_id, answer, final=final)
@@ -94,7 +98,7 @@ class Repairs:
         if now < due:
             return self._defer(drift, due, now)
         try:
-            self._plan(drift)
+            parse_plan(self._plan(drift))
         except (NotRestorable, PlanInvalid) as error:
             return Answer("repair_refused", f"There is no plan that could repair it. {error.message}")
         if not self.entries.claim_repair(
@@ -103,14 +107,12 @@ class Repairs:
             why = f"The queue has had {self.most_per_hour} repairs within the hour, which is the most that "
             return Answer("repair_refused", f"{why}MaxRepairsPerHour allows. Find out who changes it.")
         why = f"Distribution {entry.distribution_id} is applied again.{_left(drift.found)}"
-        return Answer("repair_started", why, repair_id=name_of(_key(entry)))
+        return Answer("repair_started", why, repair_id=distribution_of(_key(entry)))
 
-    def _begin(self, drift: Drift) -> None:
-        """The same entry and plan lead to the same execution, whoever starts it, and however often."""
+    def _begin(self, drift: Drift, now: datetime) -> None:
+        """The same entry and plan lead to the same distribution, whoever submits it, and however often."""
         entry = drift.entry
-        origin = Origin(door="drift", caller=entry.entry_id)
-        reference = self.documents.keep_plan(self._plan(drift))
-        self.executions.start(FromPlanRef(plan_ref=reference, origin=origin), _key(entry))
+        self.submit.submit(self._plan(drift), Origin(door="drift", caller=entry.entry_id), _key(entry), now)
         self.entries.note_begun(entry.queue_id, entry.entry_id)
 
     def _defer(self, drift: Drift, due: datetime, now: datetime) -> Answer | None:
@@ -119,7 +121,7 @@ class Repairs:
         # Sent before it is noted: a crash between the two leads to a second message, which finds nothing to do.
         if first or any(event.deferred == entry.entry_id for event in drift.events):
             again = {"deferred": entry.entry_id, "by": None, "at": None}
-            self.look_again(drift.events[-1].model_copy(update=again), (due - now).total_seconds())
+            self.queue.send(drift.events[-1].model_copy(update=again), (due - now).total_seconds())
         why = f"The change is from {entry.edited_at}: unless it is taken back or changed again, it is repaired at "
         return Answer("repair_deferred", f"{why}{timestamp(due)}.") if first else None
 
@@ -127,18 +129,18 @@ class Repairs:
         """Why the drift is not repaired, now or later."""
         if not self.most_per_hour:
             return "Repairs are turned off: MaxRepairsPerHour is 0."
-        if not any(map(can_be_reverted, drift.found)):
+        if not any(difference.can_be_reverted for difference in drift.found):
             return f"Nothing of it can be repaired.{_left(drift.found)}"
         if drift.beside_ours:
             return "A distribution that failed has left values of its own in the queue: send a plan, which fixes both."
         return None
 
-    def _plan(self, drift: Drift) -> Plan:
-        """The last completed distribution again, which applies only while the queue holds what was found."""
+    def _plan(self, drift: Drift) -> str:
+        """The text of a plan: the last completed distribution again, for the state that was found."""
         last = drift.entry.distribution_id
-        repaired = [difference for difference in drift.found if can_be_reverted(difference)]
+        repaired = [difference for difference in drift.found if difference.can_be_reverted]
         options = RevertOptions(wait_for_lock_s=WAIT_FOR_LOCK_S, reason=f"Repairs the drift {drift.entry.entry_id}")
-        return parse_plan(revert_plan(last, "after", self.documents, options, drift=fingerprint(last, repaired)))
+        return revert_plan(last, "after", self.documents, options, drift=fingerprint(last, repaired))
 
 
 def _key(entry: DriftEntry) -> str:
@@ -148,7 +150,7 @@ def _key(entry: DriftEntry) -> str:
 def _left(found: Sequence[Difference]) -> str:
     """What a repair leaves as it is, as a sentence with a space in front; empty where it leaves nothing."""
     gone = [difference.name for difference in found if difference.missing]
-    unset = [difference.name for difference in found if not difference.missing and not can_be_reverted(difference)]
+    unset = [difference.name for difference in found if not difference.missing and not difference.can_be_reverted]
     left = [f"no longer in the queue: {named(gone)}"] * bool(gone)
     left += [f"cannot be unset: {named(unset)}"] * bool(unset)
     return f" Left as it is, {'; '.join(left)}." if left else ""

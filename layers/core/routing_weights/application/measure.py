@@ -1,4 +1,7 @@
-"""Measures what happened in a queue after a plan was applied, once for each completed distribution."""
+"""Measures what happened in a queue after a plan was applied, once for each completed distribution.
+
+The measurement is stored beside the closing record, which has the projection.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -7,9 +10,7 @@ from datetime import datetime, timedelta
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.adapters.aws.audit_table import AuditTrail
-from routing_weights.adapters.aws.state_machine import Executions
-from routing_weights.adapters.genesys.analytics import Analytics
+from routing_weights.application.ports import Analytics, Executions, Trail
 from routing_weights.domain.record import Measurement, Prediction, Realised, timestamp
 from routing_weights.domain.run import LONGEST_RUN
 from routing_weights.domain.status import Status
@@ -19,9 +20,9 @@ from routing_weights.projection.accuracy import LOOK_BACK, SPAN, predicted, wind
 logger = Logger(child=True)
 
 SETTLED = timedelta(minutes=15)
-"""How long after its end an interval's figures are read: contacts that it offered are still being handled."""
+"""How long after an interval's end its figures are read: until then contacts that came in it are still handled."""
 MOST = 100
-"""Distributions in one run: as many queues as one request asks for. The next run takes the rest."""
+"""Distributions in one invocation: as many queues as one request asks for. The next invocation takes the rest."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,17 @@ class _Due:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    trail: AuditTrail
+class Measure:
+    trail: Trail
     executions: Executions
     analytics: Analytics | None
-    """None under contract `score`, where nothing can tell what happened."""
+    """None under contract `score`, which does not know what happens in a queue."""
+    has_time: Callable[[], bool]
 
-    def measure(self, now: datetime, has_time: Callable[[], bool]) -> dict[str, int]:
-        """Measure what is over and not measured yet, the oldest first; how many were, and how many could not be.
+    def measure(self, now: datetime) -> dict[str, int]:
+        """Measure what is over and not measured yet, the oldest first. Returns how many were, and how many failed.
 
-        What fails is logged, has no record, and is therefore tried again by the next run.
+        A measurement that fails is logged and leaves no record, so the next run tries again.
 
         Raises:
             StoreUnavailable: the audit trail or the executions could not be listed.
@@ -55,13 +57,13 @@ class Calibration:
         for due in self._due(now, count):
             windows.setdefault(due.start, []).append(due)
         for start, together in sorted(windows.items()):
-            if not has_time():
+            if not self.has_time():
                 break
             left = list(together)
             try:
-                found = self.analytics.realised(sorted({due.queue_id for due in left}), start, start + SPAN)
+                realised = self.analytics.realised(sorted({due.queue_id for due in left}), start, start + SPAN)
                 while left:
-                    self._keep(left[0], found.get(left[0].queue_id, Realised()), now)
+                    self._record(left[0], realised.get(left[0].queue_id, Realised()), now)
                     count["measured"] += 1
                     del left[0]
             except RoutingWeightsError as error:
@@ -69,7 +71,7 @@ class Calibration:
         return dict(count)
 
     def _due(self, now: datetime, count: Counter[str]) -> Iterator[_Due]:
-        """Completed distributions whose time is over and which have no record of it."""
+        """Completed distributions whose time is over and which have no measurement."""
         ids = list(self.executions.succeeded(now - LOOK_BACK))
         runs, measured = self.trail.summaries(ids), self.trail.of_kind(Measurement, ids)
         over = [
@@ -82,19 +84,19 @@ class Calibration:
         for completed, distribution_id in sorted(over)[:MOST]:
             try:
                 closing = self.trail.find(distribution_id).closing
-                said = predicted(closing.projection if closing else None)
+                prediction = predicted(closing.projection if closing else None)
                 queue_id = (closing and closing.queue_id) or ""
-                if isinstance(said, str):
+                if isinstance(prediction, str):
                     known = {"distribution_id": distribution_id, "queue_id": queue_id, "timestamp": timestamp(now)}
-                    self.trail.append(Measurement(**known, why=said))
+                    self.trail.append(Measurement(**known, why=prediction))
                     continue
             except RoutingWeightsError as error:
                 count["failed"] += _failed([distribution_id], error)
                 continue
             at = datetime.fromisoformat(completed)
-            yield _Due(distribution_id, queue_id, at, window_after(completed), said)
+            yield _Due(distribution_id, queue_id, at, window_after(completed), prediction)
 
-    def _keep(self, due: _Due, realised: Realised, now: datetime) -> None:
+    def _record(self, due: _Due, realised: Realised, now: datetime) -> None:
         end = due.start + SPAN
         # A run that was opened earlier may have completed later, because it waited for the lock.
         since, until = timestamp(due.completed - LONGEST_RUN), timestamp(end)

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from routing_weights.domain.inputs import FromPlanRef
     from routing_weights.domain.plan import Plan, RequiredSkill
     from routing_weights.domain.queue import Member, Queue, SettingName, Settings
-    from routing_weights.domain.record import AuditRecord, Kind, Realised, Records, RunSummary
+    from routing_weights.domain.record import AuditRecord, Closing, Kind, Realised, Records, RunSummary
     from routing_weights.domain.restore import Restoration
     from routing_weights.domain.revert import Baseline
     from routing_weights.domain.run import Started
     from routing_weights.domain.schedule.schedule import Schedule, StoredSchedule
+    from routing_weights.domain.signing import Reply
     from routing_weights.domain.target import Target
     from routing_weights.projection.inputs import History, Observed, Predicted, PushedForecast
 
@@ -91,6 +92,8 @@ class Documents(Plans, Protocol):
     def save_after(self, distribution_id: str, queue: Queue | None) -> None:
         """Keep the last reading of the queue; None when an earlier reading no longer holds."""
         ...
+
+    def after(self, distribution_id: str) -> Queue: ...
 
     def find_after(self, distribution_id: str) -> Queue | None: ...
 
@@ -290,10 +293,63 @@ class Bus(Protocol):
         ...
 
 
-class LookAgain(Protocol):
-    """Has the queue of an event read again."""
+# ---- messages in and out ---------------------------------------------------------------------------------------------
 
-    def __call__(self, event: ChangeEvent, after_s: float, /) -> None: ...
+
+class Postpone(Protocol):
+    """A queue of messages that were received."""
+
+    def postpone(self, receipt: str, pause_s: int) -> None:
+        """Have a message come back after a pause. It comes back as well where the queue does not answer."""
+        ...
+
+
+class ChangeQueue(Postpone, Protocol):
+    """The change events that wait for a reading of their queue."""
+
+    def send(self, event: ChangeEvent, after_s: float | None = None) -> None:
+        """Queue an event, to come after so many seconds or in 15 minutes, whichever is sooner."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """Messages that a person has to look at."""
+
+    def put(self, body: str, reason: str) -> None: ...
+
+
+class Deliveries(Protocol):
+    """The webhooks of the last day, each by the names that it is remembered by."""
+
+    def known(self, names: Sequence[str], now: float) -> bool:
+        """True where one of the names was noted."""
+        ...
+
+    def note(self, names: Sequence[str], now: float) -> None: ...
+
+
+class WebhookSecrets(Protocol):
+    """The secrets that webhooks are signed with. During a rotation there are two of a kind."""
+
+    def current(self) -> tuple[str, ...]: ...
+
+    def bearers(self) -> tuple[str, ...]: ...
+
+
+class Receiver(Protocol):
+    """The system that outcomes are sent to."""
+
+    def post(self, event_id: str, body: bytes, secrets: Sequence[str]) -> Reply:
+        """Send one signed event, and judge the response."""
+        ...
+
+
+class OutcomeStream(Protocol):
+    """The stream of the audit table."""
+
+    def closing_in(self, image: dict[str, Any]) -> Closing:
+        """The closing record in a stream record's image of its item."""
+        ...
 
 
 # ---- Genesys ---------------------------------------------------------------------------------------------------------

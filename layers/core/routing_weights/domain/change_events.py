@@ -15,6 +15,8 @@ from routing_weights.errors import WebhookInvalid
 Kind = Literal["queue", "members", "audit", "patrol"]
 About = Literal["settings", "members", "membership"]
 
+LONGEST_DELAY_S = 900
+"""How far ahead an event can be queued: 15 minutes, which is the limit of SQS."""
 MAX_USERS = 100
 _CHANGED = re.compile(r"QueueMember/[^:]{1,64}:([^:]{1,64})(?::joined)?", re.ASCII)
 """The property of an audit that is about the membership of one user."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from routing_weights.domain.queue import Queue, Setting, SettingName, Value, deleted_users, holds
+from routing_weights.domain.queue import RING_GROUPS, Queue, Setting, SettingName, Value, deleted_users, holds
 from routing_weights.domain.target import Target
 from routing_weights.domain.verify import carried_out
 
@@ -26,6 +26,11 @@ class Difference:
     held: Setting | Value
     missing: bool = False
     """The member is no longer in the queue, or its user is deleted."""
+
+    @property
+    def can_be_reverted(self) -> bool:
+        """True if a revert can set the expected value. A member who left the queue has no value."""
+        return can_be_set(self.name, self.expected) if self.what == "setting" else not self.missing
 
     def to_json(self) -> dict[str, Any]:
         document = {self.what: self.name, "expected": self.expected, "held": self.held}
@@ -135,6 +140,11 @@ def differences(applied: Target, held: Queue, ours: Sequence[Target] = ()) -> tu
         if user_id not in members or not (holds(members[user_id].value, wanted) or user_id in left)
     ]  # fmt: skip
     return (*settings, *values)
+
+
+def can_be_set(name: str, value: Any) -> bool:
+    """True if the setting can hold the value. A rule or the groups of rings can be removed; a time-out cannot."""
+    return value is not None or name in {"overflow_threshold", RING_GROUPS}
 
 
 def fingerprint(distribution_id: str, found: Sequence[Difference]) -> str:

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any, Literal, Protocol
 
 from routing_weights.domain.decision import Image
-from routing_weights.domain.drift import Difference, differences, fingerprint
+from routing_weights.domain.drift import can_be_set, differences, fingerprint
 from routing_weights.domain.plan import Plan, Restores
 from routing_weights.domain.problems import not_applicable
-from routing_weights.domain.queue import RING_GROUPS, SETTINGS, Queue, SettingName, deleted_users, holds, named
+from routing_weights.domain.queue import SETTINGS, Queue, SettingName, deleted_users, holds, named
 from routing_weights.domain.target import Target, image
 from routing_weights.domain.verify import carried_out
 from routing_weights.errors import QueueChanged
@@ -52,7 +52,7 @@ def target_of(genesys: Targeting, images: Sequence[Image], queue: Queue) -> Targ
     """
     wanted = _held_then(genesys, images)
     present = {member.user_id for member in queue.members} - deleted_users(queue)
-    settings = {name: value for name, value in wanted.settings.items() if _can_be_set(name, value)}
+    settings = {name: value for name, value in wanted.settings.items() if can_be_set(name, value)}
     found = replace(
         wanted,
         weights=_of(wanted.weights, present),
@@ -60,13 +60,6 @@ def target_of(genesys: Targeting, images: Sequence[Image], queue: Queue) -> Targ
         settings=settings,
     )
     return genesys.completed(found, queue)
-
-
-def can_be_reverted(difference: Difference) -> bool:
-    """Return True if a revert can set the expected value. A member who left the queue has no value."""
-    if difference.what == "setting":
-        return _can_be_set(difference.name, difference.expected)
-    return not difference.missing
 
 
 def require_known_drift(restores: Restores, target: Target, queue: Queue, last: str | None) -> None:
@@ -131,8 +124,3 @@ def _as_target(genesys: Targeting, one: Image) -> Target:
 
 def _of(values: Mapping[str, Any], members: set[str]) -> dict[str, Any]:
     return {member: value for member, value in values.items() if member in members}
-
-
-def _can_be_set(name: str, value: Any) -> bool:
-    """Return True if the value can be set. A rule or the groups of rings can be removed; a time-out cannot."""
-    return value is not None or name in {"overflow_threshold", RING_GROUPS}

@@ -59,6 +59,11 @@ class Started:
     started_at: datetime
 
 
+def distribution_of(idempotency_key: str) -> str:
+    """The id of the distribution that a key leads to, which is also the name of its execution."""
+    return f"key-{hashlib.sha256(idempotency_key.encode()).hexdigest()}"
+
+
 def return_name(distribution_id: str) -> str:
     """The name of the schedule that ends a temporary plan. EventBridge Scheduler allows 64 letters and few signs."""
     if re.fullmatch(r"[A-Za-z0-9_-]{1,57}", distribution_id):

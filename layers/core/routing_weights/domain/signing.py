@@ -4,6 +4,8 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from routing_weights.errors import WebhookInvalid, WebhookRefused, WebhookTooLarge
 
@@ -16,6 +18,17 @@ TOLERANCE_S = 300
 
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 _DELIVERY = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of a webhook that was sent."""
+
+    verdict: Literal["taken", "later", "never"]
+    reason: str
+    """Nothing of the response's body, which is not ours to log."""
+    pause_s: int = 0
+    """How long the receiver asks to wait."""
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:

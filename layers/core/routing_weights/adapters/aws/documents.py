@@ -96,6 +96,9 @@ class Documents:
     def save_after(self, distribution_id: str, queue: Queue | None) -> None:
         self.put(distribution_id, "after", queue.to_json() if queue else None)
 
+    def after(self, distribution_id: str) -> Queue:
+        return Queue.from_json(self.get(distribution_id, "after"))
+
     def find_after(self, distribution_id: str) -> Queue | None:
         document = self.find(distribution_id, "after")
         return Queue.from_json(document) if document else None

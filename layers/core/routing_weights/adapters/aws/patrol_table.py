@@ -1,23 +1,23 @@
-"""The queues that the patrol reads: their last completed plan has an `on_drift`; and when each was last looked at."""
+"""The queues that the patrol reads: their last completed plan has an `on_drift`. And when each was last read."""
 
 from dataclasses import dataclass
 
 from routing_weights.adapters.aws.client import client, reported
 
 PATROL = ".patrol"
-"""Their partition of DriftTable, one item per queue: no queue's id has a dot."""
+"""Their partition of DriftTable, with one item per queue. No queue's id has a dot."""
 
 
 @dataclass(frozen=True)
-class Patrol:
+class Patrols:
     """Items of DriftTable: `queue_id` is `.patrol`, `record` the queue, `looked_at` epoch milliseconds."""
 
     table: str
 
     def watch(self, queue_id: str, looked_at_ms: int) -> None:
-        """Have a queue looked at from now on; its values have been read just now."""
+        """Add a queue to the patrol. Its values have been read just now."""
         item = self._key(queue_id) | {"looked_at": {"N": str(looked_at_ms)}}
-        with reported("have the queue patrolled"):
+        with reported("add the queue to the patrol"):
             client("dynamodb").put_item(TableName=self.table, Item=item)
 
     def forget(self, queue_id: str) -> None:
@@ -25,7 +25,7 @@ class Patrol:
             client("dynamodb").delete_item(TableName=self.table, Key=self._key(queue_id))
 
     def looked(self, queue_id: str, at_ms: int) -> None:
-        """Note a reading of a queue, if it is one of them."""
+        """Note a reading of a queue, if the patrol reads it."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         try:
@@ -37,24 +37,24 @@ class Patrol:
                     ConditionExpression="looked_at < :now",
                     ExpressionAttributeValues={":now": {"N": str(at_ms)}},
                 )
-        except ClientError:  # it is not patrolled, or was looked at later
+        except ClientError:  # the patrol does not read it, or it was read later
             return
 
     def due(self, before_ms: int) -> list[str]:
-        """The queues that nobody has looked at since `before_ms`, the longest first. Reads one partition."""
+        """The queues that were not read since `before_ms`, the longest unread first. Reads one partition."""
         query = {
             "TableName": self.table,
             "KeyConditionExpression": "queue_id = :patrol",
             "ExpressionAttributeValues": {":patrol": {"S": PATROL}},
             "ConsistentRead": True,
         }
-        found: list[tuple[int, str]] = []
+        readings: list[tuple[int, str]] = []
         while True:
             with reported("read the patrol"):
                 page = client("dynamodb").query(**query)
-            found += [(int(item["looked_at"]["N"]), item["record"]["S"]) for item in page["Items"]]
+            readings += [(int(item["looked_at"]["N"]), item["record"]["S"]) for item in page["Items"]]
             if not page.get("LastEvaluatedKey"):
-                return [queue_id for at, queue_id in sorted(found) if at < before_ms]
+                return [queue_id for at, queue_id in sorted(readings) if at < before_ms]
             query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     @staticmethod

@@ -1,6 +1,5 @@
 """The state machines. An execution's name is its distribution's id, made of the idempotency key if there is one."""
 
-import hashlib
 import json
 import uuid
 from collections.abc import Iterator
@@ -9,16 +8,11 @@ from datetime import datetime
 
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.domain.inputs import FromPlanRef
-from routing_weights.domain.run import Started
+from routing_weights.domain.run import Started, distribution_of
 from routing_weights.errors import IdempotencyConflict
 
 MOST_PAGES = 10
 """How many pages of a listing are read, with 100 executions each."""
-
-
-def name_of(idempotency_key: str) -> str:
-    """The name of the execution that a key starts, which is its distribution's id."""
-    return f"key-{hashlib.sha256(idempotency_key.encode()).hexdigest()}"
 
 
 @dataclass(frozen=True)
@@ -33,7 +27,7 @@ class Executions:
         """
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
-        name = name_of(idempotency_key) if idempotency_key else str(uuid.uuid4())
+        name = distribution_of(idempotency_key) if idempotency_key else str(uuid.uuid4())
         text = json.dumps(given.to_json(), sort_keys=True)
         try:
             with reported("start the state machine", expected=("ExecutionAlreadyExists",)):

@@ -1,31 +1,21 @@
-"""The system that is told of outcomes: one POST of a signed webhook, and what comes of it."""
+"""The system that outcomes are sent to: one POST of a signed webhook, and what comes of it."""
 
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Literal
 
 import requests
 
 from routing_weights.adapters.http.retry_after import retry_after_s
-from routing_weights.domain.signing import signed
+from routing_weights.domain.signing import Reply, signed
 
 TIMEOUTS_S = (3.05, 10.0)
-"""To connect, and for each part of an answer; the whole is bounded by the function's own time-out."""
+"""To connect, and for each part of a response; the function's own time-out bounds the whole."""
 LONGEST_PAUSE_S = 900
 _AGAIN = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-
-
-@dataclass(frozen=True)
-class Answer:
-    verdict: Literal["taken", "later", "never"]
-    reason: str
-    """Never of the body: it is somebody else's."""
-    pause_s: int = 0
-    """How long the receiver asks to wait."""
 
 
 @dataclass(frozen=True)
@@ -35,32 +25,32 @@ class Receiver:
     timeouts_s: tuple[float, float] = TIMEOUTS_S
     wall_clock: Callable[[], float] = time.time
 
-    def post(self, event_id: str, body: bytes, secrets: Sequence[str]) -> Answer:
-        """Sign with the first of `secrets`; where that is refused, once more with each that is being replaced."""
-        answer = Answer("later", "there is no secret to sign with")
+    def post(self, event_id: str, body: bytes, secrets: Sequence[str]) -> Reply:
+        """Sign with the first of `secrets`; where the receiver refuses it, with each secret that is being replaced."""
+        reply = Reply("later", "there is no secret to sign with")
         for secret in secrets:
             try:
                 response = self._send(
                     {"Content-Type": "application/json", **signed(secret, event_id, body, self.wall_clock())}, body
                 )
             except requests.RequestException as error:
-                return Answer("later", type(error).__name__)  # the class only: a requests message holds the URL
-            answer = self._judged(response)
+                return Reply("later", type(error).__name__)  # the class only: a requests message holds the URL
+            reply = self._judged(response)
             if response.status_code not in _REFUSED:
                 break
-        return answer
+        return reply
 
     def _send(self, headers: dict[str, str], body: bytes) -> requests.Response:
-        # A redirect would carry what is signed for one host to another. The body of the answer is not read: a receiver
-        # may send one without end.
+        # A redirect would carry what is signed for one host to another. The body of the response is not read: it may
+        # have no end.
         with self.session.post(
             self.url, data=body, headers=headers, timeout=self.timeouts_s, allow_redirects=False, stream=True
         ) as response:
             return response
 
-    def _judged(self, response: requests.Response) -> Answer:
+    def _judged(self, response: requests.Response) -> Reply:
         status, reason = response.status_code, f"status {response.status_code}"
         if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             asked = retry_after_s(response.headers, now=self.wall_clock()) or 0
-            return Answer("later", reason, math.ceil(min(asked, LONGEST_PAUSE_S)))
-        return Answer("taken" if status < HTTPStatus.MULTIPLE_CHOICES else "never", reason)
+            return Reply("later", reason, math.ceil(min(asked, LONGEST_PAUSE_S)))
+        return Reply("taken" if status < HTTPStatus.MULTIPLE_CHOICES else "never", reason)

@@ -1,0 +1,75 @@
+"""Publishes the outcomes of distributions: an event on the bus for every closing record."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from routing_weights.application.ports import Bus, DeadLetters, OutcomeStream, Trail
+from routing_weights.domain.events import DISTRIBUTION_OUTCOME, DistributionOutcome, outcome_of
+from routing_weights.errors import DistributionNotFound, StoreUnavailable
+
+logger = Logger(child=True)
+
+
+@dataclass(frozen=True)
+class PublishOutcomes:
+    stream: OutcomeStream
+    bus: Bus
+    dead_letters: DeadLetters
+
+    def publish(self, changes: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Publish the closing records of a batch of the audit table's stream, in their order.
+
+        Returns the sequence number of the first one that could not be published, in a list, empty where all were. That
+        one and all after it come again, in their order, until the mapping in template.yaml gives up.
+        """
+        for change in changes:
+            item = change["dynamodb"]
+            try:
+                self._publish(item["NewImage"], item["Keys"]["distribution_id"]["S"])
+            except StoreUnavailable as error:
+                distribution_id = item["Keys"]["distribution_id"]["S"]
+                logger.warning("The outcome is published later", distribution_id=distribution_id, reason=error.message)
+                return [item["SequenceNumber"]]
+        return []
+
+    def _publish(self, image: dict[str, Any], distribution_id: str) -> None:
+        try:
+            outcome = outcome_of(self.stream.closing_in(image))
+        except StoreUnavailable:
+            raise
+        except Exception as defect:  # ours, in one record: it must not keep back the outcomes after it
+            logger.exception("The outcome cannot be published", distribution_id=distribution_id)
+            self.dead_letters.put(json.dumps({"distribution_id": distribution_id}), type(defect).__name__)
+        else:
+            _put(outcome, self.bus)
+
+
+@dataclass(frozen=True)
+class RepublishOutcomes:
+    trail: Trail
+    bus: Bus
+
+    def republish(self, distribution_ids: Sequence[str]) -> list[str]:
+        """Publish the outcomes of distributions once more, by hand. Returns the ids of the events, as they were before.
+
+        Raises:
+            DistributionNotFound: one has no closing record.
+        """
+        return [self._republish(distribution_id) for distribution_id in distribution_ids]
+
+    def _republish(self, distribution_id: str) -> str:
+        record = self.trail.find(distribution_id).closing
+        if record is None:
+            raise DistributionNotFound(f"Distribution {distribution_id} has no closing record, so it has no outcome.")
+        return _put(outcome_of(record), self.bus)
+
+
+def _put(outcome: DistributionOutcome, bus: Bus) -> str:
+    """Returns the event's id."""
+    bus.put(DISTRIBUTION_OUTCOME, outcome)
+    logger.info("The outcome is published", distribution_id=outcome.distribution_id, status=outcome.status.value)
+    return outcome.id

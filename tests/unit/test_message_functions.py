@@ -1,0 +1,76 @@
+"""The functions around drift and outcomes: each event of Lambda becomes one call of a use case."""
+
+import pytest
+
+from routing_weights import bootstrap
+from tests.support.fakes import LambdaContext, function_module
+
+SQS = {
+    "messageId": "m-1",
+    "body": "a body",
+    "receiptHandle": "r-1",
+    "attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1000"},
+}
+
+
+class UseCase:
+    """Whatever method is called, it is called with one argument, which is kept."""
+
+    def __init__(self, answer):
+        self.answer, self.given = answer, []
+
+    def __getattr__(self, _method):
+        return self.call
+
+    def call(self, given):
+        self.given.append(given)
+        return self.answer
+
+
+@pytest.fixture
+def function(monkeypatch):
+    """A function whose builder in bootstrap gives a use case that answers `answer`; its settings are not read."""
+
+    def function(name, builder, settings, answer):
+        module, use_case = function_module(name), UseCase(answer)
+        monkeypatch.setattr(getattr(module, settings), "load", lambda: None)
+        monkeypatch.setattr(bootstrap, builder, lambda *_: use_case)
+        return lambda event: module.handler(event, LambdaContext()), use_case
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("name", "builder", "settings"),
+    [("drift", "detect_drift", "DriftSettings"), ("outgoing", "deliver_outcomes", "OutgoingSettings")],
+)
+def test_a_batch_of_messages_is_answered_with_those_that_come_back(function, name, builder, settings):
+    call, use_case = function(name, builder, settings, ["m-1"])
+    assert call({"Records": [SQS]}) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
+    (((message,)),) = use_case.given
+    assert (message.message_id, message.body, message.receipt) == ("m-1", "a body", "r-1")
+    assert (message.received, message.sent_at_ms) == (3, 1000)
+
+
+def test_a_batch_of_the_stream_is_answered_with_the_first_that_comes_back(function):
+    call, use_case = function("outcomes", "publish_outcomes", "OutcomesSettings", ["7"])
+    assert call({"Records": ["a record"]}) == {"batchItemFailures": [{"itemIdentifier": "7"}]}
+    assert use_case.given == [["a record"]]
+
+
+def test_outcomes_are_published_once_more_by_hand(function):
+    call, use_case = function("outcomes", "republish_outcomes", "OutcomesSettings", ["d-1:completed"])
+    assert call({"distribution_ids": ["d-1"]}) == {"put": ["d-1:completed"]}
+    assert use_case.given == [["d-1"]]
+
+
+def test_the_patrol_says_how_many_events_it_sent(function):
+    call, use_case = function("patrol", "patrol", "PatrolSettings", 3)
+    assert call({}) == {"sent": 3}
+    assert use_case.given[0].tzinfo
+
+
+def test_calibrate_says_how_many_distributions_it_measured(function):
+    call, use_case = function("calibrate", "measure", "CalibrateSettings", {"measured": 1, "failed": 0})
+    assert call({}) == {"measured": 1, "failed": 0}
+    assert use_case.given[0].tzinfo

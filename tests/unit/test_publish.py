@@ -1,0 +1,86 @@
+"""Publishing outcomes: every closing record is an event, in order; one that cannot be published keeps back no other."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from routing_weights.application.publish import PublishOutcomes, RepublishOutcomes
+from routing_weights.domain.events import DISTRIBUTION_OUTCOME
+from routing_weights.domain.record import Closing
+from routing_weights.errors import DistributionNotFound
+from tests.support.fakes import FakeBus, FakeDeadLetters, FakeTrail, run_of
+
+RUN = run_of(datetime(2026, 1, 31, 8, tzinfo=UTC))
+
+
+def closing(distribution_id):
+    at = "2026-01-31T08:00:00.000Z"
+    return Closing(distribution_id=distribution_id, timestamp=at, started_at=at, status="completed")
+
+
+class Stream:
+    """The stream of the audit table; an image is the record's own JSON here."""
+
+    def closing_in(self, image):
+        return Closing.parse(image)
+
+
+def streamed(number, **changes):
+    image = closing(f"d-{number}").to_json() | changes
+    keys = {"distribution_id": {"S": f"d-{number}"}, "record": {"S": Closing.KEY}}
+    return {"dynamodb": {"Keys": keys, "NewImage": image, "SequenceNumber": str(number)}}
+
+
+class Publishing:
+    def __init__(self):
+        self.bus, self.dead = FakeBus(), FakeDeadLetters()
+        self.publish = PublishOutcomes(Stream(), self.bus, self.dead).publish
+
+    def published(self):
+        return [event.distribution_id for _, event in self.bus.events]
+
+
+@pytest.fixture
+def outcomes():
+    return Publishing()
+
+
+def test_every_record_of_a_batch_is_published(outcomes):
+    assert outcomes.publish([streamed(1), streamed(2)]) == []
+    assert outcomes.published() == ["d-1", "d-2"]
+    assert {kind for kind, _ in outcomes.bus.events} == {DISTRIBUTION_OUTCOME}
+
+
+def test_an_outcome_that_the_bus_does_not_accept_comes_again_and_so_do_all_after_it(outcomes):
+    outcomes.bus.refused = {"d-2:completed"}
+    batch = [streamed(number) for number in (1, 2, 3)]
+    assert outcomes.publish(batch) == ["2"]
+    assert outcomes.published() == ["d-1"]
+    outcomes.bus.refused = set()
+    assert outcomes.publish(batch[1:]) == []
+    assert outcomes.published() == ["d-1", "d-2", "d-3"]
+    assert outcomes.dead.letters == []
+
+
+def test_a_record_that_cannot_be_published_is_a_dead_letter_and_keeps_back_no_other(outcomes, logs):
+    assert outcomes.publish([streamed(1, status="of another version"), streamed(2)]) == []
+    assert outcomes.published() == ["d-2"]
+    assert outcomes.dead.letters == [(json.dumps({"distribution_id": "d-1"}), "ValidationError")]
+    assert [log["distribution_id"] for log in logs() if log["levelname"] == "ERROR"] == ["d-1"]
+
+
+def test_a_dead_letter_that_cannot_be_put_comes_again(outcomes):
+    outcomes.dead.is_down = True
+    assert outcomes.publish([streamed(1, status="of another version"), streamed(2)]) == ["1"]
+    assert outcomes.published() == []
+
+
+def test_an_outcome_is_published_once_more_by_hand_under_the_same_id():
+    trail, bus = FakeTrail(), FakeBus()
+    trail.append(closing("d-1"))
+    republish = RepublishOutcomes(trail, bus).republish
+    assert [republish(["d-1"]) for _ in range(2)] == [["d-1:completed"]] * 2
+    assert [event.id for _, event in bus.events] == ["d-1:completed"] * 2
+    with pytest.raises(DistributionNotFound, match="no closing record"):
+        republish(["d-2"])
