@@ -9,13 +9,14 @@ import pytest
 
 from routing_weights.application.detect_drift import CompareQueue, DetectDrift
 from routing_weights.application.messages import Message
+from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.change_events import ChangeEvent
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Member, Queue, QueueSettings
 from routing_weights.domain.record import Restored, RunSummary
 from routing_weights.domain.target import Target
 from routing_weights.errors import Forbidden, GenesysUnavailable, QueueBusy, QueueNotFound, RateLimited
-from tests.support.fakes import FakeEntries, FakePatrols, FakeQueue, work
+from tests.support.fakes import RING, FakeEntries, FakePatrols, FakeQueue, work
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 7, 11, 20, 0, tzinfo=UTC)
@@ -34,7 +35,7 @@ class Runs:
 
     def __init__(self, *runs, **plan):
         self.runs, self.asked, self.then = list(runs), 0, None
-        self.plan, self.targets = PLAN | plan, {}
+        self.plan, self.targets, self.actuators = PLAN | plan, {}, {}
 
     def newest(self, _queue_id):
         self.asked += 1
@@ -42,7 +43,8 @@ class Runs:
 
     def work(self, distribution_id):
         wanted, held = Plan.model_validate(self.plan), a_queue(a=0.1, b=0.1)
-        return work(wanted, self.targets.get(distribution_id, TARGET), held)
+        target, actuator = self.targets.get(distribution_id, TARGET), self.actuators.get(distribution_id, RING)
+        return work(wanted, target, held, actuator)
 
     def after(self, _distribution_id):
         return a_queue(a=0.5, b=0.3)
@@ -201,6 +203,20 @@ def test_a_later_run_that_failed_leaves_values_of_ours(compare, restore):
     runs = after_a_failed_run(**restore)
     assert not compare(runs, a=0.9, b=0.3)
     assert compare(runs, a=0.9, b=0.9)
+
+
+def test_a_ring_is_not_taken_for_a_value_of_a_failed_run_with_another_actuator(compare):
+    """A run that joined `a` wrote True, which equals ring 1 in Python."""
+    runs = after_a_failed_run()
+    runs.targets["d-2"], runs.actuators["d-2"] = Target({"a": 1.0}, {"a": True}), Joined(1.0)
+    assert compare(runs, a=1, b=0.3)
+
+
+def test_a_setting_that_a_failed_run_with_another_actuator_wrote_is_no_drift(compare):
+    runs = after_a_failed_run()
+    settings = {"overflow_threshold": 0.6}
+    runs.targets["d-2"], runs.actuators["d-2"] = Target({"a": 1.0}, {"a": True}, settings), Joined(1.0)
+    assert not compare(runs, a=0.5, b=0.3, settings=settings)
 
 
 @pytest.mark.parametrize("outcome", ["restored", "not_needed"])
