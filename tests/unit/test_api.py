@@ -83,7 +83,7 @@ def test_a_moment_in_a_query_is_a_records_timestamp(text, found):
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "1767225600", "0001-01-01T00:00:00+10:00", "2026"])
-def test_what_is_no_moment_is_refused_at_its_parameter(text):
+def test_a_query_that_is_no_moment_is_refused_at_its_parameter(text):
     with pytest.raises(RequestInvalid) as caught:
         moment("from", text, "")
     assert caught.value.details["errors"][0]["path"] == "from"
@@ -149,7 +149,7 @@ def test_a_forecast_is_pushed_shown_and_deleted(call, encoded):
         assert "PUT /queues/queue-001/forecast" in problem["detail"]
 
 
-def test_a_push_that_is_wrong_is_a_problem_with_its_paths_and_replaces_nothing(call):
+def test_an_invalid_push_is_a_problem_with_its_paths_and_replaces_nothing(call):
     assert call("PUT", NEW)[0] == 200
     status, problem = call("PUT", NEW | {"aht_s": 0, "colour": "red"})
     assert (status, problem["type"]) == (422, "/problems/request-invalid")

@@ -60,7 +60,7 @@ def test_a_hundred_calls_of_three_minutes_in_half_an_hour_are_ten_erlangs():
 
 
 @given(volumes)
-def test_load_is_rate_times_handle_time_and_does_not_hang_on_the_interval(forecast):
+def test_load_is_rate_times_handle_time_for_every_interval(forecast):
     volume = Volume.of(forecast)
     assert volume.load == pytest.approx(volume.rate * volume.aht_s)
     halved = replace(volume, offered=volume.offered / 2, interval_s=volume.interval_s / 2)
@@ -131,7 +131,7 @@ def test_a_plans_forecast_is_its_volume():
     assert found == Forecast(10.0, "plan", volume=Volume(100, 1800, 180, 60, 0.8, 20))
 
 
-def test_what_was_pushed_comes_next_with_its_age():
+def test_a_pushed_forecast_comes_next_with_its_age():
     stored = PushedForecast(10.0, VOLUME, detail="WFM", updated_at=NOW - 600, expires_at=NOW + 1)
     found = ask(stored=stored, genesys=Genesys(PREDICTED))
     assert (found.source, found.load, found.age_s, found.detail, found.stale) == ("pushed", 10.0, 600.0, "WFM", False)
@@ -139,7 +139,7 @@ def test_what_was_pushed_comes_next_with_its_age():
     assert found.notes == ("plan: it has neither forecast nor projected_load.",)
 
 
-def test_an_item_with_a_load_alone_is_what_it_always_was():
+def test_an_item_with_a_load_alone_is_a_forecast_without_a_volume():
     found = ask(stored=PushedForecast(2.0, None, detail="Tuesday", updated_at=NOW - 5))
     assert (found.source, found.load, found.age_s, found.detail) == ("forecast_table", 2.0, 5.0, "Tuesday")
     assert (found.volume, found.assumed) == (None, ())
@@ -154,7 +154,7 @@ def test_an_item_with_a_load_alone_is_what_it_always_was():
         (PushedForecast(10.0, VOLUME, valid_from=NOW + 1, expires_at=NOW + 2), "not yet valid"),
     ],
 )
-def test_without_a_valid_push_the_next_source_is_asked_and_the_record_says_why(stored, why):
+def test_without_a_valid_push_the_next_source_is_asked_and_a_note_says_why(stored, why):
     found = ask(stored=stored, genesys=Genesys(PREDICTED, HISTORY))
     assert found.source == "genesys_wfm"
     assert why in found.notes[1]
@@ -167,7 +167,7 @@ def test_a_forecast_older_than_the_deployment_allows_is_stale(age, stale):
     assert ask(genesys=Genesys(PREDICTED._replace(age_s=age))).stale is stale
 
 
-def test_wfm_is_asked_for_the_deployments_unit_and_says_what_it_assumed():
+def test_wfm_is_asked_for_the_deployments_unit_and_names_its_assumptions():
     genesys = Genesys(PREDICTED._replace(assumed=("equal shares",)))
     found = ask(genesys=genesys)
     assert (found.load, found.age_s, found.detail) == (10.0, 3600.0, "forecast f-1")
@@ -183,7 +183,7 @@ def test_a_queues_history_is_the_next_source():
 
 
 @pytest.mark.parametrize("history", [None, replace(HISTORY, aht_s=None)])
-def test_a_queue_with_too_little_history_has_the_default_which_is_assumed(history):
+def test_a_queue_with_too_little_history_has_the_assumed_default_load(history):
     found = ask(genesys=Genesys("there is none", history))
     assert (found.source, found.load, found.assumed) == ("default_parameter", 1.5, ("load 1.5 erlangs",))
     assert [note.split(":")[0] for note in found.notes] == ["plan", "pushed", "genesys_wfm", "history"]
@@ -195,7 +195,7 @@ CLOSED = [{"offered": 0}, {"offered": 0.0, "aht_s": 0}, {"offered": 0, "aht_s": 
 
 
 @pytest.mark.parametrize("forecast", CLOSED)
-def test_a_closed_interval_of_a_plan_is_a_load_of_0_and_needs_no_handle_time(forecast):
+def test_a_plan_for_a_closed_interval_has_load_0_and_needs_no_handle_time(forecast):
     assert ask(plan(forecast=forecast)) == Forecast(0.0, "plan")
 
 
@@ -206,7 +206,7 @@ def test_a_closed_interval_that_was_pushed_is_a_load_of_0(table, forecast):
     assert (found.load, found.source, found.volume) == (0.0, "pushed", None)
 
 
-def test_a_closed_interval_of_wfm_is_a_load_of_0_and_asks_no_other_source():
+def test_a_closed_interval_of_wfm_has_load_0_and_no_other_source_is_asked():
     closed = PREDICTED._replace(volume=Volume(0.0, 900.0, 0.0), media=("voice",))
     found = ask(genesys=Genesys(closed, HISTORY))
     assert (found.load, found.source, found.volume, found.media) == (0.0, "genesys_wfm", None, ("voice",))
@@ -217,7 +217,7 @@ def test_a_closed_half_hour_of_the_history_is_a_load_of_0():
     assert (found.load, found.source, found.volume, found.media) == (0.0, "history", None, ("voice",))
 
 
-def test_a_history_of_other_media_alone_says_nothing_of_calls():
+def test_a_history_without_calls_is_no_forecast_of_calls():
     found = ask(genesys=Genesys("there is none", History(0.0, None, None, 4, {"email": 30.0, "message": 2.0})))
     assert found.source == "default_parameter"
     assert found.notes[-1] == "history: the last weeks have no calls in this half hour, only email, message."
@@ -239,7 +239,7 @@ def test_a_history_says_which_media_were_counted_and_which_were_not():
         RateLimited("Genesys asks to wait.", retry_after_s=60),
     ],
 )
-def test_a_source_of_genesys_that_fails_is_a_note_and_no_failure(error):
+def test_a_failed_source_of_genesys_is_a_note_and_no_error(error):
     found = ask(genesys=Genesys(error, error))
     assert found.source == "default_parameter"
     assert [note for note in found.notes if error.message in note] == [
@@ -248,7 +248,7 @@ def test_a_source_of_genesys_that_fails_is_a_note_and_no_failure(error):
     ]
 
 
-def test_a_table_that_cannot_be_read_is_a_failure_and_not_replaced_by_a_default():
+def test_a_table_that_cannot_be_read_is_an_error_and_no_default():
     with pytest.raises(StoreUnavailable):
         ask(stored=StoreUnavailable("Could not read the forecast: AccessDeniedException."))
 
@@ -269,7 +269,7 @@ def test_without_a_business_unit_wfm_is_not_asked():
     assert "WfmBusinessUnit" in found.notes[2]
 
 
-def test_a_load_that_nobody_can_mean_is_not_believed():
+def test_an_absurd_load_of_genesys_is_not_believed():
     monstrous = PREDICTED._replace(volume=Volume(1e9, 900, 3600))
     found = ask(genesys=Genesys(monstrous))
     assert found.source == "default_parameter"
@@ -288,14 +288,14 @@ def test_the_order_is_the_deployments(first):
 
 
 @pytest.mark.parametrize("default", [0.0, 2.5])
-def test_a_queue_without_a_forecast_has_the_deployments_default_which_is_assumed(default):
+def test_a_queue_without_a_forecast_has_the_assumed_default_load(default):
     found = ask(default=default)
     assert (found.load, found.source, found.age_s) == (default, "default_parameter", None)
     assert "assumed" in found.detail
     assert found.assumed == (f"load {default:g} erlangs",)
 
 
-def test_a_queue_without_any_forecast_is_an_error_with_every_way_out():
+def test_a_queue_without_any_load_is_an_error_with_every_way_out():
     with pytest.raises(ForecastMissing) as caught:
         ask(default=None)
     for way in ("projected_load", "PUT /queues/queue-001/forecast", "DefaultProjectedLoad", "ForecastSources"):
@@ -303,7 +303,7 @@ def test_a_queue_without_any_forecast_is_an_error_with_every_way_out():
 
 
 @pytest.mark.parametrize(("sources", "default"), [(ALL, None), (("plan",), 1.5)])
-def test_where_no_source_knows_the_error_says_what_was_tried_and_what_to_do(sources, default):
+def test_without_any_forecast_the_error_names_the_sources_and_the_ways_out(sources, default):
     with pytest.raises(ForecastMissing) as caught:
         ask(sources=sources, default=default, genesys=Genesys())
     assert all(f"{source}: " in caught.value.message for source in sources)
@@ -315,7 +315,7 @@ def test_where_no_source_knows_the_error_says_what_was_tried_and_what_to_do(sour
 
 
 @pytest.mark.parametrize("source", ["plan", "pushed", "genesys_wfm"])
-def test_patience_that_the_source_does_not_know_is_the_histories(source):
+def test_patience_that_the_source_lacks_comes_from_the_history(source):
     genesys = Genesys(PREDICTED, HISTORY)
     stored = PushedForecast(10.0, VOLUME.model_copy(update={"patience_s": None})) if source == "pushed" else None
     found = ask(plan(forecast=LEAVES) if source == "plan" else None, stored=stored, genesys=genesys)
@@ -324,14 +324,14 @@ def test_patience_that_the_source_does_not_know_is_the_histories(source):
 
 
 @pytest.mark.parametrize("history", [None, replace(HISTORY, patience_s=None), Forbidden("Not allowed.")])
-def test_patience_that_nobody_knows_is_assumed_and_the_record_says_so(history):
+def test_unknown_patience_is_assumed_and_a_note_says_so(history):
     found = ask(plan(forecast=LEAVES), genesys=Genesys(PREDICTED, history))
     assert (found.volume.patience_s, found.assumed) == (None, ("patience 120 s",))
     assert found.notes[-1].startswith("patience: ")
 
 
 @pytest.mark.parametrize(("genesys", "sources"), [(None, ALL), (Genesys(PREDICTED, HISTORY), ("plan", "default"))])
-def test_history_that_is_no_source_is_not_asked_for_patience_either(genesys, sources):
+def test_without_history_among_the_sources_patience_is_not_asked_of_it(genesys, sources):
     found = ask(plan(forecast=LEAVES), genesys=genesys, sources=sources)
     assert found.assumed == ("patience 120 s",)
     assert genesys is None or genesys.asked == []
@@ -362,7 +362,7 @@ def rfc3339(at):
     return datetime.fromtimestamp(at, UTC).isoformat()
 
 
-def test_the_sample_is_a_forecast_that_a_wfm_system_could_push():
+def test_the_sample_is_a_valid_push():
     stored = new_forecast((ROOT / "events/forecast.json").read_bytes(), None, NOW)
     assert (stored.load, stored.expires_at) == (10.0, NOW + 1800)
     assert Volume.of(stored.volume) == Volume(100, 1800, 180, 120, 0.8, 20)
@@ -417,7 +417,7 @@ def test_an_end_is_rounded_to_the_whole_second_after_it():
         ({"offered": 1e6, "interval_s": 60}, {""}),
     ],
 )
-def test_a_push_that_is_wrong_is_refused_with_its_paths(fields, paths):
+def test_an_invalid_push_is_refused_with_its_paths(fields, paths):
     assert refused(json.dumps(NEW | fields)) == paths
 
 
@@ -434,7 +434,7 @@ def test_a_push_that_is_wrong_is_refused_with_its_paths(fields, paths):
         (" " * 1_048_577, {""}),
     ],
 )
-def test_a_body_that_is_no_plain_json_object_is_refused(raw, paths):
+def test_a_body_that_is_not_a_plain_json_object_is_refused(raw, paths):
     assert refused(raw) == paths
 
 
@@ -452,7 +452,7 @@ def table(aws):
     return Forecasts("forecasts")
 
 
-def test_what_is_stored_is_found_again_replaced_and_deleted(table, aws):
+def test_a_forecast_is_stored_found_replaced_and_deleted(table, aws):
     first = pushed(source="Planners", patience_s=90, service_level_target=0.8, answer_within_s=20)
     table.put("queue-001", first)
     assert table.find("queue-001") == first
@@ -488,13 +488,13 @@ def test_numbers_survive_the_table_to_nine_decimals(forecast):
         {"projected_load": {"N": "1"}, "updated_at": {"S": "yesterday"}},
     ],
 )
-def test_an_item_that_is_no_forecast_is_an_error_that_says_what_to_do(table, aws, item):
+def test_an_invalid_item_is_an_error_with_two_ways_out(table, aws, item):
     aws("dynamodb").put_item(TableName="forecasts", Item={"queue_id": {"S": "queue-001"}} | item)
     with pytest.raises(StoreUnavailable, match=r"queue-001 .* Replace the item, or delete it\."):
         table.find("queue-001")
 
 
-def test_an_expired_forecast_is_not_used_although_dynamodb_has_not_deleted_it(table):
+def test_an_expired_forecast_is_not_used_while_dynamodb_still_has_it(table):
     table.put("queue-001", replace(pushed(), expires_at=NOW))
     assert ask(stored=table.find("queue-001")).source == "default_parameter"
     table.put("queue-001", replace(pushed(), expires_at=NOW + 1))
@@ -564,7 +564,7 @@ def downloading(*answers, base="https://api.mypurecloud.de"):
     return GenesysClient(base, NoTokens(), transport, lambda *_: ""), session, time
 
 
-def test_a_download_is_asked_for_without_the_token_and_without_following_redirects():
+def test_a_download_is_requested_without_the_token_and_follows_no_redirect():
     client, session, _ = downloading(Stream(b'{"weekNumber"', b": 1}"))
     assert client.download("https://downloads.example.com/x?signature=y", 100) == {"weekNumber": 1}
     (sent,) = session.sent
@@ -611,7 +611,7 @@ def test_a_download_that_is_not_https_is_not_followed_nor_shown(url):
 
 
 @pytest.mark.parametrize(("url", "followed"), [("http://127.0.0.1:1/x", True), ("http://localhost:1/x", False)])
-def test_a_genesys_on_this_machine_may_give_downloads_from_itself_without_https(url, followed):
+def test_a_local_genesys_may_offer_its_own_downloads_without_https(url, followed):
     client, session, _ = downloading(Stream(b"{}"), base="http://127.0.0.1:8080")
     if followed:
         assert client.download(url, 100) == {}
@@ -682,7 +682,7 @@ def run_of():
 
 
 @pytest.mark.parametrize(("left_ms", "seconds"), [(120_000, 30), (32_000, 20)])
-def test_what_is_asked_about_a_load_has_seconds_and_never_more_than_the_function(left_ms, seconds, monkeypatch):
+def test_questions_about_a_load_have_seconds_and_never_more_than_the_function(left_ms, seconds, monkeypatch):
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: left_ms)
     monkeypatch.setattr(bootstrap.time, "monotonic", lambda: 1000.0)
     source = bootstrap.analytics(caller(), context, run_of())
@@ -690,7 +690,7 @@ def test_what_is_asked_about_a_load_has_seconds_and_never_more_than_the_function
     assert source.client.base_url == "https://api.mypurecloud.de"
 
 
-def test_under_contract_score_there_is_nothing_to_ask():
+def test_contract_score_has_no_analytics():
     settings = caller(genesys_contract="score", genesys_base_url="https://genesys.example.com")
     assert bootstrap.analytics(settings, SimpleNamespace(), run_of()) is None
 
@@ -728,7 +728,7 @@ def test_an_observation_of_another_shape_is_refused(body):
 
 
 @pytest.mark.parametrize("body", [{}, {"results": []}, {"results": [{}]}, {"results": [{"group": {}, "data": []}]}])
-def test_a_queue_of_which_genesys_says_nothing_has_nobody(body):
+def test_a_queue_without_an_observation_has_no_agents(body):
     observed = analytics(body).observe("queue-001")
     assert (observed.agents, observed.waiting, observed.interacting, observed.at) == (0, 0, 0, NOW)
 
@@ -832,7 +832,7 @@ def with_place(node, path, value):
     return changed
 
 
-def test_the_answers_that_are_spoilt_below_are_good_ones():
+def test_the_answers_that_are_damaged_below_are_valid():
     source = answering(TRUE)
     assert source.observe("queue-001").on_queue == {"IDLE": 3}
     assert source.history(["queue-001"]) == {"queue-001": History(60.0, 240.0, 100.0, 4, {"voice": 60.0})}
@@ -867,7 +867,7 @@ def test_the_answers_that_are_spoilt_below_are_good_ones():
     ],
     ids=repr,
 )
-def test_an_answer_spoilt_in_any_one_place_is_understood_or_refused_with_an_error_of_ours(value):
+def test_an_answer_with_one_damaged_value_is_read_or_refused_with_an_error_of_ours(value):
     refused, understood = 0, 0
     for end, path in ((end, path) for end, body in TRUE.items() for path in places(body)):
         for act in ACTS.values():

@@ -289,7 +289,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "requestBody" in operation(route)])
-def test_a_bad_body_is_a_problem_and_never_ours(ask, route):
+def test_a_bad_body_is_a_problem_and_no_server_error(ask, route):
     for kind, body in BODIES.items():
         headers = {}
         if ROUTES[route] == "webhook":
@@ -311,7 +311,7 @@ SEGMENTS = [
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "{" in route])
-def test_an_odd_path_segment_is_a_problem_and_never_ours(ask, route):
+def test_an_odd_path_segment_is_a_problem_and_no_server_error(ask, route):
     """An HTTP API decodes `rawPath`; one that is not decoded is as good."""
     for segment in SEGMENTS:
         for name in re.findall(r"{(\w+)}", route):
@@ -338,7 +338,7 @@ QUERIES = {
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.startswith("GET")])
-def test_an_odd_query_is_a_problem_and_never_ours(ask, aws_answers, route):
+def test_an_odd_query_is_a_problem_and_no_server_error(ask, aws_answers, route):
     known = {parameter["name"] for parameter in operation(route)["parameters"]}
     for name, values in QUERIES.items():
         if name == "next":
@@ -350,7 +350,7 @@ def test_an_odd_query_is_a_problem_and_never_ours(ask, aws_answers, route):
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_odd_headers_are_a_problem_and_never_ours(ask, route):
+def test_odd_headers_are_a_problem_and_no_server_error(ask, route):
     for key in ("", " ", "é", "\ud800", "\x00", "a,b", "x" * 256, "x" * 9_000, "../../x", "\U0001f600"):
         for name in ("idempotency-key", "x-webhook-id", "authorization", "x-webhook-signature", "accept", "cookie"):
             ask(good_body(route), headers={name: key})

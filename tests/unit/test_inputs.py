@@ -157,7 +157,7 @@ def test_a_schedules_run_has_the_name_of_its_baseline():
     assert (read.baseline.model_dump(), occasion_of(read)) == (BASELINE, None)
 
 
-def test_the_end_of_a_run_without_a_time_is_refused():
+def test_a_temporary_run_without_its_time_is_refused():
     read = parse(scheduled(schedule(until="17:00"), PLAN_REF, "", NOW).to_json())
     with pytest.raises(PlanInvalid, match="scheduled_at"):
         occasion_of(read)

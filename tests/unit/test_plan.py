@@ -81,7 +81,7 @@ def test_a_value_on_the_edge_is_accepted(field, value):
     assert getattr(plan(**{field: value}), field) == value
 
 
-def test_a_required_skill_is_a_name_or_says_how_proficient_and_comes_back_from_json_as_it_went():
+def test_a_required_skill_survives_json_with_and_without_its_proficiency():
     sent = ["s", {"skill": "t", "min_proficiency": 5}, {"skill": "u"}, {"skill": "v", "min_proficiency": 0.5}]
     accepted = plan(required_skills=sent)
     assert [str(one) for one in accepted.requirements] == ["s", "t >= 5", "u", "v >= 0.5"]
@@ -150,7 +150,7 @@ def test_a_forecast_on_the_edge_is_accepted(fields):
         ("colour", '"red"'),
     ],
 )
-def test_a_wrong_value_of_a_forecast_is_named_with_its_path(field, raw):
+def test_an_invalid_value_of_a_forecast_is_named_with_its_path(field, raw):
     text = document(forecast=VOLUME | {field: "@"}).replace('"@"', raw)
     assert {path for path, _ in problems(text)} == {f"forecast.{field}"}
 
@@ -252,7 +252,7 @@ def test_normalize_scales_in_proportion():
     assert accepted.member_weights == {"a": 1, "b": 0.6, "c": 0.4}
 
 
-def test_normalize_leaves_alone_what_sums_to_one():
+def test_normalizing_weights_that_sum_to_one_changes_nothing():
     accepted = plan(normalize=True)
     assert accepted.weights == accepted.member_weights
 
@@ -275,7 +275,7 @@ def test_normalized_weights_never_sum_to_more_than_one(weights):
 
 
 @given(big_sums)
-def test_scaled_weights_keep_their_share_of_the_sum_and_sum_to_one_at_most_even_unrounded(weights):
+def test_scaled_weights_keep_their_shares_and_sum_to_at_most_one(weights):
     total, scaled = sum(exact(weight) for weight in weights.values()), normalized(weights)
     assert sum(exact(weight) for weight in scaled.values()) <= 1
     for member, weight in scaled.items():
@@ -283,7 +283,7 @@ def test_scaled_weights_keep_their_share_of_the_sum_and_sum_to_one_at_most_even_
 
 
 @given(weight_sets)
-def test_normalizing_twice_changes_nothing_more(weights):
+def test_normalizing_twice_is_normalizing_once(weights):
     once = normalized(weights)
     assert normalized(once) == once
 
@@ -295,7 +295,7 @@ def test_normalizing_does_not_depend_on_the_order(data, weights):
 
 
 @given(weight_sets)
-def test_normalizing_keeps_every_weight_in_the_unit_interval_and_in_its_rank(weights):
+def test_normalizing_keeps_every_weight_between_0_and_1_and_in_its_rank(weights):
     scaled = normalized(weights)
     assert all(0 <= weight <= 1 for weight in scaled.values())
     ranked = sorted(weights, key=weights.__getitem__)
@@ -308,14 +308,14 @@ NOT_A_SHARE = ["NaN", "Infinity", "-Infinity", "1e999", "-0.1", "1.1", '"0.5"', 
 
 
 @pytest.mark.parametrize("raw", NOT_A_SHARE)
-def test_what_is_no_number_in_the_unit_interval_is_no_weight(raw):
+def test_a_weight_is_a_number_between_0_and_1(raw):
     body = text("member_weights", f'{{"a": {raw}, "b": 0.5}}')
     assert {path for path, _ in problems(body)} == {"member_weights.a"}
 
 
 @pytest.mark.parametrize("field", ["overflow_threshold", "utilization_target"])
 @pytest.mark.parametrize("raw", NOT_A_SHARE)
-def test_what_is_no_number_in_the_unit_interval_is_no_threshold(field, raw):
+def test_a_threshold_is_a_number_between_0_and_1(field, raw):
     assert {path for path, _ in problems(text(field, raw))} == {field}
 
 
@@ -331,7 +331,7 @@ def test_a_wrap_up_timeout_is_a_whole_number_of_seconds_up_to_an_hour(raw):
 
 @pytest.mark.parametrize("field", ["normalize", "dry_run"])
 @pytest.mark.parametrize("raw", ["1", "0", '"true"', "null", "[]"])
-def test_a_switch_is_true_or_false_and_nothing_that_resembles_it(field, raw):
+def test_a_switch_is_true_or_false_and_nothing_similar(field, raw):
     assert {path for path, _ in problems(text(field, raw))} == {field}
 
 
@@ -400,7 +400,7 @@ def test_a_queue_id_that_is_not_safe_in_a_path_is_refused(bad):
 
 
 @pytest.mark.parametrize("bad", BAD_IDS.values(), ids=BAD_IDS.keys())
-def test_a_member_id_that_is_not_safe_in_a_path_is_refused_and_explained(bad):
+def test_a_member_id_that_is_unsafe_in_a_path_is_refused_with_the_rule(bad):
     (found,) = refusal(document(member_weights={bad: 0.5, "good": 0.25})).details["errors"]
     assert found["path"] == f"member_weights.{bad}"
     assert found["message"] == "an id is 1 to 64 letters, digits, '-' and '_'"
@@ -427,12 +427,12 @@ def test_an_unknown_field_is_refused(name):
 
 
 @pytest.mark.parametrize("raw", ["null", "[]", "7", '"plan"', "true", "[{}]"])
-def test_a_body_that_is_no_object_is_refused_as_a_whole(raw):
+def test_a_body_that_is_not_an_object_is_refused_as_a_whole(raw):
     assert {path for path, _ in problems(raw)} == {""}
 
 
 @pytest.mark.parametrize("raw", ["", "{", "{'queue_id': 1}", "{} {}", '{"a": 1,}', "\ufeff{}"])
-def test_a_body_that_is_no_json_is_refused_as_a_whole(raw):
+def test_a_body_that_is_not_json_is_refused_as_a_whole(raw):
     assert problems(raw) == {("", "json_invalid")}
 
 
@@ -460,7 +460,7 @@ def test_a_deeply_nested_body_is_refused(levels):
     assert "json_invalid" in {kind for _, kind in found}
 
 
-def test_nesting_down_to_the_limit_is_only_refused_for_what_it_is():
+def test_nesting_up_to_the_limit_is_refused_by_the_model_only():
     levels = strict_json.MAX_DEPTH
     assert problems(text("reason", "[" * levels + "]" * levels)) == {("reason", "string_type")}
 
@@ -521,7 +521,7 @@ def test_the_sum_is_reported_beside_another_fields_error():
     assert problems(raw) == {("member_weights", "weight_sum"), ("overflow_threshold", "less_than_equal")}
 
 
-def test_the_sum_is_not_reported_beside_another_error_when_it_will_be_normalized():
+def test_with_normalize_the_sum_is_not_reported_beside_another_error():
     raw = document(member_weights={"a": 0.7, "b": 0.5}, overflow_threshold=2, normalize=True)
     assert problems(raw) == {("overflow_threshold", "less_than_equal")}
 
@@ -548,13 +548,13 @@ def test_three_problems_are_quoted_without_a_remainder():
     ],
     ids=["duplicate key", "value", "member id", "unknown field"],
 )
-def test_a_refusal_of_half_a_surrogate_pair_can_be_answered_and_recorded(raw):
+def test_a_refusal_of_half_a_surrogate_pair_fits_an_answer_and_a_record(raw):
     error = refusal(raw)
     assert problem_of(error).model_dump_json()
     assert str(error).encode()
 
 
-def test_the_refusal_of_a_huge_key_stays_small_enough_for_a_step_functions_cause():
+def test_the_refusal_of_a_huge_key_fits_a_step_functions_cause():
     key = "k" * 200_000
     error = refusal(document()[:-1] + f', "{key}": 1, "{key}": 2}}')
     assert len(str(error)) < 32_768

@@ -95,12 +95,12 @@ def test_a_refused_plan_is_on_record_before_it_is_refused(trail, body, queue_id)
     assert records.closing.errors
 
 
-def test_a_bare_plan_is_the_consoles(trail, documents):
+def test_a_bare_plan_comes_from_the_console(trail, documents):
     run, accepted = accept_input(CONSOLE, SMALLEST_PLAN, trail, documents, FakeBaselines(), START)
     assert (accepted, run.queue_id, run.origin.door) == (plan(staffing="now"), "queue-001", "execution")
 
 
-def test_a_reference_leads_to_the_plan_that_our_door_kept(trail, documents):
+def test_a_reference_leads_to_the_plan_that_a_door_kept(trail, documents):
     origin = {"door": "api", "caller": "ops"}
     given_ = {"plan_ref": documents.keep_plan(plan(dry_run=True)), "origin": origin}
     run, accepted = accept_input(CONSOLE, given_, trail, documents, FakeBaselines(), START)
@@ -114,7 +114,7 @@ def test_a_reference_leads_to_the_plan_that_our_door_kept(trail, documents):
         *(("api", "joined", "joined"), ("schedule", "now", "now"), ("schedule", 12, 12)),
     ],
 )
-def test_a_schedule_counts_who_is_joined_and_other_doors_who_is_there_unless_the_plan_says(
+def test_without_staffing_a_schedule_counts_joined_members_and_other_doors_those_present(
     trail, documents, door, said, staffing
 ):
     kept = documents.keep_plan(plan(staffing=said))
@@ -123,7 +123,7 @@ def test_a_schedule_counts_who_is_joined_and_other_doors_who_is_there_unless_the
 
 
 @pytest.mark.parametrize("execution_input", [None, 7, [], "plan", {}, SMALLEST_PLAN | {"queue_id": "a/b"}])
-def test_an_execution_input_that_is_no_plan_is_refused_on_record(trail, documents, execution_input):
+def test_an_execution_input_without_a_valid_plan_is_refused_on_record(trail, documents, execution_input):
     with pytest.raises(PlanInvalid):
         accept_input(CONSOLE, execution_input, trail, documents, FakeBaselines(), START)
     assert trail.find("d-1").closing.status == "validation_failed"
@@ -141,14 +141,14 @@ def test_an_execution_input_that_is_no_plan_is_refused_on_record(trail, document
         f"plans/{'a' * 64}.json",
     ],
 )
-def test_a_reference_that_this_system_did_not_make_is_refused_on_record(trail, documents, reference):
+def test_a_forged_reference_is_refused_on_record(trail, documents, reference):
     with pytest.raises(PlanInvalid, match="send the plan itself"):
         accept_input(CONSOLE, {"plan_ref": reference}, trail, documents, FakeBaselines(), START)
     assert trail.find("d-1").closing.errors[0].path == "plan_ref"
 
 
 @pytest.mark.parametrize("origin", [7, {"door": "window"}, {"door": "api", "more": 1}, {"caller": "x" * 2049}])
-def test_an_origin_that_this_system_did_not_make_is_refused_on_record(trail, documents, origin):
+def test_a_forged_origin_is_refused_on_record(trail, documents, origin):
     with pytest.raises(PlanInvalid, match="origin: not one that this system made"):
         accept_input(
             CONSOLE,
@@ -216,7 +216,7 @@ def test_the_same_key_with_another_plan_opens_nothing(submit, trail):
     assert len(trail.records) == 1
 
 
-def test_a_temporary_plans_expiry_has_the_name_of_the_distribution_that_was_started(submit):
+def test_an_expiry_is_named_after_the_distribution_that_was_started(submit):
     run = submit.submit(json.dumps(SMALLEST_PLAN | {"until": "2026-01-31T17:00:00Z"}), OPS, None, START).run
     assert (run.until, run.return_name) == ("2026-01-31T17:00:00Z", f"return.{run.distribution_id}")
 
