@@ -1,4 +1,4 @@
-"""Prints the API as OpenAPI, from the code: `python -m local.checks.openapi > docs/openapi.json`."""
+"""Prints the API as OpenAPI, derived from the code: `python -m local.checks.openapi > docs/openapi.json`."""
 
 import importlib.util
 import json
@@ -75,11 +75,11 @@ GATEWAY = {
     "400": "The request line is malformed (the gateway)",
     "403": "The request is not signed, or its caller may not call the route (the gateway)",
     "429": "More requests than the deployment's throttling allows (the gateway)",
-    "500": "The function broke off (the gateway)",
-    "503": "The function did not answer in time, or could not be started (the gateway)",
+    "500": "The function failed (the gateway)",
+    "503": "The function did not answer in time, or could not start (the gateway)",
 }
 NOT_ROUTED = "The path fits no route"
-TOO_LARGE = "The body is larger than a function takes: 6 MB as the function gets it (the gateway)"
+TOO_LARGE = "The body is larger than 6 MB, as the function receives it (the gateway)"
 
 
 def main() -> None:
@@ -102,7 +102,7 @@ def main() -> None:
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         schemas.pop(unused, None)  # Powertools' own error shapes, which our API does not use
     schemas["GatewayMessage"] = {
-        "description": "What API Gateway answers itself.",
+        "description": "An answer of API Gateway itself.",
         "properties": {"message": {"type": "string"}},
         "required": ["message"],
         "type": "object",
@@ -157,13 +157,13 @@ def _callback() -> dict[str, Any]:
         "X-Webhook-Id": "The delivery: 1 to 128 letters, digits, dots, colons, hyphens or underscores.",
     }
     problems = {
-        "401": "Neither the signature nor, where the deployment takes one, the bearer secret is right",
+        "401": "The signature is wrong, or the bearer secret if the deployment accepts one",
         "413": "The body is larger than 256 KiB",
-        "422": "The webhook is its sender's, and names no change of a queue",
+        "422": "The webhook is authentic, and names no change of a queue",
         "503": "An AWS service did not answer; send the webhook again",
     }
     return {
-        "summary": "Say that a queue has changed",
+        "summary": "Report that a queue has changed",
         "description": "For Genesys. The signature is checked before the body is read: docs/administer/webhooks.md.",
         "operationId": "take_webhook_webhooks_genesys_callback_post",
         "security": [],
@@ -173,7 +173,7 @@ def _callback() -> dict[str, Any]:
         ],
         "requestBody": {"required": True, "content": {JSON: {"schema": {"type": "object"}}}},
         "responses": {
-            "200": {"description": "Known already", "content": {JSON: {"schema": answer}}},
+            "200": {"description": "The delivery is known already", "content": {JSON: {"schema": answer}}},
             "202": {"description": "Queued", "content": {JSON: {"schema": answer}}},
         }
         | {

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.application.schedule import PutSchedule, SchedulePlan
-from routing_weights.domain.revert import Baseline
+from routing_weights.domain.revert import Baseline, BaselineName
 from routing_weights.domain.schedule.schedule import StoredSchedule, parse_schedule
 from routing_weights.errors import BaselineNotFound, ScheduleInvalid
 from tests.support.fakes import SMALLEST_PLAN, FakeBaselines, FakeDocuments, member, plan, queue, target, work
@@ -68,5 +68,5 @@ def test_a_schedule_of_a_baseline_keeps_no_plan_and_shows_the_revert_of_today(us
     use_case.baselines.put(Baseline("queue-001", "normal", "d-9", "2030-04-01T08:00:00.000Z"))
     use_case.put(schedule(plan=None, baseline=BASELINE), "", NOW)
     assert stored == [("early", None, "")]
-    text = SchedulePlan(use_case.documents, use_case.baselines).text_of(shown(baseline=BASELINE))
+    text = SchedulePlan(use_case.documents, use_case.baselines).text_of(shown(baseline=BaselineName(**BASELINE)))
     assert json.loads(text)["restores"] == {"distribution_id": "d-9", "image": "after"}

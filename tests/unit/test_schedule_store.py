@@ -187,5 +187,5 @@ def test_a_single_time_is_sent_as_its_instant(aws, schedules, at, sent):
 def test_a_baseline_is_kept_by_its_name(aws, schedules):
     baseline = {"queue_id": "queue-001", "name": "normal"}
     stored = schedules.put(schedule(plan=None, baseline=baseline), None, "", NOW)
-    assert (stored.baseline, stored.plan_ref) == (baseline, None)
+    assert (stored.baseline.model_dump(), stored.plan_ref) == (baseline, None)
     assert json.loads(kept(aws)["Target"]["Input"])["baseline"] == baseline

@@ -169,6 +169,7 @@ def _view(stored: "StoredSchedule", settings: SchedulesSettings) -> ScheduleView
 
 def _summary(stored: "StoredSchedule") -> dict[str, Any]:
     fields = asdict(stored) | stored.timing.model_dump(mode="json")
+    fields["baseline"] = stored.baseline.model_dump() if stored.baseline else None
     for run in next_runs(stored.timing, datetime.now(UTC), 1):
         view = run_view(stored.timing, run)
         fields |= {"next_run": view.local, "next_return": view.returns}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from routing_weights.application.revert import baseline_plan
-from routing_weights.domain.revert import BaselineName, RevertOptions
+from routing_weights.domain.revert import RevertOptions
 from routing_weights.domain.schedule.schedule import require_runs
 
 if TYPE_CHECKING:
@@ -50,6 +50,5 @@ class SchedulePlan:
             BaselineNotFound, NotRestorable: the baseline has no state now.
         """
         if stored.baseline:
-            baseline = BaselineName.model_validate(stored.baseline)
-            return baseline_plan(baseline, self.baselines, self.documents, RevertOptions())
+            return baseline_plan(stored.baseline, self.baselines, self.documents, RevertOptions())
         return self.documents.kept_plan(stored.plan_ref) if stored.plan_ref else None

@@ -16,6 +16,7 @@ from typing import Any
 
 from routing_weights.adapters.aws.schedule_group import Group
 from routing_weights.domain.inputs import Asked, scheduled
+from routing_weights.domain.revert import BaselineName
 from routing_weights.domain.schedule.calendar import next_runs, skipped_runs
 from routing_weights.domain.schedule.expression import At, parse_expression
 from routing_weights.domain.schedule.schedule import Schedule, StoredSchedule, Timing
@@ -133,6 +134,7 @@ def _stored(found: dict[str, Any]) -> StoredSchedule:
     try:
         given = json.loads(found["Target"].get("Input") or "{}")
         asked = Asked.model_validate(given["schedule"])
+        baseline = BaselineName.model_validate(given["baseline"]) if given.get("baseline") else None
         timing = Timing.model_validate(asked.timing.model_dump())
     except (ValueError, LookupError, TypeError):
         raise _no_such_schedule(found["Name"]) from None
@@ -140,7 +142,7 @@ def _stored(found: dict[str, Any]) -> StoredSchedule:
         name=found["Name"],
         timing=timing,
         plan_ref=given.get("plan_ref"),
-        baseline=given.get("baseline"),
+        baseline=baseline,
         set_at=asked.set_at,
         set_by=asked.set_by or None,
     )

@@ -77,8 +77,8 @@ class StoredSchedule:
     name: str
     timing: Timing
     plan_ref: str | None
-    """None where it has a baseline."""
-    baseline: dict[str, str] | None
+    """None if the schedule has a baseline."""
+    baseline: BaselineName | None
     set_at: str
     set_by: str | None
 
