@@ -25,7 +25,7 @@ from routing_weights.domain import strict_json
 from routing_weights.domain.actuators import ActuatorName, stored_class
 from routing_weights.domain.problems import Location, Problem, as_sentence, listed, problem, problems_of
 from routing_weights.domain.strategies import OverflowGroup, strategies
-from routing_weights.domain.types import DISTRIBUTION_ID, LINE, GenesysId, Instant, Line, Share, folded
+from routing_weights.domain.types import DISTRIBUTION_ID, LINE, MAX_PROFICIENCY, GenesysId, Instant, Line, Share, folded
 from routing_weights.domain.volume import MAX_LOAD, StatedVolume
 from routing_weights.domain.weights import normalized, same_members, weight_sum
 from routing_weights.errors import PlanInvalid
@@ -34,7 +34,6 @@ MAX_MEMBERS = 5_000
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=365)
 """The bounds of a temporary plan. EventBridge Scheduler is exact to the minute, and starts nothing in the past."""
 MOST_RESTORED = 20
-MAX_PROFICIENCY = 5
 SAME_MEMBER, SUM = "duplicate_member", "weight_sum"
 STRATEGY_NAME = r"^[A-Za-z0-9._-]{1,64}$"
 NO_SKILL = "actuator proficiency writes a skill that is dedicated to the queue: name it, by id or name"

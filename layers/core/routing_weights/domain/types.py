@@ -19,6 +19,9 @@ DISTRIBUTION_ID = r"^[^\s/]{1,80}$"
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
 """A finite number in [0, 1]. Booleans and numbers in strings are refused."""
 
+MAX_PROFICIENCY = 5
+"""The highest proficiency that Genesys knows."""
+
 
 def folded(name: str) -> str:
     """The form in which names and ids are compared: NFC, without regard to case."""

@@ -20,7 +20,7 @@ from routing_weights.errors import Interrupted, StoreUnavailable
 
 MAX_INLINE_BYTES = 200_000
 """A DynamoDB item holds 400 KB, a log event 256 KB: above this, the largest fields of a record move to S3."""
-LISTED = 50
+PAGE_LENGTH = 50
 MOST_KEYS = 100
 """Of a BatchGetItem."""
 _FAILED, _FAILED_ALONE = "ConditionalCheckFailed", "ConditionalCheckFailedException"
@@ -126,7 +126,7 @@ class AuditTrail:
         runs: list[RunSummary] = []
         after: str | None = None
         while True:
-            page, after = self.of_queue(queue_id, since="0000", until="9999", limit=LISTED, after=after)
+            page, after = self.of_queue(queue_id, since="0000", until="9999", limit=PAGE_LENGTH, after=after)
             runs += page
             if after is None or any(run.status is Status.COMPLETED for run in page):
                 return runs

@@ -20,8 +20,7 @@ from routing_weights.domain.actuators.base import (
 from routing_weights.domain.problems import members_not_applicable
 from routing_weights.domain.queue import Queue, QueueSettings, SettingName, Value, named
 from routing_weights.domain.target import Target
-
-MAX_PROFICIENCY = 5
+from routing_weights.domain.types import MAX_PROFICIENCY
 
 
 @final
