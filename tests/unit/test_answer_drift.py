@@ -1,4 +1,4 @@
-"""Answering drift: repaired once, not before its time, not too often, and never more than was seen."""
+"""The answer to drift: one repair, not before its time, not too often, and never more than was seen."""
 
 import json
 import re

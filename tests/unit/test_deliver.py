@@ -1,4 +1,4 @@
-"""Delivering outcomes: what comes back, what is a dead letter, and that each event fails for itself."""
+"""The delivery of outcomes: what comes back, what is a dead letter, and that each event fails alone."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Detecting drift: one reading answers all events of a queue, and what we left in the queue ourselves is no drift."""
+"""The detection of drift: one reading answers all events of a queue, and values that our runs left are no drift."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Measuring: which distributions are measured, when and how often, and which were not alone on their queue."""
+"""Measurements: which distributions are measured, when and how often, and which were not alone on their queue."""
 
 from datetime import UTC, datetime, timedelta
 

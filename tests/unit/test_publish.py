@@ -1,4 +1,4 @@
-"""Publishing outcomes: every closing record is an event, in order; one that cannot be published keeps back no other."""
+"""The publication of outcomes: every closing record is an event, in order, and a failed one delays no other."""
 
 import json
 from datetime import UTC, datetime

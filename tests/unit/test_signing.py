@@ -1,4 +1,4 @@
-"""Signing: the vectors of RFC 4231, what proves the sender and the time, and which ids can be stored."""
+"""Signatures: the vectors of RFC 4231, the proof of sender and time, and the ids that can be stored."""
 
 import pytest
 from hypothesis import given

@@ -1,8 +1,8 @@
-"""Answers drift: a plan's `on_drift` says whether others are told of it, and whether it is repaired.
+"""Answers drift: a plan's `on_drift` decides if drift is only recorded, sent as an event, or repaired.
 
-A change is not repaired while it is too young, nor too often. Every change that is not ours counts as a person's, since
-an automation's looks the same. Every step may be repeated, by a second delivery or after a crash: an entry has one
-repair.
+A change is not repaired while it is too young, nor too often. Every change that is not ours counts as a person's,
+because a change by another system looks the same. Every step may be repeated, by a second delivery or after a crash:
+an entry has one repair.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class AnswerDrift:
         self.entries.note_begun(entry.queue_id, entry.entry_id)
 
     def _defer(self, drift: Drift, due: datetime, now: datetime) -> Answer | None:
-        """Have the queue read again when the repair is due, or sooner where a message cannot wait for so long."""
+        """Have the queue read again when the repair is due, or sooner if a message cannot wait that long."""
         entry, first = drift.entry, drift.entry.answer is None
         # Sent before it is noted: a crash between the two leads to a second message, which finds nothing to do.
         if first or any(event.deferred == entry.entry_id for event in drift.events):

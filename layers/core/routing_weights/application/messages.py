@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 QUIET_S = 2
-"""WebhookQueue's DelaySeconds: a reading that begins so long after an event was sent shows the event's change."""
+"""WebhookQueue's DelaySeconds: a reading that begins this much later than its event shows the event's change."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 300
 
 

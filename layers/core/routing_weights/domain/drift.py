@@ -120,10 +120,10 @@ class DriftEntry:
 
 
 def differences(applied: Target, held: Queue, ours: Sequence[Target] = ()) -> tuple[Difference, ...]:
-    """What of `applied` is held differently; the settings first, each by name.
+    """Return the differences between `applied` and what the queue holds: settings first, then members, by name.
 
-    Only what the distribution set is looked at: everything else is other people's business. `ours` are targets that
-    later runs of ours were after, and perhaps could not put back: what holds one of their values is nobody else's work.
+    Only settings and members of the distribution count. `ours` are targets of later runs that failed and may have left
+    values behind: a member or setting that holds one of these values is not drift.
     """
     gone = deleted_users(held)  # a deleted user may stay listed, and cannot be written
     members = {member.user_id: member for member in held.members if member.user_id not in gone}
