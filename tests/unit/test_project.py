@@ -1,4 +1,4 @@
-"""Project: what is kept when a plan is refused, and what an expiry says that it has to leave."""
+"""Project: what is kept when a plan is refused, what an expiry leaves, and what a repeated plan does not write."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.application.project import Project
+from routing_weights.domain.actuation import statement
 from routing_weights.domain.actuators.joined import Joined
+from routing_weights.domain.actuators.proficiency import Proficiency
 from routing_weights.domain.record import Closing, Opening
 from routing_weights.domain.status import Status
 from routing_weights.errors import ForecastMissing, MemberNotInQueue
@@ -89,3 +91,96 @@ def test_an_expiry_reverts_the_plan_beneath_or_says_that_it_stays(project, docum
         "POST /distributions/first/restore."
     )  # fmt: skip
     assert decided.reason == f"The plan has expired.{left}"
+
+
+# ---- a plan that is sent again, where Genesys keeps fewer decimals ---------------------------------------------------
+
+WEIGHTS = {"agent-1": 0.4, "agent-2": 0.13}
+KEPT = {"agent-1": 5.0, "agent-2": 1.6}
+"""What Genesys makes of the proficiencies 5 and 1.625."""
+
+
+def holding(values):
+    weight = Proficiency(0.4, 6).weight
+    held = (member(user, weight(value), value=value) for user, value in values.items())
+    return queue(*held, skill=("s-1", "Skill 1"))
+
+
+class SameSkill(Genesys):
+    """A queue whose members hold these proficiencies."""
+
+    def __init__(self, actuation, values):
+        self.actuation, self.values = actuation, values
+
+    def read_queue(self, _queue_id):
+        return holding(self.values)
+
+    def target(self, wanted, _before):
+        return self.actuation.target(wanted, {})
+
+    def statement(self, wanted, target_, _before):
+        return statement(wanted, target_, self.actuation, overflow="gate", notes=[])
+
+    def with_skills_in_use(self, before, _required):
+        return before
+
+
+class AnySkill:
+    def require(self, skill_id, queue_id):
+        assert (skill_id, queue_id) == ("s-1", "queue-001")
+
+
+@pytest.fixture
+def send(documents, trail, own_strategy):
+    """Run a plan on a queue that holds these values; returns the decision. The run completes with `after`."""
+    own_strategy(proficiency_digits=6, actuator="proficiency")
+
+    def send(name, values, after=None, *, minute=0, weights=WEIGHTS):
+        document = {"member_weights": weights, "strategy_reference": "own", "skill": "Skill 1"}
+        documents.save_plan(name, plan(**document))
+        projector = SimpleNamespace(
+            forecast_for=lambda _plan: None,
+            project=lambda *_: SimpleNamespace(document={}, raise_unless_passed=lambda: None),
+            deployed_actuator="ring",
+        )
+        connect = lambda actuation: SameSkill(actuation, values)  # noqa: E731
+        project = Project(documents, trail, AnySkill(), connect, projector, "platform", lambda: START)
+        project.project(run_of(START).model_copy(update={"distribution_id": name}))
+        common = {"distribution_id": name, "queue_id": "queue-001", "started_at": UNTIL}
+        at = {"timestamp": f"2026-01-31T08:0{minute}:00.000Z"}
+        trail.append(Opening(**common, **at, opened_queue_id="queue-001", status=Status.INITIATED))
+        if after:
+            documents.save_after(name, holding(after))
+            trail.append(Closing(**common, **at, status=Status.COMPLETED))
+        return documents.work(name).decision
+
+    return send
+
+
+def test_a_plan_that_is_sent_again_writes_nothing_though_genesys_keeps_fewer_decimals(send):
+    assert send("first", {"agent-1": 1.0, "agent-2": 1.0}, KEPT).order == ("agent-1", "agent-2")
+    for minute, name in enumerate(("second", "third"), 1):
+        again = send(name, KEPT, KEPT, minute=minute)
+        assert (again.order, again.target.values) == ((), KEPT)
+        assert again.target.weights == {"agent-1": 0.4, "agent-2": pytest.approx(0.128)}
+        line = again.statement["members"]["agent-2"]
+        assert (line["requested"], line["value"], line["error"]) == (0.13, 1.6, pytest.approx(0.002))
+        assert "Genesys has kept 1 decimal of the proficiencies" in again.statement["notes"][-1]
+
+
+@pytest.mark.parametrize(
+    ("first", "after", "now"),
+    [
+        (WEIGHTS, KEPT, KEPT | {"agent-2": 2.0}),
+        (WEIGHTS, KEPT, KEPT | {"agent-2": 1.7}),
+        (WEIGHTS, {"agent-1": 5.0, "agent-2": 1.625}, KEPT),
+        ({"agent-1": 0.4, "agent-2": 0.129}, KEPT, KEPT),
+        (WEIGHTS, None, KEPT),
+    ],
+    ids=["edited to a rounder value", "edited", "kept in full before", "another plan before", "never completed"],
+)
+def test_a_value_that_genesys_did_not_make_of_this_plan_is_written(send, first, after, now):
+    send("first", {"agent-1": 1.0, "agent-2": 1.0}, after, weights=first)
+    again = send("second", now, minute=1)
+    assert again.order == ("agent-2",)
+    assert again.target.values == {"agent-1": 5.0, "agent-2": 1.625}

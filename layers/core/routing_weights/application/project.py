@@ -11,17 +11,18 @@ from aws_lambda_powertools import Logger
 from routing_weights.application.expire import expired_with, require_time_left
 from routing_weights.application.forecast import Forecasting
 from routing_weights.application.ports import Analytics, Connect, Documents, Genesys, SkillOwners, Trail
-from routing_weights.domain.actuation import Statement, resolve
+from routing_weights.domain.actuation import Actuation, Statement, as_kept, resolve
 from routing_weights.domain.actuators import ActuatorName, actuator_class
 from routing_weights.domain.actuators.base import ContractName
 from routing_weights.domain.decision import Decision, Image, Work
-from routing_weights.domain.images import images_of, require_known_drift, target_of
+from routing_weights.domain.images import images_of, kept_before, require_known_drift, target_of
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.queue import Queue, require_members
 from routing_weights.domain.record import last_completed
 from routing_weights.domain.run import Run
-from routing_weights.domain.target import Target, members_to_write, settings_by_part, settings_to_write
+from routing_weights.domain.target import Target, members_to_write, settings_by_part, settings_to_write, unsettled
+from routing_weights.domain.verify import decimals_kept
 from routing_weights.errors import ForecastMissing, RoutingWeightsError
 from routing_weights.projection.checks import Limits
 from routing_weights.projection.effort import effort
@@ -181,12 +182,23 @@ class Project:
             target = self._target(genesys, plan, images, queue)
             if queue.skill_id:
                 self.skills.require(queue.skill_id, plan.queue_id)
+            decimals = None if images else decimals_kept(target, queue)
+            if decimals is not None:
+                target = self._kept_before(plan, actuation, target, queue)
             statement = genesys.statement(plan, target, queue)
+            if decimals is not None and not unsettled(target, queue):
+                statement = as_kept(statement, queue, decimals)
         except RoutingWeightsError:  # nothing is decided; the record says all the same what the queue held
             self.documents.save_before(run.distribution_id, queue)
             raise
         decision = Decision.of(self.contract, actuation, target, queue, statement, raise_first=genesys.raise_first)
         return Work(plan, decision, queue), genesys
+
+    def _kept_before(self, plan: Plan, actuation: Actuation, target: Target, queue: Queue) -> Target:
+        """The target with the values that the last distribution read back, if it applied the same plan."""
+        last = last_completed(self.trail.newest(plan.queue_id))
+        image = self.documents.find_image(last, "after") if last else None
+        return kept_before(plan, actuation, target, queue, image) if image else target
 
     def _target(self, genesys: Genesys, plan: Plan, images: Sequence[Image], queue: Queue) -> Target:
         """What the queue will hold: the plan's weights, or the state that it reverts to."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Protocol
 
+from routing_weights.domain.actuation import Actuation
 from routing_weights.domain.decision import Image
 from routing_weights.domain.drift import can_be_set, differences, fingerprint
 from routing_weights.domain.plan import Plan, Restores
@@ -60,6 +61,29 @@ def target_of(genesys: Targeting, images: Sequence[Image], queue: Queue) -> Targ
         settings=settings,
     )
     return genesys.completed(found, queue)
+
+
+def kept_before(plan: Plan, actuation: Actuation, target: Target, queue: Queue, last: Image) -> Target:
+    """`target` with the values that Genesys made of the same plan in the `last` distribution, which read them back.
+
+    So a plan that is sent again writes nothing, although Genesys keeps fewer decimals than were written. `target`
+    itself, if anything differs from what was decided or read back then.
+    """
+    decision, now = last.decision, {member.user_id: member for member in queue.members}
+    then = {member.user_id: member.value for member in last.held.members}
+    requested = {user: line["requested"] for user, line in decision.statement["members"].items()}
+    is_same = (
+        (decision.actuation.actuator, decision.skill_id) == (actuation.actuator, queue.skill_id)
+        and requested == dict(plan.weights)
+        and all(user in then and holds(now[user].value, then[user]) for user in target.values)
+    )
+    if not is_same:
+        return target
+    return replace(
+        target,
+        weights={user: now[user].weight for user in target.values},
+        values={user: now[user].value for user in target.values},
+    )
 
 
 def require_known_drift(restores: Restores, target: Target, queue: Queue, last: str | None) -> None:
