@@ -80,8 +80,7 @@ def _text_of(given: inputs.ExecutionInput, documents: Documents, baselines: Base
             case _:
                 assert_never(given)
     except (NotRestorable, BaselineNotFound) as error:
-        path = next(name for name in ("restore", "returns", "baseline") if name in type(given).model_fields)
-        raise plan_invalid([problem(path, error.message, "reference_invalid")]) from error
+        raise plan_invalid([problem(given.KEY, error.message, "reference_invalid")]) from error
 
 
 def _kept(reference: str, plans: Plans) -> str:

@@ -1,11 +1,11 @@
 """The input of an execution of the state machine: one of five forms.
 
-A person writes the first two into the console, our own doors start the other three.
+A person writes the first two into the console. Our own doors start the other three.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, assert_never
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 """EventBridge Scheduler replaces this by the time of the run, in UTC: not when the run began, which may be later."""
 
-Ours = TypeVar("Ours", bound="_OurDoors")
 DistributionId = Annotated[str, StringConstraints(pattern=DISTRIBUTION_ID, strict=True)]
 
 
@@ -34,6 +33,7 @@ class BarePlan(BaseModel):
     """A plan as a person writes it, or anything else: it is not validated yet."""
 
     model_config = ConfigDict(frozen=True)
+    KEY: ClassVar[str] = ""
 
     document: Any
 
@@ -42,7 +42,9 @@ class BarePlan(BaseModel):
 
 
 class Revert(RevertOptions):
-    """A person wants the image of a distribution back."""
+    """A person reverts a queue to the image of a distribution."""
+
+    KEY: ClassVar[str] = "restore"
 
     restore: DistributionId
     image: Literal["before", "after"] = "before"
@@ -85,19 +87,24 @@ class _OurDoors(BaseModel):
 class FromPlanRef(_OurDoors):
     """A plan that one of our doors accepted and kept."""
 
+    KEY: ClassVar[str] = "plan_ref"
+
     plan_ref: Annotated[str, StringConstraints(pattern=r"^plans/[0-9a-f]{64}\.json$", strict=True)]
 
 
 class FromBaseline(_OurDoors):
-    """What a schedule starts that reverts a queue to a baseline, as the baseline is at that moment."""
+    """A schedule reverts a queue to a baseline, as the baseline is at that moment."""
+
+    KEY: ClassVar[str] = "baseline"
 
     baseline: BaselineName
 
 
 class Expiry(BaseModel):
-    """A temporary plan ends: the state before its distribution is applied again."""
+    """A temporary plan ends: the queue is reverted to what it held before."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+    KEY: ClassVar[str] = "returns"
 
     returns: DistributionId
 
@@ -109,31 +116,27 @@ class Expiry(BaseModel):
         return Origin(door="schedule", caller=f"return of {self.returns}")
 
 
+Ours = FromPlanRef | FromBaseline | Expiry
+OURS: tuple[type[Ours], ...] = (Expiry, FromBaseline, FromPlanRef)
 ExecutionInput = BarePlan | Revert | FromPlanRef | FromBaseline | Expiry
 
 
 def parse(document: Any) -> ExecutionInput:
-    """Read an execution's input, which is not trusted. The form is told by a key that no plan has.
+    """Read an execution's input, which is not trusted. Each form but the bare plan has a key that no plan has.
 
     Raises:
-        PlanInvalid: the input has the key of another form than a plan's, and does not keep to that form.
+        PlanInvalid: the input has the key of a form and breaks a rule of it.
     """
     if not isinstance(document, dict):
         return BarePlan(document=document)
-    if "restore" in document:
+    if Revert.KEY in document:
         try:
             return Revert.model_validate(document)
         except ValidationError as error:
             raise plan_invalid(problems_of(error, _of_a_revert)) from error
-    if "returns" in document:
-        try:
-            return Expiry.model_validate(document)
-        except ValidationError as error:
-            raise not_ours("returns") from error
-    if "baseline" in document:
-        return _ours(FromBaseline, document)
-    if "plan_ref" in document:
-        return _ours(FromPlanRef, document)
+    for form in OURS:
+        if form.KEY in document:
+            return _ours(form, document)
     return BarePlan(document=document)
 
 
@@ -158,7 +161,7 @@ def origin_of(given: ExecutionInput) -> Origin:
 
 
 def claimed_origin(document: Any) -> Origin:
-    """The origin that an input claims, for the record of its refusal; the default where it claims none."""
+    """The origin that an input claims, for the record of its refusal; the default if it claims none."""
     try:
         return Origin.model_validate(document["origin"])
     except (TypeError, LookupError, ValidationError):
@@ -168,7 +171,7 @@ def claimed_origin(document: Any) -> Origin:
 def _ours(form: type[Ours], document: dict[str, Any]) -> Ours:
     schedule = document.get("schedule")
     if not isinstance(schedule, dict) or schedule.get("until") is None:
-        # Only a temporary plan's run depends on its schedule: for its end.
+        # Nothing of a schedule matters to its run, except the end of a temporary plan.
         document = {name: value for name, value in document.items() if name not in {"schedule", "scheduled_at"}}
     try:
         return form.model_validate(document)
