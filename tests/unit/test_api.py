@@ -13,7 +13,7 @@ from routing_weights import bootstrap
 from routing_weights.api import forecasts as forecast_routes
 from routing_weights.api.app import new_app
 from routing_weights.api.distributions import distribution
-from routing_weights.api.request import moment, span_of
+from routing_weights.api.request import instant, span_of
 from routing_weights.domain.actuation import resolve, statement
 from routing_weights.domain.record import Records, closed, opened, timestamp
 from routing_weights.domain.run import Outcome
@@ -78,14 +78,14 @@ def test_a_distribution_says_how_its_weights_are_carried(actuator):
         ("2026-01-31T08:00:00", "2026-01-31T08:00:00.000Z"),
     ],
 )
-def test_a_moment_in_a_query_is_a_records_timestamp(text, found):
-    assert moment("from", text, "default") == found
+def test_an_instant_in_a_query_is_a_records_timestamp(text, found):
+    assert instant("from", text, "default") == found
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-13-01", "1767225600", "0001-01-01T00:00:00+10:00", "2026"])
-def test_a_query_that_is_no_moment_is_refused_at_its_parameter(text):
+def test_an_invalid_instant_is_refused_at_its_parameter(text):
     with pytest.raises(RequestInvalid) as caught:
-        moment("from", text, "")
+        instant("from", text, "")
     assert caught.value.details["errors"][0]["path"] == "from"
 
 

@@ -15,7 +15,7 @@ from routing_weights.api.request import QueueId, body_of, caller_of, new_router
 from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.strict_json import read
-from routing_weights.domain.types import Line, Moment
+from routing_weights.domain.types import Instant, Line
 from routing_weights.domain.volume import StatedVolume
 from routing_weights.errors import ForecastNotFound
 from routing_weights.projection.inputs import PushedForecast, Volume
@@ -31,8 +31,8 @@ class NewForecast(StatedVolume):
     """A forecast as a WFM system pushes it."""
 
     source: Line | None = Field(default=None, description="The maker of the forecast, such as the WFM system's name.")
-    valid_from: Moment | None = Field(default=None, description="RFC 3339 with an offset. When absent, now.")
-    expires_at: Moment | None = Field(default=None, description="RFC 3339 with an offset. Send it or ttl_s.")
+    valid_from: Instant | None = Field(default=None, description="RFC 3339 with an offset. When absent, now.")
+    expires_at: Instant | None = Field(default=None, description="RFC 3339 with an offset. Send it or ttl_s.")
     ttl_s: Annotated[int, Field(ge=60, le=MAX_TTL_S)] | None = Field(
         default=None,
         description="Seconds from valid_from, or from now. When neither this nor expires_at is sent, a day.",

@@ -72,13 +72,13 @@ def origin_of(event: APIGatewayProxyEventV2) -> Origin:
 
 def span_of(since: str, until: str) -> tuple[str, str]:
     """The bounds of a listing as timestamps of records. Raises RequestInvalid."""
-    begin, end = moment("from", since, "0000"), moment("to", until, "9999")
+    begin, end = instant("from", since, "0000"), instant("to", until, "9999")
     if begin > end:
         raise request_invalid(problem("from", "later than `to`: swap the two", "range_invalid"))
     return begin, end
 
 
-def moment(name: str, text: str, default: str) -> str:
+def instant(name: str, text: str, default: str) -> str:
     """A query parameter as a record's timestamp. Raises RequestInvalid if it is no RFC 3339 date or time."""
     if not text:
         return default

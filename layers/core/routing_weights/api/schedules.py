@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from routing_weights import bootstrap
 from routing_weights.api.problem import answers
-from routing_weights.api.request import Limit, body_of, caller_of, moment, new_router
+from routing_weights.api.request import Limit, body_of, caller_of, instant, new_router
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.schedule.calendar import NextRun, next_runs
 from routing_weights.domain.schedule.clock import expiry_of
@@ -154,7 +154,7 @@ def delete_schedule(name: Name) -> Response[None]:
 )
 def preview_schedule(name: Name, count: Count = 10, since: Since = "") -> PreviewView:
     stored = bootstrap.schedules(SchedulesSettings.load()).get(name)
-    after = datetime.fromisoformat(moment("from", since, timestamp(datetime.now(UTC))))
+    after = datetime.fromisoformat(instant("from", since, timestamp(datetime.now(UTC))))
     return PreviewView(
         name=name,
         **stored.timing.model_dump(include={"expression", "time_zone", "window_minutes"}),

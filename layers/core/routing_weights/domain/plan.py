@@ -25,7 +25,16 @@ from routing_weights.domain import strict_json
 from routing_weights.domain.actuators import ActuatorName, stored_class
 from routing_weights.domain.problems import Location, Problem, as_sentence, listed, problem, problems_of
 from routing_weights.domain.strategies import OverflowGroup, strategies
-from routing_weights.domain.types import DISTRIBUTION_ID, LINE, MAX_PROFICIENCY, GenesysId, Instant, Line, Share, folded
+from routing_weights.domain.types import (
+    DISTRIBUTION_ID,
+    LINE,
+    MAX_PROFICIENCY,
+    GenesysId,
+    InstantText,
+    Line,
+    Share,
+    folded,
+)
 from routing_weights.domain.volume import MAX_LOAD, StatedVolume
 from routing_weights.domain.weights import normalized, same_members, weight_sum
 from routing_weights.errors import PlanInvalid
@@ -203,7 +212,7 @@ class Plan(BaseModel):
         description="Restore what the queue held before, or after, a distribution: the values of its members and the "
         "settings that it set. The rest of the plan is that distribution's. The API's restore routes set this.",
     )
-    until: Instant | None = Field(
+    until: InstantText | None = Field(
         default=None,
         description="The end of a temporary plan, in RFC 3339 with an offset, to the second: the queue is reverted to "
         "what it held before. From a minute to 365 days after the start.",

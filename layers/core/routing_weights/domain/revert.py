@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from routing_weights.domain.plan import Reason
-from routing_weights.domain.types import GenesysId, Instant, Line, Name
+from routing_weights.domain.types import GenesysId, InstantText, Line, Name
 
 
 class RevertOptions(BaseModel):
@@ -18,7 +18,7 @@ class RevertOptions(BaseModel):
     wait_for_lock_s: Annotated[int, Field(ge=0, le=3600)] = 0
     requested_by: Line | None = None
     reason: Reason | None = None
-    until: Instant | None = Field(default=None, description="The end of a temporary revert.")
+    until: InstantText | None = Field(default=None, description="The end of a temporary revert.")
 
 
 @dataclass(frozen=True)

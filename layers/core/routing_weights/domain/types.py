@@ -47,7 +47,7 @@ def _held_in_utc(at: datetime) -> datetime:
     return at
 
 
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_dated), AfterValidator(_held_in_utc)]
+Instant = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_dated), AfterValidator(_held_in_utc)]
 """RFC 3339 with an offset, in the years 1 to 9999 in UTC. A number is refused."""
 
 
@@ -62,5 +62,5 @@ def in_utc(value: Any) -> str:
     raise ValueError("not an RFC 3339 date and time with an offset, such as 2026-01-31T17:00:00+01:00")
 
 
-Instant = Annotated[str, BeforeValidator(in_utc)]
+InstantText = Annotated[str, BeforeValidator(in_utc)]
 """RFC 3339 with an offset, as text in UTC, to the second: equal instants have equal texts."""

@@ -7,9 +7,9 @@ from pydantic import TypeAdapter
 
 from routing_weights.domain.inputs import FromBaseline, FromPlanRef, not_ours
 from routing_weights.domain.schedule.clock import expiry_of, known_expiry, known_zone
-from routing_weights.domain.types import Moment, in_utc
+from routing_weights.domain.types import Instant, in_utc
 
-_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
+_INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def occasion_of(given: FromPlanRef | FromBaseline) -> Occasion | None:
     except ValueError as error:
         raise not_ours("schedule") from error
     try:
-        begun = _MOMENT.validate_python(given.scheduled_at)
+        begun = _INSTANT.validate_python(given.scheduled_at)
         expiry = expiry_of(schedule, begun)
         return Occasion(begun, in_utc(expiry.isoformat() if expiry else None))
     except (ValueError, OverflowError) as error:

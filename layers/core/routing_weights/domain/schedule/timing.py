@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from routing_weights.domain.types import Moment
+from routing_weights.domain.types import Instant
 
 
 class TimingFields(BaseModel):
@@ -25,12 +25,12 @@ class TimingFields(BaseModel):
     window_minutes: Annotated[int, Field(ge=0, le=1440, strict=True)] = Field(
         default=0, description="A run starts within this number of minutes after its time; 0: within its minute."
     )
-    start: Moment | None = Field(
+    start: Instant | None = Field(
         default=None,
         validate_default=True,
         description="RFC 3339 with an offset: no run before it. A rate counts from it, and needs it.",
     )
-    end: Moment | None = Field(default=None, description="RFC 3339 with an offset: no run after it.")
+    end: Instant | None = Field(default=None, description="RFC 3339 with an offset: no run after it.")
     until: Annotated[str, StringConstraints(max_length=40, strict=True)] | None = Field(
         default=None,
         description="When each run expires, and the queue is reverted to its state before the run: a time of day in "
