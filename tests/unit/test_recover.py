@@ -143,7 +143,7 @@ def what_is_left(begun):
 
 
 @pytest.mark.usefixtures("left_behind")
-def test_an_aborted_run_is_restored_closed_and_unlocked_by_who_has_its_lock_now(recovery, locks):
+def test_an_aborted_run_is_restored_closed_and_unlocked(recovery, locks):
     begun = recovery.begin(DEAD, ME, NOW)
     assert what_is_left(begun) == {"restore", "open", "locked"}
     assert locks.holder() == ME
@@ -193,7 +193,7 @@ def test_how_an_execution_ended_is_on_record(recovery, executions, ended, senten
     ],
 )
 @pytest.mark.usefixtures("left_behind")
-def test_the_event_is_believed_where_the_description_is_older(recovery, executions, described, told, status):
+def test_an_event_is_believed_if_the_description_is_older(recovery, executions, described, told, status):
     """DescribeExecution is eventually consistent."""
     del executions.known[DEAD]
     if described:
@@ -204,7 +204,7 @@ def test_the_event_is_believed_where_the_description_is_older(recovery, executio
 
 
 @pytest.mark.usefixtures("left_behind")
-def test_a_failure_whose_cause_does_not_show_yet_is_looked_at_again(recovery, executions, locks):
+def test_a_failure_without_a_cause_yet_is_looked_at_again(recovery, executions, locks):
     """It may have completed, and only its record could not be written: a restore would undo it."""
     executions.put(DEAD, "RUNNING")
     with pytest.raises(StoreUnavailable, match="how it ended"):
@@ -222,7 +222,7 @@ def test_an_event_that_is_older_than_a_redrive_ends_nothing(recovery, executions
 
 
 @pytest.mark.usefixtures("left_behind")
-def test_what_an_input_says_of_a_run_that_goes_on_is_not_believed(recovery, executions, locks):
+def test_a_run_that_goes_on_is_not_recovered_whatever_an_input_says(recovery, executions, locks):
     executions.put(DEAD, "RUNNING")
     for status in ("", "RUNNING", "SUCCEEDED"):
         assert what_is_left(recovery.begin(DEAD, ME, NOW, status=status)) == set()
@@ -238,14 +238,12 @@ def unrecorded(executions, status):
 
 @pytest.mark.parametrize(("status", "restores"), [("completed", False), ("member_update_failed", True)])
 @pytest.mark.usefixtures("left_behind")
-def test_an_outcome_that_could_not_be_recorded_is_recorded_now_and_what_completed_stays(
-    recovery, executions, status, restores
-):
+def test_an_outcome_that_could_not_be_recorded_is_recorded_now(recovery, executions, status, restores):
     cause = unrecorded(executions, status)
     begun = recovery.begin(DEAD, ME, NOW)
     assert (begun["restore"], begun["open"], begun["locked"]) == (restores, True, True)
     assert begun["outcome"]["status"] == status
-    # What completed has no error to tell.
+    # A completed run has no error.
     assert begun["outcome"]["error"] == ({} if status == "completed" else {"Error": "Interrupted", "Cause": cause})
 
 
@@ -257,7 +255,7 @@ def test_a_run_that_ended_before_its_first_write_is_not_restored(recovery, execu
 
 
 @pytest.mark.usefixtures("left_behind")
-def test_a_status_that_there_is_not_is_not_believed(recovery, executions):
+def test_an_unknown_status_is_not_believed(recovery, executions):
     unrecorded(executions, "splendid")
     assert recovery.begin(DEAD, ME, NOW)["outcome"]["status"] == "interrupted"
 
@@ -282,7 +280,7 @@ def test_a_run_without_a_lock_wrote_nothing_and_is_only_closed(recovery, executi
     assert what_is_left(recovery.begin(DEAD, ME, NOW)) == {"open"}
 
 
-def test_a_run_that_was_aborted_before_it_had_a_record_is_closed_under_its_name(recovery, executions):
+def test_a_run_that_was_aborted_before_its_opening_is_closed(recovery, executions):
     executions.put(DEAD, "ABORTED")
     begun = recovery.begin(DEAD, ME, NOW)
     assert what_is_left(begun) == {"open"}
@@ -290,7 +288,7 @@ def test_a_run_that_was_aborted_before_it_had_a_record_is_closed_under_its_name(
     assert (run.distribution_id, run.queue_id, run.origin) == ("d-1", "", Origin())
 
 
-def test_a_lock_that_is_anothers_is_not_touched(recovery, executions, trail, locks):
+def test_a_lock_of_another_run_is_not_touched(recovery, executions, trail, locks):
     executions.put(DEAD, "ABORTED")
     open_record(trail)
     locks.put(execution("d-2"))
@@ -307,7 +305,7 @@ def test_a_run_that_is_not_over_is_left_alone(recovery, executions, locks, statu
 
 
 @pytest.mark.usefixtures("left_behind")
-def test_the_lock_of_a_run_that_succeeded_and_could_not_unlock_is_given_back(recovery, executions, trail, locks):
+def test_the_lock_that_a_successful_run_has_left_is_released(recovery, executions, trail, locks):
     executions.put(DEAD, "SUCCEEDED")
     close_record(trail)
     assert recovery.sweep(NOW) == 1
@@ -335,7 +333,7 @@ def test_a_second_recovery_leaves_the_record_to_the_first(recovery, executions):
 
 
 @pytest.mark.usefixtures("left_behind")
-def test_an_attempt_repeated_by_its_own_state_machine_finds_the_same(recovery):
+def test_a_repeated_attempt_finds_the_same(recovery):
     assert recovery.begin(DEAD, ME, NOW) == recovery.begin(DEAD, ME, NOW)
 
 
@@ -348,7 +346,7 @@ def recovery_is_over(left_behind, executions):
 
 
 @pytest.mark.usefixtures("recovery_is_over")
-def test_a_recovery_that_is_over_is_recovered_for_the_run_that_it_was_to_recover(recovery, executions, locks):
+def test_a_recovery_that_is_over_is_recovered_itself(recovery, executions, locks):
     begun = recovery.begin(ME, OTHER, NOW)
     assert what_is_left(begun) == {"restore", "open", "locked"}
     assert Run.model_validate(begun["run"]) == RUN
@@ -378,11 +376,11 @@ def after(seconds):
     return START + timedelta(seconds=seconds)
 
 
-def test_a_lock_that_is_gone_is_tried_for_again_at_once(recovery):
+def test_a_lock_that_is_gone_is_tried_again_at_once(recovery):
     assert recovery.unblock(blocked(), after(500)) == 1
 
 
-def test_a_plan_that_does_not_want_to_wait_is_told_who_is_in_its_way(recovery, executions, locks):
+def test_a_plan_that_does_not_wait_is_told_which_run_holds_the_lock(recovery, executions, locks):
     executions.put(DEAD, "RUNNING")
     locks.put(DEAD)
     with pytest.raises(QueueBusy, match=f"Another distribution, d-1, is running on queue {QUEUE}.*wait_for_lock_s"):
@@ -391,7 +389,7 @@ def test_a_plan_that_does_not_want_to_wait_is_told_who_is_in_its_way(recovery, e
 
 
 @pytest.mark.parametrize(("waited", "pause"), [(0, 2), (7.5, 2), (8.5, 1), (9.9, 1)])
-def test_a_plan_waits_two_seconds_at_a_time_for_as_long_as_it_says(recovery, executions, locks, waited, pause):
+def test_a_plan_waits_two_seconds_at_a_time_as_long_as_it_says(recovery, executions, locks, waited, pause):
     executions.put(DEAD, "RUNNING")
     locks.put(DEAD)
     assert recovery.unblock(blocked(wait_for_lock_s=10), after(waited)) == pause
@@ -400,9 +398,7 @@ def test_a_plan_waits_two_seconds_at_a_time_for_as_long_as_it_says(recovery, exe
 
 
 @pytest.mark.parametrize("status", ["FAILED", "ABORTED", "TIMED_OUT", "SUCCEEDED"])
-def test_a_dead_holder_is_recovered_and_waited_for_even_by_a_plan_that_does_not_want_to(
-    recovery, executions, locks, status
-):
+def test_every_plan_waits_for_the_recovery_of_a_dead_holder(recovery, executions, locks, status):
     executions.put(DEAD, status)
     locks.put(DEAD)
     assert recovery.unblock(blocked(), after(RECOVERY_S - 1)) == 1
@@ -411,7 +407,7 @@ def test_a_dead_holder_is_recovered_and_waited_for_even_by_a_plan_that_does_not_
         recovery.unblock(blocked(), after(RECOVERY_S))
 
 
-def test_a_recovery_under_way_is_waited_for_and_not_started_again(recovery, executions, locks):
+def test_a_recovery_under_way_is_not_started_again(recovery, executions, locks):
     executions.put(ME, "RUNNING", input=json.dumps({"executionArn": DEAD}))
     locks.put(ME)
     assert recovery.unblock(blocked(), after(3)) == 2
@@ -421,7 +417,7 @@ def test_a_recovery_under_way_is_waited_for_and_not_started_again(recovery, exec
     assert executions.started == []
 
 
-def test_a_recovery_that_is_over_is_recovered_when_somebody_wants_its_queue(recovery, executions, locks):
+def test_a_blocked_plan_starts_the_recovery_of_a_dead_recovery(recovery, executions, locks):
     executions.put(ME, "TIMED_OUT", input=json.dumps({"executionArn": DEAD}))
     locks.put(ME)
     assert recovery.unblock(blocked(), after(3)) == 2
@@ -440,7 +436,7 @@ def test_the_longest_wait_fits_into_the_history_of_an_execution(recovery, execut
 # ---- the sweeper -----------------------------------------------------------------------------------------------------
 
 
-def test_a_sweep_finds_locks_of_the_dead_and_open_records_once_each(recovery, executions, trail, locks):
+def test_a_sweep_finds_dead_locks_and_open_records_once_each(recovery, executions, trail, locks):
     runs = {name: execution(name) for name in ("alive", "closed", "open", "locked", "both", "old")}
     executions.put(runs["alive"], "RUNNING")
     for name in ("closed", "open", "both"):
@@ -472,7 +468,7 @@ def test_a_run_that_step_functions_has_forgotten_is_as_good_as_aborted(recovery,
     assert begun["outcome"]["error"]["Cause"].startswith("The execution is not known to Step Functions any more. ")
 
 
-def test_a_run_that_took_its_lock_within_a_minute_and_is_not_known_yet_is_left_alone(recovery, executions, locks):
+def test_an_unknown_run_is_left_alone_for_a_minute_after_its_lock(recovery, executions, locks):
     """DescribeExecution is eventually consistent."""
     locks.put(DEAD)
     a_minute_later = START + timedelta(minutes=1)
@@ -484,7 +480,7 @@ def test_a_run_that_took_its_lock_within_a_minute_and_is_not_known_yet_is_left_a
     assert recovery.sweep(a_minute_later + timedelta(seconds=1)) == 1
 
 
-def test_a_recovery_that_has_taken_over_and_is_not_known_yet_is_left_alone(recovery, executions, trail, locks):
+def test_an_unknown_recovery_is_left_alone_for_a_minute_after_its_lock(recovery, executions, trail, locks):
     executions.put(DEAD, "ABORTED")
     close_record(trail)
     locks.put(DEAD)
@@ -495,14 +491,14 @@ def test_a_recovery_that_has_taken_over_and_is_not_known_yet_is_left_alone(recov
     assert locks.holder() == ME
 
 
-def test_a_repeated_attempt_for_a_forgotten_run_goes_on_with_the_lock_that_it_has_taken(recovery, locks):
+def test_a_repeated_attempt_for_a_forgotten_run_keeps_its_lock(recovery, locks):
     locks.put(DEAD)
     first = recovery.begin(DEAD, ME, NOW, queue_id=QUEUE)
     assert first["locked"]
     assert recovery.begin(DEAD, ME, NOW, queue_id=QUEUE) == first
 
 
-def test_a_lock_that_no_record_explains_is_given_back_all_the_same(recovery, executions, locks):
+def test_a_lock_without_any_record_is_released(recovery, executions, locks):
     executions.put(ME, "RUNNING")
     locks.put(DEAD)
     recovery.sweep(NOW)
@@ -529,7 +525,7 @@ def test_a_record_that_is_closed_while_the_lock_is_taken_over_is_seen(left_behin
 
 
 @pytest.mark.usefixtures("left_behind")
-def test_the_function_wires_both_use_cases_with_the_state_machine_of_the_event(recovery, monkeypatch):
+def test_the_function_takes_the_state_machine_of_recoveries_from_its_event(recovery, monkeypatch):
     app = function_module("recover")
     monkeypatch.setattr(app.RecoverSettings, "load", lambda: None)
     asked = []
