@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 MOST_REQUEST_BYTES, MOST_RESPONSE_BYTES = 6_291_456, 6_291_556
-"""Of a synchronous invocation: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+"""The limits of a synchronous invocation: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
 MOST_INVOCATIONS = 16
-"""Of a function in one chain of requests: https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html."""
+"""The limit of a function in a chain of requests.
+
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html
+"""
 MOST_STATE_BYTES = 262_144
-"""Of an execution's input, and of a task's input and output. MOST_EVENTS are an execution's whole history.
+"""The limit of an execution's input, and of a task's input and output. MOST_EVENTS is that of an execution's history.
 
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 """
@@ -28,13 +31,13 @@ MOST_EVENTS = 25_000
 MOST_WAIT_S = 99_999_999
 """https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
 UNCATCHABLE = {"States.DataLimitExceeded", "States.Runtime"}
-"""By States.ALL: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html."""
+"""States.ALL does not catch these: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html."""
 MOST_MESSAGE_BYTES = 1_048_576
-"""Of SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html."""
+"""The limit of SQS: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html."""
 MOST_ENTRIES_BYTES = 1_048_576
-"""Of one PutEvents: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html."""
+"""The limit of one PutEvents: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html."""
 MOST_KEY_BYTES = 1_024
-"""Of an S3 object's key: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
+"""The limit of an S3 object's key: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
 SCHEDULE_NAME = re.compile(r"[0-9a-zA-Z-_.]{1,64}")
 """https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html"""
 TRANSACTION_S = 0.02

@@ -22,7 +22,7 @@ EVERYTHING = {
     "PARTNER_EVENT_BUS": "aws.partner/genesys.com/x",
     "OUTGOING_WEBHOOK_URL": "https://localhost",
 }
-"""With what the template has every resource, whatever its condition."""
+"""Environment variables with which the template has every resource."""
 UNMET = {
     (
         "*",

@@ -118,7 +118,7 @@ print(json.dumps("ok"))
 
 
 def clocks(path):
-    """What a file asks for the time, or for a pause."""
+    """Return the calls of a file that read a clock or sleep."""
     for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]

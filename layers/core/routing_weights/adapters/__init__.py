@@ -1,1 +1,1 @@
-"""What implements the ports: AWS, Genesys, and an HTTP client for webhooks."""
+"""The implementations of the ports: AWS, Genesys, and an HTTP client for webhooks."""

@@ -15,12 +15,12 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 5, 300
 
 @dataclass(frozen=True)
 class Message:
-    """One message of a batch."""
+    """A message of a batch."""
 
     message_id: str
     body: str
     receipt: str
-    """What the queue asks for to postpone it."""
+    """The receipt handle, which the queue needs to postpone the message."""
     received: int
     """How often it was received, this time included."""
     sent_at_ms: int
@@ -52,5 +52,5 @@ class Message:
 
 
 def batch_failures(ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:
-    """What Lambda wants to hear: only these come back."""
+    """Return the answer for Lambda: only these messages come back."""
     return {"batchItemFailures": [{"itemIdentifier": failed} for failed in ids]}

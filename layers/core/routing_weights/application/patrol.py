@@ -15,9 +15,9 @@ from routing_weights.domain.change_events import LONGEST_DELAY_S, ChangeEvent
 logger = Logger(child=True)
 
 SHARE = 0.25
-"""Of the request budget."""
+"""The share of the request budget that the patrol may use."""
 REQUESTS = 4
-"""Of one reading: the queue, and a few pages of members."""
+"""The requests of one reading: the queue, and a few pages of members."""
 UNPACED_PER_MINUTE = 300.0
 """Genesys's own limit, where the deployment has no budget."""
 

@@ -50,12 +50,12 @@ class Unblock:
 
 @dataclass(frozen=True)
 class Abandoned:
-    """What is left to do for an execution that is over."""
+    """The open tasks for an execution that has ended."""
 
     restore: bool = False
     """The run may have left values of its own in the queue."""
     open: bool = False
-    """Its record is open."""
+    """True if its record is open."""
     locked: bool = False
     """The lock of its queue now belongs to the recovery."""
     run: Run | None = None

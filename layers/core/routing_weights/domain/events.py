@@ -37,7 +37,7 @@ class Projection(_Event):
 
 
 class Restore(_Event):
-    """What the restoration came to; the last three are numbers of members and settings."""
+    """The result of the restore. The last three fields count members and settings."""
 
     outcome: Literal["restored", "partial", "failed", "not_needed"]
     unrestored: int = Field(ge=0)

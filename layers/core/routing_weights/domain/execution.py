@@ -31,7 +31,7 @@ class Lock:
 
 
 class Report(BaseModel):
-    """What the event about the end of an execution says. A recovery that no event has started has an empty report."""
+    """The content of the event about the end of an execution. Empty for a recovery that no event has started."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 

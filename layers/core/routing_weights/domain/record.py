@@ -51,7 +51,7 @@ class Reverted(_Part):
 
 
 class Restored(_Part):
-    """What a restoration came to: see restore.Restoration."""
+    """The result of a restore: see restore.Restoration."""
 
     outcome: str
     restored: int = 0
@@ -61,7 +61,7 @@ class Restored(_Part):
 
 
 class SettingChange(_Part):
-    """One of the queue's own settings, before the run and as read back."""
+    """A change of one of the queue's own settings: before the run, and as read back."""
 
     setting: str
     before: Value | str
@@ -69,7 +69,7 @@ class SettingChange(_Part):
 
 
 class MemberChange(_Part):
-    """One member's weight, before the run, as requested, and as read back."""
+    """A change of a member's weight: before the run, as requested, and as read back."""
 
     member: str
     before: float | None
@@ -129,7 +129,7 @@ Kind = TypeVar("Kind", bound="AuditRecord")
 
 
 class AuditRecord(BaseModel):
-    """One record of a distribution. `KEY` names its kind in the table."""
+    """A record of a distribution. `KEY` names its kind in the table."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     KEY: ClassVar[str]
@@ -150,7 +150,7 @@ class AuditRecord(BaseModel):
 
 
 class _OfRun(AuditRecord):
-    """Who started the run, and what its plan asks for."""
+    """The opening record: the caller who started the run, and the contents of its plan."""
 
     status: Status
     execution_arn: str = ""
@@ -200,7 +200,7 @@ class Closing(_OfRun):
     applied_overflow_threshold: float | None = None
     balance_accuracy: float | None = None
     changes: tuple[SettingChange | MemberChange, ...] | None = None
-    """What differs from the before-image; None where nothing was read back."""
+    """The differences from the before-image. None if nothing was read back."""
 
 
 class Measurement(AuditRecord):

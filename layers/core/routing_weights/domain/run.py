@@ -1,4 +1,7 @@
-"""What travels between the states: who and which, never the plan itself (256 KiB is the limit of a state's payload)."""
+"""The data that travel between the states: ids and references, never the plan itself.
+
+The payload of a state is limited to 256 KiB.
+"""
 
 import hashlib
 import json
@@ -18,7 +21,7 @@ LONGEST_RUN = timedelta(hours=3)
 
 
 class Origin(BaseModel):
-    """Who started the distribution, as the door saw it. A start in the console says nothing about its caller."""
+    """The caller who started the distribution, as the door saw it. A start in the console has no caller."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -27,7 +30,7 @@ class Origin(BaseModel):
 
 
 class Run(BaseModel):
-    """One distribution, from Validate to Audit."""
+    """A distribution, from Validate to Audit."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -112,7 +115,7 @@ class Outcome(BaseModel):
     error: Annotated[Failure | None, BeforeValidator(lambda value: value or None)] = None
 
     def message(self) -> str:
-        """One sentence for the execution."""
+        """A sentence for the execution."""
         return self.error.error().message if self.error else self.status.sentence
 
     def errors(self) -> list[dict[str, Any]]:

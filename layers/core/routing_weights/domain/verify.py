@@ -10,7 +10,7 @@ from routing_weights.domain.target import Target, settings_to_write, unsettled
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0
 MOST_DECIMALS = 6
-"""Of a value that a strategy may ask for."""
+"""The most decimals of a value that a strategy may require."""
 
 
 class Readable(Protocol):

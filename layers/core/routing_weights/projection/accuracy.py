@@ -1,4 +1,4 @@
-"""What a projection said of a queue, against what then happened: figure by figure, and over many projections.
+"""The accuracy of projections: predicted and realised figures of a queue, for one projection and for many.
 
 A projected interval is that of a mean. One hour of a queue scatters around its mean even where the model is perfect, so
 beside `inside`, the projected interval itself, there is `within_chance`: the interval, widened by what as many
@@ -17,7 +17,7 @@ from routing_weights.projection.erlang import Performance, erlang_a
 FIGURES = ("offered", "aht_s", "service_level", "abandonment", "mean_wait_s")
 INTERVAL = timedelta(minutes=30)
 SPAN = 2 * INTERVAL
-"""What is measured: the two whole half-hours (UTC) that follow the completion."""
+"""The measured time: the two whole half-hours (UTC) after the completion."""
 LOOK_BACK = timedelta(days=1)
 """How long a measurement that fails is tried again."""
 FEW = 10
@@ -29,7 +29,7 @@ _Z = 1.96
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure; null where there is nothing to take it from, such as a service level without contacts."""
+    """A figure. Null if it has no source, such as a service level without contacts."""
 
     predicted: float | None
     realised: float | None
@@ -48,9 +48,9 @@ class Blame:
 
     erlang_a_forecast: float
     erlang_a_realised: float
-    """For the volume and the handle time that came, with the agents and the patience that were projected."""
+    """Erlang A for the realised volume and handle time, with the projected agents and patience."""
     by_forecast: float
-    """What Erlang A makes of the difference between the two volumes."""
+    """The part of the error that Erlang A explains by the difference between the two volumes."""
     by_model: float
     """The rest: the model, agents who came or left, and another definition of the service level."""
 
@@ -63,7 +63,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One figure over many projections."""
+    """A figure over many projections."""
 
     count: int
     mean_error: float

@@ -1,4 +1,4 @@
-"""What a distribution asks of Genesys: requests, and the time that they take."""
+"""The effort of a distribution: its requests to Genesys, and the time that they take."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 PAGE = 100
 """Members that one request lists."""
 REQUEST_S = 0.2
-"""What a request takes where nothing is paced: a round trip to Genesys."""
+"""The time of a request if nothing is paced: a round trip to Genesys."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ MAX_INLINE_BYTES = 200_000
 """A DynamoDB item holds 400 KB, a log event 256 KB: above this, the largest fields of a record move to S3."""
 PAGE_LENGTH = 50
 MOST_KEYS = 100
-"""Of a BatchGetItem."""
+"""The most keys of a BatchGetItem."""
 _FAILED, _FAILED_ALONE = "ConditionalCheckFailed", "ConditionalCheckFailedException"
 _CANCELLED = "TransactionCanceledException"
 
@@ -132,7 +132,7 @@ class AuditTrail:
                 return runs
 
     def summaries(self, ids: Sequence[str]) -> dict[str, RunSummary]:
-        """By id; a distribution that has no record is left out."""
+        """Return records by id. A distribution without a record is left out."""
         merged: dict[str, dict[str, Any]] = {}
         for document in self._read(ids, (Opening, Closing), tuple(RunSummary.model_fields)):
             inline = {name: value for name, value in document.items() if not _is_moved(value)}

@@ -34,7 +34,7 @@ ACCEPTED = {requests.codes.ok, requests.codes.created, requests.codes.accepted, 
 
 
 class Tokens(Protocol):
-    """Where access tokens come from."""
+    """The source of access tokens."""
 
     def current(self) -> str: ...
 

@@ -368,7 +368,7 @@ class _Listed:
 
     @cached_property
     def _assignments(self) -> list[Entity]:
-        """Of the skill that carries the weights."""
+        """The proficiency in the skill that carries the weights."""
         skills = [skill for skill in self.skills or [] if isinstance(skill, dict)]
         return with_key(skills, "id", self.skill_id) if self.skill_id else []
 
