@@ -15,9 +15,12 @@ from routing_weights.charts.sheet import Sheet
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers/core/routing_weights"
 ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
-    (("functions", "one per state or door"), ("bootstrap", "the one place that wires")),
     (
+        ("functions", "one per state or door"),
         ("api", "routes and their models"),
+        ("bootstrap", "the one place that wires"),
+    ),
+    (
         ("application", "use cases and ports"),
         ("adapters", "AWS, Genesys, HTTP"),
         ("charts", "pictures"),
@@ -25,7 +28,13 @@ ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
     (("domain", "plans, decisions, records"), ("projection", "mathematics and gates")),
 )
 """The folders from top to bottom, each with what is in it."""
-NEIGHBOURS = {("functions", "bootstrap"), ("api", "application"), ("charts", "projection"), ("projection", "domain")}
+NEIGHBOURS = {
+    ("functions", "api"),
+    ("functions", "bootstrap"),
+    ("api", "bootstrap"),
+    ("charts", "projection"),
+    ("projection", "domain"),
+}
 """Imports within a row that are allowed."""
 NEVER = {("functions", "adapters")}
 """Imports that point down and are not allowed: bootstrap wires."""
