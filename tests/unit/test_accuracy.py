@@ -186,7 +186,7 @@ def test_the_sentence_says_how_many_came_true_and_what_was_wrong(said):
         "Of 12 projections, 10 had a service level that was within what chance allows; on average it was "
     )
     assert "points below what was projected." in text
-    assert "points are a wrong forecast's" in text
+    assert "a wrong forecast explains" in text
     assert "Offered was 8% more than forecast, and handle time was as forecast." in text
     assert "few" not in text
 

@@ -228,7 +228,7 @@ def test_notify_tells_what_differs_and_starts_nothing(drift):
         "changed_at": "then",
         "on_drift": "notify",
         "action": "notified",
-        "why": "It was told as an event on the bus.",
+        "why": "An event on the bus reports it.",
         "repair_id": None,
         "differences": [{"member": "agent-1", "expected": 0.4, "held": 0.9}],
         "difference_count": 1,

@@ -235,7 +235,7 @@ def test_drift_is_answered_while_it_lasts_where_the_plan_wants_more_than_an_entr
     first, second = answered
     assert first.entry == second.entry
     assert (first.entry.distribution_id, first.entry.on_drift, first.beside_ours) == ("d-2", "repair", False)
-    assert [difference.name for difference in first.found] == ["a"]
+    assert [difference.name for difference in first.differences] == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_values_that_a_failed_run_left_beside_drift_are_reported(compare):
     runs = after_a_failed_run()
     runs.plan["on_drift"] = "repair"
     assert compare(runs, answer=lambda drift, _: answered.append(drift), a=0.9, b=0.9)
-    assert [(drift.beside_ours, len(drift.found)) for drift in answered] == [(True, 1)]
+    assert [(drift.beside_ours, len(drift.differences)) for drift in answered] == [(True, 1)]
 
 
 # ---- a batch ---------------------------------------------------------------------------------------------------------

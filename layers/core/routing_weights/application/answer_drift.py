@@ -45,7 +45,7 @@ class Drift:
     entry: DriftEntry
     plan: Plan
     """The plan of the distribution that the queue is compared with."""
-    found: Sequence[Difference]
+    differences: Sequence[Difference]
     beside_ours: bool
     """A failed run of ours has left values in the queue as well, which are no drift."""
     events: Sequence[ChangeEvent]
@@ -64,19 +64,19 @@ class AnswerDrift:
     """The age in seconds that a change has to have before it is overwritten."""
 
     def answer(self, drift: Drift, now: datetime) -> None:
-        """Do what the plan says, unless it was done. The answer is told, and noted beside the entry."""
+        """Do what the plan says, unless it was done. An event reports the answer, and the entry keeps it."""
         entry, earlier = drift.entry, drift.entry.answer
         is_open = earlier is None or earlier.action in {"repair_deferred", "repair_started"}
         if entry.repair_begun or not is_open:
             return
         broken_off = earlier if earlier and earlier.action == "repair_started" else None
         if drift.plan.drift_policy == "notify":
-            answer: Answer | None = Answer("notified", "It was told as an event on the bus.")
+            answer: Answer | None = Answer("notified", "An event on the bus reports it.")
         else:
             answer = broken_off or self._repair(drift, now)
         if answer is None:
             return
-        # A repair is noted before it begins: when it is over, there is no drift any more that would lead to its entry.
+        # A repair is noted before it begins: once it is over, no drift leads to its entry any more.
         begins = answer.action == "repair_started"
         if begins and not broken_off and not self.entries.note(entry.queue_id, entry.entry_id, answer, final=True):
             return  # another function was faster
@@ -106,7 +106,7 @@ class AnswerDrift:
         ):
             why = f"The queue has had {self.most_per_hour} repairs within the hour, which is the most that "
             return Answer("repair_refused", f"{why}MaxRepairsPerHour allows. Find out who changes it.")
-        why = f"Distribution {entry.distribution_id} is applied again.{_left(drift.found)}"
+        why = f"Distribution {entry.distribution_id} is applied again.{_left(drift.differences)}"
         return Answer("repair_started", why, repair_id=distribution_of(_key(entry)))
 
     def _begin(self, drift: Drift, now: datetime) -> None:
@@ -129,8 +129,8 @@ class AnswerDrift:
         """Why the drift is not repaired, now or later."""
         if not self.most_per_hour:
             return "Repairs are turned off: MaxRepairsPerHour is 0."
-        if not any(difference.can_be_reverted for difference in drift.found):
-            return f"Nothing of it can be repaired.{_left(drift.found)}"
+        if not any(difference.can_be_reverted for difference in drift.differences):
+            return f"Nothing of it can be repaired.{_left(drift.differences)}"
         if drift.beside_ours:
             return "A distribution that failed has left values of its own in the queue: send a plan, which fixes both."
         return None
@@ -138,7 +138,7 @@ class AnswerDrift:
     def _plan(self, drift: Drift) -> str:
         """The text of a plan: the last completed distribution again, for the state that was found."""
         last = drift.entry.distribution_id
-        repaired = [difference for difference in drift.found if difference.can_be_reverted]
+        repaired = [difference for difference in drift.differences if difference.can_be_reverted]
         options = RevertOptions(wait_for_lock_s=WAIT_FOR_LOCK_S, reason=f"Repairs the drift {drift.entry.entry_id}")
         return revert_plan(last, "after", self.documents, options, drift=fingerprint(last, repaired))
 
@@ -147,10 +147,10 @@ def _key(entry: DriftEntry) -> str:
     return f"drift {entry.queue_id} {entry.entry_id}"
 
 
-def _left(found: Sequence[Difference]) -> str:
+def _left(differences: Sequence[Difference]) -> str:
     """What a repair leaves as it is, as a sentence with a space in front; empty where it leaves nothing."""
-    gone = [difference.name for difference in found if difference.missing]
-    unset = [difference.name for difference in found if not difference.missing and not difference.can_be_reverted]
+    gone = [difference.name for difference in differences if difference.missing]
+    unset = [difference.name for difference in differences if not difference.missing and not difference.can_be_reverted]
     left = [f"no longer in the queue: {named(gone)}"] * bool(gone)
     left += [f"cannot be unset: {named(unset)}"] * bool(unset)
     return f" Left as it is, {'; '.join(left)}." if left else ""

@@ -50,11 +50,11 @@ class DetectDrift:
 
     compare: Compare
     compare_on_patrol: Compare
-    """The same with little patience: what the patrol asks for gives way to distributions."""
+    """The same with little patience: a reading of the patrol gives way to distributions."""
     patrols: Patrols
     queue: Postpone
     readings_ms: dict[str, int]
-    """By queue, when the process began its last complete reading: a burst of events does not need one each."""
+    """By queue, when the process began its last complete reading: a burst of events needs only one."""
     has_time: Callable[[], bool]
     clock: Callable[[], datetime]
 
@@ -100,7 +100,7 @@ class DetectDrift:
             is_busy = isinstance(error, QueueBusy)
             gives_way = (is_busy or error.retryable) and on_patrol
             (logger.info if is_busy or gives_way else logger.warning)(
-                "Left to the next patrol, which begins with it" if gives_way else "The queue could not be compared",
+                "The next patrol reads the queue first" if gives_way else "The queue could not be compared",
                 queue_id=queue_id,
                 error_type=type(error).__name__,
                 reason=error.message,
@@ -143,21 +143,21 @@ class CompareQueue:
             raise
         if self._ended_runs(queue_id) != runs:
             raise _busy(queue_id)
-        found = differences(applied, queue, ours)
+        drift = differences(applied, queue, ours)
         seen_at_ms = int(now.timestamp() * 1000)
-        if not found:
+        if not drift:
             self.entries.settled(queue_id, seen_at_ms)
             self._drop_repairs(queue_id, events)
             return False
-        state = fingerprint(last, found)
-        is_new = self.entries.append(_entry(work.plan, last, found, queue, events, now), state, seen_at_ms)
+        state = fingerprint(last, drift)
+        is_new = self.entries.append(_entry(work.plan, last, drift, queue, events, now), state, seen_at_ms)
         if is_new:
-            logger.warning("Drift", queue_id=queue_id, last_distribution=last, differences=len(found))
+            logger.warning("Drift", queue_id=queue_id, last_distribution=last, differences=len(drift))
         # A state that was seen before may still wait for its answer.
         entry = None if work.plan.drift_policy == "record" else self.entries.of_state(queue_id, state)
         if entry is not None:
-            beside_ours = found != differences(applied, queue)
-            self.answer(Drift(entry, work.plan, found, beside_ours, events), now)
+            beside_ours = drift != differences(applied, queue)
+            self.answer(Drift(entry, work.plan, drift, beside_ours, events), now)
         self._drop_repairs(queue_id, events, entry)
         return is_new
 
@@ -204,15 +204,15 @@ def _comparable(later: Decision, last: Decision) -> Target:
 def _entry(
     plan: Plan,
     last: str,
-    found: Sequence[Difference],
+    drift: Sequence[Difference],
     queue: Queue,
     events: Sequence[ChangeEvent],
     now: datetime,
 ) -> DriftEntry:
     at = timestamp(now)
     # The newest event that says who made the change, and that covers every difference.
-    author = next((event for event in reversed(events) if (event.by or event.at) and _covers(event, found)), None)
-    settings_only = all(difference.what == "setting" for difference in found)
+    author = next((event for event in reversed(events) if (event.by or event.at) and _covers(event, drift)), None)
+    settings_only = all(difference.what == "setting" for difference in drift)
     stamp = (queue.modified_by, queue.modified_at) if settings_only else (None, None)
     changed_by, changed_at = (author.by, author.at) if author else stamp
     return DriftEntry(
@@ -222,24 +222,24 @@ def _entry(
         distribution_id=last,
         changed_by=changed_by,
         changed_at=changed_at,
-        edited_at=timestamp(edited_at(found, queue, now)),
+        edited_at=timestamp(edited_at(drift, queue, now)),
         on_drift=plan.drift_policy,
-        differences=tuple(found),
+        differences=tuple(drift),
         deliveries=tuple(sorted({event.delivery_id for event in events if not event.deferred})),
     )
 
 
-def _covers(event: ChangeEvent, found: Sequence[Difference]) -> bool:
+def _covers(event: ChangeEvent, drift: Sequence[Difference]) -> bool:
     """True where the change of an event can be all that differs. Otherwise its user did not make the whole change."""
     if event.about == "settings":
-        return all(difference.what == "setting" for difference in found)
+        return all(difference.what == "setting" for difference in drift)
     if event.about == "members":
-        return all(difference.what == "member" for difference in found)
+        return all(difference.what == "member" for difference in drift)
     return event.about == "membership" and all(
         difference.what == "member"
         and (difference.missing or isinstance(difference.expected, bool))
         and (event.user_ids is None or difference.name.lower() in event.user_ids)
-        for difference in found
+        for difference in drift
     )
 
 

@@ -23,8 +23,8 @@ class PublishOutcomes:
     def publish(self, changes: Sequence[Mapping[str, Any]]) -> list[str]:
         """Publish the closing records of a batch of the audit table's stream, in their order.
 
-        Returns the sequence number of the first one that could not be published, in a list, empty where all were. That
-        one and all after it come again, in their order, until the mapping in template.yaml gives up.
+        Returns a list with the sequence number of the first record that could not be published; it is empty if all were
+        published. That record and all after it come again, in their order, until the mapping in template.yaml gives up.
         """
         for change in changes:
             item = change["dynamodb"]

@@ -119,25 +119,25 @@ class DriftEntry:
         )
 
 
-def differences(applied: Target, held: Queue, ours: Sequence[Target] = ()) -> tuple[Difference, ...]:
+def differences(applied: Target, queue: Queue, ours: Sequence[Target] = ()) -> tuple[Difference, ...]:
     """Return the differences between `applied` and what the queue holds: settings first, then members, by name.
 
     Only settings and members of the distribution count. `ours` are targets of later runs that failed and may have left
     values behind: a member or setting that holds one of these values is not drift.
     """
-    gone = deleted_users(held)  # a deleted user may stay listed, and cannot be written
-    members = {member.user_id: member for member in held.members if member.user_id not in gone}
-    left = set[str]().union(*(carried_out(target, held) for target in ours))
+    deleted = deleted_users(queue)  # Genesys may still list a deleted user, who cannot be written
+    members = {member.user_id: member for member in queue.members if member.user_id not in deleted}
+    left_behind = set[str]().union(*(carried_out(target, queue) for target in ours))
     settings = [
-        Difference("setting", name, wanted, held.settings.get(name))
+        Difference("setting", name, wanted, queue.settings.get(name))
         for name, wanted in sorted(applied.settings.items())
-        if not any(holds(held.settings.get(name), value) for value in (wanted, *_settings(ours, name)))
+        if not any(holds(queue.settings.get(name), value) for value in (wanted, *_settings(ours, name)))
     ]
     values = [
         Difference("member", user_id, wanted, members[user_id].value if user_id in members else None,
                    missing=user_id not in members)
         for user_id, wanted in sorted(applied.values.items())
-        if user_id not in members or not (holds(members[user_id].value, wanted) or user_id in left)
+        if user_id not in members or not (holds(members[user_id].value, wanted) or user_id in left_behind)
     ]  # fmt: skip
     return (*settings, *values)
 
@@ -147,20 +147,20 @@ def can_be_set(name: str, value: Any) -> bool:
     return value is not None or name in {"overflow_threshold", RING_GROUPS}
 
 
-def fingerprint(distribution_id: str, found: Sequence[Difference]) -> str:
+def fingerprint(distribution_id: str, drift: Sequence[Difference]) -> str:
     """The same for the same state after the same distribution."""
-    text = json.dumps([distribution_id, *(difference.to_json() for difference in found)], sort_keys=True)
+    text = json.dumps([distribution_id, *(difference.to_json() for difference in drift)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def edited_at(found: Sequence[Difference], held: Queue, now: datetime) -> datetime:
+def edited_at(drift: Sequence[Difference], queue: Queue, now: datetime) -> datetime:
     """The latest moment at which the newest of the changes was made.
 
     The queue's stamp dates its settings. Nothing dates a member's value: an event says when one change was made, and
     the event of a later change may still be on its way. Such a change counts from now, when it is first seen.
     """
-    stamp = _moment(held.modified_at)
-    return min(stamp, now) if stamp and all(difference.what == "setting" for difference in found) else now
+    stamp = _moment(queue.modified_at)
+    return min(stamp, now) if stamp and all(difference.what == "setting" for difference in drift) else now
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -168,7 +168,7 @@ def _moment(text: str | None) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text or "")
         return moment.astimezone(UTC) if moment.tzinfo else None
-    except (ValueError, OverflowError):  # the last: one that no calendar holds once its offset is taken off
+    except (ValueError, OverflowError):  # the latter: in UTC it would be before the year 1
         return None
 
 

@@ -339,7 +339,7 @@ def closed(
         **(_asked(plan) if plan else {}),
     }
     named = _named(plan, actuation) if plan else {}
-    # A revert may name a member who held nothing: no weight is asked for.
+    # A revert may name a member who had no value: no weight is asked for.
     requested = {member: weight for member, weight in named.items() if weight is not None}
     if requested:
         record["requested_weights"] = requested
@@ -355,7 +355,7 @@ def closed(
 
 
 def last_completed(runs: Iterable[RunSummary]) -> str | None:
-    """The id of the run that completed last, by the time of its end: runs may wait for one another in any order."""
+    """The id of the run that completed last, by the time of its end: runs wait for one another in any order."""
     completed = [run for run in runs if run.status is Status.COMPLETED]
     return max(completed, key=lambda run: run.timestamp).distribution_id if completed else None
 
@@ -425,7 +425,7 @@ def _changes(
 
 
 def _change(member: str, requested: float | None, old: Member | None, new: Member | None) -> MemberChange | None:
-    """One member's change; None where it holds what it held."""
+    """One member's change; None where the value is the same as before."""
     was, now = old.value if old else None, new.value if new else None
     if was == now or same(was, now):
         return None

@@ -19,7 +19,7 @@ INTERVAL = timedelta(minutes=30)
 SPAN = 2 * INTERVAL
 """The measured time: the two whole half-hours (UTC) after the completion."""
 LOOK_BACK = timedelta(days=1)
-"""How long a measurement that fails is tried again."""
+"""How long a failed measurement is tried again."""
 FEW = 10
 """With fewer projections than this, one odd hour decides."""
 SAME = 0.005
@@ -105,26 +105,27 @@ def _interval(figure: Mapping[str, float] | None) -> Interval | None:
     return Interval(figure["mean"], figure["low"], figure["high"]) if figure else None
 
 
-def compare(said: Prediction, came: Realised, span_s: float) -> Comparison:
-    """A projection, against what came in `span_s` seconds."""
-    intervals = span_s / said.interval_s
-    offered, aht_s = said.offered, said.aht_s
+def compare(prediction: Prediction, realised: Realised, span_s: float) -> Comparison:
+    """A projection, against what happened in `span_s` seconds."""
+    intervals = span_s / prediction.interval_s
+    offered, aht_s = prediction.offered, prediction.aht_s
     figures = {
         # As in the models, arrivals are a Poisson process and handle times are exponential.
-        "offered": _figure(offered, came.offered / intervals, math.sqrt(offered * intervals) / intervals),
-        "aht_s": _figure(aht_s, _ratio(came.handle_s, came.handled), aht_s / math.sqrt(came.handled or 1)),
-        "service_level": _share(said.service_level, came.in_time, came.counted),
-        "abandonment": _share(said.abandonment, came.abandoned, came.offered),
-        "mean_wait_s": _figure(said.mean_wait_s, _ratio(came.wait_s, came.waited), None),
+        "offered": _figure(offered, realised.offered / intervals, math.sqrt(offered * intervals) / intervals),
+        "aht_s": _figure(aht_s, _ratio(realised.handle_s, realised.handled), aht_s / math.sqrt(realised.handled or 1)),
+        "service_level": _share(prediction.service_level, realised.in_time, realised.counted),
+        "abandonment": _share(prediction.abandonment, realised.abandoned, realised.offered),
+        "mean_wait_s": _figure(prediction.mean_wait_s, _ratio(realised.wait_s, realised.waited), None),
     }
-    return Comparison(figures, _blame(said, came, span_s, figures))
+    return Comparison(figures, _blame(prediction, realised, span_s, figures))
 
 
-def summarise(found: Sequence[Comparison]) -> dict[str, Summary]:
-    """By figure; one that was never both predicted and realised is left out."""
+def summarise(comparisons: Sequence[Comparison]) -> dict[str, Summary]:
+    """By figure. A figure that was never both predicted and realised is left out."""
     summaries = {}
     for name in FIGURES:
-        figures = [c.figures[name] for c in found if c.figures[name].error is not None]
+        figures = [comparison.figures[name] for comparison in comparisons]
+        figures = [figure for figure in figures if figure.error is not None]
         if figures:
             errors = [figure.error or 0.0 for figure in figures]
             total = math.fsum(figure.predicted or 0.0 for figure in figures)
@@ -139,11 +140,11 @@ def summarise(found: Sequence[Comparison]) -> dict[str, Summary]:
     return summaries
 
 
-def sentence(found: Sequence[Comparison]) -> str:
-    """What it all means, in plain words."""
-    if not found:
+def sentence(comparisons: Sequence[Comparison]) -> str:
+    """What the comparisons mean, in plain words."""
+    if not comparisons:
         return "Nothing has been compared yet."
-    summaries, parts = summarise(found), []
+    summaries, parts = summarise(comparisons), []
     volumes = [
         f"{what} was {_relative(summaries[name])} forecast"
         for name, what in (("offered", "offered"), ("aht_s", "handle time"))
@@ -156,37 +157,39 @@ def sentence(found: Sequence[Comparison]) -> str:
             f"on average it was {_points(level.mean_error)}."
         )
     else:
-        parts.append(f"Of {_projections(len(found))}, none had contacts that a service level could be taken from.")
-    blames = [c.blame for c in found if c.blame]
+        parts.append(
+            f"Of {_projections(len(comparisons))}, none had contacts that a service level could be taken from."
+        )
+    blames = [comparison.blame for comparison in comparisons if comparison.blame]
     if blames:
         forecast = math.fsum(blame.by_forecast for blame in blames) / len(blames)
         model = math.fsum(blame.by_model for blame in blames) / len(blames)
         parts.append(
-            f"Of that, {100 * forecast:+.1f} points are a wrong forecast's, and {100 * model:+.1f} points everything "
-            "else's: the model, agents who came or left, how Genesys counts."
+            f"Of that, a wrong forecast explains {100 * forecast:+.1f} points, and everything else {100 * model:+.1f} "
+            "points: the model, agents who came or left, how Genesys counts."
         )
-    said = ", and ".join(volumes)
-    parts.append(f"{said[:1].upper()}{said[1:]}.")
-    if len(found) < FEW:
+    volume = ", and ".join(volumes)
+    parts.append(f"{volume[:1].upper()}{volume[1:]}.")
+    if len(comparisons) < FEW:
         parts.append("These are few: one odd hour weighs much.")
     return " ".join(parts)
 
 
-def _blame(said: Prediction, came: Realised, span_s: float, figures: Mapping[str, Figure]) -> Blame | None:
-    error, aht_s = figures["service_level"].error, figures["aht_s"].realised or said.aht_s
-    if error is None or said.erlang_a is None or not said.agents:
+def _blame(prediction: Prediction, realised: Realised, span_s: float, figures: Mapping[str, Figure]) -> Blame | None:
+    error, aht_s = figures["service_level"].error, figures["aht_s"].realised or prediction.aht_s
+    if error is None or prediction.erlang_a is None or not prediction.agents:
         return None
     queue = erlang_a(
-        came.offered / span_s,
+        realised.offered / span_s,
         aht_s=aht_s,
-        agents=said.agents,
-        patience_s=said.patience_s,
-        target_s=said.answer_within_s,
+        agents=prediction.agents,
+        patience_s=prediction.patience_s,
+        target_s=prediction.answer_within_s,
     )
     if not isinstance(queue, Performance):
         return None
-    by_forecast = queue.service_level - said.erlang_a
-    return Blame(said.erlang_a, queue.service_level, by_forecast, error - by_forecast)
+    by_forecast = queue.service_level - prediction.erlang_a
+    return Blame(prediction.erlang_a, queue.service_level, by_forecast, error - by_forecast)
 
 
 def _share(expected: Interval | None, part: float, whole: float) -> Figure:
@@ -198,23 +201,23 @@ def _share(expected: Interval | None, part: float, whole: float) -> Figure:
     return _figure(expected, _ratio(part, whole), noise)
 
 
-def _figure(expected: float | Interval | None, came: float | None, noise: float | None) -> Figure:
-    """`noise` is the standard deviation of `came` by chance; None where it is not known."""
+def _figure(expected: float | Interval | None, realised: float | None, noise: float | None) -> Figure:
+    """`noise` is the standard deviation of `realised` by chance; None where it is not known."""
     interval = expected if isinstance(expected, Interval) else None
     mean = expected.mean if isinstance(expected, Interval) else expected
     low, high = (interval.low, interval.high) if interval else (None, None)
-    if mean is None or came is None:
-        return Figure(mean, came, None, low, high)
+    if mean is None or realised is None:
+        return Figure(mean, realised, None, low, high)
     least, most = (mean if low is None else low), (mean if high is None else high)
     room = None if noise is None else _Z * noise
     return Figure(
         predicted=mean,
-        realised=came,
-        error=came - mean,
+        realised=realised,
+        error=realised - mean,
         low=low,
         high=high,
-        inside=None if interval is None else least <= came <= most,
-        within_chance=None if room is None else least - room <= came <= most + room,
+        inside=None if interval is None else least <= realised <= most,
+        within_chance=None if room is None else least - room <= realised <= most + room,
     )
 
 

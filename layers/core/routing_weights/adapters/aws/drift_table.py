@@ -155,8 +155,8 @@ class DriftEntries:
                         "fingerprint": {"S": ""},
                         "seen_at": {"N": str(seen_at_ms)},
                     },
-                    # Where no drift was ever seen, there is nothing to forget. A newer reading without drift is kept,
-                    # or an older one that comes to its end later would be taken for news.
+                    # A queue that never had drift has nothing to forget. A newer reading without drift is kept, or the
+                    # drift of an older reading that ends later would count as new.
                     "ConditionExpression": "seen_at <= :seen",
                     "ExpressionAttributeValues": {":seen": {"N": str(seen_at_ms)}},
                 }
