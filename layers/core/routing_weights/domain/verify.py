@@ -78,10 +78,10 @@ def _may_settle(before: Queue, target: Target, queue: Queue) -> bool:
 
 
 def decimals_kept(target: Target, held: Queue) -> int | None:
-    """How many decimals Genesys has kept of the proficiencies, where it has kept fewer than were written.
+    """Return how many decimals Genesys has kept, if it has kept fewer than were written, of all values alike.
 
-    None where a member holds its value in full length, or something that is not its value rounded to, or cut off after,
-    as many decimals as everybody else's.
+    None if a member holds its value in full, or a value that is not its own with that many decimals, rounded or cut
+    off.
     """
     values = {member.user_id: member.value for member in held.members}
     if not _is_rounded(target) or not unsettled(target, held):
@@ -102,11 +102,11 @@ def decimals_kept(target: Target, held: Queue) -> int | None:
 
 
 def carried_out(target: Target, held: Queue, written: Collection[str] = ()) -> set[str]:
-    """The members who hold what the target gives them, as it is or as Genesys may have rounded it or cut it off.
+    """Return the members who hold the target's value in full, or as Genesys may have rounded it or cut it off.
 
-    Genesys keeps as many decimals as a value of the target shows that a member holds in full: a value that was rounded
-    to fewer is somebody else's. Where it is known who was `written`, only their values show that: the others' may be of
-    a time when Genesys kept more.
+    A member who holds a value in full shows how many decimals Genesys keeps at least. A value with fewer decimals is
+    somebody else's. If `written` is given, only those members show it: the others' values may be from a time when
+    Genesys kept more decimals.
     """
     values = {member.user_id: member.value for member in held.members}
     exact = {user for user, value in target.values.items() if user in values and holds(values[user], value)}
@@ -130,14 +130,14 @@ def _is_rounded(target: Target) -> bool:
 
 
 def _rounds_to(held: Value | None, value: Value | None, decimals: int) -> bool:
-    """True where `held` is `value` rounded to so many decimals, whichever way a half goes."""
+    """Return True if `held` is `value` rounded to this number of decimals, a half up or down."""
     if held is None or value is None:
         return False
     return abs(held - value) <= 0.5 / 10**decimals + WEIGHT_TOLERANCE and same(held, round(held, decimals))
 
 
 def _cuts_to(held: Value | None, value: Value | None, decimals: int) -> bool:
-    """True where `held` is `value`, at least 0, without what comes after so many decimals."""
+    """Return True if `held` is `value`, which is at least 0, cut off after this number of decimals."""
     if held is None or value is None:
         return False
     left = value - held

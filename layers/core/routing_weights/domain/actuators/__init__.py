@@ -1,7 +1,7 @@
 """The actuators: the mechanisms of Genesys that carry a weight, one file each. This is their registry.
 
-A new actuator is a file with a class that satisfies `base.Actuator`, and its name twice below. mypy finds a place that
-is missing: a class without a method, a name without a class, a carrier or a ranking rule that somebody does not know.
+A new actuator is a file with a class that satisfies `base.Actuator`, and its name twice below. mypy finds what is
+missing: a method of the class, the class of a name, and each place that does not know a carrier or a ranking rule.
 """
 
 from typing import TYPE_CHECKING, Literal, assert_never, get_args
@@ -14,7 +14,7 @@ ACTUATORS: tuple[ActuatorName, ...] = get_args(ActuatorName)
 
 
 def actuator_class(name: ActuatorName) -> "type[Actuator]":
-    """The class is imported here, so that a function loads only the actuators that it meets."""
+    """Import and return a class, so that a function loads only the actuators that it needs."""
     match name:
         case "score":
             from routing_weights.domain.actuators.score import Score
@@ -41,10 +41,10 @@ def actuator_classes() -> "list[type[Actuator]]":
 
 
 def names_for(contract: "ContractName") -> list[str]:
-    """The actuators that a contract has."""
+    """Return the names of a contract's actuators."""
     return [kind.name for kind in actuator_classes() if kind.contract == contract]
 
 
 def stored_class(name: str) -> "type[Actuator] | None":
-    """The class of an actuator that a document names; None where it names none, as an earlier release stored it."""
+    """Return the class of the actuator that a document names. Earlier releases stored no name: None."""
     return actuator_class(name) if name in ACTUATORS else None

@@ -1,4 +1,4 @@
-"""What every actuator says of itself. It states facts: the contracts (adapters/genesys) make requests of them."""
+"""The interface of an actuator. It states facts, and the contracts (adapters/genesys) turn them into requests."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection
@@ -31,11 +31,11 @@ class Listed(Protocol):
 
     @property
     def proficiency(self) -> float | None:
-        """Of the skill that carries the weights; None without an active assignment."""
+        """The proficiency in the skill that carries the weights. None without an active assignment."""
         ...
 
     def number(self, field: str) -> float | None:
-        """A field of the member; None where it is absent or null."""
+        """Return a numeric field of the member. None if it is absent or null."""
         ...
 
 
@@ -67,9 +67,9 @@ class Actuator(ABC):
     contract: ClassVar[ContractName]
     """The only contract that has this actuator."""
     carrier: ClassVar[Carrier | None]
-    """None where no member is written: then a target has no values, and its weights are those of the plan."""
+    """None if no member is written. A target then has weights and no values."""
     does_not: ClassVar[str]
-    """What the values will not do: every dry run says so."""
+    """The sentence in every dry run about what the values will not do."""
     uses: ClassVar[frozenset[SettingName]] = frozenset()
     """The queue's own settings on which the effect of the values depends."""
     takes_skill: ClassVar[bool] = False
@@ -81,42 +81,42 @@ class Actuator(ABC):
     orders_queues: ClassVar[bool] = False
     """True if the weights of an agent of several queues say which queue goes first."""
     group_note: ClassVar[str] = ""
-    """What holds for members who are in the queue through a group."""
+    """The sentence about members who are in the queue through a group, if the actuator treats them differently."""
 
     @classmethod
     @abstractmethod
     def for_weights(cls, weights: Collection[float], digits: int) -> Self:
-        """The actuator on the scale of these weights. `digits` are the decimals that a strategy asks for."""
+        """Return the actuator on the scale of these weights. A strategy asks for `digits` decimals."""
 
     @abstractmethod
     def value(self, weight: float, share: Fraction) -> Value:
-        """The value on the wire for a weight that is `share` of the largest one, exactly; 0 of nothing."""
+        """Return the value on the wire for a weight. `share` is its exact share of the largest one, 0 if all are 0."""
 
     @abstractmethod
     def weight(self, value: Value) -> float:
-        """The weight, at least 0, that a value stands for."""
+        """Return the weight, at least 0, that a value stands for."""
 
     @abstractmethod
     def read(self, member: Listed) -> Value | None:
-        """The value that Genesys holds for a member; None if it holds none."""
+        """Return the value that Genesys holds for a member. None if it holds none."""
 
     @abstractmethod
     def ranking(self, settings: QueueSettings, ring_timeouts_s: tuple[float, ...]) -> Ranking:
-        """How a queue with these settings chooses among agents who hold this actuator's values."""
+        """Return how a queue with these settings chooses among agents who hold this actuator's values."""
 
     def without_effect(self, settings: QueueSettings) -> str | None:  # noqa: ARG002 - most have an effect everywhere
-        """Why the values do nothing on a queue with these settings, and what would; None where they do something."""
+        """Return why the values do nothing on a queue with these settings, and the remedy. None if they have effect."""
         return None
 
     def require_members(self, before: Queue, target: Target, skill: str | None) -> None:  # noqa: B027 - most need none
-        """Raise PlanNotApplicable where the members that a plan names cannot get their values."""
+        """Raise PlanNotApplicable if a member that the plan names cannot get its value."""
 
     def require_queue(self, before: Queue, target: Target) -> None:  # noqa: B027 - most need none
-        """Raise PlanNotApplicable where the queue cannot hold the target's values."""
+        """Raise PlanNotApplicable if the queue cannot hold the target."""
 
     @classmethod
     def outside(cls, settings: QueueSettings, queue: Queue) -> list[str]:  # noqa: ARG003 - most values fit every queue
-        """The members, by id, whose values a queue with these settings cannot hold."""
+        """Return the ids of the members whose values a queue with these settings cannot hold."""
         return []
 
     def to_json(self) -> dict[str, Any]:

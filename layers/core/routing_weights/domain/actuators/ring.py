@@ -45,7 +45,7 @@ class Ring(Actuator):
         return int(member.number("ringNumber") or 1)
 
     def ranking(self, settings: QueueSettings, ring_timeouts_s: tuple[float, ...]) -> Ranking:  # noqa: ARG002
-        """Without rings, the agent who is idle longest takes the call, whatever ring numbers there are."""
+        """In a queue without rings the agent who is idle longest takes the call, whatever the ring numbers."""
         return Ranking("ring", ring_timeouts_s) if ring_timeouts_s else Ranking("joined")
 
     def without_effect(self, settings: QueueSettings) -> str | None:
@@ -75,10 +75,10 @@ class Ring(Actuator):
             )
 
     def require_queue(self, before: Queue, target: Target) -> None:
-        """Raise where a value needs a ring that there will not be, or a ring that goes is in use.
+        """Raise if a value needs a ring that the queue will not have, or a ring that is to be removed is in use.
 
-        Genesys refuses the former: a queue without rings knows ring 1 alone (TF PR #37). The latter it is assumed to
-        refuse. Rings that go are removed after the members are written.
+        Genesys refuses a ring that the queue does not have; a queue without rings has ring 1 only (TF PR #37). It is
+        assumed to refuse the removal of a ring in use. Rings are removed after the members are written.
         """
         will = before.settings.changed(target.settings)
         now, then = before.settings.bullseye_rings or 0, will.bullseye_rings or 0
@@ -109,7 +109,10 @@ class Ring(Actuator):
 
     @classmethod
     def outside(cls, settings: QueueSettings, queue: Queue) -> list[str]:
-        """The members in a ring that is not there; ring 1 always is. A group takes its members out of a ring."""
+        """Return the members in a ring that a queue with these settings lacks. Every queue has ring 1.
+
+        Members through a group are not among them: they leave the ring with the group.
+        """
         rings = max(1, settings.bullseye_rings or 0)
         return sorted(
             member.user_id
@@ -119,6 +122,6 @@ class Ring(Actuator):
 
 
 def shown(rings: float | None) -> str:
-    """How many rings, in words that do not contradict the admin console, which shows the last one as the queue."""
+    """Return the number of rings, with the number in the admin console, which shows the last ring as the queue."""
     count = int(rings or 0)
     return f"{count} (the admin console shows {max(0, count - 1)})"

@@ -17,9 +17,9 @@ class MemberWrite:
 
 
 def member_write(carrier: Carrier, queue_id: str, values: Mapping[str, Value | None], skill_id: str) -> MemberWrite:
-    """The request that gives these members, at most `carrier.per_write`, their values; None is to hold none.
+    """Return the request that gives these members, at most `carrier.per_write`, their values. None removes a value.
 
-    Members are named as Genesys shows their ids.
+    The keys of `values` are the ids as Genesys shows them.
     """
     match carrier:
         case MemberField(field, per_write) if per_write > 1:

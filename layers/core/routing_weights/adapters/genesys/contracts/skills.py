@@ -1,4 +1,4 @@
-"""The skills of an organisation, found by id or by name."""
+"""The look-up of an organisation's skills, by id or by name."""
 
 import re
 import unicodedata
@@ -31,7 +31,7 @@ class Skills:
     client: GenesysClient
 
     def carrier(self, wanted: str, members: Iterable[Entity]) -> tuple[str, str | None]:
-        """Id and name of the skill that is to carry weights: the one that Genesys has, else one that members hold.
+        """Return id and name of the skill that is to carry weights, from the organisation or else from its members.
 
         Raises:
             PlanNotApplicable: there is none, several have the name, or it is not active.
@@ -42,13 +42,13 @@ class Skills:
             message = f"skill {wanted} is {named(_states(skills))} in Genesys: activate it, or name another one"
             raise not_applicable("skill", message, "skill_inactive")
         if not skills:  # the client may not see the division of a skill that members hold
-            held = [
+            assignments = [
                 skill
                 for entity in members
                 for skill in children(child(entity, "user"), "skills") + children(entity, "skills")
                 if is_active(skill)
             ]
-            usable = with_key(held, "id", wanted) or with_key(held, "name", wanted)
+            usable = with_key(assignments, "id", wanted) or with_key(assignments, "name", wanted)
         by_id = {str(skill.get("id")): skill for skill in usable if SKILL_ID.fullmatch(str(skill.get("id")))}
         if len(by_id) > 1:
             raise not_applicable("skill", ambiguous(wanted, by_id), "skill_ambiguous")
@@ -61,7 +61,7 @@ class Skills:
         raise not_applicable("skill", message, "skill_not_found")
 
     def find(self, wanted: str) -> list[Entity]:
-        """The organisation's skills with this id or else this name, in whatever state."""
+        """Return the organisation's skills with this id, or else with this name, in any state."""
         is_guid = GUID.fullmatch(wanted) is not None
         by_id = self._by_id(wanted.lower()) if is_guid else []
         by_id = by_id or (self._by_id(wanted) if is_guid and wanted != wanted.lower() else [])
@@ -80,7 +80,7 @@ class Skills:
         return [skill] if isinstance(skill, dict) else []
 
     def _by_name(self, wanted: str) -> list[Entity]:
-        """The listing has every skill whose name begins with the one asked for."""
+        """The listing has every skill whose name begins with `name`."""
         skills: list[Entity] = []
         number, name = 1, unicodedata.normalize("NFC", wanted)
         for _ in range(MAX_SKILL_PAGES):
