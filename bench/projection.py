@@ -43,9 +43,9 @@ if traced:
     tracemalloc.start()
 start = time.process_time()
 stability({"q": contacts / 20}, {seat.agent_id: seat.places.keys() for seat in after.seats})
-erlang_a(contacts / 3600, aht_s=180.0, agents=agents, patience_s=120.0, target_s=20.0)
+erlang_a(contacts / 3600, aht_s=180.0, agents=agents, patience_s=120.0, within_s=20.0)
 in_time = lambda found: found.service_level >= 0.8
-agents_needed(contacts / 3600, aht_s=180.0, patience_s=120.0, target_s=20.0, meets=in_time)
+agents_needed(contacts / 3600, aht_s=180.0, patience_s=120.0, within_s=20.0, meets=in_time)
 closed_s = time.process_time() - start
 start = time.process_time()
 result = compare(before, after, seed=1, horizon_s=hours * 3600)

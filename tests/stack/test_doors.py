@@ -524,7 +524,7 @@ def test_a_plan_for_the_next_shift_is_applied_before_anybody_is_on_queue(platfor
 
 VERDICTS = {
     "plan-forecast.json": ("completed", "pass", "Projected: a service level of"),
-    "plan-short-staffed.json": ("saturation_blocked", "blocked", "agents in one pool reach the target"),
+    "plan-short-staffed.json": ("saturation_blocked", "blocked", "agents in one pool reach the goal"),
     "plan-too-close.json": ("projection_inconclusive", "inconclusive", "Too close to call"),
     "plan-unvouched.json": ("approval_required", "needs_approval", "patience 120 s is assumed"),
 }

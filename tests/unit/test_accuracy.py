@@ -124,7 +124,7 @@ def test_an_hour_without_contacts_has_a_volume_and_no_service_level(said):
 
 def test_a_wrong_forecast_is_not_blamed_on_the_model(said):
     """Half as much again came, and the queue did what Erlang A says of that: the model was right."""
-    true = erlang_a(180 / 3600, aht_s=180.0, agents=11, patience_s=120.0, target_s=20.0).service_level
+    true = erlang_a(180 / 3600, aht_s=180.0, agents=11, patience_s=120.0, within_s=20.0).service_level
     found = compare(said, realised(180, true), HOUR)
     assert found.blame.erlang_a_realised == pytest.approx(true)
     assert found.blame.by_forecast < -0.1

@@ -61,7 +61,7 @@ def document(agents=3):
                 "low": 0.793,
                 "high": 0.871,
                 "threshold": 0.8,
-                "sentence": "The interval holds the target.",
+                "sentence": "The interval holds the goal.",
             },
         ],
         "models": {
@@ -245,9 +245,9 @@ def test_the_picture_has_the_figures_and_the_inputs():
     seen = words(drawn(document()))
     for said in (
         "Needs approval", f"Queue {QUEUE}", "The busiest agent is at 91 %, above 88 %.", "12", "9.50",
-        "within the limit of 0.95", "74.1 %", "72.0–76.2 %", "83.2 %", "79.3–87.1 %", "target ≥ 80 %", "target ≤ 10 %",
+        "within the limit of 0.95", "74.1 %", "72.0–76.2 %", "83.2 %", "79.3–87.1 %", "goal ≥ 80 %", "goal ≤ 10 %",
         "6.1 %", "0.0–1.2 %", "(indicative)", "unstable → 77.0 %", "70 → 80 %", "0.10 → 0.25", "starved < 30 %",
-        "overloaded > 88 %", "at most 0.95", "The interval holds the target.", "required", "advisory",
+        "overloaded > 88 %", "at most 0.95", "The interval holds the goal.", "required", "advisory",
         "190.00 contacts offered per 30 min", "AHT 181 s", "patience 122 s", "source: forecast_table", "90 min old",
         "Stale", "week 12", "Assumed", "answered within 20 s ÷ offered", "19,000 contacts in 10 replications", "seed 7",
         "rule ring", "The longest idle agent takes a contact.", "Indicative",
@@ -263,7 +263,7 @@ def test_a_gate_on_a_time_is_drawn_in_seconds(monkeypatch, goal):
     drawn_of["models"]["target"]["max_wait_s"] = goal
     drawn_of["models"]["simulation"]["after"]["mean_wait_s"] = interval(21.25, 3.0)
     seen = words(check_picture(drawn_of, QUEUE))
-    assert f"target ≤ {goal:,.1f} s".replace(".0 s", " s") in seen
+    assert f"goal ≤ {goal:,.1f} s".replace(".0 s", " s") in seen
     assert "21.2 s" in seen
     assert "18.2–24.2 s" in seen
 

@@ -17,7 +17,7 @@ from routing_weights.projection.erlang import (
 )
 
 INTERVAL_S = 1800
-TARGET_S = 20
+WITHIN_S = 20
 
 REFERENCE_C = [
     # calls, aht, agents, occupancy, P(W>0), service level, ASA
@@ -56,13 +56,13 @@ SAME_OCCUPANCY = {
 TEXTBOOK_ROW = 1440  # printed with five decimals of P and SL where the others have six
 
 
-def c(calls, aht_s, agents, target_s=TARGET_S):
-    return erlang_c(calls / INTERVAL_S, aht_s=aht_s, agents=agents, target_s=target_s)
+def c(calls, aht_s, agents, within_s=WITHIN_S):
+    return erlang_c(calls / INTERVAL_S, aht_s=aht_s, agents=agents, within_s=within_s)
 
 
-def a(calls, aht_s, agents, patience_s, target_s=TARGET_S):
+def a(calls, aht_s, agents, patience_s, within_s=WITHIN_S):
     offered = calls / INTERVAL_S
-    return erlang_a(offered, aht_s=aht_s, agents=agents, patience_s=patience_s, target_s=target_s)
+    return erlang_a(offered, aht_s=aht_s, agents=agents, patience_s=patience_s, within_s=within_s)
 
 
 # ---- reference values ------------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def a(calls, aht_s, agents, patience_s, target_s=TARGET_S):
 
 @pytest.mark.parametrize(("calls", "aht", "agents", "occupancy", "waits", "level", "asa"), REFERENCE_C)
 def test_erlang_c_is_within_a_millionth_of_the_reference(calls, aht, agents, occupancy, waits, level, asa):
-    found = c(calls, aht, agents, TARGETS.get(calls, TARGET_S))
+    found = c(calls, aht, agents, TARGETS.get(calls, WITHIN_S))
     assert (found.occupancy, found.wait_probability, found.service_level) == pytest.approx(
         (occupancy, waits, level), abs=1e-6
     )
@@ -96,7 +96,7 @@ def test_erlang_a_is_within_a_hundred_thousandth_of_the_reference(
 @pytest.mark.parametrize(("agents", "levels"), SAME_OCCUPANCY.items())
 def test_a_larger_group_serves_better_at_the_same_occupancy(agents, levels):
     found = [
-        erlang_c(agents * rho / 180, aht_s=180, agents=agents, target_s=TARGET_S).service_level
+        erlang_c(agents * rho / 180, aht_s=180, agents=agents, within_s=WITHIN_S).service_level
         for rho in (0.80, 0.85, 0.90, 0.95)
     ]
     assert found == pytest.approx(levels, abs=5.01e-4)
@@ -135,7 +135,7 @@ def test_erlang_b_is_its_integral(agents, load):
     assert erlang_b(agents, load) == pytest.approx(integral_b(agents, load), rel=1e-7)
 
 
-def chain(calls, aht_s, agents, patience_s, target_s):
+def chain(calls, aht_s, agents, patience_s, within_s):
     """Erlang A as a birth-death chain; the service level by uniformising the death of those ahead in the line."""
     arrival, mu, theta = calls / INTERVAL_S, 1 / aht_s, 1 / patience_s
     logs = [0.0]
@@ -149,12 +149,12 @@ def chain(calls, aht_s, agents, patience_s, target_s):
     # A tagged contact with j ahead: served at rate N mu when j = 0; else j falls at rate N mu + j theta; lost at theta.
     ahead = shares[agents:]
     rate = agents * mu + len(ahead) * theta
-    poisson, steps = math.exp(-rate * target_s), 0
+    poisson, steps = math.exp(-rate * within_s), 0
     state, in_time = [0.0] * len(ahead), math.fsum(shares[:agents])
-    while steps < rate * target_s + 12 * math.sqrt(rate * target_s) + 40:
+    while steps < rate * within_s + 12 * math.sqrt(rate * within_s) + 40:
         in_time += poisson * math.fsum(share * value for share, value in zip(ahead, state, strict=True))
         steps += 1
-        poisson *= rate * target_s / steps
+        poisson *= rate * within_s / steps
         state = [
             (
                 agents * mu * (state[j - 1] if j else 1.0)
@@ -179,10 +179,10 @@ def chain(calls, aht_s, agents, patience_s, target_s):
     aht_s=st.floats(30, 400),
     agents=st.integers(1, 30),
     patience_s=st.floats(20, 600),
-    target_s=st.floats(0, 60),
+    within_s=st.floats(0, 60),
 )
-def test_erlang_a_is_the_birth_death_chain(calls, aht_s, agents, patience_s, target_s):
-    found, expected = a(calls, aht_s, agents, patience_s, target_s), chain(calls, aht_s, agents, patience_s, target_s)
+def test_erlang_a_is_the_birth_death_chain(calls, aht_s, agents, patience_s, within_s):
+    found, expected = a(calls, aht_s, agents, patience_s, within_s), chain(calls, aht_s, agents, patience_s, within_s)
     assert {name: getattr(found, name) for name in expected} == pytest.approx(expected, rel=1e-8, abs=1e-10)
 
 
@@ -193,13 +193,13 @@ queues = {
     "aht_s": st.floats(5, 900),
     "agents": st.integers(1, 200),
     "patience_s": st.floats(1, 5000),
-    "target_s": st.floats(0, 120),
+    "within_s": st.floats(0, 120),
 }
 
 
 @given(**queues)
-def test_erlang_a_of_any_queue_has_sane_figures(calls, aht_s, agents, patience_s, target_s):
-    found = a(calls, aht_s, agents, patience_s, target_s)
+def test_erlang_a_of_any_queue_has_sane_figures(calls, aht_s, agents, patience_s, within_s):
+    found = a(calls, aht_s, agents, patience_s, within_s)
     for share in (found.wait_probability, found.service_level, found.abandonment):
         assert 0 <= share <= 1
     assert 0 < found.occupancy <= 1
@@ -233,10 +233,10 @@ def test_service_falls_with_load_and_rises_with_agents(patience_s, calls, aht_s,
 def test_erlang_a_of_endless_patience_is_erlang_c(rho, agents, aht_s):
     offered = rho * agents / aht_s
     patient, endless = (
-        erlang_a(offered, aht_s=aht_s, agents=agents, patience_s=patience_s, target_s=TARGET_S)
+        erlang_a(offered, aht_s=aht_s, agents=agents, patience_s=patience_s, within_s=WITHIN_S)
         for patience_s in (1e10 * aht_s, math.inf)
     )
-    assert endless == erlang_c(offered, aht_s=aht_s, agents=agents, target_s=TARGET_S)
+    assert endless == erlang_c(offered, aht_s=aht_s, agents=agents, within_s=WITHIN_S)
     for name in ("wait_probability", "service_level", "mean_wait_s", "queue_length", "occupancy"):
         assert getattr(patient, name) == pytest.approx(getattr(endless, name), rel=1e-5, abs=1e-12)
 
@@ -271,12 +271,12 @@ def test_a_fraction_of_an_agent_lies_between_its_neighbours(agents, load, fracti
 @pytest.mark.parametrize("load", [1e-9, 1.0, 4990.0, 5000.0, 1e5])
 @pytest.mark.parametrize("agents", [1, 60, 5000])
 def test_figures_stay_figures_at_the_ends_of_every_scale(agents, load, patience_s):
-    found = erlang_a(load / 180, aht_s=180, agents=agents, patience_s=patience_s, target_s=TARGET_S)
+    found = erlang_a(load / 180, aht_s=180, agents=agents, patience_s=patience_s, within_s=WITHIN_S)
     assert all(math.isfinite(getattr(found, name)) for name in ("mean_wait_s", "queue_length", "service_level"))
     assert 0 <= found.abandonment <= 1
     assert found.occupancy <= 1
     if load < agents:
-        limit = erlang_c(load / 180, aht_s=180, agents=agents, target_s=TARGET_S)
+        limit = erlang_c(load / 180, aht_s=180, agents=agents, within_s=WITHIN_S)
         assert found.mean_wait_s <= limit.mean_wait_s * (1 + 1e-9)
     else:  # what the agents cannot carry is lost
         assert found.abandonment >= 1 - agents / load - 1e-9
@@ -295,10 +295,10 @@ def test_no_agents_lose_all_and_no_contacts_need_none():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"offered": -1}, {"aht_s": 0}, {"agents": -1}, {"patience_s": 0}, {"target_s": math.nan}, {"aht_s": math.inf}],
+    [{"offered": -1}, {"aht_s": 0}, {"agents": -1}, {"patience_s": 0}, {"within_s": math.nan}, {"aht_s": math.inf}],
 )
 def test_an_argument_out_of_its_bounds_is_refused(wrong):
-    given_ = {"offered": 0.1, "aht_s": 180, "agents": 9, "patience_s": 60, "target_s": 20} | wrong
+    given_ = {"offered": 0.1, "aht_s": 180, "agents": 9, "patience_s": 60, "within_s": 20} | wrong
     with pytest.raises(ValueError, match="has to be"):
         erlang_a(given_.pop("offered"), **given_)
 
@@ -317,7 +317,7 @@ def reaches(service_level, abandonment=1.0):
     lost=st.floats(0.01, 1),
 )
 def test_the_agents_needed_are_the_fewest(load, patience_s, level, lost):
-    question = {"aht_s": 180, "patience_s": patience_s, "target_s": TARGET_S}
+    question = {"aht_s": 180, "patience_s": patience_s, "within_s": WITHIN_S}
     agents = agents_needed(load / 180, **question, meets=reaches(level, lost))
     for number, meets in ((agents, True), (agents - 1, False)):
         found = erlang_a(load / 180, agents=number, **question)
@@ -325,7 +325,7 @@ def test_the_agents_needed_are_the_fewest(load, patience_s, level, lost):
 
 
 def test_agents_needed_of_the_reference_rows():
-    question = {"aht_s": 180, "patience_s": 120, "target_s": TARGET_S}
+    question = {"aht_s": 180, "patience_s": 120, "within_s": WITHIN_S}
     assert agents_needed(350 / 1800, **question, meets=reaches(0.80)) == 36
     assert agents_needed(350 / 1800, **question, meets=reaches(0.80, 0.05)) == 37
     assert agents_needed(350 / 1800, **question, meets=reaches(0.80), most=35) is None
@@ -338,7 +338,7 @@ def test_agents_needed_of_the_reference_rows():
     lost=st.floats(0.01, 1),
 )
 def test_the_load_it_can_take_is_the_largest(agents, patience_s, level, lost):
-    question = {"aht_s": 180, "patience_s": patience_s, "target_s": TARGET_S}
+    question = {"aht_s": 180, "patience_s": patience_s, "within_s": WITHIN_S}
     offered = load_it_can_take(agents, **question, meets=reaches(level, lost))
     below, above = (erlang_a(volume, agents=agents, **question) for volume in (offered, offered * 1.00001))
     assert below.service_level >= level
@@ -347,4 +347,4 @@ def test_the_load_it_can_take_is_the_largest(agents, patience_s, level, lost):
 
 
 def test_nobody_can_take_no_load():
-    assert load_it_can_take(0, aht_s=180, patience_s=120, target_s=TARGET_S, meets=reaches(0.8)) == 0
+    assert load_it_can_take(0, aht_s=180, patience_s=120, within_s=WITHIN_S, meets=reaches(0.8)) == 0

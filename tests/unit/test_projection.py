@@ -106,7 +106,7 @@ def test_a_queue_that_misses_its_goal_is_blocked_with_a_remedy():
     found = reported(told(100))
     assert found.saturation.verdict == "pass", "the ratio alone would let it through"
     assert found.document["verdict"] == "blocked"
-    with pytest.raises(ServiceLevelAtRisk, match="12 agents in one pool reach the target"):
+    with pytest.raises(ServiceLevelAtRisk, match="12 agents in one pool reach the goal"):
         found.raise_unless_passed()
     remedy = check(found, "service_level")["remedy"]
     assert remedy["agents"] == 12
@@ -120,7 +120,7 @@ def test_a_queue_that_misses_its_goal_is_blocked_with_a_remedy():
 def test_advice_that_two_checks_share_appears_once():
     found = reported(told(104), limits=limits(max_abandonment=0.08))
     assert [check(found, name)["verdict"] for name in ("service_level", "abandonment")] == ["blocked"] * 2
-    assert found.document["reason"].count("agents in one pool reach the target") == 1
+    assert found.document["reason"].count("agents in one pool reach the goal") == 1
     assert found.document["reason"].endswith("so overflow at a utilization of 0.84.")
     assert "abandonment of" in found.document["reason"]
 
@@ -150,7 +150,7 @@ def test_more_contacts_are_simulated_when_the_first_do_not_decide():
     [
         (told(60, stale=True, age_s=90_000.0, source="pushed"), OWN, "the forecast is 25.0 h old"),
         (told(60, patience_s=None, assumed=("patience 120 s",)), OWN, "patience 120 s is assumed"),
-        (told(60), None, "the target of 80% within 20 s is assumed"),
+        (told(60), None, "the goal of 80% within 20 s is assumed"),
     ],
     ids=["stale", "assumed patience", "assumed target"],
 )

@@ -26,7 +26,7 @@ from routing_weights.projection.simulation import (
 
 def demand(queue="q", calls=100.0, aht=180.0, **fields):
     """`calls` in half an hour."""
-    return Demand(queue, calls / 1800, aht, **({"patience_s": 120.0, "target_s": 20.0} | fields))
+    return Demand(queue, calls / 1800, aht, **({"patience_s": 120.0, "within_s": 20.0} | fields))
 
 
 def pool(agents, *, value=lambda _: 1.0, **fields):
@@ -121,7 +121,7 @@ def scenarios(draw):
                 draw(st.floats(5, 60)),
                 draw(st.floats(60, 300)),
                 patience_s=draw(st.sampled_from([20.0, 200.0, math.inf])),
-                target_s=draw(st.sampled_from([0.0, 15.0])),
+                within_s=draw(st.sampled_from([0.0, 15.0])),
                 rule=rule,
                 skills=frozenset(draw(st.sets(st.sampled_from("xy"), max_size=1))),
                 ring_timeouts_s=tuple(draw(st.lists(st.sampled_from([0.0, 7.0, 15.0]), min_size=2, max_size=2))),
@@ -156,7 +156,7 @@ def test_every_event_equals_that_of_a_naive_simulation(scenario, seed):
         assert run.answered[q] == by_agent
         assert run.abandoned[q] == sum(c[3] < math.inf for c in lost[q])
         assert run.offered[q] == len(waits) + len(gone) == sum(c[1] == q and c[0] >= warm_up_s for c in contacts)
-        assert run.in_time[q] == sum(start <= arrival + d.target_s for _, arrival, start in answered[q])
+        assert run.in_time[q] == sum(start <= arrival + d.within_s for _, arrival, start in answered[q])
         assert run.waited_s[q] == pytest.approx(math.fsum(waits + gone), abs=1e-6)
     for number in range(len(scenario.seats)):
         overlaps = [min(end, end_s) - max(start, warm_up_s) for a, start, end in spells if a == number]
@@ -185,14 +185,14 @@ def ten_queues():
                 "calls": 1800 * load / aht,
                 "aht": aht,
                 "patience_s": draw.uniform(40, 300),
-                "target_s": draw.uniform(5, 30),
+                "within_s": draw.uniform(5, 30),
             },
         )
 
 
 def expected(agents, fields):
-    patience, target = fields["patience_s"], fields["target_s"]
-    return erlang_a(fields["calls"] / 1800, aht_s=fields["aht"], agents=agents, patience_s=patience, target_s=target)
+    patience, target = fields["patience_s"], fields["within_s"]
+    return erlang_a(fields["calls"] / 1800, aht_s=fields["aht"], agents=agents, patience_s=patience, within_s=target)
 
 
 def test_ten_random_queues_lie_within_their_intervals_of_erlang_a():
@@ -222,7 +222,7 @@ def test_ten_random_queues_lie_within_their_intervals_of_erlang_a():
 
 def test_intervals_of_95_percent_cover_about_95_percent():
     """Of 120: honest intervals miss 1 to 14 in 99.7 % of cases; too wide ones miss none, too narrow ones more."""
-    scenario, level = pool(11), erlang_a(100 / 1800, aht_s=180, agents=11, patience_s=120, target_s=20).service_level
+    scenario, level = pool(11), erlang_a(100 / 1800, aht_s=180, agents=11, patience_s=120, within_s=20).service_level
     found = [simulate(scenario, seed=seed, horizon_s=3600).queues["q"].service_level for seed in range(120)]
     assert 1 <= sum(not interval.low <= level <= interval.high for interval in found) <= 14
 
@@ -276,7 +276,7 @@ def test_shared_agents_serve_as_the_reference_simulated(setup):
 def test_dedicated_agents_are_two_queues_of_their_own():
     found = simulate(shared(SHARED["10 + 8 dedicated"][0]), seed=2, replications=10, horizon_s=36_000)
     for queue, calls, aht, agents in (("A", 100, 180, 10), ("B", 60, 240, 8)):
-        level = erlang_a(calls / 1800, aht_s=aht, agents=agents, patience_s=120, target_s=20).service_level
+        level = erlang_a(calls / 1800, aht_s=aht, agents=agents, patience_s=120, within_s=20).service_level
         assert found.queues[queue].service_level.mean == pytest.approx(
             level, abs=1.3 * found.queues[queue].service_level.half_width
         )

@@ -34,7 +34,7 @@ def ciw_records(seed, agents, classes, priority=None):
     return [r for r in run.get_all_records() if r.record_type in {"service", "renege"}]
 
 
-def ciw_figures(records, target_s, agents):
+def ciw_figures(records, within_s, agents):
     """Of one replication, by name."""
     counted = [r for r in records if WARM_UP_S <= r.arrival_date < WARM_UP_S + HORIZON_S]
     served = [r for r in counted if r.record_type == "service"]
@@ -45,7 +45,7 @@ def ciw_figures(records, target_s, agents):
             overlap = min(r.service_end_date, end_s) - max(r.service_start_date, WARM_UP_S)
             busy[r.server_id - 1] += max(0.0, overlap)
     return {
-        "service_level": sum(r.waiting_time <= target_s for r in served) / len(counted),
+        "service_level": sum(r.waiting_time <= within_s for r in served) / len(counted),
         "abandonment": 1 - len(served) / len(counted),
         "mean_wait_s": math.fsum(r.waiting_time for r in counted) / len(counted),
         "occupancy": math.fsum(busy) / agents / HORIZON_S,

@@ -109,7 +109,7 @@ def _service(sheet: Sheet, models: Mapping[str, Any]) -> str:
     if not any(drawn):
         sheet.paragraph(LEFT, "Not modelled: service level, abandonment and waits are not known.", fill="muted")
         return "Service level and abandonment are not known."
-    _legend(sheet, *(["95 % interval"] if drawn is simulated else []), "target")
+    _legend(sheet, *(["95 % interval"] if drawn is simulated else []), "goal")
     for gate in SIMULATED:
         _gate(sheet, gate, drawn, _number(goals.get(gate.goal)))
     plotted = {gate.figure for gate in SIMULATED}
@@ -131,7 +131,7 @@ def _gate(sheet: Sheet, gate: SimulatedGate, drawn: Sequence[Mapping[str, Any]],
         return PLOT_START + span * min(max(value / top, 0.0), 1.0)
 
     sheet.text(LEFT, y + 18, _label(gate.figure), 14, bold=True)
-    note = "no target is known" if goal is None else f"target {SIGNS[gate.bound]} {_limit(goal, gate.unit)}"
+    note = "no goal is known" if goal is None else f"goal {SIGNS[gate.bound]} {_limit(goal, gate.unit)}"
     sheet.text(LEFT, y + 36, note, fill="muted", room=COLUMN - LEFT)
     for quarter in range(5):
         x = PLOT_START + span * quarter / 4
@@ -305,11 +305,11 @@ def _inputs(sheet: Sheet, models: Mapping[str, Any]) -> None:
     ]
     aims.append(f"source: {goals.get('source') or 'not known'}")
     seconds = _number(goals.get("answer_within_s"))
-    within = "the target time (not given)" if seconds is None else f"{seconds:g} s"
+    within = "the time of the goal (not given)" if seconds is None else f"{seconds:g} s"
     contacts, runs, seed = (_plain(_number(simulation.get(key)), 0) for key in ("contacts", "replications", "seed"))
     rule = f"rule {simulation.get('rule') or 'not known'}: {simulation.get('assumption') or 'no assumption is given'}"
     sampled = f"{contacts} contacts in {runs} replications · seed {seed} · {rule}"
-    rows = [("Forecast", loaded if forecast else "missing"), ("Target", " · ".join(aims) if goals else "missing")]
+    rows = [("Forecast", loaded if forecast else "missing"), ("Goal", " · ".join(aims) if goals else "missing")]
     rows.append(("Service level", f"answered within {within} ÷ offered"))
     rows.append(("Simulation", sampled if simulation else "missing"))
     sheet.facts(rows)
@@ -330,7 +330,7 @@ def _legend(sheet: Sheet, *more: str) -> None:
     for name in names:
         if name in SIDES:
             sheet.mark(x + 9, y, 4.5, "circle", name, hollow=name == "before")
-        elif name == "target":
+        elif name == "goal":
             sheet.line(x + 10, y - 8, x + 10, y + 8, "ink", 2, dash="4 3")
         else:
             sheet.interval(x - 2, x + 12, y, 5, "muted")

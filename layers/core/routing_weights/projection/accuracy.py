@@ -184,7 +184,7 @@ def _blame(prediction: Prediction, realised: Realised, span_s: float, figures: M
         aht_s=aht_s,
         agents=prediction.agents,
         patience_s=prediction.patience_s,
-        target_s=prediction.answer_within_s,
+        within_s=prediction.answer_within_s,
     )
     if not isinstance(queue, Performance):
         return None

@@ -1,6 +1,6 @@
 """Closed forms of one pooled queue: Erlang B, C (nobody hangs up) and A (exponential patience). Standard library only.
 
-A = offered load [erlangs] = contacts per second x mean handling time; N = agents; T = answer target [s].
+A = offered load [erlangs] = contacts per second x mean handling time; N = agents; T = time to answer within [s].
 
 Service level here is always: answered within T, divided by everything offered. Genesys can be set to other definitions
 (divided by answered, or without short abandons): match them before comparing.
@@ -43,7 +43,7 @@ class Performance:
     wait_probability: float
     """The probability that a contact finds every agent busy, in [0, 1]."""
     service_level: float
-    """Answered within the target / offered, in [0, 1]."""
+    """Answered in time / offered, in [0, 1]."""
     abandonment: float
     """Abandoned / offered, in [0, 1]; 0 under Erlang C."""
     mean_wait_s: float
@@ -84,19 +84,19 @@ def erlang_b(agents: float, load: float) -> float:
     return blocked
 
 
-def erlang_c(offered_per_s: float, *, aht_s: float, agents: float, target_s: float) -> Performance | Unstable:
+def erlang_c(offered_per_s: float, *, aht_s: float, agents: float, within_s: float) -> Performance | Unstable:
     """M/M/N, where everyone waits for an answer. Erlang B interpolates a fractional number of agents.
 
     Args:
         offered_per_s: contacts per second, at least 0.
         aht_s: mean handling time in seconds, above 0.
         agents: at least 0, after shrinkage.
-        target_s: the answer target in seconds, at least 0.
+        within_s: the seconds to answer within, at least 0.
 
     Raises:
         ValueError: an argument out of its bounds.
     """
-    load = _load(offered_per_s, aht_s, agents, target_s)
+    load = _load(offered_per_s, aht_s, agents, within_s)
     if load >= agents:
         return Unstable(load, agents)
     occupancy = load / agents
@@ -108,7 +108,7 @@ def erlang_c(offered_per_s: float, *, aht_s: float, agents: float, target_s: flo
         load=load,
         agents=agents,
         wait_probability=waits,
-        service_level=1 - waits * math.exp(-spare_per_s * target_s),
+        service_level=1 - waits * math.exp(-spare_per_s * within_s),
         abandonment=0.0,
         mean_wait_s=mean_wait_s,
         queue_length=offered_per_s * mean_wait_s,
@@ -117,7 +117,7 @@ def erlang_c(offered_per_s: float, *, aht_s: float, agents: float, target_s: flo
 
 
 def erlang_a(
-    offered_per_s: float, *, aht_s: float, agents: int, patience_s: float, target_s: float
+    offered_per_s: float, *, aht_s: float, agents: int, patience_s: float, within_s: float
 ) -> Performance | Unstable:
     """M/M/N+M, where contacts hang up after an exponential patience. So every load has figures.
 
@@ -134,16 +134,16 @@ def erlang_a(
         aht_s: mean handling time in seconds, above 0.
         agents: at least 0, after shrinkage.
         patience_s: mean patience in seconds, above 0; infinite is Erlang C, which can be `Unstable`.
-        target_s: the answer target in seconds, at least 0.
+        within_s: the seconds to answer within, at least 0.
 
     Raises:
         ValueError: an argument out of its bounds.
     """
-    load = _load(offered_per_s, aht_s, agents, target_s)
+    load = _load(offered_per_s, aht_s, agents, within_s)
     if not patience_s > 0:
         raise ValueError(f"patience_s is {patience_s:g} and has to be above 0")
     if math.isinf(patience_s) or load < NO_LOAD:
-        return erlang_c(offered_per_s, aht_s=aht_s, agents=agents, target_s=target_s)
+        return erlang_c(offered_per_s, aht_s=aht_s, agents=agents, within_s=within_s)
     if agents == 0:
         return Performance(load, agents, 1.0, 0.0, 1.0, patience_s, offered_per_s * patience_s, 0.0)
     theta, served_per_s = 1 / patience_s, agents / aht_s
@@ -161,13 +161,13 @@ def erlang_a(
         far *= 2
     end = peak_s + _reach(fallen, far)
     total = waited = answered = in_time = 0.0
-    for x, width in _nodes(start, end, (peak_s, target_s, patience_s, patience_s * _NEGLIGIBLE)):
+    for x, width in _nodes(start, end, (peak_s, within_s, patience_s, patience_s * _NEGLIGIBLE)):
         mass = width * math.exp(-fallen(x - peak_s))
         stays = math.exp(-theta * x)
         total += mass
         waited -= mass * math.expm1(-theta * x) * patience_s
         answered += mass * stays
-        if x <= target_s:
+        if x <= within_s:
             in_time += mass * stays
     at_peak = max(0.0, overload - math.log1p(overload)) * served_per_s * patience_s if overload > 0 else 0.0
     idle = math.exp(-at_peak)  # 1 of the formula, on the scale of the peak
@@ -191,7 +191,7 @@ def agents_needed(
     *,
     aht_s: float,
     patience_s: float,
-    target_s: float,
+    within_s: float,
     meets: Callable[[Performance], bool],
     most: int = MOST_AGENTS,
 ) -> int | None:
@@ -202,7 +202,7 @@ def agents_needed(
     """
 
     def enough(agents: int) -> bool:
-        found = erlang_a(offered_per_s, aht_s=aht_s, agents=agents, patience_s=patience_s, target_s=target_s)
+        found = erlang_a(offered_per_s, aht_s=aht_s, agents=agents, patience_s=patience_s, within_s=within_s)
         return isinstance(found, Performance) and meets(found)
 
     if not enough(most):
@@ -215,7 +215,7 @@ def agents_needed(
 
 
 def load_it_can_take(
-    agents: int, *, aht_s: float, patience_s: float, target_s: float, meets: Callable[[Performance], bool]
+    agents: int, *, aht_s: float, patience_s: float, within_s: float, meets: Callable[[Performance], bool]
 ) -> float:
     """The largest volume, in contacts per second, with which `meets` accepts the figures of `agents`.
 
@@ -225,7 +225,7 @@ def load_it_can_take(
     """
 
     def can_take(offered_per_s: float) -> bool:
-        found = erlang_a(offered_per_s, aht_s=aht_s, agents=agents, patience_s=patience_s, target_s=target_s)
+        found = erlang_a(offered_per_s, aht_s=aht_s, agents=agents, patience_s=patience_s, within_s=within_s)
         return isinstance(found, Performance) and meets(found)
 
     if agents == 0:
@@ -242,11 +242,11 @@ def _require(holds: bool, name: str, value: float, bounds: str) -> None:
         raise ValueError(f"{name} is {value:g} and has to be finite and {bounds}")
 
 
-def _load(offered_per_s: float, aht_s: float, agents: float, target_s: float) -> float:
+def _load(offered_per_s: float, aht_s: float, agents: float, within_s: float) -> float:
     _require(offered_per_s >= 0, "offered_per_s", offered_per_s, "at least 0")
     _require(aht_s > 0, "aht_s", aht_s, "above 0")
     _require(agents >= 0, "agents", agents, "at least 0")
-    _require(target_s >= 0, "target_s", target_s, "at least 0")
+    _require(within_s >= 0, "within_s", within_s, "at least 0")
     return offered_per_s * aht_s
 
 

@@ -293,14 +293,14 @@ def _shortfall(volume: Volume, scenario: Scenario, others: Sequence[Other]) -> f
 def _pooled_c(volume: Volume, goal: ServiceGoal, agents: int) -> Performance | Unstable:
     if agents == 0:
         return Unstable(volume.load, 0)
-    return erlang_c(volume.rate, aht_s=volume.aht_s, agents=agents, target_s=goal.answer_within_s)
+    return erlang_c(volume.rate, aht_s=volume.aht_s, agents=agents, within_s=goal.answer_within_s)
 
 
 def _pooled_a(volume: Volume, goal: ServiceGoal, patience_s: float, agents: int) -> Performance | Unstable | None:
     if agents == 0:
         return None
     within_s = goal.answer_within_s
-    return erlang_a(volume.rate, aht_s=volume.aht_s, agents=agents, patience_s=patience_s, target_s=within_s)
+    return erlang_a(volume.rate, aht_s=volume.aht_s, agents=agents, patience_s=patience_s, within_s=within_s)
 
 
 def _pair(sides: tuple[Performance | Unstable | None, Performance | Unstable | None]) -> dict[str, Any]:

@@ -78,8 +78,8 @@ class Demand:
     """Mean handling time, above 0."""
     patience_s: float
     """Mean patience, above 0; infinite: nobody hangs up."""
-    target_s: float
-    """The answer target of the service level."""
+    within_s: float
+    """Seconds: the service level counts the contacts that are answered within them."""
     rule: Rule = "joined"
     skills: frozenset[str] = frozenset()
     """An agent needs all of them, for as long as the contact waits."""
@@ -138,7 +138,7 @@ class QueueOutcome:
     contacts: int
     """In all replications: the size of the sample."""
     service_level: Interval | None
-    """Answered within the target / offered."""
+    """Answered in time / offered."""
     abandonment: Interval | None
     mean_wait_s: Interval | None
     """Over everything offered, answered or not."""
@@ -258,7 +258,7 @@ _Contact = tuple[float, int, float, float]
 class _Floor:
     """A scenario as numbers: queues and agents by index."""
 
-    targets: list[float]
+    within_s: list[float]
     delays: list[list[float]]
     """By queue and level, best first: after how long a contact can reach the level."""
     serves: list[list[tuple[int, int, float, float]]]
@@ -286,7 +286,7 @@ def _floor(scenario: Scenario) -> _Floor:
             serves[agent].append((queue, level_of[rank], rank[0], weight))
         delays.append([delay for delay, _ in levels])
         eligible.append(list(ranks))
-    return _Floor([demand.target_s for demand in scenario.demands], delays, serves, eligible)
+    return _Floor([demand.within_s for demand in scenario.demands], delays, serves, eligible)
 
 
 def _rank(demand: Demand, value: float, opens_s: Sequence[float]) -> tuple[float, float] | None:
@@ -344,7 +344,7 @@ class _Replication:
     )  # fmt: skip
 
     def __init__(self, floor: _Floor, choose: Random, *, warm_up_s: float, end_s: float) -> None:
-        queues, agents = len(floor.targets), len(floor.serves)
+        queues, agents = len(floor.within_s), len(floor.serves)
         self.floor, self.choose, self.warm_up_s, self.end_s = floor, choose, warm_up_s, end_s
         self.offered, self.in_time, self.abandoned = [0] * queues, [0] * queues, [0] * queues
         self.waited_s, self.busy_s = [0.0] * queues, [0.0] * agents
@@ -408,7 +408,7 @@ class _Replication:
         if arrival >= warm_up_s:
             self.answered[queue][agent] += 1
             self.waited_s[queue] += now - arrival
-            if now <= arrival + self.floor.targets[queue]:  # the sum: a ring that opens at the target is in time
+            if now <= arrival + self.floor.within_s[queue]:  # the sum: a ring that opens at the last moment is in time
                 self.in_time[queue] += 1
 
     def _free(self, agent: int, now: float) -> None:
@@ -561,7 +561,7 @@ def _check(scenario: Scenario, replications: int, horizon_s: float, warm_up_s: f
         if len(set(ids)) != len(ids):
             raise ValueError("a queue or an agent is named twice in the scenario")
     for demand in scenario.demands:
-        finite = (demand.offered_per_s, demand.aht_s, demand.target_s, *demand.ring_timeouts_s)
+        finite = (demand.offered_per_s, demand.aht_s, demand.within_s, *demand.ring_timeouts_s)
         positive = demand.aht_s > 0 and demand.patience_s > 0
         if not (positive and all(0 <= number < math.inf for number in finite)):
             raise ValueError(f"the demand on queue {demand.queue_id} has a figure that is negative or not finite")

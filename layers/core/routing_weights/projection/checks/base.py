@@ -75,12 +75,12 @@ class Evidence:
         volume, patience_s, within_s = outlook.volume, outlook.patience_s, outlook.goal.answer_within_s
         agents = outlook.agents[1]
         needed = agents_needed(
-            volume.rate, aht_s=volume.aht_s, patience_s=patience_s, target_s=within_s, meets=goal_met
+            volume.rate, aht_s=volume.aht_s, patience_s=patience_s, within_s=within_s, meets=goal_met
         )
         remedy: dict[str, float] = {} if needed is None else {"agents": needed}
         if agents:
             rate = load_it_can_take(
-                agents, aht_s=volume.aht_s, patience_s=patience_s, target_s=within_s, meets=goal_met
+                agents, aht_s=volume.aht_s, patience_s=patience_s, within_s=within_s, meets=goal_met
             )
             remedy |= {
                 "offered": math.floor(10 * rate * volume.interval_s) / 10,
@@ -100,7 +100,7 @@ class Evidence:
                 f"In one pool {needed:g} agents would do: let callers reach more agents sooner (rings that open "
                 "earlier, more equal weights, fewer required skills)."
             )
-        parts = [f"{needed:g} agents in one pool reach the target"] if needed is not None else []
+        parts = [f"{needed:g} agents in one pool reach the goal"] if needed is not None else []
         if "offered" in remedy:
             parts.append(
                 f"{agents} can take {remedy['offered']:g} contacts per {self.outlook.volume.interval_s:g} s, so "

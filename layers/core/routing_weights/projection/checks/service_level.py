@@ -21,7 +21,7 @@ def _doubts(outlook: Outlook, forecast: Forecast) -> Sequence[str]:
     assumed = [f"{assumption}{owner}" for owner, each in forecasts.items() for assumption in each.assumed]
     goal = outlook.goal
     if goal.source == "assumed":
-        assumed.append(f"the target of {goal.service_level:.0%} within {goal.answer_within_s:g} s")
+        assumed.append(f"the goal of {goal.service_level:.0%} within {goal.answer_within_s:g} s")
     if assumed:
         doubts.append(f"{', '.join(assumed)} {'is' if len(assumed) == 1 else 'are'} assumed")
     return doubts
