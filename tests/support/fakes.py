@@ -11,6 +11,7 @@ from pathlib import Path
 import requests
 
 from routing_weights.domain.actuation import Actuation
+from routing_weights.domain.actuators.base import Actuator, Ranking
 from routing_weights.domain.actuators.ring import Ring
 from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.plan import Plan, parse_plan
@@ -63,6 +64,28 @@ def work(wanted, target_, before, actuator=RING, *, skill=(None, None), groups=(
     held = replace(before, skill_id=skill[0], skill_name=skill[1])
     decision = Decision.of(contract, actuation, target_, held, statement or {}, raise_first=contract == "platform")
     return Work(wanted, decision, before)
+
+
+class Drawn(Actuator):
+    """An actuator that writes no member: Genesys asks for the weights when a contact comes."""
+
+    name, contract, carrier, does_not = "drawn", "platform", None, "It writes no member."
+
+    @classmethod
+    def for_weights(cls, weights, digits):  # noqa: ARG003 - the interface's own names
+        return cls()
+
+    def value(self, weight, share):  # noqa: ARG002 - the interface's own names
+        return weight
+
+    def weight(self, value):
+        return value
+
+    def read(self, member):  # noqa: ARG002 - no member holds a value
+        return None
+
+    def ranking(self, settings, ring_timeouts_s):  # noqa: ARG002 - the interface's own names
+        return Ranking("joined")
 
 
 class PlainContract:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from routing_weights.api.distributions import ActuationView
 from routing_weights.domain.actuation import Actuation, actuator_from_json, as_kept, resolve, statement
 from routing_weights.domain.actuators import ACTUATORS, actuator_class, names_for, stored_class
-from routing_weights.domain.actuators.base import Actuator, Ranking
 from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.proficiency import Proficiency
 from routing_weights.domain.actuators.ring import Ring
@@ -24,31 +23,9 @@ from routing_weights.domain.target import members_to_write
 from routing_weights.domain.verify import unverified
 from routing_weights.errors import PlanNotApplicable
 from tests.support import fakes
-from tests.support.fakes import plan
+from tests.support.fakes import Drawn, plan
 
 SKILL = {"skill": "Queue 1"}
-
-
-class Drawn(Actuator):
-    """An actuator that writes no member: Genesys asks for the weights when a contact comes."""
-
-    name, contract, carrier = "drawn", "platform", None
-
-    @classmethod
-    def for_weights(cls, weights, digits):  # noqa: ARG003 - the interface's own names
-        return cls()
-
-    def value(self, weight, share):  # noqa: ARG002 - the interface's own names
-        return weight
-
-    def weight(self, value):
-        return value
-
-    def read(self, member):  # noqa: ARG002 - no member holds a value
-        return None
-
-    def ranking(self, settings, ring_timeouts_s):  # noqa: ARG002 - the interface's own names
-        return Ranking("joined")
 
 
 @st.composite

@@ -33,7 +33,7 @@ from routing_weights.errors import (
     QueueChanged,
     QueueNotFound,
 )
-from tests.support.fakes import FakePlatform, FakeTime, answer, plan
+from tests.support.fakes import Drawn, FakePlatform, FakeTime, answer, plan
 
 QUEUE = "/routing/queues/queue-001"
 SKILL = {"id": "skill-1", "name": "Queue 1"}
@@ -854,6 +854,19 @@ def test_rings_with_other_time_outs_than_the_strategys_stay_and_are_noted():
 )
 def test_time_outs_are_noted_only_where_they_differ_from_what_the_strategy_requires(raw, changes):
     assert "open after" not in noted(raw, **changes)
+
+
+def test_an_actuator_that_writes_no_member_needs_nothing_more_of_the_contract():
+    genesys = Genesys(wrap_up_timeout_s=20)
+    genesys.contract.actuation = dataclasses.replace(genesys.contract.actuation, actuator=Drawn())
+    before, target = genesys.prepare()
+    assert (target.weights, target.values) == (genesys.plan.weights, {})
+    assert {member.value for member in before.members} == {None}
+    genesys.write_queue(before, target)
+    genesys.write_members(before, target)
+    assert [method for method, _, _ in genesys.session.sent] == ["GET", "PUT"]
+    assert genesys.contract.statement(genesys.plan, target, before)["largest_error"] == 0
+    assert genesys.contract.rankings(before, target)[1].rule == "joined"
 
 
 # ---- overflow --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from routing_weights.adapters.genesys.contracts.queue_document import FIELDS, READ_ONLY, QueueDocument
 from routing_weights.domain.actuation import resolve
-from routing_weights.domain.queue import QueueSettings
+from routing_weights.domain.queue import SETTINGS, QueueSettings
 from routing_weights.errors import GenesysAnswerInvalid, QueueChanged
 from tests.support.fakes import plan
 
@@ -74,6 +74,10 @@ settings = st.fixed_dictionaries(
         "overflow_threshold": st.floats(0, 1),
     },
 )
+
+
+def test_every_setting_has_its_field():
+    assert FIELDS.keys() == set(SETTINGS)
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------

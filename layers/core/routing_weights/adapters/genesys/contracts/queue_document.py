@@ -5,7 +5,7 @@ The PUT replaces the whole queue, so every other field is sent as it was read, a
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from routing_weights.adapters.genesys.contracts.reading import Entity, child, children, number
 from routing_weights.domain.actuation import Actuation
@@ -164,26 +164,31 @@ class QueueDocument:
         return children(child(self.raw, "conditionalGroupRouting"), "rules")
 
     def _field(self, name: SettingName, value: Setting) -> Any:
-        held = self.raw.get(FIELDS[name]) or {}
-        if name == "wrap_up_timeout_s":
-            return {**held, "timeoutMs": round(1000 * float(value or 0))}
-        if name == RING_GROUPS:
-            stay = {"", *str(value or "").split("; ")}
-            pairs = zip(self._rings, self._groups_by_ring(), strict=True)
-            return {
-                **held,
-                "rings": [ring if groups in stay else {**ring, "memberGroups": []} for ring, groups in pairs],
-            }
-        if name == RINGS and not value:
-            return None
-        if name == RINGS:
-            timeouts = (*self.actuation.strategy.bullseye_timeouts_s, LAST_RING_S)
-            rings = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": t}]} for t in timeouts]
-            return {**held, "rings": [{**(self._rings or [{}])[0], **rings[0]}, *rings[1:]]}
-        if name == "overflow_threshold":
-            rules = self._rules_with(value)
-            return {**held, "rules": rules} if rules or held.keys() - {"rules"} else None
-        return value
+        """Return the field with one setting changed."""
+        field = self.raw.get(FIELDS[name]) or {}
+        match name:
+            case "wrap_up_timeout_s":
+                return {**field, "timeoutMs": round(1000 * float(value or 0))}
+            case "ring_groups":
+                stay = {"", *str(value or "").split("; ")}
+                pairs = zip(self._rings, self._groups_by_ring(), strict=True)
+                rings = [ring if groups in stay else {**ring, "memberGroups": []} for ring, groups in pairs]
+                return {**field, "rings": rings}
+            case "bullseye_rings":
+                return {**field, "rings": self._new_rings()} if value else None
+            case "overflow_threshold":
+                rules = self._rules_with(value)
+                return {**field, "rules": rules} if rules or field.keys() - {"rules"} else None
+            case "skill_evaluation_method":
+                return value
+            case unreachable:
+                assert_never(unreachable)
+
+    def _new_rings(self) -> list[Entity]:
+        """Return the rings of the strategy. The first one keeps its other fields."""
+        timeouts = (*self.actuation.strategy.bullseye_timeouts_s, LAST_RING_S)
+        rings = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": t}]} for t in timeouts]
+        return [{**(self._rings or [{}])[0], **rings[0]}, *rings[1:]]
 
     def _rules_with(self, threshold: Setting) -> list[Entity]:
         if threshold is None:
@@ -199,17 +204,20 @@ class QueueDocument:
 
     def _as_it_was(self, name: SettingName, value: Setting, then: Any) -> Any:
         """Return the field with a restored setting. `then` is the field as it was read."""
-        held = self.raw.get(FIELDS[name]) or {}
-        if name == "overflow_threshold" and value is None:
-            known = children(then or {}, "rules")
-            rules = [_unwaiting(rule, known) for rule in self._rules if not self._is_ours(rule)]
-            written = {**held, "rules": rules}
-        elif name == "wrap_up_timeout_s" and value is None:
-            written = {key: part for key, part in held.items() if key != "timeoutMs"}
-        elif name in {"overflow_threshold", "wrap_up_timeout_s"}:
-            written = self._field(name, value)
-        else:
-            return then
+        field = self.raw.get(FIELDS[name]) or {}
+        match name:
+            case "overflow_threshold" if value is None:
+                known = children(then or {}, "rules")
+                rules = [_unwaiting(rule, known) for rule in self._rules if not self._is_ours(rule)]
+                written = {**field, "rules": rules}
+            case "wrap_up_timeout_s" if value is None:
+                written = {key: part for key, part in field.items() if key != "timeoutMs"}
+            case "overflow_threshold" | "wrap_up_timeout_s":
+                written = self._field(name, value)
+            case "skill_evaluation_method" | "bullseye_rings" | "ring_groups":
+                return then
+            case unreachable:
+                assert_never(unreachable)
         return None if then is None and written in ({}, {"rules": []}) else written
 
     def _is_ours(self, rule: Entity) -> bool:
