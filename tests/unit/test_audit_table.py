@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from routing_weights.adapters.aws.audit_table import _start_key
 from routing_weights.domain.problems import problem
 from routing_weights.domain.record import Closing, Records, opened, refused, timestamp
+from routing_weights.domain.restore import Restoration
 from routing_weights.errors import (
     RequestInvalid,
 )
@@ -127,7 +128,7 @@ def test_each_distribution_is_listed_once_with_its_outcome(trail):
 
 def test_a_listing_does_without_the_fields_that_moved_to_s3(trail):
     members = tuple(f"agent-{number:05}-{'x' * 50}" for number in range(5_000))
-    restore = {"outcome": "partial", "restored": 0, "unrestored": members, "unconfirmed": [], "edited": []}
+    restore = Restoration("partial", unrestored=list(members))
     trail.append(opened(RUN, plan(), START))
     trail.append(closing_record("member_update_failed", restore=restore))
     (record,), _ = trail.of_queue("queue-001", since="0000", until="9999", limit=5, after=None)

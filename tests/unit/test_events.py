@@ -13,6 +13,7 @@ from routing_weights.adapters.aws.event_bus import SOURCE
 from routing_weights.domain.events import DISTRIBUTION_OUTCOME, DistributionOutcome, outcome_of
 from routing_weights.domain.problems import problem
 from routing_weights.domain.record import Closing, closed, refused
+from routing_weights.domain.restore import Restoration
 from routing_weights.domain.run import Outcome
 from routing_weights.domain.status import Status
 from tests.support.fakes import member, plan, queue, run_of
@@ -59,20 +60,14 @@ def test_an_outcome_is_a_summary_and_leads_to_its_record():
 
 
 def test_a_failed_outcome_has_its_errors_and_its_restore():
-    restore = {
-        "outcome": "partial",
-        "restored": 1,
-        "unrestored": ["agent-1"],
-        "unconfirmed": [],
-        "edited": [],
-    }
+    restore = Restoration("partial", restored=1, unrestored=["agent-1"])
     told = outcome_of(closing("member_update_failed", {"Error": "Forbidden", "Cause": "No."}, restore=restore))
     assert told.restore.model_dump() == {"outcome": "partial", "unrestored": 1, "unconfirmed": 0, "edited": 0}
     assert [(error.type, error.path) for error in told.errors] == [("Forbidden", None)]
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status.terminal])
-def test_every_status_that_ends_a_distribution_can_be_told_with_and_without_all_that_a_run_leaves(status):
+def test_every_terminal_status_has_an_outcome_with_and_without_what_a_run_leaves(status):
     nothing = dict.fromkeys(("plan", "before", "after", "projection"))
     for record in (closing(status), closing(status, **nothing)):
         assert outcome_of(record).id == f"d-1:{status}"

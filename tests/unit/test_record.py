@@ -25,6 +25,7 @@ from routing_weights.domain.record import (
     refused,
     timestamp,
 )
+from routing_weights.domain.restore import Restoration
 from routing_weights.domain.run import Outcome
 from tests.support.fakes import SMALLEST_PLAN, member, plan, queue, run_of
 
@@ -227,7 +228,7 @@ def test_a_run_with_nothing_to_restore_has_no_restore(status):
 @pytest.mark.parametrize("status", ["member_update_failed", "interrupted"])
 def test_what_a_restoration_came_to_is_recorded_without_how_much_was_left_to_do(status):
     said = FAILED_UNSAID | {"outcome": "partial", "restored": 2, "unrestored": ["agent-1"], "edited": ["agent-2"]}
-    assert closing_record(status, restore=said | {"left": 0}).to_json()["restore"] == said
+    assert closing_record(status, restore=Restoration(**said)).to_json()["restore"] == said
 
 
 @pytest.mark.parametrize("status", ["queue_update_failed", "interrupted"])

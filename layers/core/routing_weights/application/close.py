@@ -61,7 +61,7 @@ class Close:
             before=before,
             projection=self.documents.find_projection(name),
             actuation=_statement(work.decision, after, outcome.status) if work else None,
-            restore=restoration.to_json() if restoration else None,
+            restore=restoration,
             after=after,
             at=now,
             before_image=self.documents.reference(name, "work" if work else "before") if before else None,

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,10 @@ from routing_weights.domain.problems import Problem
 from routing_weights.domain.queue import SETTINGS, Member, Queue, same
 from routing_weights.domain.run import Outcome, Run
 from routing_weights.domain.status import Status
+
+if TYPE_CHECKING:
+    from routing_weights.domain.actuation import Statement
+    from routing_weights.domain.restore import Restoration
 
 Value = int | float | bool | None
 """What carries a weight on the wire. A whole number stays one."""
@@ -314,8 +318,8 @@ def closed(
     plan: Plan | None,
     before: Queue | None,
     projection: dict[str, Any] | None,
-    actuation: Mapping[str, Any] | None,
-    restore: Mapping[str, Any] | None,
+    actuation: "Statement | None",
+    restore: "Restoration | None",
     after: Queue | None,
     at: datetime,
     before_image: str | None = None,
@@ -360,18 +364,18 @@ def last_completed(runs: Iterable[RunSummary]) -> str | None:
     return max(completed, key=lambda run: run.timestamp).distribution_id if completed else None
 
 
-def _restored(outcome: Outcome, before: Queue | None, restore: Mapping[str, Any] | None) -> Restored | None:
+def _restored(outcome: Outcome, before: Queue | None, restore: "Restoration | None") -> Restored | None:
     """What a restoration came to. A restoration that left no document has failed, where it had something to restore."""
     if restore is None and before and outcome.status.failed_writing:
         return Restored(outcome="failed", restored=0, unrestored=(), unconfirmed=(), edited=())
-    return Restored.model_validate(restore) if restore else None
+    return Restored.model_validate(restore.to_json()) if restore else None
 
 
-def _named(plan: Plan, actuation: Mapping[str, Any] | None) -> Mapping[str, float | None]:
+def _named(plan: Plan, actuation: "Statement | None") -> Mapping[str, float | None]:
     """The weights asked for: the plan's, or those of the image that it re-applies; None for no value at all."""
     if plan.restores is None:
         return plan.weights
-    members = (actuation or {"members": {}})["members"]
+    members = actuation["members"] if actuation else {}
     return {member: None if line["value"] is None else line["requested"] for member, line in members.items()}
 
 
