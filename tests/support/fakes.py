@@ -525,8 +525,8 @@ class FakeSchedules:
     def __init__(self, *names):
         self.names, self.is_down = set(names), False
 
-    def find(self, name):
-        return {"Name": name} if name in self.names else None
+    def exists(self, name):
+        return name in self.names
 
     def delete(self, name):
         if self.is_down:

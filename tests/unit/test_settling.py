@@ -1,4 +1,4 @@
-"""Reading back: only what differs is read again, with longer pauses, and in time."""
+"""A queue is read back until it settles: only what differs is read again, with longer pauses, and in time."""
 
 from types import SimpleNamespace
 

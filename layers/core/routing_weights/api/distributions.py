@@ -164,7 +164,8 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
             f"No distribution has the id {distribution_id}. Look it up with GET /queues/{{queue_id}}/distributions."
         )
     shown = distribution(records)
-    if not shown.until or not bootstrap.one_time_schedules(settings.one_time_group).find(return_name(distribution_id)):
+    schedules = bootstrap.one_time_schedules(settings.one_time_group)
+    if not shown.until or not schedules.exists(return_name(distribution_id)):
         return shown
     return shown.model_copy(update={"returns_at": shown.until})
 

@@ -161,7 +161,7 @@ class CancelExpiry:
         opening, name = self.trail.find(distribution_id).opening, return_name(distribution_id)
         until = opening and opening.until
         # Scheduler deletes a schedule only some time after it has started it, so one whose time has come may be found.
-        if not self.schedules.find(name) or not until or datetime.fromisoformat(until) <= now:
+        if not self.schedules.exists(name) or not until or datetime.fromisoformat(until) <= now:
             raise ReturnNotFound(
                 f"Distribution {distribution_id} has no expiry to come. GET /distributions/{distribution_id} shows one "
                 "as returns_at."

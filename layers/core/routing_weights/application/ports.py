@@ -211,7 +211,7 @@ class Locks(Protocol):
 class OneTimeSchedules(Protocol):
     """The one-time schedules that end temporary plans, by name."""
 
-    def find(self, name: str) -> dict[str, Any] | None: ...
+    def exists(self, name: str) -> bool: ...
 
     def delete(self, name: str) -> bool:
         """False when there was none."""

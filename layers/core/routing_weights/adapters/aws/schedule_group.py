@@ -39,6 +39,9 @@ class Group:
             return None
         return found
 
+    def exists(self, name: str) -> bool:
+        return self.find(name) is not None
+
     def delete(self, name: str) -> bool:
         """Delete the schedule. Returns False if there is none."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
