@@ -20,6 +20,7 @@ from local import doctor, quotas
 from local.genesys import GenesysSimulator
 from routing_weights.adapters.genesys.contracts import platform
 from routing_weights.adapters.genesys.contracts.reading import PAGE_SIZE
+from routing_weights.domain.actuators import names_for
 from routing_weights.domain.actuators.joined import MAX_BULK, Joined
 from routing_weights.domain.actuators.proficiency import Proficiency
 from routing_weights.domain.actuators.ring import Ring
@@ -47,7 +48,7 @@ OPTIONAL = {
 }
 """The permissions for forecasts from Genesys, and the requests that test them."""
 UNIT = "unit-001"
-ACTUATORS = ("ring", "proficiency", "joined")
+ACTUATORS = names_for("platform")
 
 
 @pytest.fixture

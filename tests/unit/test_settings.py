@@ -2,6 +2,7 @@
 
 import pytest
 
+from routing_weights.domain.actuators import names_for
 from routing_weights.domain.regions import DOMAINS
 from routing_weights.errors import ConfigurationInvalid
 from routing_weights.settings import (
@@ -371,7 +372,7 @@ def test_under_score_this_machine_may_be_reached_without_https(load, url):
 # ---- the actuator of a deployment ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("actuator", ["ring", "proficiency", "joined"])
+@pytest.mark.parametrize("actuator", names_for("platform"))
 def test_the_parameter_names_the_deployments_actuator(load, actuator):
     assert load(ProjectSettings, **PLATFORM, ACTUATOR=actuator).deployed_actuator == actuator
 
