@@ -238,7 +238,7 @@ def test_an_interrupted_repair_is_made_when_the_event_comes_back(world, guarded)
     world.client("dynamodb").put_item(**table, Item=key | {"claims": {"S": "no JSON"}})
     world.sim.edit_member(queue, "agent-002", score=0.9)
     assert call(world, old_event(queue)).status_code == 202
-    assert recorded(world, queue)[0]["action"] == "recorded"
+    assert recorded(world, queue)[0]["action"] in {"recorded", "repair_deferred"}
     world.client("dynamodb").delete_item(**table, Key=key)
     item = answered(world, queue, "repair_started")
     all_processed(world)
