@@ -81,7 +81,7 @@ def trail(aws, documents):
 
 
 @pytest.fixture
-def records(aws):
+def drift_table(aws):
     aws("dynamodb").create_table(
         TableName="drift",
         BillingMode="PAY_PER_REQUEST",

@@ -137,10 +137,10 @@ def test_the_takeover_of_a_lock_that_a_closing_record_checks_is_tried_again(meet
 ENTRY = DriftEntry("queue-001", "2026-01-01", "2026-01-01T00:00:00.000Z", "d-1", ())
 
 
-def test_drift_that_two_readings_record_at_once_is_recorded(records, meets, fake_time):
+def test_an_entry_that_two_readings_store_at_once_is_stored(drift_table, meets, fake_time):
     asked = meets("transact_write_items", CONFLICT, times=2)
-    records = replace(records, sleep=fake_time.sleep)
-    assert records.append(ENTRY, "state-1", 1)
+    drift_table = replace(drift_table, sleep=fake_time.sleep)
+    assert drift_table.append(ENTRY, "state-1", 1)
     assert len(asked) == 3
 
 
@@ -153,11 +153,11 @@ def test_drift_that_two_readings_record_at_once_is_recorded(records, meets, fake
     ],
     ids=["note", "note_begun", "settled"],
 )
-def test_what_is_noted_beside_drift_while_that_is_recorded_is_tried_again(records, meets, fake_time, operation, write):
-    records = replace(records, sleep=fake_time.sleep)
-    records.append(ENTRY, "state-1", 1)
+def test_a_note_that_meets_a_new_entry_is_tried_again(drift_table, meets, fake_time, operation, write):
+    drift_table = replace(drift_table, sleep=fake_time.sleep)
+    drift_table.append(ENTRY, "state-1", 1)
     asked = meets(operation, MET_ONE, times=1)
-    assert write(records)
+    assert write(drift_table)
     assert len(asked) == 2
 
 

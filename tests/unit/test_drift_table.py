@@ -15,7 +15,7 @@ from tests.support.fakes import FakeEntries
 
 @pytest.fixture(params=["table", "fake"])
 def entries(request):
-    return request.getfixturevalue("records") if request.param == "table" else FakeEntries()
+    return request.getfixturevalue("drift_table") if request.param == "table" else FakeEntries()
 
 
 def entry_of(number, queue_id="q-1"):
@@ -51,8 +51,8 @@ def test_a_reading_that_is_older_than_what_is_known_changes_nothing(entries):
     assert not append(entries, 4, "x")
 
 
-def test_a_queue_that_never_had_drift_gets_no_item(records, aws):
-    records.settled("q-1", 1)
+def test_a_queue_that_never_had_drift_gets_no_item(drift_table, aws):
+    drift_table.settled("q-1", 1)
     assert aws("dynamodb").scan(TableName="drift")["Items"] == []
 
 
@@ -65,7 +65,7 @@ def test_the_entry_of_a_state_is_found_while_the_queue_is_in_it(entries):
     assert entries.of_state("q-1", "x") is None
 
 
-def test_an_entry_comes_back_as_it_went(records):
+def test_an_entry_comes_back_as_it_went(drift_table):
     entry = DriftEntry(
         queue_id="q-1",
         entry_id="2026-07-11T20:00:00.000Z-d-2",
@@ -82,12 +82,12 @@ def test_an_entry_comes_back_as_it_went(records):
         on_drift="repair",
         deliveries=("d-1", "d-2"),
     )
-    records.append(entry, "x", 1)
-    assert records.of_state("q-1", "x") == entry
-    records.note("q-1", entry.entry_id, Answer("repair_started", "why", "r-1"), final=True)
-    records.note_begun("q-1", entry.entry_id)
+    drift_table.append(entry, "x", 1)
+    assert drift_table.of_state("q-1", "x") == entry
+    drift_table.note("q-1", entry.entry_id, Answer("repair_started", "why", "r-1"), final=True)
+    drift_table.note_begun("q-1", entry.entry_id)
     noted = replace(entry, answer=Answer("repair_started", "why", "r-1"), repair_begun=True)
-    assert records.of_queue("q-1", since="0000", until="9999", limit=9, after=None) == ([noted], None)
+    assert drift_table.of_queue("q-1", since="0000", until="9999", limit=9, after=None) == ([noted], None)
 
 
 def test_an_entry_of_the_first_release_is_read():
@@ -130,24 +130,24 @@ def test_a_listing_ends_and_a_token_opens_no_other_queue(entries):
 
 
 @pytest.mark.parametrize("token", ["garbage", "é", "c3RhdGU=", "IA==", "MQA="])
-def test_a_token_that_is_none_is_refused(records, token):
+def test_a_token_that_is_none_is_refused(drift_table, token):
     with pytest.raises(RequestInvalid):
-        listed(records, after=token)
+        listed(drift_table, after=token)
 
 
-def test_an_empty_token_begins_at_the_first_page(records):
-    assert listed(records, after="") == ([], None)
+def test_an_empty_token_begins_at_the_first_page(drift_table):
+    assert listed(drift_table, after="") == ([], None)
 
 
 # ---- repairs per hour ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("earlier", "rivals", "granted"), [(0, 1, True), (0, 2, False), (1, 0, True), (1, 1, False)])
-def test_claims_at_the_same_moment_are_never_more_than_the_limit(records, aws, earlier, rivals, granted):
+def test_claims_at_the_same_moment_are_never_more_than_the_limit(drift_table, aws, earlier, rivals, granted):
     """Between the reading of the claims and the writing of one, others' come in."""
 
     def claim(name, queue_id="q-1"):
-        return records.claim_repair(queue_id, name, 2, 1_000)
+        return drift_table.claim_repair(queue_id, name, 2, 1_000)
 
     coming = [f"rival-{number}" for number in range(rivals)]
     assert all(claim(f"earlier-{number}") for number in range(earlier))
@@ -176,13 +176,13 @@ def test_a_claim_is_forgotten_after_an_hour(entries):
     assert entries.claim_repair("q-1", "r-2", 1, 3_600_000)
 
 
-def test_a_claim_that_never_gets_through_fails_and_is_tried_again_later(records, aws_answers):
+def test_a_claim_that_never_gets_through_fails_and_is_tried_again_later(drift_table, aws_answers):
     aws_answers("dynamodb", "PutItem", "ConditionalCheckFailedException")
     with pytest.raises(StoreUnavailable):
-        records.claim_repair("q-1", "r-1", 1, 1_000)
+        drift_table.claim_repair("q-1", "r-1", 1, 1_000)
 
 
-def test_the_table_is_the_port_of_the_use_cases(records):
-    assert isinstance(records, DriftEntries)
+def test_the_table_is_the_port_of_the_use_cases(drift_table):
+    assert isinstance(drift_table, DriftEntries)
     methods = {name for name in vars(FakeEntries) if not name.startswith("_")}
     assert methods == {name for name in vars(DriftEntries) if not name.startswith("_")} - {"table", "sleep"}

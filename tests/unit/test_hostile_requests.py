@@ -73,7 +73,7 @@ WITH_A_BODY = [route for route in ROUTES if good_body(route)]
 
 
 @pytest.fixture
-def tables(aws, trail, documents, executions, records):
+def tables(aws, trail, documents, executions, drift_table):
     """What the functions need: tables, groups, a bucket, a queue, and one completed distribution with a baseline."""
     for table, *names in (("baselines", "queue_id", "name"), ("forecasts", "queue_id"), ("deliveries", "delivery")):
         aws("dynamodb").create_table(
@@ -101,7 +101,7 @@ def tables(aws, trail, documents, executions, records):
         "AUDIT_TABLE": "audit",
         "BASELINES_TABLE": "baselines",
         "FORECAST_TABLE": "forecasts",
-        "DRIFT_TABLE": records.table,
+        "DRIFT_TABLE": drift_table.table,
         "DELIVERIES_TABLE": "deliveries",
         "DOCUMENTS_BUCKET": documents.bucket,
         "STATE_MACHINE_ARN": executions.state_machine_arn,

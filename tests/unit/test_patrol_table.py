@@ -11,7 +11,7 @@ NOW_MS = 1_769_846_400_000
 @pytest.fixture(params=["table", "fake"])
 def patrols(request):
     """The fake of the use cases' tests does what the table does."""
-    return Patrols(request.getfixturevalue("records").table) if request.param == "table" else FakePatrols()
+    return Patrols(request.getfixturevalue("drift_table").table) if request.param == "table" else FakePatrols()
 
 
 def test_a_reading_is_noted_where_the_queue_is_patrolled_and_never_backwards(patrols):
@@ -30,7 +30,7 @@ def test_the_queues_that_are_due_come_in_the_order_of_their_readings_without_for
     assert patrols.due(9) == ["b", "a"]
 
 
-def test_the_patrols_items_are_in_no_queues_drift(records):
-    Patrols(records.table).watch("q-1", NOW_MS)
-    listed, _ = records.of_queue("q-1", since="0000", until="9999", limit=9, after=None)
+def test_the_patrols_items_are_in_no_queues_drift(drift_table):
+    Patrols(drift_table.table).watch("q-1", NOW_MS)
+    listed, _ = drift_table.of_queue("q-1", since="0000", until="9999", limit=9, after=None)
     assert listed == []
