@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from local.stack import nursery
@@ -16,9 +17,10 @@ PROC = Path("/proc")
 def runtimes(world: World, function: str) -> list[int]:
     """Return the runtimes of a function. The nursery has forked them, each named after its stand-in."""
     stand_ins = {str(pid) for emulator in emulators(world, function) for pid in _children(emulator)}
-    return [pid for pid in _children(_nursery()) if _name(pid) in stand_ins]
+    return [pid for pid in _children(_nursery()) if _name(pid) in stand_ins] if stand_ins else []
 
 
+@cache
 def _nursery() -> int:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(os.environ[NURSERY])

@@ -148,13 +148,14 @@ def with_held_functions(worlds, cells: list[Cell]) -> None:
 
             def all_aborted(left=left, hold=hold, state=state):
                 hold()
+                tick = Tick()
                 for cell in list(left):
-                    if to_be_aborted(cell, Tick()) if state == "Lock" else is_in(cell.run, state):
+                    if to_be_aborted(cell, tick) if state == "Lock" else is_in(cell.run, state):
                         cell.run.abort()
                         left.remove(cell)
                 return not left
 
-            until(all_aborted, pause_s=0.1)
+            until(all_aborted, pause_s=0.05, longest_pause_s=0.05)  # a new runtime is held before it has worked
             if state == "Audit":  # a recovery has read the lock before the function continues
                 until(lambda cells=concerned: all(map(held_by_another, cells)), pause_s=0.1)
 
@@ -197,7 +198,7 @@ def under_way(cell: Cell, tick: Tick) -> Job:
 def to_be_aborted(cell: Cell, tick: Tick) -> bool:
     world = cell.world
     if cell.case.abort_in == "Lock":
-        return world.locks().get(cell.scene.queue_id) == cell.run.arn
+        return tick.locks(world).get(cell.scene.queue_id) == cell.run.arn
     if cell.case.abort_in == "Wait for the lock":
         return is_in(cell.run, "Wait for the lock")
     rule = cell.case.rules(cell.scene)[0]

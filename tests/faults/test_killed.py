@@ -64,7 +64,7 @@ def test_a_run_whose_audit_is_killed_has_completed(scene):
             hold()
             return "Audit" in states_of(run)
 
-        until(audits)
+        until(audits, pause_s=0.05, longest_pause_s=0.05)  # a new runtime is held before it has worked
         processes.kill(processes.emulators(scene.world, "audit"))
     closed(scene, run, ("completed",), (None,))
 
