@@ -15,29 +15,17 @@ from routing_weights.charts.sheet import Sheet
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers/core/routing_weights"
 ROWS: tuple[tuple[tuple[str, str], ...], ...] = (
-    (
-        ("functions", "one per state or door"),
-        ("api", "routes and their models"),
-        ("bootstrap", "the one place that wires"),
-    ),
-    (
-        ("application", "use cases and ports"),
-        ("adapters", "AWS, Genesys, HTTP"),
-        ("charts", "pictures"),
-    ),
+    (("functions", "one per state or door"), ("api", "routes and their models")),
+    (("bootstrap", "the one place that wires"),),
+    (("application", "use cases and ports"), ("adapters", "AWS, Genesys, HTTP"), ("charts", "pictures")),
     (("domain", "plans, decisions, records"), ("projection", "mathematics and gates")),
 )
 """The folders from top to bottom, each with what is in it."""
-NEIGHBOURS = {
-    ("functions", "api"),
-    ("functions", "bootstrap"),
-    ("api", "bootstrap"),
-    ("charts", "projection"),
-    ("projection", "domain"),
-}
+NEIGHBOURS = {("functions", "api"), ("projection", "domain")}
 """Imports within a row that are allowed."""
-NEVER = {("functions", "adapters")}
+NEVER = {("functions", "adapters"), ("api", "adapters")}
 """Imports that point down and are not allowed: bootstrap wires."""
+PURE = {"domain", "projection"}
 FOR_ALL = {"errors", "settings"}
 EDGE, WIDE, TALL, GAP = 24.0, 150.0, 46.0, 52.0
 
@@ -81,7 +69,8 @@ def picture() -> str:
     sheet, places = Sheet(), dict(_places())
     found = sorted(edge for edge in edges() if FOR_ALL.isdisjoint(edge))
     for source, target in found:
-        _edge(sheet, places[source], places[target], "after" if is_allowed(source, target) else "bad")
+        colour = "before" if target in PURE else "after"
+        _edge(sheet, places[source], places[target], colour if is_allowed(source, target) else "bad")
     for name, what in (box for row in ROWS for box in row):
         x, y = places[name]
         sheet.rect(x, y, WIDE, TALL, "grid")
