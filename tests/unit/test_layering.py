@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from local.checks import architecture
 from routing_weights import errors
 
 ROOT = Path(__file__).parents[2]
@@ -358,3 +359,25 @@ def test_every_error_is_raised_somewhere():
     returned = {node.func.id for path in sources() for node in ast.walk(parsed(path))
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}  # fmt: skip
     assert OURS - everywhere - returned - {"RoutingWeightsError"} == set()
+
+
+# ---- the picture -----------------------------------------------------------------------------------------------------
+
+
+def test_no_folder_imports_against_the_direction_of_the_picture():
+    found = {edge for edge in architecture.edges() if edge[0] not in architecture.FOR_ALL}
+    assert {folder for folder, _ in found} == {name for row in architecture.ROWS for name, _ in row}
+    assert {edge for edge in found if not architecture.is_allowed(*edge)} == set()
+
+
+def test_the_picture_of_the_folders_shows_their_imports():
+    drawn = (ROOT / "docs/architecture.svg").read_text(encoding="utf-8")
+    remedy = "python -m local.checks.architecture > docs/architecture.svg"
+    assert drawn == architecture.picture(), f"docs/architecture.svg is old: {remedy}"
+
+
+def test_an_import_of_an_adapter_by_a_function_or_of_bootstrap_by_a_use_case_is_against_the_direction():
+    assert not architecture.is_allowed("functions", "adapters")
+    assert not architecture.is_allowed("application", "bootstrap")
+    assert not architecture.is_allowed("application", "adapters")
+    assert architecture.is_allowed("adapters", "errors")
