@@ -309,7 +309,7 @@ def test_an_actuator_that_writes_no_member_has_weights_and_no_values():
         ({"strategy_reference": "proficiency-by-weight"}, "proficiency"),
     ],
 )
-def test_the_plans_actuator_goes_before_its_strategys_and_that_before_the_deployments(deployed, changes, name):
+def test_the_plans_actuator_wins_over_strategy_and_deployment(deployed, changes, name):
     found = resolve(plan(**SKILL, **changes), deployed=deployed)
     assert found.actuator.name == (name or deployed)
     assert found.strategy is strategies()[changes.get("strategy_reference", "longest-available-agent")]
@@ -435,7 +435,7 @@ def test_a_score_has_no_error(weights):
     assert (found["largest_error"], found["mean_error"]) == (0, 0)
 
 
-def test_a_statement_without_weights_is_shown_though_a_record_keeps_nothing_that_is_null():
+def test_a_statement_without_weights_is_shown():
     kept = {"actuator": "ring", "strategy": "own", "overflow": "gate", "members": {"a": {"requested": 0.4, "value": 1}}}
     shown = ActuationView.model_validate(kept)
     assert (shown.largest_error, shown.mean_error, shown.members["a"].represented) == (None, None, None)

@@ -111,7 +111,7 @@ def drift():
 # ---- once ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_repair_is_the_last_distribution_again_while_the_queue_holds_what_was_found(drift):
+def test_a_repair_reverts_to_the_last_distribution(drift):
     entry = drift.answer()
     assert (entry.answer.action, entry.answer.why) == ("repair_started", "Distribution last is applied again.")
     ((name, given),) = drift.executions.started.items()
@@ -300,7 +300,7 @@ def test_a_young_change_is_repaired_once_it_is_old_enough(drift):
     assert (len(drift.started()), len(drift.queue.sent)) == (1, 2)
 
 
-def test_a_young_change_that_could_not_be_deferred_is_deferred_when_it_is_seen_again(drift):
+def test_a_change_that_could_not_be_deferred_is_deferred_later(drift):
     drift.entries.failing = ["note"]
     with pytest.raises(StoreUnavailable):
         drift.answer(age_s=60)

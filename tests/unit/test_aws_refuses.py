@@ -118,7 +118,7 @@ def test_a_write_that_met_a_transaction_is_tried_again(trail, meets, locked, fak
     assert len(fake_time.slept) == 3
 
 
-def test_a_write_that_meets_transactions_again_and_again_is_not_taken_for_an_answer(trail, meets, locked, fake_time):
+def test_a_write_that_conflicts_again_and_again_fails(trail, meets, locked, fake_time):
     asked = meets("transact_write_items", CONFLICT, times=math.inf)
     with pytest.raises(StoreUnavailable, match="TransactionConflict"):
         replace(trail, sleep=fake_time.sleep).append(opened(RUN, plan(), START), locked)

@@ -129,7 +129,7 @@ def test_what_an_audit_is_about(body, about, user_ids):
     assert (event.by, event.about, event.user_ids) == ("who", about, user_ids)
 
 
-def test_what_waits_in_the_queue_is_an_event_of_our_door_or_an_envelope_of_the_partner_bus():
+def test_a_message_is_an_event_of_our_door_or_of_the_partner_bus():
     ours = event_of(b'{"eventType": "routing.queue.updated", "queueId": "q-1"}', "d-1")
     assert event_in(ours.model_dump_json()) == ours
     theirs = event_in(json.dumps(SAMPLE))

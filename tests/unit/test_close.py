@@ -72,7 +72,7 @@ def test_an_expiry_that_cannot_be_cancelled_does_not_keep_the_record_open(closer
 
 
 @pytest.mark.parametrize("policy", ["record", "notify", "repair"])
-def test_a_completed_plan_with_on_drift_starts_the_patrol_of_its_queue_and_one_without_ends_it(closer, policy):
+def test_a_completed_plan_starts_or_ends_the_patrol_of_its_queue(closer, policy):
     closer.close("completed", on_drift=policy)
     assert closer.patrols.queues == {"queue-001": NOW.timestamp() * 1000}
     closer.close("completed", "d-2")
@@ -123,7 +123,7 @@ def test_metrics_are_of_the_first_closing_only(closer):
     assert closer.close("dry_run").metrics == []
 
 
-def test_a_completed_run_has_the_metric_of_its_accuracy_and_a_failed_one_that_of_its_restoration(closer):
+def test_a_run_has_the_metric_of_its_accuracy_or_of_its_restore(closer):
     wanted, before = plan(), queue(member("agent-1"), member("agent-2"), member("agent-3"))
     after = queue(member("agent-1", 0.4), member("agent-2", 0.35), member("agent-3", 0.25))
     for name in ("d-1", "d-2"):

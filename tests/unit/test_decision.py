@@ -260,7 +260,7 @@ def test_a_revert_writes_by_the_actuator_of_what_it_reverts(deployment, actuator
     assert deployment.held() == after
 
 
-def test_a_revert_writes_the_skill_of_what_it_reverts_though_the_strategy_names_another_one_since(deployment):
+def test_a_revert_writes_the_skill_of_the_reverted_decision(deployment):
     deployment.deploys_strategies(**{"proficiency-by-weight": {"skill": SKILL["name"]}})
     before = deployment.held()
     deployment.carries_out(wanted(strategy_reference="proficiency-by-weight"))
@@ -273,7 +273,7 @@ def test_a_revert_writes_the_skill_of_what_it_reverts_though_the_strategy_names_
     assert {body[0]["id"] for _, path, body in deployment.genesys.written() if "/bulk" in path} == {SKILL["id"]}
 
 
-def test_a_revert_under_another_contract_is_refused_with_a_sentence_before_anything_is_read(deployment):
+def test_a_revert_under_another_contract_is_refused(deployment):
     deployment.carries_out(wanted())
     again = parse_plan(revert_plan("d-1", "before", deployment.documents, RevertOptions()))
     deployment.deploys(GENESYS_CONTRACT="score", GENESYS_BASE_URL="https://genesys.example.com")

@@ -63,7 +63,7 @@ def test_each_event_fails_for_itself_and_waits_as_long_as_the_receiver_asks(outc
     assert outcomes.dead.letters == []
 
 
-def test_an_event_that_is_refused_for_ever_is_a_dead_letter_at_once_and_the_log_says_why(outcomes, logs):
+def test_a_permanently_refused_event_is_a_dead_letter_at_once(outcomes, logs):
     assert outcomes.deliver(a=Reply("never", "status 404")) == []
     assert outcomes.dead.letters == [(body_of("a"), "status 404")]
     (error,) = [log for log in logs() if log["levelname"] == "ERROR"]

@@ -26,7 +26,7 @@ def back(drift=None, **found):
 
 
 @pytest.mark.parametrize("holding", [{"a1": 0.9, "a2": 0.35}, {"a1": 0.4, "a2": 0.35}])
-def test_a_repair_goes_on_where_the_queue_holds_what_was_found_or_nothing_is_left_to_do(holding):
+def test_a_repair_continues_if_the_queue_is_as_found_or_as_wanted(holding):
     require_known_drift(back(a1=0.9, a2=0.35).restores, APPLIED, held(**holding), "last")
 
 

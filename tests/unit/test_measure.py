@@ -76,7 +76,7 @@ def scene(document):
     return Scene(FakeTrail(), document)
 
 
-def test_a_completed_distribution_is_measured_once_its_hour_is_over_and_never_again(scene):
+def test_a_completed_distribution_is_measured_once_after_its_hour(scene):
     scene.distribution("d-1")
     assert scene.measure(OVER - timedelta(seconds=1)) == {"measured": 0, "failed": 0}
     assert scene.genesys.asked == []
@@ -126,7 +126,7 @@ def test_a_run_that_did_not_complete_is_not_measured(scene, status):
     assert scene.record() is None
 
 
-def test_a_projection_that_cannot_be_compared_is_recorded_with_the_reason_and_read_once(scene):
+def test_an_incomparable_projection_is_recorded_with_the_reason(scene):
     scene.distribution("d-1", projection=scene.document | {"models": None})
     assert scene.measure() == {"measured": 0, "failed": 0}
     assert scene.genesys.asked == []

@@ -65,7 +65,7 @@ def test_an_outage_ends_a_tick_that_has_written_and_the_next_one_goes_on_there(e
 
 
 @pytest.mark.parametrize("error", [GenesysUnavailable, StoreUnavailable])
-def test_the_state_machine_retries_a_tick_that_an_outage_ended_before_its_first_write(error):
+def test_a_tick_that_fails_before_its_first_write_is_retried(error):
     with pytest.raises(error):
         patch_members(1, **{"agent-2": error("Not now.")})
 

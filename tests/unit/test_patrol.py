@@ -24,7 +24,7 @@ def sent(patrols, *, every_minutes=15, requests_per_minute=300, now=NOW):
     return [(event.queue_id, after_s) for event, after_s in queue.sent]
 
 
-def test_the_queue_that_was_read_the_longest_ago_goes_first_and_one_just_read_does_not(patrols):
+def test_the_queue_with_the_oldest_reading_goes_first(patrols):
     for name, minutes_ago in (("a", 20), ("b", 40), ("c", 1), ("d", 30), ("e", 7)):
         patrols.watch(name, NOW_MS - minutes_ago * MINUTE_MS)
     assert [queue for queue, _ in sent(patrols)] == ["b", "d", "a"]

@@ -22,7 +22,7 @@ def test_a_reading_is_noted_where_the_queue_is_patrolled_and_never_backwards(pat
     assert (patrols.due(9), patrols.due(10)) == ([], ["a"])
 
 
-def test_the_queues_that_are_due_come_in_the_order_of_their_readings_without_forgotten_ones(patrols):
+def test_due_queues_come_in_the_order_of_their_readings(patrols):
     for name, at in (("a", 3), ("b", 1), ("c", 2), ("d", 9)):
         patrols.watch(name, at)
     patrols.forget("c")

@@ -227,7 +227,7 @@ def test_without_a_count_that_agrees_a_second_reading_has_to(count):
     assert genesys.session.scripted["GET"] == []
 
 
-def test_a_short_page_is_not_the_end_where_the_queue_has_more_members_or_another_page_is_named():
+def test_a_short_page_is_not_the_end_if_members_or_a_page_are_missing():
     genesys = Genesys()
     for following in (
         "https://elsewhere.example.com/x?pageNumber=2",
@@ -249,7 +249,7 @@ def test_a_short_page_is_not_the_end_where_the_queue_has_more_members_or_another
 
 
 @pytest.mark.parametrize(("empty", "found"), [(1, ["a", "b"]), (3, ["a", "b"]), (4, ["a"])])
-def test_an_empty_page_that_names_another_is_not_the_end_unless_too_many_follow_one_another(empty, found):
+def test_an_empty_page_that_names_another_is_not_the_end(empty, found):
     genesys = Genesys()
     pages = [agents("a"), *[[]] * empty]
     listings = [{"entities": page, "nextUri": "/next"} for page in pages]
@@ -352,7 +352,7 @@ def test_a_value_that_the_queue_does_not_look_at_is_no_weight(members, raw, chan
         (raw_queue(), JOINED, None),
     ],
 )
-def test_a_plan_without_effect_says_which_strategy_would_have_one_and_claims_no_weight(raw, changes, advised):
+def test_a_plan_without_effect_names_a_strategy_that_would_have_one(raw, changes, advised):
     weights = {"agent-1": 0.4, "agent-2": 0.4}
     genesys = Genesys(raw=raw, skills=[SKILL], member_weights=weights, **changes)
     before, target = genesys.prepare()
@@ -783,7 +783,7 @@ def test_what_the_queue_has_already_is_not_written():
 
 
 @pytest.mark.parametrize(("held", "settings"), [(0, SIX), (1, SIX), (6, {}), (7, {})])
-def test_rings_are_written_where_there_are_none_and_left_alone_where_there_are_enough(held, settings):
+def test_rings_are_written_if_there_are_none_and_kept_if_there_are_enough(held, settings):
     genesys = Genesys(raw=rings(held), **RING)
     assert genesys.prepare()[1].settings == settings
 
@@ -798,7 +798,7 @@ def test_existing_rings_are_not_replaced(held):
     )
 
 
-def test_a_strategy_that_verifies_refuses_what_the_queue_lacks_with_a_problem_for_each(own_strategy):
+def test_a_strategy_that_verifies_names_each_missing_setting(own_strategy):
     own = own_strategy(
         actuator="ring", skill_evaluation_method="BEST", bullseye_timeouts_s=(10, 10), if_different="verify"
     )
@@ -852,7 +852,7 @@ def test_rings_with_other_time_outs_than_the_strategys_stay_and_are_noted():
     ],
     ids=["the same", "one ring more", "no rings yet", "no time-outs required", "no rings used"],
 )
-def test_time_outs_are_noted_only_where_they_differ_from_what_the_strategy_requires(raw, changes):
+def test_only_differing_time_outs_are_noted(raw, changes):
     assert "open after" not in noted(raw, **changes)
 
 
@@ -952,7 +952,7 @@ def test_an_evaluation_that_will_be_written_is_not_missed():
 # ---- writing the queue -----------------------------------------------------------------------------------------------
 
 
-def test_the_queue_is_put_as_it_is_at_that_moment_with_nothing_changed_but_the_settings():
+def test_the_queue_is_put_as_it_is_with_only_the_settings_changed():
     genesys = Genesys(wrap_up_timeout_s=20, **JOINED)
     before, target = genesys.prepare()
     genesys.session.raw = raw_queue(memberCount=8, somethingNew={"deep": [2]})
@@ -1116,7 +1116,7 @@ def test_what_the_first_part_has_written_is_nobodys_edit_while_the_queue_holds_i
         genesys.contract.write_queue(before, target, ["wrap_up_timeout_s"], key="d-1:queue", own=made)
 
 
-def test_what_the_first_part_has_written_and_genesys_does_not_show_yet_is_written_again():
+def test_an_unreadable_first_write_of_settings_is_written_again():
     genesys = Genesys(raw=raw_queue(), overflow_groups=GROUPS, **RING)
     before, target = genesys.prepare()
     own = {"bullseye_rings": 6}
@@ -1182,7 +1182,7 @@ def test_the_body_of_a_bulk_request_says_of_each_whether_it_is_joined():
     assert genesys.session.sent == [("PATCH", f"{QUEUE}/members", body)]
 
 
-def test_a_proficiency_is_one_patch_whether_the_skill_was_assigned_or_not_and_leaves_the_other_skills():
+def test_a_proficiency_is_one_patch_and_leaves_other_skills():
     other = {"id": "x", "name": "y", "proficiency": 3}
     assigned = agents("agent-2", skills=[SKILL | {"proficiency": 1}])
     genesys = Genesys([entity("agent-1", skills=[other]), *assigned, entity("agent-3")], skills=[SKILL], **PROFICIENCY)
@@ -1343,7 +1343,7 @@ def test_rings_that_have_got_groups_are_emptied_before_they_are_removed():
     assert last == applied.raw
 
 
-def test_a_plan_that_removes_rings_empties_them_first_and_they_come_back_with_their_groups():
+def test_removed_rings_are_emptied_first_and_restored_with_their_groups():
     held = raw_queue(bullseye={"rings": [TIMEOUT, WITH_GROUP, TIMEOUT]})
     genesys = Genesys(raw=held, member_weights=dict.fromkeys(("agent-1", "agent-2"), 0.4), actuator="ring")
     before, wanted = genesys.prepare()
@@ -1387,7 +1387,7 @@ def test_a_deleted_user_in_a_ring_that_goes_does_not_keep_the_ring():
     assert genesys.contract.completed(target, before).settings["bullseye_rings"] == 0
 
 
-def test_groups_of_a_ring_that_stays_are_part_of_what_comes_back_when_the_others_are_removed():
+def test_groups_of_a_remaining_ring_are_restored_with_the_others():
     stays = WITH_GROUP | {"memberGroups": [{"id": "g-1", "type": "GROUP"}]}
     held = raw_queue(bullseye={"rings": [stays, WITH_GROUP, TIMEOUT]})
     genesys = Genesys(raw=held, member_weights=dict.fromkeys(("agent-1", "agent-2"), 0.4), actuator="ring")
@@ -1527,7 +1527,7 @@ def test_a_request_needs_a_permission_and_a_division(method, path, permission):
     assert needed == f"the permission {permission}, in a role of the client and in the division of what it is about"
 
 
-def test_every_request_of_a_distribution_needs_a_permission_that_the_role_of_the_documents_has():
+def test_the_documented_role_has_the_permission_for_every_request():
     genesys = Genesys(skills=[SKILL], wrap_up_timeout_s=20, **PROFICIENCY)
     before = genesys.read()
     target = genesys.contract.target(genesys.plan, before)

@@ -157,7 +157,7 @@ def send(documents, trail, own_strategy):
     return send
 
 
-def test_a_plan_that_is_sent_again_writes_nothing_though_genesys_keeps_fewer_decimals(send):
+def test_a_repeated_plan_writes_nothing_although_genesys_rounds(send):
     assert send("first", {"agent-1": 1.0, "agent-2": 1.0}, KEPT).order == ("agent-1", "agent-2")
     for minute, name in enumerate(("second", "third"), 1):
         again = send(name, KEPT, KEPT, minute=minute)

@@ -52,7 +52,7 @@ def test_every_record_of_a_batch_is_published(outcomes):
     assert {kind for kind, _ in outcomes.bus.events} == {DISTRIBUTION_OUTCOME}
 
 
-def test_an_outcome_that_the_bus_does_not_accept_comes_again_and_so_do_all_after_it(outcomes):
+def test_an_unaccepted_outcome_and_all_after_it_come_again(outcomes):
     outcomes.bus.refused = {"d-2:completed"}
     batch = [streamed(number) for number in (1, 2, 3)]
     assert outcomes.publish(batch) == ["2"]
@@ -63,7 +63,7 @@ def test_an_outcome_that_the_bus_does_not_accept_comes_again_and_so_do_all_after
     assert outcomes.dead.letters == []
 
 
-def test_a_record_that_cannot_be_published_is_a_dead_letter_and_keeps_back_no_other(outcomes, logs):
+def test_an_unpublishable_record_is_a_dead_letter(outcomes, logs):
     assert outcomes.publish([streamed(1, status="of another version"), streamed(2)]) == []
     assert outcomes.published() == ["d-2"]
     assert outcomes.dead.letters == [(json.dumps({"distribution_id": "d-1"}), "ValidationError")]

@@ -115,7 +115,7 @@ def test_where_no_sum_is_refused_raising_goes_before_lowering():
 
 
 @given(st.data(), st.dictionaries(ids, st.booleans(), min_size=1))
-def test_raising_first_never_leaves_fewer_agents_than_the_smaller_of_before_and_after(data, held):
+def test_raising_first_never_leaves_too_few_agents(data, held):
     requested = {name: data.draw(st.booleans()) for name in held}
     weights = {name: float(joined) for name, joined in requested.items()}
     before = [member(name, float(joined), value=joined) for name, joined in held.items()]
@@ -126,7 +126,7 @@ def test_raising_first_never_leaves_fewer_agents_than_the_smaller_of_before_and_
     assert now == requested
 
 
-def test_what_is_compared_is_the_value_on_the_wire_and_not_the_weight_it_stands_for():
+def test_the_value_on_the_wire_is_compared_and_not_the_weight():
     held = [member("a", 0.5, value=3), member("b", 0.5, value=4), member("c", 0.5, value=None)]
     changes = written(dict.fromkeys("abc", 0.5), *held, values=dict.fromkeys("abc", 3), raise_first=True)
     assert changes == [("b", 3), ("c", 3)]
@@ -135,7 +135,7 @@ def test_what_is_compared_is_the_value_on_the_wire_and_not_the_weight_it_stands_
 # ---- the queue's own settings ----------------------------------------------------------------------------------------
 
 
-def test_only_the_settings_that_the_target_names_and_the_queue_does_not_hold_are_written():
+def test_only_settings_that_differ_from_the_target_are_written():
     held = queue(overflow_threshold=0.85, wrap_up_timeout_s=30.0, skill_evaluation_method="ALL", bullseye_rings=0)
     wanted = target({}, overflow_threshold=0.85 + 1e-10, wrap_up_timeout_s=20, skill_evaluation_method="BEST")
     assert settings_to_write(wanted, held) == {"wrap_up_timeout_s": 20, "skill_evaluation_method": "BEST"}

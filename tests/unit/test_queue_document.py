@@ -180,7 +180,7 @@ def test_merging_twice_is_merging_once(raw, wanted):
 
 
 @given(raw_queues, st.floats(0, 1))
-def test_every_rule_of_somebody_else_survives_and_ours_is_there_just_as_often_as_before_or_once(raw, threshold):
+def test_other_rules_survive_and_ours_is_there_once(raw, threshold):
     def split(queue):
         held = (queue.get("conditionalGroupRouting") or {}).get("rules") or []
         bare = [{k: v for k, v in r.items() if k != "waitSeconds" or v != 2} for r in held]
@@ -317,7 +317,7 @@ def test_a_rule_that_somebody_else_has_added_meanwhile_stays():
     assert back["conditionalGroupRouting"]["rules"] == [FOREIGN[1]]
 
 
-def test_a_wrap_up_time_out_goes_back_and_the_prompt_that_somebody_set_meanwhile_stays():
+def test_a_restored_wrap_up_time_out_leaves_somebodys_new_prompt():
     raw = raw_queue(acwSettings={"wrapupPrompt": "OPTIONAL", "timeoutMs": 30_000})
     now = document(raw).merged({"wrap_up_timeout_s": 45})
     now["acwSettings"]["wrapupPrompt"] = "MANDATORY"
@@ -325,7 +325,7 @@ def test_a_wrap_up_time_out_goes_back_and_the_prompt_that_somebody_set_meanwhile
     assert back["acwSettings"] == {"wrapupPrompt": "MANDATORY", "timeoutMs": 30_000}
 
 
-def test_the_prompt_that_somebody_set_meanwhile_stays_where_there_was_no_time_out_before_too():
+def test_somebodys_new_prompt_stays_without_an_earlier_time_out():
     raw = raw_queue(acwSettings={"wrapupPrompt": "OPTIONAL"})
     now = document(raw).merged({"wrap_up_timeout_s": 45})
     now["acwSettings"]["wrapupPrompt"] = "MANDATORY"

@@ -41,7 +41,7 @@ def test_a_secret_without_a_value_is_empty(secret):
 
 
 @pytest.mark.parametrize("text", ["p4ss-word", '"p4ss-word"', '["p4ss-word"]', '{"p4ss-word"', "7"])
-def test_a_secret_that_is_no_json_object_is_a_configuration_error_that_does_not_show_it(secret, text):
+def test_a_secret_that_is_no_json_object_is_refused_and_not_shown(secret, text):
     with pytest.raises(ConfigurationInvalid, match="The secret token does not hold a JSON object") as caught:
         secret(text).read()
     assert "p4ss" not in repr(caught.value)

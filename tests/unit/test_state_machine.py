@@ -14,7 +14,7 @@ def kept(plan_ref, origin=None):
     return FromPlanRef(plan_ref=plan_ref, origin=origin or {})
 
 
-def test_an_execution_has_the_distributions_name_and_the_plans_reference_and_origin(executions, aws):
+def test_an_execution_has_the_name_of_its_distribution(executions, aws):
     run = executions.start(kept(PLAN_A, {"door": "api", "caller": "ops"}), None)
     execution = aws("stepfunctions").describe_execution(executionArn=run.execution_arn)
     assert execution["name"] == run.distribution_id

@@ -51,7 +51,7 @@ def test_the_shipped_file_loads():
     assert sorted(strategies()) == SHIPPED
 
 
-def test_there_is_one_strategy_for_each_actuator_one_for_any_and_one_that_requires_nothing():
+def test_there_is_a_strategy_for_each_actuator():
     actuators = {name: strategy.actuator for name, strategy in strategies().items()}
     assert actuators == {
         "longest-available-agent": None,

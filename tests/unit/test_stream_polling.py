@@ -27,7 +27,7 @@ def stream(aws):
     )
 
 
-def test_a_function_gets_the_filtered_records_in_order_and_again_from_the_one_that_failed(stream):
+def test_a_function_gets_records_in_order_from_the_failed_one_on(stream):
     got, failing = [], ["b"]
 
     def invoke(_name, payload, _trace=""):

@@ -114,9 +114,7 @@ def test_a_reference_leads_to_the_plan_that_a_door_kept(trail, documents):
         *(("api", "joined", "joined"), ("schedule", "now", "now"), ("schedule", 12, 12)),
     ],
 )
-def test_without_staffing_a_schedule_counts_joined_members_and_other_doors_those_present(
-    trail, documents, door, said, staffing
-):
+def test_without_staffing_a_schedule_counts_joined_members(trail, documents, door, said, staffing):
     kept = documents.keep_plan(plan(staffing=said))
     given_ = {"plan_ref": kept, "origin": {"door": door, "caller": "somebody"}}
     assert accept_input(CONSOLE, given_, trail, documents, FakeBaselines(), START)[1].staffing == staffing

@@ -81,7 +81,7 @@ def test_retry_after_as_a_date_is_measured_against_the_answers_own_date():
 
 
 @pytest.mark.parametrize("date", [{}, {"Date": "yesterday"}])
-def test_retry_after_as_a_date_without_a_date_to_compare_adds_a_second_to_our_clock(date):
+def test_without_a_date_header_a_retry_after_date_gets_a_second_more(date):
     headers = {"Retry-After": http_date(NOW + timedelta(seconds=7))} | date
     assert retry_after_s(headers, now=NOW.timestamp()) == 8.0
 

@@ -212,7 +212,7 @@ def test_a_secret_to_sign_with_is_no_bearer_and_without_one_the_log_says_why(bea
     assert any("holds no bearer_current" in log["msg"] for log in logs())
 
 
-def test_without_an_id_the_same_body_is_one_delivery_within_a_second_and_another_one_then(bearer_app):
+def test_without_an_id_the_same_body_is_one_delivery_within_a_second(bearer_app):
     assert [send(bearer_app)[0] for _ in range(2)] == [202, 200]
     other = json.dumps({"eventType": "routing.queue.updated", "queueId": "q-2"}).encode()
     assert send(bearer_app, body=other)[0] == 202
