@@ -486,6 +486,20 @@ def test_the_before_image_comes_back_from_json_as_it_went():
     assert genesys.read().skill_id == "skill-1"
 
 
+@pytest.mark.parametrize(
+    ("raw", "stamp"),
+    [
+        ({"modifiedBy": "someone", "dateModified": "2026-01-31T08:00:00Z"}, ("someone", "2026-01-31T08:00:00Z")),
+        ({"modifiedBy": {"id": "someone"}, "dateModified": 7}, (None, None)),
+        ({"modifiedBy": None, "dateModified": None}, (None, None)),
+    ],
+)
+def test_the_stamp_of_a_queue_is_what_genesys_wrote_as_text(raw, stamp):
+    queue = Genesys(agents(), raw=raw_queue() | raw).contract.read_queue("queue-001")
+    assert (queue.modified_by, queue.modified_at) == stamp
+    assert not {"modified_by", "modified_at"} & queue.to_json().keys()
+
+
 def test_only_the_pages_that_hold_the_members_are_read_again():
     genesys = Genesys(agents(*(f"m{i}" for i in range(6))), granted=2, actuator="ring")
     before = genesys.read()
