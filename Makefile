@@ -45,6 +45,7 @@ pr: .venv/ready ## what CI runs: lint, types, template and build side by side, t
 lint: .venv/ready
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/python -m local.checks.english
 
 types: .venv/ready
 	$(BIN)/mypy layers/core/routing_weights functions local

@@ -1,4 +1,4 @@
-"""Finds words that a tired reader stumbles over, and says what to write instead.
+"""Finds hard words, and says what to write instead: `make lint`.
 
 It reads comments, docstrings, strings, names, docs and the texts of the templates. A phrase may be broken across lines,
 or be part of a name.
@@ -82,9 +82,9 @@ def main(root: Path = ROOT) -> int:
     count = 0
     for path in sources(root):
         name = path.relative_to(root).as_posix()
-        found = [*problems(path.read_text(), python=path.suffix == ".py")]
-        found += [(1, f"the name {path.stem}", advice) for _, _, advice in problems(path.stem, python=False)]
-        for line, phrase, advice in sorted(found):
+        phrases = [*problems(path.read_text(encoding="utf-8"), python=path.suffix == ".py")]
+        phrases += [(1, f"the name {path.stem}", advice) for _, _, advice in problems(path.stem, python=False)]
+        for line, phrase, advice in sorted(phrases):
             count += 1
             print(f"{name}:{line}: {phrase}: {advice}")
     print(f"english: {count} phrases to replace" if count else "english: ok")
