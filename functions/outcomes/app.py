@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from routing_weights import bootstrap
-from routing_weights.application.messages import batch_failures
+from routing_weights.application.messages import StreamRecord, batch_failures
 from routing_weights.settings import OutcomesSettings
 
 if TYPE_CHECKING:
@@ -20,4 +20,5 @@ def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     settings = OutcomesSettings.load()
     if "distribution_ids" in event:
         return {"put": bootstrap.republish_outcomes(settings).republish(event["distribution_ids"])}
-    return batch_failures(bootstrap.publish_outcomes(settings).publish(event["Records"]))
+    records = [StreamRecord.parse(record) for record in event["Records"]]
+    return batch_failures(bootstrap.publish_outcomes(settings).publish(records))

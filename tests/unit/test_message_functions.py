@@ -54,8 +54,12 @@ def test_a_batch_of_messages_is_answered_with_those_that_come_back(function, nam
 
 def test_a_batch_of_the_stream_is_answered_with_the_first_that_comes_back(function):
     call, use_case = function("outcomes", "publish_outcomes", "OutcomesSettings", ["7"])
-    assert call({"Records": ["a record"]}) == {"batchItemFailures": [{"itemIdentifier": "7"}]}
-    assert use_case.given == [["a record"]]
+    keys = {"distribution_id": {"S": "d-1"}, "record": {"S": "9-closed"}}
+    record = {"dynamodb": {"Keys": keys, "NewImage": {"status": {"S": "completed"}}, "SequenceNumber": "7"}}
+    assert call({"Records": [record]}) == {"batchItemFailures": [{"itemIdentifier": "7"}]}
+    (((given,)),) = use_case.given
+    assert (given.sequence_number, given.distribution_id) == ("7", "d-1")
+    assert given.image == {"status": {"S": "completed"}}
 
 
 def test_outcomes_are_published_once_more_by_hand(function):

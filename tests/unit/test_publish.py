@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from routing_weights.application.messages import StreamRecord
 from routing_weights.application.publish import PublishOutcomes, RepublishOutcomes
 from routing_weights.domain.events import DISTRIBUTION_OUTCOME
 from routing_weights.domain.record import Closing
@@ -28,8 +29,7 @@ class Stream:
 
 def streamed(number, **changes):
     image = closing(f"d-{number}").to_json() | changes
-    keys = {"distribution_id": {"S": f"d-{number}"}, "record": {"S": Closing.KEY}}
-    return {"dynamodb": {"Keys": keys, "NewImage": image, "SequenceNumber": str(number)}}
+    return StreamRecord(str(number), f"d-{number}", image)
 
 
 class Publishing:

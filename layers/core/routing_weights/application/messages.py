@@ -1,4 +1,4 @@
-"""Batches of messages: what a queue hands over, and when a message that failed comes back.
+"""Batches: what a queue or a stream hands over, and when a message that failed comes back.
 
 Powertools' BatchProcessor would keep the list of failures, and loads about 100 modules more (273 to 381 in `outcomes`,
 445 to 541 in `outgoing`), which is above the ceilings of both functions. It raises an error when a whole batch fails.
@@ -49,6 +49,22 @@ class Message:
         more often becomes a dead letter.
         """
         return max(at_least_s, min(first_s << min(self.received - 1, 10), LONGEST_PAUSE_S))
+
+
+@dataclass(frozen=True)
+class StreamRecord:
+    """One new item of a table, as the table's stream has it."""
+
+    sequence_number: str
+    distribution_id: str
+    image: Mapping[str, Any]
+    """The item. The table's adapter reads it."""
+
+    @classmethod
+    def parse(cls, record: Mapping[str, Any]) -> "StreamRecord":
+        """A record of a DynamoDB stream's event."""
+        change = record["dynamodb"]
+        return cls(change["SequenceNumber"], change["Keys"]["distribution_id"]["S"], change["NewImage"])
 
 
 def batch_failures(ids: Iterable[str]) -> dict[str, list[dict[str, str]]]:

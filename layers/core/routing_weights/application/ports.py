@@ -347,7 +347,7 @@ class Receiver(Protocol):
 class OutcomeStream(Protocol):
     """The stream of the audit table."""
 
-    def closing_in(self, image: dict[str, Any]) -> Closing:
+    def closing_in(self, image: Mapping[str, Any]) -> Closing:
         """The closing record in a stream record's image of its item."""
         ...
 

@@ -1,12 +1,12 @@
 """Publishes the outcomes of distributions: an event on the bus for every closing record."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from aws_lambda_powertools import Logger
 
+from routing_weights.application.messages import StreamRecord
 from routing_weights.application.ports import Bus, DeadLetters, OutcomeStream, Trail
 from routing_weights.domain.events import DISTRIBUTION_OUTCOME, DistributionOutcome, outcome_of
 from routing_weights.errors import DistributionNotFound, StoreUnavailable
@@ -20,30 +20,30 @@ class PublishOutcomes:
     bus: Bus
     dead_letters: DeadLetters
 
-    def publish(self, changes: Sequence[Mapping[str, Any]]) -> list[str]:
+    def publish(self, records: Sequence[StreamRecord]) -> list[str]:
         """Publish the closing records of a batch of the audit table's stream, in their order.
 
         Returns a list with the sequence number of the first record that could not be published; it is empty if all were
         published. That record and all after it come again, in their order, until the mapping in template.yaml gives up.
         """
-        for change in changes:
-            item = change["dynamodb"]
+        for record in records:
             try:
-                self._publish(item["NewImage"], item["Keys"]["distribution_id"]["S"])
+                self._publish(record)
             except StoreUnavailable as error:
-                distribution_id = item["Keys"]["distribution_id"]["S"]
-                logger.warning("The outcome is published later", distribution_id=distribution_id, reason=error.message)
-                return [item["SequenceNumber"]]
+                logger.warning(
+                    "The outcome is published later", distribution_id=record.distribution_id, reason=error.message
+                )
+                return [record.sequence_number]
         return []
 
-    def _publish(self, image: dict[str, Any], distribution_id: str) -> None:
+    def _publish(self, record: StreamRecord) -> None:
         try:
-            outcome = outcome_of(self.stream.closing_in(image))
+            outcome = outcome_of(self.stream.closing_in(record.image))
         except StoreUnavailable:
             raise
         except Exception as defect:  # ours, in one record: it must not keep back the outcomes after it
-            logger.exception("The outcome cannot be published", distribution_id=distribution_id)
-            self.dead_letters.put(json.dumps({"distribution_id": distribution_id}), type(defect).__name__)
+            logger.exception("The outcome cannot be published", distribution_id=record.distribution_id)
+            self.dead_letters.put(json.dumps({"distribution_id": record.distribution_id}), type(defect).__name__)
         else:
             _put(outcome, self.bus)
 

@@ -6,7 +6,7 @@ same step.
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -88,7 +88,7 @@ class AuditTrail:
             )
         return Records.parse(self._whole(_from_item(item)) for item in answer["Items"])
 
-    def closing_in(self, image: dict[str, Any]) -> Closing:
+    def closing_in(self, image: Mapping[str, Any]) -> Closing:
         """The closing record in an image of its item, as the table's stream has it."""
         return Closing.parse(self._whole(_from_item(image)))
 
@@ -216,7 +216,7 @@ def _decimal(text: str) -> Decimal:
     return value if abs(value) >= Decimal("1e-120") else Decimal(0)
 
 
-def _from_item(item: dict[str, Any]) -> Document:
+def _from_item(item: Mapping[str, Any]) -> Document:
     from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415
 
     return {name: _plain(TypeDeserializer().deserialize(value)) for name, value in item.items()}
