@@ -101,7 +101,7 @@ def query_aggregates(organisation: PlatformOrganisation, request: Request) -> Re
     """Sum up the contacts. Times are milliseconds. Metrics without contacts are left out."""
     body = body_of(request, AGGREGATES)
     if body.keys() - {"interval", "groupBy", "filter", "metrics"} or body.get("groupBy") != ["queueId", "mediaType"]:
-        raise _not_simulated("anything but interval, filter, metrics and a grouping by queueId and mediaType")
+        raise _not_simulated("anything except interval, filter, metrics and a grouping by queueId and mediaType")
     if unknown := set(body["metrics"]) - _METRICS.keys():
         raise _not_simulated(", ".join(sorted(unknown)))
     first, slash, last = body["interval"].partition("/")

@@ -179,7 +179,7 @@ UNDER_WAY = {
         )
     ),
 }
-"""Runs that share nothing but the organisation: they start together, since most of them wait for something."""
+"""Runs that share only the organisation. They start together, because most of them wait."""
 
 
 def completed(run: Run) -> Run:

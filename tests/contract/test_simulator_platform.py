@@ -17,7 +17,6 @@ from local.genesys.platform import OPERATIONS
 from local.genesys.settings import DEFAULT_PERMISSIONS
 from local.genesys.wire import ApiError
 from tests.contract.loopback import LoopbackClient, assert_error, starting
-from tests.support.fakes import FakeTime
 
 QUEUES = "/api/v2/routing/queues"
 QUEUE = f"{QUEUES}/queue-001"
@@ -40,11 +39,6 @@ class Client(LoopbackClient):
 
     def rate(self, user_id, skill_id, proficiency):
         return self.put(f"{user_skills(user_id)}/{skill_id}", json={"id": skill_id, "proficiency": proficiency})
-
-
-@pytest.fixture
-def fake_time():
-    return FakeTime(1000.25)  # a fraction of a second shows what is rounded
 
 
 @pytest.fixture

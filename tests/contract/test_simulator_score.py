@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from local.genesys import GenesysSimulator
 from tests.contract.loopback import LoopbackClient, assert_error, starting
-from tests.support.fakes import FakeTime
 
 QUEUE = "/api/v2/routing/queues/queue-001"
 MEMBERS = f"{QUEUE}/members"
@@ -37,11 +36,6 @@ class Client(LoopbackClient):
         headers = {"X-Genesys-Idempotency-Key": key} if key else {}
         body = {"user_id": user_id, "routing_type": "Automatic", "score": score} | body
         return self.patch(f"{MEMBERS}/{user_id}", json=body, headers=headers)
-
-
-@pytest.fixture
-def fake_time():
-    return FakeTime(1000.25)  # a fraction of a second shows what is rounded
 
 
 @pytest.fixture

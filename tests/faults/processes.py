@@ -67,12 +67,6 @@ def _children(parent: int) -> list[int]:
     return children
 
 
-def _command(pid: int) -> list[str]:
-    with suppress(OSError):
-        return (PROC / str(pid) / "cmdline").read_text().split("\0")
-    return []
-
-
 def _name(pid: int) -> str:
     with suppress(OSError):
         return (PROC / str(pid) / "comm").read_text().strip()

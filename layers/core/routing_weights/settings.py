@@ -82,7 +82,7 @@ class Genesys(Settings):
     token_secret: str
 
     @model_validator(mode="after")
-    def _credentials_go_where_they_belong(self) -> Self:
+    def _credentials_go_to_genesys_only(self) -> Self:
         """Under `platform` they go to Genesys only. A URL is for a Genesys on this machine, or for contract `score`."""
         urls = [url for url in self._urls() if url]
         if self.genesys_contract == "platform":
@@ -194,10 +194,10 @@ class OutgoingSettings(Settings):
     outgoing_dead_letters: str
 
     @model_validator(mode="after")
-    def _what_is_told_is_told_over_https(self) -> Self:
+    def _webhooks_go_over_https(self) -> Self:
         url = self.outgoing_webhook_url
         if url and not (url.startswith("https://") or _is_loopback(url)):
-            raise ValueError("OutgoingWebhookUrl must be https, but on this machine")
+            raise ValueError("OutgoingWebhookUrl must be https, except on this machine")
         return self
 
 

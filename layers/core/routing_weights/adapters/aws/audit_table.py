@@ -121,7 +121,7 @@ class AuditTrail:
     def newest(self, queue_id: str) -> list[RunSummary]:
         """A queue's newest distributions, page by page until a completed one is among them.
 
-        The first pages may hold nothing but dry runs and refused or blocked plans.
+        The first pages may hold only dry runs and refused or blocked plans.
         """
         runs: list[RunSummary] = []
         after: str | None = None

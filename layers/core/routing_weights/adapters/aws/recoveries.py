@@ -8,7 +8,7 @@ from datetime import datetime
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.domain.execution import FAILURES, Execution
 
-LISTED = 100
+MOST_FAILED = 100
 """How many of the newest failed executions are listed: an earlier sweep has found the older ones."""
 
 
@@ -43,7 +43,7 @@ class EndedExecutions:
         for status in FAILURES:
             with reported("list the executions"):
                 page = client("stepfunctions").list_executions(
-                    stateMachineArn=self.state_machine_arn, statusFilter=status, maxResults=LISTED
+                    stateMachineArn=self.state_machine_arn, statusFilter=status, maxResults=MOST_FAILED
                 )
             yield from (item["executionArn"] for item in page["executions"] if item["startDate"] >= since)
 
