@@ -86,12 +86,12 @@ class GenesysSimulator:
         self._closing = threading.Event()
         self._sleep = sleep or self._closing.wait
         self._clock = Clock(clock, time.time())
-        held, self._respond = _CONTRACTS[settings.contract]
-        self._organisation = held(settings, self._clock)
+        organisation, self._respond = _CONTRACTS[settings.contract]
+        self._organisation = organisation(settings, self._clock)
         self._log: list[LogEntry] = []
         self._faults: list[Fault] = []
         self._repeats: Counter[str] = Counter()
-        self.put_queue(settings.queue_id, **{name: getattr(settings, name) for name in held.mix})
+        self.put_queue(settings.queue_id, **{name: getattr(settings, name) for name in organisation.mix})
         self._sender = Sender(lambda: self.settings.webhook_secret)
         self._organisation.tell = self._sender.send
         self._server = Server(settings.host, settings.port, self)
@@ -300,13 +300,13 @@ class GenesysSimulator:
     def _change_queue_of(self, request: Request, fault: Fault) -> None:
         match request.segments:
             case ["api", "v2", "routing", "queues", queue_id, *_] if queue_id in self._organisation.queues:
-                held, body = self._organisation, copy.deepcopy(fault.body)
+                organisation, body = self._organisation, copy.deepcopy(fault.body)
                 if fault.action == "edit":
-                    held.edit_queue(queue_id, body)
+                    organisation.edit_queue(queue_id, body)
                 elif fault.action == "add_member":
-                    held.add_member(queue_id, body)
-                elif body["id"] in held.members(queue_id):
-                    held.remove_member(queue_id, body["id"])
+                    organisation.add_member(queue_id, body)
+                elif body["id"] in organisation.members(queue_id):
+                    organisation.remove_member(queue_id, body["id"])
 
     def _commit(self, request: Request, reply: Reply, *, dropped: bool) -> Reply:
         """Carry out the writes that a reply promises."""

@@ -54,13 +54,13 @@ def target_of(genesys: Targeting, images: Sequence[Image], queue: Queue) -> Targ
     wanted = _held_then(genesys, images)
     present = {member.user_id for member in queue.members} - deleted_users(queue)
     settings = {name: value for name, value in wanted.settings.items() if can_be_set(name, value)}
-    found = replace(
+    target = replace(
         wanted,
         weights=_of(wanted.weights, present),
         values=_of(wanted.values, present),
         settings=settings,
     )
-    return genesys.completed(found, queue)
+    return genesys.completed(target, queue)
 
 
 def kept_before(plan: Plan, actuation: Actuation, target: Target, queue: Queue, last: Image) -> Target:
@@ -107,12 +107,15 @@ def require_unedited(target: Target, before: Queue, now: Queue) -> None:
     A value of the target is no edit: this run may have written it already.
     """
     then, wanted = image(before, target), _all_of(target)
-    held = {name: now.settings.get(name) for name in SETTINGS} | {m.user_id: m.value for m in now.members}
+    values = {name: now.settings.get(name) for name in SETTINGS} | {m.user_id: m.value for m in now.members}
     written = carried_out(target, now)
     edited = sorted(
         name
         for name, value in _all_of(then).items()
-        if name in held and not holds(held[name], value) and not holds(held[name], wanted[name]) and name not in written
+        if name in values
+        and not holds(values[name], value)
+        and not holds(values[name], wanted[name])
+        and name not in written
     )
     if edited:
         raise QueueChanged(

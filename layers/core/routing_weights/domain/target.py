@@ -62,11 +62,11 @@ def image(before: Queue, target: Target) -> Target:
 
     A setting or value that Genesys did not hold is None.
     """
-    held = {member.user_id: member for member in before.members}
-    known = [user_id for user_id in target.values if user_id in held]
+    members = {member.user_id: member for member in before.members}
+    known = [user_id for user_id in target.values if user_id in members]
     return Target(
-        weights={user_id: held[user_id].weight for user_id in known},
-        values={user_id: held[user_id].value for user_id in known},
+        weights={user_id: members[user_id].weight for user_id in known},
+        values={user_id: members[user_id].value for user_id in known},
         settings={name: before.settings.get(name) for name in target.settings},
         joins=target.joins,
         actuator=target.actuator,

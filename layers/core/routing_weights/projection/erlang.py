@@ -202,8 +202,8 @@ def agents_needed(
     """
 
     def enough(agents: int) -> bool:
-        found = erlang_a(offered_per_s, aht_s=aht_s, agents=agents, patience_s=patience_s, within_s=within_s)
-        return isinstance(found, Performance) and meets(found)
+        figures = erlang_a(offered_per_s, aht_s=aht_s, agents=agents, patience_s=patience_s, within_s=within_s)
+        return isinstance(figures, Performance) and meets(figures)
 
     if not enough(most):
         return None
@@ -225,8 +225,8 @@ def load_it_can_take(
     """
 
     def can_take(offered_per_s: float) -> bool:
-        found = erlang_a(offered_per_s, aht_s=aht_s, agents=agents, patience_s=patience_s, within_s=within_s)
-        return isinstance(found, Performance) and meets(found)
+        figures = erlang_a(offered_per_s, aht_s=aht_s, agents=agents, patience_s=patience_s, within_s=within_s)
+        return isinstance(figures, Performance) and meets(figures)
 
     if agents == 0:
         return 0.0

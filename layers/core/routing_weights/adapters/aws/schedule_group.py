@@ -34,10 +34,10 @@ class Group:
 
         try:
             with reported("read the schedule", expected=(_MISSING,)):
-                found: dict[str, Any] = client("scheduler").get_schedule(GroupName=self.name, Name=name)
+                schedule: dict[str, Any] = client("scheduler").get_schedule(GroupName=self.name, Name=name)
         except ClientError:
             return None
-        return found
+        return schedule
 
     def exists(self, name: str) -> bool:
         return self.find(name) is not None

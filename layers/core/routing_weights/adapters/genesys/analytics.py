@@ -335,8 +335,8 @@ def _by_medium(weeks: list[_Interval], metric: str, part: int) -> dict[str, floa
 
 def _paths(group: Entity) -> set[tuple[str, str]]:
     """Return queue and medium of each route path. The medium is empty if the path names none."""
-    found = ((child(path, "queue").get("id"), path.get("mediaType")) for path in children(group, "routePaths"))
-    return {(queue.lower(), str(medium or "").lower()) for queue, medium in found if isinstance(queue, str)}
+    routes = ((child(path, "queue").get("id"), path.get("mediaType")) for path in children(group, "routePaths"))
+    return {(queue.lower(), str(medium or "").lower()) for queue, medium in routes if isinstance(queue, str)}
 
 
 def _calls(paths: set[tuple[str, str]], queue_id: str) -> set[tuple[str, str]]:
@@ -345,13 +345,16 @@ def _calls(paths: set[tuple[str, str]], queue_id: str) -> set[tuple[str, str]]:
 
 def _at(groups: list[Entity], index: int) -> dict[str, tuple[float, float]] | None:
     """Return the figures of an interval by planning group. None if the forecast ends before it."""
-    found = {}
+    figures_by_group = {}
     for group in groups:
         offered, aht = group.get("offeredPerInterval"), group.get("averageHandleTimeSecondsPerInterval")
         if isinstance(offered, list) and isinstance(aht, list) and index < min(len(offered), len(aht)):
             figures = {"offered": offered[index], "aht": aht[index]}
-            found[str(group.get("planningGroupId")).lower()] = (_figure(figures, "offered"), _figure(figures, "aht"))
-    return found or None
+            figures_by_group[str(group.get("planningGroupId")).lower()] = (
+                _figure(figures, "offered"),
+                _figure(figures, "aht"),
+            )
+    return figures_by_group or None
 
 
 def _figure(holder: Entity, key: str) -> float:
@@ -364,10 +367,10 @@ def _figure(holder: Entity, key: str) -> float:
 
 def _listed(holder: Any, key: str, path: str) -> list[Entity]:
     """Return the objects of a list. Raises GenesysAnswerInvalid for anything else; a missing list is empty."""
-    found = holder.get(key, []) if isinstance(holder, dict) else None
-    if not isinstance(found, list):
+    entities = holder.get(key, []) if isinstance(holder, dict) else None
+    if not isinstance(entities, list):
         raise GenesysAnswerInvalid(f"Genesys answered {path} without a list of {key}.")
-    return [item for item in found if isinstance(item, dict)]
+    return [item for item in entities if isinstance(item, dict)]
 
 
 def _time(text: Any, path: str) -> datetime:

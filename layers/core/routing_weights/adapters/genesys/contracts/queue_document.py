@@ -108,8 +108,8 @@ class QueueDocument:
     def restored(self, read: Entity, names: Collection[SettingName]) -> Entity:
         """Return the whole queue with the named settings as they were `read`. New fields are removed."""
         then = QueueDocument(read, self.actuation)
-        held = then.settings()
-        return self.merged({name: held.get(name) for name in names}, then.fields_of(names))
+        settings = then.settings()
+        return self.merged({name: settings.get(name) for name in names}, then.fields_of(names))
 
     def without_ring_groups(self) -> Entity:
         """Return the whole queue without groups in its rings, because Genesys removes no ring with a group."""

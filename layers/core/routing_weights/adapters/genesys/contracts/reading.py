@@ -65,30 +65,30 @@ def not_found(error: GenesysRefused) -> bool:
 
 
 def entities(listing: Any, path: str) -> list[Entity]:
-    """The members of a listing; raises GenesysAnswerInvalid where it is none, or one is not an object with an id."""
-    found = listing.get("entities") if isinstance(listing, dict) else None
-    if not isinstance(found, list):
+    """Return the entities of a listing. Raises GenesysAnswerInvalid unless each is an object with an id."""
+    listed = listing.get("entities") if isinstance(listing, dict) else None
+    if not isinstance(listed, list):
         raise GenesysAnswerInvalid(f"Genesys answered GET {path} without a list of entities.")
-    for entity in found:
+    for entity in listed:
         user_id(entity)
-    return found
+    return listed
 
 
 def page_of(listing: Any, path: str, number: int) -> Page:
-    """Page `number` of a listing.
+    """Return page `number` of a listing.
 
-    The real one has neither a total nor a number of pages: a full page may have a successor, though no `nextUri` says
-    so.
+    The real listing has neither a total nor a number of pages. A full page may have a successor, even without a
+    `nextUri`.
     """
     listed = entities(listing, path)
     size, pages = listing.get("pageSize"), listing.get("pageCount")
-    full = min(size, PAGE_SIZE) if isinstance(size, int) else PAGE_SIZE  # should Genesys grant less than was asked for
+    full = min(size, PAGE_SIZE) if isinstance(size, int) else PAGE_SIZE  # Genesys may grant less than requested
     more = number < pages if isinstance(pages, int) else len(listed) >= full
     return Page(listed, _named_by(listing.get("nextUri"), number), more=more)
 
 
 def _named_by(uri: Any, number: int) -> int | None:
-    """The number of the page that `nextUri` names, None without one: nothing else is taken from outside."""
+    """Return the number of the page that `nextUri` names, or None. Nothing else of the URI is used."""
     if not isinstance(uri, str) or not uri:
         return None
     try:
@@ -103,14 +103,14 @@ def _named_by(uri: Any, number: int) -> int | None:
 def read_listing(
     client: GenesysClient, queue_id: str, page: Callable[[int], Page]
 ) -> tuple[Entity, list[tuple[int, Entity]]]:
-    """The queue, and its members, each once, with the number of its page.
+    """Return the queue and its members, each once, with the number of its page.
 
-    Members join and leave while pages are read, so that one slides to another page and is listed twice, or never. A
-    reading is taken where no member is repeated and its count is the queue's `memberCount`, and else only where a
-    second reading agrees: the count may be wrong, and a queue may not show any. (A single page cannot slide.)
+    Members join and leave while pages are read, so a member may slide to another page and be listed twice or never. A
+    reading is trusted if no member is repeated and its count is the queue's `memberCount`. Otherwise a second reading
+    must agree: the count may be wrong or missing. (A single page cannot slide.)
 
     Raises:
-        GenesysAnswerInvalid: the readings differ to the end.
+        GenesysAnswerInvalid: the last two readings still differ.
     """
     before: set[str] | None = None
     for attempt in range(1, LISTINGS + 1):
@@ -135,51 +135,51 @@ def read_listing(
 
 
 def _pages(page: Callable[[int], Page], count: int | None) -> list[tuple[int, Entity]]:
-    """Page after page. A short page is the last one, unless the queue has more members, or the page names another."""
+    """Read page after page. A short page is the last one, unless members are missing, or it names another page."""
     listed: list[tuple[int, Entity]] = []
     known: set[str] = set()
     number, empty = 1, 0
     while True:
-        found = page(number)
-        new = {user_id(entity) for entity in found.entities} - known
+        current = page(number)
+        new = {user_id(entity) for entity in current.entities} - known
         known |= new
-        if not new and len(known) == count:  # nobody is missing: this page is empty, or an earlier one again
+        if not new and len(known) == count:  # no member is missing: this page is empty, or repeats an earlier one
             return listed
-        listed += [(number, entity) for entity in found.entities]
-        empty = 0 if found.entities else empty + 1
-        if not new and (found.entities or found.following is None or empty > MOST_EMPTY):
-            return listed  # the end, or a listing that goes round in circles
-        if found.following is None and not found.more and (count is None or len(known) >= count):
+        listed += [(number, entity) for entity in current.entities]
+        empty = 0 if current.entities else empty + 1
+        if not new and (current.entities or current.following is None or empty > MOST_EMPTY):
+            return listed  # the end, or a listing that repeats itself
+        if current.following is None and not current.more and (count is None or len(known) >= count):
             return listed
-        number = found.following or number + 1
+        number = current.following or number + 1
 
 
 def _once(listed: list[tuple[int, Entity]]) -> tuple[list[tuple[int, Entity]], str | None]:
-    """The members, each once, and one that is repeated.
+    """Return the members, each once, and one that is repeated, if any.
 
-    A member both directly and through a group, or through several, may be listed as each: it is one member, and
-    directly where it is that. One who slid to another page looks the same; the number of members shows that somebody
-    is missing then.
+    A user who is a member directly and through groups may be listed several times. It is one member, and the direct
+    membership counts. A member who slid to another page looks the same, but then the number of members shows that
+    somebody is missing.
     """
-    found: dict[str, tuple[int, Entity]] = {}
+    members: dict[str, tuple[int, Entity]] = {}
     repeated = None
     for number, entity in listed:
         user = user_id(entity)
-        if user not in found:
-            found[user] = number, entity
+        if user not in members:
+            members[user] = number, entity
             continue
-        kinds = [found[user][1].get("memberBy"), entity.get("memberBy")]
+        kinds = [members[user][1].get("memberBy"), entity.get("memberBy")]
         if "group" not in kinds:
             repeated = repeated or user
         elif kinds[1] == "user":
-            found[user] = number, entity
-    return list(found.values()), repeated
+            members[user] = number, entity
+    return list(members.values()), repeated
 
 
 def with_pages_anew(queue: Queue, user_ids: Collection[str], page: Callable[[int], Iterable[Member]]) -> Queue | None:
-    """`queue` with the pages that hold the given members read anew; None where the pages have shifted since."""
+    """Return `queue` with the given members' pages read again. None if the pages have shifted since."""
     numbers = sorted({member.native["page"] for member in queue.members if member.user_id in user_ids})
-    by_group = {member.user_id: member.by_group for member in queue.members}  # one may be listed as both
+    by_group = {member.user_id: member.by_group for member in queue.members}  # a user may be listed as both
     fresh = {
         member.user_id: member
         for number in numbers
@@ -193,8 +193,8 @@ def with_pages_anew(queue: Queue, user_ids: Collection[str], page: Callable[[int
 
 def members_hold(now: Queue, members: Iterable[Member], target: Target) -> bool:
     """Return True if each of these members holds its value of `target`."""
-    held = {member.user_id: member.value for member in now.members}
-    return all(same(held.get(member.user_id), target.values[member.user_id]) for member in members)
+    values = {member.user_id: member.value for member in now.members}
+    return all(same(values.get(member.user_id), target.values[member.user_id]) for member in members)
 
 
 def user_id(entity: Any) -> str:
@@ -208,26 +208,26 @@ def wire_id(member: Member) -> str:
 
 
 def as_shown(entity: Entity) -> dict[str, str]:
-    """For Member.native: the id as Genesys shows it, where that is not in lower case."""
+    """Return the id as Genesys shows it, for Member.native, if it is not in lower case."""
     shown = shown_id(entity)
     return {} if shown == shown.lower() else {"shown_id": shown}
 
 
 def shown_id(entity: Any) -> str:
     user = entity.get("user") if isinstance(entity, dict) else None
-    found = (user.get("id") if isinstance(user, dict) else None) or (
+    shown = (user.get("id") if isinstance(user, dict) else None) or (
         entity.get("id") if isinstance(entity, dict) else None
     )
-    if not isinstance(found, str) or not found:
+    if not isinstance(shown, str) or not shown:
         raise GenesysAnswerInvalid("Genesys lists a member without a user id.")
-    return found
+    return shown
 
 
 def away(entity: Entity, *, asked: bool = True) -> str | None:
-    """Why this user could not take work even when joined; None for one that could.
+    """Return the reason why this user could not take work even when joined, or None.
 
-    `asked` is whether the listing shows routing statuses: then a member without one does not count. It stands beside
-    the member or in its user. Neither is compared by case.
+    `asked`: the listing shows routing statuses, so a member without one cannot take work. The status stands beside the
+    member or in its user. Comparisons ignore case.
     """
     user = entity.get("user")
     user = user if isinstance(user, dict) else {}
@@ -235,8 +235,8 @@ def away(entity: Entity, *, asked: bool = True) -> str | None:
     if not is_active(user):
         gone = state.lower() if isinstance(state, str) else ""
         return f"user {gone}" if gone in GONE else "user of an unknown state"
-    held = (holder.get("routingStatus") for holder in (entity, user))
-    shown = (status.get("status") if isinstance(status, dict) else status for status in held)
+    statuses = (holder.get("routingStatus") for holder in (entity, user))
+    shown = (status.get("status") if isinstance(status, dict) else status for status in statuses)
     status = next((status for status in shown if status is not None), None)
     if status is None:
         return "no routing status" if asked else None
@@ -247,24 +247,28 @@ def away(entity: Entity, *, asked: bool = True) -> str | None:
 
 
 def proficiencies(skills: Any) -> dict[str, float | None]:
-    """By id and by name, folded; None where a listing has the skill alone, or something that is no proficiency.
+    """Return proficiencies by id and by name, folded. None if a listing has only the skill, or no valid proficiency.
 
-    An assignment that is not active is none. Of two skills of one name the higher proficiency counts for the name.
+    An inactive assignment does not count. Of two skills with one name, the higher proficiency counts for the name.
     """
-    found: dict[str, float | None] = {}
+    by_key: dict[str, float | None] = {}
     for skill in skills if isinstance(skills, list) else []:
         if isinstance(skill, str):
-            found.setdefault(folded(skill), None)
+            by_key.setdefault(folded(skill), None)
         elif isinstance(skill, dict) and is_active(skill):
-            held = skill.get("proficiency")
-            known = float(held) if isinstance(held, int | float) and not isinstance(held, bool) else None
+            proficiency = skill.get("proficiency")
+            known = (
+                float(proficiency)
+                if isinstance(proficiency, int | float) and not isinstance(proficiency, bool)
+                else None
+            )
             for key in {folded(skill[key]) for key in ("name", "id") if isinstance(skill.get(key), str)}:
-                found[key] = max(filter(None, (found.get(key), known)), default=known)
-    return found
+                by_key[key] = max(filter(None, (by_key.get(key), known)), default=known)
+    return by_key
 
 
 def is_active(holder: Entity) -> bool:
-    """True for a user, a skill or its assignment to a user that is in use: one without a state is."""
+    """Return True for an active user, skill or assignment. Without a state, it is active."""
     state = holder.get("state")
     return state is None or (isinstance(state, str) and state.lower() == "active")
 
@@ -275,7 +279,7 @@ def text(holder: Entity, key: str) -> str | None:
 
 
 def number(holder: Entity, key: str) -> float | None:
-    """A finite number of a sane size, None where the key is absent or null."""
+    """Return a finite number of a sane size. None if the key is absent or null."""
     value = holder.get(key)
     if value is None:
         return None
@@ -285,7 +289,7 @@ def number(holder: Entity, key: str) -> float | None:
 
 
 def child(holder: Entity, key: str) -> Entity:
-    """The object at `key`, empty where there is none."""
+    """Return the object at `key`, or an empty one."""
     value = holder.get(key)
     if value is not None and not isinstance(value, dict):
         raise GenesysAnswerInvalid(f"Genesys holds {key} as something that is not an object.")
@@ -293,7 +297,7 @@ def child(holder: Entity, key: str) -> Entity:
 
 
 def children(holder: Entity, key: str) -> list[Entity]:
-    """The objects in the list at `key`, none where there is no list."""
+    """Return the objects in the list at `key`. Empty if there is no list."""
     value = holder.get(key) or []
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise GenesysAnswerInvalid(f"Genesys holds {key} as something that is not a list of objects.")
