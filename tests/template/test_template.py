@@ -83,10 +83,10 @@ ALLOWED = {
         "sqs:SendMessage": {"WebhookQueue"},
         "states:StartExecution": {"DistributeStateMachine"},
         "states:DescribeExecution": {"executions of DistributeStateMachine"},
-        "dynamodb:PutItem": {"DriftTable"},
+        "dynamodb:PutItem": {"AuditTable", "DriftTable"},
         "dynamodb:UpdateItem": {"DriftTable", "BudgetTable"},
         "events:PutEvents": {"OutgoingBus"},
-        "s3:PutObject": {PLANS},
+        "s3:PutObject": {PLANS, OF_RUNS},
         "dynamodb:BatchGetItem": {"AuditTable"},
         "dynamodb:Query": {"AuditTable/index/by_queue"},
         "dynamodb:GetItem": {"LocksTable", "BudgetTable", "DriftTable"},
@@ -437,18 +437,30 @@ def test_every_route_except_the_webhooks_needs_a_signed_request():
 # ---- settings --------------------------------------------------------------------------------------------------------
 
 
+API = "routing_weights.api"
+
+
 def settings_of(folder):
-    """Return the settings model that a function's code loads."""
-    tree = ast.parse((ROOT / "functions" / folder / "app.py").read_text(encoding="utf-8"))
-    loaded = {
+    """Return the settings model that a function's code loads, or that the routes of its API load."""
+    app = ast.parse((ROOT / "functions" / folder / "app.py").read_text(encoding="utf-8"))
+    routes = {
+        f"{node.module}.{alias.name}".removeprefix(f"{API}.").partition(".")[0]
+        for node in ast.walk(app)
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{API}.")
+        for alias in node.names
+    }
+    folder_of_routes = Path(settings.__file__).parent / "api"
+    trees = [app, *(ast.parse((folder_of_routes / f"{name}.py").read_text(encoding="utf-8")) for name in routes)]
+    (name,) = {
         node.func.value.id
+        for tree in trees
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr == "load"
         and isinstance(node.func.value, ast.Name)
+        and node.func.value.id.endswith("Settings")
     }
-    (name,) = loaded
     return getattr(settings, name)
 
 
