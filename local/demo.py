@@ -22,7 +22,7 @@ from typing import Any, Self
 import requests
 
 ROOT = Path(__file__).resolve().parents[1]
-QUEUE, AGENTS, TIMEOUT_S, START_S = "support", 60, 30.0, 60.0
+QUEUE, AGENTS, TIMEOUT_S = "support", 60, 120.0
 RINGS = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 10.0}]}] * 6
 CONTRACTS = {
     "platform": "the public Genesys Cloud API; rings carry the weights",
