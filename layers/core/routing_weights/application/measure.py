@@ -71,7 +71,7 @@ class Measure:
         return dict(count)
 
     def _due(self, now: datetime, count: Counter[str]) -> Iterator[_Due]:
-        """Completed distributions whose time is over and which have no measurement."""
+        """Return the completed distributions without a measurement whose measured hour is over."""
         ids = list(self.executions.succeeded(now - LOOK_BACK))
         runs, measured = self.trail.summaries(ids), self.trail.of_kind(Measurement, ids)
         over = [

@@ -105,5 +105,5 @@ def baseline_plan(baseline: BaselineName, baselines: Baselines, documents: Docum
 
 def expiry_plan(distribution_id: str, documents: Documents) -> str:
     """Like `revert_plan`, for a temporary plan that ends. Its `on_drift` guarded the plan, not the state before it."""
-    options = RevertOptions(wait_for_lock_s=EXPIRY_WAITS_S, reason="Its time is over.")
+    options = RevertOptions(wait_for_lock_s=EXPIRY_WAITS_S, reason="The temporary plan has expired.")
     return revert_plan(distribution_id, "before", documents, options, keeps_policy=False)
