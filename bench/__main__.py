@@ -36,7 +36,9 @@ def distributions() -> None:
             _show(stack, genesys, size, "score")
         callbacks(stack, genesys)
     with GenesysSimulator(contract="platform") as genesys, Stack(environment=_environment(genesys)) as stack:
-        for actuator in ("ring", "proficiency", "joined"):
+        from routing_weights.domain.actuators import names_for  # noqa: PLC0415 - the stack has put the layer on the path
+
+        for actuator in names_for("platform"):
             for size in SIZES:
                 _show(stack, genesys, size, actuator)
     print(

@@ -20,11 +20,8 @@ from local import doctor, quotas
 from local.genesys import GenesysSimulator
 from routing_weights.adapters.genesys.contracts import platform
 from routing_weights.adapters.genesys.contracts.reading import PAGE_SIZE
-from routing_weights.domain.actuators import names_for
-from routing_weights.domain.actuators.joined import MAX_BULK, Joined
-from routing_weights.domain.actuators.proficiency import Proficiency
-from routing_weights.domain.actuators.ring import Ring
-from routing_weights.domain.actuators.score import Score
+from routing_weights.domain.actuators import ACTUATORS, actuator_class, names_for
+from routing_weights.domain.actuators.joined import MAX_BULK
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.regions import DOMAINS, api_url, login_url
 from routing_weights.domain.strategies import Strategy, strategies
@@ -48,7 +45,7 @@ OPTIONAL = {
 }
 """The permissions for forecasts from Genesys, and the requests that test them."""
 UNIT = "unit-001"
-ACTUATORS = names_for("platform")
+PLATFORM = names_for("platform")
 
 
 @pytest.fixture
@@ -121,7 +118,7 @@ def states(findings):
     return {name: state for name, (state, _) in findings.items()}
 
 
-@pytest.mark.parametrize("actuator", ACTUATORS)
+@pytest.mark.parametrize("actuator", PLATFORM)
 def test_all_is_well(examine, genesys, actuator):
     code, findings = examine("--queue", QUEUE, "--actuator", actuator, "--skill", SKILL, "--wfm-business-unit", UNIT)
     assert (code, set(states(findings).values())) == (0, {"ok"})
@@ -150,19 +147,19 @@ def test_the_skill_is_found_by_id_and_by_name(examine):
         assert findings["skill"] == ("ok", f"{skill} exists. 1 of the members hold it.")
 
 
-@pytest.mark.parametrize(
-    ("actuator", "advice"), [("ring", "ring-by-weight"), ("proficiency", "proficiency-by-weight"), ("joined", None)]
-)
-def test_a_setting_that_the_actuator_needs_is_named(examine, genesys, actuator, advice):
+@pytest.mark.parametrize("actuator", PLATFORM)
+def test_a_setting_that_the_actuator_needs_is_named(examine, genesys, actuator):
     _, findings = examine("--queue", QUEUE, "--actuator", actuator)
-    assert [name for name in strategies() if f"strategy {name}" in findings["queue"][1]] == [advice] * bool(advice)
+    kind = actuator_class(actuator)
+    advised = [name for name in strategies() if re.search(rf"strategy {name}\b", findings["queue"][1])]
+    assert advised == ([kind.strategy] if kind.uses else [])
     rings = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 5}]}] * 2
     genesys.edit_queue(QUEUE, bullseye={"rings": rings}, skillEvaluationMethod="BEST")
     _, findings = examine("--queue", QUEUE, "--actuator", actuator)
     assert "strategy" not in findings["queue"][1]
 
 
-@pytest.mark.parametrize("actuator", ACTUATORS)
+@pytest.mark.parametrize("actuator", PLATFORM)
 def test_a_full_run_changes_nothing(examine, genesys, actuator):
     before = genesys.state()
     examine("--queue", QUEUE, "--actuator", actuator, "--skill", SKILL)
@@ -343,7 +340,7 @@ def test_help_fits_a_terminal_and_names_every_variable(capsys):
     assert max(map(len, text.splitlines())) <= 80
     inputs = {name.upper() for name in doctor.Input.model_fields} - {"MAX_RETRY_AFTER_S", "TOKEN_SECRET"}
     assert [name for name in inputs if name not in text] == []
-    assert all(actuator in text for actuator in ACTUATORS)
+    assert all(actuator in text for actuator in PLATFORM)
 
 
 # ---- docs/administer/genesys-setup.md and docs/use/weights.md ------------------------------------------------------
@@ -381,11 +378,13 @@ def test_every_plan_is_valid():
 
 
 def test_the_example_of_weights_is_what_actuators_write():
-    table = rows(5, r"[\d.]+$")
+    (header,) = (line.strip("|").split("|") for line in PAGE.splitlines() if line.startswith("| weight |"))
+    columns = [cell.strip(" `") for cell in header[1:]]
+    assert sorted(columns) == sorted(ACTUATORS)
+    table = rows(len(header), r"[\d.]+$")
     weights = [float(row[0]) for row in table]
-    positive = [weight for weight in weights if weight > 0]
     largest = max(weights)
-    actuators = (Score(), Ring(largest), Proficiency(largest), Joined(sum(positive) / len(positive)))
+    actuators = [actuator_class(name).for_weights(weights, 1) for name in columns]
     for weight, (_, *cells) in zip(weights, table, strict=True):
         for actuator, cell in zip(actuators, cells, strict=True):
             value = actuator.value(weight, Fraction(str(weight)) / Fraction(str(largest)))

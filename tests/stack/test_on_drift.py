@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from local import register
+from routing_weights.domain.actuators import names_for
 from routing_weights.domain.drift import Difference, fingerprint
 from tests.stack.test_webhook import all_processed, call, drift, member_event, recorded
 from tests.support.carriers import Carrier
@@ -352,7 +353,7 @@ def test_each_step_of_a_repair_is_an_event(world, guarded, told):
     assert (deferred["repair_id"], started["repair_id"]) == (None, item["repair_id"])
 
 
-@pytest.mark.parametrize("actuator", ["ring", "proficiency", "joined"])
+@pytest.mark.parametrize("actuator", names_for("platform"))
 def test_each_actuators_value_is_repaired(platform_world, actuator):
     world, carrier = platform_world, Carrier(actuator, platform_world)
     queue = carrier.queue()

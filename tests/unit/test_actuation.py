@@ -178,7 +178,7 @@ def test_a_proficiency_stands_for_a_weight_within_a_hundredth_of_the_largest(wei
     assert all(abs(represented[member] - weight) <= 0.0100001 * largest + 1e-15 for member, weight in weights.items())
 
 
-@given(weight_sets(), st.sampled_from(["ring", "proficiency", "joined", "score"]))
+@given(weight_sets(), st.sampled_from(ACTUATORS))
 def test_what_is_read_back_of_a_value_is_the_weight_that_was_foretold(weights, actuator):
     wanted = plan(member_weights=weights, actuator=actuator, **SKILL)
     found = resolve(wanted, deployed="ring")
@@ -221,7 +221,7 @@ def test_equal_weights_are_in_the_first_ring_whatever_they_are():
 
 
 def test_only_joined_says_who_will_be_joined():
-    for actuator in ("score", "ring", "proficiency", "joined"):
+    for actuator in ACTUATORS:
         wanted = plan(actuator=actuator, **SKILL)
         assert resolve(wanted, deployed="ring").target(wanted, {}).joins is (actuator == "joined")
 
@@ -296,7 +296,7 @@ def test_an_actuator_that_writes_no_member_has_weights_and_no_values():
 # ---- what a plan resolves to -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("deployed", ["score", "ring", "proficiency", "joined"])
+@pytest.mark.parametrize("deployed", ACTUATORS)
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
@@ -357,10 +357,7 @@ def test_the_plans_overflow_groups_go_before_its_strategys(own_strategy):
 
 def test_each_actuator_is_made_for_the_plans_weights():
     wanted = {"member_weights": {"a": 0.5, "b": 0.1, "c": 0.0}, **SKILL}
-    made = [
-        resolve(plan(actuator=n, **wanted), deployed="ring").actuator
-        for n in ("score", "ring", "proficiency", "joined")
-    ]
+    made = [resolve(plan(actuator=name, **wanted), deployed="ring").actuator for name in ACTUATORS]
     assert made == [Score(), Ring(0.5), Proficiency(0.5, 1), Joined(0.3)]
 
 
@@ -401,7 +398,7 @@ def test_a_statement_names_skill_and_overflow():
     assert (found["skill"], found["overflow"]) == ("Queue 1", "conditional_group_routing")
 
 
-@given(weight_sets(), st.sampled_from(["ring", "proficiency", "joined", "score"]))
+@given(weight_sets(), st.sampled_from(ACTUATORS))
 def test_errors_are_the_distances_and_largest_and_mean_are_theirs(weights, actuator):
     found = stated(weights, actuator)
     errors = [entry["error"] for entry in found["members"].values()]

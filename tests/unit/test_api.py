@@ -15,6 +15,7 @@ from routing_weights.api.app import new_app
 from routing_weights.api.distributions import distribution
 from routing_weights.api.request import instant, span_of
 from routing_weights.domain.actuation import resolve, statement
+from routing_weights.domain.actuators import ACTUATORS
 from routing_weights.domain.record import Records, closed, opened, timestamp
 from routing_weights.domain.run import Outcome
 from routing_weights.domain.status import Status
@@ -55,7 +56,7 @@ def test_a_distribution_with_one_record_can_be_answered(records, terminal):
     assert (found.terminal, found.closed_at is not None) == (terminal, terminal)
 
 
-@pytest.mark.parametrize("actuator", ["score", "ring", "proficiency", "joined"])
+@pytest.mark.parametrize("actuator", ACTUATORS)
 def test_a_distribution_says_how_its_weights_are_carried(actuator):
     wanted = plan(actuator=actuator, skill="Queue 1")
     how = resolve(wanted, deployed="ring")

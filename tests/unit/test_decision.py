@@ -10,6 +10,7 @@ import pytest
 from routing_weights import bootstrap
 from routing_weights.application.revert import revert_plan
 from routing_weights.domain import actuation, strategies
+from routing_weights.domain.actuators import ACTUATORS, names_for
 from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.proficiency import Proficiency
 from routing_weights.domain.actuators.ring import Ring
@@ -237,7 +238,9 @@ def test_rings_are_made_with_the_time_outs_that_were_decided(deployment):
 # ---- a revert --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("actuator", "other"), [("ring", "joined"), ("joined", "ring"), ("proficiency", "joined")])
+@pytest.mark.parametrize(
+    ("actuator", "other"), [(name, "ring" if name == "joined" else "joined") for name in names_for("platform")]
+)
 @pytest.mark.parametrize("strategy", ["kept", "gone", "of another actuator"])
 def test_a_revert_writes_by_the_actuator_of_what_it_reverts(deployment, actuator, other, strategy):
     """Ring numbers must not go over the wire as `joined`, because another actuator is deployed since."""
@@ -283,7 +286,7 @@ def test_a_revert_under_another_contract_is_refused(deployment):
     assert deployment.genesys.sent == []
 
 
-@pytest.mark.parametrize("deployed", ["ring", "proficiency", "joined"])
+@pytest.mark.parametrize("deployed", names_for("platform"))
 def test_another_actuator_that_is_deployed_makes_no_queue_drift(deployment, deployed):
     deployment.carries_out(wanted())
     deployment.deploys(ACTUATOR=deployed)
@@ -318,7 +321,7 @@ def test_what_a_later_release_adds_to_a_strategy_does_not_hide_an_earlier_run():
     assert Work.from_json(document).decision.actuation.strategy.description == "of a test"
 
 
-@pytest.mark.parametrize("name", ["score", "ring", "proficiency", "joined"])
+@pytest.mark.parametrize("name", ACTUATORS)
 def test_a_run_of_a_release_without_decisions_is_read_from_its_four_documents(documents, name):
     before = queue(member("agent-1", 0.1), member("agent-2", 0.35))
     documents.put("d-0", "plan", plan(member_weights={"agent-1": 0.4}).model_dump(exclude_defaults=True))

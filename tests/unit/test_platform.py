@@ -15,6 +15,7 @@ from routing_weights.adapters.genesys.contracts.platform import PlatformContract
 from routing_weights.adapters.genesys.contracts.queue_document import FIELDS, QueueDocument
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.domain.actuation import resolve
+from routing_weights.domain.actuators import names_for
 from routing_weights.domain.queue import Member, Queue
 from routing_weights.domain.target import (
     Target,
@@ -1279,7 +1280,7 @@ def test_pauses_between_conflicts_end_with_the_deadline(conflicting):
         genesys.write_members(before, target)
 
 
-@given(st.data(), st.sampled_from(["ring", "proficiency", "joined"]), st.integers(1, 12))
+@given(st.data(), st.sampled_from(names_for("platform")), st.integers(1, 12))
 def test_a_distribution_writes_each_member_once_and_the_next_one_nothing(data, actuator, count):
     names = [f"m{i}" for i in range(count)]
     wanted = {name: data.draw(st.integers(0, 20)) / 240 for name in names}

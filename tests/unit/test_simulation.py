@@ -114,7 +114,7 @@ def naive(scenario, contacts, choose, warm_up_s):  # noqa: C901, PLR0912
 def scenarios(draw):
     demands, seats = [], []
     for queue in "abc"[: draw(st.integers(1, 3))]:
-        rule = draw(st.sampled_from(["ring", "proficiency", "joined", "score"]))
+        rule = draw(st.sampled_from(get_args(Rule)))
         demands.append(
             demand(
                 queue,

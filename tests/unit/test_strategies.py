@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from routing_weights.domain.actuators import ACTUATORS
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.strategies import FILE, OverflowGroup, strategies
 from routing_weights.errors import ConfigurationInvalid, PlanInvalid
@@ -177,16 +178,16 @@ def test_a_strategys_name_that_is_none_is_one_problem(name):
     assert [found["path"] for found in problems(strategy_reference=name)] == ["strategy_reference"]
 
 
-@pytest.mark.parametrize("actuator", ["score", "ring", "joined"])
+@pytest.mark.parametrize("actuator", ACTUATORS)
 def test_a_plan_may_name_the_actuator_where_its_strategy_does_not(actuator):
-    assert plan(actuator=actuator).actuator == actuator
+    assert plan(actuator=actuator, skill="Queue 1").actuator == actuator
 
 
 def test_a_plan_may_repeat_its_strategys_actuator():
     assert plan(actuator="ring", strategy_reference="ring-by-weight").actuator == "ring"
 
 
-@pytest.mark.parametrize("actuator", ["score", "joined", "proficiency"])
+@pytest.mark.parametrize("actuator", [name for name in ACTUATORS if name != "ring"])
 def test_an_actuator_that_the_strategy_is_not_for_is_refused_with_a_way_out(actuator):
     (found,) = problems(actuator=actuator, strategy_reference="ring-by-weight", skill="Queue 1")
     assert (found["path"], found["type"]) == ("actuator", "actuator_mismatch")

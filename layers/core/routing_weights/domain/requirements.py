@@ -1,7 +1,7 @@
 """What a strategy requires of the queue, and what the queue lacks of it."""
 
 from routing_weights.domain.actuators.base import Actuator
-from routing_weights.domain.actuators.ring import shown
+from routing_weights.domain.actuators.bullseye import shown
 from routing_weights.domain.problems import problem
 from routing_weights.domain.queue import RINGS, SETTINGS, QueueSettings, Setting, SettingName
 from routing_weights.domain.strategies import Strategy

@@ -1,7 +1,10 @@
 """The actuators: the mechanisms of Genesys that carry a weight, one file each. This is their registry.
 
-A new actuator is a file with a class that satisfies `base.Actuator`, and its name twice below. mypy finds what is
-missing: a method of the class, the class of a name, and each place that does not know a carrier or a ranking rule.
+A new actuator is a file with a subclass of `base.Actuator`, or of `bullseye.Bullseye` if its values are rings, and two
+entries below: its name in `ActuatorName`, and its class in `actuator_class`. mypy finds what is missing: an abstract
+method (`for_weights`, `value`, `weight`, `read`, `ranking`), the class of a name, and each place that does not know a
+carrier or a ranking rule. tests/unit/test_actuators.py names the rest: a fact of the class (`name`, `contract`,
+`carrier`, `does_not`), a sample, and the pages. The other methods of the base class suit most actuators.
 """
 
 from typing import TYPE_CHECKING, Literal, assert_never, get_args

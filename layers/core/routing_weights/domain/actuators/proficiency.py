@@ -29,6 +29,7 @@ class Proficiency(Actuator):
     largest: float
     digits: int = 1
     name: ClassVar[str] = "proficiency"
+    strategy: ClassVar[str] = "proficiency-by-weight"
     contract: ClassVar[ContractName] = "platform"
     carrier: ClassVar[Carrier] = SkillProficiency()
     uses: ClassVar[frozenset[SettingName]] = frozenset({"skill_evaluation_method"})
@@ -60,7 +61,7 @@ class Proficiency(Actuator):
             return None
         return (
             f"The weights have no effect: the queue evaluates skills by {settings.skill_evaluation_method}, and only "
-            "BEST looks at proficiencies. Take strategy proficiency-by-weight, which sets that"
+            f"BEST looks at proficiencies. Take strategy {self.strategy}, which sets that"
         )
 
     def require_members(self, before: Queue, target: Target, skill: str | None) -> None:
