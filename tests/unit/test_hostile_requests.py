@@ -6,6 +6,8 @@ A route that is new in the template is tested without a line here.
 import base64
 import json
 import re
+import subprocess
+import sys
 import time
 from http import HTTPMethod
 from pathlib import Path
@@ -178,6 +180,12 @@ def conforms(route, answer):
         assert kind == "application/problem+json"
         assert ProblemDetails.model_validate_json(answer["body"]).status == status
     assert len(answer["body"].encode()) < 6_291_456, "a function's answer has at most 6 MB"
+
+
+def test_the_openapi_document_is_that_of_the_code():
+    command = [sys.executable, "-m", "local.checks.openapi"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert json.loads(printed) == OPENAPI, "docs/openapi.json is old: make openapi"
 
 
 def test_every_route_of_the_template_is_in_the_openapi_and_no_other():

@@ -1,8 +1,10 @@
 """Statuses: one table says all that the rest of the system asks of each."""
 
+from pathlib import Path
+
 import pytest
 
-from routing_weights.domain.status import Status
+from routing_weights.domain.status import FACTS, Status
 
 
 @pytest.mark.parametrize("status", Status)
@@ -20,6 +22,12 @@ def test_the_seven_statuses_of_the_source_document_keep_their_words():
         "member_update_failed",
         "completed",
     } <= {status.value for status in Status}
+
+
+def test_every_status_has_its_row_of_facts_and_of_the_page():
+    assert FACTS.keys() == {*Status}
+    page = (Path(__file__).parents[2] / "docs/reference/statuses.md").read_text(encoding="utf-8")
+    assert [status.value for status in Status if f"\n| `{status.value}` |" not in page] == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """The checks of a projection, one file each. A gate is a check that a deployment may require.
 
+Only check `effect` has no file: the actuator says why its weights have no effect (`Actuator.without_effect`), and
+`projection.verdict` makes the check from that sentence.
+
 A new gate is a file in this folder, its name in `GateName`, its limit in `Limits` and its case in `registry.gate`.
 This module imports nothing heavy, since settings.py reads the names and limits from it.
 """
