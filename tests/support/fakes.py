@@ -22,6 +22,7 @@ from routing_weights.domain.strategies import Strategy
 from routing_weights.domain.target import Target
 from routing_weights.domain.types import folded
 from routing_weights.errors import IdempotencyConflict, Interrupted, PlanNotApplicable, StoreUnavailable
+from routing_weights.projection.checks import GATES, Limits
 
 SMALLEST_PLAN = {
     "queue_id": "queue-001",
@@ -55,6 +56,11 @@ def queue(*members, queue_id="queue-001", native=None, skill=(None, None), **set
 def target(weights, *, values=None, joins=False, **settings):
     """What a queue will hold; the values are the weights themselves unless they are given."""
     return Target(weights, weights if values is None else values, settings, joins)
+
+
+def limits(**changes):
+    """The limits of a deployment that requires every gate."""
+    return Limits(**{"saturation": 0.95, "max_abandonment": 0.1, "required": frozenset(GATES)} | changes)
 
 
 def work(wanted, target_, before, actuator=RING, *, skill=(None, None), groups=(), statement=None):

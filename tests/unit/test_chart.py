@@ -242,6 +242,7 @@ def test_what_is_missing_is_left_out(path, absent):
 
 
 def test_the_picture_has_the_figures_and_the_inputs():
+    assert {gate.goal for gate in SIMULATED} <= document()["models"]["target"].keys()
     seen = words(drawn(document()))
     for said in (
         "Needs approval", f"Queue {QUEUE}", "The busiest agent is at 91 %, above 88 %.", "12", "9.50",
@@ -266,6 +267,7 @@ def test_a_gate_on_a_time_is_drawn_in_seconds(monkeypatch, goal):
     assert f"goal ≤ {goal:,.1f} s".replace(".0 s", " s") in seen
     assert "21.2 s" in seen
     assert "18.2–24.2 s" in seen
+    assert f"mean wait at most {goal:,.1f} s".replace(".0 s", " s") in seen
 
 
 @pytest.mark.parametrize(("verdict", "shape"), [(verdict, shown[2]) for verdict, shown in VERDICTS.items()])
@@ -383,4 +385,4 @@ def test_texts_and_marks_contrast_with_their_background(palette):
 
 def test_the_chart_of_the_docs_is_what_the_code_draws():
     drawn = (Path(__file__).parents[2] / "docs" / "projection.svg").read_text(encoding="utf-8")
-    assert drawn == example(), "docs/projection.svg is old: python -m local.checks.chart > docs/projection.svg"
+    assert drawn == example(), "docs/projection.svg is old: make pictures"

@@ -1,6 +1,5 @@
 """The projection of a plan: verdicts and what decides them, shared agents, skills, suggestions and effort."""
 
-import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,7 +21,7 @@ from routing_weights.errors import (
     RequestInvalid,
     ServiceLevelAtRisk,
 )
-from routing_weights.projection.checks import ALWAYS, GATES, Limits
+from routing_weights.projection.checks import ALWAYS, GATES
 from routing_weights.projection.checks.base import Evidence, SimulatedGate
 from routing_weights.projection.checks.occupancy import OVERLOADED, STARVED
 from routing_weights.projection.checks.registry import EVERY
@@ -33,11 +32,11 @@ from routing_weights.projection.outlook import MOST_CONTACTS, Other, ServiceGoal
 from routing_weights.projection.project import ASSUMED_GOAL, project, service_goal
 from routing_weights.projection.simulation import REPLICATIONS, SHARED_AGENTS
 from routing_weights.projection.suggestion import OBJECTIVES, candidates
-from tests.support.fakes import plan, queue, target
+from tests.support.fakes import limits, plan, queue, target
 
 POOL, OWN = Ranking("joined"), (0.8, 20.0)
 RINGS = Ranking("ring", (10.0,) * 5)
-LIMITS = Limits(saturation=0.95, max_abandonment=0.1, required=frozenset(GATES))
+LIMITS = limits()
 AGENTS = [f"agent-{number:02}" for number in range(11)]
 
 
@@ -76,10 +75,6 @@ def reported(
         overflow_gate=False,
         others=others,
     )
-
-
-def limits(**changes):
-    return dataclasses.replace(LIMITS, **changes)
 
 
 def check(found, name):
@@ -230,6 +225,24 @@ def test_a_gate_that_is_not_required_is_shown_and_decides_nothing(gate):
     assert found.document["verdict"] == "pass"
 
 
+@pytest.mark.parametrize(("name", "offered"), [("service_level", 100), ("stability", 130)])
+def test_a_gate_that_is_not_required_does_not_steer_the_remedy_of_another(name, offered):
+    strict, lenient = (
+        reported(told(offered), limits=limits(max_abandonment=most, required=frozenset({"service_level"})))
+        for most in (0.002, 0.9)
+    )
+    assert check(strict, "abandonment")["verdict"] == "blocked"
+    assert check(strict, name)["remedy"] == check(lenient, name)["remedy"]
+    assert check(strict, "abandonment")["remedy"]["agents"] > check(strict, name)["remedy"]["agents"]
+
+
+def test_without_a_required_gate_the_remedy_of_an_unstable_queue_makes_it_stable():
+    found = reported(told(131), limits=only())
+    stability = check(found, "stability")
+    assert stability["remedy"] == {"agents": 14, "offered": pytest.approx(110, abs=0.11), "overflow_threshold": 0.99}
+    assert "14 agents in one pool carry the load" in stability["sentence"]
+
+
 def test_every_gate_has_its_name_and_a_row_in_the_docs():
     assert [gate.name for gate in EVERY] == list(GATES)
     page = (Path(__file__).parents[2] / "docs/reference/projection.md").read_text(encoding="utf-8")
@@ -249,10 +262,9 @@ def test_a_gate_may_judge_a_time(limit_s, verdict):
         bound="at most",
         goal="max_wait_s",
         limit=lambda _: limit_s or wait.mean,
-        phrase="a mean wait of",
         wanted=lambda _: "as the test says",
     )
-    evidence = Evidence(outlook=modelled, forecast=forecast, accepted=False, goal_met=lambda _: True)
+    evidence = Evidence(outlook=modelled, forecast=forecast, accepted=False, gates=())
     judged = gate.judge(evidence)
     assert (judged.verdict, gate.undecided(modelled)) == (verdict, verdict == "inconclusive")
     assert f"a mean wait of {wait.mean:.1f} s (95 %: {wait.low:.1f} s to {wait.high:.1f} s)" in judged.sentence

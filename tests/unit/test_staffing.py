@@ -10,11 +10,10 @@ from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.queue import Member
 from routing_weights.errors import ApprovalRequired, PlanInvalid, QueueSaturated
-from routing_weights.projection.checks import GATES, Limits
 from routing_weights.projection.checks.staffing import staffed
 from routing_weights.projection.inputs import Forecast, Volume
 from routing_weights.projection.project import project
-from tests.support.fakes import SMALLEST_PLAN, plan, queue, target
+from tests.support.fakes import SMALLEST_PLAN, limits, plan, queue, target
 
 ABSENCES = ["OFF_QUEUE", "NOT_RESPONDING", "EMPTY", "no routing status"]
 
@@ -40,7 +39,7 @@ def projected(*held, load=1.0, forecast=None, joins=None, without_effect=None, *
         forecast or Forecast(load, "plan"),
         rankings=(Ranking("joined"), Ranking("joined")),
         own_goal=(0.8, 20.0),
-        limits=Limits(saturation=0.95, max_abandonment=0.1, required=frozenset(GATES)),
+        limits=limits(),
         overflow_gate=False,
         without_effect=without_effect,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, assert_never
 
 from routing_weights.charts.sheet import COLUMN, LEFT, RIGHT, WIDTH, Sheet, clean, width
-from routing_weights.projection.checks.base import SimulatedGate, Unit, Verdict
+from routing_weights.projection.checks.base import SimulatedGate, Unit, Verdict, title_of
 from routing_weights.projection.checks.occupancy import OVERLOADED, STARVED
 from routing_weights.projection.checks.registry import DRAWN, SIMULATED
 from routing_weights.projection.verdict import WORST_FIRST
@@ -117,10 +117,10 @@ def _service(sheet: Sheet, models: Mapping[str, Any]) -> str:
     if drawn is computed:
         rows.append(("Simulation", "missing: what is drawn is the formula (Erlang A), which has no intervals"))
     else:
-        formula = " · ".join(f"{_label(key).lower()} {_change(computed, key)}" for key in FIGURES)
+        formula = " · ".join(f"{title_of(key)} {_change(computed, key)}" for key in FIGURES)
         rows.append(("Erlang A", formula if any(computed) else "missing"))
     sheet.facts(rows)
-    return " ".join(f"{_label(gate.figure)}: {_change(drawn, gate.figure)}." for gate in SIMULATED)
+    return " ".join(f"{gate.title.capitalize()}: {_change(drawn, gate.figure)}." for gate in SIMULATED)
 
 
 def _gate(sheet: Sheet, gate: SimulatedGate, drawn: Sequence[Mapping[str, Any]], goal: float | None) -> None:
@@ -130,7 +130,7 @@ def _gate(sheet: Sheet, gate: SimulatedGate, drawn: Sequence[Mapping[str, Any]],
     def at(value: float) -> float:
         return PLOT_START + span * min(max(value / top, 0.0), 1.0)
 
-    sheet.text(LEFT, y + 18, _label(gate.figure), 14, bold=True)
+    sheet.text(LEFT, y + 18, gate.title.capitalize(), 14, bold=True)
     note = "no goal is known" if goal is None else f"goal {SIGNS[gate.bound]} {_limit(goal, gate.unit)}"
     sheet.text(LEFT, y + 36, note, fill="muted", room=COLUMN - LEFT)
     for quarter in range(5):
@@ -178,7 +178,7 @@ def _checks(sheet: Sheet, checks: list[Mapping[str, Any]], reason: str) -> None:
         unit: Unit = how.unit if how else "number"
         sheet.mark(LEFT + 7, y - 4, 7, shape, colour, glyph=True)
         sheet.text(LEFT + 24, y, word, 12, colour, bold=True, room=118)
-        sheet.text(COLUMN, y, _label(name), room=106, title=sentence)
+        sheet.text(COLUMN, y, how.title.capitalize() if how else _label(name), room=106, title=sentence)
         sheet.text(288, y, _spread(_estimate({**check, "mean": check.get("value")}), unit), room=166)
         if (threshold := _number(check.get("threshold"))) is not None:
             bound = how.bound if how else "threshold"
@@ -299,10 +299,7 @@ def _inputs(sheet: Sheet, models: Mapping[str, Any]) -> None:
         f"{_plain(offered)} contacts offered per {every} · AHT {_plain(aht, 0)} s · patience {_plain(patience, 0)} s"
     )
     loaded = " · ".join(filter(None, (volume, f"source: {source}", aged, str(forecast.get("detail") or ""))))
-    aims = [
-        f"{_label(gate.figure).lower()} {gate.bound} {_limit(_number(goals.get(gate.goal)), gate.unit)}"
-        for gate in SIMULATED
-    ]
+    aims = [f"{gate.title} {gate.bound} {_limit(_number(goals.get(gate.goal)), gate.unit)}" for gate in SIMULATED]
     aims.append(f"source: {goals.get('source') or 'not known'}")
     seconds = _number(goals.get("answer_within_s"))
     within = "the time of the goal (not given)" if seconds is None else f"{seconds:g} s"
@@ -439,4 +436,4 @@ def _duration(seconds: float) -> str:
 
 
 def _label(key: str) -> str:
-    return key.removesuffix("_s").replace("_", " ").capitalize()
+    return title_of(key).capitalize()

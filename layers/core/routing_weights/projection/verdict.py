@@ -13,9 +13,8 @@ from routing_weights.projection.checks import registry, saturation, stability, s
 from routing_weights.projection.checks.base import Check, Evidence, Verdict
 from routing_weights.projection.checks.saturation import Saturation
 from routing_weights.projection.checks.staffing import Staffed
-from routing_weights.projection.erlang import Performance
 from routing_weights.projection.inputs import Forecast
-from routing_weights.projection.outlook import Outlook, ServiceGoal
+from routing_weights.projection.outlook import Outlook
 
 WORST_FIRST: tuple[Verdict, ...] = ("blocked", "inconclusive", "needs_approval", "pass")
 
@@ -72,7 +71,7 @@ def judge(
             outlook=outlook,
             forecast=forecast,
             accepted=accepted,
-            goal_met=lambda performance: goal_met(performance, outlook.goal),
+            gates=[gate for gate in registry.SIMULATED if gate.name in outlook.goal.limits.required],
         )
         checks.append(stability.check(evidence))
         if outlook.after:
@@ -88,11 +87,6 @@ def judge(
 def undecided(outlook: Outlook) -> bool:
     """True where a required gate cannot decide: more simulated contacts might."""
     return any(gate.undecided(outlook) for gate in registry.EVERY if gate.name in outlook.goal.limits.required)
-
-
-def goal_met(performance: Performance, goal: ServiceGoal) -> bool:
-    """True where the figures of a closed form reach the goals of all simulated gates."""
-    return all(gate.reached(performance, goal) for gate in registry.SIMULATED)
 
 
 def _effect(without_effect: str, *, accepted: bool) -> Check:

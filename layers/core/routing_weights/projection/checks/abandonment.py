@@ -9,6 +9,5 @@ ABANDONMENT = SimulatedGate(
     bound="at most",
     goal="max_abandonment",
     limit=lambda goal: goal.limits.max_abandonment,
-    phrase="an abandonment of",
     wanted=lambda goal: f"at most {goal.limits.max_abandonment:.0%}",
 )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
@@ -45,12 +45,22 @@ class Check:
         return {name: value for name, value in asdict(self).items() if name != "quoted"}
 
 
+def title_of(key: str) -> str:
+    """A key in words.
+
+    >>> title_of("mean_wait_s")
+    'mean wait'
+    """
+    return key.removesuffix("_s").replace("_", " ")
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """How the chart writes the value of a check and its threshold."""
+    """How the chart names a check, and how it writes the value and the threshold."""
 
     unit: Unit
     bound: Literal["at least", "at most", "below"]
+    title: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,26 +71,36 @@ class Evidence:
     forecast: Forecast
     accepted: bool
     """The plan accepts what needs approval."""
-    goal_met: Callable[[Performance], bool]
-    """True where the closed form's figures reach the goals of all simulated gates."""
+    gates: Sequence["SimulatedGate"]
+    """The gates whose goals a remedy reaches. Without any, it makes the queue stable."""
 
     def requires(self, gate: GateName) -> bool:
         """A load without contacts and handle time makes the models indicative: then no gate decides."""
         return self.forecast.volume is not None and gate in self.outlook.goal.limits.required
 
+    def goals_met(self, performance: Performance) -> bool:
+        """True where the figures of a closed form reach the goals of the gates."""
+        return all(gate.reached(performance, self.outlook.goal) for gate in self.gates)
+
+    def with_gate(self, gate: "SimulatedGate") -> "Evidence":
+        """The evidence of a gate whose own goal counts too, required or not."""
+        return self if gate in self.gates else replace(self, gates=(*self.gates, gate))
+
     @cached_property
     def remedy(self) -> dict[str, float]:
-        """By Erlang A: the agents in one pool that reach the goals, and the volume that the present agents can take."""
-        outlook, goal_met = self.outlook, self.goal_met
-        volume, patience_s, within_s = outlook.volume, outlook.patience_s, outlook.goal.answer_within_s
-        agents = outlook.agents[1]
+        """The agents in one pool that reach the goals, and the volume that the present agents can take.
+
+        By Erlang A. Where there is no goal to reach, by Erlang C, which knows when a queue is unstable.
+        """
+        outlook, volume, agents = self.outlook, self.outlook.volume, self.outlook.agents[1]
+        patience_s, within_s = outlook.patience_s if self.gates else math.inf, outlook.goal.answer_within_s
         needed = agents_needed(
-            volume.rate, aht_s=volume.aht_s, patience_s=patience_s, within_s=within_s, meets=goal_met
+            volume.rate, aht_s=volume.aht_s, patience_s=patience_s, within_s=within_s, meets=self.goals_met
         )
         remedy: dict[str, float] = {} if needed is None else {"agents": needed}
         if agents:
             rate = load_it_can_take(
-                agents, aht_s=volume.aht_s, patience_s=patience_s, within_s=within_s, meets=goal_met
+                agents, aht_s=volume.aht_s, patience_s=patience_s, within_s=within_s, meets=self.goals_met
             )
             remedy |= {
                 "offered": math.floor(10 * rate * volume.interval_s) / 10,
@@ -100,7 +120,8 @@ class Evidence:
                 f"In one pool {needed:g} agents would do: let callers reach more agents sooner (rings that open "
                 "earlier, more equal weights, fewer required skills)."
             )
-        parts = [f"{needed:g} agents in one pool reach the goal"] if needed is not None else []
+        does = "reach the goal" if self.gates else "carry the load"
+        parts = [f"{needed:g} agents in one pool {does}"] if needed is not None else []
         if "offered" in remedy:
             parts.append(
                 f"{agents} can take {remedy['offered']:g} contacts per {self.outlook.volume.interval_s:g} s, so "
@@ -144,8 +165,6 @@ class SimulatedGate:
     goal: str
     """The key of the limit in the projection's `models.target`."""
     limit: Callable[[ServiceGoal], float]
-    phrase: str
-    """Comes before the figure in the sentence, such as "a service level of"."""
     wanted: Callable[[ServiceGoal], str]
     """The limit in words, with where it comes from unless the deployment sets it."""
     doubts: Callable[[Outlook, Forecast], Sequence[str]] = _no_doubts
@@ -154,8 +173,13 @@ class SimulatedGate:
     """True: the reason of a plan that passes quotes the sentence."""
 
     @property
+    def title(self) -> str:
+        """The name of the figure, as people read it in the sentence and in the chart."""
+        return title_of(self.figure)
+
+    @property
     def drawn(self) -> Drawn:
-        return Drawn(self.unit, self.bound)
+        return Drawn(self.unit, self.bound, self.title)
 
     def reached(self, performance: Performance, goal: ServiceGoal) -> bool:
         """True where the figure of a closed form reaches the limit."""
@@ -167,15 +191,17 @@ class SimulatedGate:
         return interval is not None and self._standing(interval, outlook.goal) == "straddles"
 
     def judge(self, evidence: Evidence) -> Check:
+        evidence = evidence.with_gate(self)
         outlook, forecast = evidence.outlook, evidence.forecast
         interval, goal = self._interval(outlook), outlook.goal
         contacts = outlook.after.contacts if outlook.after else 0
         verdict: Verdict = "pass"
         if interval is None:
-            sentence = f"Nothing was offered in the simulation, so there is no {self.name.replace('_', ' ')}."
+            sentence = "Nothing was offered in the simulation, so there is nothing to judge."
         else:
-            figure = f"{self.phrase} {self._spelled(interval.mean)} (95 %: {self._spelled(interval.low)} to "
-            figure += f"{self._spelled(interval.high)}), {self.wanted(goal)}"
+            article = "an" if self.title[0] in "aeio" else "a"
+            mean, low, high = map(self._spelled, (interval.mean, interval.low, interval.high))
+            figure = f"{article} {self.title} of {mean} (95 %: {low} to {high}), {self.wanted(goal)}"
             basis = f"{contacts} simulated contacts, load from {forecast.source}"
             match self._standing(interval, goal):
                 case "missed":

@@ -16,7 +16,7 @@ OVERLOADED, STARVED = 0.88, 0.30
 
 class Occupancy:
     name: GateName = "occupancy"
-    drawn = Drawn("share", "at most")
+    drawn = Drawn("share", "at most", "occupancy")
 
     def undecided(self, outlook: Outlook) -> bool:  # noqa: ARG002 - it judges means, not intervals
         return False

@@ -26,7 +26,7 @@ RATIO_TOLERANCE = 1e-9
 """45.6 erlangs on 48 is 0.95, not 0.9500000000000001."""
 MIN_CAPACITY = 1e-9
 """Erlangs. With less there is no capacity at all, and a ratio would mean nothing."""
-DRAWN = Drawn("number", "at most")
+DRAWN = Drawn("number", "at most", "saturation")
 
 
 @dataclass(frozen=True, slots=True)

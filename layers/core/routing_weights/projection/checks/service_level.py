@@ -34,7 +34,6 @@ SERVICE_LEVEL = SimulatedGate(
     bound="at least",
     goal="service_level",
     limit=lambda goal: goal.service_level,
-    phrase="a service level of",
     wanted=lambda goal: f"{goal.service_level:.0%} within {goal.answer_within_s:g} s ({goal.source})",
     doubts=_doubts,
     quoted=True,

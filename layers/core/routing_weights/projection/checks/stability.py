@@ -7,7 +7,7 @@ contacts and handle time are known.
 from routing_weights.projection.checks.base import Check, Drawn, Evidence
 from routing_weights.projection.checks.saturation import agents
 
-DRAWN = Drawn("number", "below")
+DRAWN = Drawn("number", "below", "stability")
 
 
 def check(evidence: Evidence) -> Check:

@@ -16,7 +16,7 @@ from routing_weights.domain.queue import Queue
 from routing_weights.projection.checks.base import Check, Drawn
 
 NOT_COUNTED = "not counted by staffing"
-DRAWN = Drawn("number", "at least")
+DRAWN = Drawn("number", "at least", "staffing")
 
 
 @dataclass(frozen=True, slots=True)
