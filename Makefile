@@ -10,7 +10,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
 SOURCES := functions layers local tests bench
 
-.PHONY: faults fuzz help demo up doctor register test pr lint types template build drift openapi lock bench clean
+.PHONY: faults fuzz help demo up doctor register test pr lint types template build drift openapi pictures lock bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -65,6 +65,13 @@ drift: .venv/ready
 
 openapi: .venv/ready ## write docs/openapi.json from the code
 	$(BIN)/python -m local.checks.openapi > docs/openapi.json
+
+pictures: .venv/ready ## draw the pictures of the docs anew: projection, folders, flow, state machines
+	$(BIN)/python -m local.checks.chart > docs/projection.svg
+	$(BIN)/python -m local.checks.architecture > docs/architecture.svg
+	$(BIN)/python -m local.checks.flow > docs/flow.svg
+	$(BIN)/python -m local.checks.picture distribute > docs/state-machine.svg
+	$(BIN)/python -m local.checks.picture recover > docs/state-machine-recover.svg
 
 # The layer has the versions of the embedded stack, so the tested versions are deployed.
 # uv starts from the old file, and keeps every pin that still fits: it changes only what pyproject.toml requires.

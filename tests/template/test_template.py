@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from annotated_types import Ge, Gt, Le
 from moto.events.models import EventPattern
 from samcli.yamlhelper import yaml_parse
 
@@ -21,6 +22,7 @@ from routing_weights.domain.events import DISTRIBUTION_OUTCOME
 from routing_weights.domain.record import Closing
 from routing_weights.domain.regions import DOMAINS
 from routing_weights.projection.checks import GATES
+from tests.support.deployment import variable_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "template.yaml").read_text(encoding="utf-8")
@@ -482,7 +484,7 @@ def test_every_function_has_the_variables_of_powertools():
 def test_a_setting_is_named_after_the_parameter_or_resource_that_sets_it(folder):
     for variable, value in environment_of(folder).items():
         (source,) = names_in(value)
-        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", source).upper()
+        words = variable_of(source)
         assert variable.removesuffix("_ARN") in {words, words.removeprefix("DISTRIBUTE_")}, f"set from {source}"
 
 
@@ -517,7 +519,38 @@ def test_the_parameter_takes_the_gates_that_the_code_knows():
     rule, names = PARAMETERS["RequiredGates"], "|".join(GATES)
     assert rule["AllowedPattern"] == f"^$|^({names})(,({names}))*$"
     assert [gate for gate in GATES if gate not in rule["ConstraintDescription"]] == []
-    assert {*rule["Default"].split(",")} <= {*GATES}
+    assert rule["Default"].split(",") == [*GATES], "every gate is required by default; if not, say here why"
+
+
+def models_with(variable):
+    """The settings models that read a variable."""
+    found = [model for model in vars(settings).values() if isinstance(model, type)]
+    return [m for m in found if issubclass(m, settings.Settings) and variable.lower() in m.model_fields]
+
+
+@pytest.mark.parametrize("name", [name for name, rule in PARAMETERS.items() if "MinValue" in rule])
+def test_a_number_has_the_bounds_of_its_setting(name):
+    rule, models = PARAMETERS[name], models_with(variable_of(name))
+    assert models
+    for bound in [bound for m in models for bound in m.model_fields[variable_of(name).lower()].metadata]:
+        match bound:
+            case Ge(ge=least):
+                assert rule["MinValue"] == least
+            case Gt(gt=below):
+                # Without minutes there is no patrol, so its function never reads the 0.
+                assert rule["MinValue"] > below or name == "DriftPatrolMinutes"
+            case Le(le=most):
+                assert rule["MaxValue"] == most
+
+
+def test_the_page_on_deploying_has_every_parameter_with_its_default():
+    page = (ROOT / "docs/administer/deploy.md").read_text(encoding="utf-8")
+    written = {}
+    for names, defaults in re.findall(r"^\| (`[A-Z]\w+`(?:, `\w+`)*) \| (.+?) \|", page, re.MULTILINE):
+        written |= zip(re.findall(r"\w+", names), defaults.replace("`", "").split(", "), strict=True)
+    words = {"": "empty", ",".join(GATES): "all"}
+    defaults = {name: str(rule.get("Default", "required")) for name, rule in PARAMETERS.items()}
+    assert written == {name: words.get(default, default) for name, default in defaults.items()}
 
 
 @pytest.mark.parametrize("name", [name for name, rule in PARAMETERS.items() if "Default" in rule])

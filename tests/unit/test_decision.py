@@ -25,6 +25,7 @@ from routing_weights.domain.strategies import OverflowGroup
 from routing_weights.domain.target import image
 from routing_weights.errors import PlanNotApplicable
 from routing_weights.settings import Settings
+from tests.support.deployment import DEFAULTS
 from tests.support.fakes import (
     FakeDocuments,
     FakePlatform,
@@ -48,7 +49,7 @@ class Deployment:
 
     def __init__(self, monkeypatch, documents, trail):
         self.monkeypatch, self.documents, self.trail = monkeypatch, documents, trail
-        self.environment = {
+        self.environment = DEFAULTS | {
             "SKILLS_TABLE": "skills",
             "LOCKS_TABLE": "locks",
             "FORECAST_TABLE": "forecasts",
@@ -56,18 +57,13 @@ class Deployment:
             "BASELINES_TABLE": "baselines",
             "DOCUMENTS_BUCKET": "documents-bucket",
             "AUDIT_TABLE": "audit",
-            "GENESYS_CONTRACT": "platform",
             "GENESYS_REGION": "eu-central-1",
-            "ACTUATOR": "ring",
-            "MAX_RETRY_AFTER_S": "5",
             "TOKEN_SECRET": "token",
             "TOKEN_FUNCTION": "token",
             "BUDGET_TABLE": "budget",
             "REQUESTS_PER_MINUTE": "0",
-            "RESERVED_FOR_OTHERS": "0",
             "VERIFY_TIMEOUT_S": "0",
             "SATURATION_LIMIT": "1",
-            "MAX_ABANDONMENT": "0.1",
             "REQUIRED_GATES": "",
             "ONE_TIME_GROUP": "one-time",
             "POWERTOOLS_METRICS_NAMESPACE": "test",

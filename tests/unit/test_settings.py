@@ -5,6 +5,7 @@ import pytest
 from routing_weights.domain.actuators import names_for
 from routing_weights.domain.regions import DOMAINS
 from routing_weights.errors import ConfigurationInvalid
+from routing_weights.projection.checks import Limits
 from routing_weights.settings import (
     Audited,
     CalibrateSettings,
@@ -24,47 +25,35 @@ from routing_weights.settings import (
     VerifySettings,
     WebhookSettings,
 )
+from tests.support.deployment import DEFAULTS
 
-ENVIRONMENT = {
+ENVIRONMENT = DEFAULTS | {
     "AUDIT_TABLE": "audit",
     "BASELINES_TABLE": "baselines",
     "BUDGET_TABLE": "budget",
     "CREDENTIALS_SECRET": "credentials",
-    "ACTUATOR": "ring",
     "DEFAULT_PROJECTED_LOAD": "1.5",
     "DELIVERIES_TABLE": "deliveries",
     "DOCUMENTS_BUCKET": "documents",
-    "DRIFT_PATROL_MINUTES": "15",
     "DRIFT_TABLE": "drift",
     "FORECAST_MAX_AGE_S": "3600",
     "FORECAST_SOURCES": "plan,pushed,default",
     "FORECAST_TABLE": "forecasts",
     "GENESYS_BASE_URL": "https://genesys.example.com/",
     "GENESYS_CONTRACT": "score",
-    "GENESYS_LOGIN_URL": "",
-    "GENESYS_REGION": "",
     "LOCKS_TABLE": "locks",
     "ONE_TIME_GROUP": "one-time",
-    "MAX_ABANDONMENT": "0.1",
-    "MAX_REPAIRS_PER_HOUR": "2",
-    "MAX_RETRY_AFTER_S": "5",
     "RECOVER_STATE_MACHINE_ARN": "arn:recover",
     "OUTCOME_DEAD_LETTERS": "https://sqs.example/dead",
     "OUTGOING_BUS": "outgoing",
     "OUTGOING_DEAD_LETTERS": "https://sqs.example/dead",
     "OUTGOING_QUEUE": "https://sqs.example/queue",
     "OUTGOING_SECRET": "outgoing",
-    "OUTGOING_WEBHOOK_URL": "",
-    "REPAIR_AFTER_S": "900",
-    "REQUESTS_PER_MINUTE": "300",
     "REQUIRED_GATES": "service_level,occupancy",
-    "RESERVED_FOR_OTHERS": "0",
-    "SATURATION_LIMIT": "0.95",
     "SKILLS_TABLE": "skills",
     "STATE_MACHINE_ARN": "arn:machine",
     "TOKEN_FUNCTION": "token-function",
     "TOKEN_SECRET": "token",
-    "VERIFY_TIMEOUT_S": "15",
     "WEBHOOK_QUEUE": "https://sqs.example/queue",
     "WEBHOOK_SECRET": "webhooks",
     "WFM_BUSINESS_UNIT": "unit-1",
@@ -108,6 +97,11 @@ def test_numbers_and_addresses_are_read_from_text(load):
     settings = load(ProjectSettings)
     assert (settings.saturation_limit, settings.default_projected_load, settings.max_retry_after_s) == (0.95, 1.5, 5.0)
     assert settings.genesys_base_url == "https://genesys.example.com"
+
+
+def test_each_limit_has_a_variable_of_its_own(load):
+    settings = load(ProjectSettings, SATURATION_LIMIT="0.91", MAX_ABANDONMENT="0.12", REQUIRED_GATES="occupancy")
+    assert settings.limits == Limits(saturation=0.91, max_abandonment=0.12, required=frozenset({"occupancy"}))
 
 
 @pytest.mark.parametrize("value", ["", None])

@@ -3,7 +3,10 @@
 Only check `effect` has no file: the actuator says why its weights have no effect (`Actuator.without_effect`), and
 `projection.verdict` makes the check from that sentence.
 
-A new gate is a file in this folder, its name in `GateName`, its limit in `Limits` and its case in `registry.gate`.
+A new gate is a file in this folder, its name in `GateName`, its limit in `Limits` and its case in `registry.gate`. The
+limit comes from a parameter in template.yaml (in deploy.md too), set as an environment variable of each function that
+judges, through a field and `limits` in settings.py. A new name also goes into `RequiredGates`. local/checks/chart.py
+draws the example with every limit. `make openapi pictures` renews what is generated.
 This module imports nothing heavy, since settings.py reads the names and limits from it.
 """
 
