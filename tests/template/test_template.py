@@ -88,7 +88,7 @@ ALLOWED = {
         "dynamodb:PutItem": {"AuditTable", "DriftTable"},
         "dynamodb:UpdateItem": {"DriftTable", "BudgetTable"},
         "events:PutEvents": {"OutgoingBus"},
-        "s3:PutObject": {PLANS, OF_RUNS},
+        "s3:PutObject": {PLANS},
         "dynamodb:BatchGetItem": {"AuditTable"},
         "dynamodb:Query": {"AuditTable/index/by_queue"},
         "dynamodb:GetItem": {"LocksTable", "BudgetTable", "DriftTable"},

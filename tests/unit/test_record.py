@@ -1,12 +1,14 @@
 """The audit records: what each says, and that those of earlier and of later releases can be read."""
 
 import dataclasses
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from routing_weights.adapters.aws.audit_table import MAX_INLINE_BYTES
 from routing_weights.domain.actuation import resolve
 from routing_weights.domain.problems import problem
 from routing_weights.domain.queue import Queue, QueueSettings
@@ -75,6 +77,15 @@ def test_a_normalized_plan_is_recorded_with_both_sets_of_weights():
     record = opened(RUN, plan(member_weights={"a": 1, "b": 1}, normalize=True), START)
     assert record.requested_weights == {"a": 0.5, "b": 0.5}
     assert record.submitted_weights == {"a": 1, "b": 1}
+
+
+def test_the_opening_of_a_revert_has_no_weights_and_stays_in_the_table():
+    weights = {f"{number:036d}": 1 for number in range(5000)}
+    restores = {"distribution_id": "d-0", "image": "after", "drift": "0" * 64}
+    revert = plan(member_weights=weights, normalize=True, reason="x" * 1000, restores=restores)
+    record = opened(RUN, revert, START)
+    assert (record.requested_weights, record.submitted_weights) == ({}, None)
+    assert len(json.dumps(record.to_json())) < MAX_INLINE_BYTES / 10
 
 
 def test_a_refused_plan_is_opened_and_closed_at_once():

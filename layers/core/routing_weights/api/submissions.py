@@ -79,8 +79,8 @@ def accepted(submitted: "Submitted") -> Response[Accepted]:
         distribution_id=run.distribution_id,
         status=Status.INITIATED,
         execution_arn=run.execution_arn,
-        requested_weights={} if plan.restores else plan.weights,
-        submitted_weights=plan.member_weights if plan.weights != plan.member_weights else None,
+        requested_weights=plan.requested,
+        submitted_weights=plan.submitted,
     )
     headers = {"Location": f"/distributions/{run.distribution_id}"}
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, body, headers)

@@ -280,6 +280,16 @@ class Plan(BaseModel):
         return copied
 
     @property
+    def requested(self) -> dict[str, float]:
+        """The weights that somebody asked for: none for a revert, whose weights are those of an image."""
+        return {} if self.restores else self.weights
+
+    @property
+    def submitted(self) -> dict[str, float] | None:
+        """The requested weights before they were scaled; None if they were not."""
+        return None if self.restores or self.weights == self.member_weights else self.member_weights
+
+    @property
     def counts(self) -> "Staffing":
         """Which agents count: `now` if neither the plan nor its door says."""
         return self.staffing or "now"

@@ -391,10 +391,10 @@ def _who(run: Run) -> dict[str, Any]:
 def _asked(plan: Plan) -> dict[str, Any]:
     return {
         "queue_id": plan.queue_id,
-        "requested_weights": {} if plan.restores else plan.weights,
+        "requested_weights": plan.requested,
         "restores": _reverted(plan),
         "until": plan.until,
-        "submitted_weights": plan.member_weights if plan.weights != plan.member_weights else None,
+        "submitted_weights": plan.submitted,
         "overflow_threshold": plan.overflow_threshold,
         "utilization_target": plan.utilization_target,
         "staffing": plan.staffing,
