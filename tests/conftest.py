@@ -14,6 +14,7 @@ from local.stack import nursery, tether
 from local.stack.lambdas import NURSERY
 from local.stack.stack import PERMISSIONS_FOLDER
 from tests.support.permissions import complaints, is_whole
+from tests.support.waiting import until
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, STACKS, World, served_stack
 
 KINDS = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
@@ -42,6 +43,8 @@ def pytest_configure(config):
             )
             config.add_cleanup(process.wait)
             config.add_cleanup(process.kill)
+        for variable in (NURSERY, STACKS):
+            until(Path(os.environ[variable]).exists)
 
 
 def pytest_sessionfinish(session):

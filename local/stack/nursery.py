@@ -89,8 +89,9 @@ class _Nursery:
     def __init__(self, path: str, preload: Callable[[], None]) -> None:
         self._selector = selectors.DefaultSelector()
         self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(path)
+        self._listening.bind(f"{path}.new")
         self._listening.listen(64)  # requests wait while it imports
+        Path(f"{path}.new").rename(path)  # what exists under this name can be connected to
         self._preload: Callable[[], None] | None = preload
         self._runtimes: dict[int, socket.socket] = {}
         self._orphans: set[int] = set()
