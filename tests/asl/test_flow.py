@@ -225,8 +225,12 @@ def test_a_temporary_fault_is_survived_everywhere(under_way, fault):
     spoilt_requests = len(PLACES) * PASSING_FAULTS[fault].get("times", 1)
     # A write whose answer was lost is looked for by reading, and repeated only where it was not applied.
     looked_for = 2 if fault == "a connection lost before" else 0
-    least = 4 + 1 + len(WEIGHTS) + spoilt_requests + looked_for
-    assert len(run.admitted) in (least, least + 1), run.admitted  # one more is seen at times
+    sent_again = 0
+    if fault == "a connection lost after":
+        # A warm function may hold a token that an earlier test revoked. Its write is refused, and that answer lost.
+        current = run.admitted[-1]["token"]
+        sent_again = sum(entry["method"] == "PATCH" and entry["token"] != current for entry in run.admitted)
+    assert len(run.admitted) == 4 + 1 + len(WEIGHTS) + spoilt_requests + looked_for + sent_again
     keys = {(entry["path"], entry["idempotency_key"]) for entry in run.writes}
     assert len(keys) == 1 + len(WEIGHTS), "a repeated write has the same idempotency key"
     assert len({key for _, key in keys}) == len(keys), "and no other write has it"
