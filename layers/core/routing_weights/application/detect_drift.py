@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from routing_weights.domain.record import RunSummary
     from routing_weights.domain.target import Target
 
-if TYPE_CHECKING:
-    from routing_weights.application.ports import Genesys
-
 logger = Logger(child=True)
 
 PATROL_PATIENCE_S = 1.0
