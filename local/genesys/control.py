@@ -18,7 +18,7 @@ def handle(simulator: GenesysSimulator, request: Request) -> Reply:
         raise ApiError(400, "bad.request", str(error)) from error
 
 
-def _answer(simulator: GenesysSimulator, request: Request) -> Any:  # noqa: C901, PLR0912 - a table of routes
+def _answer(simulator: GenesysSimulator, request: Request) -> Any:  # noqa: C901, PLR0911, PLR0912 - a table of routes
     match [request.method, *request.segments[1:]]:
         case ["GET", "state"]:
             return simulator.state()
@@ -49,6 +49,8 @@ def _answer(simulator: GenesysSimulator, request: Request) -> Any:  # noqa: C901
             return simulator.requests()
         case ["DELETE", "requests"]:
             simulator.clear_requests()
+        case ["GET", "peaks"]:
+            return simulator.peaks()
         case ["POST", "faults"]:
             rules = request.json()
             simulator.add_faults(*(rules if isinstance(rules, list) else [rules]))

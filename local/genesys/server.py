@@ -30,6 +30,8 @@ class Server(ThreadingHTTPServer):
     def __init__(self, host: str, port: int, simulator: GenesysSimulator) -> None:
         self.simulator = simulator
         self._connections: set[socket.socket] = set()
+        self.in_use: set[socket.socket] = set()
+        """The open connections that have sent a request to Genesys."""
         super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
@@ -41,6 +43,7 @@ class Server(ThreadingHTTPServer):
 
     def shutdown_request(self, request: Any) -> None:
         self._connections.discard(request)
+        self.in_use.discard(request)
         super().shutdown_request(request)
 
     def close_connections(self) -> None:
@@ -66,8 +69,11 @@ class _Handler(BaseHTTPRequestHandler):
             if request is None:
                 return
             simulator = self.server.simulator
-            is_control = request.segments[:1] == ["_sim"]
-            reply = control.handle(simulator, request) if is_control else simulator.answer(request, context_id)
+            if request.segments[:1] == ["_sim"]:
+                reply: Reply | None = control.handle(simulator, request)
+            else:
+                self.server.in_use.add(self.connection)
+                reply = simulator.answer(request, context_id)
         except ApiError as error:
             reply = error.reply(context_id)
         if reply is None:

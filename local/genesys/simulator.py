@@ -89,6 +89,8 @@ class GenesysSimulator:
         organisation, self._respond = _CONTRACTS[settings.contract]
         self._organisation = organisation(settings, self._clock)
         self._log: list[LogEntry] = []
+        self._in_flight = 0
+        self._peaks = {"in_flight": 0, "connections": 0}
         self._faults: list[Fault] = []
         self._repeats: Counter[str] = Counter()
         self.put_queue(settings.queue_id, **{name: getattr(settings, name) for name in organisation.mix})
@@ -134,9 +136,12 @@ class GenesysSimulator:
             fault = next(fired, None) or self._flake(request)
             entry = self._open_entry(request, fault)
             wait = self.settings.latency_ms / 1000 + (fault.delay_s if fault else 0)
+            self._in_flight += 1
+            self._note_peaks()
         if wait:
             self._sleep(wait)
         with self._lock:
+            self._in_flight -= 1
             self._organisation.settle()
             reply = self._handle(request, fault, context_id or str(uuid.uuid4()))
             entry.answered = self._clock.now()
@@ -241,8 +246,22 @@ class GenesysSimulator:
             return [{name: getattr(entry, name) for name in _FIELDS} for entry in self._log]
 
     def clear_requests(self) -> None:
+        """Forget the log, and the peaks."""
         with self._lock:
             self._log.clear()
+            self._peaks = dict.fromkeys(self._peaks, 0)
+
+    def peaks(self) -> dict[str, int]:
+        """Return the most requests that were under way at once, and the most connections that had sent one.
+
+        Since the last `clear_requests`. Control requests do not count.
+        """
+        with self._lock:
+            return dict(self._peaks)
+
+    def _note_peaks(self) -> None:
+        now = {"in_flight": self._in_flight, "connections": len(self._server.in_use)}
+        self._peaks = {name: max(most, now[name]) for name, most in self._peaks.items()}
 
     def add_faults(self, *rules: dict[str, Any]) -> None:
         """Add fault rules, all or none. Their keys are the fields of Fault. Raises ValueError."""

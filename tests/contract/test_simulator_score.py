@@ -697,6 +697,20 @@ def test_closing_ends_waits_and_open_connections():
     assert threading.active_count() == before
 
 
+def test_the_most_requests_and_connections_at_once_are_known():
+    """Two requests are under way until the other one is, too."""
+    both = threading.Barrier(2, timeout=30)
+    simulator = GenesysSimulator(contract="score", latency_ms=1, sleep=lambda _: both.wait())
+    with simulator, Client(simulator.url) as one, Client(simulator.url) as other:
+        waiting = threading.Thread(target=lambda: one.get(QUEUE))
+        waiting.start()
+        other.get(QUEUE)
+        waiting.join()
+        assert other.get("/_sim/peaks").json() == {"in_flight": 2, "connections": 2}
+        other.delete("/_sim/requests")
+        assert simulator.peaks() == {"in_flight": 0, "connections": 0}
+
+
 # The command line
 
 
