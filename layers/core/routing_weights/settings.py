@@ -223,8 +223,17 @@ class SweepSettings(RecoverSettings):
     recover_state_machine_arn: str
 
 
-class ProjectionSettings(GenesysCaller):
+class Actuated(Settings):
+    genesys_contract: Literal["platform", "score"]
     actuator: PlatformActuator = "ring"
+
+    @property
+    def deployed_actuator(self) -> ActuatorName:
+        """The actuator of a plan that names none, and whose strategy names none."""
+        return "score" if self.genesys_contract == "score" else self.actuator
+
+
+class ProjectionSettings(Actuated, GenesysCaller):
     forecast_table: str
     saturation_limit: float = Field(gt=0, le=1)
     default_projected_load: OptionalErlangs = None
@@ -239,11 +248,6 @@ class ProjectionSettings(GenesysCaller):
         return Limits(
             saturation=self.saturation_limit, max_abandonment=self.max_abandonment, required=self.required_gates
         )
-
-    @property
-    def deployed_actuator(self) -> ActuatorName:
-        """The actuator of a plan that names none, and whose strategy names none."""
-        return "score" if self.genesys_contract == "score" else self.actuator
 
 
 class ProjectSettings(ProjectionSettings, SkillSettings, Audited):
