@@ -281,7 +281,7 @@ class FakeDocuments:
     """The documents of runs in memory, by distribution and name."""
 
     def __init__(self):
-        self.held, self.plans = {}, {}
+        self.held, self.plans, self.fleet_lines = {}, {}, {}
 
     def keep_plan(self, plan):
         reference = f"plans/{plan.fingerprint()}.json"
@@ -290,6 +290,9 @@ class FakeDocuments:
 
     def kept_plan(self, reference):
         return self.plans.get(reference)
+
+    def fleet_line(self, fleet_id, start, length):
+        return self.fleet_lines.get((fleet_id, start, length))
 
     def reference(self, distribution_id, name):
         return f"distributions/{distribution_id}/{name}.json"

@@ -33,6 +33,7 @@ ASL = yaml_parse((ROOT / "statemachine/distribute.asl.yaml").read_text(encoding=
 FOLDERS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
 
 BEFORE, PLANS, OF_RUNS = "DocumentsBucket", "DocumentsBucket/plans/*", "DocumentsBucket/distributions/*"
+OF_FLEETS = "DocumentsBucket/fleets/*"
 LOG_DELIVERY = {
     f"logs:{action}"
     for action in (
@@ -98,7 +99,7 @@ ALLOWED = {
     "ValidateFunction": {
         "dynamodb:PutItem": {"AuditTable"},
         "dynamodb:GetItem": {"BaselinesTable"},
-        "s3:GetObject": {PLANS, OF_RUNS},
+        "s3:GetObject": {PLANS, OF_FLEETS, OF_RUNS},
         "s3:PutObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
     },
@@ -822,7 +823,7 @@ def test_nobody_may_change_or_delete_an_audit_record():
 def test_data_survives_the_stack_but_not_a_failed_first_deployment():
     kept = {name for name, item in RESOURCES.items() if item.get("UpdateReplacePolicy") == "Retain"}
     assert kept == {
-        *("AuditTable", "ForecastTable", "SkillsTable", "BaselinesTable", "DriftTable"),
+        *("AuditTable", "ForecastTable", "SkillsTable", "BaselinesTable", "DriftTable", "FleetsTable"),
         "DocumentsBucket",
     }
     # The rollback of a first deployment deletes what it has created; `Retain` would leave it behind.

@@ -14,6 +14,7 @@ from routing_weights.adapters.aws.audit_table import AuditTrail
 from routing_weights.adapters.aws.client import client
 from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.drift_table import DriftEntries
+from routing_weights.adapters.aws.fleets_table import Fleets
 from routing_weights.adapters.aws.state_machine import Executions
 from routing_weights.domain.strategies import strategies
 from tests.support.fakes import FakeTime
@@ -95,6 +96,23 @@ def drift_table(aws):
         ],
     )
     return DriftEntries("drift")
+
+
+@pytest.fixture
+def fleets(aws):
+    aws("dynamodb").create_table(
+        TableName="fleets",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "fleet_id", "AttributeType": "S"},
+            {"AttributeName": "part", "AttributeType": "S"},
+        ],
+        KeySchema=[
+            {"AttributeName": "fleet_id", "KeyType": "HASH"},
+            {"AttributeName": "part", "KeyType": "RANGE"},
+        ],
+    )
+    return Fleets("fleets")
 
 
 @pytest.fixture

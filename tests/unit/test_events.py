@@ -45,6 +45,7 @@ def test_an_outcome_is_a_summary_and_leads_to_its_record():
         "ended_at": "2026-01-31T08:00:04.000Z",
         "latency_ms": 4000,
         "door": "api",
+        "fleet_id": None,
         "caller": "arn:user/ops",
         "requested_by": None,
         "reason": "evening",

@@ -1,4 +1,4 @@
-"""The five forms of an execution's input: read from anything, and written by every producer."""
+"""The six forms of an execution's input: read from anything, and written by every producer."""
 
 import json
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from routing_weights.domain.inputs import (
     BarePlan,
     Expiry,
     FromBaseline,
+    FromFleet,
     FromPlanRef,
     Revert,
     claimed_origin,
@@ -32,6 +33,7 @@ from tests.support.fakes import SMALLEST_PLAN
 MACHINE = Path(__file__).parents[2] / "statemachine" / "distribute.asl.yaml"
 PLAN_REF = f"plans/{'a' * 64}.json"
 ORIGIN = {"door": "api", "caller": "arn:user/ops"}
+LINE = {"fleet": "f-1", "number": 3, "start": 100, "length": 412}
 BASELINE = {"queue_id": "queue-001", "name": "normal"}
 NOW = datetime(2030, 5, 1, 8, 10, tzinfo=UTC)
 OPTIONS = {
@@ -68,6 +70,7 @@ def paths(document):
         (Revert, {"restore": "d-1", "image": "after", **OPTIONS}),
         (FromBaseline, {"baseline": BASELINE, "origin": ORIGIN}),
         (Expiry, {"returns": "d-1"}),
+        (FromFleet, {**LINE, "origin": {"door": "fleet", "caller": "arn:user/ops"}}),
     ],
 )
 def test_each_form_is_read_and_written_again_as_it_was(form, document):
@@ -106,6 +109,19 @@ def test_an_expiry_says_which_distribution_it_ends():
 )
 def test_an_input_that_no_door_of_ours_makes_is_refused_at_its_field(changes, problem):
     assert paths({"plan_ref": PLAN_REF, "origin": ORIGIN, **changes}) == {problem}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("fleet", value) for value in ("../f-1", "f 1", "x" * 69, 7, None)),
+        *(("start", value) for value in (-1, "0", 1.5, None)),
+        *(("length", value) for value in (0, 4_194_305, True)),
+        ("number", -1),
+    ],
+)
+def test_a_line_of_a_fleet_that_no_fleet_can_have_is_refused_at_its_field(field, value):
+    assert paths(LINE | {field: value}) == {(field, "reference_invalid")}
 
 
 def test_every_mistake_of_a_revert_by_hand_is_named_at_once():

@@ -8,6 +8,7 @@ import pytest
 from routing_weights.application.revert import RevertDistribution, RevertToBaseline
 from routing_weights.application.submit import Submit, accept
 from routing_weights.application.validate import Validate, accept_input
+from routing_weights.domain.fleet import Line
 from routing_weights.domain.inputs import FromPlanRef
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.record import opened
@@ -105,6 +106,16 @@ def test_a_reference_leads_to_the_plan_that_a_door_kept(trail, documents):
     given_ = {"plan_ref": documents.keep_plan(plan(dry_run=True)), "origin": origin}
     run, accepted = accept_input(CONSOLE, given_, trail, documents, FakeBaselines(), START)
     assert (accepted, run.origin, run.dry_run) == (plan(dry_run=True, staffing="now"), Origin(**origin), True)
+
+
+def test_a_plan_of_a_fleet_is_the_one_of_its_line_and_is_validated_again(trail, documents):
+    documents.fleet_lines = {("f-1", 0, 99): Line(SMALLEST_PLAN), ("f-1", 100, 50): Line({"queue_id": "a/b"})}
+    given_ = {"fleet": "f-1", "number": 0, "start": 0, "length": 99, "origin": {"door": "fleet", "caller": "ops"}}
+    run, accepted = accept_input(CONSOLE, given_, trail, documents, FakeBaselines(), START)
+    assert (accepted, run.fleet_id, run.origin.door) == (plan(staffing="now"), "f-1", "fleet")
+    for wrong in ({"start": 100, "length": 50}, {"fleet": "f-2"}):
+        with pytest.raises(PlanInvalid):
+            accept_input(CONSOLE, given_ | wrong, trail, documents, FakeBaselines(), START)
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ class DistributionSummary(BaseModel):
     requested_by: str | None = None
     reason: str | None = None
     door: str | None = None
+    fleet_id: str | None = Field(default=None, description="The fleet that the plan is one of.")
     errors: list[dict[str, Any]] = Field(default_factory=list)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from routing_weights.domain.decision import Decision, Image, Work
     from routing_weights.domain.drift import Answer, DriftEntry
     from routing_weights.domain.execution import Execution, Lock
+    from routing_weights.domain.fleet import Fleet, FleetStatus, Line, QueueItem, QueueOutcome, WaveOutcome
     from routing_weights.domain.inputs import FromPlanRef
     from routing_weights.domain.plan import Plan, RequiredSkill
     from routing_weights.domain.queue import Member, Queue, SettingName, Settings
@@ -52,6 +53,10 @@ class Plans(Protocol):
 
 class Documents(Plans, Protocol):
     """The documents of a run. `find_…` gives None when the run did not come that far."""
+
+    def fleet_line(self, fleet_id: str, start: int, length: int) -> Line | None:
+        """The line of a fleet's plan, by its range of bytes; None if no line is there. Validate its plan again."""
+        ...
 
     def save_plan(self, distribution_id: str, plan: Plan) -> None: ...
 
@@ -100,6 +105,65 @@ class Documents(Plans, Protocol):
     def save_restoration(self, distribution_id: str, restoration: Restoration) -> None: ...
 
     def find_restoration(self, distribution_id: str) -> Restoration | None: ...
+
+
+# ---- fleets ----------------------------------------------------------------------------------------------------------
+
+
+class FleetDocuments(Protocol):
+    """What callers upload, and what is kept of a fleet's plans."""
+
+    def upload_address(self, upload_id: str, expires_s: int) -> str:
+        """The address to which an upload can be sent with PUT, without credentials, for `expires_s` seconds."""
+        ...
+
+    def upload(self, upload_id: str) -> tuple[int, Iterator[bytes]] | None:
+        """The size in bytes of an upload, and its content in pieces; None if nothing was uploaded."""
+        ...
+
+    def put_plans(self, fleet_id: str, lines: bytes) -> None: ...
+
+    def put_queues(self, fleet_id: str, queues: Sequence[QueueItem]) -> None: ...
+
+    def queues(self, fleet_id: str) -> list[QueueItem]:
+        """The queues of a fleet in the order of the submission."""
+        ...
+
+    def put_items(self, fleet_id: str, name: str, queues: Sequence[QueueItem]) -> str:
+        """Store queues as a Distributed Map reads them, and return the key of the document."""
+        ...
+
+
+class Fleets(Protocol):
+    """What is known of fleets, of their queues that have ended, and of their waves."""
+
+    def create(self, fleet: Fleet) -> bool:
+        """Store a new fleet. False if there is one with this id."""
+        ...
+
+    def find(self, fleet_id: str) -> Fleet | None: ...
+
+    def stop(self, fleet_id: str, attempt: int) -> bool:
+        """Note that somebody cancelled the fleet. False if it has ended, or another attempt runs."""
+        ...
+
+    def begin_again(self, fleet_id: str, attempt: int, execution_arn: str) -> bool:
+        """Note the attempt after `attempt`, before its execution starts. False if somebody else has begun it."""
+        ...
+
+    def end(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str, now: datetime) -> bool:
+        """Store how an attempt has ended. False if it has ended already, or another attempt runs."""
+        ...
+
+    def outcomes(self, fleet_id: str) -> list[QueueOutcome]:
+        """All queues that have ended, by number."""
+        ...
+
+    def waves(self, fleet_id: str) -> list[WaveOutcome]: ...
+
+    def page(self, fleet_id: str, limit: int, after: str | None) -> tuple[list[QueueOutcome], str | None]:
+        """A page of the queues that have ended, by number, and the token of the next page (None: the last one)."""
+        ...
 
 
 # ---- the audit trail -------------------------------------------------------------------------------------------------

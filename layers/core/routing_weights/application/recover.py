@@ -119,6 +119,7 @@ class Recover:
             started_at=execution.started_at or opening.started_at or now,
             queue_id=opening.queue_id or queue_id,
             origin=Origin.model_validate({"door": opening.door, "caller": opening.caller or ""}),
+            fleet_id=opening.fleet_id or "",
         )
 
     def _origin_of(self, arn: str) -> str:

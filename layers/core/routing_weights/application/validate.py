@@ -46,7 +46,9 @@ def accept_input(
     try:
         given = inputs.parse(document)
         returns = given.returns if isinstance(given, inputs.Expiry) else ""
-        run = run.model_copy(update={"origin": inputs.origin_of(given), "returns": returns})
+        fleet_id = given.fleet if isinstance(given, inputs.FromFleet) else ""
+        update = {"origin": inputs.origin_of(given), "returns": returns, "fleet_id": fleet_id}
+        run = run.model_copy(update=update)
         occasion = _occasion(given)
         text = _text_of(given, documents, baselines)
     except PlanInvalid as invalid:
@@ -77,6 +79,8 @@ def _text_of(given: inputs.ExecutionInput, documents: Documents, baselines: Base
                 return baseline_plan(given.baseline, baselines, documents, RevertOptions())
             case inputs.Expiry():
                 return expiry_plan(given.returns, documents)
+            case inputs.FromFleet():
+                return _of_fleet(given, documents)
             case _:
                 assert_never(given)
     except (NotRestorable, BaselineNotFound) as error:
@@ -88,3 +92,10 @@ def _kept(reference: str, plans: Plans) -> str:
     if text is None:
         raise inputs.not_ours("plan_ref")
     return text
+
+
+def _of_fleet(given: inputs.FromFleet, documents: Documents) -> str:
+    line = documents.fleet_line(given.fleet, given.start, given.length)
+    if line is None:
+        raise inputs.not_ours("fleet")
+    return json.dumps(line.plan)

@@ -66,7 +66,8 @@ class DistributionOutcome(_Event):
     started_at: str = Field(description="RFC 3339, UTC.")
     ended_at: str = Field(description="RFC 3339, UTC.")
     latency_ms: int = Field(ge=0)
-    door: str = Field(description="api, schedule, drift or execution.")
+    door: str = Field(description="api, schedule, drift, fleet or execution.")
+    fleet_id: str | None = Field(description="The fleet that the plan is one of; null for a plan of its own.")
     caller: str | None = Field(
         description="The caller's ARN, the schedule's name or the drift entry, where the door knows it."
     )
@@ -114,6 +115,7 @@ def outcome_of(record: Closing) -> DistributionOutcome:
         ended_at=record.timestamp,
         latency_ms=record.latency_ms or 0,
         door=record.door,
+        fleet_id=record.fleet_id,
         **{name: _short(getattr(record, name)) for name in ("caller", "requested_by", "reason", "strategy_reference")},
         members=len(record.requested_weights),
         balance_accuracy=record.balance_accuracy,

@@ -1,13 +1,13 @@
-"""The input of an execution of the state machine: one of five forms.
+"""The input of an execution of the state machine: one of six forms.
 
-A person writes the first two into the console. Our own doors start the other three.
+A person writes the first two into the console. Our own doors start the other four.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, assert_never
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from routing_weights.domain.plan import NO_CONTROL_CHARACTERS, plan_invalid
 from routing_weights.domain.problems import Location, problem, problems_of
@@ -15,7 +15,7 @@ from routing_weights.domain.record import timestamp
 from routing_weights.domain.revert import BaselineName, RevertOptions
 from routing_weights.domain.run import Origin
 from routing_weights.domain.schedule.timing import TimingFields
-from routing_weights.domain.types import DISTRIBUTION_ID
+from routing_weights.domain.types import DISTRIBUTION_ID, FleetId
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 SCHEDULED_TIME = "<aws.scheduler.scheduled-time>"
 """EventBridge Scheduler replaces this by the time of the run, in UTC: not when the run began, which may be later."""
+
+LONGEST_LINE = 4_194_304
+"""In bytes: a plan of 1 MiB, and the places of its neighbours."""
 
 DistributionId = Annotated[str, StringConstraints(pattern=DISTRIBUTION_ID, strict=True)]
 
@@ -116,9 +119,25 @@ class Expiry(BaseModel):
         return Origin(door="schedule", caller=f"return of {self.returns}")
 
 
-Ours = FromPlanRef | FromBaseline | Expiry
-OURS: tuple[type[Ours], ...] = (Expiry, FromBaseline, FromPlanRef)
-ExecutionInput = BarePlan | Revert | FromPlanRef | FromBaseline | Expiry
+class FromFleet(BaseModel):
+    """A plan of a fleet: its line in the fleet's plans.jsonl, as a range of bytes."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+    KEY: ClassVar[str] = "fleet"
+
+    fleet: FleetId
+    number: int = Field(ge=0)
+    start: int = Field(ge=0)
+    length: int = Field(ge=2, le=LONGEST_LINE)
+    origin: Origin = Origin(door="fleet")
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+Ours = FromPlanRef | FromBaseline | Expiry | FromFleet
+OURS: tuple[type[Ours], ...] = (Expiry, FromBaseline, FromPlanRef, FromFleet)
+ExecutionInput = BarePlan | Revert | FromPlanRef | FromBaseline | Expiry | FromFleet
 
 
 def parse(document: Any) -> ExecutionInput:
@@ -152,7 +171,7 @@ def scheduled(schedule: Schedule, plan_ref: str | None, set_by: str, now: dateti
 
 def origin_of(given: ExecutionInput) -> Origin:
     match given:
-        case FromPlanRef() | FromBaseline() | Expiry():
+        case FromPlanRef() | FromBaseline() | Expiry() | FromFleet():
             return given.origin
         case BarePlan() | Revert():
             return Origin()

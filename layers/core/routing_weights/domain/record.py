@@ -161,6 +161,7 @@ class _OfRun(AuditRecord):
     started_at: str = ""
     door: str = "execution"
     caller: str | None = None
+    fleet_id: str | None = None
     requested_weights: dict[str, float] = {}
     submitted_weights: dict[str, float] | None = None
     """The weights as sent, where `normalize` changed them."""
@@ -248,6 +249,7 @@ class RunSummary(BaseModel):
     requested_by: str | None = None
     reason: str | None = None
     door: str | None = None
+    fleet_id: str | None = None
     errors: tuple[Failure, ...] = ()
     restores: Reverted | None = None
     until: str | None = None
@@ -385,6 +387,7 @@ def _who(run: Run) -> dict[str, Any]:
         "started_at": timestamp(run.started_at),
         "door": run.origin.door,
         "caller": run.origin.caller or None,
+        "fleet_id": run.fleet_id or None,
     }
 
 

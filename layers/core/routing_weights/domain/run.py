@@ -25,7 +25,7 @@ class Origin(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    door: Literal["api", "schedule", "drift", "execution"] = "execution"
+    door: Literal["api", "schedule", "drift", "fleet", "execution"] = "execution"
     caller: str = Field(default="", max_length=2048)
 
 
@@ -47,6 +47,8 @@ class Run(BaseModel):
     """The one-time schedule that reverts the plan then."""
     returns: str = ""
     """The distribution that has expired, and that this run reverts."""
+    fleet_id: str = ""
+    """The fleet that the plan is one of."""
 
     def latency_ms(self, now: datetime) -> int:
         """From the start of the execution, in whole milliseconds, at least 0."""

@@ -34,7 +34,9 @@ def client(service: str, *, hurried: bool = False) -> Any:
     patience_s = 35 if service == "lambda" else 10
     connect_s, patience_s = (1, 2) if hurried else (3, patience_s)
     retries: Any = {"mode": "standard", "total_max_attempts": 2 if hurried else 4}
-    config = Config(connect_timeout=connect_s, read_timeout=patience_s, retries=retries)
+    # botocore would presign by version 2 in some regions, which buckets of today refuse.
+    signature: Any = {"signature_version": "s3v4"} if service == "s3" else {}
+    config = Config(connect_timeout=connect_s, read_timeout=patience_s, retries=retries, **signature)
     return boto3.client(service, config=config)  # type: ignore[call-overload]
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from routing_weights.domain.decision import Image, Work
+    from routing_weights.domain.fleet import Line
     from routing_weights.domain.restore import Restoration
 
 Name = Literal["plan", "work", "before", "projection", "writing", "after", "restore", "target", "actuation"]
@@ -41,6 +42,13 @@ class Documents:
     def kept_plan(self, reference: str) -> str | None:
         """Return the text behind a reference, None if there is none. It is not trusted: validate it again."""
         return self._find(reference)
+
+    def fleet_line(self, fleet_id: str, start: int, length: int) -> Line | None:
+        """Return the line of a fleet's plan, by its range of bytes; None if no line is there. It is not trusted."""
+        from routing_weights.domain.fleet import Line  # noqa: PLC0415  only a fleet's queues read it
+
+        text = self._find(f"fleets/{fleet_id}/plans.jsonl", Range=f"bytes={start}-{start + length - 1}")
+        return None if text is None else Line.parse(text)
 
     def put(self, distribution_id: str, name: Name, document: Any) -> str:
         """Store one document of a run and return its reference."""
@@ -162,13 +170,13 @@ class Documents:
             raise StoreUnavailable(f"Document {key} is not in the bucket.")
         return text
 
-    def _find(self, key: str) -> str | None:
+    def _find(self, key: str, **part: str) -> str | None:
         """Needs s3:ListBucket: without it, S3 answers 403 instead of 404 for a missing document."""
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         try:
-            with reported(f"read document {key}", expected=("NoSuchKey",)):
-                body: bytes = client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
+            with reported(f"read document {key}", expected=("NoSuchKey", "InvalidRange")):
+                body: bytes = client("s3").get_object(Bucket=self.bucket, Key=key, **part)["Body"].read()
         except ClientError:
             return None
-        return body.decode()
+        return body.decode(errors="replace")

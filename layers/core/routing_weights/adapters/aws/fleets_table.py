@@ -1,0 +1,170 @@
+"""FleetsTable: what is known of a fleet, of each of its queues that has ended, and of its waves.
+
+Partition key `fleet_id`, sort key `part`: `fleet`, `queue#000000` and `wave#00`. The state machine reads and writes
+attributes itself, so each of them has a type of its own; what only Python reads is JSON text.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from routing_weights.adapters.aws.client import client, listing, reported
+from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
+from routing_weights.domain.fleet import MAX_PLANS, Fleet, FleetStatus, QueueOutcome, WaveOutcome, queue_part
+from routing_weights.domain.record import timestamp
+
+_REFUSED = "ConditionalCheckFailedException"
+_JSON = ("options", "waves", "origin", "held")
+"""The attributes of item `fleet` that are JSON text."""
+
+Item = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Fleets:
+    table: str
+
+    def create(self, fleet: Fleet) -> bool:
+        """Store a new fleet. False if there is one with this id."""
+        item = _to_item(fleet)
+        return self._written(
+            "put_item", "store the fleet", Item=item, ConditionExpression="attribute_not_exists(fleet_id)"
+        )
+
+    def find(self, fleet_id: str) -> Fleet | None:
+        with reported("read the fleet"):
+            answer = client("dynamodb").get_item(TableName=self.table, Key=_key(fleet_id, "fleet"), ConsistentRead=True)
+        return _fleet(answer["Item"]) if "Item" in answer else None
+
+    def stop(self, fleet_id: str, attempt: int) -> bool:
+        """Note that no further queue begins, unless the fleet has ended, or another attempt runs."""
+        return self._change(
+            fleet_id,
+            "cancel the fleet",
+            "SET stop = :stop",
+            "attempt = :attempt AND attribute_not_exists(ended_at)",
+            {":stop": {"S": "cancel"}, ":attempt": {"N": str(attempt)}},
+        )
+
+    def begin_again(self, fleet_id: str, attempt: int, execution_arn: str) -> bool:
+        """Note a further attempt before its execution starts. False if somebody else has begun one after `attempt`."""
+        values = {
+            ":running": {"S": FleetStatus.RUNNING.value},
+            ":next": {"N": str(attempt + 1)},
+            ":attempt": {"N": str(attempt)},
+            ":arn": {"S": execution_arn},
+        }
+        change = "SET #status = :running, attempt = :next, execution_arn = :arn REMOVE stop, held, reason, ended_at"
+        return self._change(fleet_id, "resume the fleet", change, "attempt = :attempt", values)
+
+    def end(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str, now: datetime) -> bool:
+        """Store how an attempt has ended. False if it has ended already, or another attempt runs."""
+        values = {
+            ":status": {"S": status.value},
+            ":reason": {"S": reason},
+            ":now": {"S": timestamp(now)},
+            ":attempt": {"N": str(attempt)},
+        }
+        change = "SET #status = :status, reason = :reason, ended_at = :now REMOVE held"
+        return self._change(
+            fleet_id, "close the fleet", change, "attempt = :attempt AND attribute_not_exists(ended_at)", values
+        )
+
+    def outcomes(self, fleet_id: str) -> list[QueueOutcome]:
+        """All queues that have ended, by number."""
+        return [_queue(item) for item in self._items(fleet_id, "queue#")]
+
+    def waves(self, fleet_id: str) -> list[WaveOutcome]:
+        return [_wave(item) for item in self._items(fleet_id, "wave#")]
+
+    def page(self, fleet_id: str, limit: int, after: str | None) -> tuple[list[QueueOutcome], str | None]:
+        """A page of the queues that have ended, by number, and the token of the next page (None: the last one)."""
+        query = self._query(fleet_id, "queue#") | {"Limit": limit}
+        if after:
+            number = key_in(after)
+            if type(number) is not int or not 0 <= number < MAX_PLANS:
+                raise token_invalid()
+            query["ExclusiveStartKey"] = _key(fleet_id, queue_part(number))
+        with listing("read the queues of the fleet", after):
+            answer = client("dynamodb").query(**query)
+        outcomes = [_queue(item) for item in answer["Items"]]
+        return outcomes, token_of(outcomes[-1].number) if outcomes and "LastEvaluatedKey" in answer else None
+
+    def _items(self, fleet_id: str, prefix: str) -> list[Item]:
+        query, items = self._query(fleet_id, prefix), []
+        while True:
+            with reported("read the fleet"):
+                answer = client("dynamodb").query(**query)
+            items += answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return items
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def _query(self, fleet_id: str, prefix: str) -> dict[str, Any]:
+        return {
+            "TableName": self.table,
+            "KeyConditionExpression": "fleet_id = :fleet AND begins_with(part, :prefix)",
+            "ExpressionAttributeValues": {":fleet": {"S": fleet_id}, ":prefix": {"S": prefix}},
+            "ConsistentRead": True,
+        }
+
+    def _change(self, fleet_id: str, action: str, change: str, condition: str, values: Item) -> bool:
+        """Change the item of a fleet. False if `condition` does not hold."""
+        names = {"ExpressionAttributeNames": {"#status": "status"}} if "#status" in change + condition else {}
+        return self._written(
+            "update_item",
+            action,
+            Key=_key(fleet_id, "fleet"),
+            UpdateExpression=change,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            **names,
+        )
+
+    def _written(self, operation: str, action: str, **request: Any) -> bool:
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        try:
+            with reported(action, expected=(_REFUSED,)):
+                getattr(client("dynamodb"), operation)(TableName=self.table, **request)
+        except ClientError:
+            return False
+        return True
+
+
+def _key(fleet_id: str, part: str) -> Item:
+    return {"fleet_id": {"S": fleet_id}, "part": {"S": part}}
+
+
+def _to_item(fleet: Fleet) -> Item:
+    document = fleet.model_dump(mode="json", exclude_none=True)
+    texts = {name: json.dumps(value) if name in _JSON else value for name, value in document.items()}
+    typed = {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in texts.items()}
+    typed.pop("ended_at")  # its absence is the condition of every change
+    return typed | {"part": {"S": "fleet"}}
+
+
+def _fleet(item: Mapping[str, Any]) -> Fleet:
+    document = _plain(item)
+    return Fleet.model_validate(document | {name: json.loads(document[name]) for name in _JSON if name in document})
+
+
+def _queue(item: Mapping[str, Any]) -> QueueOutcome:
+    return QueueOutcome.model_validate(_plain(item))
+
+
+def _wave(item: Mapping[str, Any]) -> WaveOutcome:
+    document = _plain(item)
+    reasons = json.loads(document["reasons"]) if "reasons" in document else ()
+    return WaveOutcome.model_validate(document | {"wave": int(document["part"].partition("#")[2]), "reasons": reasons})
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes without their types: texts, whole numbers, and sets of numbers."""
+    plain = {}
+    for name, typed in item.items():
+        ((kind, value),) = typed.items()
+        plain[name] = int(value) if kind == "N" else frozenset(map(int, value)) if kind == "NS" else value
+    return plain

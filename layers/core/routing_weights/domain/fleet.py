@@ -1,0 +1,306 @@
+"""A fleet: many plans, submitted together and carried out in waves."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from routing_weights.domain.run import Origin, distribution_of
+from routing_weights.domain.status import Status
+
+MAX_PLANS = 10_000
+MAX_WAVES = 50
+LONGEST_BAKE_S = 86_400
+MAX_CONCURRENCY = 1_000
+
+Verdict = Literal["passed", "failed", "inconclusive"]
+"""What the gate of a wave says. An inconclusive wave is held until somebody decides."""
+Stop = Literal["cancel", "failed"]
+"""Why no further queue begins: somebody cancelled the fleet, or a wave had too many failures."""
+
+
+class FleetStatus(StrEnum):
+    """How far a fleet has come."""
+
+    RUNNING = "running"
+    HELD = "held"
+    REVERTING = "reverting"
+    COMPLETED = "completed"
+    PARTLY_COMPLETED = "partly_completed"
+    STOPPED = "stopped"
+    REVERTED = "reverted"
+    REVERT_INCOMPLETE = "revert_incomplete"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def terminal(self) -> bool:
+        return FACTS[self].terminal
+
+    @property
+    def green(self) -> bool:
+        """True if every queue has what was asked for."""
+        return FACTS[self].green
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for people."""
+        return FACTS[self].sentence
+
+
+class Facts(NamedTuple):
+    """A row: see the properties of FleetStatus."""
+
+    terminal: bool
+    green: bool
+    sentence: str
+
+
+FACTS = {
+    FleetStatus.RUNNING: Facts(False, False, "The queues are being changed, wave by wave."),
+    FleetStatus.HELD: Facts(False, False, "A wave is done, and somebody must decide: continue, revert or cancel."),
+    FleetStatus.REVERTING: Facts(False, False, "The queues that were changed are being reverted, newest first."),
+    FleetStatus.COMPLETED: Facts(True, True, "Every plan was applied and read back, or was a dry run."),
+    FleetStatus.PARTLY_COMPLETED: Facts(True, False, "Every plan was tried, and some were not applied."),
+    FleetStatus.STOPPED: Facts(True, False, "A wave failed, so the queues after it were left as they are."),
+    FleetStatus.REVERTED: Facts(True, False, "The queues that were changed hold what they held before."),
+    FleetStatus.REVERT_INCOMPLETE: Facts(True, False, "Some of the queues that were changed could not be reverted."),
+    FleetStatus.CANCELLED: Facts(True, False, "Somebody cancelled the fleet. Queues that were done stay as they are."),
+    FleetStatus.INTERRUPTED: Facts(True, False, "The execution of the fleet broke off. Continue resumes it."),
+}
+
+
+class Wave(BaseModel):
+    """A part of the fleet's queues, in the order of the submission, and what must hold before the next part begins."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False, strict=True)] | None = Field(
+        default=None, description="The part of all queues, in (0, 1]; rounded up."
+    )
+    count: Annotated[int, Field(ge=1, le=MAX_PLANS, strict=True)] | None = Field(
+        default=None,
+        description="The number of queues, instead of `share`. Only the last wave may have neither: it has the rest.",
+    )
+    bake_s: int = Field(
+        default=0, ge=0, le=LONGEST_BAKE_S, description="How long, in seconds, the wave is watched before the next one."
+    )
+    max_failed: int | None = Field(
+        default=None,
+        ge=0,
+        le=MAX_PLANS,
+        description="With more failed queues than this the wave has failed. When absent, no number is too many.",
+    )
+    min_contacts: int = Field(
+        default=20,
+        ge=0,
+        le=1_000_000,
+        description="With fewer contacts in its queues during bake_s the wave is inconclusive. Contract platform only.",
+    )
+
+    @model_validator(mode="after")
+    def _has_one_size(self) -> Self:
+        if self.share is not None and self.count is not None:
+            raise ValueError("a wave has a share or a count, not both")
+        return self
+
+
+class FleetOptions(BaseModel):
+    """How the plans of a fleet are carried out. All of it is optional."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    waves: list[Wave] = Field(
+        default_factory=list,
+        max_length=MAX_WAVES,
+        description="The waves in their order. Queues that none of them has are one more wave. When absent: one wave.",
+    )
+    on_failure: Literal["stop", "revert", "hold"] | None = Field(
+        default=None,
+        description="After a failed wave: stop; revert, newest first, what the fleet has changed; or hold until "
+        "somebody decides. When absent: stop, and revert for an atomic fleet.",
+    )
+    atomic: bool = Field(
+        default=False, description="One wave. The first failure reverts what the fleet has changed. Excludes waves."
+    )
+    skip_invalid: bool = Field(default=False, description="Leave out plans that break a rule, instead of refusing all.")
+    concurrency: int = Field(
+        default=20, ge=1, le=MAX_CONCURRENCY, description="How many queues are worked on at the same time, at most."
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.atomic and self.waves:
+            raise ValueError("an atomic fleet is one wave: leave out waves, or atomic")
+        if self.atomic and self.on_failure not in {None, "revert"}:
+            raise ValueError("an atomic fleet reverts: leave out on_failure, or atomic")
+        if any(wave.share is None and wave.count is None for wave in self.waves[:-1]):
+            raise ValueError("only the last wave may have neither share nor count")
+        if math.fsum(wave.share or 0 for wave in self.waves) > 1:
+            raise ValueError("the shares of the waves sum to more than 1")
+        return self
+
+    @property
+    def after_failure(self) -> Literal["stop", "revert", "hold"]:
+        return self.on_failure or ("revert" if self.atomic else "stop")
+
+    def divided(self, total: int) -> list[Wave]:
+        """The waves of a fleet of `total` queues, each with its exact `count`. Their counts sum to `total`.
+
+        A wave for which no queue is left is left out.
+        """
+        if self.atomic:
+            return [Wave(count=total, max_failed=0)]
+        waves, left = [], total
+        for wave in self.waves:
+            wanted = left if wave.share is wave.count else wave.count or math.ceil(round((wave.share or 0) * total, 9))
+            count = min(wanted, left)
+            if count:
+                waves.append(wave.model_copy(update={"share": None, "count": count}))
+            left -= count
+        return [*waves, Wave(count=left)] if left else waves
+
+
+class Held(BaseModel):
+    """A wave that waits for somebody's decision."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    token: str
+    """The task token of Step Functions."""
+    wave: int
+    reason: str
+
+
+class Fleet(BaseModel):
+    """The stored item of a fleet."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    fleet_id: str
+    status: FleetStatus
+    options: FleetOptions
+    total: int
+    """How many plans it has."""
+    waves: tuple[Wave, ...]
+    """As divided: each has its exact `count`."""
+    submitted_at: str
+    origin: Origin = Origin()
+    fingerprint: str = ""
+    """SHA-256 of the accepted plans and options, hexadecimal: the same key with other plans is a conflict."""
+    execution_arn: str = ""
+    """Of the last attempt."""
+    attempt: int = 1
+    """Counts the executions of the fleet: one that broke off is resumed by another."""
+    stop: Stop | None = None
+    held: Held | None = None
+    reason: str = ""
+    """Why the fleet was stopped, held or reverted, as a sentence."""
+    ended_at: str = ""
+
+
+class QueueItem(BaseModel):
+    """One queue of `queues.json`: what the execution of the queue is started with."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    number: int
+    """From 0, in the order of the submission."""
+    queue_id: str
+    distribution_id: str
+    wave: int
+    start: int
+    """The position of its line in plans.jsonl, in bytes."""
+    length: int
+    """Of the line without its line break, in bytes."""
+    members: int
+
+
+class QueueOutcome(BaseModel):
+    """The item of a queue whose distribution has ended."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    number: int
+    queue_id: str
+    wave: int
+    distribution_id: str
+    """Of the last attempt."""
+    status: Status
+    sentence: str = ""
+    reverted_by: str = ""
+    """The distribution that reverted the queue."""
+    revert_status: Status | None = None
+
+
+class WaveOutcome(BaseModel):
+    """The item of a wave."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    wave: int
+    failed: frozenset[int] = frozenset()
+    """The numbers of the queues that failed."""
+    verdict: Verdict | None = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the plan of a queue is in plans.jsonl: see QueueItem."""
+
+    queue_id: str
+    start: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """The line of a plan in plans.jsonl, read by its byte range."""
+
+    plan: dict[str, Any]
+    neighbours: tuple[Place, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """None for a text that is no line of ours."""
+        try:
+            document = json.loads(text)
+            places = tuple(Place(str(n["queue_id"]), int(n["start"]), int(n["length"])) for n in document["neighbours"])
+            return cls(document["plan"], places) if isinstance(document["plan"], dict) else None
+        except (TypeError, LookupError, ValueError):
+            return None
+
+
+def fleet_of(idempotency_key: str) -> str:
+    """The id of the fleet that a key leads to, which is also the name of its first execution."""
+    return distribution_of(idempotency_key)
+
+
+def execution_name(fleet_id: str, attempt: int) -> str:
+    """The name of the execution of an attempt. The first one has the fleet's id."""
+    return fleet_id if attempt == 1 else f"{fleet_id}.{attempt}"
+
+
+def distribution_id(fleet_id: str, number: int, attempt: int = 1) -> str:
+    """The id of a queue's distribution, which is the name of its execution: at most 80 characters."""
+    return f"{fleet_id}.{number}" if attempt == 1 else f"{fleet_id}.{number}.{attempt}"
+
+
+def queue_part(number: int) -> str:
+    """The sort key of a queue's item."""
+    return f"queue#{number:06d}"
+
+
+def wave_part(wave: int) -> str:
+    """The sort key of a wave's item."""
+    return f"wave#{wave:02d}"
+
+
+def waves_by_number(waves: Sequence[Wave]) -> list[int]:
+    """The wave of each queue, by the queue's number."""
+    return [wave for wave, part in enumerate(waves) for _ in range(part.count or 0)]
