@@ -494,11 +494,9 @@ def measure(settings: CalibrateSettings, context: LambdaContext) -> Measure:
 @cache
 def _session() -> requests.Session:
     """One connection pool per process."""
-    import requests
+    from routing_weights.adapters.genesys.transport import new_session
 
-    session = requests.Session()
-    session.trust_env = False  # a .netrc would replace the token
-    return session
+    return new_session()
 
 
 @cache

@@ -10,6 +10,7 @@ The clocks of the hosts must agree to a fraction of the interval (200 ms at 300 
 """
 
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,7 +48,7 @@ _NEVER = 10**15
 
 @dataclass
 class RequestBudget:
-    """The budget, as one process sees it. Not for threads: a Lambda process sends one request at a time."""
+    """The budget, as one process sees it. Its threads share it, and get their slots in the order of their calls."""
 
     table: str
     oauth_client: str
@@ -65,6 +66,8 @@ class RequestBudget:
     _looked_at: float = field(default=-math.inf, init=False)
     _lost_until: float = field(default=-math.inf, init=False)
     _warned: bool = field(default=False, init=False)
+    _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
+    """Held while the item is read or written, so what one thread learns is there for the next one."""
 
     # ---- the interface for the transport ----------------------------------------------------------------------------
 
@@ -74,14 +77,15 @@ class RequestBudget:
         Raises:
             RateLimited: the first slot is more than `longest_wait_s` away. Nothing is reserved.
         """
-        try:
-            if self._is_paced():
-                return self._reserve(longest_wait_s, slots)
-            if not self._is_lost():
-                self._unpaced += [self._now()] * slots
-        except StoreUnavailable as error:
-            self._lose(error)
-        return [0.0] * slots
+        with self._lock:
+            try:
+                if self._is_paced():
+                    return self._reserve(longest_wait_s, slots)
+                if not self._is_lost():
+                    self._unpaced += [self._now()] * slots
+            except StoreUnavailable as error:
+                self._lose(error)
+            return [0.0] * slots
 
     def limited(self, retry_after_s: float | None) -> None:
         """Note a 429: everybody is paced, and nobody gets a slot before Retry-After has passed."""
@@ -154,16 +158,17 @@ class RequestBudget:
 
     def _note(self, *, push_s: float | None = None, allowed: float | None = None) -> None:
         """Store what is new about the limit."""
-        if self._is_lost():
-            return
-        try:
-            self._engage()
-            if allowed is not None and allowed < self.per_minute:
-                self._lower(allowed)
-            if push_s:
-                self._push(self._now() + math.ceil(push_s * 1000))
-        except StoreUnavailable as error:
-            self._lose(error)
+        with self._lock:
+            if self._is_lost():
+                return
+            try:
+                self._engage()
+                if allowed is not None and allowed < self.per_minute:
+                    self._lower(allowed)
+                if push_s:
+                    self._push(self._now() + math.ceil(push_s * 1000))
+            except StoreUnavailable as error:
+                self._lose(error)
 
     def _engage(self) -> None:
         now = self._now()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from contextlib import contextmanager
 from functools import cache
@@ -21,12 +22,23 @@ CONFLICT_PAUSE_S, LONGEST_CONFLICT_PAUSE_S = 0.05, 1.0
 """The first and the longest upper bound of the random pauses between tries. All pauses together: at most 3.75 s."""
 
 
-@cache
+_creating = threading.Lock()
+
+
 def client(service: str, *, hurried: bool = False) -> Any:
     """Return the process's one client of a service. Its time-outs are shorter than those of every function.
 
     A `hurried` client gives up within seconds. It is for calls before every request that may fail without harm.
+
+    Threads may share a client, but may not create clients at the same time
+    (https://docs.aws.amazon.com/boto3/latest/guide/clients.html).
     """
+    with _creating:
+        return _client(service, hurried)
+
+
+@cache
+def _client(service: str, hurried: bool) -> Any:
     import boto3  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
 

@@ -1,5 +1,6 @@
 """The locks of queues. The state machines take and release them. Everybody else only reads them, or takes them over."""
 
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -84,14 +85,16 @@ def fence(table: str, queue_id: str, holder: str, *, clock: Callable[[], float] 
     An execution that was aborted leaves its function running: once a recovery has the lock, it must write no more.
     """
     seen_at = -FENCE_HOLDS_S
+    asking = threading.Lock()
 
     def check() -> None:
         nonlocal seen_at
-        asked_at = clock()
-        if asked_at - seen_at < FENCE_HOLDS_S:
-            return
-        if holder_of(table, queue_id) != holder:
-            raise Interrupted("The lock of the queue is no longer this run's, so it writes no more.")
-        seen_at = asked_at
+        with asking:  # one thread asks for all
+            asked_at = clock()
+            if asked_at - seen_at < FENCE_HOLDS_S:
+                return
+            if holder_of(table, queue_id) != holder:
+                raise Interrupted("The lock of the queue is no longer this run's, so it writes no more.")
+            seen_at = asked_at
 
     return check

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -54,7 +55,10 @@ class Lock(Protocol):
 
 @dataclass
 class StoredTokens:
-    """The tokens of a function that calls Genesys: reads the secret, and asks the token function for a new one."""
+    """The tokens of a function that calls Genesys: reads the secret, and asks the token function for a new one.
+
+    All threads of the process share them. One thread gets a new token; the others wait for it.
+    """
 
     secret: TokenSecret
     ask_for_refresh: Callable[[str], bool]
@@ -69,19 +73,23 @@ class StoredTokens:
     until: float = 0.0
     """How long to wait for a token that another invocation is getting, on the monotonic clock."""
     _stored: dict[str, Any] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def current(self) -> str:
-        if not self._usable():
-            self._stored = self.secret.read()
-        if not self._usable():
-            return self._refresh("")  # due, but not refused: other callers may still use it
-        return str(self._stored["access_token"])
+        if token := self._usable():
+            return token
+        with self._lock:
+            if not self._usable():
+                self._stored = self.secret.read()
+            return self._usable() or self._refresh("")  # due, but not refused: other callers may still use it
 
     def replace(self, refused: str) -> tuple[str, bool]:
-        self._stored = self.secret.read()
-        if self._usable() and self._stored["access_token"] != refused:
-            return str(self._stored["access_token"]), False  # another caller has replaced it already
-        return self._refresh(refused), True
+        with self._lock:
+            if self._usable() in {"", refused}:  # else another thread has replaced it already
+                self._stored = self.secret.read()
+            if (token := self._usable()) not in {"", refused}:
+                return token, False  # another caller has replaced it already
+            return self._refresh(refused), True
 
     def _refresh(self, refused: str) -> str:
         """Have a token stored that is not `refused`, or wait for the token that another invocation is getting.
@@ -108,8 +116,10 @@ class StoredTokens:
             self.sleep(wait)
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
-    def _usable(self) -> bool:
-        return bool(self._stored.get("access_token")) and self.wall_clock() < self._stored.get("refresh_at", 0)
+    def _usable(self) -> str:
+        """Return the token that was read last, empty if it is due."""
+        stored = self._stored
+        return str(stored.get("access_token") or "") if self.wall_clock() < stored.get("refresh_at", 0) else ""
 
 
 @dataclass(frozen=True)

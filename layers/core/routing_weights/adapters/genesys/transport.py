@@ -3,13 +3,16 @@
 import math
 import random
 import re
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn, Protocol
 
 import requests
 from aws_lambda_powertools import Logger
+from requests.adapters import HTTPAdapter
 
 from routing_weights.adapters.http.retry_after import retry_after_s, seconds_of
 from routing_weights.errors import GenesysUnavailable, RateLimited, WaitTooLong
@@ -18,6 +21,8 @@ logger = Logger(child=True)
 
 CONNECT_TIMEOUT_S = 3.05
 READ_TIMEOUT_S = 10.0
+MAX_THREADS = 64
+"""The threads of a process that may send at the same time. Each one keeps its connection."""
 MAX_ATTEMPTS = 6
 """Attempts for one request after 5xx, 408, lost connections, and rate limits that name no time."""
 MAX_PAUSES = 20
@@ -74,9 +79,19 @@ class Budget(Protocol):
     def seen(self, headers: Mapping[str, str]) -> None: ...
 
 
+class _Slots(threading.local):
+    """The times of the slots of a thread's next requests, on the monotonic clock."""
+
+    def __init__(self) -> None:
+        self.slots: list[float] = []
+
+
 @dataclass
 class Transport:
-    """Sends one request at a time. Clocks, sleep and randomness are parameters, so tests do not wait."""
+    """Sends requests, for up to `MAX_THREADS` threads at once. Clocks, sleep and randomness are parameters.
+
+    The deadline, the budget and the fence are shared. Each thread has its own slots.
+    """
 
     session: requests.Session
     deadline: Deadline
@@ -89,8 +104,7 @@ class Transport:
     """None: requests are not paced."""
     fence: Callable[[], None] | None = None
     """Called right before each attempt of a write. Raises if the run must not write any more."""
-    _slots: list[float] = field(default_factory=list, init=False)
-    """The times of the slots of the next requests, on the monotonic clock."""
+    _own: _Slots = field(default_factory=_Slots, init=False)
     _begun: bool = field(default=False, init=False)
 
     def send(
@@ -145,7 +159,7 @@ class Transport:
             self._await_slot(early_s=FENCE_S)
             self.fence()
         self._await_slot()
-        self._slots = self._slots[1:]
+        self._own.slots = self._own.slots[1:]
         timeout = (CONNECT_TIMEOUT_S, min(READ_TIMEOUT_S, max(self._time_left(what), 1.0)))
         # A redirect would carry the token to another host.
         return self.session.request(method, url, timeout=timeout, allow_redirects=False, **parts)
@@ -160,12 +174,12 @@ class Transport:
         try:
             return build()
         except BaseException:
-            self._slots.clear()  # a slot must not be used much later than its time
+            self._own.slots = []  # a slot must not be used much later than its time
             raise
 
     def _reserve(self, what: str, slots: int = 1) -> None:
         """Reserve slots for the next requests, unless there are some left."""
-        if self.budget is None or self._slots:
+        if self.budget is None or self._own.slots:
             return
         patience = self.max_retry_after_s * (2 if self._begun else 1)
         try:
@@ -173,11 +187,11 @@ class Transport:
         except RateLimited as limited:
             self.leave_waiting(what, limited, who="The request budget")
         now = self.clock()
-        self._slots = [now + wait for wait in waits]
+        self._own.slots = [now + wait for wait in waits]
         self._begun = True
 
     def _await_slot(self, early_s: float = 0.0) -> None:
-        wait = self._slots[0] - early_s - self.clock() if self._slots else 0.0
+        wait = self._own.slots[0] - early_s - self.clock() if self._own.slots else 0.0
         if wait > 0:
             self.sleep(wait)
 
@@ -243,6 +257,21 @@ class Transport:
         """Return about as long as the run has taken so far. Waits double that way, without a counter in the states."""
         taken = 0.0 if self.deadline.since is None else now - self.deadline.since
         return math.ceil((0.5 + self.jitter() / 2) * min(max(taken, FIRST_WAIT_S), LONGEST_WAIT_S))
+
+
+def new_session() -> requests.Session:
+    """Return the session that all threads of a process share.
+
+    Of a session, only its cookies change with an answer, and they are not safe for threads
+    (https://github.com/psf/requests/issues/2766). So it takes none; Genesys needs none. The pool behind it is safe. It
+    keeps a connection for each thread, because it closes those that it has no room for.
+    """
+    session = requests.Session()
+    session.trust_env = False  # a .netrc would replace the token
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.mount("https://", HTTPAdapter(pool_maxsize=MAX_THREADS))
+    session.mount("http://", HTTPAdapter(pool_maxsize=MAX_THREADS))
+    return session
 
 
 def _done() -> requests.Response:
