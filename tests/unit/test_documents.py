@@ -5,6 +5,7 @@ import json
 import pytest
 
 from routing_weights.adapters.aws.fleet_documents import FleetDocuments
+from routing_weights.domain.fleet import Line
 from routing_weights.errors import (
     StoreUnavailable,
 )
@@ -26,14 +27,14 @@ def test_the_same_plan_is_kept_once(documents):
 
 
 def test_a_plan_of_a_fleet_is_read_by_the_range_of_its_line(documents):
-    lines = [json.dumps({"plan": {"queue_id": name}, "neighbours": []}) for name in ("q-1", "q-2")]
+    lines = [Line.text(json.dumps({"queue_id": name}), {}) for name in ("q-1", "q-2")]
     FleetDocuments(documents.bucket).put_plans("f-1", "\n".join(lines).encode())
     assert documents.fleet_line("f-1", len(lines[0]) + 1, len(lines[1])).plan == {"queue_id": "q-2"}
 
 
 @pytest.mark.parametrize(("fleet_id", "start", "length"), [("f-2", 0, 9), ("f-1", 1, 9), ("f-1", 9_999, 9)])
 def test_a_range_without_a_line_is_none(documents, fleet_id, start, length):
-    FleetDocuments(documents.bucket).put_plans("f-1", b'{"plan": {}, "neighbours": []}')
+    FleetDocuments(documents.bucket).put_plans("f-1", Line.text("{}", {}).encode())
     assert documents.fleet_line(fleet_id, start, length) is None
 
 

@@ -109,7 +109,7 @@ def test_a_reference_leads_to_the_plan_that_a_door_kept(trail, documents):
 
 
 def test_a_plan_of_a_fleet_is_the_one_of_its_line_and_is_validated_again(trail, documents):
-    documents.fleet_lines = {("f-1", 0, 99): Line(SMALLEST_PLAN), ("f-1", 100, 50): Line({"queue_id": "a/b"})}
+    documents.fleet_lines = {("f-1", 0, 99): Line(SMALLEST_PLAN, {}), ("f-1", 100, 50): Line({"queue_id": "a/b"}, {})}
     given_ = {"fleet": "f-1", "number": 0, "start": 0, "length": 99, "origin": {"door": "fleet", "caller": "ops"}}
     run, accepted = accept_input(CONSOLE, given_, trail, documents, FakeBaselines(), START)
     assert (accepted, run.fleet_id, run.origin.door) == (plan(staffing="now"), "f-1", "fleet")

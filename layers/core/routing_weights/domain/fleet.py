@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -250,30 +250,27 @@ class WaveOutcome(BaseModel):
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the plan of a queue is in plans.jsonl: see QueueItem."""
-
-    queue_id: str
-    start: int
-    length: int
-
-
-@dataclass(frozen=True)
 class Line:
     """The line of a plan in plans.jsonl, read by its byte range."""
 
     plan: dict[str, Any]
-    neighbours: tuple[Place, ...] = ()
+    neighbours: dict[str, Any]
+    """The stored form of domain.neighbours.Neighbours; empty without neighbours."""
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """None for a text that is no line of ours."""
         try:
             document = json.loads(text)
-            places = tuple(Place(str(n["queue_id"]), int(n["start"]), int(n["length"])) for n in document["neighbours"])
-            return cls(document["plan"], places) if isinstance(document["plan"], dict) else None
+            line = cls(document["plan"], document["neighbours"])
         except (TypeError, LookupError, ValueError):
             return None
+        return line if isinstance(line.plan, dict) and isinstance(line.neighbours, dict) else None
+
+    @staticmethod
+    def text(plan: str, neighbours: Mapping[str, Any]) -> str:
+        """What is stored, without its line break. `plan` is its canonical text."""
+        return f'{{"plan":{plan},"neighbours":{json.dumps(neighbours, separators=(",", ":"))}}}'
 
 
 def fleet_of(idempotency_key: str) -> str:
