@@ -18,9 +18,9 @@ from botocore.exceptions import ClientError
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.test import Client
 
-from local.stack import events, moto_seam
+from local.stack import events, map_runs, moto_seam, rules
 from local.stack.errors import StackError
-from local.stack.iam import Guard, Permissions
+from local.stack.iam import Call, Guard, Permissions
 from local.stack.lambdas import CREDENTIALS
 from local.stack.rules import Throttled, Transactions
 from local.stack.serving import KeepAlive
@@ -104,7 +104,7 @@ class Aws:
         self._invoke = invoke
         self._permissions = permissions
         self._ticker = Ticker(moto_seam.schedules, self._start_scheduled, self._delete_schedule, self._invoke_at, clock)
-        moto_seam.install(served.port, invoke, self._ended, transactions or Transactions(), permissions.queue_takes)
+        moto_seam.install(served.port, invoke, self._ended, transactions or Transactions(), permissions)
         self._app = DomainDispatcherApplication(_backend_app)
         # It compares each request with the addresses of some hundred services: a third of the stack's CPU time.
         self._app.get_backend_for_host = cache(self._app.get_backend_for_host)
@@ -271,6 +271,12 @@ class Aws:
     def _create_state_machine(self, machine: Resource, text: str) -> None:
         client = self.client("stepfunctions")
         role = arn("iam", "", f"role/{role_of(machine.logical_id)}")
+        map_runs.check(text)
+        if ":states:startExecution.sync" in text:
+            rule = arn("events", self.region, f"rule/{rules.MANAGED_RULE}")
+            for action in ("PutTargets", "PutRule", "DescribeRule"):
+                if not self._permissions.allow(role_of(machine.logical_id), Call(f"events:{action}", rule)):
+                    raise StackError(f"'{role}' is not authorized to create managed-rule.")
         try:
             made = client.create_state_machine(name=machine.logical_id, definition=text, roleArn=role)
         except ClientError as error:

@@ -56,11 +56,20 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
 from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
 from moto.stepfunctions.parser.asl.component.intrinsic.jsonata import get_intrinsic_functions_declarations
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval import resource_eval_s3
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
+    DistributedIterationComponent,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_aws_sdk,
     state_task_service_dynamodb,
     state_task_service_lambda,
+    state_task_service_sfn,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service import StateTaskService
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_sfn import (
+    StateTaskServiceSfn,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task import StateTask
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
@@ -75,7 +84,8 @@ from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommu
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
-from local.stack import rules
+from local.stack import map_runs, rules
+from local.stack.iam import Call, Permissions
 from local.stack.rules import RequestTooLarge, Throttled, Transactions
 from local.stack.template import ACCOUNT
 
@@ -95,7 +105,7 @@ _starting = threading.Lock()
 _writing = threading.Lock()
 _invoke: Callable[[str, bytes], Outcome] | None = None
 _ended: Callable[[str, str, str], None] | None = None
-_queue_takes: Callable[[str, str], bool] | None = None
+_permissions: Permissions | None = None
 _transactions = Transactions()
 _list_schedules = EventBridgeSchedulerBackend.list_schedules
 
@@ -105,16 +115,15 @@ def install(
     invoke: Callable[[str, bytes], Outcome],
     ended: Callable[[str, str, str], None],
     transactions: Transactions,
-    queue_takes: Callable[[str, str], bool],
+    permissions: Permissions,
 ) -> None:
     """Make moto interpret state machines over `port` and run functions through `invoke`.
 
     `invoke` raises KeyError for a function that does not exist. `ended` is called for every execution that ends, with
-    its ARN, the ARN of its state machine, and its status. `queue_takes` takes the ARNs of a queue and of a rule, and
-    returns True if the policy of the queue lets the rule send to it.
+    its ARN, the ARN of its state machine, and its status.
     """
-    global _invoke, _ended, _queue_takes, _transactions
-    _invoke, _ended, _queue_takes, _transactions = invoke, ended, queue_takes, transactions
+    global _invoke, _ended, _permissions, _transactions
+    _invoke, _ended, _permissions, _transactions = invoke, ended, permissions, transactions
     # The interpreter calls other services over HTTP at this port of `localhost`, without any proxy.
     os.environ["MOTO_PORT"] = str(port)
     os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT  # else each request looks its access key up among all
@@ -147,6 +156,12 @@ def install(
         (lambda_eval_utils, "boto_client_for", _client),
         (state_task_service_aws_sdk, "boto_client_for", _client),
         (state_task_service_dynamodb, "boto_client_for", _client),
+        (state_task_service_sfn, "boto_client_for", _client),
+        (resource_eval_s3, "boto_client_for", _client),
+        (DistributedIterationComponent, "_map_run", _map_run),
+        (StateTaskServiceSfn, "_build_sync2_resolver", _build_sync2_resolver),
+        (StateTaskService, "_normalise_parameters", _normalise_parameters),
+        (StateTaskService, "_normalise_response", _normalise_response),
         (StateTask, "_eval_parameters", _eval_parameters),
         (CommonStateField, "_eval_body", _eval_state),
         (ErrorEqualsDecl, "_eval_body", _eval_error_equals),
@@ -330,12 +345,12 @@ def _size(self: DynamoType) -> int:
 
 def _send_to_queue(self: Rule, name: str, event: dict[str, Any], group_id: str | None = None) -> None:
     """Send to a queue if its policy allows it, or else to the target's dead-letter queue. moto checks no policy."""
-    assert _queue_takes is not None  # noqa: S101  `install` came first
+    assert _permissions is not None  # noqa: S101  `install` came first
     of_queues = f"arn:aws:sqs:{self.region_name}:{self.account_id}:"
     rule = f"arn:aws:events:{self.region_name}:{self.account_id}:rule/{self.name}"
     (target,) = (each for each in self.targets if each["Arn"] == of_queues + name)
     for queue in (target["Arn"], target.get("DeadLetterConfig", {}).get("Arn")):
-        if queue is not None and _queue_takes(queue, rule):
+        if queue is not None and _permissions.queue_takes(queue, rule):
             with suppress(QueueDoesNotExist):
                 _originals[Rule, "_send_to_sqs_queue"](self, queue.rpartition(":")[2], dict(event), group_id)
                 return
@@ -539,6 +554,7 @@ def _reflect_execution_status(self: Any) -> None:
 def _tell(execution: Any) -> None:
     assert _ended is not None  # noqa: S101  `install` came first
     _ended(execution.exec_arn, execution.state_machine.arn, execution.exec_status.value)
+    map_runs.told()
 
 
 def _set_error(self: Any, error: Any) -> None:
@@ -615,6 +631,71 @@ def _wait_interval(self: WaitFunction, env: Environment, wait_seconds: int) -> N
     if not 0 <= wait_seconds <= rules.MOST_WAIT_S:
         raise _query_evaluation_error(env, f"Seconds is {wait_seconds}, but must be from 0 to {rules.MOST_WAIT_S}")
     _originals[WaitFunction, "_wait_interval"](self, env, wait_seconds)
+
+
+# ---- Distributed Map and nested executions: see map_runs -----------------------------------------------------------
+
+
+def _map_run(_self: Any, env: Environment, eval_input: Any) -> None:
+    """Run the items of a map as executions of their own. The role needs the rights that AWS names for it.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+    """
+    items = env.stack.pop()
+    machine, role = _context_of(env, "StateMachine"), env.aws_execution_details.role_arn.rpartition("/")[2]
+    executions = f"{machine.replace(':stateMachine:', ':execution:')}:*"
+    for call in (Call("states:StartExecution", machine), Call("states:DescribeExecution", executions)):
+        assert _permissions is not None  # noqa: S101  `install` came first
+        if role in _permissions and not _permissions.allow(role, call):
+            cause = f"{role} is not authorized to perform: {call.action} on resource: {call.resource}"
+            raise _task_failed(env, StatesErrorNameType.StatesTaskFailed, cause)
+    backend = stepfunctions_parser_backends[ACCOUNT][machine.split(":")[3]]
+    try:
+        env.stack.append(
+            map_runs.run(
+                env,
+                eval_input.state_name,
+                items,
+                eval_input.map_run_record,
+                lambda execution: _stop_execution(backend, execution.exec_arn),
+            )
+        )
+    except map_runs.TooManyFailures as error:
+        raise _task_failed(env, StatesErrorNameType.StatesExceedToleratedFailureThreshold, str(error)) from error
+    except map_runs.TooLarge as error:
+        cause = f"The map '{eval_input.state_name}' has an item or results over the maximum number of bytes."
+        raise _task_failed(env, StatesErrorNameType.StatesStatesDataLimitExceeded, cause) from error
+
+
+def _context_of(env: Environment, what: str) -> str:
+    arn: str = env.states.context_object.context_object_data[what]["Id"]
+    return arn
+
+
+def _build_sync2_resolver(self: Any, env: Environment, **known: Any) -> Any:
+    """Describe a nested execution once, when it is over."""
+    arn = env.stack[-1]["ExecutionArn"]
+    describe = _originals[StateTaskServiceSfn, "_build_sync2_resolver"](self, env, **known)
+
+    def resolve() -> Any:
+        client = _client(known["resource_runtime_part"].region, "stepfunctions", known["state_credentials"])
+        map_runs.wait(client, env, arn)
+        return describe() if env.is_running() else None
+
+    return resolve
+
+
+def _normalise_parameters(self: Any, parameters: dict[str, Any], *_: Any, **__: Any) -> None:
+    """Write the parameters of Step Functions' own API as botocore wants them. moto sends StateMachineArn as it is."""
+    if self._get_boto_service_name() == "stepfunctions":
+        for name in list(parameters):
+            parameters[name[0].lower() + name[1:]] = parameters.pop(name)
+
+
+def _normalise_response(self: Any, response: dict[str, Any], *_: Any, **__: Any) -> None:
+    if self._get_boto_service_name() == "stepfunctions":
+        for name in list(response):
+            response[name[0].upper() + name[1:]] = response.pop(name)
 
 
 @cache

@@ -28,6 +28,17 @@ MOST_STATE_BYTES = 262_144
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 """
 MOST_EVENTS = 25_000
+MOST_CHILDREN = 10_000
+"""How many child executions of a Distributed Map run at once, also where MaxConcurrency is larger, or 0:
+
+https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
+"""
+MANAGED_RULE = "StepFunctionsGetEventsForStepFunctionsExecutionRule"
+"""The rule of EventBridge that Step Functions makes for tasks that wait for a nested execution.
+
+A state machine with such a task is refused unless its role may make the rule:
+https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html
+"""
 MOST_WAIT_S = 99_999_999
 """https://docs.aws.amazon.com/step-functions/latest/dg/state-wait.html"""
 UNCATCHABLE = {"States.DataLimitExceeded", "States.Runtime"}
