@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 
-from routing_weights import bootstrap
+from routing_weights.bootstrap import audit as bootstrap
 from routing_weights.domain.run import Outcome, Run
 from routing_weights.settings import AuditSettings
 

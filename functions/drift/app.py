@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights import bootstrap
 from routing_weights.application.messages import Message, batch_failures
+from routing_weights.bootstrap import drift as bootstrap
 from routing_weights.settings import DriftSettings
 
 if TYPE_CHECKING:

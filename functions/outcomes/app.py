@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights import bootstrap
 from routing_weights.application.messages import StreamRecord, batch_failures
+from routing_weights.bootstrap import outcomes as bootstrap
 from routing_weights.settings import OutcomesSettings
 
 if TYPE_CHECKING:

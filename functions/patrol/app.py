@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights import bootstrap
+from routing_weights.bootstrap import patrol as bootstrap
 from routing_weights.settings import PatrolSettings
 
 if TYPE_CHECKING:

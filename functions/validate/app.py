@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights import bootstrap
+from routing_weights.bootstrap import validate as bootstrap
 from routing_weights.domain.run import Run
 from routing_weights.settings import ValidateSettings
 

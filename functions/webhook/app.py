@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from routing_weights import bootstrap
 from routing_weights.api.webhook import answer
+from routing_weights.bootstrap import webhook as bootstrap
 from routing_weights.settings import WebhookSettings
 
 if TYPE_CHECKING:

@@ -13,9 +13,10 @@ from samcli.yamlhelper import yaml_parse
 
 from local.checks import flow
 from local.checks.picture import example, picture, ways
-from routing_weights import bootstrap, errors
+from routing_weights import errors
 from routing_weights.adapters.aws import client
 from routing_weights.adapters.genesys import transport
+from routing_weights.bootstrap import deadlines
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.run import LONGEST_RUN
 from routing_weights.domain.status import Status
@@ -270,7 +271,7 @@ ASKING_GENESYS = ["ProjectFunction", "PatchFunction", "VerifyFunction", "Restore
 def test_an_http_request_ends_before_its_function(function):
     request_s = transport.CONNECT_TIMEOUT_S + transport.READ_TIMEOUT_S
     assert request_s < LAMBDA_TIMEOUTS_S[function]
-    assert transport.READ_TIMEOUT_S < bootstrap.RESERVE_S < LAMBDA_TIMEOUTS_S[function]
+    assert transport.READ_TIMEOUT_S < deadlines.RESERVE_S < LAMBDA_TIMEOUTS_S[function]
 
 
 @pytest.mark.parametrize("function", LAMBDA_TIMEOUTS_S)
@@ -294,14 +295,14 @@ def test_no_run_takes_longer_than_the_longest_run():
 def test_a_run_gives_up_waiting_for_genesys_before_the_machine_times_out():
     last = ("Patch members", "Verify", "Restore", "Audit", "Unlock")
     last_ticks = sum(TASKS[name]["TimeoutSeconds"] for name in last)
-    assert bootstrap.MAX_RUN_S + last_ticks < DISTRIBUTE.definition["TimeoutSeconds"]
+    assert deadlines.MAX_RUN_S + last_ticks < DISTRIBUTE.definition["TimeoutSeconds"]
 
 
 @pytest.mark.parametrize("machine", [DISTRIBUTE, RECOVER], ids=["distribute", "recover"])
 def test_a_restore_gives_up_before_the_machine_times_out(machine):
     last = sum(machine.states[name]["TimeoutSeconds"] for name in ("Restore", "Audit", "Unlock"))
-    assert bootstrap.MAX_RUN_S + 3600 < bootstrap.MAX_RESTORE_S
-    assert bootstrap.MAX_RESTORE_S + 2 * last < machine.definition["TimeoutSeconds"]
+    assert deadlines.MAX_RUN_S + 3600 < deadlines.MAX_RESTORE_S
+    assert deadlines.MAX_RESTORE_S + 2 * last < machine.definition["TimeoutSeconds"]
 
 
 def test_the_restore_of_a_recovery_counts_from_the_recoverys_start():
@@ -311,7 +312,7 @@ def test_the_restore_of_a_recovery_counts_from_the_recoverys_start():
 
 def test_a_run_waits_less_for_the_lock_than_for_genesys():
     longest = Plan.model_json_schema()["properties"]["wait_for_lock_s"]["maximum"]
-    assert longest < bootstrap.MAX_RUN_S
+    assert longest < deadlines.MAX_RUN_S
 
 
 def test_a_recovery_waits_for_the_last_write_of_a_dead_run():

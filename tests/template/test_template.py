@@ -15,7 +15,7 @@ from routing_weights import settings
 from routing_weights.adapters.aws.event_bus import SOURCE
 from routing_weights.adapters.http.webhook_sender import TIMEOUTS_S
 from routing_weights.application.messages import FIRST_PAUSE_S, LONGEST_PAUSE_S, QUIET_S
-from routing_weights.bootstrap import MAX_RUN_S
+from routing_weights.bootstrap.deadlines import MAX_RUN_S
 from routing_weights.domain.actuators import names_for
 from routing_weights.domain.change_events import LONGEST_DELAY_S, event_of
 from routing_weights.domain.events import DISTRIBUTION_OUTCOME

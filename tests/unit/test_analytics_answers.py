@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from routing_weights import bootstrap
 from routing_weights.adapters.genesys.analytics import Analytics
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.transport import Deadline, Transport
+from routing_weights.bootstrap import analytics as wiring
+from routing_weights.bootstrap import deadlines
 from routing_weights.domain.run import Origin, Run
 from routing_weights.errors import (
     GenesysAnswerInvalid,
@@ -46,15 +47,15 @@ def run_of():
 @pytest.mark.parametrize(("left_ms", "seconds"), [(120_000, 30), (32_000, 20)])
 def test_questions_about_a_load_have_seconds_and_never_more_than_the_function(left_ms, seconds, monkeypatch):
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: left_ms)
-    monkeypatch.setattr(bootstrap.time, "monotonic", lambda: 1000.0)
-    source = bootstrap.analytics(caller(), context, run_of())
+    monkeypatch.setattr(deadlines.time, "monotonic", lambda: 1000.0)
+    source = wiring.analytics(caller(), context, run_of())
     assert source.client.transport.deadline.at == 1000.0 + seconds
     assert source.client.base_url == "https://api.mypurecloud.de"
 
 
 def test_contract_score_has_no_analytics():
     settings = caller(genesys_contract="score", genesys_base_url="https://genesys.example.com")
-    assert bootstrap.analytics(settings, SimpleNamespace(), run_of()) is None
+    assert wiring.analytics(settings, SimpleNamespace(), run_of()) is None
 
 
 # ---- answers of Genesys that nobody can trust ------------------------------------------------------------------------

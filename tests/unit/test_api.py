@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 from aws_lambda_powertools import Logger
 
-from routing_weights import bootstrap
 from routing_weights.api import forecasts as forecast_routes
 from routing_weights.api.app import new_app
 from routing_weights.api.distributions import distribution
 from routing_weights.api.request import instant, span_of
+from routing_weights.bootstrap import plans
 from routing_weights.domain.actuation import resolve, statement
 from routing_weights.domain.actuators import ACTUATORS
 from routing_weights.domain.record import Records, closed, opened, timestamp
@@ -102,7 +102,7 @@ def test_a_listing_that_ends_before_it_begins_is_refused():
 @pytest.fixture
 def forecasts(monkeypatch):
     fake = FakeForecasts()
-    monkeypatch.setattr(bootstrap, "forecasts", lambda _table: fake)
+    monkeypatch.setattr(plans, "forecasts", lambda _settings: fake)
     monkeypatch.setattr(PlansSettings, "load", classmethod(lambda _: SimpleNamespace(forecast_table="forecasts")))
     return fake
 

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from routing_weights import bootstrap
 from routing_weights.application.close import Close
 from tests.support.fakes import (
     FakeDocuments,
@@ -30,7 +29,7 @@ def closing(monkeypatch):
     app = function_module("audit")
     monkeypatch.setattr(app.AuditSettings, "load", lambda: None)
     use_case = Close(FakeDocuments(), FakeTrail(), FakePatrols(), FakeSchedules())
-    monkeypatch.setattr(bootstrap, "close", lambda _: use_case)
+    monkeypatch.setattr(app.bootstrap, "close", lambda _: use_case)
 
     def close(status, error):
         return app.handler({"run": RUN, "outcome": {"status": status, "error": error}, "holder": ""}, LambdaContext())

@@ -12,9 +12,10 @@ from routing_weights.adapters.aws.client import reported
 from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.forecast_table import Forecasts
 from routing_weights.adapters.aws.locks_table import Locks
-from routing_weights.adapters.aws.secrets import JsonSecret, TokenFunction
+from routing_weights.adapters.aws.secrets import JsonSecret
 from routing_weights.adapters.aws.skills_table import SkillOwners
 from routing_weights.adapters.aws.state_machine import Executions
+from routing_weights.adapters.aws.token_function import TokenFunction
 from routing_weights.domain.drift import Answer, DriftEntry
 from routing_weights.domain.inputs import FromPlanRef
 from routing_weights.domain.record import opened

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing_weights import bootstrap
 from routing_weights.adapters.aws.budget_table import PACED_FOR_S, RequestBudget
+from routing_weights.bootstrap import genesys
 from routing_weights.errors import RateLimited
 from routing_weights.settings import GenesysCaller
 from tests.support.fakes import FakeTime
@@ -476,10 +476,10 @@ def caller(**fields):
 
 
 def test_a_process_has_one_budget_which_is_the_deployments():
-    one = bootstrap._budget(caller())
-    assert one is bootstrap._budget(caller())
+    one = genesys.budget(caller())
+    assert one is genesys.budget(caller())
     assert (one.table, one.oauth_client, one.per_minute, one.reserved_for_others) == ("budget", "token", 300, 0.3)
 
 
 def test_zero_requests_a_minute_is_no_budget():
-    assert bootstrap._budget(caller(requests_per_minute=0)) is None
+    assert genesys.budget(caller(requests_per_minute=0)) is None

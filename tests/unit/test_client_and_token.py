@@ -11,7 +11,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing_weights import bootstrap, errors
+from routing_weights import errors
 from routing_weights.adapters.aws.login_lock import LoginLock
 from routing_weights.adapters.genesys import teardown
 from routing_weights.adapters.genesys.client import CONFLICT_TRIES, GenesysClient
@@ -19,6 +19,8 @@ from routing_weights.adapters.genesys.contracts import platform, score
 from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, fingerprint, refresh_after_s
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.api.problem import problem_of
+from routing_weights.bootstrap import deadlines, token
+from routing_weights.bootstrap import genesys as wiring
 from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.run import Run
@@ -996,7 +998,7 @@ RUN = Run(distribution_id="d-1", execution_arn="arn", started_at=datetime(2026, 
 def test_a_function_uses_the_actuator_of_the_decision(fields, kind, url, per_write):
     actuator = Score() if kind is score.ScoreContract else Joined(0.4)
     decision = work(plan(), target({"agent-1": 0.4}), queue(member("agent-1")), actuator).decision
-    genesys = bootstrap.decided(GenesysCaller(**fields), Context(), RUN, decision)
+    genesys = wiring.decided(GenesysCaller(**fields), Context(), RUN, decision)
     assert type(genesys) is kind
     assert (genesys.client.base_url, genesys.actuation.actuator, genesys.per_write) == (url, actuator, per_write)
     assert genesys.client.needs is (score.needs if kind is score.ScoreContract else platform.needs)
@@ -1006,14 +1008,14 @@ def test_a_function_uses_the_actuator_of_the_decision(fields, kind, url, per_wri
 def test_a_decision_of_another_contract_is_refused(fields, actuator):
     decision = work(plan(), target({"agent-1": 0.4}), queue(member("agent-1")), actuator).decision
     with pytest.raises(PlanNotApplicable, match="was decided under contract"):
-        bootstrap.decided(GenesysCaller(**fields), Context(), RUN, decision)
+        wiring.decided(GenesysCaller(**fields), Context(), RUN, decision)
 
 
 def test_a_restore_may_wait_longer_than_a_run():
     began = RUN.started_at.timestamp()
-    patient, insisting = (bootstrap.deadline(Context(), RUN, restoring=restoring) for restoring in (False, True))
-    assert (patient.give_up_at, patient.since, patient.insists) == (began + bootstrap.MAX_RUN_S, began, False)
-    assert (insisting.give_up_at, insisting.since, insisting.insists) == (began + bootstrap.MAX_RESTORE_S, began, True)
+    patient, insisting = (deadlines.deadline(Context(), RUN, restoring=restoring) for restoring in (False, True))
+    assert (patient.give_up_at, patient.since, patient.insists) == (began + deadlines.MAX_RUN_S, began, False)
+    assert (insisting.give_up_at, insisting.since, insisting.insists) == (began + deadlines.MAX_RESTORE_S, began, True)
 
 
 @pytest.mark.parametrize(
@@ -1025,13 +1027,13 @@ def test_a_restore_may_wait_longer_than_a_run():
     ids=["score", "platform"],
 )
 def test_only_contract_score_revokes_a_refused_token(fields, revokes, url):
-    found = bootstrap.issuer(TokenSettings(credentials_secret="credentials", **fields), Context())
+    found = token.issuer(TokenSettings(credentials_secret="credentials", **fields), Context())
     assert (found.revoke_refused, found.revoke_url) == (revokes, url)
 
 
 @pytest.mark.parametrize(("fields", "part"), [(SCORE, "json"), (PLATFORM, "data")], ids=["score", "platform"])
 def test_credentials_are_read_for_each_token_request(aws, fields, part):
-    found = bootstrap.issuer(TokenSettings(credentials_secret="credentials", **fields), Context())
+    found = token.issuer(TokenSettings(credentials_secret="credentials", **fields), Context())
     pair = json.dumps({"client_id": "id", "client_secret": "s"})
     aws("secretsmanager").create_secret(Name="credentials", SecretString=pair)
     request = found.token_request()

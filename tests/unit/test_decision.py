@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from routing_weights import bootstrap
 from routing_weights.application.revert import revert_plan
+from routing_weights.bootstrap import genesys, patch, project, projector, stores
 from routing_weights.domain import actuation, strategies
 from routing_weights.domain.actuators import ACTUATORS, names_for
 from routing_weights.domain.actuators.joined import Joined
@@ -68,8 +68,8 @@ class Deployment:
             "ONE_TIME_GROUP": "one-time",
             "POWERTOOLS_METRICS_NAMESPACE": "test",
         }
-        monkeypatch.setattr(bootstrap, "_tokens", lambda _: SimpleNamespace(current=lambda: "token"))
-        monkeypatch.setattr("routing_weights.adapters.aws.locks_table.fence", lambda *_: None)
+        monkeypatch.setattr(genesys, "tokens", lambda _: SimpleNamespace(current=lambda: "token"))
+        monkeypatch.setattr(genesys, "fence", lambda *_: None)
         self.holds()
         self.deploys()
 
@@ -112,7 +112,7 @@ class Deployment:
         ]
         self.genesys = FakePlatform(raw, members, [SKILL | {"state": "active"}])
         self.genesys.request = self._by_path(self.genesys.request)
-        self.monkeypatch.setattr(bootstrap, "_session", lambda: self.genesys)
+        self.monkeypatch.setattr(genesys, "session", lambda: self.genesys)
 
     @staticmethod
     def _by_path(request):
@@ -160,10 +160,11 @@ class Deployment:
 def deployment(monkeypatch):
     """Stores are fakes. Documents pass through JSON: another deployment may read them."""
     documents, trail, owners = FakeDocuments(), FakeTrail(), FakeSkillOwners()
-    monkeypatch.setattr(bootstrap, "documents", lambda _settings: documents)
-    monkeypatch.setattr(bootstrap, "trail", lambda *_: trail)
-    monkeypatch.setattr(bootstrap, "forecasts", lambda _table: SimpleNamespace(find=lambda _queue_id: None))
-    monkeypatch.setattr("routing_weights.adapters.aws.skills_table.SkillOwners", lambda _table: owners)
+    monkeypatch.setattr(stores, "documents", lambda _settings: documents)
+    monkeypatch.setattr(stores, "trail", lambda *_: trail)
+    monkeypatch.setattr(projector, "Forecasts", lambda _table: SimpleNamespace(find=lambda _queue_id: None))
+    for function in (project, patch):
+        monkeypatch.setattr(function, "SkillOwners", lambda _table: owners)
     yield Deployment(monkeypatch, documents, trail)
     Settings.load.__func__.cache_clear()
 
@@ -292,7 +293,7 @@ def test_another_actuator_that_is_deployed_makes_no_queue_drift(deployment, depl
     caller = function_module("verify").VerifySettings.load()
     context = SimpleNamespace(get_remaining_time_in_millis=lambda: 300_000)
     run = Run(distribution_id="d-1", execution_arn="", started_at=datetime.now(UTC))
-    held = bootstrap.decided(caller, context, run, decision).read_queue("queue-001")
+    held = genesys.decided(caller, context, run, decision).read_queue("queue-001")
     after = deployment.documents.find_image("d-1", "after")
     assert differences(image(after.held, decision.target), held) == ()
 

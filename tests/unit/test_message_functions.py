@@ -2,7 +2,6 @@
 
 import pytest
 
-from routing_weights import bootstrap
 from tests.support.fakes import LambdaContext, function_module
 
 SQS = {
@@ -34,7 +33,7 @@ def function(monkeypatch):
     def function(name, builder, settings, answer):
         module, use_case = function_module(name), UseCase(answer)
         monkeypatch.setattr(getattr(module, settings), "load", lambda: None)
-        monkeypatch.setattr(bootstrap, builder, lambda *_: use_case)
+        monkeypatch.setattr(module.bootstrap, builder, lambda *_: use_case)
         return lambda event: module.handler(event, LambdaContext()), use_case
 
     return function

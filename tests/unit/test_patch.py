@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from routing_weights import bootstrap
 from routing_weights.application.patch import PatchMembers, PatchQueue, Tick
 from routing_weights.domain.run import Failure
 from routing_weights.domain.verify import Settling
@@ -93,8 +92,8 @@ def test_the_function_writes_the_part_that_the_state_machine_names(monkeypatch):
     monkeypatch.setattr(app.PatchSettings, "load", lambda: None)
     one_part = SimpleNamespace(patch=lambda run, part: (run.distribution_id, part) == ("d-1", "last"))
     members = SimpleNamespace(patch=lambda _run, start: Tick(start + 1, 3))
-    monkeypatch.setattr(bootstrap, "patch_queue", lambda *_: one_part)
-    monkeypatch.setattr(bootstrap, "patch_members", lambda *_: members)
+    monkeypatch.setattr(app.bootstrap, "patch_queue", lambda *_: one_part)
+    monkeypatch.setattr(app.bootstrap, "patch_members", lambda *_: members)
     event = RUN.model_dump(mode="json")
     assert app.handler(event | {"target": "queue", "part": "last"}, LambdaContext()) == {"written": True}
     assert app.handler(event | {"target": "members", "next": 1}, LambdaContext()) == {

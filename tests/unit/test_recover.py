@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from routing_weights import bootstrap
 from routing_weights.application.recover import LOOK_BACK, RECOVERY_S, Recover, Sweep, Unblock
 from routing_weights.domain.execution import FAILURES, Execution, Lock, Report
 from routing_weights.domain.record import Closing, opened
@@ -530,7 +529,7 @@ def test_the_function_takes_the_state_machine_of_recoveries_from_its_event(recov
     monkeypatch.setattr(app.RecoverSettings, "load", lambda: None)
     asked = []
     for name, use_case in (("recover", recovery), ("unblock", recovery)):
-        monkeypatch.setattr(bootstrap, name, lambda _, arn, use_case=use_case: asked.append(arn) or use_case)
+        monkeypatch.setattr(app.bootstrap, name, lambda _, arn, use_case=use_case: asked.append(arn) or use_case)
     told = {"status": "", "error": None, "cause": ""}
     begin = {"begin": DEAD, "me": ME, "queue_id": "", "told": told, "recover_with": RECOVER}
     assert what_is_left(app.handler(begin, LambdaContext())) == {"restore", "open", "locked"}
@@ -542,6 +541,6 @@ def test_the_function_takes_the_state_machine_of_recoveries_from_its_event(recov
 def test_the_sweep_says_how_many_it_found(left_behind, monkeypatch, logs):
     app = function_module("sweep")
     monkeypatch.setattr(app.SweepSettings, "load", lambda: None)
-    monkeypatch.setattr(bootstrap, "sweep", lambda _: left_behind)
+    monkeypatch.setattr(app.bootstrap, "sweep", lambda _: left_behind)
     assert app.handler({}, LambdaContext()) == {"found": 1}
     assert any("left behind" in str(entry.get("msg")) for entry in logs())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from routing_weights import bootstrap
+from routing_weights.bootstrap import genesys, stores
 from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.queue import Member, Queue, holds
 from routing_weights.domain.restore import Restoration, Restorer
@@ -681,7 +681,7 @@ def test_a_restore_survives_its_document():
 @pytest.fixture
 def documents(monkeypatch):
     held = FakeDocuments()
-    monkeypatch.setattr(bootstrap, "documents", lambda _settings: held)
+    monkeypatch.setattr(stores, "documents", lambda _settings: held)
     return held
 
 
@@ -709,8 +709,8 @@ def restore(documents, monkeypatch):
 
     def call(*answers, started_ago):
         tokens = SimpleNamespace(current=lambda: "token", replace=lambda _refused: "token")
-        monkeypatch.setattr(bootstrap, "_session", lambda: FakeSession(*answers))
-        monkeypatch.setattr(bootstrap, "_tokens", lambda _settings: tokens)
+        monkeypatch.setattr(genesys, "session", lambda: FakeSession(*answers))
+        monkeypatch.setattr(genesys, "tokens", lambda _settings: tokens)
         run = Run(distribution_id="d-1", execution_arn="arn", started_at=datetime.now(UTC) - started_ago)
         context = SimpleNamespace(
             get_remaining_time_in_millis=lambda: 300_000,

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from routing_weights.adapters.aws.secrets import JsonSecret, TokenFunction
+from routing_weights.adapters.aws.secrets import JsonSecret
+from routing_weights.adapters.aws.token_function import TokenFunction
 from routing_weights.errors import (
     ConfigurationInvalid,
     RateLimited,

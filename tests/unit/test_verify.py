@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from routing_weights import bootstrap
 from routing_weights.application.verify import Verify
 from routing_weights.domain.verify import Settling
 from routing_weights.errors import VerificationFailed
@@ -54,5 +53,5 @@ def test_the_function_says_how_many_members_hold_the_target(monkeypatch):
     app = function_module("verify")
     verify, _ = verifying(queue(member("agent-1", 0.4), member("agent-2")))
     monkeypatch.setattr(app.VerifySettings, "load", lambda: None)
-    monkeypatch.setattr(bootstrap, "verify", lambda *_: verify)
+    monkeypatch.setattr(app.bootstrap, "verify", lambda *_: verify)
     assert app.handler(run_of(START).model_dump(mode="json"), LambdaContext()) == {"verified": 1}

@@ -6,7 +6,6 @@ import math
 
 import pytest
 
-from routing_weights import bootstrap
 from routing_weights.adapters.aws.secrets import JsonSecret, WebhookSecrets
 from routing_weights.adapters.aws.webhook_inbox import Deliveries as StoredDeliveries
 from routing_weights.application.receive_webhook import ReceiveWebhook
@@ -70,7 +69,7 @@ class Webhook:
         self.module = function_module("webhook")
         monkeypatch.setattr(self.module.time, "time", lambda: self.now)
         monkeypatch.setattr(self.module.WebhookSettings, "load", lambda: None)
-        monkeypatch.setattr(bootstrap, "receive_webhook", self.use_case)
+        monkeypatch.setattr(self.module.bootstrap, "receive_webhook", self.use_case)
 
     def use_case(self, _settings):
         secrets = WebhookSecrets(Held(self.secrets))

@@ -6,10 +6,10 @@ from http import HTTPStatus
 
 from pydantic import BaseModel, Field
 
-from routing_weights import bootstrap
 from routing_weights.api.problem import answers
 from routing_weights.api.request import After, Limit, QueueId, Since, Until, new_router, span_of
 from routing_weights.application.accuracy import CANNOT_TELL, Compared, compared
+from routing_weights.bootstrap import plans as bootstrap
 from routing_weights.domain.record import Measurement
 from routing_weights.domain.status import Status
 from routing_weights.projection.accuracy import Blame, Figure, Summary, sentence, summarise

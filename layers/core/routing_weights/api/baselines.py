@@ -9,10 +9,10 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, ConfigDict, Field
 
-from routing_weights import bootstrap
 from routing_weights.api.problem import answers
 from routing_weights.api.request import IdempotencyKey, QueueId, body_as, caller_of, new_router, origin_of
 from routing_weights.api.submissions import INVALID, KEY_TAKEN, Accepted, RestoreOptions, accepted
+from routing_weights.bootstrap import plans as bootstrap
 from routing_weights.domain.revert import BaselineName
 from routing_weights.domain.types import DISTRIBUTION_ID, Name
 from routing_weights.settings import PlansSettings
@@ -67,7 +67,7 @@ def set_baseline(queue_id: QueueId, name: NameInPath) -> Baseline:
     responses=answers(HTTPStatus.OK, Baselines, {}),
 )
 def list_baselines(queue_id: QueueId) -> Baselines:
-    baselines = bootstrap.baselines(PlansSettings.load().baselines_table).of_queue(queue_id)
+    baselines = bootstrap.baselines(PlansSettings.load()).of_queue(queue_id)
     return Baselines(items=[Baseline(**asdict(baseline)) for baseline in baselines])
 
 

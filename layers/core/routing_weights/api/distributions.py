@@ -7,7 +7,6 @@ from typing import Any, Literal
 from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field
 
-from routing_weights import bootstrap
 from routing_weights.api.problem import answers
 from routing_weights.api.projection import ProjectionView
 from routing_weights.api.request import (
@@ -21,6 +20,7 @@ from routing_weights.api.request import (
     new_router,
     span_of,
 )
+from routing_weights.bootstrap import plans as bootstrap
 from routing_weights.domain.actuators import ACTUATORS
 from routing_weights.domain.record import Records, RunSummary
 from routing_weights.domain.run import return_name
@@ -165,7 +165,7 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
             f"No distribution has the id {distribution_id}. Look it up with GET /queues/{{queue_id}}/distributions."
         )
     shown = distribution(records)
-    schedules = bootstrap.one_time_schedules(settings.one_time_group)
+    schedules = bootstrap.one_time_schedules(settings)
     if not shown.until or not schedules.exists(return_name(distribution_id)):
         return shown
     return shown.model_copy(update={"returns_at": shown.until})

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
-from routing_weights import bootstrap
 from routing_weights.api.problem import answers
 from routing_weights.api.request import After, Limit, QueueId, Since, Until, new_router, span_of
+from routing_weights.bootstrap import plans as bootstrap
 from routing_weights.domain.status import Status
 from routing_weights.settings import PlansSettings
 
@@ -76,7 +76,7 @@ def list_drift(
     after: After = "",
 ) -> DriftPage:
     settings, (begin, end) = PlansSettings.load(), span_of(since, until)
-    entries, token = bootstrap.drift_entries(settings.drift_table).of_queue(
+    entries, token = bootstrap.drift_entries(settings).of_queue(
         queue_id, since=begin, until=end, limit=limit, after=after or None
     )
     repairs = [entry.answer.repair_id for entry in entries if entry.answer and entry.answer.repair_id]

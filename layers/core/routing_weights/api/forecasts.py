@@ -9,9 +9,9 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
-from routing_weights import bootstrap
 from routing_weights.api.problem import answers
 from routing_weights.api.request import QueueId, body_of, caller_of, new_router
+from routing_weights.bootstrap import plans as bootstrap
 from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.strict_json import read
@@ -76,7 +76,7 @@ class ForecastView(BaseModel):
 def push_forecast(queue_id: QueueId) -> ForecastView:
     event, now = router.current_event, time.time()
     pushed = new_forecast(body_of(event), caller_of(event) or None, now)
-    bootstrap.forecasts(PlansSettings.load().forecast_table).put(queue_id, pushed)
+    bootstrap.forecasts(PlansSettings.load()).put(queue_id, pushed)
     return forecast_view(queue_id, pushed, now)
 
 
@@ -86,7 +86,7 @@ def push_forecast(queue_id: QueueId) -> ForecastView:
     responses=answers(HTTPStatus.OK, ForecastView, NOT_FOUND),
 )
 def get_forecast(queue_id: QueueId) -> ForecastView:
-    pushed = bootstrap.forecasts(PlansSettings.load().forecast_table).find(queue_id)
+    pushed = bootstrap.forecasts(PlansSettings.load()).find(queue_id)
     if pushed is None:
         raise _no_forecast(queue_id)
     return forecast_view(queue_id, pushed, time.time())
@@ -99,7 +99,7 @@ def get_forecast(queue_id: QueueId) -> ForecastView:
     responses=answers(HTTPStatus.NO_CONTENT, None, NOT_FOUND),
 )
 def delete_forecast(queue_id: QueueId) -> Response[None]:
-    if not bootstrap.forecasts(PlansSettings.load().forecast_table).delete(queue_id):
+    if not bootstrap.forecasts(PlansSettings.load()).delete(queue_id):
         raise _no_forecast(queue_id)
     return Response(HTTPStatus.NO_CONTENT)
 

@@ -11,9 +11,9 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, Field
 
-from routing_weights import bootstrap
 from routing_weights.api.problem import answers
 from routing_weights.api.request import Limit, body_of, caller_of, instant, new_router
+from routing_weights.bootstrap import schedules as bootstrap
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.schedule.calendar import NextRun, next_runs
 from routing_weights.domain.schedule.clock import expiry_of

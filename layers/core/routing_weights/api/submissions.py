@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools.event_handler import Response, content_types
 from pydantic import BaseModel, Field
 
-from routing_weights import bootstrap
 from routing_weights.api.problem import answers
 from routing_weights.api.request import DistributionId, IdempotencyKey, body_as, body_of, new_router, origin_of
+from routing_weights.bootstrap import plans as bootstrap
 from routing_weights.domain.revert import RevertOptions
 from routing_weights.domain.status import Status
 from routing_weights.settings import PlansSettings

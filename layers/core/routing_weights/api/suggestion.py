@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from routing_weights import bootstrap
 from routing_weights.api.problem import answers
 from routing_weights.api.projection import ProjectionView
 from routing_weights.api.request import body_of, new_router
 from routing_weights.application.suggest import draft_of
+from routing_weights.bootstrap import suggest as bootstrap
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.run import Run
 from routing_weights.settings import ProjectionSettings

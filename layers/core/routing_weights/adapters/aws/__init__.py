@@ -1,1 +1,1 @@
-"""The stores: audit records, documents, secrets, forecasts, executions. boto3 is imported when it is first used."""
+"""The stores: audit records, documents, secrets, forecasts, executions."""

@@ -11,8 +11,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
+
 from routing_weights.adapters.aws.client import client, listing, reported, through_conflicts
 from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.locks_table import held_by
 from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
 from routing_weights.domain.record import AuditRecord, Closing, Kind, Opening, Records, RunSummary
 from routing_weights.domain.status import Status
@@ -45,12 +49,8 @@ class AuditTrail:
         Raises:
             Interrupted: the lock is somebody else's, so the record is somebody else's to write.
         """
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         lock = None
         if holder and record.queue_id:
-            from routing_weights.adapters.aws.locks_table import held_by  # noqa: PLC0415  only a run's end needs it
-
             lock = held_by(self.locks_table, record.queue_id, holder)
         put = {
             "TableName": self.table,
@@ -204,8 +204,6 @@ def _start_key(token: str, queue_id: str) -> dict[str, Any]:
 
 
 def _to_item(record: Document) -> dict[str, Any]:
-    from boto3.dynamodb.types import TypeSerializer  # noqa: PLC0415
-
     exact = json.loads(json.dumps(record, allow_nan=False), parse_float=_decimal)
     return {name: TypeSerializer().serialize(value) for name, value in exact.items() if value is not None}
 
@@ -217,8 +215,6 @@ def _decimal(text: str) -> Decimal:
 
 
 def _from_item(item: Mapping[str, Any]) -> Document:
-    from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415
-
     return {name: _plain(TypeDeserializer().deserialize(value)) for name, value in item.items()}
 
 

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
 
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.errors import RateLimited, StoreUnavailable
@@ -219,8 +220,6 @@ class RequestBudget:
 
     def _update(self, change: str, condition: str = "", **values: float) -> bool:
         """Update the item, and return False if the condition did not hold. Keeps the item as it is afterwards."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         conditional: Any = {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
             with reported("update the request budget", expected=("ConditionalCheckFailedException",)):

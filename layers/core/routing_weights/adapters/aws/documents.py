@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from botocore.exceptions import ClientError
+
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue
@@ -172,8 +174,6 @@ class Documents:
 
     def _find(self, key: str, **part: str) -> str | None:
         """Needs s3:ListBucket: without it, S3 answers 403 instead of 404 for a missing document."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         try:
             with reported(f"read document {key}", expected=("NoSuchKey", "InvalidRange")):
                 body: bytes = client("s3").get_object(Bucket=self.bucket, Key=key, **part)["Body"].read()

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from routing_weights.adapters.aws.client import client, listing, reported, through_conflicts
 from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
 from routing_weights.domain.drift import Answer, DriftEntry
@@ -33,8 +35,6 @@ class DriftEntries:
 
         Deliveries come twice, out of order, and to two functions at once, so one transaction writes state and entry.
         """
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         queue, entry_id = {"S": entry.queue_id}, {"S": entry.entry_id}
         state = {
             "TableName": self.table,
@@ -69,8 +69,6 @@ class DriftEntries:
 
     def note(self, queue_id: str, entry_id: str, answer: Answer, *, final: bool) -> bool:
         """Note the answer beside an entry, in place of an earlier one. False where that one was final."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         try:
             with reported("note the answer to the drift", expected=("ConditionalCheckFailedException",)):
                 self._update(
@@ -108,8 +106,6 @@ class DriftEntries:
 
         Raises StoreUnavailable where others claim at the same time again and again.
         """
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         for _ in range(CLAIM_TRIES):
             held = self._item(queue_id, REPAIRS).get("claims")
             claims = json.loads(held["S"]) if held else {}
@@ -143,8 +139,6 @@ class DriftEntries:
 
     def settled(self, queue_id: str, seen_at_ms: int) -> None:
         """Note that the queue holds what was applied. The next drift is new, even if its state was seen before."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         try:
             with reported("note that there is no drift", expected=("ConditionalCheckFailedException",)):
                 put: Any = {

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.domain.fleet import QueueItem
 from routing_weights.errors import StoreUnavailable
@@ -51,8 +53,6 @@ class FleetDocuments:
 
     def upload(self, upload_id: str) -> tuple[int, Iterator[bytes]] | None:
         """The size in bytes of what was uploaded, and its content in pieces; None if nothing was."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         try:
             with reported("read the upload", expected=("NoSuchKey",)):
                 answer = client("s3").get_object(Bucket=self.bucket, Key=f"uploads/{upload_id}")
@@ -67,8 +67,6 @@ class FleetDocuments:
 
 def _pieces(body: Iterator[bytes]) -> Iterator[bytes]:
     """The content of a streaming body. A connection that breaks off is no end of the content."""
-    from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError  # noqa: PLC0415
-
     try:
         yield from body.iter_chunks(CHUNK_BYTES)  # type: ignore[attr-defined]  # botocore has no types
     except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError) as error:

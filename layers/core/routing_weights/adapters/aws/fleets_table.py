@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from routing_weights.adapters.aws.client import client, listing, reported
 from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
 from routing_weights.domain.fleet import MAX_PLANS, Fleet, FleetStatus, QueueOutcome, WaveOutcome, queue_part
@@ -124,8 +126,6 @@ class Fleets:
         )
 
     def _written(self, operation: str, action: str, **request: Any) -> bool:
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         try:
             with reported(action, expected=(_REFUSED,)):
                 getattr(client("dynamodb"), operation)(TableName=self.table, **request)

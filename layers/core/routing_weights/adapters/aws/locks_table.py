@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from routing_weights.adapters.aws.client import client, reported, through_conflicts
 from routing_weights.domain.execution import Lock
 from routing_weights.errors import Interrupted
@@ -50,8 +52,6 @@ class Locks:
 
     def take_over(self, queue_id: str, owners: Collection[str], me: str, now: datetime) -> bool:
         """Make `me` the holder of a lock that one of `owners` holds. Returns False if nobody of them holds it."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         names = {f":o{number}": {"S": owner} for number, owner in enumerate(sorted(owners))}
         change: Any = {
             "TableName": self.table,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aws_lambda_powertools import Logger
+from botocore.exceptions import ClientError
 
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.errors import StoreUnavailable
@@ -33,8 +34,6 @@ class LoginLock:
 
     def take(self) -> bool:
         """Take the lock. Returns False if another holder has it."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         now = self.wall_clock()
         try:
             with reported("lock the login", expected=("ConditionalCheckFailedException",)):
@@ -55,8 +54,6 @@ class LoginLock:
 
     def release(self) -> None:
         """Release the lock if it is still ours. A lock that cannot be released expires."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         try:
             with reported("unlock the login", expected=("ConditionalCheckFailedException",)):
                 client("dynamodb").delete_item(

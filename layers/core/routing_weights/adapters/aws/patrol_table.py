@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from botocore.exceptions import ClientError
+
 from routing_weights.adapters.aws.client import client, reported
 
 PATROL = ".patrol"
@@ -26,8 +28,6 @@ class Patrols:
 
     def looked(self, queue_id: str, at_ms: int) -> None:
         """Note a reading of a queue, if the patrol reads it."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         try:
             with reported("note the patrol", expected=("ConditionalCheckFailedException",)):
                 client("dynamodb").update_item(

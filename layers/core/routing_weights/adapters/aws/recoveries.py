@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from botocore.exceptions import ClientError
+
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.domain.execution import FAILURES, Execution
 
@@ -20,8 +22,6 @@ class EndedExecutions:
 
     def describe(self, arn: str) -> Execution:
         """An execution that Step Functions does not know has the status UNKNOWN."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         try:
             with reported("read the execution", expected=("ExecutionDoesNotExist", "InvalidArn")):
                 answer = client("stepfunctions").describe_execution(executionArn=arn)

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from routing_weights.adapters.aws.client import client, listing, reported
 
 _MISSING, _THERE = "ResourceNotFoundException", "ConflictException"
@@ -15,8 +17,6 @@ class Group:
 
     def put(self, request: dict[str, Any]) -> None:
         """Create a schedule, or replace the whole schedule of its name."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         for operation, otherwise in (
             ("update_schedule", _MISSING),
             ("create_schedule", _THERE),
@@ -30,8 +30,6 @@ class Group:
                 continue
 
     def find(self, name: str) -> dict[str, Any] | None:
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         try:
             with reported("read the schedule", expected=(_MISSING,)):
                 schedule: dict[str, Any] = client("scheduler").get_schedule(GroupName=self.name, Name=name)
@@ -44,8 +42,6 @@ class Group:
 
     def delete(self, name: str) -> bool:
         """Delete the schedule. Returns False if there is none."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         try:
             with reported("delete the schedule", expected=(_MISSING,)):
                 client("scheduler").delete_schedule(GroupName=self.name, Name=name)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from botocore.exceptions import ClientError
+
 from routing_weights import errors
 from routing_weights.adapters.aws.client import client, reported
 
@@ -19,8 +21,6 @@ class JsonSecret:
 
     def read(self) -> dict[str, Any]:
         """Return the object. It is empty if the secret never got a value."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         try:
             with reported("read a secret", expected=("ResourceNotFoundException",)):
                 text = client("secretsmanager").get_secret_value(SecretId=self.secret_id).get("SecretString", "")
@@ -37,32 +37,6 @@ class JsonSecret:
     def write(self, value: dict[str, Any]) -> None:
         with reported("store the token"):
             client("secretsmanager").put_secret_value(SecretId=self.secret_id, SecretString=json.dumps(value))
-
-
-@dataclass(frozen=True)
-class TokenFunction:
-    """The token function, as the functions that call Genesys use it."""
-
-    name: str
-
-    def refresh(self, refused: str) -> bool:
-        """Have the refused token replaced, unless that is done already. Raises the error that the function reports.
-
-        Returns False if another invocation is getting a token, or if Lambda throttled this one (429). Ask again then.
-        """
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
-        try:
-            with reported("invoke the token function", expected=("TooManyRequestsException",)):
-                response = client("lambda").invoke(FunctionName=self.name, Payload=json.dumps({"refused": refused}))
-                payload = json.loads(response["Payload"].read())
-        except ClientError:
-            return False
-        if response.get("FunctionError"):
-            raise errors.from_wire(
-                str(payload.get("errorType", "Lambda.Unknown")), str(payload.get("errorMessage", ""))
-            )
-        return bool(payload["stored"])
 
 
 @dataclass

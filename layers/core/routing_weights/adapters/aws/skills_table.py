@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from botocore.exceptions import ClientError
+
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.domain.problems import not_applicable
 from routing_weights.errors import PlanNotApplicable
@@ -25,8 +27,6 @@ class SkillOwners:
 
     def claim(self, skill_id: str, queue_id: str) -> None:
         """Make the queue the owner of the skill. Raises PlanNotApplicable if another queue owns it."""
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         try:
             with reported("claim the skill", expected=("ConditionalCheckFailedException",)):
                 client("dynamodb").put_item(

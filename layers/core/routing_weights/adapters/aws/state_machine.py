@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from botocore.exceptions import ClientError
+
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.domain.inputs import FromPlanRef
 from routing_weights.domain.run import Started, distribution_of
@@ -25,8 +27,6 @@ class Executions:
         Raises:
             IdempotencyConflict: the key was used for another plan.
         """
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         name = distribution_of(idempotency_key) if idempotency_key else str(uuid.uuid4())
         text = json.dumps(given.to_json(), sort_keys=True)
         try:

@@ -1,0 +1,33 @@
+"""The function that gets tokens, as its callers see it."""
+
+import json
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from routing_weights import errors
+from routing_weights.adapters.aws.client import client, reported
+
+
+@dataclass(frozen=True)
+class TokenFunction:
+    """The token function, as the functions that call Genesys use it."""
+
+    name: str
+
+    def refresh(self, refused: str) -> bool:
+        """Have the refused token replaced, unless that is done already. Raises the error that the function reports.
+
+        Returns False if another invocation is getting a token, or if Lambda throttled this one (429). Ask again then.
+        """
+        try:
+            with reported("invoke the token function", expected=("TooManyRequestsException",)):
+                response = client("lambda").invoke(FunctionName=self.name, Payload=json.dumps({"refused": refused}))
+                payload = json.loads(response["Payload"].read())
+        except ClientError:
+            return False
+        if response.get("FunctionError"):
+            raise errors.from_wire(
+                str(payload.get("errorType", "Lambda.Unknown")), str(payload.get("errorMessage", ""))
+            )
+        return bool(payload["stored"])

@@ -1,0 +1,25 @@
+"""Wires the function Audit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from routing_weights.adapters.aws.client import prepare
+from routing_weights.adapters.aws.patrol_table import Patrols
+from routing_weights.adapters.aws.schedule_group import Group
+from routing_weights.application.close import Close
+from routing_weights.bootstrap import stores
+
+if TYPE_CHECKING:
+    from routing_weights.settings import AuditSettings
+
+prepare("dynamodb", "s3", "scheduler")
+
+
+def close(settings: AuditSettings) -> Close:
+    return Close(
+        stores.documents(settings),
+        stores.trail(settings, settings.locks_table),
+        Patrols(settings.drift_table),
+        Group(settings.one_time_group),
+    )

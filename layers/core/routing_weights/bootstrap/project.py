@@ -1,0 +1,33 @@
+"""Wires the function Project."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from routing_weights.adapters.aws.client import prepare
+from routing_weights.adapters.aws.skills_table import SkillOwners
+from routing_weights.application.project import Project
+from routing_weights.bootstrap import genesys, stores
+from routing_weights.bootstrap.projector import projector
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from routing_weights.domain.run import Run
+    from routing_weights.settings import ProjectSettings
+
+prepare("dynamodb", "lambda", "s3", "secretsmanager")
+
+
+def project(settings: ProjectSettings, context: LambdaContext, run: Run) -> Project:
+    return Project(
+        stores.documents(settings),
+        stores.trail(settings),
+        SkillOwners(settings.skills_table),
+        partial(genesys.contract, settings, context, run),
+        projector(settings, context, run),
+        settings.genesys_contract,
+        partial(datetime.now, UTC),
+    )

@@ -1,0 +1,20 @@
+"""Documents and records: most functions read or write them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from routing_weights.adapters.aws.audit_table import AuditTrail
+from routing_weights.adapters.aws.documents import Documents
+
+if TYPE_CHECKING:
+    from routing_weights.settings import Audited, Documented
+
+
+def documents(settings: Documented) -> Documents:
+    return Documents(settings.documents_bucket)
+
+
+def trail(settings: Audited, locks_table: str = "") -> AuditTrail:
+    """`locks_table` is for whoever writes records under the lock of a queue."""
+    return AuditTrail(settings.audit_table, Documents(settings.documents_bucket), locks_table)

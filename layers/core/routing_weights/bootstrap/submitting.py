@@ -1,0 +1,16 @@
+"""How a plan comes in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from routing_weights.adapters.aws.state_machine import Executions
+from routing_weights.application.submit import Submit
+from routing_weights.bootstrap import stores
+
+if TYPE_CHECKING:
+    from routing_weights.settings import Door
+
+
+def submit(settings: Door) -> Submit:
+    return Submit(stores.documents(settings), stores.trail(settings), Executions(settings.state_machine_arn))

@@ -1,0 +1,20 @@
+"""Wires the function Validate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import routing_weights.domain.fleet  # noqa: F401 - Documents.fleet_line imports it late, as most functions read no fleet
+from routing_weights.adapters.aws.baselines_table import BaselineStore
+from routing_weights.adapters.aws.client import prepare
+from routing_weights.application.validate import Validate
+from routing_weights.bootstrap import stores
+
+if TYPE_CHECKING:
+    from routing_weights.settings import ValidateSettings
+
+prepare("dynamodb", "s3")
+
+
+def validate(settings: ValidateSettings) -> Validate:
+    return Validate(stores.documents(settings), stores.trail(settings), BaselineStore(settings.baselines_table))
