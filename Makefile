@@ -57,6 +57,7 @@ template: .venv/ready
 
 build: .venv/ready
 	$(BIN)/sam build
+	$(BIN)/python -m local.checks.layer
 	$(BIN)/python -m local.checks.bare_import
 
 drift: .venv/ready
