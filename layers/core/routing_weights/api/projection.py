@@ -90,6 +90,47 @@ class StaffingView(BaseModel):
     sentence: str
 
 
+class NeighbourView(BaseModel):
+    """A queue of the same fleet that some of the agents serve too."""
+
+    queue_id: str
+    load: float = Field(description="Erlangs that the shared agents carry for it: of_load x shared_agents / agents.")
+    of_load: float = Field(description="Erlangs of the whole queue.")
+    shared_agents: int = Field(description="How many agents serve both queues, as the two plans say.")
+    agents: int = Field(description="How many agents serve the other queue, as its plan says.")
+    source: str = Field(description="Where its load comes from.")
+    age_s: float | None = None
+    stale: bool = False
+    assumed: list[str] = Field(default=[], description="Inputs that nobody has given.")
+    detail: str = ""
+    media: list[str] = []
+    notes: list[str] = Field(default=[], description="The forecast sources that had no forecast, each with the reason.")
+
+
+class PooledView(BaseModel):
+    """The contacts of all these queues that the agents take, as the models count them."""
+
+    offered: float
+    interval_s: float
+    aht_s: float
+
+
+class LeftOutView(BaseModel):
+    """Further queues of the fleet that some of the agents serve. Their load is not counted."""
+
+    queues: int
+    agents: int = Field(description="How many agents serve one of them: they can take at most so many erlangs.")
+
+
+class NeighboursView(BaseModel):
+    """Other queues of the fleet that the same agents serve: projected together, so that their time counts once."""
+
+    own_load: float = Field(description="Erlangs of the queue itself. projected_load is the sum.")
+    queues: list[NeighbourView]
+    pooled: PooledView | None = Field(default=None, description="Null if the queue's own volume is not known.")
+    left_out: LeftOutView | None = None
+
+
 class ProjectionView(BaseModel):
     """What the plan will do, with the figures that decided."""
 
@@ -104,8 +145,10 @@ class ProjectionView(BaseModel):
         "NOT_RESPONDING, 'not joined', 'no routing status', 'user inactive', 'user deleted'.",
     )
     capacity: float = Field(description="Erlangs: active agents x utilization target.")
-    projected_load: float = Field(description="Erlangs.")
-    source: str = Field(description="Where the load comes from: docs/use/forecasts.md has the sources.")
+    projected_load: float = Field(
+        description="Erlangs, those that the agents carry for other queues of the fleet included."
+    )
+    source: str = Field(description="Where the queue's own load comes from: docs/use/forecasts.md has the sources.")
     source_age_s: float | None = None
     source_detail: str = ""
     source_media: list[str] = Field(default=[], description="The media that were counted, if the source says.")
@@ -119,6 +162,9 @@ class ProjectionView(BaseModel):
 
     checks: list[CheckView] = Field(
         default_factory=list, description="The checks that decided, and those that are shown only."
+    )
+    neighbours: NeighboursView | None = Field(
+        default=None, description="The load that the agents carry for other queues of the same fleet; null without any."
     )
     models: dict[str, Any] | None = Field(
         default=None,

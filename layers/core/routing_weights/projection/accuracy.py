@@ -97,7 +97,8 @@ def predicted(projection: Mapping[str, Any] | None) -> Prediction | str:
         mean_wait_s=_interval(after.get("mean_wait_s")),
         answer_within_s=models["target"]["answer_within_s"],
         agents=projection["active_agents"],
-        erlang_a=pooled.get("service_level"),
+        # Of all queues on the agents, where they carry other queues of the fleet too: no error of this queue's.
+        erlang_a=None if projection.get("neighbours") else pooled.get("service_level"),
     )
 
 

@@ -1,7 +1,8 @@
 """The inputs of a projection. Each has its source, its age, and the parts of it that are assumed."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal, NamedTuple, Self
 
@@ -49,6 +50,14 @@ class Volume:
         return self.offered * self.aht_s / self.interval_s
 
 
+class LeftOut(NamedTuple):
+    """Queues that are not counted. Their load is not known."""
+
+    queues: int
+    agents: int
+    """How many of the agents serve one of them: they can take at most so many erlangs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Forecast:
     """A load with its provenance."""
@@ -69,6 +78,59 @@ class Forecast:
     """Inputs that nobody has given, such as "patience 120 s"."""
     notes: tuple[str, ...] = ()
     """A sentence for each source that was skipped or failed before this one."""
+    carried: "tuple[Carried, ...]" = ()
+    """What the queue's agents carry for other queues of the fleet, the largest load first."""
+    left_out: LeftOut | None = None
+    """Further queues of the fleet that some of the agents serve, whose load is not counted."""
+
+    @property
+    def total(self) -> float:
+        """Erlangs on the queue's agents: its own load, and what they carry for other queues. The order is irrelevant."""
+        return math.fsum((self.load, *(each.load for each in self.carried)))
+
+    @property
+    def pooled(self) -> Volume | None:
+        """The contacts behind `total`, in the queue's own interval, with its own patience and goal.
+
+        The handle time is the mean over all contacts, so that the erlangs add up. A neighbour whose contacts are not
+        known has as many as its load means at this queue's handle time. None if the queue's own volume is unknown.
+        """
+        own = self.volume
+        if own is None or not self.carried:
+            return own
+        offered = math.fsum((own.offered, *(each.offered(own) for each in self.carried)))
+        aht_s = self.total * own.interval_s / offered if offered else 0.0
+        return replace(own, offered=offered, aht_s=aht_s) if aht_s else own
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """The part of a neighbour's load that a queue's agents carry, since they serve both."""
+
+    queue_id: str
+    shared: int
+    """How many agents serve both queues."""
+    agents: int
+    """How many agents serve the neighbour."""
+    forecast: Forecast
+    """Of the whole neighbour."""
+
+    @property
+    def part(self) -> float:
+        """In (0, 1]. Every agent of the neighbour is taken to carry as much as any other."""
+        return self.shared / self.agents
+
+    @property
+    def load(self) -> float:
+        """Erlangs."""
+        return self.forecast.load * self.part
+
+    def offered(self, own: Volume) -> float:
+        """The contacts in an interval of `own`."""
+        volume = self.forecast.volume
+        if volume is None:
+            return self.load * own.interval_s / own.aht_s
+        return volume.offered * self.part * own.interval_s / volume.interval_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ def project(
     weights = (before.weights(), {**before.weights(), **target.weights})
     document = ratio.to_json() | judgement.to_json()
     document["models"] = modelled and _models(modelled, forecast, weights)
+    document["neighbours"] = _neighbours(forecast)
     document["notes"] = list(forecast.notes)
     document["staffing"] = staff.to_json()
     return Projection(ratio, judgement, modelled, forecast, document)
@@ -103,11 +104,11 @@ def _outlook(
     limits: Limits,
     others: Sequence[Other],
 ) -> Outlook | None:
-    volume = forecast.volume
+    volume = forecast.pooled
     if volume is None:
         if not plan.dry_run:  # the models would decide nothing, so only a dry run waits for them
             return None
-        volume = Volume(offered=forecast.load * 1800 / ASSUMED_AHT_S, interval_s=1800, aht_s=ASSUMED_AHT_S)
+        volume = Volume(offered=forecast.total * 1800 / ASSUMED_AHT_S, interval_s=1800, aht_s=ASSUMED_AHT_S)
     goal = service_goal(volume, own_goal, limits)
     modelled = outlook(volume, *states, goal, required_skills=plan.requirements, others=others)
     if forecast.volume and undecided(modelled):
@@ -122,7 +123,11 @@ def _models(
     goal = outlook.goal
     return {
         "indicative": forecast.volume is None,
-        "forecast": {**asdict(outlook.volume), "patience_s": outlook.patience_s, **_provenance(forecast)},
+        "forecast": {
+            **asdict(forecast.volume or outlook.volume),
+            "patience_s": outlook.patience_s,
+            **_provenance(forecast),
+        },
         "shared_with": [
             {"queue_id": other.queue_id, **asdict(other.volume), **_provenance(other.forecast)}
             for other in outlook.others
@@ -133,6 +138,30 @@ def _models(
             "source": goal.source,
         },
         **outlook.to_json(weights),
+    }
+
+
+def _neighbours(forecast: Forecast) -> dict[str, Any] | None:
+    """The load of the other queues of the fleet, for the record and the chart; None if there is none."""
+    if not forecast.carried and not forecast.left_out:
+        return None
+    pooled = forecast.pooled
+    return {
+        "own_load": forecast.load,
+        "queues": [
+            {
+                "queue_id": each.queue_id,
+                "load": each.load,
+                "of_load": each.forecast.load,
+                "shared_agents": each.shared,
+                "agents": each.agents,
+                **_provenance(each.forecast),
+                "notes": list(each.forecast.notes),
+            }
+            for each in forecast.carried
+        ],
+        "pooled": pooled and {name: getattr(pooled, name) for name in ("offered", "interval_s", "aht_s")},
+        "left_out": forecast.left_out and forecast.left_out._asdict(),
     }
 
 

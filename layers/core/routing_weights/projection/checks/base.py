@@ -123,8 +123,9 @@ class Evidence:
         does = "reach the goal" if self.gates else "carry the load"
         parts = [f"{needed:g} agents in one pool {does}"] if needed is not None else []
         if "offered" in remedy:
+            whose = " of all these queues" if self.forecast.carried else ""
             parts.append(
-                f"{agents} can take {remedy['offered']:g} contacts per {self.outlook.volume.interval_s:g} s, so "
+                f"{agents} can take {remedy['offered']:g} contacts{whose} per {self.outlook.volume.interval_s:g} s, so "
                 f"overflow at a utilization of {remedy['overflow_threshold']:g}"
             )
         return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "." if parts else "Bring agents on queue."

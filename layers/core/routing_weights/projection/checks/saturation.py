@@ -3,6 +3,7 @@
 capacity [erlangs] = active agents x the plan's utilization target
 saturation ratio   = projected load [erlangs] / capacity
 
+The load is that of the queue, and what its agents carry for other queues of the same fleet (inputs.Forecast.total).
 Active agents are those whose presence the plan counts (checks.staffing). The deployment sets the limit
 (SaturationLimit). It decides for every plan.
 
@@ -27,6 +28,8 @@ RATIO_TOLERANCE = 1e-9
 MIN_CAPACITY = 1e-9
 """Erlangs. With less there is no capacity at all, and a ratio would mean nothing."""
 DRAWN = Drawn("number", "at most", "saturation")
+NAMED_QUEUES = 3
+"""Other queues of the fleet that a sentence names; the rest is a sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Saturation:
     """By reason, such as NOT_RESPONDING, how many members are not among the active agents."""
     capacity: float
     projected_load: float
+    """Of the queue, and of what its agents carry for other queues of the fleet."""
     saturation_ratio: float | None
     """None without capacity."""
     saturation_limit: float
@@ -105,7 +109,7 @@ def saturation(
     """
     active, absent = sum(member.active for member in queue.members), queue.absent()
     capacity = active * plan.utilization_target
-    ratio, skills = _ratio(forecast.load, capacity), coverage(plan, queue)
+    ratio, skills = _ratio(forecast.total, capacity), coverage(plan, queue)
     reasons: Sequence[str] = ()
     if not unstaffed:
         reasons = _blocks(plan, queue, forecast, active_agents=active, ratio=ratio, limit=limit, skills=skills)
@@ -113,11 +117,13 @@ def saturation(
             reasons = _overflows(plan, queue, forecast, active_agents=active)
     if reasons and absent:
         reasons = [*reasons, not_counted(absent, len(queue.members))]
+    if reasons and (more := carried(forecast)):
+        reasons = [*reasons, more]
     passed = (
         f"There is nobody to measure {_erlangs(forecast)} against."
         if ratio is None
         else f"{_erlangs(forecast)} on {agents(active)} x {plan.utilization_target:g} is {ratio:.3f}, "
-        f"at most the limit of {limit:g}."
+        f"at most the limit of {limit:g}. {carried(forecast)}".rstrip()
     )
     return Saturation(
         verdict="blocked" if reasons else "pass",
@@ -126,10 +132,10 @@ def saturation(
         members_read=len(queue.members),
         absent=absent,
         capacity=capacity,
-        projected_load=forecast.load,
+        projected_load=forecast.total,
         saturation_ratio=ratio,
         saturation_limit=limit,
-        queue_threshold_ratio=_ratio(forecast.load, active * (queue.overflow_threshold or 0.0)),
+        queue_threshold_ratio=_ratio(forecast.total, active * (queue.overflow_threshold or 0.0)),
         source=forecast.source,
         source_age_s=forecast.age_s,
         source_detail=forecast.detail,
@@ -208,8 +214,24 @@ def erlangs(load: float) -> str:
     return "1 erlang" if load == 1 else f"{load:g} erlangs"
 
 
+def carried(forecast: Forecast) -> str:
+    """The sentence about the load of other queues of the fleet; empty if there is none."""
+    queues = [each for each in forecast.carried if each.load]
+    parts = [f"{erlangs(each.load)} of queue {each.queue_id}, {_share(each.part)} of its load" for each in queues]
+    if len(parts) > NAMED_QUEUES:
+        rest = math.fsum(each.load for each in queues[NAMED_QUEUES:])
+        parts[NAMED_QUEUES:] = [f"{erlangs(rest)} of {len(queues) - NAMED_QUEUES} more queues"]
+    sentence = "The load includes what the same agents carry for other queues of the fleet: "
+    return f"{sentence}{'; '.join(parts)}." if parts else ""
+
+
+def _share(part: float) -> str:
+    return f"{part:.0%}" if part >= 0.01 else "less than 1%"  # noqa: PLR2004 - what is shown as 1 %
+
+
 def _erlangs(forecast: Forecast) -> str:
-    return f"{erlangs(forecast.load)}{' of ' if forecast.media else ''}{' and '.join(forecast.media)}"
+    media = () if forecast.carried else forecast.media  # those of the queue's own contacts
+    return f"{erlangs(forecast.total)}{' of ' if media else ''}{' and '.join(media)}"
 
 
 def _source(forecast: Forecast) -> str:
@@ -247,10 +269,10 @@ def _blocks(
     elif ratio > limit + RATIO_TOLERANCE:
         reasons.append(
             f"{where} has {agents(active_agents)} x {plan.utilization_target:g} = "
-            f"{erlangs(active_agents * plan.utilization_target)} of capacity; the projected load is {forecast.load:g} "
+            f"{erlangs(active_agents * plan.utilization_target)} of capacity; the projected load is {forecast.total:g} "
             f"({_source(forecast)}), a saturation ratio of {ratio:.3f}, above {limit:g}: lower the load to "
             f"{limit * active_agents * plan.utilization_target:.4g} erlangs, have "
-            f"{_people(fewest_agents(forecast.load, plan.utilization_target, limit))} on queue, or raise "
+            f"{_people(fewest_agents(forecast.total, plan.utilization_target, limit))} on queue, or raise "
             "utilization_target."
         )
     uncovered = [required for required in plan.requirements if not skills[str(required)].agents]
@@ -266,11 +288,11 @@ def _blocks(
 
 def _overflows(plan: Plan, queue: Queue, forecast: Forecast, *, active_agents: int) -> Sequence[str]:
     """The sentence that blocks a load that would overflow where no group takes the overflow; empty: none does."""
-    utilization = forecast.load / active_agents
+    utilization = forecast.total / active_agents
     if utilization <= plan.overflow_threshold + RATIO_TOLERANCE:
         return []
     sentence = (
-        f"Queue {queue.queue_id} has {agents(active_agents)} for a projected load of {erlangs(forecast.load)} "
+        f"Queue {queue.queue_id} has {agents(active_agents)} for a projected load of {erlangs(forecast.total)} "
         f"({_source(forecast)}), a utilization of {utilization:.3f}, above the overflow threshold of "
         f"{plan.overflow_threshold:g}, and no group to overflow to: name overflow_groups, lower the load, add agents, "
         "or raise overflow_threshold."

@@ -12,7 +12,8 @@ from routing_weights.projection.outlook import Outlook
 
 
 def _doubts(outlook: Outlook, forecast: Forecast) -> Sequence[str]:
-    forecasts = {"": forecast} | {f" of queue {other.queue_id}": other.forecast for other in outlook.others}
+    others = [(other.queue_id, other.forecast) for other in (*outlook.others, *forecast.carried)]
+    forecasts = {"": forecast} | {f" of queue {queue_id}": each for queue_id, each in others}
     doubts = [
         f"the forecast{owner} is {'of unknown age' if each.age_s is None else f'{each.age_s / 3600:.1f} h old'}"
         for owner, each in forecasts.items()
@@ -24,6 +25,9 @@ def _doubts(outlook: Outlook, forecast: Forecast) -> Sequence[str]:
         assumed.append(f"the goal of {goal.service_level:.0%} within {goal.answer_within_s:g} s")
     if assumed:
         doubts.append(f"{', '.join(assumed)} {'is' if len(assumed) == 1 else 'are'} assumed")
+    if forecast.left_out:
+        queues, agents = forecast.left_out
+        doubts.append(f"the load of {queues} more queues of the fleet that {agents} of the agents serve is not counted")
     return doubts
 
 
