@@ -15,6 +15,7 @@ from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.contracts import platform
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.application.forecast import Forecasting
+from routing_weights.domain.neighbours import Neighbour, Neighbours
 from routing_weights.errors import Forbidden, GenesysRefused
 from routing_weights.projection.accuracy import Realised
 from routing_weights.projection.inputs import History, Volume
@@ -413,7 +414,7 @@ def test_the_newest_forecast_that_planners_can_use_is_taken(world):
     world.simulator.put_analytics(forecasts=[draft, old, new])
     assert world.source.predicted(UNIT, QUEUE).volume.offered == 3
     world.simulator.put_analytics(forecasts=[draft])
-    assert world.source.predicted(UNIT, QUEUE).volume.offered == 1
+    assert Analytics(world.client, world.clock).predicted(UNIT, QUEUE).volume.offered == 1
 
 
 def test_a_forecast_that_does_not_cover_the_moment_is_skipped(world):
@@ -495,6 +496,31 @@ def test_a_wfm_forecast_takes_patience_from_the_history(world):
     assert (found.source, found.load, found.age_s, found.stale) == ("genesys_wfm", 10.0, 5 * 86_400.0, False)
     assert (found.volume.patience_s, found.assumed) == (100.0, ())
     assert len(world.sent()) == 3 + 4
+
+
+def neighbours(*queues):
+    return Neighbours(counted=tuple(Neighbour(queue_id=queue, shared=1, agents=2) for queue in queues))
+
+
+def test_the_neighbours_of_a_queue_cost_no_more_requests_of_its_wfm_forecast(world):
+    queues = (OTHER, "queue-003", "queue-004")
+    groups = [group(f"group-{queue}", (queue,), offered) for offered, queue in enumerate((QUEUE, *queues), 40)]
+    world.simulator.put_analytics(forecasts=[forecast(*groups, download=True)])
+    asked = plan(queue_id=QUEUE)
+    found = world.forecasting(("plan", "genesys_wfm")).forecast_for(asked, neighbours(*queues))
+    assert found.load == pytest.approx(40 * 180 / 900)
+    parts = {each.queue_id: each.load for each in found.carried}
+    assert parts == pytest.approx({queue: offered * 0.5 * 180 / 900 for offered, queue in enumerate(queues, 41)})
+    assert len(world.sent()) == 3
+
+
+def test_the_histories_of_all_neighbours_are_read_together(world):
+    queues = (OTHER, "queue-003", "queue-004")
+    contacts = [week(ago, queue) for ago in (1, 2, 3, 4) for queue in (QUEUE, *queues)]
+    world.simulator.put_analytics(contacts=contacts)
+    found = world.forecasting(("plan", "history")).forecast_for(plan(queue_id=QUEUE), neighbours(*queues))
+    assert (found.load, found.total, [each.forecast.source for each in found.carried]) == (8.0, 20.0, ["history"] * 3)
+    assert len(world.sent()) == 4
 
 
 def test_without_a_wfm_forecast_the_history_is_used(world):

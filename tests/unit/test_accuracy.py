@@ -1,7 +1,7 @@
 """Accuracy: a projection against what happened, which part of an error the forecast explains, and what it all means."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,7 @@ from routing_weights.projection.accuracy import (
     window_after,
 )
 from routing_weights.projection.erlang import erlang_a
+from routing_weights.projection.inputs import Carried
 from tests.unit.test_projection import reported, told
 
 HOUR = SPAN.total_seconds()
@@ -78,6 +79,16 @@ def test_the_prediction_is_taken_from_the_record_as_it_is_stored(document):
 )
 def test_without_a_known_volume_there_is_nothing_to_compare_and_a_sentence_says_so(document, why):
     assert why in predicted(document)
+
+
+def test_a_projection_with_other_queues_of_the_fleet_predicts_the_queue_itself_and_blames_nobody():
+    """Erlang A saw the contacts of all queues on the agents: the realised contacts of one explain no error."""
+    own = told(40)
+    shared = replace(own, carried=(Carried("queue-b", 11, 11, told(20)),))
+    prediction = predicted(json.loads(json.dumps(reported(shared).document)))
+    assert (prediction.offered, prediction.erlang_a) == (40, None)
+    assert compare(prediction, realised(80), HOUR).blame is None
+    assert compare(predicted(reported(own).document), realised(80), HOUR).blame is not None
 
 
 def test_a_projection_that_had_nothing_to_simulate_still_predicts_its_volume():

@@ -256,6 +256,33 @@ def test_the_picture_has_the_figures_and_the_inputs():
         assert said in seen, said
 
 
+def neighbours(count):
+    queue = {"load": 4.2, "of_load": 8.4, "shared_agents": 3, "agents": 6, "source": "pushed", "age_s": 10_800.0}
+    queues = [queue | {"queue_id": f"{HOSTILE if number == 1 else 'queue'}-{number}"} for number in range(count)]
+    queues[0] |= {"stale": True, "assumed": ["patience 120 s"]}
+    return {"own_load": 5.3, "queues": queues, "left_out": {"queues": 7, "agents": 2}}
+
+
+def test_the_picture_says_whose_load_is_counted_too():
+    root = check_picture(document() | {"neighbours": neighbours(7)}, QUEUE)
+    for said in (
+        "erlangs, 5.30 of the queue itself",
+        "4.20 of the 8.40 erlangs of queue queue-0, since 3 of its 6 agents serve this queue too",
+        "source: pushed · 3 h old",
+        "8.40 erlangs of 2 more queues of the fleet",
+        "out of date: the forecast of queue queue-0",
+        "patience 120 s of queue queue-0",
+        "at least 7 more queues of the fleet, which 2 of the agents serve too",
+    ):
+        assert said in words(root), said
+
+
+@pytest.mark.parametrize("field", ["own_load", "queues", "left_out"])
+@pytest.mark.parametrize("absent", [None, HOSTILE, {}, [{}], [None], math.nan])
+def test_what_is_missing_of_other_queues_is_left_out(field, absent):
+    check_picture(document() | {"neighbours": neighbours(2) | {field: absent}}, QUEUE)
+
+
 @pytest.mark.parametrize("goal", [0.0, 9.1, 45.0, 7000.0])
 def test_a_gate_on_a_time_is_drawn_in_seconds(monkeypatch, goal):
     wait = dataclasses.replace(ABANDONMENT, figure="mean_wait_s", unit="seconds", goal="max_wait_s")

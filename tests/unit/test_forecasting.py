@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from routing_weights.adapters.aws.forecast_table import Forecasts
 from routing_weights.api.forecasts import DEFAULT_TTL_S, MAX_TTL_S, forecast_view, new_forecast
 from routing_weights.application.forecast import Forecasting
+from routing_weights.domain.neighbours import Neighbour, Neighbours
 from routing_weights.domain.volume import StatedVolume
 from routing_weights.errors import (
     Forbidden,
@@ -23,7 +24,7 @@ from routing_weights.errors import (
     RequestInvalid,
     StoreUnavailable,
 )
-from routing_weights.projection.inputs import Forecast, History, Observed, Predicted, PushedForecast, Volume
+from routing_weights.projection.inputs import Carried, Forecast, History, Observed, Predicted, PushedForecast, Volume
 from tests.support.fakes import member, plan, queue
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,124 @@ def test_load_is_rate_times_handle_time_for_every_interval(forecast):
 def test_members_say_how_many_are_on_queue_and_nothing_of_contacts():
     observed = Observed.of_members(queue(member("a"), member("b"), member("c", active=False)), NOW)
     assert (observed.agents, observed.waiting, observed.interacting, observed.source) == (2, None, None, "members")
+
+
+# ---- what the agents carry for other queues --------------------------------------------------------------------------
+
+loads = st.builds(lambda volume: Forecast(Volume.of(volume).load, "plan", volume=Volume.of(volume)), volumes)
+carried = st.builds(
+    lambda name, shared, others, forecast: Carried(f"queue-{name}", shared, shared + others, forecast),
+    st.integers(0, 99),
+    st.integers(1, 50),
+    st.integers(0, 50),
+    loads | st.builds(Forecast, st.floats(0, 1e4), st.just("default_parameter")),
+)
+
+
+def test_two_queues_with_the_same_agents_have_the_contacts_and_the_erlangs_of_both():
+    own = Forecast(10.0, "plan", volume=Volume(100, 1800, 180.0, 90.0, 0.8, 20.0))
+    other = Forecast(8.0, "pushed", volume=Volume(30, 900, 240.0, 300.0, 0.9, 10.0))
+    found = replace(own, carried=(Carried("queue-b", 5, 5, other),))
+    assert found.total == 18.0
+    assert found.pooled == Volume(160, 1800, 202.5, 90.0, 0.8, 20.0), "in the queue's own interval, with its own goal"
+
+
+def test_a_shared_part_of_the_agents_carries_that_part_of_the_load():
+    own = Forecast(10.0, "plan", volume=Volume(100, 1800, 180.0))
+    load_only = Forecast(6.0, "default_parameter")
+    found = replace(own, carried=(Carried("queue-b", 2, 3, load_only),))
+    assert found.total == pytest.approx(14.0)
+    assert found.pooled.offered == pytest.approx(140.0), "at the queue's own handle time"
+    assert found.pooled.aht_s == pytest.approx(180.0)
+
+
+def test_without_a_volume_of_its_own_a_queue_has_no_pooled_volume():
+    other = Forecast(8.0, "pushed", volume=Volume(60, 1800, 240.0))
+    found = Forecast(3.0, "plan", carried=(Carried("queue-b", 1, 2, other),))
+    assert (found.total, found.pooled) == (7.0, None)
+
+
+@given(loads, st.lists(carried, max_size=5).flatmap(lambda all_: st.tuples(st.just(all_), st.permutations(all_))))
+def test_the_order_of_the_neighbours_does_not_matter_and_the_erlangs_add_up(own, orders):
+    found, shuffled = (replace(own, carried=tuple(order)) for order in orders)
+    assert (found.total, found.pooled) == (shuffled.total, shuffled.pooled)
+    if found.pooled and found.total > 1e-6:
+        assert found.pooled.load == pytest.approx(found.total, rel=1e-9)
+
+
+@given(loads, st.lists(carried, max_size=5), carried)
+def test_one_more_neighbour_never_lowers_the_load(own, some, more):
+    assert replace(own, carried=(*some, more)).total >= replace(own, carried=tuple(some)).total >= own.load
+
+
+def neighbour(queue_id, shared=1, agents=2, **states):
+    return Neighbour(queue_id=queue_id, shared=shared, agents=agents, **states)
+
+
+def together(*neighbours, wanted=None, store=None, genesys=None, default=1.5, sources=ALL, **left_out):
+    forecasting = Forecasting(sources, store or Store(), genesys, "unit-1", 86_400, default, lambda: NOW)
+    return forecasting.forecast_for(wanted or plan(forecast=LEAVES), Neighbours(counted=neighbours, **left_out))
+
+
+def test_each_neighbour_has_the_first_source_that_knows_its_load():
+    class ByQueue(Store):
+        def find(self, queue_id):
+            self.asked += 1
+            return PushedForecast(12.0, None, updated_at=NOW - 90_000) if queue_id == "pushed" else None
+
+    store = ByQueue()
+    found = together(
+        neighbour("default"),
+        neighbour("load", projected_load=9.0),
+        neighbour("pushed"),
+        neighbour("volume", forecast=VOLUME),
+        store=store,
+    )
+    assert [(each.queue_id, each.load, each.forecast.source) for each in found.carried] == [
+        ("pushed", 6.0, "forecast_table"),
+        ("volume", 5.0, "plan"),
+        ("load", 4.5, "plan"),
+        ("default", 0.75, "default_parameter"),
+    ]
+    assert store.asked == 2, "a load that the plan states is not looked up"
+    by_queue = {each.queue_id: each.forecast for each in found.carried}
+    assert by_queue["pushed"].stale
+    assert by_queue["default"].assumed == ("load 1.5 erlangs", "handle time 180 s")
+    assert by_queue["default"].notes[1] == "pushed: nobody has pushed one for this queue."
+    assert (found.source, found.load) == ("plan", 10.0)
+    assert not [note for note in found.notes if note.startswith("pushed")], "those are the neighbours' notes"
+
+
+def test_a_source_that_fails_for_one_queue_is_not_asked_for_the_next():
+    genesys = Genesys(GenesysUnavailable("Genesys is away."), history=HISTORY)
+    found = together(*(neighbour(f"queue-{number:02}") for number in range(20)), genesys=genesys)
+    assert {each.forecast.source for each in found.carried} == {"history"}
+    assert [queue for _, queue in [asked for asked in genesys.asked if asked[0] == "unit-1"]] == ["queue-00"]
+    assert all("genesys_wfm: Genesys is away." in each.forecast.notes for each in found.carried)
+
+
+def test_a_neighbour_whose_load_nobody_knows_is_an_error_that_names_both_queues():
+    with pytest.raises(ForecastMissing) as error:
+        together(neighbour("queue-b"), default=None)
+    assert "Queue queue-b of the same fleet shares agents with queue queue-001." in error.value.message
+    assert (
+        "Give forecast or projected_load in its plan, push one with PUT /queues/queue-b/forecast" in error.value.message
+    )
+
+
+def test_a_closed_neighbour_takes_nobodys_time():
+    found = together(neighbour("queue-b", forecast=StatedVolume(offered=0)))
+    assert (found.total, found.pooled.offered) == (10.0, 100.0)
+    assert found.carried[0].forecast.assumed == ()
+
+
+def test_neighbours_that_are_left_out_are_a_note_with_a_bound():
+    found = together(neighbour("queue-b"), left_out=7, agents_left_out=3)
+    assert found.left_out == (7, 3)
+    assert found.notes[-1] == (
+        "At least 7 more queues of the fleet share agents with this one, and are not counted. 3 of its agents serve "
+        "them, so they can take up to 3 erlangs."
+    )
 
 
 # ---- the sources in their order --------------------------------------------------------------------------------------

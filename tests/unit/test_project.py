@@ -5,18 +5,23 @@ from types import SimpleNamespace
 
 import pytest
 
-from routing_weights.application.project import Project
+from routing_weights.application.project import Project, Projector
 from routing_weights.domain.actuation import statement
+from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.proficiency import Proficiency
+from routing_weights.domain.fleet import Line
+from routing_weights.domain.neighbours import Neighbour, Neighbours
 from routing_weights.domain.record import Closing, Opening
 from routing_weights.domain.status import Status
-from routing_weights.errors import ForecastMissing, MemberNotInQueue
+from routing_weights.errors import ForecastMissing, MemberNotInQueue, StoreUnavailable
+from routing_weights.projection.inputs import Carried, Forecast
 from tests.support.fakes import (
     RING,
     FakeDocuments,
     FakeTrail,
     PlainContract,
+    limits,
     member,
     plan,
     queue,
@@ -42,7 +47,7 @@ class Genesys(PlainContract):
         return {"overflow": "none", "without_effect": None, "members": {}}
 
 
-def no_forecast(_plan):
+def no_forecast(_plan, _neighbours):
     raise ForecastMissing("Nobody knows the load.")
 
 
@@ -139,7 +144,7 @@ def send(documents, trail, own_strategy):
         document = {"member_weights": weights, "strategy_reference": "own", "skill": "Skill 1"}
         documents.save_plan(name, plan(**document))
         projector = SimpleNamespace(
-            forecast_for=lambda _plan: None,
+            forecast_for=lambda *_: None,
             project=lambda *_: SimpleNamespace(document={}, raise_unless_passed=lambda: None),
             deployed_actuator="ring",
         )
@@ -184,3 +189,72 @@ def test_a_value_that_genesys_did_not_make_of_this_plan_is_written(send, first, 
     again = send("second", now, minute=1)
     assert again.order == ("agent-2",)
     assert again.target.values == {"agent-1": 5.0, "agent-2": 1.625}
+
+
+# ---- the other queues of its fleet -----------------------------------------------------------------------------------
+
+OF_FLEET = run_of(START).model_copy(update={"fleet_id": "f-1", "fleet_line": (400, 120)})
+OTHER = Neighbour(queue_id="queue-b", shared=1, agents=2)
+
+
+class InFleet(Genesys):
+    def target(self, wanted, _queue):
+        return target(wanted.weights)
+
+    def with_skills_in_use(self, held, _requirements):
+        return held
+
+
+def test_a_plan_of_a_fleet_is_projected_with_the_neighbours_of_its_line(documents, trail):
+    asked = []
+
+    def forecast_for(wanted, neighbours):
+        asked.append((wanted.queue_id, neighbours))
+        raise ForecastMissing("That is enough for this test.")
+
+    projector = SimpleNamespace(forecast_for=forecast_for, deployed_actuator="ring")
+    project = Project(documents, trail, None, lambda _: InFleet(), projector, "platform", lambda: START).project
+    documents.save_plan("d-1", plan(member_weights={"agent-1": 0.4}))
+    documents.fleet_lines["f-1", 400, 120] = Line({}, Neighbours(counted=(OTHER,)).to_json())
+    for run in (OF_FLEET, run_of(START)):
+        with pytest.raises(ForecastMissing):
+            project(run)
+    assert asked == [("queue-001", Neighbours(counted=(OTHER,))), ("queue-001", Neighbours())]
+
+
+def test_a_plan_of_a_fleet_whose_line_is_gone_is_not_projected_alone(documents, trail):
+    projector = SimpleNamespace(forecast_for=no_forecast, deployed_actuator="ring")
+    project = Project(documents, trail, None, lambda _: InFleet(), projector, "platform", lambda: START).project
+    documents.save_plan("d-1", plan(member_weights={"agent-1": 0.4}))
+    with pytest.raises(StoreUnavailable, match="line of fleet f-1"):
+        project(OF_FLEET)
+
+
+@pytest.mark.parametrize(
+    ("own", "counted"), [({}, 30.0), ({"projected_load": 7.0}, None)], ids=["nothing stated", "its own plan states it"]
+)
+def test_a_queue_that_shares_agents_by_plan_and_by_fleet_is_counted_once(own, counted):
+    """As a neighbour: with the load of its own plan, else with what this plan states of it."""
+    asked = []
+    forecasting = SimpleNamespace(forecast_for=lambda _plan, neighbours: asked.append(neighbours))
+    projector = Projector(lambda: forecasting, lambda: None, limits(), "ring", 0, lambda: 1.0)
+    shared = {"queue_id": "queue-b", "forecast": {"offered": 30, "aht_s": 180}}
+    wanted = plan(member_weights={"agent-1": 0.4}, shared_with=[shared])
+    projector.forecast_for(wanted, Neighbours(counted=(OTHER.model_copy(update=own),)))
+    (neighbour,) = asked[0].counted
+    assert (neighbour.forecast and neighbour.forecast.offered) == counted
+    assert neighbour.projected_load == own.get("projected_load")
+
+    carried = Carried("queue-b", 1, 2, Forecast(3.0, "plan"))
+    genesys = SimpleNamespace(
+        rankings=lambda *_: (Ranking("joined"), Ranking("joined")),
+        service_goal=lambda _queue: None,
+        raise_first=True,
+        per_write=1,
+        read_queue=None,
+    )
+    forecast = Forecast(1.0, "plan", carried=(carried,))
+    found = projector.project(
+        wanted, HELD, target({"agent-1": 0.4}), forecast, genesys, {"overflow": "none", "without_effect": None}
+    )
+    assert found.saturation.projected_load == 2.5

@@ -1,5 +1,7 @@
 """The projection of a plan: verdicts and what decides them, shared agents, skills, suggestions and effort."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from routing_weights.api.projection import ProjectionView
 from routing_weights.application.project import Projector
 from routing_weights.application.suggest import PLACEHOLDER, draft_of
 from routing_weights.domain.actuators.base import Ranking
@@ -27,7 +30,7 @@ from routing_weights.projection.checks.occupancy import OVERLOADED, STARVED
 from routing_weights.projection.checks.registry import EVERY
 from routing_weights.projection.checks.saturation import coverage, fewest_agents
 from routing_weights.projection.effort import effort
-from routing_weights.projection.inputs import Forecast, Volume
+from routing_weights.projection.inputs import Carried, Forecast, LeftOut, Volume
 from routing_weights.projection.outlook import MOST_CONTACTS, Other, ServiceGoal, State, outlook, spans
 from routing_weights.projection.project import ASSUMED_GOAL, project, service_goal
 from routing_weights.projection.simulation import REPLICATIONS, SHARED_AGENTS
@@ -372,6 +375,112 @@ def test_doubtful_inputs_of_a_shared_queue_need_approval():
 
 
 # ---- skills ----------------------------------------------------------------------------------------------------------
+
+
+def carrying(own, *others):
+    """The forecast of a queue whose agents serve others too: each is (queue, shared, agents, forecast)."""
+    return replace(own, carried=tuple(Carried(*other) for other in others))
+
+
+def test_two_queues_of_a_fleet_with_the_same_agents_are_projected_as_their_pool():
+    """Not as twice the agents: the one is projected with the load of both, like a queue with the summed volume."""
+    members = [agent(user, 0.05) for user in POOLED]
+    a, b = told(100), told(60, aht_s=240.0, patience_s=30.0)
+    of_a = reported(carrying(a, ("queue-b", 18, 18, b)), members=members)
+    of_b = reported(carrying(b, ("queue-a", 18, 18, a)), members=members)
+    pool = reported(told(160, aht_s=202.5), members=members)
+    for name in ("saturation_ratio", "projected_load", "capacity", "verdict", "staffing", "queue_threshold_ratio"):
+        assert of_a.document[name] == pool.document[name], name
+    for name in ("erlang_c", "erlang_a", "simulation", "stable", "target"):
+        assert of_a.document["models"][name] == pool.document["models"][name], name
+    assert of_b.document["saturation_ratio"] == pool.document["saturation_ratio"] == pytest.approx(1.0)
+    assert reported(a, members=members).document["verdict"] == "pass", "alone, either queue would be fine"
+    assert reported(b, members=members).document["verdict"] == "pass"
+    assert pool.document["verdict"] == "blocked"
+    with pytest.raises(QueueSaturated, match="8 erlangs of queue queue-b, 100% of its load"):
+        of_a.raise_unless_passed()
+
+
+def test_a_projection_says_whose_load_is_counted_and_how_much_of_it():
+    others = [(f"queue-{number}", 1, 4, told(10 * number, source="pushed")) for number in range(5)]
+    found = reported(carrying(told(40), *reversed(others)))
+    assert found.document["reason"].startswith(
+        "6.5 erlangs on 11 active agents x 1 is 0.591, at most the limit of 0.95. The load includes what the same "
+        "agents carry for other queues of the fleet: 1 erlang of queue queue-4, 25% of its load; "
+    )
+    assert (
+        "0.5 erlangs of queue queue-2, 25% of its load; and 0.25 erlangs of 1 more queue." in found.document["reason"]
+    )
+    view = ProjectionView.model_validate(json.loads(json.dumps(found.document))).neighbours
+    assert (view.own_load, view.left_out) == (4.0, None)
+    first = view.queues[0]
+    assert (first.queue_id, first.load, first.of_load, first.shared_agents, first.agents) == ("queue-4", 1.0, 4.0, 1, 4)
+    assert first.source == "pushed"
+    assert (view.pooled.offered, view.pooled.aht_s) == (65.0, 180.0)
+    assert found.document["models"]["forecast"]["offered"] == 40, "the forecast is the queue's own"
+    assert ProjectionView.model_validate(reported(told(40)).document).neighbours is None
+
+
+def test_an_earlier_projection_without_neighbours_can_be_shown():
+    document = reported(told(40)).document
+    del document["neighbours"]
+    assert ProjectionView.model_validate(document).neighbours is None
+
+
+def test_the_overflow_threshold_and_the_remedy_count_the_whole_load():
+    found = reported(carrying(told(60), ("queue-b", 11, 11, told(50))))
+    assert check(found, "saturation")["remedy"]["agents"] == fewest_agents(11.0, 1.0, 0.95)
+    assert "11 can take" in found.document["reason"]
+    assert "contacts of all these queues per 1800 s" in found.document["reason"]
+
+
+@pytest.mark.parametrize(
+    ("forecast", "doubt"),
+    [
+        (carrying(told(30), ("queue-b", 1, 2, told(10, stale=True, age_s=7200.0))), "of queue queue-b is 2.0 h old"),
+        (
+            carrying(told(30), ("queue-b", 1, 2, told(10, assumed=("load 1 erlangs",)))),
+            "load 1 erlangs of queue queue-b is assumed",
+        ),
+        (
+            replace(told(30), left_out=LeftOut(7, 3)),
+            "the load of 7 more queues of the fleet that 3 of the agents serve is not counted",
+        ),
+    ],
+    ids=["stale", "assumed", "left out"],
+)
+def test_a_pass_on_a_doubtful_load_of_a_neighbour_needs_approval(forecast, doubt):
+    found = reported(forecast)
+    assert found.document["verdict"] == "needs_approval"
+    assert doubt in found.document["reason"]
+    assert reported(forecast, accept_uncertain=True).document["verdict"] == "pass"
+
+
+def test_a_load_alone_is_projected_with_its_neighbours_too():
+    found = reported(carrying(Forecast(5.0, "plan"), ("queue-b", 1, 2, told(60))))
+    assert (found.document["saturation_ratio"], found.document["models"]) == (pytest.approx(8 / 11), None)
+    shown = reported(carrying(Forecast(5.0, "plan"), ("queue-b", 1, 2, told(60))), dry_run=True)
+    assert shown.document["models"]["indicative"]
+    assert shown.outlook.volume.load == pytest.approx(8.0)
+
+
+ratios = st.lists(
+    st.builds(
+        lambda name, shared, others, load: (f"queue-{name}", shared, shared + others, Forecast(load, "plan")),
+        st.integers(0, 99), st.integers(1, 20), st.integers(0, 20), st.floats(0, 100),
+    ),
+    max_size=6,
+)  # fmt: skip
+
+
+@settings(max_examples=40)
+@given(ratios.flatmap(lambda others: st.tuples(st.just(others), st.permutations(others))))
+def test_neither_the_order_of_a_fleet_nor_one_more_neighbour_lowers_the_ratio(orders):
+    others, shuffled = orders
+    ratio = [reported(carrying(Forecast(5.0, "plan"), *some)).document["saturation_ratio"]
+             for some in (others, shuffled, others[:-1])]  # fmt: skip
+    assert ratio[0] == ratio[1]
+    assert ratio[0] >= ratio[2]
 
 
 def test_coverage_counts_agents_and_weight_and_names_the_unskilled():

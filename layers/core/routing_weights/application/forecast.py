@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
+from routing_weights.domain.neighbours import NONE, Neighbour, Neighbours
 from routing_weights.domain.volume import MAX_LOAD, StatedVolume
 from routing_weights.errors import ForecastMissing, RoutingWeightsError
-from routing_weights.projection.inputs import ASSUMED_PATIENCE_S, HISTORY_INTERVAL, Forecast, Volume, is_call
+from routing_weights.projection.inputs import (
+    ASSUMED_PATIENCE_S,
+    HISTORY_INTERVAL,
+    Carried,
+    Forecast,
+    LeftOut,
+    Volume,
+    is_call,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from routing_weights.application.ports import Analytics, Forecasts
     from routing_weights.domain.plan import Plan, SharedQueue
     from routing_weights.settings import ForecastSource
+
+    _Asked = Plan | Neighbour
 
 NO_ANALYTICS = "contract score has no such source"
 
 
 class _Unknown(Exception):
     """A source knows no forecast. The message says why."""
+
+    def __init__(self, why: str, *, failed: bool = False) -> None:
+        super().__init__(why)
+        self.failed = failed
+        """True if the source did not answer at all."""
 
 
 @dataclass(frozen=True)
@@ -36,31 +53,38 @@ class Forecasting:
     """The deployment's DefaultProjectedLoad, in erlangs."""
     wall_clock: Callable[[], float]
 
-    def forecast_for(self, plan: Plan) -> Forecast:
+    def forecast_for(self, plan: Plan, neighbours: Neighbours = NONE) -> Forecast:
         """The forecast of the first source that has one, with a note for each source before it.
 
         A source of Genesys that fails becomes a note. A pushed forecast that cannot be read is an error: a default must
-        not replace it.
+        not replace it. The same holds for each neighbour, whose load is counted as far as the plan's agents carry it.
 
         Raises:
             ForecastMissing: no source has a forecast.
             StoreUnavailable: ForecastTable did not answer, or its item is no forecast.
         """
-        notes: list[str] = []
+        found = self._first_known([plan, *neighbours.counted])
+        own = self._examined(found[plan.queue_id], plan.queue_id)
+        return _together(own, neighbours, {queue: self._dated(each) for queue, each in found.items()})
+
+    def _first_known(self, asked: Sequence[_Asked]) -> dict[str, Forecast]:
+        """By queue. A source of Genesys that fails for one queue is not asked for the others."""
+        known: dict[str, Forecast] = {}
+        notes: dict[str, list[str]] = {each.queue_id: [] for each in asked}
         for source in self.sources:
-            try:
-                forecast = self._ask(source, plan)
-                break
-            except _Unknown as why:
-                notes.append(f"{source}: {why}.")
-        else:
-            tried = " ".join(notes)
-            raise ForecastMissing(
-                f"None of the forecast sources knows what load queue {plan.queue_id} expects. {tried} Give forecast or "
-                f"projected_load in the plan, push one with PUT /queues/{plan.queue_id}/forecast, or add a source to "
-                "the deployment's ForecastSources."
-            )
-        return self._examined(replace(forecast, notes=tuple(notes)), plan.queue_id)
+            missing = [each for each in asked if each.queue_id not in known]
+            failed: _Unknown | None = None
+            for each in missing:
+                answer = failed or self._answer(source, each, missing)
+                if isinstance(answer, Forecast):
+                    known[each.queue_id] = replace(answer, notes=tuple(notes[each.queue_id]))
+                    continue
+                notes[each.queue_id].append(f"{source}: {answer}.")
+                failed = answer if answer.failed else None
+        for each in asked:
+            if each.queue_id not in known:
+                raise _missing(each, asked[0], notes[each.queue_id])
+        return known
 
     def forecast_shared(self, shared: SharedQueue) -> Forecast | None:
         """The forecast of another queue of the agents: the plan's, else the pushed one, else None."""
@@ -70,20 +94,31 @@ class Forecasting:
             return None
         return self._examined(forecast, shared.queue_id)
 
+    def _dated(self, forecast: Forecast) -> Forecast:
+        return replace(forecast, stale=forecast.age_s is not None and forecast.age_s > self.max_age_s)
+
     def _examined(self, forecast: Forecast, queue_id: str) -> Forecast:
-        forecast = replace(forecast, stale=forecast.age_s is not None and forecast.age_s > self.max_age_s)
+        forecast = self._dated(forecast)
         return forecast if forecast.volume is None else self._with_patience(forecast, forecast.volume, queue_id)
 
-    def _ask(self, source: ForecastSource, plan: Plan) -> Forecast:
+    def _answer(self, source: ForecastSource, asked: _Asked, missing: Sequence[_Asked]) -> Forecast | _Unknown:
+        try:
+            return self._ask(source, asked, missing)
+        except _Unknown as why:
+            return why
+
+    def _ask(self, source: ForecastSource, asked: _Asked, missing: Sequence[_Asked]) -> Forecast:
+        """Ask for one of the queues that are `missing`: a history is read for all of them at once."""
         match source:
             case "plan":
-                return _of_plan(plan)
+                return _of_plan(asked)
             case "pushed":
-                return self._pushed(plan.queue_id)
+                return self._pushed(asked.queue_id)
             case "genesys_wfm":
-                return self._of_genesys(self._predicted, plan.queue_id)
+                return self._of_genesys(self._predicted, asked.queue_id)
             case "history":
-                return self._of_genesys(self._history, plan.queue_id)
+                queues = [each.queue_id for each in missing]
+                return self._of_genesys(partial(self._history, queues), asked.queue_id)
             case "default":
                 return self._default()
             case _:
@@ -95,7 +130,7 @@ class Forecasting:
         try:
             forecast = ask(self.analytics, queue_id)
         except RoutingWeightsError as error:
-            raise _Unknown(_clause(error)) from error
+            raise _Unknown(_clause(error), failed=True) from error
         if forecast.load > MAX_LOAD:
             raise _Unknown(f"{forecast.load:g} erlangs are not believable")
         return forecast
@@ -128,8 +163,8 @@ class Forecasting:
         forecast = Forecast(volume.load, "genesys_wfm", age_s, detail, volume.modelled)
         return replace(forecast, assumed=assumed, media=media)
 
-    def _history(self, analytics: Analytics, queue_id: str) -> Forecast:
-        history = analytics.history([queue_id])[queue_id]
+    def _history(self, queues: Sequence[str], analytics: Analytics, queue_id: str) -> Forecast:
+        history = analytics.history(queues)[queue_id]
         if history is None:
             raise _Unknown("too few of the last weeks have contacts in this half hour")
         if history.by_medium and not any(map(is_call, history.by_medium)):
@@ -162,12 +197,47 @@ class Forecasting:
         return replace(forecast, assumed=assumed, notes=forecast.notes + note)
 
 
+def _missing(asked: _Asked, first: _Asked, notes: Sequence[str]) -> ForecastMissing:
+    queue_id, tried = asked.queue_id, " ".join(notes)
+    shared = "" if asked is first else f"Queue {queue_id} of the same fleet shares agents with queue {first.queue_id}. "
+    return ForecastMissing(
+        f"{shared}None of the forecast sources knows what load queue {queue_id} expects. {tried} Give forecast or "
+        f"projected_load in {'the' if asked is first else 'its'} plan, push one with PUT /queues/{queue_id}/forecast, "
+        "or add a source to the deployment's ForecastSources."
+    )
+
+
+def _together(own: Forecast, neighbours: Neighbours, forecasts: Mapping[str, Forecast]) -> Forecast:
+    """A queue's forecast with the parts of its neighbours' loads that its agents carry."""
+
+    def of(neighbour: Neighbour) -> Forecast:
+        forecast = forecasts[neighbour.queue_id]
+        if own.volume is None or forecast.volume or not forecast.load:
+            return forecast
+        return replace(forecast, assumed=(*forecast.assumed, f"handle time {own.volume.aht_s:g} s"))
+
+    carried = [Carried(each.queue_id, each.shared, each.agents, of(each)) for each in neighbours.counted]
+    left_out, notes = None, own.notes
+    if neighbours.left_out:
+        left_out = LeftOut(neighbours.left_out, neighbours.agents_left_out)
+        notes += (_not_counted(left_out),)
+    ranked = sorted(carried, key=lambda each: (-each.load, each.queue_id))
+    return replace(own, carried=tuple(ranked), left_out=left_out, notes=notes)
+
+
+def _not_counted(left_out: LeftOut) -> str:
+    return (
+        f"At least {left_out.queues} more queues of the fleet share agents with this one, and are not counted. "
+        f"{left_out.agents} of its agents serve them, so they can take up to {left_out.agents} erlangs."
+    )
+
+
 def _stated(stated: StatedVolume) -> Forecast:
     volume = Volume.of(stated)
     return Forecast(volume.load, "plan", volume=volume.modelled)
 
 
-def _of_plan(plan: Plan) -> Forecast:
+def _of_plan(plan: _Asked) -> Forecast:
     if plan.forecast is not None:
         return _stated(plan.forecast)
     if plan.projected_load is not None:

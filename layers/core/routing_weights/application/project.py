@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from routing_weights.domain.actuators import ActuatorName, actuator_class
 from routing_weights.domain.actuators.base import ContractName
 from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.images import images_of, kept_before, require_known_drift, target_of
+from routing_weights.domain.neighbours import NONE, Neighbours
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.queue import Queue, require_members
@@ -23,7 +25,7 @@ from routing_weights.domain.record import last_completed
 from routing_weights.domain.run import Run
 from routing_weights.domain.target import Target, members_to_write, settings_by_part, settings_to_write, unsettled
 from routing_weights.domain.verify import decimals_kept
-from routing_weights.errors import ForecastMissing, RoutingWeightsError
+from routing_weights.errors import ForecastMissing, RoutingWeightsError, StoreUnavailable
 from routing_weights.projection.checks import Limits
 from routing_weights.projection.effort import effort
 from routing_weights.projection.inputs import Forecast, Observed
@@ -46,8 +48,14 @@ class Projector:
     """The part of the request budget that distributions may use; 0 if nothing is paced."""
     wall_clock: Callable[[], float]
 
-    def forecast_for(self, plan: Plan) -> Forecast:
-        return self.forecasting().forecast_for(plan)
+    def forecast_for(self, plan: Plan, neighbours: Neighbours = NONE) -> Forecast:
+        """The forecast of the plan's queue, with what its agents carry for the neighbours.
+
+        A neighbour that the plan's `shared_with` names too is counted as a neighbour only. What the plan states of its
+        load counts if the neighbour's own plan states nothing.
+        """
+        stated = {shared.queue_id: shared.forecast for shared in plan.shared_with}
+        return self.forecasting().forecast_for(plan, neighbours.with_stated(stated))
 
     def project(
         self,
@@ -68,7 +76,7 @@ class Projector:
             own_goal=genesys.service_goal(queue),
             limits=self.limits,
             overflow_gate=statement["overflow"] == "gate",
-            others=self._others(plan, genesys),
+            others=self._others(plan, genesys, {each.queue_id for each in forecast.carried}),
             without_effect=statement["without_effect"],
         )
         changes = members_to_write(target, queue, raise_first=genesys.raise_first)
@@ -95,10 +103,12 @@ class Projector:
                 logger.warning("The queue could not be observed", reason=error.message)
         return Observed.of_members(queue, self.wall_clock())
 
-    def _others(self, plan: Plan, genesys: Genesys) -> list[Other]:
-        """The queues that share agents with the plan's, as they are."""
+    def _others(self, plan: Plan, genesys: Genesys, carried: AbstractSet[str]) -> list[Other]:
+        """The queues that share agents with the plan's, as they are. Those that are `carried` count already."""
         others, forecasting = [], self.forecasting()
         for number, shared in enumerate(plan.shared_with):
+            if shared.queue_id in carried:
+                continue
             forecast = forecasting.forecast_shared(shared)
             if forecast and not forecast.load and not forecast.volume:  # it is closed, and takes nobody's time
                 continue
@@ -145,7 +155,7 @@ class Project:
         images = images_of(plan, self.documents.find_image)
         work, genesys = self._decide(run, plan, images)
         self.documents.keep_work(run.distribution_id, work)
-        projection = self._project(work, genesys, is_revert=bool(images))
+        projection = self._project(work, genesys, self._neighbours(run), is_revert=bool(images))
         if projection:
             self.documents.save_projection(run.distribution_id, projection.document)
         # The projection of a revert is shown, and decides nothing: the earlier state must stay within reach when the
@@ -210,13 +220,22 @@ class Project:
             require_known_drift(plan.restores, target, queue, last_completed(self.trail.newest(plan.queue_id)))
         return target
 
-    def _project(self, work: Work, genesys: Genesys, *, is_revert: bool) -> Projection | None:
+    def _neighbours(self, run: Run) -> Neighbours:
+        """The neighbours of the plan in its fleet, from the line that Validate has read the plan from."""
+        if not run.fleet_id:
+            return NONE
+        line = self.documents.fleet_line(run.fleet_id, *run.fleet_line)
+        if line is None:
+            raise StoreUnavailable(f"The plan's line of fleet {run.fleet_id} is not in the bucket.")
+        return Neighbours.model_validate(line.neighbours)
+
+    def _project(self, work: Work, genesys: Genesys, neighbours: Neighbours, *, is_revert: bool) -> Projection | None:
         """None for a revert of a queue that has no forecast any more."""
         plan, queue = work.plan, work.before
         if not is_revert:
             queue = genesys.with_skills_in_use(queue, plan.requirements)
         try:
-            forecast = self.projector.forecast_for(plan)
+            forecast = self.projector.forecast_for(plan, neighbours)
             return self.projector.project(plan, queue, work.decision.target, forecast, genesys, work.decision.statement)
         except ForecastMissing:
             if is_revert:

@@ -46,9 +46,9 @@ def accept_input(
     try:
         given = inputs.parse(document)
         returns = given.returns if isinstance(given, inputs.Expiry) else ""
-        fleet_id = given.fleet if isinstance(given, inputs.FromFleet) else ""
-        update = {"origin": inputs.origin_of(given), "returns": returns, "fleet_id": fleet_id}
-        run = run.model_copy(update=update)
+        run = run.model_copy(update={"origin": inputs.origin_of(given), "returns": returns})
+        if isinstance(given, inputs.FromFleet):
+            run = run.model_copy(update={"fleet_id": given.fleet, "fleet_line": (given.start, given.length)})
         occasion = _occasion(given)
         text = _text_of(given, documents, baselines)
     except PlanInvalid as invalid:

@@ -18,6 +18,9 @@ NAMED_AGENTS = 30
 MOST_CHANGED = 8
 SHOWN_CHECKS = 14
 
+NAMED_QUEUES = 5
+"""Other queues of the fleet that have a row; the rest is a sum."""
+
 PLOT_START, PLOT_END = 228.0, 508.0
 PER_CENT, SECOND = "\u00a0%", "\u00a0s"
 LARGEST_NUMBER = 1e9
@@ -78,7 +81,7 @@ def chart(projection: Mapping[str, Any], *, queue_id: str) -> str:
     summary = _service(sheet, models)
     _checks(sheet, _parts(projection.get("checks")), reason)
     _agents(sheet, _parts(_part(models, "simulation").get("agents")))
-    _inputs(sheet, models)
+    _inputs(sheet, models, _part(projection, "neighbours"))
     return sheet.svg(f"{word}: what the plan will do to queue {queue_id}", f"{summary} {reason}")
 
 
@@ -89,10 +92,12 @@ def _load(sheet: Sheet, projection: Mapping[str, Any]) -> None:
     ratio, limit = _number(projection.get("saturation_ratio")), _number(projection.get("saturation_limit"))
     over = ratio is not None and limit is not None and ratio > limit + 1e-9
     bound = "no limit is known" if limit is None else f"{'above' if over else 'within'} the limit of {_plain(limit)}"
+    own = _number(_part(projection, "neighbours").get("own_load"))
+    load = "erlangs of projected load" if own is None else f"erlangs, {_plain(own)} of the queue itself"
     sheet.y += 34
     for x, value, label, fill in (
         (LEFT, _plain(_number(projection.get("active_agents")), 0), "active agents", "ink"),
-        (COLUMN, _plain(_number(projection.get("projected_load"))), "erlangs of projected load", "ink"),
+        (COLUMN, _plain(_number(projection.get("projected_load"))), load, "ink"),
         (392.0, _plain(ratio), f"saturation: {'not known' if ratio is None else bound}", "bad" if over else "ink"),
     ):
         sheet.text(x, sheet.y, value, 22, fill, bold=True)
@@ -286,11 +291,10 @@ def _histograms(sheet: Sheet, agents: Sequence[_Agent]) -> None:
         sheet.y += height + 26
 
 
-def _inputs(sheet: Sheet, models: Mapping[str, Any]) -> None:
+def _inputs(sheet: Sheet, models: Mapping[str, Any], neighbours: Mapping[str, Any]) -> None:
     forecast, goals, simulation = (_part(models, key) for key in ("forecast", "target", "simulation"))
     sheet.heading("Inputs")
-    age, source = _number(forecast.get("age_s")), str(forecast.get("source") or "not known")
-    aged = f"{_duration(age)} old" if age is not None else "" if source == "plan" else "age not known"
+    source, aged = _source(forecast)
     interval, offered, aht, patience = (
         _number(forecast.get(key)) for key in ("interval_s", "offered", "aht_s", "patience_s")
     )
@@ -307,17 +311,54 @@ def _inputs(sheet: Sheet, models: Mapping[str, Any]) -> None:
     rule = f"rule {simulation.get('rule') or 'not known'}: {simulation.get('assumption') or 'no assumption is given'}"
     sampled = f"{contacts} contacts in {runs} replications · seed {seed} · {rule}"
     rows = [("Forecast", loaded if forecast else "missing"), ("Goal", " · ".join(aims) if goals else "missing")]
+    queues = _parts(neighbours.get("queues"))
+    rows += [("Same agents", _carried(queue)) for queue in queues[:NAMED_QUEUES]]
+    if rest := queues[NAMED_QUEUES:]:
+        load = _plain(sum(_number(queue.get("load")) or 0.0 for queue in rest))
+        rows.append(("", f"{load} erlangs of {len(rest):,} more queues of the fleet"))
     rows.append(("Service level", f"answered within {within} ÷ offered"))
     rows.append(("Simulation", sampled if simulation else "missing"))
     sheet.facts(rows)
-    assumed = forecast.get("assumed") or ()
-    listed = "; ".join(map(str, assumed)) if isinstance(assumed, list | tuple) else str(assumed)
+    listed = "; ".join(filter(None, [_assumed(forecast), *(_assumed(queue, _owner(queue)) for queue in queues)]))
     stale = f"the forecast is out of date: {aged or 'age not known'}" if forecast.get("stale") is True else ""
+    old = [_owner(queue) for queue in queues if queue.get("stale") is True]
+    stale = "; ".join(filter(None, [stale, f"out of date: the forecast{', '.join(old)}" if old else ""]))
+    left_out = _part(neighbours, "left_out")
+    more, agents = (_plain(_number(left_out.get(key)), 0) for key in ("queues", "agents"))
+    uncounted = f"at least {more} more queues of the fleet, which {agents} of the agents serve too" if left_out else ""
     weak = (
         "the figures show a direction only: the inputs do not support more" if models.get("indicative") is True else ""
     )
-    noted = (("Stale", stale), ("Assumed", listed), ("Indicative", weak))
+    noted = (("Stale", stale), ("Assumed", listed), ("Not counted", uncounted), ("Indicative", weak))
     sheet.facts([(name, value) for name, value in noted if value], warn=True)
+
+
+def _source(forecast: Mapping[str, Any]) -> tuple[str, str]:
+    """Its name, and its age in words; empty for a plan's forecast, which has none."""
+    age, source = _number(forecast.get("age_s")), str(forecast.get("source") or "not known")
+    return source, f"{_duration(age)} old" if age is not None else "" if source == "plan" else "age not known"
+
+
+def _carried(queue: Mapping[str, Any]) -> str:
+    """What the agents carry for another queue of the fleet."""
+    load, whole, shared, agents = (
+        _plain(_number(queue.get(key)), digits)
+        for key, digits in (("load", 2), ("of_load", 2), ("shared_agents", 0), ("agents", 0))
+    )
+    source, aged = _source(queue)
+    carried = (
+        f"{load} of the {whole} erlangs{_owner(queue)}, since {shared} of its {agents} agents serve this queue too"
+    )
+    return " · ".join(filter(None, (carried, f"source: {source}", aged)))
+
+
+def _owner(queue: Mapping[str, Any]) -> str:
+    return f" of queue {queue.get('queue_id') or 'unnamed'}"
+
+
+def _assumed(forecast: Mapping[str, Any], owner: str = "") -> str:
+    assumed = forecast.get("assumed") or ()
+    return "; ".join(f"{each}{owner}" for each in (assumed if isinstance(assumed, list | tuple) else [assumed]))
 
 
 def _legend(sheet: Sheet, *more: str) -> None:

@@ -6,7 +6,7 @@ once (projection.inputs.together).
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Self
@@ -76,6 +76,16 @@ class Neighbours(BaseModel):
     """How many more there are; at least so many if an agent is in more than MOST_PLANS plans."""
     agents_left_out: int = 0
     """How many agents of the queue serve one of those: they can take at most so many erlangs."""
+
+    def with_stated(self, stated: Mapping[str, StatedVolume | None]) -> Self:
+        """The neighbours with volumes by queue, for those whose own plans state no load."""
+        counted = (
+            each.model_copy(update={"forecast": stated.get(each.queue_id)})
+            if each.forecast is None and each.projected_load is None
+            else each
+            for each in self.counted
+        )
+        return self.model_copy(update={"counted": tuple(counted)})
 
     def to_json(self) -> dict[str, Any]:
         """The stored form; empty without neighbours."""

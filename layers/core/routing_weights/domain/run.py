@@ -49,6 +49,8 @@ class Run(BaseModel):
     """The distribution that has expired, and that this run reverts."""
     fleet_id: str = ""
     """The fleet that the plan is one of."""
+    fleet_line: tuple[int, int] = (0, 0)
+    """Where the plan is in the plans.jsonl of its fleet: start and length in bytes."""
 
     def latency_ms(self, now: datetime) -> int:
         """From the start of the execution, in whole milliseconds, at least 0."""

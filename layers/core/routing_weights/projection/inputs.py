@@ -85,7 +85,7 @@ class Forecast:
 
     @property
     def total(self) -> float:
-        """Erlangs on the queue's agents: its own load, and what they carry for other queues. The order is irrelevant."""
+        """Erlangs on the queue's agents: its own load, and what they carry for other queues, in whatever order."""
         return math.fsum((self.load, *(each.load for each in self.carried)))
 
     @property

@@ -58,6 +58,8 @@ class Analytics:
     client: GenesysClient
     wall_clock: Callable[[], float] = time.time
     _histories: dict[str, History | None] = field(default_factory=dict, init=False)
+    _forecasts: dict[tuple[str, int], Any] = field(default_factory=dict, init=False)
+    """By path and week: every queue of a business unit is in the same answers."""
 
     # ---- now --------------------------------------------------------------------------------------------------------
 
@@ -163,7 +165,7 @@ class Analytics:
         """
         unit = f"/api/v2/workforcemanagement/businessunits/{business_unit}/weeks"
         now, path = datetime.fromtimestamp(self.wall_clock(), UTC), f"{unit}/recent/shorttermforecasts"
-        candidates = sorted(_covering(_listed(self.client.get(path), "entities", path), now), reverse=True)
+        candidates = sorted(_covering(_listed(self._get(path), "entities", path), now), reverse=True)
         for forecast in candidates[:MAX_FORECASTS]:
             path = f"{unit}/{forecast.week_date}/shorttermforecasts/{quote(forecast.id, safe='')}"
             interval = self._forecast_interval(path, forecast, now)
@@ -171,7 +173,7 @@ class Analytics:
                 continue
             groups = {
                 str(group.get("id")).lower(): group
-                for group in _listed(self.client.get(f"{path}/planninggroups"), "entities", path)
+                for group in _listed(self._get(f"{path}/planninggroups"), "entities", path)
                 if queue_id in {queue for queue, _ in _paths(group)}
             }
             if not groups:
@@ -191,10 +193,7 @@ class Analytics:
         first = datetime.combine(forecast.week_date, datetime.min.time(), UTC)
         week = min(max((now - first) // WEEK, 0), forecast.weeks - 1)
         for _ in range(2):  # the first answer shows when, in UTC, the weeks of the unit begin
-            answer = self.client.get(f"{path}/data", weekNumber=week + 1)
-            url = answer.get("downloadUrl") if isinstance(answer, dict) else None
-            if isinstance(url, str) and url and not child(answer, "result"):
-                answer = self.client.download(url, MAX_DOWNLOAD_BYTES)
+            answer = self._get(f"{path}/data", week + 1)
             result = child(answer, "result") if isinstance(answer, dict) and "result" in answer else answer
             groups = _listed(result, "planningGroups", f"{path}/data")
             reference = _time(result.get("referenceStartDate"), path)
@@ -205,6 +204,17 @@ class Analytics:
                 return _at(groups, index) if index >= 0 else None
             week = wanted
         return None
+
+    def _get(self, path: str, week_number: int = 0) -> Any:
+        """Return an answer, or what it refers to for download. It is read once."""
+        key = (path, week_number)
+        if key not in self._forecasts:
+            answer = self.client.get(path, **({"weekNumber": week_number} if week_number else {}))
+            url = answer.get("downloadUrl") if isinstance(answer, dict) else None
+            if isinstance(url, str) and url and not child(answer, "result"):
+                answer = self.client.download(url, MAX_DOWNLOAD_BYTES)
+            self._forecasts[key] = answer
+        return self._forecasts[key]
 
     def _shares(self, queue_id: str, groups: dict[str, Entity]) -> tuple[dict[str, float], str]:
         """Return the share of the queue's calls in each group, and where the shares come from."""

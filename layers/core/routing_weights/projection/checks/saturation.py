@@ -219,8 +219,9 @@ def carried(forecast: Forecast) -> str:
     queues = [each for each in forecast.carried if each.load]
     parts = [f"{erlangs(each.load)} of queue {each.queue_id}, {_share(each.part)} of its load" for each in queues]
     if len(parts) > NAMED_QUEUES:
-        rest = math.fsum(each.load for each in queues[NAMED_QUEUES:])
-        parts[NAMED_QUEUES:] = [f"{erlangs(rest)} of {len(queues) - NAMED_QUEUES} more queues"]
+        rest = queues[NAMED_QUEUES:]
+        load = erlangs(math.fsum(each.load for each in rest))
+        parts[NAMED_QUEUES:] = [f"and {load} of {len(rest)} more queue{'s' * (len(rest) > 1)}"]
     sentence = "The load includes what the same agents carry for other queues of the fleet: "
     return f"{sentence}{'; '.join(parts)}." if parts else ""
 

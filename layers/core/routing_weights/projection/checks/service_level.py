@@ -12,8 +12,8 @@ from routing_weights.projection.outlook import Outlook
 
 
 def _doubts(outlook: Outlook, forecast: Forecast) -> Sequence[str]:
-    others = [(other.queue_id, other.forecast) for other in (*outlook.others, *forecast.carried)]
-    forecasts = {"": forecast} | {f" of queue {queue_id}": each for queue_id, each in others}
+    forecasts = {"": forecast} | {f" of queue {other.queue_id}": other.forecast for other in outlook.others}
+    forecasts |= {f" of queue {each.queue_id}": each.forecast for each in forecast.carried}
     doubts = [
         f"the forecast{owner} is {'of unknown age' if each.age_s is None else f'{each.age_s / 3600:.1f} h old'}"
         for owner, each in forecasts.items()
