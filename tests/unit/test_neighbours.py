@@ -1,12 +1,15 @@
 """Neighbours: which plans of a fleet share agents, whatever the order of the fleet, and in bounded time."""
 
+import json
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from routing_weights.application.forecast import Forecasting
 from routing_weights.domain.neighbours import MOST, MOST_PLANS, Crew, Neighbours, neighbours
 from routing_weights.domain.volume import StatedVolume
 from tests.support.fakes import plan
@@ -105,6 +108,23 @@ def test_a_member_with_weight_0_serves_unless_the_actuator_takes_it_out_of_the_q
     weights = {"agent-1": 0.5, "agent-2": 0.0}
     asked = plan(member_weights=weights, strategy_reference=strategy, actuator=actuator, projected_load=3.0)
     assert Crew.of(asked, deployed) == Crew("queue-001", frozenset(serving), 3.0)
+
+
+def test_the_example_in_the_docs_is_what_the_code_computes():
+    page = (Path(__file__).parents[2] / "docs/reference/projection.md").read_text(encoding="utf-8")
+    example = page.partition("## Agents of several queues")[2]
+    plans = [plan(**fields) for fields in json.loads(example.partition("```json")[2].partition("```")[0])]
+    sources = Forecasting(("plan",), None, None, "", 60.0, None, lambda: 0.0)
+    fleet = [Crew.of(each, "ring") for each in plans]
+    forecasts = [sources.forecast_for(each, found) for each, found in zip(plans, neighbours(fleet), strict=True)]
+    rows = [line for line in example.splitlines() if line.startswith(("| `sales`", "| `service`"))]
+    for each, forecast, row in zip(plans, forecasts, rows, strict=True):
+        name, own, carried, load, contacts, aht = (cell.strip() for cell in row.strip("|").split("|"))
+        assert name == f"`{each.queue_id}`"
+        assert (own, load) == (f"{forecast.load:g}", f"{forecast.total:g}")
+        assert carried.endswith(f"= {forecast.carried[0].load:g}")
+        assert contacts.endswith(f"= {forecast.pooled.offered:g}")
+        assert aht == f"{forecast.pooled.aht_s:.2f} s"
 
 
 def test_neighbours_survive_being_stored():
