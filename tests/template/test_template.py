@@ -109,7 +109,7 @@ ALLOWED = {
         "dynamodb:GetItem": {"ForecastTable", "SkillsTable", "BudgetTable"},
         "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue"},
         "dynamodb:BatchGetItem": {"AuditTable"},
-        "s3:GetObject": {OF_RUNS},
+        "s3:GetObject": {OF_RUNS, OF_FLEETS},
         "s3:PutObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
     },
