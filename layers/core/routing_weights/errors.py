@@ -56,6 +56,27 @@ class PlanInvalid(RoutingWeightsError):
     title = "The plan is not valid"
 
 
+class FleetInvalid(RoutingWeightsError):
+    """A plan of the fleet, or the request, breaks a rule. `details["errors"]` has each problem, with line and column."""
+
+    http_status = 422
+    title = "The fleet is not valid"
+
+
+class FleetNotFound(RoutingWeightsError):
+    """No fleet has this id."""
+
+    http_status = 404
+    title = "No such fleet"
+
+
+class FleetConflict(RoutingWeightsError):
+    """The fleet is not in a state in which this can be done to it."""
+
+    http_status = 409
+    title = "The fleet cannot do that now"
+
+
 class IdempotencyConflict(RoutingWeightsError):
     """The Idempotency-Key was used for another plan."""
 

@@ -315,9 +315,18 @@ def parse_plan(raw: str | bytes) -> Plan:
     Raises:
         PlanInvalid: with every problem at once, each with its path.
     """
-    document, problems = strict_json.load(raw)
-    if document is None and problems:
-        raise plan_invalid(problems)
+    document, hidden = strict_json.load(raw)
+    if document is None and hidden:
+        raise plan_invalid(hidden)
+    plan, problems = check_plan(document)
+    if plan is None or hidden:
+        raise plan_invalid(hidden + problems)
+    return plan
+
+
+def check_plan(document: Any) -> tuple[Plan | None, list[Problem]]:
+    """The plan that a JSON document is, or None and every problem."""
+    plan, problems = None, []
     try:
         plan = Plan.model_validate(document)
     except ValidationError as error:
@@ -329,9 +338,7 @@ def parse_plan(raw: str | bytes) -> Plan:
                 problems.append(found)
     if not (isinstance(document, dict) and document.get("restores")):  # a revert keeps the decision of its distribution
         problems.extend(_strategy_problems(document))
-    if problems:
-        raise plan_invalid(problems)
-    return plan
+    return (None, problems) if problems else (plan, [])
 
 
 def plan_invalid(problems: Sequence[Problem]) -> PlanInvalid:

@@ -1,7 +1,7 @@
 """A problem is one entry of `errors`: where, what is wrong, and of which kind."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from pydantic import ValidationError
 
@@ -22,6 +22,10 @@ class Problem(TypedDict):
     """The keys and indexes joined with dots; empty for the whole document."""
     message: str
     type: str
+    line: NotRequired[int]
+    """Of an uploaded file, from 1."""
+    column: NotRequired[str]
+    """Of a CSV file: as its heading names it. Of JSON Lines: the path in the line."""
 
 
 class Listed(TypedDict):
@@ -41,10 +45,21 @@ def sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def as_sentence(problems: Sequence[Problem], whole: str = "body") -> str:
-    """The first three problems, and how many more there are. `whole` names the document where a path is empty."""
-    lead = "; ".join(f"{found['path'] or whole}: {found['message']}" for found in problems[:_QUOTED])
-    return f"{lead}; and {len(problems) - _QUOTED} more" if len(problems) > _QUOTED else lead
+def as_sentence(problems: Sequence[Problem], whole: str = "body", more: int = 0) -> str:
+    """The first three problems, and how many there are besides. `whole` names the document where a path is empty.
+
+    `more` counts problems that are not in the list.
+    """
+    lead = "; ".join(f"{_place(found) or whole}: {found['message']}" for found in problems[:_QUOTED])
+    more += max(0, len(problems) - _QUOTED)
+    return f"{lead}; and {more} more" if more else lead
+
+
+def _place(found: Problem) -> str:
+    if "line" not in found:
+        return found["path"]
+    column = f", {found['column']}" if found.get("column") else ""
+    return f"line {found['line']}{column}"
 
 
 def listed(problems: Sequence[Problem]) -> Listed:

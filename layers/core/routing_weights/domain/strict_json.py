@@ -40,15 +40,15 @@ def read(raw: str | bytes, model: type[Model]) -> tuple[Model | None, list[Probl
         return None, problems + problems_of(error)
 
 
-def load(raw: str | bytes) -> tuple[Any, list[Problem]]:
-    """Parse `raw`; return the document and the problems that a plain parser would hide.
+def load(raw: str | bytes, most: int = MAX_BODY_BYTES) -> tuple[Any, list[Problem]]:
+    """Parse `raw`, at most `most` bytes; return the document and the problems that a plain parser would hide.
 
     A document that cannot be parsed is `None` with one problem. `NaN` and `Infinity` stay floats: the model refuses
     them at their path.
     """
     size = len(raw.encode("utf-8", "surrogatepass") if isinstance(raw, str) else raw)
-    if size > MAX_BODY_BYTES:
-        message = f"the body has {size} bytes; at most {MAX_BODY_BYTES} are accepted"
+    if size > most:
+        message = f"the body has {size} bytes; at most {most} are accepted"
         return None, [problem("", message, "body_too_large")]
     try:
         text = raw.decode("utf-8") if isinstance(raw, bytes) else raw
