@@ -14,9 +14,11 @@ from routing_weights.domain.actuation import Actuation
 from routing_weights.domain.actuators.base import Actuator, Ranking
 from routing_weights.domain.actuators.ring import Ring
 from routing_weights.domain.decision import Decision, Image, Work
+from routing_weights.domain.execution import Execution
+from routing_weights.domain.fleet import execution_name
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.queue import Member, Queue, QueueSettings
-from routing_weights.domain.record import Records, RunSummary
+from routing_weights.domain.record import Records, RunSummary, timestamp
 from routing_weights.domain.run import Origin, Run, Started, distribution_of
 from routing_weights.domain.strategies import Strategy
 from routing_weights.domain.target import Target
@@ -594,3 +596,93 @@ class FakeForecasts:
 
     def delete(self, queue_id):
         return self.held.pop(queue_id, None) is not None
+
+
+class FakeFleets:
+    """Fleets in memory, and the items that the state machine would write: `queues` and `of_waves` by fleet."""
+
+    def __init__(self):
+        self.held, self.queues, self.of_waves = {}, {}, {}
+
+    def create(self, fleet):
+        return self.held.setdefault(fleet.fleet_id, fleet) is fleet
+
+    def find(self, fleet_id):
+        return self.held.get(fleet_id)
+
+    def stop(self, fleet_id, attempt):
+        return self._change(fleet_id, attempt, stop="cancel")
+
+    def begin_again(self, fleet_id, attempt, status, execution_arn, now):
+        changes = {"status": status, "attempt": attempt + 1, "execution_arn": execution_arn, "ended_at": ""}
+        gone = {"stop": None, "held": None, "reason": ""}
+        return self._change(fleet_id, attempt, again=True, begun_at=timestamp(now), **changes, **gone)
+
+    def end(self, fleet_id, attempt, status, reason, now):
+        return self._change(fleet_id, attempt, status=status, reason=reason, held=None, ended_at=timestamp(now))
+
+    def outcomes(self, fleet_id):
+        return sorted(self.queues.get(fleet_id, []), key=lambda outcome: outcome.number)
+
+    def waves(self, fleet_id):
+        return self.of_waves.get(fleet_id, [])
+
+    def _change(self, fleet_id, of_attempt, again=False, **changes):
+        fleet = self.held.get(fleet_id)
+        if fleet is None or fleet.attempt != of_attempt or (fleet.ended_at and not again):
+            return False
+        self.held[fleet_id] = fleet.model_copy(update=changes)
+        return True
+
+
+class FakeFleetDocuments:
+    """Uploads by id, and what is stored of fleets. `requests` counts what S3 would be asked."""
+
+    def __init__(self):
+        self.uploads, self.plans, self.lists, self.requests = {}, {}, {}, 0
+
+    def upload_address(self, upload_id, expires_s):
+        return f"https://bucket/uploads/{upload_id}?expires={expires_s}"
+
+    def upload(self, upload_id):
+        self.requests += 1
+        content = self.uploads.get(upload_id)
+        return None if content is None else (len(content), iter([content]))
+
+    def put_plans(self, fleet_id, lines):
+        self.requests += 1
+        self.plans[fleet_id] = lines
+
+    def put_queues(self, fleet_id, queues):
+        self.put_items(fleet_id, "queues", queues)
+
+    def queues(self, fleet_id):
+        return self.lists[fleet_id, "queues"]
+
+    def put_items(self, fleet_id, name, queues):
+        self.requests += 1
+        self.lists[fleet_id, name] = list(queues)
+        return f"fleets/{fleet_id}/{name}.json"
+
+
+class FakeFleetMachine:
+    """Executions by ARN: `statuses` says how they are, `started` what each was started with."""
+
+    def __init__(self):
+        self.started, self.statuses, self.released, self.waits = {}, {}, [], True
+
+    def execution_arn(self, fleet_id, attempt):
+        return f"arn:execution:{execution_name(fleet_id, attempt)}"
+
+    def start(self, fleet_id, attempt, *, revert=False):
+        arn = self.execution_arn(fleet_id, attempt)
+        self.started.setdefault(arn, {"attempt": attempt, "revert": revert})
+        self.statuses.setdefault(arn, "RUNNING")
+
+    def describe(self, execution_arn):
+        return Execution(execution_arn, self.statuses.get(execution_arn, "UNKNOWN"))
+
+    def release(self, held, how):
+        if self.waits:
+            self.released.append((held.token, how))
+        return self.waits

@@ -57,7 +57,7 @@ class PlanInvalid(RoutingWeightsError):
 
 
 class FleetInvalid(RoutingWeightsError):
-    """A plan of the fleet, or the request, breaks a rule. `details["errors"]` has each problem, with line and column."""
+    """The request, or a plan of the fleet, breaks a rule. `details["errors"]` has each problem with its place."""
 
     http_status = 422
     title = "The fleet is not valid"

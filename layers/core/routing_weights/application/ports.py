@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from routing_weights.domain.decision import Decision, Image, Work
     from routing_weights.domain.drift import Answer, DriftEntry
     from routing_weights.domain.execution import Execution, Lock
-    from routing_weights.domain.fleet import Fleet, FleetStatus, Line, QueueItem, QueueOutcome, WaveOutcome
+    from routing_weights.domain.fleet import (
+        Fleet,
+        FleetStatus,
+        Held,
+        Line,
+        QueueItem,
+        QueueOutcome,
+        Release,
+        WaveOutcome,
+    )
     from routing_weights.domain.inputs import FromPlanRef
     from routing_weights.domain.plan import Plan, RequiredSkill
     from routing_weights.domain.queue import Member, Queue, SettingName, Settings
@@ -147,7 +156,7 @@ class Fleets(Protocol):
         """Note that somebody cancelled the fleet. False if it has ended, or another attempt runs."""
         ...
 
-    def begin_again(self, fleet_id: str, attempt: int, execution_arn: str) -> bool:
+    def begin_again(self, fleet_id: str, attempt: int, status: FleetStatus, execution_arn: str, now: datetime) -> bool:
         """Note the attempt after `attempt`, before its execution starts. False if somebody else has begun it."""
         ...
 
@@ -161,8 +170,20 @@ class Fleets(Protocol):
 
     def waves(self, fleet_id: str) -> list[WaveOutcome]: ...
 
-    def page(self, fleet_id: str, limit: int, after: str | None) -> tuple[list[QueueOutcome], str | None]:
-        """A page of the queues that have ended, by number, and the token of the next page (None: the last one)."""
+
+class FleetMachine(Protocol):
+    """The state machine of fleets."""
+
+    def execution_arn(self, fleet_id: str, attempt: int) -> str: ...
+
+    def start(self, fleet_id: str, attempt: int, *, revert: bool = False) -> None:
+        """Start an attempt, if it is not started yet: to carry the fleet out, or to revert what it has changed."""
+        ...
+
+    def describe(self, execution_arn: str) -> Execution: ...
+
+    def release(self, held: Held, how: Release) -> bool:
+        """End the waiting of a held fleet. False if it does not wait any more."""
         ...
 
 

@@ -4,11 +4,13 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from routing_weights.domain.execution import SHOWS_WITHIN, Execution
 from routing_weights.domain.run import Origin, distribution_of
 from routing_weights.domain.status import Status
 
@@ -19,6 +21,8 @@ MAX_CONCURRENCY = 1_000
 
 Verdict = Literal["passed", "failed", "inconclusive"]
 """What the gate of a wave says. An inconclusive wave is held until somebody decides."""
+Release = Literal["continue", "revert", "cancel"]
+"""What somebody decides for a held fleet."""
 Stop = Literal["cancel", "failed"]
 """Why no further queue begins: somebody cancelled the fleet, or a wave had too many failures."""
 
@@ -189,6 +193,8 @@ class Fleet(BaseModel):
     waves: tuple[Wave, ...]
     """As divided: each has its exact `count`."""
     submitted_at: str
+    begun_at: str = ""
+    """When the last attempt began."""
     origin: Origin = Origin()
     fingerprint: str = ""
     """SHA-256 of the accepted plans and options, hexadecimal: the same key with other plans is a conflict."""
@@ -201,6 +207,15 @@ class Fleet(BaseModel):
     reason: str = ""
     """Why the fleet was stopped, held or reverted, as a sentence."""
     ended_at: str = ""
+
+    def status_with(self, execution: Execution, now: datetime) -> FleetStatus:
+        """The status, given the execution of the last attempt: an execution that broke off could not store one."""
+        if self.status.terminal or not execution.is_over(None, now):
+            return self.status
+        begun_at = datetime.fromisoformat(self.begun_at or self.submitted_at)
+        if execution.status == "SUCCEEDED" or (execution.status == "UNKNOWN" and now - begun_at <= SHOWS_WITHIN):
+            return self.status
+        return FleetStatus.INTERRUPTED
 
 
 class QueueItem(BaseModel):

@@ -13,12 +13,14 @@ from itertools import chain
 from typing import Any, NamedTuple, Self
 
 from routing_weights.domain import strict_json
+from routing_weights.domain.actuators import ActuatorName
 from routing_weights.domain.fleet import MAX_PLANS
+from routing_weights.domain.neighbours import Crew
 from routing_weights.domain.plan import MAX_MEMBERS, Plan, check_plan
 from routing_weights.domain.problems import MAX_PROBLEMS_LISTED, Problem, problem
 
 MOST_PROBLEMS = 10_000
-"""Reading ends with so many problems: a file of 64 MB may have 32 million wrong lines."""
+"""So many problems end the reading: a file of 64 MB may have 32 million wrong lines."""
 _QUOTED = 40
 
 BOM = b"\xef\xbb\xbf"
@@ -36,6 +38,7 @@ class AcceptedPlan(NamedTuple):
     text: str
     """Canonical."""
     members: int
+    crew: Crew
 
 
 @dataclass
@@ -86,6 +89,8 @@ class _Plans:
     defaults: Mapping[str, Any]
     """Fields of every plan that does not have them."""
     check: Check
+    deployed: ActuatorName
+    """See Crew.of."""
     reading: Reading = field(default_factory=Reading)
     wheres: dict[str, str] = field(default_factory=dict)
     """Where the plan of each queue is, for people."""
@@ -118,15 +123,22 @@ class _Plans:
         if problems or wrong or plan is None:
             reading.note(*map(place, problems))
         else:
-            reading.accepted[plan.queue_id] = AcceptedPlan(plan.queue_id, plan.canonical(), len(plan.member_weights))
+            crew = Crew.of(plan, self.deployed)
+            reading.accepted[plan.queue_id] = AcceptedPlan(
+                plan.queue_id, plan.canonical(), len(plan.member_weights), crew
+            )
 
 
 def read_plans(
-    documents: Sequence[Any], hidden: Iterable[Problem], defaults: Mapping[str, Any], check: Check
+    documents: Sequence[Any],
+    hidden: Iterable[Problem],
+    defaults: Mapping[str, Any],
+    check: Check,
+    deployed: ActuatorName,
 ) -> Reading:
     """The `plans` of a request. `hidden` has the problems that reading its JSON has found, at their paths."""
     of_plan: dict[str, list[Problem]] = {}
-    plans = _Plans(defaults, check)
+    plans = _Plans(defaults, check, deployed)
     for found in hidden:
         name, _, rest = found["path"].partition(".")
         number, _, path = rest.partition(".")
@@ -146,9 +158,9 @@ def read_plans(
     return plans.reading.in_order()
 
 
-def read_file(pieces: Iterable[bytes], defaults: Mapping[str, Any], check: Check) -> Reading:
+def read_file(pieces: Iterable[bytes], defaults: Mapping[str, Any], check: Check, deployed: ActuatorName) -> Reading:
     """The plans of a file, given in pieces: JSON Lines if it begins with a brace, otherwise CSV."""
-    plans = _Plans(defaults, check)
+    plans = _Plans(defaults, check, deployed)
     try:
         lines = _lines(pieces)
         first = next(lines, None)
@@ -160,6 +172,8 @@ def read_file(pieces: Iterable[bytes], defaults: Mapping[str, Any], check: Check
             _read_json_lines(chain([first], lines), plans)
         else:
             _Csv(plans).read(chain([first], lines))
+        if not plans.reading.plans and not plans.reading.problems:
+            plans.reading.refuse(_at(1, problem("", "the file has no plan", "file_empty")))
     except _EnoughError:
         plans.reading.broken = True
     return plans.reading.in_order()

@@ -13,6 +13,8 @@ from routing_weights.errors import FleetInvalid
 
 MAX_BODY_BYTES = 6_291_456
 """What a function can receive. Larger fleets are uploaded."""
+MAX_UPLOAD_BYTES = 67_108_864
+"""64 MiB."""
 UPLOAD_ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 OF_ONE_PLAN = ("queue_id", "member_weights", "restores")
 """The fields that a plan does not share with others."""

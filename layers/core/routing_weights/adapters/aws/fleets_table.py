@@ -12,9 +12,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from routing_weights.adapters.aws.client import client, listing, reported
-from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
-from routing_weights.domain.fleet import MAX_PLANS, Fleet, FleetStatus, QueueOutcome, WaveOutcome, queue_part
+from routing_weights.adapters.aws.client import client, reported
+from routing_weights.domain.fleet import Fleet, FleetStatus, QueueOutcome, WaveOutcome
 from routing_weights.domain.record import timestamp
 
 _REFUSED = "ConditionalCheckFailedException"
@@ -50,15 +49,19 @@ class Fleets:
             {":stop": {"S": "cancel"}, ":attempt": {"N": str(attempt)}},
         )
 
-    def begin_again(self, fleet_id: str, attempt: int, execution_arn: str) -> bool:
+    def begin_again(self, fleet_id: str, attempt: int, status: FleetStatus, execution_arn: str, now: datetime) -> bool:
         """Note a further attempt before its execution starts. False if somebody else has begun one after `attempt`."""
         values = {
-            ":running": {"S": FleetStatus.RUNNING.value},
+            ":status": {"S": status.value},
+            ":now": {"S": timestamp(now)},
             ":next": {"N": str(attempt + 1)},
             ":attempt": {"N": str(attempt)},
             ":arn": {"S": execution_arn},
         }
-        change = "SET #status = :running, attempt = :next, execution_arn = :arn REMOVE stop, held, reason, ended_at"
+        change = (
+            "SET #status = :status, attempt = :next, execution_arn = :arn, begun_at = :now "
+            "REMOVE stop, held, reason, ended_at"
+        )
         return self._change(fleet_id, "resume the fleet", change, "attempt = :attempt", values)
 
     def end(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str, now: datetime) -> bool:
@@ -80,19 +83,6 @@ class Fleets:
 
     def waves(self, fleet_id: str) -> list[WaveOutcome]:
         return [_wave(item) for item in self._items(fleet_id, "wave#")]
-
-    def page(self, fleet_id: str, limit: int, after: str | None) -> tuple[list[QueueOutcome], str | None]:
-        """A page of the queues that have ended, by number, and the token of the next page (None: the last one)."""
-        query = self._query(fleet_id, "queue#") | {"Limit": limit}
-        if after:
-            number = key_in(after)
-            if type(number) is not int or not 0 <= number < MAX_PLANS:
-                raise token_invalid()
-            query["ExclusiveStartKey"] = _key(fleet_id, queue_part(number))
-        with listing("read the queues of the fleet", after):
-            answer = client("dynamodb").query(**query)
-        outcomes = [_queue(item) for item in answer["Items"]]
-        return outcomes, token_of(outcomes[-1].number) if outcomes and "LastEvaluatedKey" in answer else None
 
     def _items(self, fleet_id: str, prefix: str) -> list[Item]:
         query, items = self._query(fleet_id, prefix), []

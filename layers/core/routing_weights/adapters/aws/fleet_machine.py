@@ -1,0 +1,54 @@
+"""The state machine of fleets. The name of its execution is made of the fleet's id and the attempt."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from routing_weights.adapters.aws.client import client, reported
+from routing_weights.adapters.aws.recoveries import EndedExecutions
+from routing_weights.domain.execution import Execution
+from routing_weights.domain.fleet import Held, Release, execution_name
+
+
+@dataclass(frozen=True)
+class FleetMachine:
+    state_machine_arn: str
+
+    def execution_arn(self, fleet_id: str, attempt: int) -> str:
+        return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{execution_name(fleet_id, attempt)}"
+
+    def start(self, fleet_id: str, attempt: int, *, revert: bool = False) -> None:
+        """Start an attempt, if it is not started yet."""
+        given = {"fleet_id": fleet_id, "attempt": attempt, "revert": revert}
+        self._done(
+            "start_execution",
+            "start the state machine of fleets",
+            ("ExecutionAlreadyExists",),
+            stateMachineArn=self.state_machine_arn,
+            name=execution_name(fleet_id, attempt),
+            input=json.dumps(given, sort_keys=True),
+        )
+
+    def describe(self, execution_arn: str) -> Execution:
+        return EndedExecutions().describe(execution_arn)
+
+    def release(self, held: Held, how: Release) -> bool:
+        """End the waiting of a held fleet. False if it does not wait any more."""
+        return self._done(
+            "send_task_success",
+            "release the fleet",
+            ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken"),
+            taskToken=held.token,
+            output=json.dumps({"release": how}),
+        )
+
+    @staticmethod
+    def _done(operation: str, action: str, refusals: tuple[str, ...], **request: Any) -> bool:
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        try:
+            with reported(action, expected=refusals):
+                getattr(client("stepfunctions"), operation)(**request)
+        except ClientError:
+            return False
+        return True

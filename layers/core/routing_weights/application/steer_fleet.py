@@ -1,0 +1,152 @@
+"""What somebody can do with a fleet that was submitted: cancel it, let it go on, revert it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn, assert_never
+
+from routing_weights.application.submit_fleet import begin_again, go_on
+from routing_weights.domain.fleet import FleetStatus
+from routing_weights.errors import FleetConflict, FleetNotFound
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from routing_weights.application.ports import FleetMachine, Fleets
+    from routing_weights.domain.fleet import Fleet, Release
+
+
+def fleet_with(fleet_id: str, fleets: Fleets, machine: FleetMachine, now: datetime) -> tuple[Fleet, FleetStatus]:
+    """A fleet and its status at this moment.
+
+    Raises:
+        FleetNotFound: no fleet has this id.
+    """
+    fleet = fleets.find(fleet_id)
+    if fleet is None:
+        raise FleetNotFound(f"No fleet has the id {fleet_id}. POST /fleets gives it as fleet_id.")
+    if fleet.status.terminal:
+        return fleet, fleet.status
+    status = fleet.status_with(machine.describe(fleet.execution_arn), now)
+    if status is FleetStatus.INTERRUPTED:
+        # Its last state may have stored how it ended after it was read here, and before its execution was.
+        fleet = fleets.find(fleet_id) or fleet
+        status = fleet.status if fleet.status.terminal else status
+    return fleet, status
+
+
+@dataclass(frozen=True)
+class CancelFleet:
+    fleets: Fleets
+    machine: FleetMachine
+
+    def cancel(self, fleet_id: str, now: datetime) -> FleetStatus:
+        """Begin no further queue. Queues that are being changed are finished, or restored if they fail.
+
+        Returns the status before: a fleet that is running ends as soon as these queues have.
+
+        Raises:
+            FleetNotFound.
+            FleetConflict: it has ended otherwise, or is being reverted.
+        """
+        fleet, status = fleet_with(fleet_id, self.fleets, self.machine, now)
+        match status:
+            case FleetStatus.CANCELLED:
+                return status
+            case FleetStatus.RUNNING:
+                self.fleets.stop(fleet_id, fleet.attempt)
+            case FleetStatus.HELD:
+                self.fleets.stop(fleet_id, fleet.attempt)
+                _release(fleet, self.machine, "cancel")
+            case FleetStatus.INTERRUPTED:
+                self.fleets.end(fleet_id, fleet.attempt, FleetStatus.CANCELLED, "It had broken off.", now)
+            case FleetStatus.REVERTING:
+                refuse(status, "wait until it is reverted")
+            case (
+                FleetStatus.COMPLETED
+                | FleetStatus.PARTLY_COMPLETED
+                | FleetStatus.STOPPED
+                | FleetStatus.REVERTED
+                | FleetStatus.REVERT_INCOMPLETE
+            ):
+                refuse(status, "nothing is left to cancel, and POST /fleets/{id}/revert writes the earlier state again")
+            case _:
+                assert_never(status)
+        return status
+
+
+@dataclass(frozen=True)
+class ContinueFleet:
+    fleets: Fleets
+    machine: FleetMachine
+
+    def go_on(self, fleet_id: str, now: datetime) -> FleetStatus:
+        """Begin the next wave of a held fleet, or resume one that broke off. Returns the status before.
+
+        Raises:
+            FleetNotFound.
+            FleetConflict: it is neither held nor interrupted.
+        """
+        fleet, status = fleet_with(fleet_id, self.fleets, self.machine, now)
+        match status:
+            case FleetStatus.HELD:
+                _release(fleet, self.machine, "continue")
+            case FleetStatus.INTERRUPTED:
+                go_on(fleet, self.fleets, self.machine, now)
+            case FleetStatus.RUNNING | FleetStatus.REVERTING:
+                refuse(status, "it goes on by itself")
+            case (
+                FleetStatus.COMPLETED
+                | FleetStatus.PARTLY_COMPLETED
+                | FleetStatus.STOPPED
+                | FleetStatus.REVERTED
+                | FleetStatus.REVERT_INCOMPLETE
+                | FleetStatus.CANCELLED
+            ):
+                refuse(status, "submit its plans again: a queue that holds its plan already is not written")
+            case _:
+                assert_never(status)
+        return status
+
+
+@dataclass(frozen=True)
+class RevertFleet:
+    fleets: Fleets
+    machine: FleetMachine
+
+    def revert(self, fleet_id: str, now: datetime) -> FleetStatus:
+        """Revert the queues that the fleet has changed, newest first. Returns the status before.
+
+        Raises:
+            FleetNotFound.
+            FleetConflict: it is running, or reverted already.
+        """
+        fleet, status = fleet_with(fleet_id, self.fleets, self.machine, now)
+        match status:
+            case FleetStatus.HELD:
+                _release(fleet, self.machine, "revert")
+            case (
+                FleetStatus.COMPLETED
+                | FleetStatus.PARTLY_COMPLETED
+                | FleetStatus.STOPPED
+                | FleetStatus.REVERT_INCOMPLETE
+                | FleetStatus.CANCELLED
+                | FleetStatus.INTERRUPTED
+            ):
+                begin_again(fleet, self.fleets, self.machine, now, revert=True)
+            case FleetStatus.RUNNING:
+                refuse(status, "cancel it first, with POST /fleets/{id}/cancel")
+            case FleetStatus.REVERTING | FleetStatus.REVERTED:
+                refuse(status, "there is nothing more to do")
+            case _:
+                assert_never(status)
+        return status
+
+
+def refuse(status: FleetStatus, advice: str) -> NoReturn:
+    raise FleetConflict(f"The fleet is {status.value}: {advice}.")
+
+
+def _release(fleet: Fleet, machine: FleetMachine, how: Release) -> None:
+    if fleet.held is None or not machine.release(fleet.held, how):
+        raise FleetConflict("The fleet waits no more, because somebody else has just decided: look at its status.")

@@ -1,0 +1,191 @@
+"""How a fleet comes in: its plans are accepted all at once, or nothing is written."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from routing_weights.application.expire import require_until
+from routing_weights.domain.fleet import (
+    Fleet,
+    FleetStatus,
+    Line,
+    QueueItem,
+    distribution_id,
+    fleet_of,
+    waves_by_number,
+)
+from routing_weights.domain.fleet_plans import read_file, read_plans
+from routing_weights.domain.fleet_request import MAX_UPLOAD_BYTES, fleet_invalid, parse_request
+from routing_weights.domain.neighbours import neighbours
+from routing_weights.domain.problems import problem
+from routing_weights.domain.record import timestamp
+from routing_weights.errors import IdempotencyConflict, PlanInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from routing_weights.application.ports import FleetDocuments, FleetMachine, Fleets
+    from routing_weights.domain.actuators import ActuatorName
+    from routing_weights.domain.fleet_plans import AcceptedPlan, Reading
+    from routing_weights.domain.fleet_request import FleetRequest
+    from routing_weights.domain.plan import Plan
+    from routing_weights.domain.problems import Problem
+    from routing_weights.domain.run import Origin
+
+UPLOAD_EXPIRES_S = 3600
+"""How long an upload can be sent to its address."""
+
+
+@dataclass(frozen=True)
+class AcceptedFleet:
+    fleet: Fleet
+    reading: Reading
+    """With `skip_invalid`, its problems are those of the plans that were left out."""
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class AcceptFleet:
+    documents: FleetDocuments
+    fleets: Fleets
+    machine: FleetMachine
+    deployed: ActuatorName
+    """The actuator of a plan that names none, and whose strategy names none."""
+
+    def accept(self, fleet_id: str, raw: str | bytes, origin: Origin, now: datetime) -> AcceptedFleet:
+        """Store a fleet and its plans, or find the one with this id and these plans. Nothing is started.
+
+        Raises:
+            FleetInvalid: the request or a plan breaks a rule. Nothing is written.
+            IdempotencyConflict: the id is that of a fleet with other plans or options.
+        """
+        request, hidden = parse_request(raw)
+        reading = self._read(request, hidden, now)
+        if reading.problems and (reading.broken or not request.options.skip_invalid):
+            raise fleet_invalid(reading.problems, reading.problem_count)
+        plans = list(reading.accepted.values())
+        if not plans:
+            raise fleet_invalid(reading.problems, reading.problem_count)
+        waves = request.options.divided(len(plans))
+        fleet = Fleet(
+            fleet_id=fleet_id,
+            status=FleetStatus.RUNNING,
+            options=request.options,
+            total=len(plans),
+            waves=tuple(waves),
+            submitted_at=timestamp(now),
+            begun_at=timestamp(now),
+            origin=origin,
+            fingerprint=_fingerprint(request, plans),
+            execution_arn=self.machine.execution_arn(fleet_id, 1),
+        )
+        # Before the documents: of two requests with one key and other plans, one must not overwrite the other's.
+        is_new = self.fleets.create(fleet)
+        if not is_new:
+            known = self.fleets.find(fleet_id)
+            if known is None or known.fingerprint != fleet.fingerprint:
+                message = "This Idempotency-Key has started another fleet. Use a new key for a new fleet."
+                raise IdempotencyConflict(message, fleet_id=fleet_id)
+            fleet = known
+        if is_new or self.machine.describe(fleet.execution_arn).status == "UNKNOWN":
+            self._keep(fleet, plans)
+        return AcceptedFleet(fleet, reading, is_new)
+
+    def _read(self, request: FleetRequest, hidden: Sequence[Problem], now: datetime) -> Reading:
+        check = partial(_of_time, now=now)
+        if request.plans is not None:
+            return read_plans(request.plans, hidden, request.defaults, check, self.deployed)
+        found = self.documents.upload(request.upload or "")
+        if found is None:
+            message = "nothing was uploaded there, or more than 7 days ago: upload the file again"
+            raise fleet_invalid([problem("upload", message, "reference_invalid")])
+        size, pieces = found
+        if size > MAX_UPLOAD_BYTES:
+            message = f"the file has {size} bytes; at most {MAX_UPLOAD_BYTES} are accepted"
+            raise fleet_invalid([problem("upload", message, "upload_too_large")])
+        return read_file(pieces, request.defaults, check, self.deployed)
+
+    def _keep(self, fleet: Fleet, plans: Sequence[AcceptedPlan]) -> None:
+        """Store the plans and the list of the queues: two documents, however many plans there are."""
+        lines, queues = bytearray(), []
+        wave_of = waves_by_number(fleet.waves)
+        for number, (plan, found) in enumerate(zip(plans, neighbours([plan.crew for plan in plans]), strict=True)):
+            line = Line.text(plan.text, found.to_json()).encode()
+            queues.append(
+                QueueItem(
+                    number=number,
+                    queue_id=plan.queue_id,
+                    distribution_id=distribution_id(fleet.fleet_id, number),
+                    wave=wave_of[number],
+                    start=len(lines),
+                    length=len(line),
+                    members=plan.members,
+                )
+            )
+            lines += line + b"\n"
+        self.documents.put_plans(fleet.fleet_id, bytes(lines))
+        self.documents.put_queues(fleet.fleet_id, queues)
+
+
+@dataclass(frozen=True)
+class SubmitFleet:
+    acceptance: AcceptFleet
+    fleets: Fleets
+    machine: FleetMachine
+
+    def submit(self, raw: str | bytes, origin: Origin, key: str | None, now: datetime) -> AcceptedFleet:
+        """Start a fleet, or find the one that the same `key` and plans started. One that broke off is resumed.
+
+        Raises:
+            FleetInvalid, IdempotencyConflict: see AcceptFleet.
+        """
+        fleet_id = fleet_of(key) if key else str(uuid.uuid4())
+        accepted = self.acceptance.accept(fleet_id, raw, origin, now)
+        if accepted.is_new:
+            self.machine.start(fleet_id, 1)
+        else:
+            go_on(accepted.fleet, self.fleets, self.machine, now)
+        return accepted
+
+
+def go_on(fleet: Fleet, fleets: Fleets, machine: FleetMachine, now: datetime) -> bool:
+    """Resume a fleet whose execution broke off. False if it has ended, or is running."""
+    execution = machine.describe(fleet.execution_arn)
+    reverts = fleet.status is FleetStatus.REVERTING
+    if execution.status == "UNKNOWN" and not fleet.status.terminal:
+        machine.start(fleet.fleet_id, fleet.attempt, revert=reverts)
+        return True
+    if fleet.status_with(execution, now) is not FleetStatus.INTERRUPTED:
+        return False
+    begin_again(fleet, fleets, machine, now, revert=reverts)
+    return True
+
+
+def begin_again(fleet: Fleet, fleets: Fleets, machine: FleetMachine, now: datetime, *, revert: bool) -> None:
+    """Start the next attempt. If somebody else does so at this moment, theirs is the one."""
+    status = FleetStatus.REVERTING if revert else FleetStatus.RUNNING
+    arn = machine.execution_arn(fleet.fleet_id, fleet.attempt + 1)
+    if fleets.begin_again(fleet.fleet_id, fleet.attempt, status, arn, now):
+        machine.start(fleet.fleet_id, fleet.attempt + 1, revert=revert)
+
+
+def _of_time(plan: Plan, now: datetime) -> Sequence[Problem]:
+    """The problems that only the present time makes."""
+    try:
+        require_until(plan.until, now, now)
+    except PlanInvalid as invalid:
+        problems: list[Problem] = invalid.details["errors"]
+        return problems
+    return ()
+
+
+def _fingerprint(request: FleetRequest, plans: Sequence[AcceptedPlan]) -> str:
+    digest = hashlib.sha256(request.options.model_dump_json().encode())
+    for plan in plans:
+        digest.update(plan.text.encode())
+    return digest.hexdigest()
