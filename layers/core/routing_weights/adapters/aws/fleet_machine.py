@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.adapters.aws.recoveries import EndedExecutions
 from routing_weights.domain.execution import Execution
@@ -44,8 +46,6 @@ class FleetMachine:
 
     @staticmethod
     def _done(operation: str, action: str, refusals: tuple[str, ...], **request: Any) -> bool:
-        from botocore.exceptions import ClientError  # noqa: PLC0415
-
         try:
             with reported(action, expected=refusals):
                 getattr(client("stepfunctions"), operation)(**request)
