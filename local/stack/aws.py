@@ -9,16 +9,15 @@ import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.test import Client
 
-from local.stack import events, map_runs, moto_seam, rules
+from local.stack import events, map_runs, moto_app, moto_seam, rules
 from local.stack.errors import StackError
 from local.stack.iam import Call, Guard, Permissions
 from local.stack.lambdas import CREDENTIALS
@@ -64,13 +63,6 @@ class _Handler(KeepAlive, MotoRequestHandler):  # type: ignore[misc]
     """Reads headers as moto does."""
 
 
-def _backend_app(service: str) -> Any:
-    """Without Flask's debugging: it reads each request's form twice."""
-    app = create_backend_app(service)
-    app.debug = False
-    return app
-
-
 class Aws:
     """Serves every service at one URL. Schedules run by `clock`."""
 
@@ -104,12 +96,11 @@ class Aws:
         self._invoke = invoke
         self._permissions = permissions
         self._ticker = Ticker(moto_seam.schedules, self._start_scheduled, self._delete_schedule, self._invoke_at, clock)
-        moto_seam.install(served.port, invoke, self._ended, transactions or Transactions(), permissions)
-        self._app = DomainDispatcherApplication(_backend_app)
-        # It compares each request with the addresses of some hundred services: a third of the stack's CPU time.
-        self._app.get_backend_for_host = cache(self._app.get_backend_for_host)
+        self._moto = moto_app.application()
+        self._app = Guard(self._moto, permissions)
+        moto_seam.install(served.port, self._app, invoke, self._ended, transactions or Transactions(), permissions)
         self._reset()
-        served.start(Guard(self._app, permissions), _Handler)
+        served.start(self._app, _Handler)
 
     def client(self, service: str, role: str = CREDENTIALS["AWS_ACCESS_KEY_ID"]) -> Any:
         """Return the boto3 client of a service, with the permissions of `role` (default: the administrator's).
@@ -125,6 +116,7 @@ class Aws:
                     aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
                     config=Config(proxies={}),
                 )
+                moto_app.connect(self._clients[service, role], self._app)
             return self._clients[service, role]
 
     def create(self, template: Template, path: Path, secrets: dict[str, str]) -> None:
@@ -219,7 +211,7 @@ class Aws:
 
     def _reset(self) -> None:
         """Remove the resources of an earlier stack of this process from moto."""
-        Client(self._app).post("/moto-api/reset", headers={"Host": "localhost"})
+        Client(self._moto).post("/moto-api/reset", headers={"Host": "localhost"})
 
     def _create_function(self, function: Function) -> None:
         """Register a function, so that callers find it. Its code stays in its folder."""

@@ -331,16 +331,18 @@ class Guard:
             if call.action == "iam:PassRole" and not self._assumable(call, wanted[0]):
                 return _unassumable()(environ, start_response)
         if service == "s3" and wanted[0].action.startswith("s3:GetObject"):
-            return self._get_object(environ, role, wanted[0])(environ, start_response)
+            return self._get_object(environ, start_response, role, wanted[0])
         return self._app(environ, start_response)
 
-    def _get_object(self, environ: dict[str, Any], role: str, call: Call) -> Response:
+    def _get_object(self, environ: dict[str, Any], start_response: Any, role: str, call: Call) -> Any:
         """Answer 403 instead of 404 if the role may not list the bucket, as S3 does."""
-        response = Response.from_app(self._app, environ, buffered=True)
+        begun: list[tuple[str, Any]] = []
+        content = self._app(environ, lambda status, headers, _error=None: begun.append((status, headers)))
         listing = Call("s3:ListBucket", call.resource.partition("/")[0])
-        if response.status_code == 404 and not self.permissions.allow(role, listing):  # noqa: PLR2004
-            return refusal("s3", role, listing)
-        return response
+        if begun[-1][0].startswith("404") and not self.permissions.allow(role, listing):
+            return refusal("s3", role, listing)(environ, start_response)
+        start_response(*begun[-1])
+        return content
 
     def _assumable(self, passed: Call, schedule: Call) -> bool:
         group = schedule.resource.replace(":schedule/", ":schedule-group/").rpartition("/")[0]

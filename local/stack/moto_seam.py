@@ -5,6 +5,7 @@ moto's state is global to a process, and so are these changes: one stack per pro
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import logging
@@ -14,7 +15,7 @@ import time
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -27,7 +28,7 @@ from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core import responses
 from moto.core.config import default_user_config
 from moto.core.exceptions import InvalidToken, JsonRESTError
-from moto.core.serialize import XFormedAttributePicker
+from moto.core.serialize import BaseJSONSerializer, XFormedAttributePicker
 from moto.dynamodb.exceptions import DynamodbException, ItemSizeTooLarge, TransactionCanceledException
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
@@ -54,6 +55,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.error_name import
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
 from moto.stepfunctions.parser.asl.component.intrinsic.jsonata import get_intrinsic_functions_declarations
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval import resource_eval_s3
@@ -80,11 +82,12 @@ from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.jsonata.jsonata import extract_jsonata_variable_references
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
+from moto.stepfunctions.parser.asl.utils import json_path
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
-from local.stack import map_runs, rules
+from local.stack import map_runs, moto_app, rules
 from local.stack.iam import Call, Permissions
 from local.stack.rules import RequestTooLarge, Throttled, Transactions
 from local.stack.template import ACCOUNT
@@ -97,12 +100,12 @@ if TYPE_CHECKING:
 _BEGUN = 2  # events: the execution has started, its first state was entered
 _CONFLICT = "com.amazonaws.dynamodb.v20120810#TransactionConflictException"
 _ONGOING = "Transaction is ongoing for the item"
-_LONGEST_TASK_S = 99_999_999  # as moto: a task's own TimeoutSeconds ends it
 _MOST_ITEM_BYTES = 405_000  # as moto, whose authors have measured it
-_MOST_CONNECTIONS = 100  # that stay open; every task that is under way has one
+_MOST_EXPRESSIONS = 1_000  # that stay parsed
 _WRITES = ("put_item", "update_item", "delete_item", "transact_write_items")
 _starting = threading.Lock()
 _writing = threading.Lock()
+_app: Any = None
 _invoke: Callable[[str, bytes], Outcome] | None = None
 _ended: Callable[[str, str, str], None] | None = None
 _permissions: Permissions | None = None
@@ -112,19 +115,20 @@ _list_schedules = EventBridgeSchedulerBackend.list_schedules
 
 def install(
     port: int,
+    app: Any,
     invoke: Callable[[str, bytes], Outcome],
     ended: Callable[[str, str, str], None],
     transactions: Transactions,
     permissions: Permissions,
 ) -> None:
-    """Make moto interpret state machines over `port` and run functions through `invoke`.
+    """Make moto interpret state machines and run functions through `invoke`. Their tasks call services at `app`.
 
     `invoke` raises KeyError for a function that does not exist. `ended` is called for every execution that ends, with
     its ARN, the ARN of its state machine, and its status.
     """
-    global _invoke, _ended, _permissions, _transactions
-    _invoke, _ended, _permissions, _transactions = invoke, ended, permissions, transactions
-    # The interpreter calls other services over HTTP at this port of `localhost`, without any proxy.
+    global _app, _invoke, _ended, _permissions, _transactions
+    _app, _invoke, _ended, _permissions, _transactions = app, invoke, ended, permissions, transactions
+    # The interpreter's clients are those of this port of `localhost`, without any proxy.
     os.environ["MOTO_PORT"] = str(port)
     os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT  # else each request looks its access key up among all
     bypassed = {*(os.environ.get("NO_PROXY") or os.environ.get("no_proxy") or "").split(","), "localhost", "127.0.0.1"}
@@ -144,8 +148,11 @@ def install(
         (werkzeug_app, "DISABLE_GLOBAL_CORS", True),
         (Item, "__init__", _make_item),
         (DynamoType, "size", _size),
+        (Item, "project", _project),
+        (BaseJSONSerializer, "_serialize_type_structure", _serialize_structure),
         (Preprocessor, "_inner_string_of", staticmethod(_text_of)),
         (StringJSONata, "_eval_body", _evaluate),
+        *((module, "parse", _parsed_by(module.parse)) for module in (json_path, result_path)),
         (EventBridgeSchedulerBackend, "list_schedules", _page_of_schedules),
         (StepFunctionsParserBackend, "start_execution", _start_execution),
         (StepFunctionsParserBackend, "stop_execution", _stop_execution),
@@ -340,6 +347,33 @@ def _size(self: DynamoType) -> int:
     return int(_originals[DynamoType, "size"](self))
 
 
+def _project(self: Item, expressions: list[list[str]]) -> Item:
+    """Take whole attributes as they are. For each of them, moto turns all of the item into Python values and back."""
+    if any(len(path) > 1 or "[" in path[0] for path in expressions):
+        return _originals[Item, "project"](self, expressions)
+    names = dict.fromkeys(path[0] for path in expressions)
+    return Item(self.hash_key, self.range_key, {name: self.attrs[name] for name in names if name in self.attrs})
+
+
+def _serialize_structure(self: Any, serialized: dict[str, Any], value: Any, shape: Any, key: str) -> None:
+    """Write an attribute as it is: moto looks its type up among the ten members of the shape, at each level."""
+    if shape.name == "AttributeValue" and value:
+        serialized[key] = _attribute(value)
+    else:
+        _originals[BaseJSONSerializer, "_serialize_type_structure"](self, serialized, value, shape, key)
+
+
+def _attribute(value: Any) -> dict[str, Any]:
+    ((kind, content),) = value.to_json().items() if isinstance(value, DynamoType) else value.items()
+    if kind == "M":
+        return {kind: {name: _attribute(each) for name, each in content.items()}}
+    if kind == "L":
+        return {kind: [_attribute(each) for each in content]}
+    if isinstance(content, bytes):
+        return {kind: base64.b64encode(content).decode()}
+    return {kind: content}
+
+
 # ---- EventBridge ------------------------------------------------------------------------------------------------
 
 
@@ -458,14 +492,21 @@ def _evaluate(self: StringJSONata, env: Environment) -> None:
     store, states = env.variable_store, dict(env.states._states_data)  # noqa: SLF001
     bindings = {"states": states | {"context": _context(states["context"])}, "parse": Jsonata.JLambda(_parse)}
     bindings |= {key: Utils.NULL_VALUE if value is None else value for key, value in _variables(store).items()}
-    declarations = get_intrinsic_functions_declarations(extract_jsonata_variable_references(expression) - {"$parse"})
     try:
-        engine = Jsonata(f"({declarations}{expression})")
-        engine.output_convert_nulls = False  # tells null from nothing
+        engine = Jsonata.CURRENT.jsonata = copy.copy(_parsed_expression(expression))  # the one of this thread
+        engine.environment = engine.create_frame(Jsonata.static_frame)
         result = _json(engine.evaluate(None, bindings))
     except Exception as error:  # hides nothing: whatever its engine fails of, AWS raises as this error, with the reason
         raise _query_evaluation_error(env, f"The JSONata expression '{expression}' failed: {error}") from error
     env.stack.append(result)
+
+
+@lru_cache(_MOST_EXPRESSIONS)
+def _parsed_expression(expression: str) -> Jsonata:
+    declarations = get_intrinsic_functions_declarations(extract_jsonata_variable_references(expression) - {"$parse"})
+    engine = Jsonata(f"({declarations}{expression})")
+    engine.output_convert_nulls = False  # tells null from nothing
+    return engine
 
 
 def _variables(store: Any) -> dict[str, Any]:
@@ -579,6 +620,11 @@ def _named_by(service: type, name: str) -> Callable[[ClientError], tuple[str, st
         return name if type(error) is ClientError else modelled, cause
 
     return named
+
+
+@cache
+def _parsed_by(parse: Any) -> Any:
+    return parse if hasattr(parse, "cache_info") else lru_cache(_MOST_EXPRESSIONS)(parse)
 
 
 def _program(self: Any) -> Any:
@@ -699,20 +745,17 @@ def _normalise_response(self: Any, response: dict[str, Any], *_: Any, **__: Any)
 
 
 @cache
-def _client_at(port: str, region: str, service: str, role: str) -> Any:
-    return boto3.client(  # type: ignore[call-overload]
+def _client_of(app: Any, region: str, service: str, role: str) -> Any:
+    client = boto3.client(  # type: ignore[call-overload]
         service,
         region_name=region,
-        endpoint_url=f"http://localhost:{port}",
+        endpoint_url=f"http://localhost:{os.environ['MOTO_PORT']}",
         aws_access_key_id=role,
         aws_secret_access_key="of-" + role,
-        config=Config(
-            parameter_validation=False,
-            retries={"total_max_attempts": 1},
-            read_timeout=_LONGEST_TASK_S,
-            max_pool_connections=_MOST_CONNECTIONS,
-        ),
+        config=Config(parameter_validation=False, retries={"total_max_attempts": 1}),
     )
+    moto_app.connect(client, app)
+    return client
 
 
 def _client(region: str, service: str, state_credentials: Any) -> Any:
@@ -721,4 +764,4 @@ def _client(region: str, service: str, state_credentials: Any) -> Any:
     moto makes a client per task, which takes 20 ms, without any role. And `boto3.client` is not thread-safe.
     """
     with _starting:
-        return _client_at(os.environ["MOTO_PORT"], region, service, state_credentials.role_arn.rpartition("/")[2])
+        return _client_of(_app, region, service, state_credentials.role_arn.rpartition("/")[2])

@@ -1,7 +1,9 @@
 """The seams that make moto faster answer as moto does."""
 
+import json
+
 import pytest
-from moto.core.serialize import AttributePickerContext, XFormedAttributePicker
+from moto.core.serialize import AttributePickerContext, BaseJSONSerializer, JSONSerializer, XFormedAttributePicker
 from moto.core.utils import get_service_model
 from moto.dynamodb.exceptions import ItemSizeTooLarge
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
@@ -82,3 +84,29 @@ def test_an_item_is_too_large_by_the_byte(replaced, size, fits):
     else:
         with pytest.raises(ItemSizeTooLarge):
             Item(DynamoType({"S": "a"}), None, attributes)
+
+
+def test_attributes_are_written_as_moto_writes_them(replaced):
+    operation = get_service_model("dynamodb").operation_model("Query")
+    item = Item(DynamoType(ATTRIBUTES["id"]), None, ATTRIBUTES | {"bytes": {"B": b"\xff"}, "none": {"M": {}}})
+
+    def written():
+        serializer = JSONSerializer(operation_model=operation, value_picker=XFormedAttributePicker())
+        result = {"Items": [item.to_json()["Attributes"]], "Count": 1, "ConsumedCapacity": None}
+        return serializer.serialize(result)
+
+    theirs = written()
+    replaced(BaseJSONSerializer, "_serialize_type_structure", moto_seam._serialize_structure)
+    ours = written()
+    assert json.loads(ours.pop("body")) == json.loads(theirs.pop("body"))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("names", [["id"], ["id", "map", "none of them"], ["none of them"], ["list", "names"]])
+def test_attributes_are_projected_as_moto_does(replaced, names):
+    item, paths = Item(DynamoType(ATTRIBUTES["id"]), None, ATTRIBUTES), [[name] for name in names]
+    theirs = item.project(paths)
+    replaced(Item, "project", moto_seam._project)
+    assert repr(item.project(paths)) == repr(theirs)
+    nested = [["map", "a"], ["list[1]"]]
+    assert item.project(nested) == moto_seam._originals[Item, "project"](item, nested)
