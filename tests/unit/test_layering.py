@@ -28,11 +28,12 @@ CLOUD = {"boto3", "botocore", "requests", "aws_lambda_powertools"}
 
 CEILINGS = {
     **dict.fromkeys(["patrol", "recover", "sweep", "webhook"], 295),
-    **dict.fromkeys(["audit", "outcomes", "validate"], 300),
+    **dict.fromkeys(["audit", "outcomes"], 300),
+    "validate": 310,
     **dict.fromkeys(["outgoing", "token"], 415),
-    **dict.fromkeys(["calibrate", "drift", "patch", "plans", "restore", "schedules", "verify"], 450),
-    "project": 460,
-    "suggest": 585,
+    **dict.fromkeys(["calibrate", "drift", "patch", "restore", "schedules", "verify"], 450),
+    **dict.fromkeys(["plans", "project"], 465),
+    "suggest": 595,
 }
 """Modules after `import app`: all that a function loads, except what is RARE. A count that is much lower deserves a new
 number."""
@@ -198,8 +199,7 @@ RARE = {
     "routing_weights.domain.fleet": "Validate reads a fleet's lines, and loads it in its init phase",
     "routing_weights.domain.decision": "doors and Validate read it for a revert",
     "routing_weights.domain.restore": "Audit reads it after a failure",
-    "routing_weights.domain.actuators.*": "the actuator of the plan, and no other",
-    "tomllib": "a run that was decided never reads the file of strategies",
+    "routing_weights.domain.actuators.*": "the actuator that was decided, and no other",
 }
 """What a function may import after its init phase, and why."""
 

@@ -16,6 +16,7 @@ from routing_weights.adapters.genesys.tokens import StoredTokens
 from routing_weights.adapters.genesys.transport import Transport
 from routing_weights.bootstrap.deadlines import deadline
 from routing_weights.bootstrap.session import session
+from routing_weights.domain.decision import Decision  # noqa: TC001 - Documents.work imports it late
 from routing_weights.domain.verify import Settling
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from routing_weights.adapters.genesys.transport import Deadline
     from routing_weights.application.ports import Genesys, Reconnect
     from routing_weights.domain.actuation import Actuation
-    from routing_weights.domain.decision import Decision
     from routing_weights.domain.run import Run
     from routing_weights.settings import GenesysCaller, PatchSettings, RestoreSettings, VerifySettings
 

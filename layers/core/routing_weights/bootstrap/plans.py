@@ -14,6 +14,7 @@ from routing_weights.application.revert import RevertDistribution, RevertToBasel
 from routing_weights.application.set_baseline import SetBaseline
 from routing_weights.bootstrap.stores import documents, trail
 from routing_weights.bootstrap.submitting import submit
+from routing_weights.domain.actuators import actuator_classes
 
 if TYPE_CHECKING:
     from routing_weights.settings import PlansSettings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["submit", "trail"]
 
 prepare("dynamodb", "s3", "scheduler", "stepfunctions")
+actuator_classes()  # each is imported when it is asked for, and a plan may name any
 
 
 def revert_distribution(settings: PlansSettings) -> RevertDistribution:

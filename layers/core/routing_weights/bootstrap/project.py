@@ -11,6 +11,7 @@ from routing_weights.adapters.aws.skills_table import SkillOwners
 from routing_weights.application.project import Project
 from routing_weights.bootstrap import genesys, stores
 from routing_weights.bootstrap.projector import projector
+from routing_weights.domain.actuators import actuator_classes
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from routing_weights.settings import ProjectSettings
 
 prepare("dynamodb", "lambda", "s3", "secretsmanager")
+actuator_classes()  # each is imported when it is asked for, and a plan may name any
 
 
 def project(settings: ProjectSettings, context: LambdaContext, run: Run) -> Project:

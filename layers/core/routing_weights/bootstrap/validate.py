@@ -9,11 +9,13 @@ from routing_weights.adapters.aws.baselines_table import BaselineStore
 from routing_weights.adapters.aws.client import prepare
 from routing_weights.application.validate import Validate
 from routing_weights.bootstrap import stores
+from routing_weights.domain.actuators import actuator_classes
 
 if TYPE_CHECKING:
     from routing_weights.settings import ValidateSettings
 
 prepare("dynamodb", "s3")
+actuator_classes()  # each is imported when it is asked for, and a plan may name any
 
 
 def validate(settings: ValidateSettings) -> Validate:

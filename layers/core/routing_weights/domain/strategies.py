@@ -1,5 +1,6 @@
 """The strategies file: the strategies that a plan's `strategy_reference` may name."""
 
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -46,8 +47,6 @@ def strategies(file: Path = FILE) -> dict[str, Strategy]:
     Raises:
         ConfigurationInvalid: the file is wrong. The message names each wrong entry.
     """
-    import tomllib  # noqa: PLC0415 - a run that was decided never reads the file
-
     try:
         entries = tomllib.loads(file.read_text())
     except tomllib.TOMLDecodeError as error:
