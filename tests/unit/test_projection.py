@@ -427,6 +427,17 @@ def test_an_earlier_projection_without_neighbours_can_be_shown():
     assert ProjectionView.model_validate(document).neighbours is None
 
 
+def test_a_gate_that_is_missed_says_whose_load_is_counted_too():
+    found = reported(carrying(told(60), ("queue-b", 1, 2, told(80))))
+    assert check(found, "saturation")["verdict"] == "pass"
+    assert found.document["verdict"] == "blocked"
+    assert found.document["reason"].count("4 erlangs of queue queue-b, 50% of its load") == 1
+    both = reported(carrying(told(60), ("queue-b", 1, 2, told(800))))
+    assert both.document["reason"].count("40 erlangs of queue queue-b") == 1, "the ratio and the models say it once"
+    nobody = reported(carrying(told(60), ("queue-b", 1, 2, told(80))), members=[agent("a", active=False)])
+    assert (nobody.document["verdict"], "queue-b" in nobody.document["reason"]) == ("needs_approval", False)
+
+
 def test_the_overflow_threshold_and_the_remedy_count_the_whole_load():
     found = reported(carrying(told(60), ("queue-b", 11, 11, told(50))))
     assert check(found, "saturation")["remedy"]["agents"] == fewest_agents(11.0, 1.0, 0.95)

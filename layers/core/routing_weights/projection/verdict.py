@@ -16,6 +16,8 @@ from routing_weights.projection.checks.staffing import Staffed
 from routing_weights.projection.inputs import Forecast
 from routing_weights.projection.outlook import Outlook
 
+UNMODELLED = frozenset({"saturation", "staffing", "effect"})
+"""The checks that no model is behind."""
 WORST_FIRST: tuple[Verdict, ...] = ("blocked", "inconclusive", "needs_approval", "pass")
 
 
@@ -81,6 +83,9 @@ def judge(
     reasons = [check.sentence for check in deciding if check.verdict == worst and (worst != "pass" or check.quoted)]
     if worst in {"blocked", "inconclusive"} and ratio.absent and ratio.verdict == "pass":
         reasons.append(saturation.not_counted(ratio.absent, ratio.members_read))
+    modelled = any(check.verdict == worst and check.name not in UNMODELLED for check in deciding)
+    if worst != "pass" and modelled and ratio.verdict == "pass":  # the sentence of a blocked ratio has it already
+        reasons += filter(None, [saturation.carried(forecast)])
     return Judgement(worst, _reason(reasons, evidence), tuple(checks))
 
 
