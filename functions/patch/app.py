@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from routing_weights.bootstrap import patch as bootstrap
+from routing_weights.bootstrap.metered import metered
 from routing_weights.domain.run import Run
 from routing_weights.settings import PatchSettings
 
@@ -15,6 +16,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered("patch")
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """`{target: "queue", part}` writes one part of the settings; `{target: "members", next}` members from `next` on."""
     settings, run = PatchSettings.load(), Run.model_validate(event)

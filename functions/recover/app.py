@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from routing_weights.bootstrap import recover as bootstrap
+from routing_weights.bootstrap.metered import metered
 from routing_weights.domain.execution import Report
 from routing_weights.domain.run import Run
 from routing_weights.settings import RecoverSettings
@@ -17,6 +18,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered("recover")
 def handler(event: dict[str, Any], _context: "LambdaContext") -> dict[str, Any]:
     """`{blocked: run}`, a distribution whose queue is locked; `{begin, me, queue_id, told}`, a recovery.
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from routing_weights.bootstrap import restore as bootstrap
+from routing_weights.bootstrap.metered import metered
 from routing_weights.domain.run import Run
 from routing_weights.settings import RestoreSettings
 
@@ -15,6 +16,7 @@ logger = Logger()
 
 
 @logger.inject_lambda_context(clear_state=True)
+@metered("restore")
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     """`{accepted, settings_left}`: which writes Genesys has accepted. A recovery names itself as `holder` of the lock.
 

@@ -236,6 +236,18 @@ def test_a_temporary_fault_is_survived_everywhere(under_way, fault):
     assert len({key for _, key in keys}) == len(keys), "and no other write has it"
 
 
+def test_every_record_counts_the_effort_of_its_run(under_way):
+    """Of retried, failed and refused states, too: compared with the history and with what Genesys has received."""
+    assert {name: run.record["effort"]["transitions"] for name, run in under_way.items()} == {
+        name: run.transitions for name, run in under_way.items()
+    }
+    of_queues = {name: run for name, run in under_way.items() if run.queue_id}
+    assert {name: run.record["effort"]["requests"] for name, run in of_queues.items()} == {
+        name: len(run.requests) for name, run in of_queues.items()
+    }
+    assert {name for name, run in under_way.items() if run.record["effort"]["unreported"]} == set()
+
+
 def test_a_listing_that_never_answers_fails_the_projection(under_way):
     run = under_way["the listing fails for ever"].ends("projection_failed")
     assert run.states == REFUSED_BY_PROJECT

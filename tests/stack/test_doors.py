@@ -557,7 +557,9 @@ def test_the_chart_of_a_projection_is_a_picture_that_says_its_inputs(platform_wo
     platform_world.sim.put_queue("queue-001", agents=12)
     plan = json.loads((Path(ROOT) / "events" / "plan-forecast.json").read_text(encoding="utf-8"))
     found = ended(platform_world, platform_world.post(plan | {"dry_run": True}).json()["distribution_id"])
-    assert found["projection"]["effort"]["requests"] >= 4
+    assert found["projection"]["expected"]["sentence"].startswith("Expected: 6 requests to Genesys, 1 of them writes")
+    assert (found["effort"]["transitions"], found["effort"]["s3_writes"] <= 6) == (8, True), "of the dry run itself"
+    assert 0 < found["cost"]["usd"] < found["projection"]["expected"]["usd"]
     (change,) = found["projection"]["diff"]["members"]
     assert (change["member"], change["value_before"], change["value_after"]) == ("agent-003", 1, 3)
     assert (change["before"], change["after"]) == (None, pytest.approx(0.4 * 4 / 6)), "without rings nobody is ranked"

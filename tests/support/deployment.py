@@ -18,4 +18,8 @@ def variable_of(parameter):
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", parameter).upper()
 
 
-DEFAULTS = {variable_of(name): str(rule["Default"]) for name, rule in PARAMETERS.items() if "Default" in rule}
+OF_LAMBDA = {"AWS_REGION": "eu-central-1"}
+"""What Lambda itself puts into every function's environment."""
+DEFAULTS = OF_LAMBDA | {
+    variable_of(name): str(rule["Default"]) for name, rule in PARAMETERS.items() if "Default" in rule
+}

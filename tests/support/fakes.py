@@ -10,10 +10,12 @@ from pathlib import Path
 
 import requests
 
+from routing_weights.application.account import Account
 from routing_weights.domain.actuation import Actuation
 from routing_weights.domain.actuators.base import Actuator, Ranking
 from routing_weights.domain.actuators.ring import Ring
 from routing_weights.domain.decision import Decision, Image, Work
+from routing_weights.domain.effort import Effort, prices
 from routing_weights.domain.execution import Execution
 from routing_weights.domain.fleet import execution_name
 from routing_weights.domain.plan import Plan, parse_plan
@@ -356,6 +358,24 @@ class FakeDocuments:
 
     def find_restoration(self, distribution_id):
         return self.held.get((distribution_id, "restore"))
+
+
+class FakeHistories:
+    """The efforts of executions by their ARN. Step Functions does not answer for an execution that is not there."""
+
+    def __init__(self, **efforts):
+        self.efforts, self.asked = efforts, []
+
+    def effort(self, execution_arn, *, is_over):
+        self.asked.append((execution_arn, is_over))
+        if execution_arn not in self.efforts:
+            raise StoreUnavailable("Could not read the history of the execution.")
+        return self.efforts[execution_arn]
+
+
+def account(own=None, **efforts):
+    """The account of a deployment in Frankfurt."""
+    return Account(FakeHistories(**efforts), lambda: own or Effort(), prices("eu-central-1"))
 
 
 class FakeTrail:

@@ -301,6 +301,13 @@ class Run:
         return [e["stateEnteredEventDetails"]["name"] for e in self.events if e["type"].endswith("StateEntered")]
 
     @property
+    def transitions(self) -> int:
+        """Return the state transitions as AWS bills them: each state entered, and each retry of a state."""
+        scheduled = sum(event["type"] == "TaskScheduled" for event in self.events)
+        tasks = sum(event["type"] == "TaskStateEntered" for event in self.events)
+        return len(self.states) + scheduled - tasks
+
+    @property
     def record(self) -> dict[str, Any]:
         """Return the closing audit record."""
         return self._records["9-closed"]

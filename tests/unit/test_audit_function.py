@@ -11,6 +11,7 @@ from tests.support.fakes import (
     FakeSchedules,
     FakeTrail,
     LambdaContext,
+    account,
     function_module,
 )
 
@@ -28,8 +29,8 @@ def closing(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
     app = function_module("audit")
     monkeypatch.setattr(app.AuditSettings, "load", lambda: None)
-    use_case = Close(FakeDocuments(), FakeTrail(), FakePatrols(), FakeSchedules())
-    monkeypatch.setattr(app.bootstrap, "close", lambda _: use_case)
+    use_case = Close(FakeDocuments(), FakeTrail(), FakePatrols(), FakeSchedules(), account())
+    monkeypatch.setattr(app.bootstrap, "close", lambda *_: use_case)
 
     def close(status, error):
         return app.handler({"run": RUN, "outcome": {"status": status, "error": error}, "holder": ""}, LambdaContext())
@@ -39,6 +40,7 @@ def closing(monkeypatch):
 
 def test_the_function_answers_with_status_and_sentence_and_counts_the_outcome(closing, capsys):
     answer = closing("queue_busy", {"Error": "QueueBusy", "Cause": '{"errorMessage": "Come back later."}'})
+    assert answer.pop("effort")["functions"].keys() == {"audit"}
     assert answer == {"status": "queue_busy", "message": "Come back later."}
     emitted = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert emitted[0]["DistributionQueueBusy"] == [1.0]

@@ -13,6 +13,7 @@ from tests.support.fakes import (
     FakePatrols,
     FakeSchedules,
     FakeTrail,
+    account,
     member,
     plan,
     queue,
@@ -31,7 +32,7 @@ class Closer:
     def __init__(self):
         self.documents, self.trail, self.patrols = FakeDocuments(), FakeTrail(), FakePatrols()
         self.schedules = FakeSchedules("return.d-1", "return.d-2")
-        self.use_case = Close(self.documents, self.trail, self.patrols, self.schedules)
+        self.use_case = Close(self.documents, self.trail, self.patrols, self.schedules, account())
 
     def close(self, status, name="d-1", holder="", **changes):
         """Close the record of a run whose plan was accepted, and which decided nothing."""
@@ -40,7 +41,7 @@ class Closer:
         self.trail.holders["queue-001"] = holder or f"arn:{name}"
         green = status in {"completed", "dry_run"}
         outcome = Outcome(status=status, error=None if green else {"Error": "QueueBusy", "Cause": "{}"})
-        return self.use_case.close(run, outcome, holder, NOW)
+        return self.use_case.close(run, outcome, holder, holder, NOW)
 
     def record(self, name="d-1"):
         return self.trail.find(name).closing
@@ -96,14 +97,14 @@ def test_a_run_that_wrote_and_lost_its_lock_closes_nothing(closer, status):
     run = run_of(START)
     closer.trail.holders["queue-001"] = "arn:recovery"
     with pytest.raises(Interrupted):
-        closer.use_case.close(run, Outcome(status=status), "", NOW)
+        closer.use_case.close(run, Outcome(status=status), "", "", NOW)
     assert not closer.trail.find("d-1")
 
 
 @pytest.mark.parametrize("status", ["queue_busy", "validation_failed", "dry_run"])
 def test_a_run_that_wrote_nothing_needs_no_lock_to_close_its_record(closer, status):
     closer.trail.holders["queue-001"] = "arn:another"
-    assert closer.use_case.close(run_of(START), Outcome(status=status), "", NOW).metrics
+    assert closer.use_case.close(run_of(START), Outcome(status=status), "", "", NOW).metrics
     assert closer.record().status == status
 
 

@@ -17,6 +17,7 @@ from routing_weights.domain.actuators.ring import Ring
 from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.decision import Work
 from routing_weights.domain.drift import differences
+from routing_weights.domain.effort import Effort, reported_in
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.queue import RINGS
 from routing_weights.domain.revert import RevertOptions
@@ -141,10 +142,12 @@ class Deployment:
         return self.call("project", run)
 
     def patches(self, run="d-1", *, last=False):
-        self.call("patch", run, target="queue", part="first")
-        self.call("patch", run, target="members", next=0)
+        """The answers of the function."""
+        answers = [self.call("patch", run, target="queue", part="first")]
+        answers.append(self.call("patch", run, target="members", next=0))
         if last:
-            self.call("patch", run, target="queue", part="last")
+            answers.append(self.call("patch", run, target="queue", part="last"))
+        return answers
 
     def carries_out(self, wanted, run="d-1"):
         projected = self.projects(wanted, run)
@@ -220,7 +223,7 @@ def test_a_deployment_between_project_and_verify_changes_nothing_of_the_run(depl
     deployment.deploys(ACTUATOR="joined")
     deployment.patches()
     assert deployment.held()["agent-2"][2] == 1.642857
-    assert deployment.call("verify") == {"verified": 2}
+    assert deployment.call("verify")["verified"] == 2
 
 
 def test_rings_are_made_with_the_time_outs_that_were_decided(deployment):
@@ -351,10 +354,10 @@ def test_a_completed_distribution_reads_s3_nine_times_and_writes_it_six_times(de
     reference = deployment_on_aws.documents.keep_plan(wanted(wrap_up_timeout_s=45, on_drift="record"))
     given = {"plan_ref": reference, "origin": {"door": "api", "caller": "somebody"}}
     run = deployment_on_aws.call("validate", input=given)
-    deployment_on_aws.call("project")
-    deployment_on_aws.patches(last=True)
-    deployment_on_aws.call("verify")
-    function_module("audit").handler(
+    answers = [run, deployment_on_aws.call("project")]
+    answers += deployment_on_aws.patches(last=True)
+    answers.append(deployment_on_aws.call("verify"))
+    audited = function_module("audit").handler(
         {"run": run, "outcome": {"status": "completed"}, "holder": ""},
         SimpleNamespace(function_name="audit", memory_limit_in_mb=256, invoked_function_arn="arn", aws_request_id="1"),
     )
@@ -363,3 +366,15 @@ def test_a_completed_distribution_reads_s3_nine_times_and_writes_it_six_times(de
     assert set(count) == {"GetObject", "PutObject"}
     assert count["GetObject"] <= 9
     assert count["PutObject"] <= 6
+    effort = sum(map(reported_in, [*answers, audited]), Effort())
+    assert (effort.s3_reads, effort.s3_writes + 1) == (count["GetObject"], count["PutObject"]), (
+        "the door keeps the plan"
+    )
+    assert effort.requests == len(deployment_on_aws.genesys.sent)
+    assert {name: busy.invocations for name, busy in effort.functions.items()} == {
+        "validate": 1,
+        "project": 1,
+        "patch": 3,
+        "verify": 1,
+        "audit": 1,
+    }

@@ -13,6 +13,7 @@ from routing_weights.api.projection import ProjectionView
 from routing_weights.application.project import Projector
 from routing_weights.application.suggest import PLACEHOLDER, draft_of
 from routing_weights.domain.actuators.base import Ranking
+from routing_weights.domain.effort import prices
 from routing_weights.domain.queue import Member
 from routing_weights.domain.target import Target, as_targeted
 from routing_weights.domain.types import folded
@@ -29,7 +30,7 @@ from routing_weights.projection.checks.base import Evidence, SimulatedGate
 from routing_weights.projection.checks.occupancy import OVERLOADED, STARVED
 from routing_weights.projection.checks.registry import EVERY
 from routing_weights.projection.checks.saturation import coverage, fewest_agents
-from routing_weights.projection.effort import effort
+from routing_weights.projection.effort import expected
 from routing_weights.projection.inputs import Carried, Forecast, LeftOut, Volume
 from routing_weights.projection.outlook import MOST_CONTACTS, Other, ServiceGoal, State, outlook, spans
 from routing_weights.projection.project import ASSUMED_GOAL, project, service_goal
@@ -597,9 +598,9 @@ def test_a_deleted_user_is_not_suggested():
 
 def test_an_unjoined_member_is_suggested_only_if_the_plan_joins():
     held = queue(agent("a"), Member("out", 0.0, joined=False), Member("off", 0.0, joined=False, away="OFF_QUEUE"))
-    for joins, expected in [(False, {"a": 1.0}), (True, {"a": 0.5, "out": 0.5})]:
+    for joins, suggested in [(False, {"a": 1.0}), (True, {"a": 0.5, "out": 0.5})]:
         asked = plan(member_weights={"a": 0.5})
-        assert next(candidates(asked, held, "equal_occupancy", joins=joins))[1] == expected
+        assert next(candidates(asked, held, "equal_occupancy", joins=joins))[1] == suggested
 
 
 @pytest.mark.parametrize("staffing", ["joined", 1])
@@ -652,7 +653,7 @@ def test_an_unobservable_queue_is_counted_by_its_members(dry_run):
 
     asked = []
     analytics = lambda: asked.append("analytics") or SimpleNamespace(observe=observe)  # noqa: E731
-    projector = Projector(None, analytics, None, "ring", 0, lambda: 1.0)
+    projector = Projector(None, analytics, None, "ring", 0, 1, None, lambda: 1.0)
     seen = projector.observed(plan(dry_run=dry_run), queue(agent("a"), agent("b", active=False)))
     assert (seen.on_queue, seen.waiting, seen.source) == ({"ON_QUEUE": 1}, None, "members")
     assert asked == ["analytics"] * dry_run, "a distribution sends no more requests for it"
@@ -661,11 +662,30 @@ def test_an_unobservable_queue_is_counted_by_its_members(dry_run):
 # ---- the effort ------------------------------------------------------------------------------------------------------
 
 
-def test_the_effort_counts_requests_and_seconds():
-    paced = effort(members=250, writes=60, sets_queue=True, requests_per_minute=300)
+def expected_of(**changes):
+    deployment = {"concurrent_writes": 1, "requests_per_minute": 300, "prices": prices("us-east-1")}
+    return expected(**{"settings_last": False} | deployment | changes)
+
+
+def test_the_expected_effort_has_requests_seconds_and_dollars():
+    paced = expected_of(members=250, writes=60, sets_queue=1)
     assert (paced.reads, paced.writes, paced.requests) == (8, 61, 70)
     assert (paced.seconds, paced.seconds_at_the_budget) == (14.0, 14.0)
-    assert effort(members=3, writes=0, sets_queue=False, requests_per_minute=0).requests == 4
+    assert paced.sentence == (
+        "Expected: 70 requests to Genesys, 61 of them writes, in 14 s at the granted rate; "
+        f"{paced.usd:.4f} US dollars for AWS at list prices (us-east-1, {prices('us-east-1').date})."
+    )
+    assert expected_of(members=250, writes=60, sets_queue=1, concurrent_writes=16).seconds == 2.8
+    assert expected_of(members=3, writes=0, sets_queue=0, requests_per_minute=0).requests == 4
+
+
+@pytest.mark.parametrize(
+    ("members", "rate", "transitions"), [(0, 300, 12), (100, 300, 14), (5000, 3000, 14), (5000, 300, 20)]
+)
+def test_the_expected_transitions_grow_with_the_time_that_the_rate_takes(members, rate, transitions):
+    """Each invocation of Patch writes for up to 276 s, and adds two transitions."""
+    needed = expected_of(members=members, writes=members, sets_queue=1, requests_per_minute=rate, concurrent_writes=16)
+    assert needed.transitions == transitions
 
 
 @given(per_s=st.floats(1e-9, 2e4), aht_s=st.floats(0.001, 86_400))

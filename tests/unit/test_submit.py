@@ -27,6 +27,7 @@ from tests.support.fakes import (
     FakeDocuments,
     FakeExecutions,
     FakeTrail,
+    account,
     member,
     plan,
     queue,
@@ -186,7 +187,8 @@ def test_a_kept_plan_is_not_trusted(trail, documents):
 
 
 def test_validating_keeps_the_plan_and_opens_the_record(trail, documents):
-    run = Validate(documents, trail, FakeBaselines()).validate(CONSOLE, SMALLEST_PLAN | {"reason": "rush"}, START)
+    validate = Validate(documents, trail, FakeBaselines(), account())
+    run = validate.validate(CONSOLE, SMALLEST_PLAN | {"reason": "rush"}, START)
     assert documents.plan("d-1") == plan(reason="rush", staffing="now")
     assert (run.queue_id, trail.find("d-1").opening.reason) == ("queue-001", "rush")
 

@@ -111,7 +111,12 @@ class GenesysCaller(Genesys):
     reserved_for_others: float = Field(ge=0, le=0.9)
 
 
-class ValidateSettings(Audited):
+class Accounting(Audited):
+    aws_region: str
+    """Lambda sets it."""
+
+
+class ValidateSettings(Accounting):
     baselines_table: str
 
 
@@ -176,7 +181,7 @@ class RestoreSettings(Documented, GenesysCaller):
     verify_timeout_s: float = Field(ge=0)
 
 
-class AuditSettings(Audited):
+class AuditSettings(Accounting):
     drift_table: str
     locks_table: str
     one_time_group: str
@@ -234,6 +239,7 @@ class Actuated(Settings):
 
 
 class ProjectionSettings(Actuated, GenesysCaller):
+    aws_region: str
     forecast_table: str
     saturation_limit: float = Field(gt=0, le=1)
     default_projected_load: OptionalErlangs = None

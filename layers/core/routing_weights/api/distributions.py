@@ -83,6 +83,41 @@ class RestoreView(BaseModel):
     edited: list[str] = Field(description="Members and settings that somebody else has changed since: not restored.")
 
 
+class BusyView(BaseModel):
+    """The time of one function."""
+
+    invocations: int = 0
+    ms: int = 0
+    gb_ms: float = Field(default=0.0, description="Milliseconds times the function's memory in GB.")
+
+
+class EffortView(BaseModel):
+    """What the distribution asked of Genesys and of AWS: counted. docs/reference/cost.md says what is not counted."""
+
+    requests: int = Field(default=0, description="To Genesys, with those that were repeated or refused.")
+    transitions: int = Field(default=0, description="Of the state machines, with retries, as AWS bills them.")
+    functions: dict[str, BusyView] = Field(default_factory=dict, description="By the function's name.")
+    dynamodb_reads: int = 0
+    dynamodb_writes: int = 0
+    read_units: float = Field(default=0.0, description="DynamoDB's request units.")
+    write_units: float = 0.0
+    s3_reads: int = 0
+    s3_writes: int = 0
+    unreported: int = Field(
+        default=0, description="Invocations that were killed or timed out: what they did is not counted."
+    )
+
+
+class CostView(BaseModel):
+    """The price of the effort, at AWS's list prices."""
+
+    usd: float = Field(description="US dollars.")
+    region: str = Field(
+        description="Whose prices: another region if the table of prices does not have the deployment's."
+    )
+    prices_of: str = Field(description="The date of the prices.")
+
+
 class DistributionSummary(BaseModel):
     """One line of a queue's audit trail."""
 
@@ -136,6 +171,10 @@ class Distribution(DistributionSummary):
     projection: ProjectionView | None = None
     actuation: ActuationView | None = None
     restore: RestoreView | None = None
+    effort: EffortView | None = Field(
+        default=None, description="Null until the distribution is over, or if the effort could not be counted."
+    )
+    cost: CostView | None = None
     changes: list[dict[str, Any]] = Field(
         default_factory=list, description="What was read back and differs from the before-image."
     )

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from routing_weights.projection.checks import ALWAYS, GATES
 
@@ -72,14 +72,18 @@ class DiffView(BaseModel):
     members: list[MemberDiff]
 
 
-class EffortView(BaseModel):
-    """What the distribution asks of Genesys, estimated before the first write."""
+class ExpectedView(BaseModel):
+    """What the distribution is expected to take, before its first write. Afterwards `effort` and `cost` are counted."""
 
     requests: int
     reads: int
-    writes: int
+    writes: int = Field(description="Exact if nobody else changes the queue.")
     seconds: float = Field(description="Without any rate limit.")
     seconds_at_the_budget: float = Field(description="At the rate that is granted once Genesys shows a limit.")
+    transitions: int | None = Field(default=None, description="Of the state machine.")
+    usd: float | None = Field(default=None, description="US dollars for AWS, at list prices.")
+    prices_of: str | None = Field(default=None, description="The region and the date of the prices.")
+    sentence: str | None = None
 
 
 class StaffingView(BaseModel):
@@ -172,9 +176,17 @@ class ProjectionView(BaseModel):
         "simulation of the ranking, with its inputs. Indicative if only a load is known.",
     )
     skills: dict[str, SkillView] = Field(default_factory=dict)
-    effort: EffortView | None = None
+    expected: ExpectedView | None = None
     observed: ObservedView | None = None
     diff: DiffView | None = None
     notes: list[str] = Field(
         default_factory=list, description="The forecast sources that had no forecast, each with the reason."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_releases(cls, document: Any) -> Any:
+        """Records of earlier releases have what was expected at `effort`."""
+        if isinstance(document, dict) and "effort" in document:
+            return {"expected": document["effort"], **document}
+        return document

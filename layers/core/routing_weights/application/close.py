@@ -7,9 +7,11 @@ from typing import Literal, NamedTuple
 
 from aws_lambda_powertools import Logger
 
+from routing_weights.application.account import Account
 from routing_weights.application.ports import Documents, OneTimeSchedules, Patrols, Trail
 from routing_weights.domain.actuation import Statement, as_kept
 from routing_weights.domain.decision import Decision
+from routing_weights.domain.effort import Effort
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue
 from routing_weights.domain.record import Closing, closed
@@ -19,6 +21,11 @@ from routing_weights.domain.verify import decimals_kept
 from routing_weights.errors import StoreUnavailable
 
 logger = Logger(child=True)
+
+AFTER_AUDIT = Effort(transitions=3, dynamodb_writes=1, write_units=1)
+"""The end of every run: Unlock with its delete, `Completed?`, and Completed or Failed."""
+AFTER_RECOVERY = Effort(transitions=2, dynamodb_writes=1, write_units=1)
+"""The end of a recovery: Unlock with its delete, and Done."""
 
 
 class Metric(NamedTuple):
@@ -39,11 +46,13 @@ class Close:
     trail: Trail
     patrols: Patrols
     schedules: OneTimeSchedules
+    account: Account
 
-    def close(self, run: Run, outcome: Outcome, holder: str, now: datetime) -> Closed:
+    def close(self, run: Run, outcome: Outcome, holder: str, recovery: str, now: datetime) -> Closed:
         """Write the closing record.
 
-        `holder` is the execution that has taken the lock of an abandoned run over, empty for a run that ends itself.
+        `recovery` is the execution that recovers an abandoned run, and `holder` the same if it has taken over the lock.
+        Both are empty for a run that ends itself.
 
         Raises:
             Interrupted: somebody else holds the lock of a run that wrote, and so closes its record.
@@ -70,6 +79,8 @@ class Close:
             self._patrol(plan, now)
         # A record of writes belongs to the holder of the lock: a run that has lost its lock claims nothing any more.
         holder = holder or (run.execution_arn if outcome.status.wrote == "yes" else "")
+        end = AFTER_RECOVERY if recovery else AFTER_AUDIT
+        record = self.account.settled(record, end, recovery=recovery, in_transaction=bool(holder))
         is_first = self.trail.append(record, holder)
         logger.info("AUDIT", record=record.to_json())
         if plan and plan.until and outcome.status is not Status.COMPLETED:

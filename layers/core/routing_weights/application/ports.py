@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from routing_weights.domain.change_events import ChangeEvent
     from routing_weights.domain.decision import Decision, Image, Work
     from routing_weights.domain.drift import Answer, DriftEntry
+    from routing_weights.domain.effort import Effort
     from routing_weights.domain.execution import Execution, Lock
     from routing_weights.domain.fleet import (
         Fleet,
@@ -266,6 +267,17 @@ class EndedExecutions(Protocol):
 
     def failed(self, since: datetime) -> Iterator[str]:
         """The ARNs of the newest distributions that failed, timed out or were aborted, back to `since`."""
+        ...
+
+
+class Histories(Protocol):
+    """The histories of executions, of any state machine."""
+
+    def effort(self, execution_arn: str, *, is_over: bool) -> Effort:
+        """The effort of an execution, in all its invocations that have ended.
+
+        If it is not over, it is the one that asks, and its last invocation is the caller's.
+        """
         ...
 
 

@@ -16,6 +16,7 @@ from routing_weights.domain.actuation import Actuation, Statement, as_kept, reso
 from routing_weights.domain.actuators import ActuatorName, actuator_class
 from routing_weights.domain.actuators.base import ContractName
 from routing_weights.domain.decision import Decision, Image, Work
+from routing_weights.domain.effort import Prices
 from routing_weights.domain.images import images_of, kept_before, require_known_drift, target_of
 from routing_weights.domain.neighbours import NONE, Neighbours
 from routing_weights.domain.plan import Plan
@@ -27,7 +28,7 @@ from routing_weights.domain.target import Target, members_to_write, settings_by_
 from routing_weights.domain.verify import decimals_kept
 from routing_weights.errors import ForecastMissing, RoutingWeightsError, StoreUnavailable
 from routing_weights.projection.checks import Limits
-from routing_weights.projection.effort import effort
+from routing_weights.projection.effort import expected
 from routing_weights.projection.inputs import Forecast, Observed
 from routing_weights.projection.outlook import Other
 from routing_weights.projection.project import Projection, project
@@ -46,6 +47,8 @@ class Projector:
     deployed_actuator: ActuatorName
     requests_per_minute: float
     """The part of the request budget that distributions may use; 0 if nothing is paced."""
+    concurrent_writes: int
+    prices: Prices
     wall_clock: Callable[[], float]
 
     def forecast_for(self, plan: Plan, neighbours: Neighbours = NONE) -> Forecast:
@@ -66,7 +69,7 @@ class Projector:
         genesys: Genesys,
         statement: Statement,
     ) -> Projection:
-        """What `plan` does to `queue`, and how many requests and seconds that takes."""
+        """What `plan` does to `queue`, and the requests, the time and the dollars that it is expected to take."""
         projection = project(
             plan,
             queue,
@@ -80,16 +83,20 @@ class Projector:
             without_effect=statement["without_effect"],
         )
         changes = members_to_write(target, queue, raise_first=genesys.raise_first)
-        needs = effort(
+        parts = settings_by_part(target, queue)
+        needs = expected(
             members=len(queue.members),
             writes=math.ceil(len(changes) / genesys.per_write),
-            sets_queue=sum(map(bool, settings_by_part(target, queue).values())),
+            sets_queue=sum(map(bool, parts.values())),
+            settings_last=bool(parts["last"]),
+            concurrent_writes=self.concurrent_writes,
             requests_per_minute=self.requests_per_minute,
+            prices=self.prices,
         )
         more = {
             "observed": asdict(self.observed(plan, queue)),
             "diff": _diff(target, queue, [member.user_id for member in changes]),
-            "effort": asdict(needs),
+            "expected": asdict(needs),
         }
         return replace(projection, document=projection.document | more)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from routing_weights.application.expire import require_until
 from routing_weights.domain import strict_json
+from routing_weights.domain.effort import Effort
 from routing_weights.domain.inputs import FromPlanRef
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.record import opened, refused
@@ -18,9 +19,12 @@ from routing_weights.errors import PlanInvalid
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from routing_weights.application.account import Account
     from routing_weights.application.ports import Executions, Plans, Trail
     from routing_weights.domain.schedule.occasion import Occasion
 
+AFTER_REFUSAL = Effort(transitions=1)
+"""The end of an execution whose plan is refused: Failed."""
 _QUEUE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -58,9 +62,16 @@ class Submit:
 
 
 def accept(
-    run: Run, text: str | bytes, trail: Trail, now: datetime, occasion: Occasion | None = None
+    run: Run,
+    text: str | bytes,
+    trail: Trail,
+    now: datetime,
+    occasion: Occasion | None = None,
+    account: Account | None = None,
 ) -> tuple[Run, Plan]:
     """The plan, and the run with what later states ask of it. `occasion` is the run of a schedule.
+
+    `account` counts the effort of an execution whose plan is refused. A door has no execution.
 
     Raises:
         PlanInvalid: its details have the `distribution_id` of the record of the refusal.
@@ -74,7 +85,7 @@ def accept(
             plan = plan.model_copy(update={"until": occasion.until})
         require_until(plan.until, occasion.scheduled_at if occasion else run.started_at, run.started_at)
     except PlanInvalid as invalid:
-        record_refusal(run, queue_named_in(text), invalid, trail, now)
+        record_refusal(run, queue_named_in(text), invalid, trail, now, account)
         raise
     return with_plan(run, plan), plan
 
@@ -87,10 +98,13 @@ def with_plan(run: Run, plan: Plan) -> Run:
     return run.model_copy(update=known)
 
 
-def record_refusal(run: Run, queue_id: str | None, invalid: PlanInvalid, trail: Trail, now: datetime) -> None:
+def record_refusal(
+    run: Run, queue_id: str | None, invalid: PlanInvalid, trail: Trail, now: datetime, account: Account | None = None
+) -> None:
     invalid.details["distribution_id"] = run.distribution_id
-    for record in refused(run, queue_id, invalid.details["errors"], now):
-        trail.append(record)
+    opening, closing = refused(run, queue_id, invalid.details["errors"], now)
+    trail.append(opening)
+    trail.append(account.settled(closing, AFTER_REFUSAL) if account else closing)
 
 
 def queue_named_in(text: str | bytes) -> str | None:

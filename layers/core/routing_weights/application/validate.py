@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
+from routing_weights.application.account import Account
 from routing_weights.application.ports import Baselines, Documents, Plans, Trail
 from routing_weights.application.revert import baseline_plan, expiry_plan, revert_plan
 from routing_weights.application.submit import accept, queue_named_in, record_refusal
@@ -25,6 +26,7 @@ class Validate:
     documents: Documents
     trail: Trail
     baselines: Baselines
+    account: Account
 
     def validate(self, run: Run, execution_input: Any, now: datetime) -> Run:
         """Keep the plan and return the run with what later states ask of it.
@@ -32,14 +34,20 @@ class Validate:
         Raises:
             PlanInvalid: the input is no valid plan. The refusal is on record.
         """
-        run, plan = accept_input(run, execution_input, self.trail, self.documents, self.baselines, now)
+        run, plan = accept_input(run, execution_input, self.trail, self.documents, self.baselines, now, self.account)
         self.documents.save_plan(run.distribution_id, plan)
         self.trail.append(opened(run, plan, now))
         return run
 
 
 def accept_input(
-    run: Run, document: Any, trail: Trail, documents: Documents, baselines: Baselines, now: datetime
+    run: Run,
+    document: Any,
+    trail: Trail,
+    documents: Documents,
+    baselines: Baselines,
+    now: datetime,
+    account: Account | None = None,
 ) -> tuple[Run, Plan]:
     """Like `accept`, for the input of an execution."""
     run = run.model_copy(update={"origin": inputs.claimed_origin(document)})  # for the record of a refusal
@@ -52,9 +60,9 @@ def accept_input(
         occasion = _occasion(given)
         text = _text_of(given, documents, baselines)
     except PlanInvalid as invalid:
-        record_refusal(run, queue_named_in(json.dumps(document.get("baseline"))), invalid, trail, now)
+        record_refusal(run, queue_named_in(json.dumps(document.get("baseline"))), invalid, trail, now, account)
         raise
-    return accept(run, text, trail, now, occasion)
+    return accept(run, text, trail, now, occasion, account)
 
 
 def _occasion(given: inputs.ExecutionInput) -> "Occasion | None":

@@ -9,17 +9,21 @@ from routing_weights.adapters.aws.patrol_table import Patrols
 from routing_weights.adapters.aws.schedule_group import Group
 from routing_weights.application.close import Close
 from routing_weights.bootstrap import stores
+from routing_weights.bootstrap.account import account
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
     from routing_weights.settings import AuditSettings
 
-prepare("dynamodb", "s3", "scheduler")
+prepare("dynamodb", "s3", "scheduler", "stepfunctions")
 
 
-def close(settings: AuditSettings) -> Close:
+def close(settings: AuditSettings, context: LambdaContext) -> Close:
     return Close(
         stores.documents(settings),
         stores.trail(settings, settings.locks_table),
         Patrols(settings.drift_table),
         Group(settings.one_time_group),
+        account(settings, context, "audit"),
     )

@@ -10,6 +10,7 @@ from routing_weights.adapters.aws.forecast_table import Forecasts
 from routing_weights.application.forecast import Forecasting
 from routing_weights.application.project import Projector
 from routing_weights.bootstrap.analytics import analytics
+from routing_weights.domain.effort import prices
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -36,5 +37,7 @@ def projector(settings: ProjectionSettings, context: LambdaContext, run: Run) ->
         settings.limits,
         settings.deployed_actuator,
         settings.requests_per_minute * (1 - settings.reserved_for_others),
+        1,
+        prices(settings.aws_region),
         time.time,
     )

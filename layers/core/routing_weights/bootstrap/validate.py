@@ -9,14 +9,22 @@ from routing_weights.adapters.aws.baselines_table import BaselineStore
 from routing_weights.adapters.aws.client import prepare
 from routing_weights.application.validate import Validate
 from routing_weights.bootstrap import stores
+from routing_weights.bootstrap.account import account
 from routing_weights.domain.actuators import actuator_classes
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
     from routing_weights.settings import ValidateSettings
 
-prepare("dynamodb", "s3")
+prepare("dynamodb", "s3", "stepfunctions")
 actuator_classes()  # each is imported when it is asked for, and a plan may name any
 
 
-def validate(settings: ValidateSettings) -> Validate:
-    return Validate(stores.documents(settings), stores.trail(settings), BaselineStore(settings.baselines_table))
+def validate(settings: ValidateSettings, context: LambdaContext) -> Validate:
+    return Validate(
+        stores.documents(settings),
+        stores.trail(settings),
+        BaselineStore(settings.baselines_table),
+        account(settings, context, "validate"),
+    )

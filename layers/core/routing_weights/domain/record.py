@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from routing_weights.domain.effort import Cost, Effort
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import Problem
 from routing_weights.domain.queue import SETTINGS, Member, Queue, same
@@ -206,6 +207,9 @@ class Closing(_OfRun):
     balance_accuracy: float | None = None
     changes: tuple[SettingChange | MemberChange, ...] | None = None
     """The differences from the before-image. None if nothing was read back."""
+    effort: Effort | None = None
+    """None if no execution was started, if Step Functions did not answer, or if an earlier release wrote the record."""
+    cost: Cost | None = None
 
 
 class Measurement(AuditRecord):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from routing_weights import errors
+from routing_weights.domain.effort import KEY as EFFORT
 from routing_weights.domain.status import Status
 from routing_weights.errors import RoutingWeightsError
 
@@ -129,7 +130,8 @@ class Outcome(BaseModel):
         error = self.error.error()
         if "errors" in error.details:  # one sentence for the execution, one entry with a path for each problem
             return list(error.details["errors"])
-        return [{"type": self.error.name, "message": error.message, **error.details}]
+        details = {name: value for name, value in error.details.items() if name != EFFORT}
+        return [{"type": self.error.name, "message": error.message, **details}]
 
     def to_json(self) -> dict[str, Any]:
         return {"status": self.status.value, "error": self.error.to_json() if self.error else {}}

@@ -1,42 +1,101 @@
-"""The effort of a distribution: its requests to Genesys, and the time that they take."""
+"""The effort that a distribution is expected to take: requests, time, state transitions and dollars."""
 
 import math
 from dataclasses import dataclass
+
+from routing_weights.domain.effort import Busy, Effort, Prices
 
 PAGE = 100
 """Members that one request lists."""
 REQUEST_S = 0.2
 """The time of a request if nothing is paced: a round trip to Genesys."""
+TICK_S = 276.0
+"""How long one invocation writes members: Patch's time-out, less the time that it reserves for its end."""
+START_S = 0.2
+"""The time of an invocation beside its requests to Genesys."""
+MEMORY_GB = 0.5
+"""Of the functions that send nearly all requests."""
+S3_READS, S3_WRITES = 9, 6
+"""Of a distribution of any size."""
+RECORD_KB, MEMBER_KB = 3.0, 0.25
+"""The size of a closing record without its members, and what a changed member adds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class Expected:
     requests: int
     reads: int
     writes: int
+    """Exact if nobody else changes the queue."""
     seconds: float
     """Without pacing."""
     seconds_at_the_budget: float
     """At the rate that the deployment grants."""
+    transitions: int
+    usd: float
+    prices_of: str
+    """Region and date of the prices."""
+    sentence: str
 
 
-def effort(*, members: int, writes: int, sets_queue: int, requests_per_minute: float) -> Effort:
-    """Estimate before the first write.
+def expected(
+    *,
+    members: int,
+    writes: int,
+    sets_queue: int,
+    settings_last: bool,
+    concurrent_writes: int,
+    requests_per_minute: float,
+    prices: Prices,
+) -> Expected:
+    """What a distribution will take, before its first write.
 
     Args:
         members: of the queue. All of them are read before and after.
         writes: requests that write members.
         sets_queue: how often the queue's own settings are written. Each time takes one read and one write.
+        settings_last: some settings are written after the members.
+        concurrent_writes: how many of the members' writes are under way at the same time.
         requests_per_minute: what the deployment grants its distributions; 0: nothing is paced.
+        prices: of the deployment's region.
     """
     reads = 2 * (1 + max(1, math.ceil(members / PAGE)))
     requests = reads + writes + 2 * sets_queue
-    unpaced_s = REQUEST_S * requests
+    unpaced_s = REQUEST_S * (reads + 2 * sets_queue + math.ceil(writes / concurrent_writes))
     paced_s = 60 * requests / requests_per_minute if requests_per_minute else unpaced_s
-    return Effort(
+    seconds = max(unpaced_s, paced_s)
+    patches = 1 + settings_last + math.ceil(writes / max(requests, 1) * seconds / TICK_S)
+    cost = prices.cost(_of_aws(requests, writes, patches, seconds))
+    return Expected(
         requests=requests,
         reads=reads,
         writes=writes + sets_queue,
         seconds=round(unpaced_s, 1),
-        seconds_at_the_budget=round(max(unpaced_s, paced_s), 1),
+        seconds_at_the_budget=round(seconds, 1),
+        transitions=_transitions(patches),
+        usd=cost.usd,
+        prices_of=f"{cost.region}, {cost.prices_of}",
+        sentence=f"Expected: {requests} requests to Genesys, {writes + sets_queue} of them writes, in {seconds:.0f} s "
+        f"at the granted rate; {cost.usd:.4f} US dollars for AWS at list prices ({cost.region}, {cost.prices_of}).",
+    )
+
+
+def _transitions(patches: int) -> int:
+    """Validate, Lock, Project and `Dry run?`; `What is left?` before each patch and after the last; the end."""
+    return 4 + 2 * patches + 1 + len(("Verify", "Audit", "Unlock", "Completed?", "Completed"))
+
+
+def _of_aws(requests: int, writes: int, patches: int, seconds: float) -> Effort:
+    """A request draws from the budget with one write, and a write to Genesys reads the lock first."""
+    invocations = patches + len(("Validate", "Project", "Verify", "Audit"))
+    ms = round(1000 * (seconds + START_S * invocations))
+    busy = Busy(invocations=invocations, ms=ms, gb_ms=ms * MEMORY_GB)
+    record_units = 2 * math.ceil(RECORD_KB + MEMBER_KB * writes)  # it is written in a transaction, which costs twice
+    return Effort(
+        transitions=_transitions(patches),
+        functions={"all": busy},
+        read_units=writes,
+        write_units=requests + record_units,
+        s3_reads=S3_READS,
+        s3_writes=S3_WRITES,
     )

@@ -14,6 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from routing_weights.adapters import meter
 from routing_weights.adapters.aws.pages import token_invalid
 from routing_weights.errors import StoreUnavailable
 
@@ -51,7 +52,9 @@ def _client(service: str, hurried: bool) -> Any:
     # botocore would presign by version 2 in some regions, which buckets of today refuse.
     signature: Any = {"signature_version": "s3v4"} if service == "s3" else {}
     config = Config(connect_timeout=connect_s, read_timeout=patience_s, retries=retries, **signature)
-    return boto3.client(service, config=config)  # type: ignore[call-overload]
+    made = boto3.client(service, config=config)  # type: ignore[call-overload]
+    meter.watch(made.meta.events)
+    return made
 
 
 def prepare(*services: str) -> None:

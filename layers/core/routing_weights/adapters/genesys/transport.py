@@ -14,6 +14,7 @@ import requests
 from aws_lambda_powertools import Logger
 from requests.adapters import HTTPAdapter
 
+from routing_weights.adapters import meter
 from routing_weights.adapters.http.retry_after import retry_after_s, seconds_of
 from routing_weights.errors import GenesysUnavailable, RateLimited, WaitTooLong
 
@@ -161,6 +162,7 @@ class Transport:
         self._await_slot()
         self._own.slots = self._own.slots[1:]
         timeout = (CONNECT_TIMEOUT_S, min(READ_TIMEOUT_S, max(self._time_left(what), 1.0)))
+        meter.count_request()
         # A redirect would carry the token to another host.
         return self.session.request(method, url, timeout=timeout, allow_redirects=False, **parts)
 

@@ -1,0 +1,87 @@
+"""The effort of an execution, from its history: states that were retried or have failed are in it, too."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from routing_weights.adapters.aws.client import client, reported
+from routing_weights.domain.effort import Effort, reported_in
+from routing_weights.domain.run import Failure
+from routing_weights.errors import StoreUnavailable
+
+PAGE_LENGTH = 1000
+"""The most events of a page: https://docs.aws.amazon.com/step-functions/latest/apireference/API_GetExecutionHistory.html"""
+_TRANSITION = Effort(transitions=1)
+_LOCK = Effort(dynamodb_writes=1, write_units=1)
+"""The state machine itself writes only locks, which are smaller than 1 KB."""
+_UNREPORTED = Effort(unreported=1)
+_NOT_RUN = {"Lambda.TooManyRequestsException", "States.DataLimitExceeded"}
+"""Failures of an invocation that never began."""
+
+Event = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Histories:
+    """The histories of executions, of any state machine."""
+
+    def effort(self, execution_arn: str, *, is_over: bool) -> Effort:
+        """The effort of an execution, in all its invocations that have ended.
+
+        If it is not over, it is the one that asks, and its last invocation is the caller's.
+
+        Raises:
+            StoreUnavailable: the history is not complete, or cannot be read.
+        """
+        return counted(self._events(execution_arn), is_over=is_over)
+
+    def _events(self, execution_arn: str) -> Iterator[Event]:
+        query: dict[str, Any] = {"executionArn": execution_arn, "maxResults": PAGE_LENGTH}
+        while True:
+            with reported("read the history of the execution"):
+                page = client("stepfunctions").get_execution_history(**query)
+            yield from page["events"]
+            if not page.get("nextToken"):
+                return
+            query["nextToken"] = page["nextToken"]
+
+
+def counted(events: Iterable[Event], *, is_over: bool) -> Effort:
+    """The effort in a history, from its oldest event on. See Histories.effort."""
+    efforts: list[Effort] = []
+    attempts, is_invoked = 0, False
+    for event in events:
+        match event["type"]:
+            case "TaskScheduled":
+                attempts += 1
+                if attempts > 1:  # AWS bills a retry as one more transition
+                    efforts.append(_TRANSITION)
+                resource = event["taskScheduledEventDetails"]["resourceType"]
+                is_invoked = resource == "lambda"
+                if resource == "dynamodb":
+                    efforts.append(_LOCK)
+            case "TaskSucceeded" | "TaskFailed" | "TaskTimedOut" if is_invoked:
+                is_invoked = False
+                efforts.append(_of_invocation(event))
+            case kind if kind.endswith("StateEntered"):
+                attempts = 0
+                efforts.append(_TRANSITION)
+    if is_over and is_invoked:
+        efforts.append(_UNREPORTED)
+    if not (is_over or is_invoked):
+        raise StoreUnavailable("The history of the execution does not show the invocation that reads it.")
+    return sum(efforts, Effort())
+
+
+def _of_invocation(end: Event) -> Effort:
+    """What an invocation reported when it ended, in its answer or in its error."""
+    if end["type"] == "TaskSucceeded":
+        return reported_in(json.loads(end["taskSucceededEventDetails"]["output"])["Payload"]) or _UNREPORTED
+    if end["type"] == "TaskTimedOut":
+        return _UNREPORTED
+    details = end["taskFailedEventDetails"]
+    if details.get("error") in _NOT_RUN:
+        return Effort()
+    failure = Failure(name=details.get("error"), cause=details.get("cause"))
+    return reported_in(failure.error().details) or _UNREPORTED
