@@ -277,14 +277,14 @@ def test_an_http_request_ends_before_its_function(function):
 @pytest.mark.parametrize("function", LAMBDA_TIMEOUTS_S)
 def test_a_request_to_aws_ends_before_its_function(function, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    config = client.client.__wrapped__("dynamodb").meta.config
+    config = client._client.__wrapped__("dynamodb", hurried=False).meta.config
     assert config.connect_timeout + config.read_timeout < LAMBDA_TIMEOUTS_S[function]
 
 
 @pytest.mark.parametrize("function", ASKING_GENESYS)
 def test_callers_of_the_token_function_wait_as_long_as_it_may_take(function, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    patience = client.client.__wrapped__("lambda").meta.config.read_timeout
+    patience = client._client.__wrapped__("lambda", hurried=False).meta.config.read_timeout
     assert LAMBDA_TIMEOUTS_S["TokenFunction"] <= patience < LAMBDA_TIMEOUTS_S[function]
 
 

@@ -311,6 +311,7 @@ def test_no_resource_has_a_fixed_name():
     # The name of an inline policy is its role's own.
     assert named.pop(("RecoverFunctionPolicy", "PolicyName")) == "executions"
     assert named.pop(("ScheduleRolePolicy", "PolicyName")) == "runs"
+    assert {named.pop((f"{name}FunctionPolicy", "PolicyName")) for name in ("Audit", "Validate")} == {"histories"}
     groups = {(f"{name}LogGroup", "LogGroupName") for name in ("Api", "Distribute", "RecoverStateMachine")}
     assert named.keys() == groups | {("OutgoingBus", "Name")}
     assert all("${AWS::StackName}" in value["Fn::Sub"] for value in named.values())
@@ -354,10 +355,17 @@ def test_the_list_of_roles_is_complete():
     assert {name for name, item in RESOURCES.items() if item.get("Properties", {}).get("Policies")} == ALLOWED.keys()
     assert of_type("AWS::IAM::Role").keys() == {"ScheduleRole"}
     assert not of_type("AWS::IAM::ManagedPolicy")
-    assert of_type("AWS::IAM::Policy").keys() == {"RecoverFunctionPolicy", "ScheduleRolePolicy"}
+    assert of_type("AWS::IAM::Policy").keys() == {
+        *("AuditFunctionPolicy", "RecoverFunctionPolicy", "ScheduleRolePolicy", "ValidateFunctionPolicy")
+    }
 
 
 GO_IN_A_CIRCLE = {
+    "AuditFunctionRole": {
+        ("states:GetExecutionHistory", "executions of DistributeStateMachine"),
+        ("states:GetExecutionHistory", "executions of RecoverStateMachine"),
+    },
+    "ValidateFunctionRole": {("states:GetExecutionHistory", "executions of DistributeStateMachine")},
     "RecoverFunctionRole": {
         ("states:StartExecution", "RecoverStateMachine"),
         ("states:DescribeExecution", "executions of DistributeStateMachine"),
