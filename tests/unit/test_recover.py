@@ -534,7 +534,7 @@ def test_the_function_takes_the_state_machine_of_recoveries_from_its_event(recov
     begin = {"begin": DEAD, "me": ME, "queue_id": "", "told": told, "recover_with": RECOVER}
     assert what_is_left(app.handler(begin, LambdaContext())) == {"restore", "open", "locked"}
     waits = blocked(started_at=datetime.now(UTC)).model_dump(mode="json")
-    assert app.handler({"blocked": waits, "recover_with": RECOVER}, LambdaContext()) == {"wait_s": 2}
+    assert app.handler({"blocked": waits, "recover_with": RECOVER}, LambdaContext())["wait_s"] == 2
     assert asked == [RECOVER, RECOVER]
 
 
