@@ -10,6 +10,7 @@ from routing_weights.domain.actuation import statement
 from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.proficiency import Proficiency
+from routing_weights.domain.effort import prices
 from routing_weights.domain.fleet import Line
 from routing_weights.domain.neighbours import Neighbour, Neighbours
 from routing_weights.domain.record import Closing, Opening
@@ -237,7 +238,7 @@ def test_a_queue_that_shares_agents_by_plan_and_by_fleet_is_counted_once(own, co
     """As a neighbour: with the load of its own plan, else with what this plan states of it."""
     asked = []
     forecasting = SimpleNamespace(forecast_for=lambda _plan, neighbours: asked.append(neighbours))
-    projector = Projector(lambda: forecasting, lambda: None, limits(), "ring", 0, 1, None, lambda: 1.0)
+    projector = Projector(lambda: forecasting, lambda: None, limits(), "ring", 0, 1, prices("us-east-1"), lambda: 1.0)
     shared = {"queue_id": "queue-b", "forecast": {"offered": 30, "aht_s": 180}}
     wanted = plan(member_weights={"agent-1": 0.4}, shared_with=[shared])
     projector.forecast_for(wanted, Neighbours(counted=(OTHER.model_copy(update=own),)))
