@@ -22,7 +22,7 @@ import socket
 import struct
 import sys
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -218,6 +218,7 @@ def _become(body: bytes, output: list[int], nursery: int, requester: int) -> Non
             sys.argv = [module, *arguments]
             if module == RUNTIME:
                 _take_traces()
+                _sign_with_the_scope()
             runpy.run_module(module, run_name="__main__", alter_sys=True)
             code = 0
     except SystemExit as end:
@@ -243,6 +244,27 @@ def _take_traces() -> None:
         return request
 
     LambdaRuntimeClient.wait_next_invocation = wait_next_invocation
+
+
+def _sign_with_the_scope() -> None:
+    """Sign a request with its scope only, and build the text of the user agent once.
+
+    This stack knows service and role by the scope, and checks no signature. Both took a sixth of a runtime's CPU time.
+    """
+    from botocore.auth import AUTH_TYPE_MAPS, BaseSigner  # noqa: PLC0415
+    from botocore.useragent import UserAgentString  # noqa: PLC0415
+
+    class Scope(BaseSigner):
+        REQUIRES_REGION = True
+
+        def __init__(self, credentials: Any, service_name: str, region_name: str) -> None:
+            self._scope = f"{credentials.access_key}/20260101/{region_name}/{service_name}/aws4_request"
+
+        def add_auth(self, request: Any) -> None:
+            request.headers["Authorization"] = f"AWS4-HMAC-SHA256 Credential={self._scope}, SignedHeaders=, Signature="
+
+    AUTH_TYPE_MAPS.update(v4=Scope, s3v4=Scope)
+    UserAgentString.to_string = cache(UserAgentString.to_string)  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
