@@ -127,6 +127,6 @@ class PatchMembers:
 
 
 def _require_unedited(genesys: Genesys, work: Work) -> None:
-    """Genesys may have kept the run waiting for a long time: a repair overwrites no edit of that time."""
-    if work.plan.is_repair:
+    """Genesys may have kept the run waiting for a long time. A repair overwrites no edit of that time."""
+    if work.plan.overwrites_no_edit:
         require_unedited(work.decision.target, work.before, genesys.read_queue(work.plan.queue_id))

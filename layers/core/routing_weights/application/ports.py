@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         QueueItem,
         QueueOutcome,
         Release,
+        Verdict,
         WaveOutcome,
     )
     from routing_weights.domain.inputs import FromPlanRef
@@ -139,8 +140,8 @@ class FleetDocuments(Protocol):
         """The queues of a fleet in the order of the submission."""
         ...
 
-    def put_items(self, fleet_id: str, name: str, queues: Sequence[QueueItem]) -> str:
-        """Store queues as a Distributed Map reads them, and return the key of the document."""
+    def put_items(self, fleet_id: str, name: str, items: Sequence[Mapping[str, Any]]) -> str:
+        """Store items as a Distributed Map reads them, and return the key of the document."""
         ...
 
 
@@ -163,6 +164,26 @@ class Fleets(Protocol):
 
     def end(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str, now: datetime) -> bool:
         """Store how an attempt has ended. False if it has ended already, or another attempt runs."""
+        ...
+
+    def hold(self, fleet_id: str, attempt: int, held: Held) -> bool:
+        """Note that a wave waits for a decision. False if the fleet has ended, or another attempt runs."""
+        ...
+
+    def go_on(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str) -> bool:
+        """Note that a fleet runs, or reverts, and is neither held nor stopped. False as for `hold`."""
+        ...
+
+    def begin_wave(self, fleet_id: str, wave: int, failed: Collection[int]) -> None:
+        """Note which queues of a wave have failed, before the others begin."""
+        ...
+
+    def bake(self, fleet_id: str, wave: int, until: datetime) -> None:
+        """Note until when a wave is watched."""
+        ...
+
+    def judge(self, fleet_id: str, wave: int, verdict: Verdict, reasons: Sequence[str]) -> None:
+        """Store what the gate of a wave says."""
         ...
 
     def outcomes(self, fleet_id: str) -> list[QueueOutcome]:

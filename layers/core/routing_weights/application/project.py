@@ -17,14 +17,21 @@ from routing_weights.domain.actuators import ActuatorName, actuator_class
 from routing_weights.domain.actuators.base import ContractName
 from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.effort import Prices
-from routing_weights.domain.images import images_of, kept_before, require_known_drift, target_of
+from routing_weights.domain.images import images_of, kept_before, require_as_applied, require_known_drift, target_of
 from routing_weights.domain.neighbours import NONE, Neighbours
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.queue import Queue, require_members
 from routing_weights.domain.record import last_completed
 from routing_weights.domain.run import Run
-from routing_weights.domain.target import Target, members_to_write, settings_by_part, settings_to_write, unsettled
+from routing_weights.domain.target import (
+    Target,
+    image,
+    members_to_write,
+    settings_by_part,
+    settings_to_write,
+    unsettled,
+)
 from routing_weights.domain.verify import decimals_kept
 from routing_weights.errors import ForecastMissing, RoutingWeightsError, StoreUnavailable
 from routing_weights.projection.checks import Limits
@@ -225,11 +232,14 @@ class Project:
         target = target_of(genesys, images, queue)
         if plan.restores and plan.is_repair:
             require_known_drift(plan.restores, target, queue, last_completed(self.trail.newest(plan.queue_id)))
+        if plan.restores and plan.restores.unedited:
+            applied = image(self.documents.after(plan.restores.distribution_id), images[0].decision.target)
+            require_as_applied(plan.restores, applied, queue, last_completed(self.trail.newest(plan.queue_id)))
         return target
 
     def _neighbours(self, run: Run) -> Neighbours:
         """The neighbours of the plan in its fleet, from the line that Validate has read the plan from."""
-        if not run.fleet_id:
+        if not any(run.fleet_line):  # also for the revert of a fleet
             return NONE
         line = self.documents.fleet_line(run.fleet_id, *run.fleet_line)
         if line is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
@@ -70,11 +70,13 @@ def revert_plan(
     options: RevertOptions,
     *,
     drift: str | None = None,
+    unedited: bool = False,
     keeps_policy: bool = True,
 ) -> str:
     """The plan of a distribution again, as JSON text, as one that restores the image before or after it.
 
-    `drift` is that of a repair: see plan.Restores. Without `keeps_policy` the plan's `on_drift` is left out.
+    `drift` is that of a repair, `unedited` that of a fleet's revert: see plan.Restores.
+    Without `keeps_policy` the plan's `on_drift` is left out.
 
     Raises:
         NotRestorable: there is no such image.
@@ -88,7 +90,8 @@ def revert_plan(
     # A missing forecast of another queue must not block the revert.
     left_out = {*RevertOptions.model_fields, "shared_with"} | (set() if keeps_policy else {"on_drift"})
     plan = work.plan.model_dump(exclude_defaults=True, exclude=left_out)
-    restores = {"distribution_id": distribution_id, "image": image} | ({"drift": drift} if drift else {})
+    restores: dict[str, Any] = {"distribution_id": distribution_id, "image": image}
+    restores |= {name: value for name, value in (("drift", drift), ("unedited", unedited)) if value}
     return json.dumps(plan | options.model_dump(exclude_defaults=True) | {"restores": restores})
 
 
@@ -107,3 +110,9 @@ def expiry_plan(distribution_id: str, documents: Documents) -> str:
     """Like `revert_plan`, for a temporary plan that ends. Its `on_drift` guarded the plan, not the state before it."""
     options = RevertOptions(wait_for_lock_s=EXPIRY_WAITS_S, reason="The temporary plan has expired.")
     return revert_plan(distribution_id, "before", documents, options, keeps_policy=False)
+
+
+def fleet_revert_plan(distribution_id: str, fleet_id: str, documents: Documents) -> str:
+    """Like `revert_plan`, for a queue of a fleet that is reverted. Later edits of the queue stay."""
+    options = RevertOptions(wait_for_lock_s=EXPIRY_WAITS_S, reason=f"Fleet {fleet_id} is reverted.")
+    return revert_plan(distribution_id, "before", documents, options, unedited=True, keeps_policy=False)

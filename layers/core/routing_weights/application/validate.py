@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from routing_weights.application.account import Account
 from routing_weights.application.ports import Baselines, Documents, Plans, Trail
-from routing_weights.application.revert import baseline_plan, expiry_plan, revert_plan
+from routing_weights.application.revert import baseline_plan, expiry_plan, fleet_revert_plan, revert_plan
 from routing_weights.application.submit import accept, queue_named_in, record_refusal
 from routing_weights.domain import inputs
 from routing_weights.domain.plan import Plan, plan_invalid
@@ -57,6 +57,8 @@ def accept_input(
         run = run.model_copy(update={"origin": inputs.origin_of(given), "returns": returns})
         if isinstance(given, inputs.FromFleet):
             run = run.model_copy(update={"fleet_id": given.fleet, "fleet_line": (given.start, given.length)})
+        elif isinstance(given, inputs.FleetRevert):
+            run = run.model_copy(update={"fleet_id": given.fleet_id})
         occasion = _occasion(given)
         text = _text_of(given, documents, baselines)
     except PlanInvalid as invalid:
@@ -87,7 +89,7 @@ def _text_of(given: inputs.ExecutionInput, documents: Documents, baselines: Base
                 return baseline_plan(given.baseline, baselines, documents, RevertOptions())
             case inputs.Expiry():
                 return expiry_plan(given.returns, documents)
-            case inputs.FromFleet():
+            case inputs.FromFleet() | inputs.FleetRevert():
                 return _of_fleet(given, documents)
             case _:
                 assert_never(given)
@@ -102,7 +104,9 @@ def _kept(reference: str, plans: Plans) -> str:
     return text
 
 
-def _of_fleet(given: inputs.FromFleet, documents: Documents) -> str:
+def _of_fleet(given: inputs.FromFleet | inputs.FleetRevert, documents: Documents) -> str:
+    if isinstance(given, inputs.FleetRevert):
+        return fleet_revert_plan(given.reverts, given.fleet_id, documents)
     line = documents.fleet_line(given.fleet, given.start, given.length)
     if line is None:
         raise inputs.not_ours("fleet")

@@ -262,6 +262,8 @@ class WaveOutcome(BaseModel):
     """The numbers of the queues that failed."""
     verdict: Verdict | None = None
     reasons: tuple[str, ...] = ()
+    baked_until: str = ""
+    """When the wave has been watched for as long as it asks for: RFC 3339, UTC. Empty until its queues have ended."""
 
 
 @dataclass(frozen=True)
@@ -291,6 +293,22 @@ class Line:
 def fleet_of(idempotency_key: str) -> str:
     """The id of the fleet that a key leads to, which is also the name of its first execution."""
     return distribution_of(idempotency_key)
+
+
+REQUESTS_BESIDE = 8
+"""The requests of a distribution beside one per member and two per page of 100: its queue, read and written."""
+
+
+def most_at_once(asked: int, deployed: int, requests_per_minute: float, most_members: int, longest_s: float) -> int:
+    """How many queues may be worked on at the same time.
+
+    Those that run share the rate that Genesys grants (0: no limit). All of them must end within half of `longest_s`,
+    which is how long a run may wait for Genesys, also if each has `most_members`.
+    """
+    if not requests_per_minute:
+        return min(asked, deployed)
+    requests = most_members + 2 * math.ceil(most_members / 100) + REQUESTS_BESIDE
+    return max(1, min(asked, deployed, int(requests_per_minute / 60 * longest_s / 2 / requests)))
 
 
 def execution_name(fleet_id: str, attempt: int) -> str:

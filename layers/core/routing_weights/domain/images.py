@@ -101,6 +101,20 @@ def require_known_drift(restores: Restores, target: Target, queue: Queue, last: 
         raise not_applicable("restores.drift", message, "drift_changed")
 
 
+def require_as_applied(restores: Restores, applied: Target, queue: Queue, last: str | None) -> None:
+    """Raise PlanNotApplicable if the queue no longer holds what a distribution has set: `applied`, as it was read back.
+
+    `last` is the queue's last completed distribution.
+    """
+    if last != restores.distribution_id:
+        message = f"distribution {last} has been applied to the queue since, and stays"
+        raise not_applicable("restores", message, "edited_since")
+    if found := differences(applied, queue):
+        names = named([difference.name for difference in found])
+        message = f"somebody has changed the queue since, and that change is left alone: {names}"
+        raise not_applicable("restores", message, "edited_since")
+
+
 def require_unedited(target: Target, before: Queue, now: Queue) -> None:
     """Raise QueueChanged if a repair would overwrite an edit that is younger than its before-image.
 

@@ -1,6 +1,6 @@
-"""The input of an execution of the state machine: one of six forms.
+"""The input of an execution of the state machine: one of seven forms.
 
-A person writes the first two into the console. Our own doors start the other four.
+A person writes the first two into the console. Our own doors start the other five.
 """
 
 from __future__ import annotations
@@ -135,9 +135,23 @@ class FromFleet(BaseModel):
         return self.model_dump(mode="json")
 
 
-Ours = FromPlanRef | FromBaseline | Expiry | FromFleet
-OURS: tuple[type[Ours], ...] = (Expiry, FromBaseline, FromPlanRef, FromFleet)
-ExecutionInput = BarePlan | Revert | FromPlanRef | FromBaseline | Expiry | FromFleet
+class FleetRevert(BaseModel):
+    """A fleet is reverted: one of its queues gets what it held before, unless somebody has changed it since."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+    KEY: ClassVar[str] = "reverts"
+
+    reverts: DistributionId
+    fleet_id: FleetId
+    origin: Origin = Origin(door="fleet")
+
+    def to_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+Ours = FromPlanRef | FromBaseline | Expiry | FromFleet | FleetRevert
+OURS: tuple[type[Ours], ...] = (Expiry, FromBaseline, FromPlanRef, FromFleet, FleetRevert)
+ExecutionInput = BarePlan | Revert | FromPlanRef | FromBaseline | Expiry | FromFleet | FleetRevert
 
 
 def parse(document: Any) -> ExecutionInput:
@@ -171,7 +185,7 @@ def scheduled(schedule: Schedule, plan_ref: str | None, set_by: str, now: dateti
 
 def origin_of(given: ExecutionInput) -> Origin:
     match given:
-        case FromPlanRef() | FromBaseline() | Expiry() | FromFleet():
+        case FromPlanRef() | FromBaseline() | Expiry() | FromFleet() | FleetRevert():
             return given.origin
         case BarePlan() | Revert():
             return Origin()

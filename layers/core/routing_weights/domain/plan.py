@@ -75,6 +75,11 @@ class Restores(BaseModel):
         description="The drift that a repair was decided on: if anything else has changed since, nothing is written. "
         "The system sets this.",
     )
+    unedited: bool = Field(
+        default=False,
+        description="Only if the queue still holds what that distribution has set: otherwise nothing is written. The "
+        "system sets this.",
+    )
 
 
 class SharedQueue(BaseModel):
@@ -267,6 +272,11 @@ class Plan(BaseModel):
     def is_repair(self) -> bool:
         """True if the plan restores what drift has changed, and nothing else."""
         return self.restores is not None and self.restores.drift is not None
+
+    @property
+    def overwrites_no_edit(self) -> bool:
+        """True if the plan was decided on for one state of the queue, and leaves every later edit."""
+        return self.is_repair or (self.restores is not None and self.restores.unedited)
 
     @cached_property
     def weights(self) -> dict[str, float]:

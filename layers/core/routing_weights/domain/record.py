@@ -127,6 +127,8 @@ class Realised:
     in_time: float = 0.0
     """Of `counted`, those within the service level, both as Genesys counts them by the queue's own setting."""
     counted: float = 0.0
+    wanted: float = 0.0
+    """Of `counted`, those that the queue's own goals want within the service level. Earlier records have 0."""
     media: tuple[str, ...] = ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
@@ -13,7 +13,7 @@ from routing_weights.domain.fleet import QueueItem
 from routing_weights.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 CHUNK_BYTES = 262_144
 
@@ -30,7 +30,7 @@ class FleetDocuments:
 
     def put_queues(self, fleet_id: str, queues: Sequence[QueueItem]) -> None:
         """Store the list of the queues, in the order of the submission."""
-        self.put_items(fleet_id, "queues", queues)
+        self.put_items(fleet_id, "queues", [queue.model_dump() for queue in queues])
 
     def queues(self, fleet_id: str) -> list[QueueItem]:
         key = f"fleets/{fleet_id}/queues.json"
@@ -38,10 +38,10 @@ class FleetDocuments:
             body: bytes = client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read()
         return [QueueItem.model_validate(item) for item in json.loads(body)]
 
-    def put_items(self, fleet_id: str, name: str, queues: Sequence[QueueItem]) -> str:
-        """Store a JSON array of queues, as the ItemReader of a Distributed Map reads it, and return its key."""
+    def put_items(self, fleet_id: str, name: str, items: Sequence[Mapping[str, Any]]) -> str:
+        """Store a JSON array, as the ItemReader of a Distributed Map reads it, and return its key."""
         key = f"fleets/{fleet_id}/{name}.json"
-        self._put(key, json.dumps([queue.model_dump() for queue in queues], separators=(",", ":")).encode())
+        self._put(key, json.dumps(list(items), separators=(",", ":")).encode())
         return key
 
     def upload_address(self, upload_id: str, expires_s: int) -> str:

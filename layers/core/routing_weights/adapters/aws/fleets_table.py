@@ -5,7 +5,7 @@ attributes itself, so each of them has a type of its own; what only Python reads
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from routing_weights.adapters.aws.client import client, reported
-from routing_weights.domain.fleet import Fleet, FleetStatus, QueueOutcome, WaveOutcome
+from routing_weights.domain.fleet import Fleet, FleetStatus, Held, QueueOutcome, Verdict, WaveOutcome, wave_part
 from routing_weights.domain.record import timestamp
 
 _REFUSED = "ConditionalCheckFailedException"
 _JSON = ("options", "waves", "origin", "held")
 """The attributes of item `fleet` that are JSON text."""
+
+_RUNS = "attempt = :attempt AND attribute_not_exists(ended_at)"
+"""The condition of what an attempt notes of its fleet."""
 
 Item = dict[str, dict[str, Any]]
 
@@ -45,7 +48,7 @@ class Fleets:
             fleet_id,
             "cancel the fleet",
             "SET stop = :stop",
-            "attempt = :attempt AND attribute_not_exists(ended_at)",
+            _RUNS,
             {":stop": {"S": "cancel"}, ":attempt": {"N": str(attempt)}},
         )
 
@@ -73,9 +76,40 @@ class Fleets:
             ":attempt": {"N": str(attempt)},
         }
         change = "SET #status = :status, reason = :reason, ended_at = :now REMOVE held"
-        return self._change(
-            fleet_id, "close the fleet", change, "attempt = :attempt AND attribute_not_exists(ended_at)", values
-        )
+        return self._change(fleet_id, "close the fleet", change, _RUNS, values)
+
+    def hold(self, fleet_id: str, attempt: int, held: Held) -> bool:
+        """Note that a wave waits for a decision. False if the fleet has ended, or another attempt runs."""
+        values = {
+            ":status": {"S": FleetStatus.HELD.value},
+            ":held": {"S": held.model_dump_json()},
+            ":reason": {"S": held.reason},
+            ":attempt": {"N": str(attempt)},
+        }
+        change = "SET #status = :status, held = :held, reason = :reason"
+        return self._change(fleet_id, "hold the fleet", change, _RUNS, values)
+
+    def go_on(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str) -> bool:
+        """Note that a fleet runs, or reverts, and is neither held nor stopped. False as for `hold`."""
+        values = {":status": {"S": status.value}, ":reason": {"S": reason}, ":attempt": {"N": str(attempt)}}
+        change = "SET #status = :status, reason = :reason REMOVE held, stop"
+        return self._change(fleet_id, "continue the fleet", change, _RUNS, values)
+
+    def begin_wave(self, fleet_id: str, wave: int, failed: Collection[int]) -> None:
+        """Note which queues of a wave have failed, before the others begin. The state machine adds to them."""
+        if failed:
+            self._set(fleet_id, wave, "SET failed = :failed", {":failed": {"NS": [str(number) for number in failed]}})
+        else:
+            self._set(fleet_id, wave, "REMOVE failed", {})
+
+    def bake(self, fleet_id: str, wave: int, until: datetime) -> None:
+        """Note until when a wave is watched."""
+        self._set(fleet_id, wave, "SET baked_until = :until", {":until": {"S": timestamp(until)}})
+
+    def judge(self, fleet_id: str, wave: int, verdict: Verdict, reasons: Sequence[str]) -> None:
+        """Store what the gate of a wave says."""
+        values: Item = {":verdict": {"S": verdict}, ":reasons": {"S": json.dumps(list(reasons))}}
+        self._set(fleet_id, wave, "SET verdict = :verdict, reasons = :reasons", values)
 
     def outcomes(self, fleet_id: str) -> list[QueueOutcome]:
         """All queues that have ended, by number."""
@@ -101,6 +135,15 @@ class Fleets:
             "ExpressionAttributeValues": {":fleet": {"S": fleet_id}, ":prefix": {"S": prefix}},
             "ConsistentRead": True,
         }
+
+    def _set(self, fleet_id: str, wave: int, change: str, values: Item) -> None:
+        with reported("store the wave of the fleet"):
+            client("dynamodb").update_item(
+                TableName=self.table,
+                Key=_key(fleet_id, wave_part(wave)),
+                UpdateExpression=change,
+                **({"ExpressionAttributeValues": values} if values else {}),
+            )
 
     def _change(self, fleet_id: str, action: str, change: str, condition: str, values: Item) -> bool:
         """Change the item of a fleet. False if `condition` does not hold."""

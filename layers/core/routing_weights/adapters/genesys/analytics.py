@@ -129,6 +129,9 @@ class Analytics:
             for statistic, name in _REALISED.get(metric, {}).items():
                 value = _figure(stats, statistic) / (1000 if statistic == "sum" else 1)
                 figures[name] = figures.get(name, 0.0) + value
+            if metric == "oServiceLevel":
+                wanted = _figure(stats, "denominator") * _figure(stats, "target")
+                figures["wanted"] = figures.get("wanted", 0.0) + wanted
         return {
             queue_id: Realised(**figures, media=tuple(sorted(media[queue_id])))
             for queue_id, figures in realised.items()

@@ -1,0 +1,136 @@
+"""What the execution of a fleet does next, and the data that travel between its states."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from routing_weights.domain.fleet import queue_part, wave_part
+from routing_weights.domain.inputs import FleetRevert, FromFleet
+from routing_weights.domain.run import Origin
+
+if TYPE_CHECKING:
+    from routing_weights.domain.fleet import Fleet, FleetStatus, QueueItem, QueueOutcome
+
+MOST_TRIES = 3
+"""How often the queues of a wave are begun in one execution. Queues without an outcome then are left."""
+NO_LIMIT = -1
+
+Decision = Literal["continue", "revert", "cancel"]
+"""What somebody decided of a held wave: the `decision` in the output with which its task token is answered."""
+
+
+@dataclass(frozen=True)
+class RunQueues:
+    """Begin the queues of a document, at most `concurrency` at the same time; `wave` is -1 for reverts."""
+
+    items: str
+    concurrency: int
+    wave: int
+    tries: int = 1
+
+    def to_json(self) -> dict[str, Any]:
+        return {"step": "run", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Bake:
+    """Watch a wave for some time."""
+
+    wave: int
+    seconds: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"step": "bake", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Wait for somebody's decision."""
+
+    wave: int
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"step": "hold", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class End:
+    """Nothing is left to do."""
+
+    status: FleetStatus
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"step": "end", "green": self.status.green, "status": self.status.value, "reason": self.reason}
+
+
+Step = RunQueues | Bake | Hold | End
+
+
+class Last(BaseModel):
+    """The step that has been done, with the decision that ended it, if it was a hold."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    step: Literal["run", "bake", "hold", "end"]
+    wave: int = -1
+    tries: int = 1
+    decision: Decision | None = None
+
+
+class Tick(BaseModel):
+    """What an execution of a fleet knows when it asks for its next step."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    fleet_id: str
+    attempt: int
+    last: Last | None = None
+    """None in the first tick of an execution."""
+
+
+def item_of(fleet: Fleet, queue: QueueItem, max_failed: int | None) -> dict[str, Any]:
+    """What the child execution of a queue is started with.
+
+    The input of its distribution is the same in every attempt: StartExecution takes it for the same start only then.
+    """
+    given = FromFleet(
+        fleet=fleet.fleet_id,
+        number=queue.number,
+        start=queue.start,
+        length=queue.length,
+        origin=Origin(door="fleet", caller=fleet.origin.caller),
+    )
+    return _item(fleet, queue.number, queue.queue_id, queue.wave, queue.distribution_id, given.to_json()) | {
+        "max_failed": NO_LIMIT if max_failed is None else max_failed,
+        "revert": False,
+    }
+
+
+def revert_of(fleet: Fleet, outcome: QueueOutcome) -> dict[str, Any]:
+    """Like `item_of`, for the revert of a queue that was done. Each attempt of the fleet has reverts of its own."""
+    origin = Origin(door="fleet", caller=fleet.origin.caller)
+    given = FleetRevert(reverts=outcome.distribution_id, fleet_id=fleet.fleet_id, origin=origin)
+    name = f"{outcome.distribution_id}.r{fleet.attempt}"
+    return _item(fleet, outcome.number, outcome.queue_id, outcome.wave, name, given.to_json()) | {
+        "max_failed": NO_LIMIT,
+        "revert": True,
+    }
+
+
+def _item(fleet: Fleet, number: int, queue_id: str, wave: int, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "fleet": fleet.fleet_id,
+        "attempt": fleet.attempt,
+        "number": number,
+        "part": queue_part(number),
+        "wave_part": wave_part(wave),
+        "queue_id": queue_id,
+        "wave": wave,
+        "name": name,
+        "input": given,
+    }
