@@ -88,7 +88,7 @@ class _Progress:
 
     def _decided(self, held: Last) -> Step | None:
         """The next step after somebody's decision about a held wave. None to continue with the fleet."""
-        match held.decision:
+        match held.release:
             case "continue":
                 self._judge(held.wave, "passed", ["Somebody decided to continue."])
                 self._go_on(FleetStatus.RUNNING, "")
@@ -100,7 +100,7 @@ class _Progress:
             case None:
                 return self._end(FleetStatus.STOPPED, "Nobody decided about the held wave in time.")
             case _:
-                assert_never(held.decision)
+                assert_never(held.release)
 
     # ---- a wave -----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from routing_weights.domain.fleet import queue_part, wave_part
+from routing_weights.domain.fleet import Release, queue_part, wave_part
 from routing_weights.domain.inputs import FleetRevert, FromFleet
 from routing_weights.domain.run import Origin
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 MOST_TRIES = 3
 """How often the queues of a wave are begun in one execution. Queues without an outcome then are left."""
 NO_LIMIT = -1
-
-Decision = Literal["continue", "revert", "cancel"]
-"""What somebody decided of a held wave: the `decision` in the output with which its task token is answered."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +69,14 @@ Step = RunQueues | Bake | Hold | End
 
 
 class Last(BaseModel):
-    """The step that has been done, with the decision that ended it, if it was a hold."""
+    """The step that has been done, with what released it, if it was a hold."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     step: Literal["run", "bake", "hold", "end"]
     wave: int = -1
     tries: int = 1
-    decision: Decision | None = None
+    release: Release | None = None
 
 
 class Tick(BaseModel):
