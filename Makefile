@@ -73,6 +73,8 @@ pictures: .venv/ready ## draw the pictures of the docs anew: projection, folders
 	$(BIN)/python -m local.checks.flow > docs/flow.svg
 	$(BIN)/python -m local.checks.picture distribute > docs/state-machine.svg
 	$(BIN)/python -m local.checks.picture recover > docs/state-machine-recover.svg
+	$(BIN)/python -m local.checks.picture fleet > docs/state-machine-fleet.svg
+	$(BIN)/python -m local.checks.picture fleet "Run queues" > docs/state-machine-fleet-queue.svg
 
 # The layer has the versions of the embedded stack, so the tested versions are deployed.
 # uv starts from the old file, and keeps every pin that still fits: it changes only what pyproject.toml requires.

@@ -22,6 +22,7 @@ DOORS: Mapping[str, str] = {
     "the console": "console",
     "ScheduleRolePolicy": "schedule",
     "DriftFunction": "repair",
+    "FleetStateMachine": "fleet",
 }
 """What may start the state machine: a resource of the template (a test compares them), or a person in the console."""
 SIDE = {"Recover", "Schedule the expiry", "Restore"}

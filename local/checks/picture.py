@@ -149,9 +149,13 @@ def _expression(text: str) -> str:
     return text.removeprefix("{%").removesuffix("%}").replace("$", "").strip()
 
 
-def example(name: str = "distribute") -> str:
-    text = (DEFINITIONS / f"{name}.asl.yaml").read_text(encoding="utf-8")
-    return picture(f"The state machine “{name}”", yaml.safe_load(text))
+def example(name: str = "distribute", within: str = "") -> str:
+    """Return the picture of a state machine, or of what its Map state `within` does for each item."""
+    definition = yaml.safe_load((DEFINITIONS / f"{name}.asl.yaml").read_text(encoding="utf-8"))
+    if not within:
+        return picture(f"The state machine “{name}”", definition)
+    state = definition["States"][within]
+    return picture(f"“{within}”, for each item", state["ItemProcessor"] | {"Comment": state["Comment"]})
 
 
 if __name__ == "__main__":

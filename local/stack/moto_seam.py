@@ -741,7 +741,8 @@ def _normalise_parameters(self: Any, parameters: dict[str, Any], *_: Any, **__: 
 def _normalise_response(self: Any, response: dict[str, Any], *_: Any, **__: Any) -> None:
     if self._get_boto_service_name() == "stepfunctions":
         for name in list(response):
-            response[name[0].upper() + name[1:]] = response.pop(name)
+            value = response.pop(name)
+            response[name[0].upper() + name[1:]] = value.isoformat() if isinstance(value, datetime) else value
 
 
 @cache

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from pathlib import Path
+from typing import get_args
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -17,6 +18,8 @@ from routing_weights import errors
 from routing_weights.adapters.aws import client
 from routing_weights.adapters.genesys import transport
 from routing_weights.bootstrap import deadlines
+from routing_weights.domain.fleet import FleetStatus
+from routing_weights.domain.fleet_steps import Bake, End, Hold, RunQueues, Step
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.run import LONGEST_RUN
 from routing_weights.domain.status import Status
@@ -26,12 +29,19 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 class Machine:
-    """A state machine: its definition, states, tasks, and the functions that the tasks call."""
+    """A state machine: its definition, states, tasks, and the functions that the tasks call.
 
-    def __init__(self, name):
-        self.name = name
+    `within` is a Map state: then it is what the state does for each item.
+    """
+
+    def __init__(self, name, within=""):
+        self.name = f"{name}: {within}" if within else name
+        self.picture = (name, within)
         self.text = (ROOT / f"statemachine/{name}.asl.yaml").read_text(encoding="utf-8")
         self.definition = yaml.safe_load(self.text)
+        if within:
+            longest = self.definition["TimeoutSeconds"]
+            self.definition = self.definition["States"][within]["ItemProcessor"] | {"TimeoutSeconds": longest}
         self.states = self.definition["States"]
         self.tasks = {state: item for state, item in self.states.items() if item["Type"] == "Task"}
         self.functions = {
@@ -61,7 +71,8 @@ class Machine:
 
 
 DISTRIBUTE, RECOVER = Machine("distribute"), Machine("recover")
-MACHINES = [DISTRIBUTE, RECOVER]
+FLEET, QUEUE = Machine("fleet"), Machine("fleet", "Run queues")
+MACHINES = [DISTRIBUTE, RECOVER, FLEET, QUEUE]
 STATES, TASKS = DISTRIBUTE.states, DISTRIBUTE.tasks
 catches, edges, reachable = DISTRIBUTE.catches, DISTRIBUTE.edges, DISTRIBUTE.reachable
 every_machine = pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
@@ -136,7 +147,15 @@ def test_every_target_exists_and_every_state_is_reached(machine):
     assert machine.reachable(machine.definition["StartAt"]) == machine.states.keys()
 
 
-@pytest.mark.parametrize(("machine", "known"), [(DISTRIBUTE, {"Completed", "Failed"}), (RECOVER, {"Done"})])
+@pytest.mark.parametrize(
+    ("machine", "known"),
+    [
+        (DISTRIBUTE, {"Completed", "Failed"}),
+        (RECOVER, {"Done"}),
+        (FLEET, {"Completed", "Failed"}),
+        (QUEUE, {"Done", "Not done"}),
+    ],
+)
 def test_every_state_leads_to_an_end_and_there_are_no_other_ends(machine, known):
     ends = {name for name, state in machine.states.items() if state["Type"] in {"Succeed", "Fail"} or state.get("End")}
     assert ends == known
@@ -173,7 +192,7 @@ def test_a_lock_does_not_expire():
     assert condition == "attribute_not_exists(queue_id) OR holder = :me"
 
 
-@every_machine
+@pytest.mark.parametrize("machine", [DISTRIBUTE, RECOVER], ids=["distribute", "recover"])
 def test_only_its_owner_releases_a_lock(machine):
     assert machine.tasks["Unlock"]["Arguments"]["ConditionExpression"] == "holder = :me"
 
@@ -250,6 +269,29 @@ def test_the_stub_functions_of_the_embedded_stack_are_not_used(machine):
     assert not re.search(r"\$(uuid|hash)\b", machine.text)
 
 
+def test_a_queue_of_a_fleet_without_a_stored_outcome_fails_so_that_it_is_begun_again():
+    """Advance counts on that: the map tolerates every failure, and Advance looks for outcomes."""
+    assert FLEET.states["Run queues"]["ToleratedFailurePercentage"] == 100
+    stored = QUEUE.reachable("Still wanted?", without={"Record", "Not done"})
+    skipped = lambda state: state == "Wanted?"  # noqa: E731 - a name for the way of a queue that is not begun
+    assert [s for s in stored for target, _ in QUEUE.edges(s) if target == "Done" and not skipped(s)] == []
+
+
+def test_every_step_of_a_fleet_ends_in_the_next_decision():
+    for state in ("Run queues", "Bake", "Hold"):
+        assert {target for target, _ in FLEET.edges(state)} <= {"Advance", "Failed"}
+    rules = [re.search(r"step = '(\w+)'", rule["Condition"]) for rule in FLEET.states["What next?"]["Choices"]]
+    forms = [RunQueues("", 1, 0), Bake(0, 1), Hold(0, ""), End(FleetStatus.COMPLETED, "")]
+    assert [rule[1] for rule in rules if rule] + ["end"] == [form.to_json()["step"] for form in forms]
+    assert {type(form) for form in forms} == set(get_args(Step))
+
+
+@pytest.mark.parametrize("machine", [FLEET, QUEUE], ids=["fleet", "queue"])
+def test_every_task_of_a_fleet_ends_with_a_catch_of_everything(machine):
+    for state in machine.tasks:
+        assert machine.catches(state)[-1]["ErrorEquals"] == ["States.ALL"], state
+
+
 # ---- time -----------------------------------------------------------------------------------------------------------
 
 
@@ -286,6 +328,10 @@ def test_callers_of_the_token_function_wait_as_long_as_it_may_take(function, mon
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     patience = client._client.__wrapped__("lambda", hurried=False).meta.config.read_timeout
     assert LAMBDA_TIMEOUTS_S["TokenFunction"] <= patience < LAMBDA_TIMEOUTS_S[function]
+
+
+def test_a_fleet_waits_for_a_run_until_the_run_has_timed_out():
+    assert QUEUE.tasks["Distribute"]["TimeoutSeconds"] > DISTRIBUTE.definition["TimeoutSeconds"]
 
 
 def test_no_run_takes_longer_than_the_longest_run():
@@ -355,6 +401,12 @@ PASSES = {
     "aws-sdk:scheduler": {
         *(f"Scheduler.{name}" for name in ("InternalServerException", "ThrottlingException", "SdkClientException"))
     },
+    # The quota of running executions, and what the SDK of Step Functions does not model by name.
+    "states:startExecution": {
+        *(f"StepFunctions.{name}" for name in ("ExecutionLimitExceededException", "AWSStepFunctionsException")),
+        "StepFunctions.SdkClientException",
+    },
+    "aws-sdk:sfn": {"Sfn.SfnException", "Sfn.SdkClientException"},
 }
 """What any task may meet that passes by itself, by its service."""
 
@@ -373,7 +425,7 @@ def test_no_state_retries_what_it_catches_by_name(machine, state):
     assert not retried & caught
 
 
-@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
+@pytest.mark.parametrize("machine", [DISTRIBUTE, RECOVER], ids=["distribute", "recover"])
 def test_restore_is_retried_after_every_temporary_error(machine):
     """A restore begins with a fresh reading, so it may be repeated after a time-out, too."""
     (retry,) = machine.tasks["Restore"]["Retry"]
@@ -386,7 +438,7 @@ def test_every_error_name_exists():
     ours = {name for name in named_errors() if "." not in name}
     assert ours <= ERRORS.keys()
     services = {name.partition(".")[0] for name in named_errors() if "." in name}
-    assert services == {"States", "Lambda", "DynamoDB", "Scheduler", "Runtime", "Sandbox"}
+    assert services == {"States", "Lambda", "DynamoDB", "Scheduler", "Runtime", "Sandbox", "StepFunctions", "Sfn"}
 
 
 def test_every_error_of_the_flow_has_a_decided_status():
@@ -513,13 +565,18 @@ def imported_modules(tree):
 
 # ---- the picture -----------------------------------------------------------------------------------------------------
 
-PICTURES = {"distribute": "state-machine.svg", "recover": "state-machine-recover.svg"}
+PICTURES = {
+    DISTRIBUTE: "state-machine.svg",
+    RECOVER: "state-machine-recover.svg",
+    FLEET: "state-machine-fleet.svg",
+    QUEUE: "state-machine-fleet-queue.svg",
+}
 
 
 @every_machine
 def test_the_picture_in_the_docs_is_the_machine(machine):
-    path = ROOT / "docs" / PICTURES[machine.name]
-    assert path.read_text(encoding="utf-8") == example(machine.name), f"docs/{path.name} is old: make pictures"
+    path = ROOT / "docs" / PICTURES[machine]
+    assert path.read_text(encoding="utf-8") == example(*machine.picture), f"docs/{path.name} is old: make pictures"
 
 
 def test_the_flow_in_the_readme_is_the_machine():
@@ -555,7 +612,7 @@ def test_the_flow_names_every_door():
 
 @every_machine
 def test_the_picture_names_every_state_and_every_way_out(machine):
-    drawn = [element.text for element in ET.fromstring(example(machine.name)).iter(f"{SVG}text")]  # noqa: S314
+    drawn = [element.text for element in ET.fromstring(example(*machine.picture)).iter(f"{SVG}text")]  # noqa: S314
     assert set(machine.states) <= set(drawn)
     for state in machine.states:
         told = [way.target for way in ways(state, machine.states[state])]

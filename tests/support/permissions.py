@@ -29,6 +29,11 @@ UNMET = {
         "logs:*",
         "*",
     ): "log delivery: Step Functions uses it when a state machine is made, and moto keeps no logs",
+    (
+        "*",
+        "states:RedriveExecution",
+        "*",
+    ): "a redrive in the console redrives the children of a map, too; neither moto nor the stack has redrives",
 }
 """Functions, action and resource of what a run of all tests may go without, and when it is used all the same.
 

@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le
 from moto.events.models import EventPattern
 from samcli.yamlhelper import yaml_parse
 
+from local.stack.rules import MANAGED_RULE
 from routing_weights import settings
 from routing_weights.adapters.aws.event_bus import SOURCE
 from routing_weights.adapters.http.webhook_sender import TIMEOUTS_S
@@ -200,11 +201,34 @@ ALLOWED = {
         "dynamodb:DeleteItem": {"LocksTable"},
     }
     | {action: {"*"} for action in LOG_DELIVERY},
+    "AdvanceFunction": TOKENS
+    | {
+        "dynamodb:GetItem": {"FleetsTable", "BudgetTable"},
+        "dynamodb:Query": {"FleetsTable"},
+        "dynamodb:UpdateItem": {"FleetsTable", "BudgetTable"},
+        "s3:GetObject": {OF_FLEETS},
+        "s3:PutObject": {OF_FLEETS},
+    },
+    "FleetStateMachine": {
+        "lambda:InvokeFunction": {"AdvanceFunction"},
+        "dynamodb:GetItem": {"FleetsTable"},
+        "dynamodb:UpdateItem": {"FleetsTable"},
+        "s3:GetObject": {OF_FLEETS},
+        "states:StartExecution": {"DistributeStateMachine"},
+        "states:DescribeExecution": {"executions of DistributeStateMachine"},
+        "states:StopExecution": {"executions of DistributeStateMachine"},
+        **{f"events:{action}": {f"rule {MANAGED_RULE}"} for action in ("PutTargets", "PutRule", "DescribeRule")},
+    }
+    | {action: {"*"} for action in LOG_DELIVERY},
 }
 TO_THE_SCHEDULER = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
 """The condition of every permission to pass a role: only this service may get the role."""
 PARTNER_BUS = "aws.partner/genesys.com/cloud/0f3b6a1e-6c1a-4c0e-9d27-3b1d0a8c2f55/routing-weights"
-MACHINES = {"DistributeStateMachine": "distribute", "RecoverStateMachine": "recover"}
+MACHINES = {
+    "DistributeStateMachine": "distribute",
+    "RecoverStateMachine": "recover",
+    "FleetStateMachine": "fleet",
+}
 
 
 def of_type(kind):
@@ -239,7 +263,10 @@ def readable(resource):
         return resource
     text = resource.get("Fn::Sub", "")
     if ":execution:" in text:
-        return "executions of " + re.search(r":execution:\$\{(\w+)", text)[1]
+        machine, children = re.search(r":execution:\$\{(\w+)\.Name\}(/\w+)?:\*$", text).groups()
+        return f"executions of {machine}{children or ''}"
+    if ":rule/" in text:
+        return "rule " + text.rpartition("/")[2]
     if ":schedule/" in text:
         return "schedules of " + re.fullmatch(r".*:schedule/\$\{(\w+)\}/\*", text)[1]
     (name,) = names_in(resource)
@@ -290,6 +317,8 @@ def test_a_state_is_named_after_its_function(machine):
     }
     if machine == "RecoverStateMachine":
         assert called.pop("Begin") == "RecoverFunction"  # named after the state machine
+    if machine == "FleetStateMachine":
+        assert called.pop("Hold") == "AdvanceFunction"  # which keeps the token
     assert called == {name: f"{name.split()[0]}Function" for name in called}
 
 
@@ -312,7 +341,9 @@ def test_no_resource_has_a_fixed_name():
     assert named.pop(("RecoverFunctionPolicy", "PolicyName")) == "executions"
     assert named.pop(("ScheduleRolePolicy", "PolicyName")) == "runs"
     assert {named.pop((f"{name}FunctionPolicy", "PolicyName")) for name in ("Audit", "Validate")} == {"histories"}
-    groups = {(f"{name}LogGroup", "LogGroupName") for name in ("Api", "Distribute", "RecoverStateMachine")}
+    assert named.pop(("FleetStateMachinePolicy", "PolicyName")) == "children"
+    machines = ("Distribute", "RecoverStateMachine", "FleetStateMachine")
+    groups = {(f"{name}LogGroup", "LogGroupName") for name in ("Api", *machines)}
     assert named.keys() == groups | {("OutgoingBus", "Name")}
     assert all("${AWS::StackName}" in value["Fn::Sub"] for value in named.values())
 
@@ -356,7 +387,8 @@ def test_the_list_of_roles_is_complete():
     assert of_type("AWS::IAM::Role").keys() == {"ScheduleRole"}
     assert not of_type("AWS::IAM::ManagedPolicy")
     assert of_type("AWS::IAM::Policy").keys() == {
-        *("AuditFunctionPolicy", "RecoverFunctionPolicy", "ScheduleRolePolicy", "ValidateFunctionPolicy")
+        *("AuditFunctionPolicy", "RecoverFunctionPolicy", "ScheduleRolePolicy", "ValidateFunctionPolicy"),
+        "FleetStateMachinePolicy",
     }
 
 
@@ -374,6 +406,11 @@ GO_IN_A_CIRCLE = {
     "ScheduleRole": {
         ("states:StartExecution", "DistributeStateMachine"),
         ("sqs:SendMessage", "ScheduleDeadLetters"),
+    },
+    "FleetStateMachineRole": {
+        ("states:StartExecution", "FleetStateMachine"),
+        ("states:DescribeExecution", "executions of FleetStateMachine"),
+        ("states:RedriveExecution", "executions of FleetStateMachine/queues"),
     },
 }
 """Permissions in a policy outside the role: the resources that they name depend on the role."""
@@ -610,7 +647,7 @@ def test_a_log_group_of_aws_has_the_prefix_that_needs_no_policy():
     delivered = {name: item["Properties"]["Logging"]["Destinations"] for name, item in of_type(MACHINE).items()}
     delivered |= {name: api["Properties"]["AccessLogSettings"] for name, api in of_type(HTTP_API).items()}
     groups = [group for where in delivered.values() for group in names_in(where)]
-    assert len(groups) == len(delivered) == 3
+    assert len(groups) == len(delivered) == 4
     for group in groups:
         assert RESOURCES[group]["Properties"]["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/")
 
@@ -671,7 +708,7 @@ def dimensions_of(alarm):
 def test_an_alarm_says_what_happened_and_what_to_do(name):
     description = ALARMS[name]["Properties"]["AlarmDescription"]
     what, _, then = description.partition(". ")
-    assert what.startswith(("A distribution ", "A webhook "))
+    assert what.startswith(("A distribution ", "A fleet ", "A wave ", "A webhook "))
     assert re.match(r"(Find|Read|Check|Compare|Send|Put|Look) ", then), then
     assert description.endswith(f". docs/operate/alarms.md#{heading_of(name)}")
     assert ALARMS[name]["Properties"]["TreatMissingData"] == "notBreaching"
@@ -737,13 +774,16 @@ def test_the_mail_address_is_subscribed_to_the_alarm_topic():
 
 
 def test_an_execution_that_does_not_complete_raises_an_alarm():
-    """A recovery restores and records an aborted distribution. Nothing recovers an aborted recovery."""
-    ends = {"DistributionsFailAlarm": "DistributeStateMachine", "RecoveriesFailAlarm": "RecoverStateMachine"}
+    """A recovery ends an aborted distribution. Nothing ends an aborted recovery or fleet."""
+    ends = {
+        "DistributionsFailAlarm": "DistributeStateMachine",
+        "RecoveriesFailAlarm": "RecoverStateMachine",
+        "FleetsFailAlarm": "FleetStateMachine",
+    }
     assert set(ends.values()) == MACHINES.keys()
     for alarm, machine in ends.items():
-        counted = {"ExecutionsFailed", "ExecutionsTimedOut"} | (
-            {"ExecutionsAborted"} if "Recover" in machine else set()
-        )
+        aborted = {"ExecutionsAborted"} if machine != "DistributeStateMachine" else set()
+        counted = {"ExecutionsFailed", "ExecutionsTimedOut"} | aborted
         assert dimensions_of(alarm) == {(metric, "StateMachineArn", machine) for metric in counted}
 
 

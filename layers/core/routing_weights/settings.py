@@ -223,6 +223,11 @@ class CalibrateSettings(Audited, GenesysCaller):
     state_machine_arn: str
 
 
+class AdvanceSettings(Documented, GenesysCaller):
+    fleets_table: str
+    fleet_concurrency: int = Field(ge=1, le=1000)
+
+
 class SweepSettings(RecoverSettings):
     state_machine_arn: str
     recover_state_machine_arn: str

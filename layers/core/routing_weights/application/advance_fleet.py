@@ -167,7 +167,7 @@ class _Progress:
     # ---- its gate ---------------------------------------------------------------------------------------------------
 
     def _service(self, number: int, wave: Wave, until: datetime) -> tuple[Verdict, list[str]]:
-        """Whether the queues that are done reached their goals while the wave was watched."""
+        """Judge the service of the queues that are done while the wave was watched."""
         done = [
             each.queue_id for each in self.outcomes.values() if each.wave <= number and each.status is Status.COMPLETED
         ]

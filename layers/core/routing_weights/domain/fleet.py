@@ -250,6 +250,7 @@ class QueueOutcome(BaseModel):
     reverted_by: str = ""
     """The distribution that reverted the queue."""
     revert_status: Status | None = None
+    revert_sentence: str = ""
 
 
 class WaveOutcome(BaseModel):

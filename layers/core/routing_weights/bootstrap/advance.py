@@ -1,0 +1,31 @@
+"""Wires the function Advance."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from routing_weights.adapters.aws.client import prepare
+from routing_weights.adapters.aws.fleet_documents import FleetDocuments
+from routing_weights.adapters.aws.fleets_table import Fleets
+from routing_weights.application.advance_fleet import AdvanceFleet
+from routing_weights.bootstrap.analytics import analytics
+from routing_weights.bootstrap.deadlines import MAX_RUN_S
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from routing_weights.settings import AdvanceSettings
+
+prepare("dynamodb", "lambda", "s3", "secretsmanager")
+
+
+def advance(settings: AdvanceSettings, context: LambdaContext) -> AdvanceFleet:
+    return AdvanceFleet(
+        Fleets(settings.fleets_table),
+        FleetDocuments(settings.documents_bucket),
+        partial(analytics, settings, context),
+        settings.fleet_concurrency,
+        settings.requests_per_minute * (1 - settings.reserved_for_others),
+        MAX_RUN_S,
+    )
