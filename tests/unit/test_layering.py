@@ -31,7 +31,7 @@ CEILINGS = {
     **dict.fromkeys(["audit", "outcomes"], 300),
     "validate": 310,
     **dict.fromkeys(["outgoing", "token"], 415),
-    **dict.fromkeys(["calibrate", "drift", "patch", "restore", "schedules", "verify"], 450),
+    **dict.fromkeys(["advance", "calibrate", "drift", "patch", "restore", "schedules", "verify"], 450),
     **dict.fromkeys(["plans", "project"], 465),
     "suggest": 595,
 }
