@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from routing_weights.adapters.aws.client import prepare
+from routing_weights.adapters.aws.history import Histories
 from routing_weights.adapters.aws.patrol_table import Patrols
 from routing_weights.adapters.aws.schedule_group import Group
+from routing_weights.application.account import Account
 from routing_weights.application.close import Close
 from routing_weights.bootstrap import stores
-from routing_weights.bootstrap.account import account
+from routing_weights.bootstrap.metered import own_effort
+from routing_weights.domain.effort import prices
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -25,5 +28,5 @@ def close(settings: AuditSettings, context: LambdaContext) -> Close:
         stores.trail(settings, settings.locks_table),
         Patrols(settings.drift_table),
         Group(settings.one_time_group),
-        account(settings, context, "audit"),
+        Account(Histories(), own_effort("audit", context), prices(settings.aws_region)),
     )

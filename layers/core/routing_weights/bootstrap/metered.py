@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from routing_weights.errors import RoutingWeightsError
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from routing_weights.domain.effort import Effort
+
 Handler = Callable[[dict[str, Any], "LambdaContext"], dict[str, Any]]
 
 
@@ -23,10 +26,9 @@ def metered(function: str) -> Callable[[Handler], Handler]:
         @wraps(handler)
         def counted(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             def report() -> dict[str, Any]:
-                effort = meter.effort(function, int(context.memory_limit_in_mb))
-                return {KEY: effort.model_dump(exclude_defaults=True)}
+                return {KEY: own_effort(function, context)().model_dump(exclude_defaults=True)}
 
-            meter.begin()
+            meter.begin(time.monotonic())
             try:
                 answer = handler(event, context)
             except RoutingWeightsError as error:
@@ -37,3 +39,8 @@ def metered(function: str) -> Callable[[Handler], Handler]:
         return counted
 
     return decorate
+
+
+def own_effort(function: str, context: LambdaContext) -> Callable[[], Effort]:
+    """Measures this invocation of `function` so far, for whoever closes a record."""
+    return lambda: meter.effort(function, int(context.memory_limit_in_mb), time.monotonic())

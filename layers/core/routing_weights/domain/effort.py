@@ -1,6 +1,9 @@
 """The effort of a distribution: what it asked of Genesys and of AWS, and what that costs."""
 
 import json
+import math
+import threading
+from collections import Counter
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
@@ -80,6 +83,34 @@ class Cost(BaseModel):
     """Whose prices: another region than the deployment's if the table of prices does not have that one."""
     prices_of: str
     """The date of the prices."""
+
+
+class Meter:
+    """Counts what one invocation of a function asks for. Threads may count at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._began_at = 0.0
+
+    def begin(self, now: float) -> None:
+        """An invocation begins at `now` on the monotonic clock: forget the last one."""
+        with self._lock:
+            self._counts.clear()
+            self._began_at = now
+
+    def count(self, **amounts: float) -> None:
+        """Add to the counts of an Effort, by their names."""
+        with self._lock:
+            for name, amount in amounts.items():
+                self._counts[name] += amount  # type: ignore[assignment]  # units may be halves
+
+    def effort(self, function: str, memory_mb: int, now: float) -> Effort:
+        """The effort of the invocation so far."""
+        with self._lock:
+            ms, counts = math.ceil(1000 * (now - self._began_at)), dict(self._counts)
+        busy = Busy(invocations=1, ms=ms, gb_ms=ms * memory_mb / 1024)
+        return Effort.model_validate({**counts, "functions": {function: busy}})
 
 
 COUNTS = tuple(name for name in Effort.model_fields if name != "functions")

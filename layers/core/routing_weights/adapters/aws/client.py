@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import threading
@@ -19,7 +20,7 @@ from routing_weights.adapters.aws.pages import token_invalid
 from routing_weights.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 Answer = TypeVar("Answer")
 
@@ -28,6 +29,8 @@ CONFLICT_PAUSE_S, LONGEST_CONFLICT_PAUSE_S = 0.05, 1.0
 """The first and the longest upper bound of the random pauses between tries. All pauses together: at most 3.75 s."""
 
 
+_READS = {"dynamodb": {"GetItem", "BatchGetItem", "Query", "Scan"}, "s3": {"GetObject", "HeadObject"}}
+"""Every other operation counts as a write: S3 bills a listing as one."""
 _creating = threading.Lock()
 
 
@@ -53,8 +56,28 @@ def _client(service: str, hurried: bool) -> Any:
     signature: Any = {"signature_version": "s3v4"} if service == "s3" else {}
     config = Config(connect_timeout=connect_s, read_timeout=patience_s, retries=retries, **signature)
     made = boto3.client(service, config=config)  # type: ignore[call-overload]
-    meter.watch(made.meta.events)
+    made.meta.events.register("before-parameter-build.dynamodb", _ask_for_units)
+    made.meta.events.register("after-call", _count)
     return made
+
+
+def _ask_for_units(params: dict[str, Any], model: Any, **_: Any) -> None:
+    if "ReturnConsumedCapacity" in model.input_shape.members:
+        params.setdefault("ReturnConsumedCapacity", "TOTAL")
+
+
+def _count(parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
+    """Count a call of DynamoDB or S3. DynamoDB reports no units with a refusal, which costs at least one."""
+    service = model.service_model.service_name
+    if service not in _READS:
+        return
+    kind = "read" if model.name in _READS[service] else "write"
+    amounts: dict[str, float] = {f"{service}_{kind}s": 1}
+    if service == "dynamodb":
+        consumed = parsed.get("ConsumedCapacity") or []
+        tables = [consumed] if isinstance(consumed, dict) else consumed
+        amounts[f"{kind}_units"] = math.fsum(table["CapacityUnits"] for table in tables) or 1
+    meter.count(**amounts)
 
 
 def prepare(*services: str) -> None:

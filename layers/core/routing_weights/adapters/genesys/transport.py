@@ -162,7 +162,7 @@ class Transport:
         self._await_slot()
         self._own.slots = self._own.slots[1:]
         timeout = (CONNECT_TIMEOUT_S, min(READ_TIMEOUT_S, max(self._time_left(what), 1.0)))
-        meter.count_request()
+        meter.count(requests=1)
         # A redirect would carry the token to another host.
         return self.session.request(method, url, timeout=timeout, allow_redirects=False, **parts)
 
