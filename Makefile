@@ -89,10 +89,8 @@ lock: .venv/ready ## compile the pinned requirements from pyproject.toml
 		if [ -z "$(CHECK)" ]; then cp $$new $$file; \
 		else diff -q $$file $$new || { echo "$$file is old: make lock"; exit 1; }; fi; done
 
-bench: .venv/ready ## measure writes, requests, import times and projections; 200 plans with conflicting transactions
+bench: .venv/ready ## measure everything against a naive client, and write docs/reference/benchmarks.md (python -m bench --help)
 	@$(BIN)/python -m bench
-	@$(BIN)/python -m bench.projection
-	@$(BIN)/python -m bench.conflicts
 
 clean:
 	rm -rf .venv .aws-sam .hypothesis .schemathesis .pytest_cache .mypy_cache .ruff_cache

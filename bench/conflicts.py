@@ -1,12 +1,10 @@
-"""`python -m bench.conflicts`: 200 plans over HTTP, several at a time, with DynamoDB's rule on transactions.
+"""200 plans over HTTP, several at a time, with DynamoDB's rule on transactions.
 
 DynamoDB refuses a write to an item of a transaction that is under way. So does the embedded stack, whose transactions
-take DYNAMODB_TRANSACTION_S. Several plans want each queue at the same moment, so their locks conflict. Exits with 1
-if a plan did not complete.
+take DYNAMODB_TRANSACTION_S. Several plans want each queue at the same moment, so their locks conflict.
 """
 
 import os
-import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +22,7 @@ ACTUATORS = ("ring", "joined")
 TIMEOUT_S = 300.0
 
 
-def main() -> None:
+def measure() -> dict[str, Any]:
     plans = [(queue, number) for queue in range(QUEUES) for number in range(PLANS_OF_EACH)]
     with (
         GenesysSimulator(contract="platform") as genesys,
@@ -37,17 +35,15 @@ def main() -> None:
         records = list(callers.map(lambda plan: _distribute(stack, *plan), plans))
         seconds = time.monotonic() - start
         transactions = stack.transactions
-    print(f"{len(plans)} plans on {QUEUES} queues, {AT_ONCE} at a time, in {seconds:.0f} s; they ended:\n")
-    for status, count in Counter(record["status"] for record in records).most_common():
-        print(f"  {status:<24} {count:>4}")
-    print(
-        f"\n  {transactions.begun} transactions of {transactions.duration_s:g} s each; "
-        f"{transactions.refused} writes conflicted with one and were repeated."
-    )
-    failed = [record for record in records if record["status"] != "completed"]
-    for record in failed:
-        print(f"  {record['distribution_id']}: {record['status']}: {record['errors']}")
-    sys.exit(1 if failed else 0)
+    return {
+        "plans": len(plans),
+        "queues": QUEUES,
+        "at_once": AT_ONCE,
+        "seconds": seconds,
+        "statuses": dict(Counter(record["status"] for record in records)),
+        "transactions": transactions.begun,
+        "refused": transactions.refused,
+    }
 
 
 def _distribute(stack: Stack, queue: int, number: int) -> dict[str, Any]:
@@ -88,7 +84,3 @@ def _environment(genesys: GenesysSimulator) -> dict[str, str]:
         "REQUESTS_PER_MINUTE": "0",
         "DYNAMODB_TRANSACTION_S": os.environ.get("DYNAMODB_TRANSACTION_S", ""),
     }
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""`python -m bench.projection`: CPU time and memory of a projection before and after a plan, in fresh processes."""
+"""CPU time and memory of a projection before and after a plan, in fresh processes."""
 
 import json
 import statistics
@@ -17,7 +17,6 @@ CASES = (
     ("joined", 60, 1000, 2.0),
     ("ring", 600, 11_000, 0.25),
 )
-BUDGET = "budget: 1 s of CPU and 128 MB over the baseline for 60 agents and 10 replications"
 
 PROJECTION = """
 import json, resource, sys, time, tracemalloc
@@ -62,25 +61,27 @@ print(json.dumps({
 """
 
 
-def main() -> None:
-    print(f"Projections, before and after, 10 replications each (median of {RUNS} fresh processes)\n")
-    print("  after        agents  hours  contacts  import ms  closed ms  CPU s  heap MB  RSS MB  SL before -> after")
-    numpy = False
+def measure(runs: int = RUNS) -> dict[str, Any]:
+    rows = []
     for rule, agents, contacts, hours in CASES:
         case: list[Any] = [rule, agents, contacts, hours]
-        runs = [_project(case, traced=False) for _ in range(RUNS)]
-        heap_mb = _project(case, traced=True)["traced_mb"]
-        first, last = runs[0]["levels"]
-        numpy = numpy or any(run["numpy"] for run in runs)
-        imports_ms, closed_ms = (_median(runs, name) * 1000 for name in ("imports_s", "closed_s"))
-        print(
-            f"  {rule:<12} {agents:>6} {hours:>6.2f} {runs[0]['contacts']:>9} {imports_ms:>10.1f} "
-            f"{closed_ms:>10.1f} {_median(runs, 'cpu_s'):>6.2f} {heap_mb:>8.1f} "
-            f"{_median(runs, 'rss_mb'):>7.1f}  {first:.3f} -> {last:.3f}"
+        measured = [_project(case, traced=False) for _ in range(runs)]
+        first, last = measured[0]["levels"]
+        figures = {name: _median(measured, name) for name in ("imports_s", "closed_s", "cpu_s", "rss_mb")}
+        rows.append(
+            {
+                "rule": rule,
+                "agents": agents,
+                "hours": hours,
+                "contacts": measured[0]["contacts"],
+                "heap_mb": _project(case, traced=True)["traced_mb"],
+                "service_level_before": first,
+                "service_level_after": last,
+                "numpy": any(run["numpy"] for run in measured),
+            }
+            | figures
         )
-    print(f"\n  {BUDGET}.")
-    print("  import: includes pydantic. heap: the peak of tracemalloc, in a separate run.")
-    print(f"  numpy: {'imported' if numpy else 'not imported'}.")
+    return {"runs": runs, "rows": rows}
 
 
 def _project(case: list[Any], *, traced: bool) -> dict[str, Any]:
@@ -93,7 +94,3 @@ def _project(case: list[Any], *, traced: bool) -> dict[str, Any]:
 
 def _median(runs: list[dict[str, Any]], name: str) -> float:
     return float(statistics.median(run[name] for run in runs))
-
-
-if __name__ == "__main__":
-    main()
