@@ -206,16 +206,26 @@ class InFleet(Genesys):
         return held
 
 
-def test_a_plan_of_a_fleet_is_projected_with_the_neighbours_of_its_line(documents, trail):
+@pytest.fixture
+def in_fleet(documents, trail):
+    """Make the use case for a plan that is kept, with a function that knows its forecast."""
+
+    def project(forecast_for):
+        projector = SimpleNamespace(forecast_for=forecast_for, deployed_actuator="ring")
+        documents.save_plan("d-1", plan(member_weights={"agent-1": 0.4}))
+        return Project(documents, trail, None, lambda _: InFleet(), projector, "platform", lambda: START).project
+
+    return project
+
+
+def test_a_plan_of_a_fleet_is_projected_with_the_neighbours_of_its_line(documents, in_fleet):
     asked = []
 
     def forecast_for(wanted, neighbours):
         asked.append((wanted.queue_id, neighbours))
         raise ForecastMissing("That is enough for this test.")
 
-    projector = SimpleNamespace(forecast_for=forecast_for, deployed_actuator="ring")
-    project = Project(documents, trail, None, lambda _: InFleet(), projector, "platform", lambda: START).project
-    documents.save_plan("d-1", plan(member_weights={"agent-1": 0.4}))
+    project = in_fleet(forecast_for)
     documents.fleet_lines["f-1", 400, 120] = Line({}, Neighbours(counted=(OTHER,)).to_json())
     for run in (OF_FLEET, run_of(START)):
         with pytest.raises(ForecastMissing):
@@ -223,12 +233,9 @@ def test_a_plan_of_a_fleet_is_projected_with_the_neighbours_of_its_line(document
     assert asked == [("queue-001", Neighbours(counted=(OTHER,))), ("queue-001", Neighbours())]
 
 
-def test_a_plan_of_a_fleet_whose_line_is_gone_is_not_projected_alone(documents, trail):
-    projector = SimpleNamespace(forecast_for=no_forecast, deployed_actuator="ring")
-    project = Project(documents, trail, None, lambda _: InFleet(), projector, "platform", lambda: START).project
-    documents.save_plan("d-1", plan(member_weights={"agent-1": 0.4}))
+def test_a_plan_of_a_fleet_whose_line_is_gone_is_not_projected_alone(in_fleet):
     with pytest.raises(StoreUnavailable, match="line of fleet f-1"):
-        project(OF_FLEET)
+        in_fleet(no_forecast)(OF_FLEET)
 
 
 @pytest.mark.parametrize(
