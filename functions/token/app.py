@@ -15,11 +15,13 @@ logger = Logger()
 
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, bool]:
-    """`{refused}`: the fingerprint of the token that Genesys did not accept, empty if there is none.
+    """`{refused, number}`: the fingerprint of the token that Genesys did not accept, empty if there is none.
 
+    A client has up to ten tokens, with numbers from 0.
     `{stored}`: true if a good token is stored now. If it is false, another invocation is getting one.
     CloudFormation calls too, with a `RequestType`: it creates and deletes the resource TokenRevocation.
     """
     if "RequestType" in event:
         return {"answered": bootstrap.teardown(context)(event)}
-    return {"stored": bootstrap.issuer(TokenSettings.load(), context).refresh(str(event.get("refused", "")))}
+    refused, number = str(event.get("refused", "")), int(event.get("number", 0))
+    return {"stored": bootstrap.issuer(TokenSettings.load(), context).refresh(refused, number)}

@@ -34,6 +34,7 @@ def caller(**changes):
         "budget_table": "budget",
         "max_retry_after_s": 5,
         "requests_per_minute": 0,
+        "token_pool": 1,
         "reserved_for_others": 0,
     }
     return GenesysCaller.model_validate(usual | changes)
@@ -67,7 +68,7 @@ def analytics(*bodies):
     transport = Transport(session, Deadline(time.now + 20), 5.0, clock=time.clock, sleep=time.sleep)
 
     class Tokens:
-        def current(self):
+        def current(self, _number):
             return "token"
 
     return Analytics(GenesysClient("https://api.mypurecloud.de", Tokens(), transport, lambda *_: ""), lambda: NOW)

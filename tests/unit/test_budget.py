@@ -1,8 +1,7 @@
 """The request budget: no slot twice, no slot too early, and no pacing before Genesys shows a limit."""
 
+import heapq
 import itertools
-import math
-import operator
 import random
 
 import pytest
@@ -10,14 +9,15 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routing_weights.adapters.aws.budget_table import PACED_FOR_S, RequestBudget
-from routing_weights.bootstrap import genesys
+from routing_weights.adapters.aws.budget_table import LARGEST_BLOCK, RequestBudget, TokenBudget
+from routing_weights.bootstrap import genesys as bootstrap
 from routing_weights.errors import RateLimited
 from routing_weights.settings import GenesysCaller
 from tests.support.fakes import FakeTime
 
 INTERVAL_S = 0.204
 FAR_S = 1e6
+NAMES = ("token-secret", "token-secret#1", "token-secret#2", "token-secret#3")
 
 
 def headers(allowed=300, count=1, reset=60):
@@ -48,48 +48,38 @@ class Store:
         before, self.before = self.before, None
         if before:
             before()
-        client = request["Key"]["client"]["S"]
-        values = {name: float(value["N"]) for name, value in request["ExpressionAttributeValues"].items()}
-        item = self.item(client)
-        if not holds(request.get("ConditionExpression", ""), item, values):
-            refused = {"Error": {"Code": "ConditionalCheckFailedException"}, "Item": self.items.get(client)}
+        client, values = request["Key"]["client"]["S"], request["ExpressionAttributeValues"]
+        stored = self.items.get(client)
+        expected = {
+            "version = :read": stored and stored["version"] == values.get(":read"),
+            "attribute_not_exists(version)": stored is None,
+        }
+        if not expected[request["ConditionExpression"]]:
+            refused = {"Error": {"Code": "ConditionalCheckFailedException"}, "Item": stored}
             raise ClientError(refused, "UpdateItem")
-        for change in request["UpdateExpression"].removeprefix("SET ").split(", "):
-            name, _, terms = change.partition(" = ")
-            item[name] = sum(values[term] if term[0] == ":" else item[term] for term in terms.split(" + "))
-        self.items[client] = {"client": {"S": client}, **{name: {"N": repr(value)} for name, value in item.items()}}
-        return {"Attributes": self.items[client]}
+        assert request["UpdateExpression"] == "SET version = :next, pace = :pace"
+        self.items[client] = {"client": {"S": client}, "version": values[":next"], "pace": values[":pace"]}
+        return {}
 
     def note(self, operation):
         self.asked.append(operation)
         if self.fails:
             raise self.fails
 
-    def item(self, client="token-secret"):
-        return {name: float(value["N"]) for name, value in self.items.get(client, {}).items() if "N" in value}
-
-    def budget(self, time, per_minute=300.0, reserved=0.0):
+    def budget(self, time, per_minute=300.0, share=1.0, tokens=1):
+        """The budget of a new process."""
         wall_clock = time.wall_clock
-        return RequestBudget("budget", "token-secret", per_minute, reserved, wall_clock, lambda: self)
+        return RequestBudget(
+            [TokenBudget("budget", name, per_minute, share, wall_clock, lambda: self) for name in NAMES[:tokens]]
+        )
 
-    def paced(self, time, *args, **fields):
-        """A budget that knows of a limit."""
+    def limited(self, time, *args, **fields):
+        """The budget of a process that knows of a limit, whose window only 429s have shown."""
         one = self.budget(time, *args, **fields)
-        one.limited(None)
+        for token in range(len(one.tokens)):
+            one.limited(token, {}, None, 0.0)
+            one.limited(token, {}, None, -2.0)
         return one
-
-
-def holds(condition, item, values):
-    """Evaluate a condition in the few forms that the budget uses."""
-    compare = {"<": operator.lt, "<=": operator.le, ">=": operator.ge}
-
-    def is_true(term):
-        if term.startswith("attribute_not_exists("):
-            return term[21:-1] not in item
-        name, sign, value = term.split()
-        return name in item and compare[sign](item[name], values[value])
-
-    return not condition or any(all(map(is_true, group.split(" AND "))) for group in condition.split(" OR "))
 
 
 @pytest.fixture
@@ -97,10 +87,8 @@ def store():
     return Store()
 
 
-def slot(one, time, longest_s=FAR_S):
-    """Return the time of the reserved slot, in seconds of the wall clock."""
-    (wait,) = one.reserve(longest_s)
-    return time.wall_clock() + wait
+def waits(one, longest_s=FAR_S, slots=1):
+    return [slot.wait_s for slot in one.reserve(longest_s, slots)]
 
 
 def most_in_a_window(times, window_s):
@@ -119,77 +107,66 @@ calls = st.lists(
 )
 
 
-@settings(max_examples=200)
-@given(calls, st.sampled_from([60.0, 300.0, 450.0]), st.sampled_from([0.0, 0.3]))
-def test_no_minute_has_too_many_slots(calls, per_minute, reserved):
+@settings(max_examples=100)
+@given(calls, st.sampled_from([(30, 6), (300, 60)]), st.sampled_from([1.0, 0.7]))
+def test_no_window_has_too_many_slots(calls, announced, share):
     """A caller may also come between another caller's reading of the item and its update."""
+    allowed, window_s = announced
     store, time, taken = Store(), FakeTime(), []
-    callers = [store.paced(time, per_minute=per_minute, reserved=reserved) for _ in range(4)]
+    callers = [store.budget(time, share=share) for _ in range(4)]
+    callers[0].seen(0, headers(allowed, 0, window_s))
 
     def take(caller, slots):
-        now = time.wall_clock()
-        taken.extend(now + wait for wait in callers[caller].reserve(FAR_S, slots))
+        taken.extend(time.wall_clock() + slot.wait_s for slot in callers[caller].reserve(FAR_S, slots))
 
     for caller, later_ms, meddled, slots in calls:
         time.now += later_ms / 1000
         store.before = (lambda caller=caller: take((caller + 1) % 4, 1)) if meddled else None
         take(caller, slots)
-    rate = per_minute * (1 - reserved) / 60
-    taken.sort()
-    assert all(later - earlier > 1 / rate for earlier, later in itertools.pairwise(taken)), "two in one slot"
-    for window_s in (1.0, 6.0, 60.0):
-        assert most_in_a_window(taken, window_s) <= window_s * rate + 1
+    assert most_in_a_window(taken, window_s - 0.01) <= allowed * share
 
 
-def test_a_free_budget_gives_a_slot_at_once(store, fake_time):
-    first, second = store.paced(fake_time), store.paced(fake_time)
+def test_under_an_unknown_window_a_slot_follows_another_at_an_interval(store, fake_time):
+    first, second = store.limited(fake_time), store.limited(fake_time)
     fake_time.now += 1
-    assert first.reserve(FAR_S) == [0.0]
-    assert second.reserve(FAR_S) == pytest.approx([INTERVAL_S])
-    assert first.reserve(FAR_S, 2) == pytest.approx([2 * INTERVAL_S, 3 * INTERVAL_S])
+    assert waits(first) == [0.0]
+    assert waits(second) == pytest.approx([INTERVAL_S], abs=1e-3)
+    assert waits(first, slots=2) == pytest.approx([2 * INTERVAL_S, 3 * INTERVAL_S], abs=2e-3)
     fake_time.now += 60
-    assert second.reserve(FAR_S) == [0.0], "what was not used is not saved up"
+    assert waits(second) == [0.0]
+    assert waits(second) == pytest.approx([INTERVAL_S], abs=1e-3), "what was not used is not saved up"
 
 
-@pytest.mark.parametrize(
-    ("per_minute", "reserved", "interval_ms"), [(300, 0, 204), (300, 0.3, 292), (60, 0.9, 10_200), (6000, 0, 11)]
-)
-def test_the_interval_is_two_percent_longer_than_the_rate_asks_for(store, fake_time, per_minute, reserved, interval_ms):
-    one = store.paced(fake_time, per_minute=per_minute, reserved=reserved)
+def test_a_slot_too_far_away_is_not_reserved(store, fake_time):
+    one, other = store.limited(fake_time), store.limited(fake_time)
     fake_time.now += 1
-    one.reserve(0)
-    assert one.reserve(FAR_S) == pytest.approx([interval_ms / 1000], abs=1e-6)
-
-
-@settings(max_examples=200)
-@given(st.integers(1, 60), st.floats(0, 12))
-def test_a_slot_too_far_away_is_not_reserved(ahead, patience_s):
-    store, time = Store(), FakeTime()
-    one, other = store.paced(time), store.paced(time)
-    time.now += 1
-    for _ in range(ahead):
+    for _ in range(30):
         other.reserve(FAR_S)
-    before, away_s = store.item(), ahead * INTERVAL_S
-    if int(patience_s * 1000) >= round(away_s * 1000):
-        assert one.reserve(patience_s) == pytest.approx([away_s])
-        return
+    before = dict(store.items)
     with pytest.raises(RateLimited) as caught:
-        one.reserve(patience_s)
-    assert caught.value.details == {"retry_after_s": math.ceil(round(away_s, 3))}
-    assert store.item() == before
-    assert slot(other, time) == pytest.approx(time.wall_clock() + away_s), "nothing was lost"
+        one.reserve(5)
+    assert caught.value.details == {"retry_after_s": 7}
+    assert store.items == before, "nothing was taken"
+    assert waits(one, 6.2) == pytest.approx([30 * INTERVAL_S], abs=0.05)
 
 
 def test_a_deleted_item_starts_anew(store, fake_time):
-    one = store.paced(fake_time)
-    one.limited(3000)
+    one = store.limited(fake_time)
+    one.limited(0, {}, 290.0, 0.0)
     with pytest.raises(RateLimited):
         one.reserve(5)
     store.items.clear()
-    assert one.reserve(5) == [0.0]
+    assert waits(one, 5) == [0.0]
 
 
-@pytest.mark.parametrize("seed", range(5))
+def test_an_item_of_an_earlier_version_is_replaced(store, fake_time):
+    store.items["token-secret"] = {"client": {"S": "token-secret"}, "next_at": {"N": "9e15"}}
+    one = store.budget(fake_time)
+    store.items["token-secret"].pop("version", None)
+    assert waits(one, 0) == [0.0]
+
+
+@pytest.mark.parametrize("seed", range(3))
 def test_the_store_of_these_tests_behaves_like_dynamodb(aws, store, fake_time, seed):
     aws("dynamodb").create_table(
         TableName="budget",
@@ -198,15 +175,13 @@ def test_the_store_of_these_tests_behaves_like_dynamodb(aws, store, fake_time, s
         KeySchema=[{"AttributeName": "client", "KeyType": "HASH"}],
     )
     chance = random.Random(seed)
-    pairs = [
-        (store.budget(fake_time), RequestBudget("budget", "token-secret", 300.0, 0.0, fake_time.wall_clock))
-        for _ in range(3)
-    ]
+    real = [RequestBudget([TokenBudget("budget", NAMES[0], 300.0, 1.0, fake_time.wall_clock)]) for _ in range(3)]
+    pairs = [(store.budget(fake_time), one) for one in real]
     steps = [
         lambda one: one.reserve(1.0),
         lambda one: one.reserve(FAR_S, 2),
-        lambda one: one.limited(chance.uniform(0, 3)),
-        lambda one: one.seen(headers(allowed=chance.choice([120, 180, 300]), count=chance.choice([1, 300]), reset=2)),
+        lambda one: one.limited(0, {}, chance.uniform(0, 3), 0.0),
+        lambda one: one.seen(0, headers(chance.choice([120, 300]), chance.choice([1, 100]), reset=20)),
     ]
     for _ in range(60):
         pair, step, state = chance.choice(pairs), chance.choice(steps), chance.getstate()
@@ -218,16 +193,61 @@ def test_the_store_of_these_tests_behaves_like_dynamodb(aws, store, fake_time, s
             except RateLimited as limited:
                 outcomes.append(limited.details)
         assert outcomes[0] == outcomes[1]
-        assert pair[0]._item == pair[1]._item
+        assert pair[0].tokens[0]._pace == pair[1].tokens[0]._pace
         fake_time.now += chance.choice([0, 0.001, 0.3, 2, 40, 700])
 
 
-def test_each_client_has_its_own_budget(store, fake_time):
-    one = store.paced(fake_time)
-    other = RequestBudget("budget", "another", 300, 0.0, fake_time.wall_clock, lambda: store)
-    other.limited(None)
-    fake_time.now += 1
-    assert one.reserve(0) == other.reserve(0) == [0.0]
+def test_an_item_costs_one_write_unit(store, fake_time):
+    one = store.budget(fake_time)
+    one.seen(0, headers(count=0))
+    for _ in range(600):
+        fake_time.now += waits(one)[0] + 0.15
+    (item,) = store.items.values()
+    assert len(item["pace"]["S"]) < 1024 - len("clientversionpace") - 100
+
+
+# ---- blocks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("per_minute", "allowed", "most"), [(3000, 3000, 110), (300, 300, 350)])
+def test_requests_that_are_foreseen_share_a_write(store, fake_time, per_minute, allowed, most):
+    one = store.budget(fake_time, per_minute)
+    one.seen(0, headers(allowed, 0, 60))
+    store.asked.clear()
+    with one.foreseeing(1000):
+        for _ in range(1000):
+            fake_time.now += waits(one)[0]
+    assert len(store.asked) <= most
+
+
+def test_no_slot_is_taken_beyond_the_foreseen_requests(store, fake_time):
+    one = store.budget(fake_time, 3000)
+    one.seen(0, headers(3000, 0, 60))
+    with one.foreseeing(25):
+        for _ in range(25):
+            one.reserve(FAR_S)
+    assert one.tokens[0]._pace.taken(fake_time.wall_clock() * 1000, one.tokens[0]._limit(0)) == 25
+
+
+def test_the_rest_of_a_block_is_lost_after_a_second_and_is_no_more_than_a_block(store, fake_time):
+    one = store.budget(fake_time)
+    one.seen(0, headers(count=0))
+    with one.foreseeing(1000):
+        one.reserve(FAR_S)
+    assert one._spare
+    assert len(one._spare) < LARGEST_BLOCK
+    fake_time.now += 1.1
+    one.reserve(FAR_S)
+    assert one._spare == []
+
+
+def test_a_429_drops_the_slots_that_were_taken_before(store, fake_time):
+    one = store.budget(fake_time)
+    one.seen(0, headers(count=0))
+    with one.foreseeing(20):
+        one.reserve(FAR_S)
+        one.limited(0, {}, 3.0, 0.1)
+        assert waits(one)[0] >= 2.999
 
 
 # ---- engagement ------------------------------------------------------------------------------------------------------
@@ -236,204 +256,275 @@ def test_each_client_has_its_own_budget(store, fake_time):
 def test_without_a_limit_nothing_is_paced(store, fake_time):
     one = store.budget(fake_time)
     for _ in range(100):
-        assert one.reserve(0) == [0.0]
-        one.seen({"Content-Type": "application/json"})
+        assert waits(one, 0) == [0.0]
+        one.seen(0, {"Content-Type": "application/json"})
         fake_time.now += 0.05
     assert store.asked == ["GetItem"] * 5
-    assert store.item() == {}
+    assert store.items == {}
 
 
 EVIDENCE = {
-    "429": lambda one: one.limited(1.0),
-    "429 without Retry-After": lambda one: one.limited(None),
-    "all headers": lambda one: one.seen(headers()),
-    "one header": lambda one: one.seen({"inin-ratelimit-count": "1"}),
-    "a header that nobody can read": lambda one: one.seen({"inin-ratelimit-allowed": "many"}),
+    "all headers": headers(count=300),
+    "one header": {"inin-ratelimit-count": "1"},
+    "a header that nobody can read": {"inin-ratelimit-allowed": "many"},
 }
 
 
-@pytest.mark.parametrize("evidence", EVIDENCE.values(), ids=EVIDENCE)
-def test_a_sign_of_a_limit_paces_everybody_within_a_second(store, fake_time, evidence):
+@pytest.mark.parametrize("said", EVIDENCE.values(), ids=EVIDENCE)
+def test_a_header_of_a_limit_paces_everybody_within_a_second(store, fake_time, said):
     one, other = store.budget(fake_time), store.budget(fake_time)
     for each in (one, other):
         each.reserve(0)
-    evidence(one)
-    assert store.item()["paced_until"] == pytest.approx((fake_time.wall_clock() + PACED_FOR_S) * 1000, abs=1)
+    one.seen(0, said)
     fake_time.now += 1.0
     for each in (one, other, one, other):
         each.reserve(FAR_S)
-    assert one.reserve(FAR_S)[0] >= 4 * INTERVAL_S
+    assert waits(one)[0] >= 4 * INTERVAL_S - 1e-2
 
 
 def test_pacing_ends_ten_minutes_after_the_last_sign_of_a_limit(store, fake_time):
-    one, other = store.paced(fake_time), store.budget(fake_time)
-    fake_time.now += PACED_FOR_S - 1
-    other.seen(headers())
-    fake_time.now += PACED_FOR_S - 1
+    one = store.budget(fake_time)
+    one.seen(0, {"inin-ratelimit-count": "1"})
+    fake_time.now += 599
     one.reserve(FAR_S)
-    assert one.reserve(FAR_S) == pytest.approx([INTERVAL_S]), "the other one's evidence counts"
-    fake_time.now += 1
-    assert [one.reserve(0), one.reserve(0), one.reserve(0)] == [[0.0]] * 3
+    assert waits(one) == pytest.approx([INTERVAL_S], abs=1e-3)
+    fake_time.now += 2
+    assert [waits(one, 0) for _ in range(3)] == [[0.0]] * 3
 
 
-def test_a_known_limit_is_stored_again_every_half_minute(store, fake_time):
-    one = store.paced(fake_time)
+def test_a_known_limit_costs_a_write_every_half_minute(store, fake_time):
+    one = store.budget(fake_time)
+    one.seen(0, headers())
     store.asked.clear()
     for _ in range(120):
         fake_time.now += 1
-        one.seen(headers())
-    assert store.asked == ["UpdateItem"] * 4
-
-
-def test_a_paced_request_costs_one_store_request(store, fake_time):
-    one = store.paced(fake_time)
-    one.reserve(FAR_S)
-    store.asked.clear()
-    for _ in range(20):
         one.reserve(FAR_S)
-        one.seen(headers())
-    assert store.asked == ["UpdateItem"] * 20
+        one.seen(0, headers(count=1))
+    assert store.asked.count("UpdateItem") <= 120 + 4
+    assert store.asked.count("GetItem") == 0
 
 
-@settings(max_examples=200)
-@given(
-    st.permutations(range(10)), st.integers(1, 10), st.lists(st.sampled_from([0, 1, 40, 300]), min_size=40, max_size=40)
-)
-def test_the_burst_before_the_first_answer_takes_slots_afterwards(order, processes, pauses_ms):
-    """Processes that start together each send once unpaced. Even with these, no window has too many requests."""
-    store, time = Store(), FakeTime()
-    all_of_them = [store.budget(time) for _ in range(processes)]
-    sent = [slot(one, time, 0) for one in all_of_them]
-    for n in order:
-        if n < processes:
-            time.now += pauses_ms[n] / 1000
-            all_of_them[n].seen(headers())
-    for n, pause_ms in enumerate(pauses_ms):
-        time.now += pause_ms / 1000
-        sent.append(slot(all_of_them[n % processes], time))
-    assert most_in_a_window(sent, 6.0) <= 30
-    assert most_in_a_window(sent, 3.0) <= max(processes, 15) + 1
-
-
-def test_requests_sent_before_a_process_learns_of_pacing_take_slots(store, fake_time):
-    one, other = store.budget(fake_time), store.budget(fake_time)
-    other.reserve(0)
-    one.reserve(0)
-    one.seen(headers())
-    fake_time.now += 0.5
-    for _ in range(4):
-        other.reserve(0)
-    fake_time.now += 0.6
-    assert other.reserve(FAR_S)[0] == pytest.approx(5 * INTERVAL_S, abs=0.002)
-
-
-def test_requests_answered_before_the_limit_take_no_slots(store, fake_time):
+def test_requests_sent_before_the_first_answer_take_slots(store, fake_time):
+    """Sixteen threads send before anybody knows of the limit."""
     one = store.budget(fake_time)
-    for _ in range(50):
+    for _ in range(16):
         one.reserve(0)
-        one.seen({})
-        fake_time.now += 0.01
-    one.limited(None)
-    assert one.reserve(FAR_S)[0] <= INTERVAL_S
+    one.seen(0, headers(30, 1, 6))
+    limit = one.tokens[0]._limit(fake_time.wall_clock() * 1000)
+    assert one.tokens[0]._pace.taken(fake_time.wall_clock() * 1000, limit) == 16
+
+
+# ---- a simulation of several processes, several threads each, and Genesys --------------------------------------------
+
+
+class Genesys:
+    """A sliding window per token, in the time of the test. Announces the limit, or not."""
+
+    def __init__(self, time, limit=None, window_s=60.0, *, announces=True, refuses=()):
+        self.time, self.limit, self.window_s, self.announces = time, limit, window_s, announces
+        self.refuses = set(refuses)
+        self.admitted, self.refusals, self.count = {}, [], 0
+
+    def answer(self, token):
+        """Return the seconds to wait (None: admitted), and the headers."""
+        now, self.count = self.time.now, self.count + 1
+        admitted = [at for at in self.admitted.get(token, []) if at > now - self.window_s]
+        wait = 1.0 if self.count in self.refuses else None
+        if self.limit is not None and len(admitted) >= self.limit:
+            wait = max(1.0, admitted[-self.limit] + self.window_s - now)
+        if wait is None:
+            admitted.append(now)
+        else:
+            self.refusals.append(now)
+        self.admitted[token] = admitted
+        if self.limit is None or not self.announces:
+            return wait, {}
+        return wait, headers(self.limit, len(admitted), int(self.window_s))
+
+
+def simulated(store, time, genesys, requests, *, processes=1, threads=16, latency_s=0.02, tokens=1, **budget):
+    """Each process sends its share of the requests, as Transport does: one thread at a time waits for its slot.
+
+    Returns the seconds until the last answer.
+    """
+    began, chance, order = time.now, random.Random(1), itertools.count()
+    budgets = [store.budget(time, tokens=tokens, **budget) for _ in range(processes)]
+    todo = [requests // processes] * processes
+    events = [(time.now, next(order), "turn", n, None) for n in range(processes)]
+    idle, waiting = [threads] * processes, [False] * processes
+    while events:
+        at, _, kind, n, about = heapq.heappop(events)
+        time.now = max(time.now, at)
+        if kind == "turn":
+            waiting[n] = False
+            if not (todo[n] and idle[n]):
+                continue
+            with budgets[n].foreseeing(todo[n]):
+                (slot,) = budgets[n].reserve(FAR_S)
+            todo[n], idle[n], waiting[n] = todo[n] - 1, idle[n] - 1, True
+            heapq.heappush(events, (time.now + slot.wait_s, next(order), "send", n, slot.token))
+        elif kind == "send":
+            arrives = time.now + latency_s * (0.5 + chance.random()) / 2
+            heapq.heappush(events, (arrives, next(order), "arrive", n, (about, time.now)))
+            heapq.heappush(events, (time.now, next(order), "turn", n, None))
+        elif kind == "arrive":
+            token, sent_at = about
+            outcome = (token, sent_at, *genesys.answer(token))
+            heapq.heappush(events, (time.now + latency_s / 2, next(order), "answer", n, outcome))
+        else:
+            token, sent_at, wait_s, said = about
+            idle[n] += 1
+            if wait_s is None:
+                budgets[n].seen(token, said)
+            else:
+                todo[n] += 1
+                budgets[n].limited(token, said, wait_s, time.now - sent_at)
+            if not waiting[n]:
+                heapq.heappush(events, (time.now, next(order), "turn", n, None))
+                waiting[n] = True
+    return time.now - began
+
+
+def test_a_hundred_members_at_thirty_requests_in_six_seconds(store, fake_time):
+    genesys = Genesys(fake_time, 30, 6.0)
+    took = simulated(store, fake_time, genesys, 106)
+    assert took <= 1.0 * 106 / 30 * 6
+    assert genesys.refusals == []
+
+
+@pytest.mark.parametrize("at", [1, 50, 240])
+def test_after_a_single_429_two_hundred_and_fifty_members_take_no_more_than_its_pause(fake_time, at):
+    free = simulated(Store(), fake_time, Genesys(fake_time), 250)
+    fake_time.now += 1000
+    took = simulated(Store(), fake_time, Genesys(fake_time, refuses=[at]), 250)
+    assert took <= 3 * free + 1.0
+    assert took <= free + 1.1
+
+
+@pytest.mark.parametrize("processes", [1, 10])
+def test_a_fleet_takes_the_time_of_the_granted_rate(store, fake_time, processes):
+    genesys = Genesys(fake_time, 600, 12.0)
+    took = simulated(store, fake_time, genesys, 4000, processes=processes, threads=4, per_minute=3000)
+    assert took <= 1.05 * 4000 / 50
+    assert [at for at in genesys.refusals if at > fake_time.now - took + 1] == []
+    assert len(store.asked) <= 0.5 * 4000
+
+
+def test_four_tokens_take_a_quarter_of_the_time(store, fake_time):
+    genesys = Genesys(fake_time, 30, 6.0)
+    took = simulated(store, fake_time, genesys, 1000, tokens=4)
+    assert took <= 1.1 * 1000 / 4 / 30 * 6
+    assert genesys.refusals == []
+    assert len(genesys.admitted) == 4
+
+
+def test_a_limit_without_headers_is_found_and_kept(store, fake_time):
+    """Until the second 429 nothing is paced; afterwards nothing is refused, until pacing ends."""
+    genesys = Genesys(fake_time, 30, 6.0, announces=False)
+    took = simulated(store, fake_time, genesys, 200)
+    paced_since = max(genesys.refusals)
+    assert paced_since < fake_time.now - took + 9
+    assert len(genesys.refusals) <= 2 * 16
+    assert took <= 1.05 * 200 / 5
+
+
+def test_a_limit_below_what_the_operator_says_is_obeyed_too(store, fake_time):
+    """Retry-After alone keeps the pace; every refusal is followed by the pause that it asks for."""
+    genesys = Genesys(fake_time, 100, 60.0, announces=False)
+    took = simulated(store, fake_time, genesys, 500, threads=4)
+    assert took <= 1.1 * 500 / 100 * 60
+    assert len(genesys.refusals) <= 4 * 6
+
+
+# ---- several tokens --------------------------------------------------------------------------------------------------
+
+
+def test_a_request_goes_where_a_slot_is_free_first(store, fake_time):
+    one = store.budget(fake_time, tokens=3)
+    for token, count in enumerate((300, 0, 300)):
+        one.seen(token, headers(count=count))
+    assert [slot.token for _ in range(5) for slot in one.reserve(FAR_S)] == [1] * 5
+
+
+def test_tokens_that_are_free_take_turns(store, fake_time):
+    one = store.budget(fake_time, tokens=3)
+    for token in range(3):
+        one.seen(token, headers(count=0))
+    assert sorted(slot.token for _ in range(6) for slot in one.reserve(FAR_S)) == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_token_that_is_throttled_alone_does_not_stop_the_others(store, fake_time, announced):
+    one = store.budget(fake_time, tokens=2)
+    for token in range(2):
+        one.seen(token, headers(count=0) if announced else {})
+    one.limited(0, {}, 30.0, 0.1)
+    slots = [slot for _ in range(5) for slot in one.reserve(5)]
+    assert slots == [(0.0, 1)] * 5
+    assert one.has_others()
+
+
+def test_what_another_process_knows_of_a_token_is_asked_for(store, fake_time):
+    one, other = store.budget(fake_time, tokens=2), store.budget(fake_time, tokens=2)
+    for token in range(2):
+        one.seen(token, headers(count=0))
+    other.reserve(5)
+    one.limited(0, headers(count=300), 30.0, 0.1)
+    assert [slot.token for _ in range(5) for slot in other.reserve(5)].count(1) >= 4
+    one.limited(1, headers(count=300), 30.0, 0.1)
+    with pytest.raises(RateLimited) as caught:
+        other.reserve(5)
+    assert 29 <= caught.value.details["retry_after_s"] <= 31
 
 
 # ---- Retry-After -----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.integers(0, 1), st.floats(0, 100), st.sampled_from([0, 0.5, 20])), min_size=1, max_size=8))
-def test_retry_after_holds_everybody_back_and_never_moves_backwards(pauses):
+def test_retry_after_holds_back_everybody_who_knows_of_a_limit(pauses):
     store, time = Store(), FakeTime()
-    callers = [store.paced(time), store.paced(time)]
-    until = 0.0
+    callers, until = [store.limited(time), store.limited(time)], 0.0
     for caller, asked, later in pauses:
-        before = store.item().get("next_at", 0)
-        callers[caller].limited(asked)
-        assert store.item().get("next_at", 0) >= before
+        callers[caller].limited(0, {}, asked, 0.0)
         until = max(until, time.wall_clock() + asked)
-        assert all(slot(one, time) >= until - 1e-3 for one in callers)
+        assert all(time.wall_clock() + waits(one)[0] >= until - 2e-3 for one in callers)
         time.now += later
 
 
 def test_a_very_long_retry_after_does_not_hold_everybody_back(store, fake_time):
-    store.paced(fake_time).limited(86_400)
-    assert store.item()["next_at"] <= (fake_time.wall_clock() + 300) * 1000 + 1
+    one = store.budget(fake_time)
+    one.limited(0, {}, 86_400.0, 0.0)
+    assert waits(one)[0] == pytest.approx(300)
 
 
 # ---- what the headers say --------------------------------------------------------------------------------------------
 
 
-def test_an_announced_lower_limit_lowers_the_rate(store, fake_time):
-    one, other = store.paced(fake_time), store.paced(fake_time)
-    one.seen(headers(allowed=180))
-    one.seen(headers(allowed=300))
-    one.seen(headers(allowed=240))
-    fake_time.now += 5
-    other.reserve(FAR_S)  # announces a limit that the budget did not know
-    waits = [each.reserve(FAR_S)[0] for each in (other, one, other)]
-    assert [later - earlier for earlier, later in itertools.pairwise(waits)] == pytest.approx([0.34, 0.34], abs=1e-6)
-    fake_time.now += PACED_FOR_S - 2
-    one.seen(headers())
-    one.reserve(FAR_S)
-    fake_time.now += 30
-    one.reserve(FAR_S)
-    assert one.reserve(FAR_S) == pytest.approx([INTERVAL_S])
-
-
-def test_a_repeated_lower_limit_is_stored_every_half_minute(store, fake_time):
-    one = store.paced(fake_time)
-    store.asked.clear()
-    for _ in range(700):
-        fake_time.now += 1
-        one.seen(headers(allowed=100))
-    assert len(store.asked) <= 2 * 700 / 30 + 2
-    one.reserve(FAR_S)
-    assert one.reserve(FAR_S) == pytest.approx([0.612])
-
-
-def test_an_announced_higher_limit_changes_nothing(store, fake_time):
-    one = store.paced(fake_time)
-    one.seen(headers(allowed=3000))
-    fake_time.now += 1
-    one.reserve(FAR_S)
-    assert one.reserve(FAR_S) == pytest.approx([INTERVAL_S])
-
-
 @pytest.mark.parametrize(
-    ("said", "reserved", "held_s"),
+    "said",
     [
-        (headers(300, 300, 40), 0.0, 40),
-        (headers(300, 210, 40), 0.3, 40),
-        (headers(300, 300, 4000), 0.0, 60),
-        (headers(300, 299, 40), 0.0, 0),
-        (headers(300, 209, 40), 0.3, 0),
-        (headers(300, 301, 40), 0.0, 0),
-        (headers(300, 999_999, 40), 0.0, 0),
-        (headers(30, 30, 40), 0.0, 0),
-        (headers(0, 0, 40), 0.0, 0),
-        (headers(60, 30, 40), 0.5, 0),
-        (headers("nan", "nan", "nan"), 0.0, 0),
-        (headers("inf", "inf", "inf"), 0.0, 0),
-        (headers(-300, -300, -40), 0.0, 0),
-        (headers(300, 300, "soon"), 0.0, 0),
-        (headers(300, 300, -1), 0.0, 0),
+        headers(300, 301, 40),
+        headers(300, 999_999, 40),
+        headers("nan", "nan", "nan"),
+        headers("inf", "inf", "inf"),
+        headers(-300, -300, -40),
+        headers("many", 300, 40),
     ],
 )
-def test_a_count_that_has_reached_our_share_holds_everybody_back(store, fake_time, said, reserved, held_s):
-    one, other = store.paced(fake_time, reserved=reserved), store.paced(fake_time, reserved=reserved)
-    fake_time.now += 1
-    one.seen(said)
-    assert other.reserve(FAR_S) == pytest.approx([held_s], abs=0.002)
+def test_headers_that_make_no_sense_hold_nobody_back(store, fake_time, said):
+    one = store.budget(fake_time)
+    one.seen(0, headers(count=0))
+    one.seen(0, said)
+    assert waits(one) == [0.0]
 
 
-def test_our_own_pacing_never_reaches_the_count_that_holds_everybody_back(store, fake_time):
-    for reserved in (0.0, 0.3, 0.9):
-        store.items.clear()
-        one = store.paced(fake_time, reserved=reserved)
-        most = most_in_a_window([slot(one, fake_time) for _ in range(400)], 60.0)
-        before = store.item()["next_at"]
-        one.seen(headers(count=most))
-        assert store.item()["next_at"] == before
+def test_a_token_that_others_use_too_is_shared(store, fake_time):
+    one = store.budget(fake_time)
+    one.seen(0, headers(count=0))
+    fake_time.now += 2
+    one.seen(0, headers(count=300))
+    assert waits(one)[0] == pytest.approx(61.2, abs=0.01)
 
 
 # ---- without the store -----------------------------------------------------------------------------------------------
@@ -448,21 +539,22 @@ FAILURES = [
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
 @pytest.mark.parametrize("begun", [False, True], ids=["unpaced", "paced"])
 def test_a_failing_store_is_left_alone_for_half_a_minute(store, fake_time, logs, failure, begun):
-    one = store.paced(fake_time) if begun else store.budget(fake_time)
+    one = store.limited(fake_time) if begun else store.budget(fake_time)
+    logs()
     store.fails = failure
     store.asked.clear()
     for _ in range(59):
-        assert one.reserve(5) == [0.0]
-        one.seen(headers())
-        one.limited(3)
+        assert waits(one, 5) == [0.0]
+        one.seen(0, headers())
+        one.limited(0, {}, 3.0, 0.0)
         fake_time.now += 1
     assert len(store.asked) == 2
     (line,) = [line for line in logs() if line["levelname"] == "WARNING"]
     assert (line["paced"], line["msg"]) == (False, "The request budget cannot be used, so requests are sent unpaced")
     store.fails = None
     fake_time.now += 30
-    one.limited(3)
-    assert one.reserve(5) == pytest.approx([3.0], abs=0.3)
+    one.limited(0, {}, 3.0, 0.0)
+    assert waits(one, 5) == pytest.approx([3.0], abs=0.3)
 
 
 # ---- the deployment's ------------------------------------------------------------------------------------------------
@@ -471,15 +563,24 @@ def test_a_failing_store_is_left_alone_for_half_a_minute(store, fake_time, logs,
 def caller(**fields):
     known = {"genesys_contract": "platform", "genesys_region": "eu-central-1", "max_retry_after_s": 5}
     known |= {"token_secret": "token", "token_function": "function", "documents_bucket": "documents"}
-    known |= {"budget_table": "budget", "requests_per_minute": 300, "reserved_for_others": 0.3}
+    known |= {"budget_table": "budget", "requests_per_minute": 300, "token_pool": 1, "reserved_for_others": 0.25}
     return GenesysCaller(**known | fields)
 
 
 def test_a_process_has_one_budget_which_is_the_deployments():
-    one = genesys.budget(caller())
-    assert one is genesys.budget(caller())
-    assert (one.table, one.oauth_client, one.per_minute, one.reserved_for_others) == ("budget", "token", 300, 0.3)
+    one = bootstrap.budget(caller())
+    assert one is bootstrap.budget(caller())
+    (token,) = one.tokens
+    assert (token.table, token.name, token.per_minute, token.share) == ("budget", "token", 300, 0.75)
+
+
+def test_every_token_has_a_budget_of_its_own():
+    assert [token.name for token in bootstrap.budget(caller(token_pool=3)).tokens] == ["token", "token#1", "token#2"]
 
 
 def test_zero_requests_a_minute_is_no_budget():
-    assert genesys.budget(caller(requests_per_minute=0)) is None
+    assert bootstrap.budget(caller(requests_per_minute=0)) is None
+
+
+def test_all_tokens_together_are_granted_a_multiple():
+    assert caller(token_pool=4).our_requests_per_minute == 900

@@ -56,12 +56,12 @@ class FakeTokens:
     def __init__(self):
         self.refused = []
 
-    def current(self):
+    def current(self, _number):
         return f"token-{len(self.refused)}"
 
-    def replace(self, refused):
+    def replace(self, refused, number):
         self.refused.append(refused)
-        return self.current(), len(self.refused) > self.stored_before
+        return self.current(number), len(self.refused) > self.stored_before
 
 
 @pytest.fixture
@@ -321,7 +321,8 @@ def stored(fake_time):
                 until=fake_time.now + 200,
             )
 
-        def refresh(self, refused):
+        def refresh(self, refused, number):
+            assert number == 0
             self.asked.append(refused)
             if self.busy:
                 self.busy -= 1
@@ -392,7 +393,7 @@ def test_a_caller_asks_again_while_another_one_gets_a_token(stored, fake_time):
 def test_a_token_that_another_caller_stored_is_used_at_once(stored, fake_time):
     stored.secret.value = {}
 
-    def stored_by_another(_refused):
+    def stored_by_another(_refused, _number):
         stored.secret.value = stored.fresh
         return False
 
@@ -736,7 +737,7 @@ class LimitedTokens:
     def __init__(self, **details):
         self.details = details
 
-    def current(self):
+    def current(self, _number):
         raise RateLimited("The login host asks to wait.", **self.details)
 
 
@@ -981,6 +982,7 @@ COMMON = {
     "token_function": "function",
     "budget_table": "budget",
     "requests_per_minute": 300,
+    "token_pool": 1,
     "reserved_for_others": 0,
 }
 SCORE = COMMON | {"genesys_contract": "score", "genesys_base_url": "https://genesys.example.com"}

@@ -63,13 +63,14 @@ class Deployment:
             "TOKEN_FUNCTION": "token",
             "BUDGET_TABLE": "budget",
             "REQUESTS_PER_MINUTE": "0",
+            "TOKEN_POOL": "1",
             "VERIFY_TIMEOUT_S": "0",
             "SATURATION_LIMIT": "1",
             "REQUIRED_GATES": "",
             "ONE_TIME_GROUP": "one-time",
             "POWERTOOLS_METRICS_NAMESPACE": "test",
         }
-        monkeypatch.setattr(genesys, "tokens", lambda _: SimpleNamespace(current=lambda: "token"))
+        monkeypatch.setattr(genesys, "tokens", lambda _: SimpleNamespace(current=lambda _: "token"))
         monkeypatch.setattr(genesys, "fence", lambda *_: None)
         self.holds()
         self.deploys()

@@ -79,7 +79,7 @@ def agents(*users, **fields):
 
 
 class FakeTokens:
-    def current(self):
+    def current(self, _number):
         return "token"
 
     def replace(self, refused):

@@ -700,6 +700,7 @@ def restore(documents, monkeypatch):
         token_secret="token",
         budget_table="budget",
         requests_per_minute=0.0,
+        token_pool=1,
         reserved_for_others=0.0,
     )
     monkeypatch.setattr(app.RestoreSettings, "load", lambda: settings)
@@ -708,7 +709,7 @@ def restore(documents, monkeypatch):
     documents.mark_writing("d-1")
 
     def call(*answers, started_ago):
-        tokens = SimpleNamespace(current=lambda: "token", replace=lambda _refused: "token")
+        tokens = SimpleNamespace(current=lambda _: "token", replace=lambda *_: ("token", True))
         monkeypatch.setattr(genesys, "session", lambda: FakeSession(*answers))
         monkeypatch.setattr(genesys, "tokens", lambda _settings: tokens)
         run = Run(distribution_id="d-1", execution_arn="arn", started_at=datetime.now(UTC) - started_ago)

@@ -57,25 +57,25 @@ def lambda_answer(payload, function_error=None):
 
 def test_the_token_function_is_told_which_token_was_refused(aws_answers):
     asked = aws_answers("lambda", "Invoke", lambda_answer({"stored": True}))
-    assert TokenFunction("token-function").refresh("abc") is True
-    assert [json.loads(request["body"]) for request in asked] == [{"refused": "abc"}]
+    assert TokenFunction("token-function").refresh("abc", 1) is True
+    assert [json.loads(request["body"]) for request in asked] == [{"refused": "abc", "number": 1}]
 
 
 def test_a_token_function_that_finds_another_one_at_it_says_so(aws_answers):
     aws_answers("lambda", "Invoke", lambda_answer({"stored": False}))
-    assert TokenFunction("token-function").refresh("abc") is False
+    assert TokenFunction("token-function").refresh("abc", 1) is False
 
 
 def test_a_token_function_that_is_throttled_is_to_be_asked_again_and_not_a_failure(aws_answers):
     aws_answers("lambda", "Invoke", "TooManyRequestsException")
-    assert TokenFunction("token-function").refresh("abc") is False
+    assert TokenFunction("token-function").refresh("abc", 1) is False
 
 
 def test_a_failure_of_the_token_function_is_raised_as_its_own_class(aws_answers):
     failure = json.loads(lambda_cause(RateLimited("Wait.", retry_after_s=30)))
     aws_answers("lambda", "Invoke", lambda_answer(failure, "Unhandled"))
     with pytest.raises(RateLimited) as caught:
-        TokenFunction("token-function").refresh("")
+        TokenFunction("token-function").refresh("", 0)
     assert (caught.value.message, caught.value.details) == ("Wait.", {"retry_after_s": 30})
 
 
@@ -89,5 +89,5 @@ def test_a_failure_of_the_token_function_is_raised_as_its_own_class(aws_answers)
 def test_a_token_function_that_dies_is_an_error_that_says_so(aws_answers, payload, message):
     aws_answers("lambda", "Invoke", lambda_answer(payload, "Unhandled"))
     with pytest.raises(RoutingWeightsError) as caught:
-        TokenFunction("token-function").refresh("")
+        TokenFunction("token-function").refresh("", 0)
     assert caught.value.message == message

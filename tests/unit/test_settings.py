@@ -160,6 +160,8 @@ def test_every_variable_that_is_missing_is_named(load, model):
         ("REQUESTS_PER_MINUTE", "s3cret"),
         ("REQUESTS_PER_MINUTE", "-1"),
         ("REQUESTS_PER_MINUTE", "inf"),
+        ("TOKEN_POOL", "0"),
+        ("TOKEN_POOL", "11"),
         ("RESERVED_FOR_OTHERS", "-0.1"),
         ("RESERVED_FOR_OTHERS", "0.91"),
         ("SATURATION_LIMIT", "0"),

@@ -11,7 +11,7 @@ import pytest
 import urllib3
 from requests.adapters import BaseAdapter
 
-from routing_weights.adapters.aws.budget_table import RequestBudget
+from routing_weights.adapters.aws.budget_table import RequestBudget, TokenBudget
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.tokens import StoredTokens
 from routing_weights.adapters.genesys.transport import MAX_THREADS, Deadline, Transport, new_session
@@ -51,7 +51,7 @@ class TokenFunction:
         self.secret = FakeSecret({"access_token": "revoked", "refresh_at": time.time() + 1000})
         self.asked = []
 
-    def refresh(self, refused):
+    def refresh(self, refused, _number):
         """Another thread that asked at the same time would be counted before this one has stored the token."""
         self.asked.append(refused)
         for _ in range(10_000):
@@ -73,8 +73,10 @@ def impatient():
 @pytest.mark.usefixtures("impatient")
 def test_threads_lose_no_request_no_slot_and_refresh_once():
     genesys, tokens, store, slots = Genesys(), TokenFunction(), Store(), []
-    budget = RequestBudget("budget", "token-secret", 6e4, 0.0, lambda: 1_800_000_000.0, lambda: store)
-    budget.limited(None)
+    token = TokenBudget("budget", "token-secret", 6e4, 1.0, lambda: 1_800_000_000.0, lambda: store)
+    budget = RequestBudget([token])
+    for age_s in (0.0, -2.0):
+        budget.limited(0, {}, None, age_s)
     reserve = budget.reserve
     budget.reserve = lambda *asked: slots.extend(given := reserve(*asked)) or given
     session = new_session()
@@ -87,7 +89,8 @@ def test_threads_lose_no_request_no_slot_and_refresh_once():
     assert sorted(genesys.accepted) == sorted(f"/{number}" for number in range(REQUESTS))
     assert (len(genesys.refused), len(tokens.asked)) == (THREADS, 1)
     assert genesys.cookies == []
-    assert sorted(slots) == pytest.approx([n * 2e-3 for n in range(REQUESTS + THREADS)], abs=1e-5), "each slot once"
+    times = sorted(slot.wait_s for slot in slots)
+    assert times == pytest.approx([n * 1.02e-3 for n in range(REQUESTS + THREADS)], abs=2e-4), "each slot once"
 
 
 @pytest.mark.parametrize("url", ["https://genesys.example.com", "http://127.0.0.1"])

@@ -22,6 +22,7 @@ from routing_weights.adapters.genesys.transport import (
     requested_pause_s,
 )
 from routing_weights.adapters.http.retry_after import retry_after_s
+from routing_weights.domain.pace import Slot
 from routing_weights.errors import GenesysUnavailable, RateLimited, WaitTooLong
 from tests.support.fakes import FakeSession, FakeTime, answer
 
@@ -379,21 +380,24 @@ def test_any_other_answer_is_returned_at_once(fake_time, status):
 class FakeBudget:
     """Returns these waits in turn, and then the last one for ever. Several slots are a second apart."""
 
-    def __init__(self, *waits):
-        self.waits, self.asked, self.told = list(waits), [], []
+    def __init__(self, *waits, tokens=1):
+        self.waits, self.asked, self.told, self.tokens = list(waits), [], [], tokens
 
     def reserve(self, longest_wait_s, slots=1):
         wait = self.waits.pop(0) if len(self.waits) > 1 else self.waits[0]
         self.asked.append((longest_wait_s, slots))
         if wait > longest_wait_s:
             raise RateLimited("No room.", retry_after_s=math.ceil(wait))
-        return [wait + n for n in range(slots)]
+        return [Slot(wait + n, len(self.asked) % self.tokens) for n in range(slots)]
 
-    def limited(self, retry_after_s):
+    def limited(self, _token, _headers, retry_after_s, _age_s):
         self.told.append(retry_after_s)
 
-    def seen(self, headers):
+    def seen(self, _token, headers):
         self.told.append(dict(headers))
+
+    def has_others(self):
+        return self.tokens > 1
 
 
 def test_every_attempt_waits_for_its_slot(fake_time):

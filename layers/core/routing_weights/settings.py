@@ -104,11 +104,22 @@ class Genesys(Settings):
         return (self.genesys_base_url,)
 
 
-class GenesysCaller(Genesys):
+class Granted(Settings):
+    """What Genesys grants to the deployment."""
+
+    requests_per_minute: float = Field(ge=0, allow_inf_nan=False)
+    token_pool: int = Field(ge=1, le=10)
+    reserved_for_others: float = Field(ge=0, le=0.9)
+
+    @property
+    def our_requests_per_minute(self) -> float:
+        """With all tokens together. 0: requests are not paced."""
+        return self.requests_per_minute * self.token_pool * (1 - self.reserved_for_others)
+
+
+class GenesysCaller(Genesys, Granted):
     token_function: str
     budget_table: str
-    requests_per_minute: float = Field(ge=0, allow_inf_nan=False)
-    reserved_for_others: float = Field(ge=0, le=0.9)
 
 
 class Accounting(Audited):
@@ -150,12 +161,10 @@ class DriftSettings(Door, GenesysCaller):
     outgoing_bus: str
 
 
-class PatrolSettings(Settings):
+class PatrolSettings(Granted):
     drift_table: str
     webhook_queue: str
     drift_patrol_minutes: float = Field(gt=0, allow_inf_nan=False)
-    requests_per_minute: float = Field(ge=0, allow_inf_nan=False)
-    reserved_for_others: float = Field(ge=0, le=0.9)
 
 
 class SchedulesSettings(Documented):

@@ -6,7 +6,7 @@ import time
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from routing_weights.adapters.aws.budget_table import RequestBudget
+from routing_weights.adapters.aws.budget_table import RequestBudget, TokenBudget
 from routing_weights.adapters.aws.locks_table import fence
 from routing_weights.adapters.aws.secrets import JsonSecret
 from routing_weights.adapters.aws.token_function import TokenFunction
@@ -38,11 +38,13 @@ def tokens(settings: GenesysCaller) -> StoredTokens:
 
 @cache
 def budget(settings: GenesysCaller) -> RequestBudget | None:
-    """Named by the token's secret: a deployment has one OAuth client, and one secret for its token."""
+    """One for each token, named by the secret: a deployment has one OAuth client, and one secret for its tokens."""
     if not settings.requests_per_minute:
         return None
+    share = 1 - settings.reserved_for_others
+    names = [settings.token_secret, *(f"{settings.token_secret}#{n}" for n in range(1, settings.token_pool))]
     return RequestBudget(
-        settings.budget_table, settings.token_secret, settings.requests_per_minute, settings.reserved_for_others
+        [TokenBudget(settings.budget_table, name, settings.requests_per_minute, share) for name in names]
     )
 
 

@@ -20,5 +20,5 @@ def patrol(settings: PatrolSettings) -> Patrol:
         Patrols(settings.drift_table),
         ChangeQueue(settings.webhook_queue),
         settings.drift_patrol_minutes,
-        settings.requests_per_minute * (1 - settings.reserved_for_others),
+        settings.our_requests_per_minute,
     )

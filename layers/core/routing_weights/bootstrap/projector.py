@@ -36,7 +36,7 @@ def projector(settings: ProjectionSettings, context: LambdaContext, run: Run) ->
         partial(analytics, settings, context, run),
         settings.limits,
         settings.deployed_actuator,
-        settings.requests_per_minute * (1 - settings.reserved_for_others),
+        settings.our_requests_per_minute,
         1,
         prices(settings.aws_region),
         time.time,

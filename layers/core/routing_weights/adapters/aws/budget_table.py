@@ -1,19 +1,19 @@
-"""One request budget per OAuth client, shared by all executions: each request gets a slot in time (ADR 12).
+"""One request budget per token, shared by all executions: each request gets a slot in time (ADR 12).
 
-BudgetTable has one item per `client`. Its times are epoch milliseconds, and a missing time counts as 0:
+BudgetTable has one item per `client`, the name of a token: a `version` (N), and `pace` (S): the JSON of a `Pace`. A
+change is written on the condition that the version is the one that was read, so no slot is taken twice.
 
-- `next_at`: the next free slot;
-- `paced_since`, `paced_until`: the time in which Genesys is known to limit the rate. Outside it, nothing is paced;
-- `allowed`, `allowed_until`: requests a minute, if Genesys announced fewer than the deployment is set to.
-
-The clocks of the hosts must agree to a fraction of the interval (200 ms at 300 requests a minute). Lambda's do.
+The clocks of the hosts must agree to a fraction of a second. Lambda's do.
 """
 
+import heapq
+import json
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -21,224 +21,215 @@ from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
 from routing_weights.adapters.aws.client import client, reported
+from routing_weights.domain.pace import Limit, Pace, Slot
 from routing_weights.errors import RateLimited, StoreUnavailable
 
 logger = Logger(child=True)
 
-MINUTE_S = 60.0
-MARGIN = 1.02
-"""The interval is longer by this factor, so that jitter never moves one request too many into a sliding minute."""
-PACED_FOR_S = 600.0
-"""How long requests are paced after the last sign of a limit."""
-RENEW_EVERY_S = 30.0
-"""The item is written again with the same facts once they are this old."""
 LOOK_EVERY_S = 1.0
 """How often a process that is not paced reads whether the others are."""
 LONGEST_PUSH_S = 300.0
 """The longest Retry-After that holds back everybody. A longer one holds back only the process that got it."""
-LEAST_ALLOWED = 60.0
-"""An announced limit below this many requests a minute is ignored. Such a limit would show in a 429."""
 STORE_PAUSE_S = 30.0
 """How long a process sends unpaced after DynamoDB failed, before it tries the table again."""
+LARGEST_BLOCK, BLOCK_S = 10, 1.0
+"""The most slots that are taken with one write, and how long they may last. A process that ends loses no more."""
+LEASE_S = 1.0
+"""A slot that is not used this long after its time is lost. Used later, it would be one too many in a window."""
 
 _HINTS = ("inin-ratelimit-allowed", "inin-ratelimit-count", "inin-ratelimit-reset")
-_FREE = "attribute_not_exists(next_at) OR next_at < :now"
-_TAKEN = "next_at >= :now AND next_at <= :latest"
-_NEVER = 10**15
 
 
 @dataclass
-class RequestBudget:
-    """The budget, as one process sees it. Its threads share it, and get their slots in the order of their calls."""
+class TokenBudget:
+    """The budget of one token, as one process sees it. Its lock makes it safe for threads."""
 
     table: str
-    oauth_client: str
-    """The key of the item. A deployment has one OAuth client, so one name per deployment is enough."""
+    name: str
+    """The key of the item."""
     per_minute: float
     """Above 0."""
-    reserved_for_others: float = 0.0
-    """The share of the limit, in [0, 0.9], that is left to the organisation's other integrations."""
+    share: float = 1.0
+    """Our share of the limit, in [0.1, 1]."""
     wall_clock: Callable[[], float] = time.time
     dynamodb: Callable[[], Any] = field(default=partial(client, "dynamodb", hurried=True), repr=False)
-    _item: dict[str, float] = field(default_factory=dict, init=False)
-    """The item, as this process read it last."""
-    _unpaced: list[int] = field(default_factory=list, init=False)
-    """The times of the requests that were sent unpaced since the table was last read."""
+    _pace: Pace = field(default_factory=Pace, init=False)
+    """The pace, as this process read it last."""
+    _version: int = field(default=0, init=False)
+    _under_way: int = field(default=0, init=False)
+    """The requests that were sent unpaced and have no answer yet."""
     _looked_at: float = field(default=-math.inf, init=False)
+    _counted_at: float = field(default=-math.inf, init=False)
     _lost_until: float = field(default=-math.inf, init=False)
     _warned: bool = field(default=False, init=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
-    """Held while the item is read or written, so what one thread learns is there for the next one."""
 
-    # ---- the interface for the transport ----------------------------------------------------------------------------
+    # ---- slots ------------------------------------------------------------------------------------------------------
 
-    def reserve(self, longest_wait_s: float, slots: int = 1) -> list[float]:
-        """Reserve slots in a row, and return the seconds from now to each. All are 0 while nothing is paced.
+    def free_at(self, now: float) -> tuple[float, int]:
+        """Return when a slot may be free, in epoch milliseconds, as far as this process knows, and how many are taken.
+
+        Of tokens that are free at the same time, the one with fewer slots taken comes first.
+        """
+        if self._is_lost():
+            return now, 0
+        pace, limit = self._pace, self._limit(now)
+        if not pace.is_paced(now):
+            return max(now, pace.next_at), 0
+        (at,), _ = pace.take(now, limit)
+        return at, pace.taken(now, limit)
+
+    def take(self, longest_wait_s: float, slots: int = 1, *, together: bool = False) -> list[float]:
+        """Take up to `slots` slots, and return their times in epoch milliseconds: at least one, or all `together`.
+
+        While nothing is paced, every slot is now, or when the last Retry-After has passed.
 
         Raises:
-            RateLimited: the first slot is more than `longest_wait_s` away. Nothing is reserved.
+            RateLimited: the first slot is more than `longest_wait_s` away. Nothing is taken.
         """
         with self._lock:
+            now = self._now()
             try:
-                if self._is_paced():
-                    return self._reserve(longest_wait_s, slots)
-                if not self._is_lost():
-                    self._unpaced += [self._now()] * slots
+                if not self._is_lost() and self._is_paced():
+                    return self._take(longest_wait_s, slots, together=together)
             except StoreUnavailable as error:
                 self._lose(error)
-            return [0.0] * slots
+            at = now if self._is_lost() else max(now, self._pace.next_at)
+            _refuse_later(at, now, longest_wait_s)
+            count = slots if together else 1
+            self._under_way += count
+            return [at] * count
 
-    def limited(self, retry_after_s: float | None) -> None:
-        """Note a 429: everybody is paced, and nobody gets a slot before Retry-After has passed."""
-        self._note(push_s=min(retry_after_s or 0.0, LONGEST_PUSH_S))
+    def _take(self, longest_wait_s: float, slots: int, *, together: bool) -> list[float]:
+        times: list[float] = []
+
+        def change(pace: Pace) -> Pace:
+            nonlocal times
+            now = self._now()
+            times, after = pace.take(now, self._limit(now), slots if together else 1, together=together)
+            _refuse_later(times[0], now, longest_wait_s)
+            while not together and len(times) < slots and after.next_at <= max(now, times[0]) + BLOCK_S * 1000:
+                (at,), further = after.take(now, self._limit(now))
+                if at > max(now, times[0]) + BLOCK_S * 1000:
+                    break
+                times, after = [*times, at], further
+            return after
+
+        try:
+            self._change(change)
+        except RateLimited:
+            self._look()  # what this process read last may be old
+            self._change(change)
+        return times
+
+    # ---- what Genesys says ------------------------------------------------------------------------------------------
+
+    def limited(self, headers: Mapping[str, str], retry_after_s: float | None, age_s: float) -> None:
+        """Note a 429 to a request that was sent `age_s` ago: nobody gets a slot before Retry-After has passed."""
+        pause_ms = min(retry_after_s or 0.0, LONGEST_PUSH_S) * 1000
+        hints = _hints(headers)
+
+        def change(pace: Pace) -> Pace:
+            now = self._now()
+            pace = pace.announced(now, hints[0], hints[2]) if hints else pace
+            return pace.refused(now, now - age_s * 1000, pause_ms)
+
+        self._note(change)
 
     def seen(self, headers: Mapping[str, str]) -> None:
         """Note the rate-limit headers of any other answer. If there are any, Genesys limits the rate.
 
-        An `allowed` (requests a minute) below ours lowers the rate. A `count` that has reached our share, and is more
-        than our own pacing explains, holds everybody back for `reset` seconds, at most a minute. Headers that are not
-        numbers, an `allowed` below 60, and a `count` above `allowed` (which would be a 429) change nothing.
+        An `allowed` and a `reset` tell the limit and its window. A `count` above the slots that are taken means that
+        others use the token too: their requests get slots afterwards. Headers that are not numbers, and a `count`
+        above `allowed` (which would be a 429), change nothing.
         """
-        if not any(name in headers for name in _HINTS):
+        unpaced = self._under_way
+        if unpaced:
+            with self._lock:
+                self._under_way = max(0, self._under_way - 1)
+        if (hints := _hints(headers)) is None:
             return
-        allowed, count, reset = (_number(headers.get(name)) for name in _HINTS)
-        if allowed is None or allowed < LEAST_ALLOWED:
-            self._note()
-            return
-        self._note(allowed=allowed)
-        ours = MINUTE_S * 1000 / self._interval_ms() + 1
-        if count is not None and max(allowed * (1 - self.reserved_for_others), ours) <= count <= allowed:
-            self._note(push_s=min(reset or 0.0, MINUTE_S))
+        allowed, count, reset_ms = hints
 
-    # ---- slots ------------------------------------------------------------------------------------------------------
+        def change(pace: Pace) -> Pace:
+            now = self._now()
+            pace = pace.announced(now, allowed, reset_ms)
+            if count is None or allowed is None or count > allowed:
+                return pace
+            limit = self._limit(now, pace)
+            return pace.counted(now, limit, max(int(count), pace.taken(now, limit) + unpaced))
 
-    def _reserve(self, longest_wait_s: float, slots: int) -> list[float]:
-        now, interval = self._now(), self._interval_ms()
-        slot = self._advance(now, slots * interval, latest=now + int(longest_wait_s * 1000))
-        if slot is None:
-            seconds = max(1, math.ceil((self._item["next_at"] - now) / 1000))
-            raise RateLimited(f"The request budget has no room for {seconds} s.", retry_after_s=seconds)
-        now_s = self.wall_clock()
-        return [max(0.0, (slot + n * interval) / 1000 - now_s) for n in range(slots)]
-
-    def _advance(self, now: int, span: int, *, latest: int = _NEVER) -> int | None:
-        """Take `span` from the beginning of the free time, and return that beginning. None if it is after `latest`.
-
-        There are two conditional updates. The item that was read last decides which one is tried first.
-        """
-        while True:
-            if self._item.get("next_at", 0) < now:
-                done = self._update("SET next_at = :then", _FREE, now=now, then=now + span)
-            else:
-                done = self._update("SET next_at = next_at + :span", _TAKEN, now=now, span=span, latest=latest)
-            if done:
-                return int(self._item["next_at"]) - span
-            if self._item.get("next_at", 0) > latest:
-                return None
-
-    def _interval_ms(self) -> int:
-        rate = self.per_minute
-        if self._now() < self._item.get("allowed_until", 0):
-            rate = min(rate, self._item["allowed"])
-        exact = MINUTE_S * 1000 / (rate * (1 - self.reserved_for_others)) * MARGIN
-        return math.ceil(round(exact, 6))
-
-    # ---- pacing -----------------------------------------------------------------------------------------------------
-
-    def _is_paced(self) -> bool:
         now = self._now()
-        if self._is_lost():
-            return False
-        if now >= self._item.get("paced_until", 0) and now - self._looked_at >= LOOK_EVERY_S * 1000:
-            self._look()
-            self._looked_at = now
-            if now < self._item.get("paced_until", 0):
-                self._settle()
-            self._unpaced.clear()
-        return now < self._item.get("paced_until", 0)
+        is_due = unpaced or now - self._counted_at >= LOOK_EVERY_S * 1000
+        if is_due or self._pace.announced(now, allowed, reset_ms) is not self._pace:
+            self._counted_at = now
+            self._note(change)
 
-    def _note(self, *, push_s: float | None = None, allowed: float | None = None) -> None:
-        """Store what is new about the limit."""
+    def _note(self, change: Callable[[Pace], Pace]) -> None:
         with self._lock:
             if self._is_lost():
                 return
+            was_paced = self._pace.is_paced(self._now())
             try:
-                self._engage()
-                if allowed is not None and allowed < self.per_minute:
-                    self._lower(allowed)
-                if push_s:
-                    self._push(self._now() + math.ceil(push_s * 1000))
+                self._change(change)
             except StoreUnavailable as error:
                 self._lose(error)
-
-    def _engage(self) -> None:
-        now = self._now()
-        until = now + int(PACED_FOR_S * 1000)
-        if now >= self._item.get("paced_until", 0):
-            condition = "attribute_not_exists(paced_until) OR paced_until <= :now"
-            if self._update("SET paced_until = :until, paced_since = :now", condition, until=until, now=now):
-                logger.info("Genesys limits the rate: requests are paced", interval_ms=self._interval_ms())
-            self._settle()
-        if _is_old(self._item["paced_until"], until):
-            self._update("SET paced_until = :until", until=until)
-
-    def _settle(self) -> None:
-        """Take slots for requests that were sent unpaced: those since pacing began, and the last one before.
-
-        The last one before may have been under way when pacing began. Earlier ones were answered without a limit.
-        """
-        owed = sum(sent >= self._item.get("paced_since", 0) for sent in self._unpaced) + 1
-        owed = min(owed, len(self._unpaced))
-        self._unpaced.clear()
-        if owed:
-            self._advance(self._now(), owed * self._interval_ms())
-
-    def _lower(self, allowed: float) -> None:
-        now = self._now()
-        until = now + int(PACED_FOR_S * 1000)
-        known_until = self._item.get("allowed_until", 0)
-        known = self._item["allowed"] if now < known_until else math.inf
-        if allowed < known or (allowed == known and _is_old(known_until, until)):
-            condition = "attribute_not_exists(allowed) OR allowed >= :allowed OR allowed_until <= :now"
-            self._update(
-                "SET allowed = :allowed, allowed_until = :until", condition, allowed=allowed, until=until, now=now
-            )
-
-    def _push(self, until: int) -> None:
-        """Give nobody a slot before `until`. The next slot never moves to an earlier time."""
-        if self._item.get("next_at", 0) < until:
-            self._update("SET next_at = :until", "attribute_not_exists(next_at) OR next_at < :until", until=until)
+                return
+            if not was_paced and self._pace.is_paced(self._now()):
+                self._under_way = 0
+                interval_ms = round(self._limit(self._now()).interval_ms)
+                logger.info("Genesys limits the rate: requests are paced", interval_ms=interval_ms)
 
     # ---- the item ---------------------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
-        with reported("read the request budget"):
-            response = self.dynamodb().get_item(
-                TableName=self.table, Key={"client": {"S": self.oauth_client}}, ConsistentRead=True
-            )
-        self._learn(response.get("Item"))
+    def _limit(self, now: float, pace: Pace | None = None) -> Limit:
+        return (pace or self._pace).limit(now, self.per_minute, self.share)
 
-    def _update(self, change: str, condition: str = "", **values: float) -> bool:
-        """Update the item, and return False if the condition did not hold. Keeps the item as it is afterwards."""
-        conditional: Any = {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+    def _is_paced(self) -> bool:
+        now = self._now()
+        if not self._pace.is_paced(now) and now - self._looked_at >= LOOK_EVERY_S * 1000:
+            self._look()
+            self._looked_at = now
+            if not self._pace.is_paced(now):
+                self._under_way = 0  # those that were answered were not limited
+        return self._pace.is_paced(now)
+
+    def _change(self, change: Callable[[Pace], Pace]) -> None:
+        """Store the changed pace. If another process was faster, change what that one has stored."""
+        while (pace := change(self._pace)) is not self._pace and not self._put(pace):
+            pass
+
+    def _put(self, pace: Pace) -> bool:
+        """Write the item, and return False if its version is not the one that was read. Keeps the item as it is."""
+        values = {":next": {"N": str(self._version + 1)}, ":pace": {"S": _text(pace)}}
+        values |= {":read": {"N": str(self._version)}} if self._version else {}
         try:
             with reported("update the request budget", expected=("ConditionalCheckFailedException",)):
-                response = self.dynamodb().update_item(
+                self.dynamodb().update_item(
                     TableName=self.table,
-                    Key={"client": {"S": self.oauth_client}},
-                    UpdateExpression=change,
-                    ExpressionAttributeValues={f":{name}": {"N": f"{value:.17g}"} for name, value in values.items()},
-                    ReturnValues="ALL_NEW",
-                    **(conditional if condition else {}),
+                    Key={"client": {"S": self.name}},
+                    UpdateExpression="SET version = :next, pace = :pace",
+                    ConditionExpression="version = :read" if self._version else "attribute_not_exists(version)",
+                    ExpressionAttributeValues=values,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
         except ClientError as refused:
             self._learn(refused.response.get("Item"))
             return False
-        self._learn(response["Attributes"])
+        self._pace, self._version, self._warned = pace, self._version + 1, False
         return True
 
+    def _look(self) -> None:
+        with reported("read the request budget"):
+            response = self.dynamodb().get_item(
+                TableName=self.table, Key={"client": {"S": self.name}}, ConsistentRead=True
+            )
+        self._learn(response.get("Item"))
+
     def _learn(self, item: Any) -> None:
-        self._item = {name: float(value["N"]) for name, value in (item or {}).items() if "N" in value}
+        """An item of an earlier version of this package has no `pace`: what it knew is ten minutes old at most."""
+        self._version = int(item["version"]["N"]) if item and "version" in item else 0
+        self._pace = _pace(item["pace"]["S"]) if self._version else Pace()
         self._warned = False
 
     # ---- without the store ------------------------------------------------------------------------------------------
@@ -249,19 +240,119 @@ class RequestBudget:
     def _lose(self, error: StoreUnavailable) -> None:
         """Send unpaced for a time: a failing table must not fail a distribution. A 429 of Genesys is still obeyed."""
         self._lost_until = self._now() + STORE_PAUSE_S * 1000
-        self._unpaced.clear()
+        self._under_way = 0
         if not self._warned:
             logger.warning(
                 "The request budget cannot be used, so requests are sent unpaced", paced=False, reason=error.message
             )
         self._warned = True
 
-    def _now(self) -> int:
-        return int(self.wall_clock() * 1000)
+    def _now(self) -> float:
+        return self.wall_clock() * 1000
 
 
-def _is_old(known_until: float, until: float) -> bool:
-    return until - known_until >= RENEW_EVERY_S * 1000
+@dataclass
+class RequestBudget:
+    """The budgets of all tokens of a deployment. A request goes where a slot is free first."""
+
+    tokens: Sequence[TokenBudget]
+    _spare: list[tuple[float, int]] = field(default_factory=list, init=False)
+    """A heap of the slots that were taken in a block and are not used yet: time in epoch milliseconds, and token."""
+    _foreseen: int = field(default=0, init=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    @contextmanager
+    def foreseeing(self, requests: int) -> Iterator[None]:
+        """Within it, `requests` requests will be sent: their slots are taken in blocks."""
+        with self._lock:
+            self._foreseen += requests
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._foreseen = 0
+
+    def reserve(self, longest_wait_s: float, slots: int = 1) -> list[Slot]:
+        """Reserve slots: one, or several at the same time. All waits are 0 while nothing is paced.
+
+        Raises:
+            RateLimited: the first slot of every token is more than `longest_wait_s` away. Nothing is reserved.
+        """
+        with self._lock:
+            if slots > 1:
+                return self._slots(self._drawn(longest_wait_s, slots, together=True))
+            now = self._now()
+            while self._spare and self._spare[0][0] < now - LEASE_S * 1000:
+                heapq.heappop(self._spare)
+            if not self._spare or self._first(now)[0] < max(now, self._spare[0][0]):
+                wanted = min(self._foreseen - len(self._spare), LARGEST_BLOCK)
+                for drawn in self._drawn(longest_wait_s, max(1, wanted)):
+                    heapq.heappush(self._spare, drawn)
+            _refuse_later(self._spare[0][0], now, longest_wait_s)
+            self._foreseen = max(0, self._foreseen - 1)
+            return self._slots([heapq.heappop(self._spare)])
+
+    def limited(self, token: int, headers: Mapping[str, str], retry_after_s: float | None, age_s: float) -> None:
+        """Note a 429: see TokenBudget. The spare slots of that token are lost."""
+        with self._lock:
+            self._spare = [slot for slot in self._spare if slot[1] != token]
+            heapq.heapify(self._spare)
+        self.tokens[token].limited(headers, retry_after_s, age_s)
+
+    def seen(self, token: int, headers: Mapping[str, str]) -> None:
+        self.tokens[token].seen(headers)
+
+    def has_others(self) -> bool:
+        """True if a request that one token may not send can go to another one."""
+        return len(self.tokens) > 1
+
+    def _first(self, now: float) -> tuple[float, int, int]:
+        """When a slot of a token is free, how many are taken, and the token: the first of all tokens."""
+        return min((*budget.free_at(now), token) for token, budget in enumerate(self.tokens))
+
+    def _drawn(self, longest_wait_s: float, slots: int, *, together: bool = False) -> list[tuple[float, int]]:
+        """Take slots of the token that has one first. What is known of a token may be old, so all are asked."""
+        now, waits = self._now(), []
+        for *_, token in sorted((*budget.free_at(now), token) for token, budget in enumerate(self.tokens)):
+            try:
+                return [(at, token) for at in self.tokens[token].take(longest_wait_s, slots, together=together)]
+            except RateLimited as limited:
+                waits.append(limited.details["retry_after_s"])
+        raise RateLimited(f"The request budget has no room for {min(waits)} s.", retry_after_s=min(waits))
+
+    def _slots(self, taken: list[tuple[float, int]]) -> list[Slot]:
+        now = self._now()
+        return [Slot(max(0.0, (at - now) / 1000), token) for at, token in taken]
+
+    def _now(self) -> float:
+        return self.tokens[0].wall_clock() * 1000
+
+
+def _refuse_later(at: float, now: float, longest_wait_s: float) -> None:
+    if at > now + longest_wait_s * 1000:
+        seconds = max(1, math.ceil((at - now) / 1000))
+        raise RateLimited(f"The request budget has no room for {seconds} s.", retry_after_s=seconds)
+
+
+def _text(pace: Pace) -> str:
+    """Return a pace as JSON of less than a kilobyte: writes cost by the kilobyte. The log is relative to `next_at`."""
+    start = round(pace.next_at)
+    log = [[math.ceil(at) - start, count] for at, count in pace.log]
+    return json.dumps(asdict(pace) | {"next_at": start, "log": log}, separators=(",", ":"))
+
+
+def _pace(text: str) -> Pace:
+    document = json.loads(text)
+    log = tuple((document["next_at"] + at, count) for at, count in document["log"])
+    return Pace(**document | {"log": log})
+
+
+def _hints(headers: Mapping[str, str]) -> tuple[float | None, float | None, float | None] | None:
+    """Return allowed, count and reset (in ms) of the rate-limit headers; None if there is none of the headers."""
+    if not any(name in headers for name in _HINTS):
+        return None
+    allowed, count, reset = (_number(headers.get(name)) for name in _HINTS)
+    return allowed, count, None if reset is None else reset * 1000
 
 
 def _number(text: str | None) -> float | None:

@@ -15,14 +15,17 @@ class TokenFunction:
 
     name: str
 
-    def refresh(self, refused: str) -> bool:
-        """Have the refused token replaced, unless that is done already. Raises the error that the function reports.
+    def refresh(self, refused: str, number: int) -> bool:
+        """Have the refused token `number` replaced, unless that is done already.
+
+        Raises the error that the function reports.
 
         Returns False if another invocation is getting a token, or if Lambda throttled this one (429). Ask again then.
         """
+        event = json.dumps({"refused": refused, "number": number})
         try:
             with reported("invoke the token function", expected=("TooManyRequestsException",)):
-                response = client("lambda").invoke(FunctionName=self.name, Payload=json.dumps({"refused": refused}))
+                response = client("lambda").invoke(FunctionName=self.name, Payload=event)
                 payload = json.loads(response["Payload"].read())
         except ClientError:
             return False

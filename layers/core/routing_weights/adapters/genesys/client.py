@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -34,12 +35,12 @@ ACCEPTED = {requests.codes.ok, requests.codes.created, requests.codes.accepted, 
 
 
 class Tokens(Protocol):
-    """The source of access tokens."""
+    """The source of access tokens. The tokens of a client have numbers from 0."""
 
-    def current(self) -> str: ...
+    def current(self, number: int) -> str: ...
 
-    def replace(self, refused: str) -> tuple[str, bool]:
-        """Return a token other than `refused`, and True if it is new.
+    def replace(self, refused: str, number: int) -> tuple[str, bool]:
+        """Return a token `number` other than `refused`, and True if it is new.
 
         False: it had been stored before, and may be refused as well.
         """
@@ -165,16 +166,25 @@ class GenesysClient:
     def _send(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, **parts: Any
     ) -> requests.Response:
-        what, renewed = f"{method} {path}", False
-        tried = [self._token(what, self.tokens.current)]
-        response = self._send_as(tried[-1], what, method, path, headers or {}, parts)
-        while response.status_code == requests.codes.unauthorized and not renewed:
-            token, renewed = self._token(what, lambda: self.tokens.replace(tried[-1]))
-            tried.append(token)
-            response = self._send_as(tried[-1], what, method, path, headers or {}, parts)
+        what, tried, renewed = f"{method} {path}", list[tuple[int, str]](), set[str]()
+
+        def bearer(number: int) -> str:
+            tried.append((number, self._token(what, partial(self.tokens.current, number))))
+            return tried[-1][1]
+
+        headers = {"Accept": "application/json", **(headers or {})}
+        while True:
+            response = self.transport.send(
+                what, method, f"{self.base_url}{path}", bearer=bearer, headers=headers, **parts
+            )
+            number, refused = tried[-1]
+            if response.status_code != requests.codes.unauthorized or refused in renewed:
+                break
+            token, is_new = self._token(what, partial(self.tokens.replace, refused, number))
+            renewed |= {token} if is_new else set()
         if response.status_code in ACCEPTED:
             return response
-        refusal = self._refusal(what, self.needs(method, path), response, tried)
+        refusal = self._refusal(what, self.needs(method, path), response, [token for _, token in tried])
         logger.warning("Genesys refused", request=what, **refusal.details)
         raise refusal
 
@@ -184,12 +194,6 @@ class GenesysClient:
             return ask()
         except RateLimited as limited:
             self.transport.leave_waiting(what, limited, who="The login host")
-
-    def _send_as(
-        self, token: str, what: str, method: str, path: str, headers: dict[str, str], parts: dict[str, Any]
-    ) -> requests.Response:
-        headers = {"Authorization": f"Bearer {token}", "Accept": "application/json", **headers}
-        return self.transport.send(what, method, f"{self.base_url}{path}", headers=headers, **parts)
 
     def _refusal(self, what: str, needs: str, response: requests.Response, tokens: list[str]) -> RoutingWeightsError:
         details: dict[str, Any] = {"http_status": response.status_code, **refusal_details(response, *tokens)}

@@ -21,6 +21,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
 """How long a caller waits before it asks again: half of this to all of this, and up to twice as long each time."""
 READINGS = 3
 """How often the token function may report a stored token that nobody can read, before that is an error."""
+MAX_TOKENS = 10
+"""The most tokens of one client."""
 LONGEST_LIFE_S = 1e9
 """Thirty years. A longer life is a mistake, or an attack on the arithmetic."""
 
@@ -41,6 +43,17 @@ def refresh_after_s(expires_in: float) -> float:
     return 0.9 * expires_in
 
 
+def tokens_in(secret: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the stored tokens by number. The first one is the secret itself, as in deployments with one token."""
+    first = {name: value for name, value in secret.items() if name != "others"}
+    return [first, *secret.get("others", [])]
+
+
+def token_of(tokens: list[dict[str, Any]], number: int) -> dict[str, Any]:
+    """Return token `number`, empty if none is stored."""
+    return tokens[number] if number < len(tokens) else {}
+
+
 class TokenSecret(Protocol):
     def read(self) -> dict[str, Any]: ...
 
@@ -57,12 +70,12 @@ class Lock(Protocol):
 class StoredTokens:
     """The tokens of a function that calls Genesys: reads the secret, and asks the token function for a new one.
 
-    All threads of the process share them. One thread gets a new token; the others wait for it.
+    All threads of the process share them. One thread gets a new token; the others that need it wait for it.
     """
 
     secret: TokenSecret
-    ask_for_refresh: Callable[[str], bool]
-    """Called with the fingerprint of the refused token, or with an empty string if no token was refused.
+    ask_for_refresh: Callable[[str, int], bool]
+    """Called with the fingerprint of the refused token, empty if no token was refused, and the token's number.
 
     True: a valid token is stored. False: another invocation is getting one, or Lambda throttled the call.
     """
@@ -72,26 +85,30 @@ class StoredTokens:
     jitter: Callable[[], float] = random.random
     until: float = 0.0
     """How long to wait for a token that another invocation is getting, on the monotonic clock."""
-    _stored: dict[str, Any] = field(default_factory=dict, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _stored: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    _locks: tuple[threading.Lock, ...] = field(
+        default_factory=lambda: tuple(threading.Lock() for _ in range(MAX_TOKENS)), init=False, repr=False
+    )
+    """One for each token."""
 
-    def current(self) -> str:
-        if token := self._usable():
+    def current(self, number: int = 0) -> str:
+        if token := self._usable(number):
             return token
-        with self._lock:
-            if not self._usable():
-                self._stored = self.secret.read()
-            return self._usable() or self._refresh("")  # due, but not refused: other callers may still use it
+        with self._locks[number]:
+            if not self._usable(number):
+                self._stored = tokens_in(self.secret.read())
+            # A token that is due was not refused: other callers may still use it.
+            return self._usable(number) or self._refresh("", number)
 
-    def replace(self, refused: str) -> tuple[str, bool]:
-        with self._lock:
-            if self._usable() in {"", refused}:  # else another thread has replaced it already
-                self._stored = self.secret.read()
-            if (token := self._usable()) not in {"", refused}:
+    def replace(self, refused: str, number: int = 0) -> tuple[str, bool]:
+        with self._locks[number]:
+            if self._usable(number) in {"", refused}:  # else another thread has replaced it already
+                self._stored = tokens_in(self.secret.read())
+            if (token := self._usable(number)) not in {"", refused}:
                 return token, False  # another caller has replaced it already
-            return self._refresh(refused), True
+            return self._refresh(refused, number), True
 
-    def _refresh(self, refused: str) -> str:
+    def _refresh(self, refused: str, number: int) -> str:
         """Have a token stored that is not `refused`, or wait for the token that another invocation is getting.
 
         Raises:
@@ -99,10 +116,10 @@ class StoredTokens:
         """
         pause, reports = FIRST_PAUSE_S, 0
         while True:
-            is_stored = self.ask_for_refresh(fingerprint(refused) if refused else "")
-            self._stored = self.secret.read()
-            token = self._stored.get("access_token", "")
-            if token and token != refused and (is_stored or self._usable()):
+            is_stored = self.ask_for_refresh(fingerprint(refused) if refused else "", number)
+            self._stored = tokens_in(self.secret.read())
+            token = token_of(self._stored, number).get("access_token", "")
+            if token and token != refused and (is_stored or self._usable(number)):
                 return str(token)
             reports += is_stored  # a reading may be older than the token that was just stored
             if reports >= READINGS:
@@ -116,9 +133,9 @@ class StoredTokens:
             self.sleep(wait)
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
-    def _usable(self) -> str:
+    def _usable(self, number: int) -> str:
         """Return the token that was read last, empty if it is due."""
-        stored = self._stored
+        stored = token_of(self._stored, number)
         return str(stored.get("access_token") or "") if self.wall_clock() < stored.get("refresh_at", 0) else ""
 
 
@@ -148,24 +165,25 @@ class TokenIssuer:
     """None if there is only one caller."""
     wall_clock: Callable[[], float] = time.time
 
-    def refresh(self, refused: str) -> bool:
-        """Store a token, unless a valid one other than `refused` (a fingerprint) is stored already.
+    def refresh(self, refused: str, number: int = 0) -> bool:
+        """Store token `number`, unless a valid one other than `refused` (a fingerprint) is stored already.
 
         Returns False if another invocation is getting one.
         """
         if self.lock is None:
-            self._refresh(refused)
+            self._refresh(refused, number)
             return True
         if not self.lock.take():
             return False
         try:
-            self._refresh(refused)
+            self._refresh(refused, number)
         finally:
             self.lock.release()
         return True
 
-    def _refresh(self, refused: str) -> None:
-        stored = self.secret.read()
+    def _refresh(self, refused: str, number: int) -> None:
+        tokens = tokens_in(self.secret.read())
+        stored = token_of(tokens, number)
         token = stored.get("access_token", "")
         if token and fingerprint(token) != refused and self.wall_clock() < stored.get("refresh_at", 0):
             return
@@ -173,20 +191,22 @@ class TokenIssuer:
             self._revoke(token)
         token, expires_in = self._issue()
         now = self.wall_clock()
-        self.secret.write(
-            {
-                "access_token": token,
-                "expires_at": now + expires_in,
-                "refresh_at": now + refresh_after_s(expires_in),
-            }
-        )
-        logger.info("A new token is stored", expires_in=expires_in, token=fingerprint(token))
+        tokens += [{} for _ in range(number + 1 - len(tokens))]
+        tokens[number] = {
+            "access_token": token,
+            "expires_at": now + expires_in,
+            "refresh_at": now + refresh_after_s(expires_in),
+        }
+        first, *others = tokens
+        self.secret.write(first | ({"others": others} if others else {}))
+        logger.info("A new token is stored", expires_in=expires_in, number=number, token=fingerprint(token))
 
     def tear_down(self) -> None:
-        """Revoke and delete the token of a deployment that is being deleted."""
-        token = self.secret.read().get("access_token", "")
-        if token:
+        """Revoke and delete the tokens of a deployment that is being deleted."""
+        tokens = [token["access_token"] for token in tokens_in(self.secret.read()) if token.get("access_token")]
+        for token in tokens:
             self._revoke(token)
+        if tokens:
             self.secret.write({})
 
     def _issue(self) -> tuple[str, float]:

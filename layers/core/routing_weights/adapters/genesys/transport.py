@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn, Protocol
@@ -16,6 +17,7 @@ from requests.adapters import HTTPAdapter
 
 from routing_weights.adapters import meter
 from routing_weights.adapters.http.retry_after import retry_after_s, seconds_of
+from routing_weights.domain.pace import Slot
 from routing_weights.errors import GenesysUnavailable, RateLimited, WaitTooLong
 
 logger = Logger(child=True)
@@ -66,32 +68,34 @@ class Deadline:
 
 
 class Budget(Protocol):
-    """The requests that all users of one OAuth client may send together."""
+    """The requests that all users of one OAuth client may send together, with each of its tokens."""
 
-    def reserve(self, longest_wait_s: float, slots: int = 1) -> Sequence[float]:
-        """Return the seconds from now to each of `slots` slots in a row.
+    def reserve(self, longest_wait_s: float, slots: int = 1) -> Sequence[Slot]:
+        """Reserve one slot, or `slots` slots together.
 
         Raises RateLimited if the first one is more than `longest_wait_s` away.
         """
         ...
 
-    def limited(self, retry_after_s: float | None) -> None: ...
+    def foreseeing(self, requests: int) -> AbstractContextManager[None]:
+        """Within it, `requests` requests will be sent."""
+        ...
 
-    def seen(self, headers: Mapping[str, str]) -> None: ...
+    def limited(self, token: int, headers: Mapping[str, str], retry_after_s: float | None, age_s: float) -> None: ...
 
+    def seen(self, token: int, headers: Mapping[str, str]) -> None: ...
 
-class _Slots(threading.local):
-    """The times of the slots of a thread's next requests, on the monotonic clock."""
-
-    def __init__(self) -> None:
-        self.slots: list[float] = []
+    def has_others(self) -> bool:
+        """True if there is more than one token."""
+        ...
 
 
 @dataclass
 class Transport:
     """Sends requests, for up to `MAX_THREADS` threads at once. Clocks, sleep and randomness are parameters.
 
-    The deadline, the budget and the fence are shared. Each thread has its own slots.
+    The deadline, the budget and the fence are shared. One thread at a time waits for its turn to send: so a run waits
+    for one slot of the budget however many threads it has, and a pause that Genesys asks for holds all of them.
     """
 
     session: requests.Session
@@ -105,13 +109,27 @@ class Transport:
     """None: requests are not paced."""
     fence: Callable[[], None] | None = None
     """Called right before each attempt of a write. Raises if the run must not write any more."""
-    _own: _Slots = field(default_factory=_Slots, init=False)
+    _turn: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
+    """Held until the request may go. Building a body may send a request itself, so a thread may have it twice."""
+    _slots: list[tuple[float, int]] = field(default_factory=list, init=False)
+    """The slots of the next requests: time on the monotonic clock, and token."""
+    _held_until: float = field(default=-math.inf, init=False)
+    """The end of the pause that Genesys asked for, on the monotonic clock."""
     _begun: bool = field(default=False, init=False)
 
     def send(
-        self, what: str, method: str, url: str, *, applied: Callable[[], bool] | None = None, **parts: Any
+        self,
+        what: str,
+        method: str,
+        url: str,
+        *,
+        bearer: Callable[[int], str] | None = None,
+        applied: Callable[[], bool] | None = None,
+        **parts: Any,
     ) -> requests.Response:
         """Send a request until a retry would not change the answer. `what` names the request in messages.
+
+        `bearer` returns the bearer token with the number that each attempt is sent with. None: it has none.
 
         `applied` reads whether a write has been applied. It is called when the answer to the write was lost; the
         write is then not sent again.
@@ -129,7 +147,7 @@ class Transport:
         failures = limited = 0
         while True:
             try:
-                response = self._once(what, method, url, parts)
+                response, token, sent_at = self._once(what, method, url, bearer, parts)
             except requests.RequestException as error:
                 # Only the class: the message contains the URL.
                 failures = self._back_off(what, failures, type(error).__name__)
@@ -139,10 +157,13 @@ class Transport:
             body = _refusal_body(response, parts)
             if is_limit(response.status_code, body):
                 limited += 1
-                self._pause(what, requested_pause_s(response.headers, body, now=self.wall_clock()), limited)
+                asked = requested_pause_s(response.headers, body, now=self.wall_clock())
+                if self.budget:
+                    self.budget.limited(token, response.headers, asked, self.clock() - sent_at)
+                self._pause(what, asked, limited)
                 continue
             if self.budget:
-                self.budget.seen(response.headers)
+                self.budget.seen(token, response.headers)
             if response.status_code == _HTTP_TIMEOUT or response.status_code >= _HTTP_SERVER_ERROR:
                 pause = retry_after_s(response.headers, now=self.wall_clock())
                 failures = self._back_off(what, failures, f"status {response.status_code}", at_least=pause or 0.0)
@@ -151,20 +172,33 @@ class Transport:
             else:
                 return response
 
-    def _once(self, what: str, method: str, url: str, parts: dict[str, Any]) -> requests.Response:
-        if callable(parts.get("json")):
-            self._reserve(what, slots=2)
-            parts = {**parts, "json": self._built(parts["json"])}
-        self._reserve(what)
-        if self.fence and method != "GET":
-            self._await_slot(early_s=FENCE_S)
-            self.fence()
-        self._await_slot()
-        self._own.slots = self._own.slots[1:]
+    def foreseeing(self, requests: int) -> AbstractContextManager[None]:
+        """Within it, `requests` requests will be sent. Their slots cost fewer writes to the budget's store."""
+        return self.budget.foreseeing(requests) if self.budget else nullcontext()
+
+    def _once(
+        self, what: str, method: str, url: str, bearer: Callable[[int], str] | None, parts: dict[str, Any]
+    ) -> tuple[requests.Response, int, float]:
+        """Send one attempt. Returns the response, the number of the token, and the time of sending."""
+        with self._turn:
+            if callable(parts.get("json")):
+                self._reserve(what, slots=2)
+                parts = {**parts, "json": self._built(parts["json"])}
+            self._await_pause(what)
+            self._reserve(what)
+            token = self._slots[0][1] if self._slots else 0
+            if bearer:
+                parts = {**parts, "headers": {"Authorization": f"Bearer {bearer(token)}", **parts.get("headers", {})}}
+            if self.fence and method != "GET":
+                self._await_slot(early_s=FENCE_S)
+                self.fence()
+            self._await_slot()
+            self._slots = self._slots[1:]
         timeout = (CONNECT_TIMEOUT_S, min(READ_TIMEOUT_S, max(self._time_left(what), 1.0)))
         meter.count(requests=1)
+        sent_at = self.clock()
         # A redirect would carry the token to another host.
-        return self.session.request(method, url, timeout=timeout, allow_redirects=False, **parts)
+        return self.session.request(method, url, timeout=timeout, allow_redirects=False, **parts), token, sent_at
 
     def _time_left(self, what: str) -> float:
         left = self.deadline.at - self.clock()
@@ -176,24 +210,32 @@ class Transport:
         try:
             return build()
         except BaseException:
-            self._own.slots = []  # a slot must not be used much later than its time
+            self._slots = []  # a slot must not be used much later than its time
             raise
 
     def _reserve(self, what: str, slots: int = 1) -> None:
         """Reserve slots for the next requests, unless there are some left."""
-        if self.budget is None or self._own.slots:
+        if self.budget is None or self._slots:
             return
         patience = self.max_retry_after_s * (2 if self._begun else 1)
         try:
-            waits = self.budget.reserve(min(patience, self._time_left(what)), slots)
+            reserved = self.budget.reserve(min(patience, self._time_left(what)), slots)
         except RateLimited as limited:
             self.leave_waiting(what, limited, who="The request budget")
         now = self.clock()
-        self._own.slots = [now + wait for wait in waits]
+        self._slots = [(now + slot.wait_s, slot.token) for slot in reserved]
         self._begun = True
 
+    def _await_pause(self, what: str) -> None:
+        """Sleep until the pause is over that the answer to another request asked for."""
+        wait = self._held_until - self.clock()
+        if wait > self.max_retry_after_s + 0.1 or self.clock() + wait >= self.deadline.at:
+            self._leave_waiting(what, wait)
+        if wait > 0:
+            self.sleep(wait)
+
     def _await_slot(self, early_s: float = 0.0) -> None:
-        wait = self._own.slots[0] - early_s - self.clock() if self._own.slots else 0.0
+        wait = self._slots[0][0] - early_s - self.clock() if self._slots else 0.0
         if wait > 0:
             self.sleep(wait)
 
@@ -220,14 +262,16 @@ class Transport:
 
     def _pause(self, what: str, asked: float | None, limited: int) -> None:
         """Sleep for as long as Genesys asks. Raises RateLimited if the state machine must wait instead."""
-        if self.budget:
-            self.budget.limited(asked)
-        if limited >= (MAX_ATTEMPTS if asked is None else MAX_PAUSES):
-            self._leave_waiting(what, None)
+        is_last = limited >= (MAX_ATTEMPTS if asked is None else MAX_PAUSES)
+        if self.budget and self.budget.has_others() and not is_last:
+            return  # the next slot is that of another token, or comes after the pause
         if asked is None:
             wait = self.jitter() * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**limited)
         else:
             wait = asked + self.jitter() * 0.1  # later than asked, never earlier
+        self._held_until = max(self._held_until, self.clock() + wait)
+        if is_last:
+            self._leave_waiting(what, None)
         if wait > self.max_retry_after_s + 0.1 or self.clock() + wait >= self.deadline.at:
             self._leave_waiting(what, asked)
         logger.info("Genesys limits the rate, sleeping", request=what, wait_s=round(wait, 3))
