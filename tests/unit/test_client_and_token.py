@@ -42,6 +42,7 @@ from routing_weights.errors import (
 )
 from routing_weights.settings import GenesysCaller, TokenSettings
 from tests.support.fakes import FakeSecret, FakeSession, answer, member, plan, queue, target, work
+from tests.unit.test_transport import FakeBudget
 
 BASE = "https://genesys.example.com"
 
@@ -169,6 +170,31 @@ def test_a_stored_token_that_genesys_refuses_too_is_replaced(client):
     genesys.tokens.stored_before = 1
     assert genesys.get("/x") == {}
     assert genesys.tokens.refused == ["token-0", "token-1"]
+
+
+class TokensByNumber(FakeTokens):
+    """Tokens that are all revoked, until they are replaced."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens = ["old-0", "old-1"]
+
+    def current(self, number):
+        return self.tokens[number]
+
+    def replace(self, refused, number):
+        self.refused.append(refused)
+        self.tokens[number] = f"new-{number}"
+        return self.tokens[number], True
+
+
+def test_when_all_tokens_are_revoked_each_is_replaced_alone(client):
+    genesys = client(answer(401), answer(401), answer(200, {}))
+    genesys.tokens = TokensByNumber()
+    genesys.transport.budget = FakeBudget(0.0, tokens=2)
+    assert genesys.get("/x") == {}
+    assert bearers(genesys) == ["Bearer old-1", "Bearer old-0", "Bearer new-1"]
+    assert genesys.tokens.refused == ["old-1", "old-0"]
 
 
 @pytest.mark.parametrize(
@@ -422,6 +448,24 @@ def test_an_outdated_reading_of_the_secret_is_repeated(stored, fake_time):
     assert fake_time.slept == [0.25]
 
 
+def test_a_token_of_several_is_replaced_alone(stored, fake_time):
+    later = fake_time.wall_clock() + 1000
+    second = {"access_token": "second", "refresh_at": later}
+    stored.secret.value["others"] = [second]
+
+    def refresh(refused, number):
+        stored.asked.append((refused, number))
+        stored.secret.value = {**stored.secret.value, "others": [{"access_token": "third", "refresh_at": later}]}
+        return True
+
+    stored.tokens.ask_for_refresh = refresh
+    assert [stored.tokens.current(number) for number in (0, 1, 0)] == ["first", "second", "first"]
+    assert stored.tokens.replace("second", 1) == ("third", True)
+    assert stored.tokens.replace("second", 1) == ("third", False)
+    assert [stored.tokens.current(number) for number in (0, 1)] == ["first", "third"]
+    assert stored.asked == [(fingerprint("second"), 1)]
+
+
 def test_the_representation_of_stored_tokens_shows_no_token(stored):
     stored.tokens.current()
     assert "first" not in repr(stored.tokens)
@@ -458,6 +502,32 @@ def test_the_first_token_is_issued_and_stored_with_its_times(issuer, fake_time):
     assert tokens.refresh("") is True
     now = fake_time.wall_clock()
     assert tokens.secret.value == {"access_token": "new", "expires_at": now + 3600, "refresh_at": now + 3540}
+
+
+def test_a_further_token_is_stored_beside_the_first_one(issuer, fake_time):
+    """A secret of a deployment with one token is read as before, and stays readable for it."""
+    first = {"access_token": "old", "expires_at": 9e9, "refresh_at": 9e9}
+    tokens, now = issuer(GRANTED, held=first), fake_time.wall_clock()
+    assert tokens.refresh("", 2) is True
+    third = {"access_token": "new", "expires_at": now + 3600, "refresh_at": now + 3540}
+    assert tokens.secret.value == first | {"others": [{}, third]}
+    assert tokens.refresh("", 0) is True
+    assert methods(tokens) == ["POST"]
+
+
+def test_a_refused_token_of_several_is_revoked_and_replaced_alone(issuer):
+    good = {"access_token": "good", "refresh_at": 9e9}
+    tokens = issuer(answer(200), GRANTED, held=good | {"others": [{"access_token": "bad", "refresh_at": 9e9}]})
+    tokens.refresh(fingerprint("bad"), 1)
+    assert tokens.transport.session.sent[0]["headers"] == {"Authorization": "Bearer bad"}
+    assert (tokens.secret.value["access_token"], tokens.secret.value["others"][0]["access_token"]) == ("good", "new")
+
+
+def test_all_tokens_of_a_deleted_deployment_are_revoked(issuer):
+    tokens = issuer(answer(200), held={"access_token": "a", "others": [{}, {"access_token": "c"}]})
+    tokens.tear_down()
+    assert [sent["headers"]["Authorization"] for sent in tokens.transport.session.sent] == ["Bearer a", "Bearer c"]
+    assert tokens.secret.value == {}
 
 
 def test_the_request_for_a_token_is_the_contracts(issuer):

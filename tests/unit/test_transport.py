@@ -514,6 +514,29 @@ def test_the_slot_of_a_body_that_is_not_sent_is_dropped(fake_time):
     assert times == [1.0, 5.0]
 
 
+def test_with_several_tokens_a_throttled_request_goes_to_another_one_at_once(fake_time):
+    sender = transport(fake_time, answer(429, Retry_After="30"), answer(), budget=FakeBudget(0.0, tokens=2))
+    sender.send("GET /x", "GET", URL, bearer=lambda number: f"token-{number}")
+    assert [sent["headers"]["Authorization"] for sent in sender.session.sent] == ["Bearer token-1", "Bearer token-0"]
+    assert fake_time.slept == []
+    assert sender.budget.told[0] == 30.0
+
+
+def test_with_several_tokens_a_request_is_not_repeated_for_ever(fake_time):
+    sender = transport(fake_time, answer(429, Retry_After="1"), budget=FakeBudget(0.0, tokens=2))
+    with pytest.raises(RateLimited):
+        send(sender)
+    assert len(sender.session.sent) == MAX_PAUSES
+
+
+def test_a_pause_of_one_request_holds_the_others_too(fake_time):
+    sender = transport(fake_time, answer(429, Retry_After="3"), answer())
+    sender._held_until = fake_time.now + 2
+    times = when_sent(sender, fake_time)
+    send(sender)
+    assert times == pytest.approx([2.0, 5.05])
+
+
 # ---- what is passed on -----------------------------------------------------------------------------------------------
 
 

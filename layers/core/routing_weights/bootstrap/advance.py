@@ -26,6 +26,6 @@ def advance(settings: AdvanceSettings, context: LambdaContext) -> AdvanceFleet:
         FleetDocuments(settings.documents_bucket),
         partial(analytics, settings, context),
         settings.fleet_concurrency,
-        settings.requests_per_minute * (1 - settings.reserved_for_others),
+        settings.our_requests_per_minute,
         MAX_RUN_S,
     )
