@@ -1,5 +1,6 @@
 """Advance: judges what has been done of a fleet, and says what its execution does next."""
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from routing_weights.bootstrap import advance as bootstrap
 from routing_weights.domain.fleet import Held
 from routing_weights.domain.fleet_steps import Tick
+from routing_weights.domain.run import Origin
 from routing_weights.settings import AdvanceSettings
 
 if TYPE_CHECKING:
@@ -21,12 +23,20 @@ metrics = Metrics()
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """`{fleet_id, attempt, last}`, where `last` is the step before; with `hold`, keep the token of a held wave."""
+    """`{fleet_id, attempt, last}`, where `last` is the step before; with `hold`, keep the token of a held wave.
+
+    `{accept, fleet_id, execution_arn}`: a fleet that somebody started in the console.
+    """
+    settings, now = AdvanceSettings.load(), datetime.now(UTC)
+    if "accept" in event:
+        acceptance = bootstrap.accept_fleet(settings, event["execution_arn"])
+        acceptance.accept(event["fleet_id"], json.dumps(event["accept"]), Origin(), now)
+        return {}
     tick = Tick.model_validate(event)
     logger.append_keys(fleet_id=tick.fleet_id)
-    advance = bootstrap.advance(AdvanceSettings.load(), context)
+    advance = bootstrap.advance(settings, context)
     if "hold" in event:
         advance.hold(tick, Held.model_validate(event["hold"]))
         metrics.add_metric("FleetHeld", MetricUnit.Count, 1)
         return {}
-    return advance.advance(tick, datetime.now(UTC)).to_json()
+    return advance.advance(tick, now).to_json()

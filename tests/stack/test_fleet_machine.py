@@ -1,7 +1,10 @@
 """The state machine of fleets: waves, gates, holds, reverts, and what a fleet does not repeat."""
 
+import json
+
 from tests.support.fleets import Fleet
-from tests.support.world import WEIGHTS
+from tests.support.waiting import until
+from tests.support.world import WEIGHTS, a_plan
 
 
 def test_a_fleet_applies_every_plan_and_its_repetition_writes_nothing(world):
@@ -17,3 +20,32 @@ def test_a_fleet_applies_every_plan_and_its_repetition_writes_nothing(world):
     again = [entry for queue in queues for entry in world.requests_about(queue, since + 1e-9)]
     assert again
     assert {entry["method"] for entry in again} == {"GET"}
+
+
+def started_in_the_console(world, given):
+    """Start the state machine of fleets with an input, and describe its execution when it is over."""
+    client = world.client("stepfunctions")
+    arn = client.start_execution(stateMachineArn=world.ready["fleet_state_machine"], input=json.dumps(given))[
+        "executionArn"
+    ]
+    return until(lambda: (answer := client.describe_execution(executionArn=arn))["status"] != "RUNNING" and answer)
+
+
+def test_a_fleet_in_the_console_is_accepted_by_the_same_code_as_through_the_api(world):
+    queues = [world.queue(), world.queue()]
+    execution = started_in_the_console(world, {"plans": [a_plan(queue) for queue in queues]})
+    assert json.loads(execution["output"])["status"] == "completed"
+    assert [world.held(queue)["scores"] for queue in queues] == [WEIGHTS] * 2
+    assert world.records(f"{execution['name']}.1")["0-opened"]["door"] == "fleet"
+
+
+def test_a_fleet_in_the_console_with_a_wrong_plan_is_refused_as_a_whole(world):
+    queue = world.queue()
+    given = {"plans": [a_plan(queue), a_plan(queue, overflow_threshold=2)]}
+    execution = started_in_the_console(world, given)
+    assert (execution["status"], execution["error"]) == ("FAILED", "refused")
+    assert {problem["path"] for problem in json.loads(execution["cause"])["errors"]} == {
+        "plans.1.overflow_threshold",
+        "plans.1.queue_id",
+    }
+    assert world.requests_about(queue) == []

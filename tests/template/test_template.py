@@ -204,10 +204,12 @@ ALLOWED = {
     "AdvanceFunction": TOKENS
     | {
         "dynamodb:GetItem": {"FleetsTable", "BudgetTable"},
+        "dynamodb:PutItem": {"FleetsTable"},
         "dynamodb:Query": {"FleetsTable"},
         "dynamodb:UpdateItem": {"FleetsTable", "BudgetTable"},
-        "s3:GetObject": {OF_FLEETS},
+        "s3:GetObject": {OF_FLEETS, "DocumentsBucket/uploads/*"},
         "s3:PutObject": {OF_FLEETS},
+        "s3:ListBucket": {BEFORE},
     },
     "FleetStateMachine": {
         "lambda:InvokeFunction": {"AdvanceFunction"},
@@ -319,6 +321,7 @@ def test_a_state_is_named_after_its_function(machine):
         assert called.pop("Begin") == "RecoverFunction"  # named after the state machine
     if machine == "FleetStateMachine":
         assert called.pop("Hold") == "AdvanceFunction"  # which keeps the token
+        assert called.pop("Accept") == "AdvanceFunction"  # which the door of the console has no function for
     assert called == {name: f"{name.split()[0]}Function" for name in called}
 
 

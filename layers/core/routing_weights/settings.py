@@ -232,11 +232,6 @@ class CalibrateSettings(Audited, GenesysCaller):
     state_machine_arn: str
 
 
-class AdvanceSettings(Documented, GenesysCaller):
-    fleets_table: str
-    fleet_concurrency: int = Field(ge=1, le=1000)
-
-
 class SweepSettings(RecoverSettings):
     state_machine_arn: str
     recover_state_machine_arn: str
@@ -250,6 +245,11 @@ class Actuated(Settings):
     def deployed_actuator(self) -> ActuatorName:
         """The actuator of a plan that names none, and whose strategy names none."""
         return "score" if self.genesys_contract == "score" else self.actuator
+
+
+class AdvanceSettings(Documented, Actuated, GenesysCaller):
+    fleets_table: str
+    fleet_concurrency: int = Field(ge=1, le=1000)
 
 
 class ProjectionSettings(Actuated, GenesysCaller):

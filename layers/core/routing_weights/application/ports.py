@@ -193,16 +193,20 @@ class Fleets(Protocol):
     def waves(self, fleet_id: str) -> list[WaveOutcome]: ...
 
 
-class FleetMachine(Protocol):
-    """The state machine of fleets."""
+class FleetExecutions(Protocol):
+    """The executions of fleets."""
 
     def execution_arn(self, fleet_id: str, attempt: int) -> str: ...
+
+    def describe(self, execution_arn: str) -> Execution: ...
+
+
+class FleetMachine(FleetExecutions, Protocol):
+    """The state machine of fleets."""
 
     def start(self, fleet_id: str, attempt: int, *, revert: bool = False) -> None:
         """Start an attempt, if it is not started yet: to carry the fleet out, or to revert what it has changed."""
         ...
-
-    def describe(self, execution_arn: str) -> Execution: ...
 
     def release(self, held: Held, how: Release) -> bool:
         """End the waiting of a held fleet. False if it does not wait any more."""

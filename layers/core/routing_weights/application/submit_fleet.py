@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from dataclasses import dataclass
 from functools import partial
@@ -23,13 +24,14 @@ from routing_weights.domain.fleet_request import MAX_UPLOAD_BYTES, fleet_invalid
 from routing_weights.domain.neighbours import neighbours
 from routing_weights.domain.problems import problem
 from routing_weights.domain.record import timestamp
+from routing_weights.domain.types import FLEET_ID
 from routing_weights.errors import IdempotencyConflict, PlanInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from routing_weights.application.ports import FleetDocuments, FleetMachine, Fleets
+    from routing_weights.application.ports import FleetDocuments, FleetExecutions, FleetMachine, Fleets
     from routing_weights.domain.actuators import ActuatorName
     from routing_weights.domain.fleet_plans import AcceptedPlan, Reading
     from routing_weights.domain.fleet_request import FleetRequest
@@ -53,7 +55,7 @@ class AcceptedFleet:
 class AcceptFleet:
     documents: FleetDocuments
     fleets: Fleets
-    machine: FleetMachine
+    executions: FleetExecutions
     deployed: ActuatorName
     """The actuator of a plan that names none, and whose strategy names none."""
 
@@ -64,6 +66,9 @@ class AcceptFleet:
             FleetInvalid: the request or a plan breaks a rule. Nothing is written.
             IdempotencyConflict: the id is that of a fleet with other plans or options.
         """
+        if not re.fullmatch(FLEET_ID, fleet_id):
+            message = f"the name of the execution must match {FLEET_ID}: it is part of the names of the queues' runs"
+            raise fleet_invalid([problem("", message, "name_invalid")])
         request, hidden = parse_request(raw)
         reading = self._read(request, hidden, now)
         if reading.problems and (reading.broken or not request.options.skip_invalid):
@@ -82,7 +87,7 @@ class AcceptFleet:
             begun_at=timestamp(now),
             origin=origin,
             fingerprint=_fingerprint(request, plans),
-            execution_arn=self.machine.execution_arn(fleet_id, 1),
+            execution_arn=self.executions.execution_arn(fleet_id, 1),
         )
         # Before the documents: of two requests with one key and other plans, one must not overwrite the other's.
         is_new = self.fleets.create(fleet)
@@ -92,7 +97,7 @@ class AcceptFleet:
                 message = "This Idempotency-Key has started another fleet. Use a new key for a new fleet."
                 raise IdempotencyConflict(message, fleet_id=fleet_id)
             fleet = known
-        if is_new or self.machine.describe(fleet.execution_arn).status == "UNKNOWN":
+        if is_new or self.executions.describe(fleet.execution_arn).status == "UNKNOWN":
             self._keep(fleet, plans)
         return AcceptedFleet(fleet, reading, is_new)
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from routing_weights.adapters.aws.client import prepare
 from routing_weights.adapters.aws.fleet_documents import FleetDocuments
 from routing_weights.adapters.aws.fleets_table import Fleets
+from routing_weights.adapters.aws.own_execution import OwnExecution
 from routing_weights.application.advance_fleet import AdvanceFleet
+from routing_weights.application.submit_fleet import AcceptFleet
 from routing_weights.bootstrap.analytics import analytics
 from routing_weights.bootstrap.deadlines import MAX_RUN_S
 
@@ -28,4 +30,14 @@ def advance(settings: AdvanceSettings, context: LambdaContext) -> AdvanceFleet:
         settings.fleet_concurrency,
         settings.our_requests_per_minute,
         MAX_RUN_S,
+    )
+
+
+def accept_fleet(settings: AdvanceSettings, execution_arn: str) -> AcceptFleet:
+    """For a fleet whose execution has started before the fleet was accepted."""
+    return AcceptFleet(
+        FleetDocuments(settings.documents_bucket),
+        Fleets(settings.fleets_table),
+        OwnExecution(execution_arn),
+        settings.deployed_actuator,
     )

@@ -16,7 +16,8 @@ GenesysId = Annotated[Name, AfterValidator(str.lower)]
 DISTRIBUTION_ID = r"^[^\s/]{1,80}$"
 """An execution's name."""
 
-FleetId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,68}$", strict=True)]
+FLEET_ID = r"^[A-Za-z0-9_-]{1,68}$"
+FleetId = Annotated[str, StringConstraints(pattern=FLEET_ID, strict=True)]
 """A UUID, `key-` with 64 hexadecimal digits, or the name of an execution. It is part of names of 80 characters."""
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)]
