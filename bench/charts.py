@@ -41,7 +41,7 @@ def plot(
     sheet.text((AXIS + right) / 2, bottom + 34, x_label, 11, "muted", "middle")
     if level:
         sheet.line(AXIS, up(level[0]), right, up(level[0]), "ink", 1.5, "5 4")
-        sheet.text(right + 8, up(level[0]) + 4, level[1], 11, "ink", room=LEGEND - 8)
+        sheet.text(AXIS + 6, up(level[0]) + 14, level[1], 11)
     for number, (name, points) in enumerate(series.items()):
         colour, shape = COLOURS[number % len(COLOURS)], SHAPES[number % len(SHAPES)]
         drawn = [(across(x), up(y)) for x, y in sorted(points)]

@@ -5,6 +5,7 @@ import math
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any
 
 from bench import outside
@@ -48,16 +49,18 @@ def user_of(number: int) -> str:
     return f"agent-{number:03}"
 
 
-def ring_of(number: int, members: int) -> int:
-    """Return the ring of the n-th weight of `weights_of`, as docs/use/weights.md has it."""
-    return 1 + min(RINGS - 1, math.floor(RINGS * (1 - number / members)))
+def rings_of(members: int) -> dict[str, int]:
+    """Return the ring of each weight of `weights_of`, as docs/use/weights.md has it."""
+    weights = {user: Fraction(repr(weight)) for user, weight in weights_of(members).items()}
+    largest = max(weights.values())
+    return {user: 1 + min(RINGS - 1, math.floor(RINGS * (1 - weight / largest))) for user, weight in weights.items()}
 
 
 def values_of(contract: str, members: int) -> dict[str, float]:
     """Return what each member shall hold: the naive client's input, and the end state of both."""
     if contract == "score":
         return weights_of(members)
-    return {user_of(n): ring_of(n, members) for n in range(1, members + 1)}
+    return dict(rings_of(members))
 
 
 def put_queue(genesys: Genesys, queue_id: str, members: int) -> None:
@@ -68,12 +71,12 @@ def put_queue(genesys: Genesys, queue_id: str, members: int) -> None:
         del spec["agents"], spec["off_queue"], spec["unjoined"]
         spec["members"] = [
             {
-                "user": {"id": user_of(n)},
-                "ringNumber": RINGS if ring_of(n, members) == 1 else 1,
+                "user": {"id": user},
+                "ringNumber": RINGS if ring == 1 else 1,
                 "joined": True,
                 "routingStatus": {"status": "IDLE"},
             }
-            for n in range(1, members + 1)
+            for user, ring in rings_of(members).items()
         ]
         spec["queue"] = {"bullseye": {"rings": [{"expansionCriteria": [timeout]}] * RINGS}}
     genesys.control("PUT", f"queues/{queue_id}", spec)
