@@ -218,7 +218,7 @@ def test_every_failure_after_a_possible_write_goes_through_restore():
 def test_an_expiry_is_scheduled_before_the_first_write():
     (rule,) = [rule for rule in STATES["Dry run?"]["Choices"] if rule["Next"] == "Schedule the expiry"]
     assert rule["Condition"] == "{% $run.until != '' %}"
-    assert {target for target, _ in edges("Schedule the expiry")} == {"What is left?", "Audit"}
+    assert {target for target, _ in edges("Schedule the expiry")} == {"Patch queue", "Audit"}
     assert not WRITING & reachable("Project", without={"Dry run?", "Resume"})
     assert STATES["Schedule the expiry"]["Arguments"]["Target"]["Arn"] == "{% $states.context.StateMachine.Id %}"
 

@@ -75,7 +75,7 @@ def states_of(members, requests_per_minute, settings_last=False):
 def test_a_completed_distribution_takes_few_transitions(members, rate, most, settings_last):
     entered = states_of(members, rate, settings_last)
     assert entered[-1] == "Completed"
-    assert len(entered) <= most + settings_last
+    assert len(entered) <= most
     foreseen = expected(
         members=members,
         writes=members,

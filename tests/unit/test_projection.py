@@ -680,7 +680,7 @@ def test_the_expected_effort_has_requests_seconds_and_dollars():
 
 
 @pytest.mark.parametrize(
-    ("members", "rate", "transitions"), [(0, 300, 12), (100, 300, 14), (5000, 3000, 14), (5000, 300, 20)]
+    ("members", "rate", "transitions"), [(0, 300, 11), (100, 300, 13), (5000, 3000, 13), (5000, 300, 19)]
 )
 def test_the_expected_transitions_grow_with_the_time_that_the_rate_takes(members, rate, transitions):
     """Each invocation of Patch writes for up to 276 s, and adds two transitions."""

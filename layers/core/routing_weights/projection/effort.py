@@ -81,8 +81,8 @@ def expected(
 
 
 def _transitions(patches: int) -> int:
-    """Validate, Lock, Project and `Dry run?`; `What is left?` before each patch and after the last; the end."""
-    return 4 + 2 * patches + 1 + len(("Verify", "Audit", "Unlock", "Completed?", "Completed"))
+    """Validate, Lock, Project and `Dry run?`; each patch, and `What is left?` after it; the end."""
+    return 4 + 2 * patches + len(("Verify", "Audit", "Unlock", "Completed?", "Completed"))
 
 
 def _of_aws(requests: int, writes: int, patches: int, seconds: float) -> Effort:
