@@ -9,8 +9,8 @@ import pytest
 from tests.support.world import WEIGHTS, Run, a_plan, assert_is_a_sentence, until
 
 STRAIGHT_ON = [
-    "Validate", "Lock", "Project", "Dry run?", "Patch queue", "What is left?", "Patch members", "What is left?", "Verify",
-    "Audit", "Unlock", "Completed?", "Completed",
+    "Validate", "Lock", "Project", "Dry run?", "Patch queue", "What is left?", "Patch members", "What is left?",
+    "Verify", "Audit", "Unlock", "Completed?", "Completed",
 ]  # fmt: skip
 NOTHING_TO_WRITE = [*STRAIGHT_ON[:6], *STRAIGHT_ON[8:]]
 REFUSED_BY_PROJECT = ["Validate", "Lock", "Project", "Audit", "Unlock", "Completed?", "Failed"]

@@ -234,5 +234,17 @@ def test_the_queue_is_as_before_or_as_planned_and_the_record_is_true(cells, case
         assert (error["type"], error["fields"]) == ("QueueChanged", list(rule["body"]))
         assert "modified_by" not in error, "writes of our own have come after it"
         assert closing["restore"]["edited"] == sorted(case.edits)
+    assert_effort(records["9-closed"]["effort"], cell)
     assert not cell.locked, "the lock is not free"
     assert_manners(cell.requests)
+
+
+def assert_effort(effort: dict[str, Any], cell: Cell) -> None:
+    """Every request is counted, unless an invocation was killed or aborted and could not report what it sent."""
+    looked_up = cell.case.actuator == "proficiency"  # the search for a skill names it in its query, not its path
+    sent = len(cell.requests) + looked_up
+    alone = not cell.other and cell.case.rings != "removed"
+    if alone and not effort["unreported"]:
+        assert effort["requests"] == sent
+    else:
+        assert effort["requests"] <= sent
