@@ -13,6 +13,8 @@ UNDER_WAY_S = 1.5
 """How long the request of the killed function takes: Genesys answers when nobody listens any more."""
 FUNCTIONS = ("validate", "project", "patch", "verify", "restore", "recover", "audit", "token")
 
+RECOVERY = (*("Begin", "Anything left?", "Wait for the last write", "Restore", "Restored?", "Audit", "Unlock", "Done"),)
+
 
 def under_way(rule, skip=0):
     return held_up(rule, skip) | {"delay_s": UNDER_WAY_S}
@@ -77,6 +79,10 @@ def test_a_run_that_is_stopped_while_its_function_is_killed_is_restored(scene):
     run.abort()
     processes.kill(processes.emulators(scene.world, "patch"))
     closed(scene, run, ("interrupted",), ("restored",))
+    effort = scene.world.records(run.distribution_id)["9-closed"]["effort"]
+    assert effort["unreported"] == 1, "nobody knows what the killed function sent"
+    assert effort["functions"].keys() == {"validate", "project", "patch", "recover", "restore", "audit"}
+    assert effort["transitions"] == len(states_of(run)) + len(RECOVERY), "of the recovery, too"
 
 
 @pytest.mark.parametrize("scene", ["score"], indirect=True)
