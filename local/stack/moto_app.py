@@ -16,7 +16,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
-from moto.core.botocore_stubber import MockRawResponse
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from moto.moto_server.werkzeug_app import BackendRequest, DomainDispatcherApplication, create_backend_app
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
@@ -78,6 +78,20 @@ def connect(client: Any, app: Any) -> None:
     client.meta.events.register("before-send.*.*", lambda request, **_: _call(app, request))
 
 
+def mock(app: Any) -> None:
+    """Make `moto.mock_aws` call a WSGI application. By itself, it looks through the addresses of some hundred services.
+
+    A bucket that is part of the host stays with moto: its server knows buckets as part of the path.
+    """
+
+    def call(stubber: BotocoreStubber, request: Any, **options: Any) -> Any:
+        if not stubber.enabled or ".s3." in request.url:
+            return theirs(stubber, request=request, **options)
+        return _call(app, request)
+
+    theirs, BotocoreStubber.__call__ = BotocoreStubber.__call__, call
+
+
 def _call(app: Any, request: Any) -> AWSResponse:
     url, body = urlsplit(request.url), _body(request.body)
     environ = {
@@ -86,7 +100,7 @@ def _call(app: Any, request: Any) -> AWSResponse:
         "QUERY_STRING": url.query,
         "RAW_URI": url.path + (f"?{url.query}" if url.query else ""),
         "SERVER_NAME": url.hostname,
-        "SERVER_PORT": str(url.port),
+        "SERVER_PORT": str(url.port or 443),
         "SERVER_PROTOCOL": "HTTP/1.1",
         "HTTP_HOST": url.netloc,
         "wsgi.input": io.BytesIO(body),

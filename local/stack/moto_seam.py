@@ -136,23 +136,14 @@ def install(
     default_user_config["stepfunctions"]["execute_state_machine"] = True
     default_user_config["lambda"]["use_docker"] = False
     logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)  # logs each caught error, with its payload
+    quicken()
     for owner, name, ours in [
         (LambdaSimpleBackend, "invoke", _invoke_function),
         *((DynamoHandler, name, _one_at_a_time(name)) for name in _WRITES),
         (Rule, "_send_to_sqs_queue", _send_to_queue),
-        (Message, "visible", property(lambda message: time.time() * 1000 > message.visible_at)),
-        (Message, "delayed", property(lambda message: time.time() * 1000 < message.delayed_until)),
-        *((module, "camelcase_to_underscores", _underscored) for module in (responses, sqs_models)),
-        (responses, "method_names_from_class", _methods_of),
-        (XFormedAttributePicker, "get_possible_keys", _possible_keys),
         (werkzeug_app, "DISABLE_GLOBAL_CORS", True),
-        (Item, "__init__", _make_item),
-        (DynamoType, "size", _size),
-        (Item, "project", _project),
-        (BaseJSONSerializer, "_serialize_type_structure", _serialize_structure),
         (Preprocessor, "_inner_string_of", staticmethod(_text_of)),
         (StringJSONata, "_eval_body", _evaluate),
-        *((module, "parse", _parsed_by(module.parse)) for module in (json_path, result_path)),
         (EventBridgeSchedulerBackend, "list_schedules", _page_of_schedules),
         (StepFunctionsParserBackend, "start_execution", _start_execution),
         (StepFunctionsParserBackend, "stop_execution", _stop_execution),
@@ -184,6 +175,23 @@ def install(
     Table.__deepcopy__ = _snapshot
     # How Step Functions writes the service in front of an error; moto knows two of them.
     state_task_service_aws_sdk._SERVICE_ERROR_NAMES["scheduler"] = "Scheduler"  # noqa: SLF001
+
+
+def quicken() -> None:
+    """Make moto answer the same in less time."""
+    for owner, name, ours in [
+        *((module, "camelcase_to_underscores", _underscored) for module in (responses, sqs_models)),
+        (responses, "method_names_from_class", _methods_of),
+        (XFormedAttributePicker, "get_possible_keys", _possible_keys),
+        (BaseJSONSerializer, "_serialize_type_structure", _serialize_structure),
+        (Item, "__init__", _make_item),
+        (Item, "project", _project),
+        (DynamoType, "size", _size),
+        (Message, "visible", property(lambda message: time.time() * 1000 > message.visible_at)),
+        (Message, "delayed", property(lambda message: time.time() * 1000 < message.delayed_until)),
+        *((module, "parse", _parsed_by(module.parse)) for module in (json_path, result_path)),
+    ]:
+        _replace(owner, name, ours)
 
 
 def abort_all() -> None:

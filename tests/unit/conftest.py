@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, settings
 from moto import mock_aws
 
+from local.stack import moto_app, moto_seam, nursery
 from routing_weights.adapters.aws.audit_table import AuditTrail
 from routing_weights.adapters.aws.client import client
 from routing_weights.adapters.aws.documents import Documents
@@ -19,6 +20,9 @@ from routing_weights.adapters.aws.state_machine import Executions
 from routing_weights.domain.strategies import strategies
 from tests.support.fakes import FakeTime
 
+moto_app.mock(moto_app.application())
+moto_seam.quicken()
+nursery.sign_with_the_scope("v4")  # not S3: over TLS, its signature also says how the body is sent
 settings.register_profile("unit", deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unit")
 

@@ -42,7 +42,7 @@ def problem(path: str, message: str, kind: str) -> Problem:
 
 def sendable(text: str) -> str:
     """The text without half surrogate pairs, which no response and no record can carry."""
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def as_sentence(problems: Sequence[Problem], whole: str = "body", more: int = 0) -> str:

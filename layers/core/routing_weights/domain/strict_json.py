@@ -1,7 +1,7 @@
 """JSON from outside: nothing is dropped silently, nothing is guessed."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -77,8 +77,11 @@ def _hidden_problems(node: Any, path: tuple[str, ...]) -> Iterator[Problem]:
     if isinstance(node, _Object):
         for key in node.duplicates:
             yield problem(joined((*path, key)), f"the key {key[:80]!r} appears more than once", "duplicate_key")
-        for key, value in node.items():
-            yield from _hidden_problems(value, (*path, key))
+        parts: Iterable[tuple[Any, Any]] = node.items()
     elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from _hidden_problems(value, (*path, str(index)))
+        parts = enumerate(node)
+    else:
+        return
+    for key, value in parts:
+        if isinstance(value, _Object | list) or len(path) == MAX_DEPTH:  # most of 100,000 values are neither
+            yield from _hidden_problems(value, (*path, str(key)))
