@@ -55,6 +55,7 @@ def main() -> int:
             api_port=_port("API_PORT", 3000),
             aws_port=_port("AWS_PORT", 3001),
             keep_logs=options.keep_logs,
+            ended=_print_end if options.print_ends else None,
             progress=lambda line: print(line, file=sys.stderr, flush=True),
         ) as stack:
             print("ready", json.dumps(stack.ready()), flush=True)
@@ -64,6 +65,11 @@ def main() -> int:
     except StackError as error:
         print(f"stack: {error}", file=sys.stderr)
         return 1
+
+
+def _print_end(execution_arn: str) -> None:
+    sys.stdout.write(f"ended {execution_arn}\n")  # in one piece: many threads print
+    sys.stdout.flush()
 
 
 def _wait_for_ever() -> NoReturn:
@@ -112,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--template", type=Path, default=template, help="another template (default: %(default)s)")
     parser.add_argument("--keep-logs", type=Path, metavar="DIR", help="keep the functions' log in DIR")
+    parser.add_argument("--print-ends", action="store_true", help="print `ended ARN` when an execution has ended")
     parser.add_argument("--die-with-parent", action="store_true", help="end when the starting process ends")
     return parser
 

@@ -64,7 +64,7 @@ class _Handler(KeepAlive, MotoRequestHandler):  # type: ignore[misc]
 
 
 class Aws:
-    """Serves every service at one URL. Schedules run by `clock`."""
+    """Serves every service at one URL. Schedules run by `clock`. `told` gets the ARN of each execution that ends."""
 
     def __init__(
         self,
@@ -74,6 +74,7 @@ class Aws:
         permissions: Permissions,
         clock: Clock = wall_clock,
         transactions: Transactions | None = None,
+        told: Callable[[str], None] | None = None,
     ) -> None:
         self.url = served.url
         self.region = region
@@ -93,6 +94,7 @@ class Aws:
         }
         self._closing = threading.Event()
         self._tellers = ThreadPoolExecutor(2, "events")
+        self._told = told
         self._invoke = invoke
         self._permissions = permissions
         self._ticker = Ticker(moto_seam.schedules, self._start_scheduled, self._delete_schedule, self._invoke_at, clock)
@@ -158,6 +160,8 @@ class Aws:
 
     def _ended(self, arn: str, machine_arn: str, status: str) -> None:
         """Send the rules an event that an execution has ended. Our own thread does it: moto's still ends the run."""
+        if self._told is not None:
+            self._told(arn)
         if not self._closing.is_set():
             event = events.execution_ended(arn, machine_arn, status, self.region, ACCOUNT)
             self._tellers.submit(events.deliver, event, self._rules, self._start)

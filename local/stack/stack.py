@@ -40,8 +40,9 @@ class Stack:
     `environment` sets the template's parameters and the GENESYS_ variables (default: this process's). Port 0 is a
     free port. With neither GENESYS_BASE_URL nor GENESYS_REGION, the simulator starts and stops with the stack.
     Schedules run by `clock`, or by the clock that SCHEDULE_CLOCK names. The functions' log goes to a temporary folder,
-    or to `keep_logs`. At its end, the stack writes used permissions and refused calls to the folder that
-    ROUTING_WEIGHTS_PERMISSIONS names, if any. Raises StackError for everything that its user can fix.
+    or to `keep_logs`. `ended` gets the ARN of each execution that ends. At its end, the stack writes used permissions
+    and refused calls to the folder that ROUTING_WEIGHTS_PERMISSIONS names, if any. Raises StackError for everything
+    that its user can fix.
     """
 
     api_url: str
@@ -62,6 +63,7 @@ class Stack:
         aws_port: int = 0,
         keep_logs: Path | None = None,
         clock: Clock | None = None,
+        ended: Callable[[str], None] | None = None,
         progress: Callable[[str], None] = lambda _line: None,
     ) -> None:
         self.path = template
@@ -70,6 +72,7 @@ class Stack:
         self._ports = (api_port, aws_port)
         self._keep_logs = keep_logs
         self._clock = clock or clock_of(self.environment.get("SCHEDULE_CLOCK", ""))
+        self._ended = ended
         self._progress = progress
         self._undo = ExitStack()
 
@@ -137,7 +140,9 @@ class Stack:
         self._progress("starting the functions' runtimes and the AWS services")
         with ThreadPoolExecutor(1) as beside:
             warm = beside.submit(self._lambdas.warm)
-            self._aws = Aws(aws, self.region, self._lambdas.invoke, permissions, self._clock, self.transactions)
+            self._aws = Aws(
+                aws, self.region, self._lambdas.invoke, permissions, self._clock, self.transactions, self._ended
+            )
             self._undo.callback(self._aws.close)
             self._aws.create(template, self.path, self._secrets(template))
             warm.result()

@@ -6,7 +6,8 @@ from email.utils import formatdate
 
 import pytest
 
-from tests.support.world import WEIGHTS, Run, a_plan, assert_is_a_sentence, until
+from tests.support.waiting import until
+from tests.support.world import WEIGHTS, Run, a_plan, assert_is_a_sentence
 
 STRAIGHT_ON = [
     "Validate", "Lock", "Project", "Dry run?", "Patch queue", "What is left?", "Patch members", "What is left?",

@@ -5,7 +5,8 @@ import time
 import pytest
 
 from local.genesys import Settings
-from tests.support.world import WEIGHTS, a_plan, early, until
+from tests.support.waiting import until
+from tests.support.world import WEIGHTS, a_plan, early
 
 USUAL = Settings()
 

@@ -12,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import boto3
+import botocore.session
 import pytest
 import requests
 from botocore.stub import Stubber
@@ -69,6 +70,8 @@ def genesys():
 
 
 AWS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "eu-central-1"}
+MODELS = botocore.session.get_session().get_component("data_loader")
+"""It keeps the models of the services: each session would read them anew."""
 POLICIES = [f"policy-{number}" for number in range(quotas.MOST_LOG_POLICIES)]
 
 
@@ -83,6 +86,7 @@ def account(monkeypatch):
             "get_account_settings": {"AccountLimit": {"UnreservedConcurrentExecutions": granted["executions"]}},
             "describe_resource_policies": {"resourcePolicies": [{"policyName": name} for name in granted["policies"]]},
         }
+        session._session.register_component("data_loader", MODELS)
         made = make(session, service)
         stubber = Stubber(made)
         for operation in answers.keys() & set(dir(made)):

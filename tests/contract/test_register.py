@@ -12,7 +12,8 @@ from local import register
 from local.genesys import GenesysSimulator
 from tests.contract.loopback import assert_error
 from tests.support.receiver import WfmSystem
-from tests.support.world import ROOT, until
+from tests.support.waiting import until
+from tests.support.world import ROOT
 
 CLIENT_ID, CLIENT_SECRET, SIGNED_WITH = "client-001", "s3cret-of-the-client", "s3cret-of-webhooks"
 API = "https://abc123.execute-api.eu-central-1.amazonaws.com"

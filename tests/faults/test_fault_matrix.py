@@ -15,7 +15,8 @@ from tests.faults.cases import CASES, HELD_UP_S, LATE_S, Case
 from tests.faults.oracle import assert_manners, judge
 from tests.faults.scenes import Scene, matches
 from tests.faults.waves import Job, Tick, carry_out, closed, ended, recoveries_are_over
-from tests.support.world import Run, World, until
+from tests.support.waiting import until
+from tests.support.world import Run, World
 
 TOO_LATE_S = 3.0
 LEAST = 150

@@ -7,7 +7,7 @@ from tests.faults.cases import failing, first_back, held_up, status
 from tests.faults.oracle import judge
 from tests.faults.scenes import Scene, matches
 from tests.faults.waves import recoveries_are_over
-from tests.support.world import until
+from tests.support.waiting import until
 
 UNDER_WAY_S = 1.5
 """How long the request of the killed function takes: Genesys answers when nobody listens any more."""

@@ -11,7 +11,7 @@ from tests.faults.cases import status
 from tests.faults.oracle import judge
 from tests.faults.scenes import VOLATILE, Scene
 from tests.faults.waves import Tick, carry_out, ended, recoveries_are_over
-from tests.support.world import until
+from tests.support.waiting import until
 
 MEMBERS = 20
 ACTUATORS = ("score", "ring")

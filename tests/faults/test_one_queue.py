@@ -7,7 +7,7 @@ import pytest
 from tests.faults.cases import held_up, status
 from tests.faults.oracle import judge
 from tests.faults.scenes import Scene, matches
-from tests.support.world import until
+from tests.support.waiting import until
 
 PLANS = 10
 

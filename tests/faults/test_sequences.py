@@ -10,7 +10,7 @@ from tests.faults.cases import status
 from tests.faults.oracle import assert_manners
 from tests.faults.scenes import Scene
 from tests.faults.waves import recoveries_are_over
-from tests.support.world import until
+from tests.support.waiting import until
 
 SEQUENCES = 3
 SERIOUS = {

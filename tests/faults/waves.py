@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Generator, Iterable
 from typing import Any
 
-from tests.support.world import Run, World, until
+from tests.support.waiting import until
+from tests.support.world import Run, World
 
 PAUSE_S = 0.5
 AT_A_TIME = 2

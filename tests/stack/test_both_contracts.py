@@ -6,7 +6,7 @@ import pytest
 
 from local.genesys import publicapi
 from tests.support.carriers import CARRIERS, Carrier
-from tests.support.world import until
+from tests.support.waiting import until
 
 MEMBERS = [3, 100, 1_000]
 UNKNOWN_FIELDS = {"surveyRouting": {"mode": "X", "weights": [1, 2.5, None]}, "futureFlag": True}

@@ -12,7 +12,8 @@ import pytest
 from routing_weights import errors
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.status import Status
-from tests.support.world import a_plan, until
+from tests.support.waiting import until
+from tests.support.world import a_plan
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -14,7 +14,8 @@ from local.checks.fuzz import fuzz
 from routing_weights.domain.fleet import Line
 from routing_weights.domain.neighbours import Crew, neighbours
 from routing_weights.domain.plan import parse_plan
-from tests.support.world import ROOT, WEBHOOK_SECRET, WEIGHTS, a_plan, assert_is_a_sentence, until
+from tests.support.waiting import until
+from tests.support.world import ROOT, WEBHOOK_SECRET, WEIGHTS, a_plan, assert_is_a_sentence
 
 EVENTS = {
     "console-dry-run.json": "dry_run",

@@ -13,16 +13,8 @@ from routing_weights.domain.actuators import names_for
 from routing_weights.domain.drift import Difference, fingerprint
 from tests.stack.test_webhook import all_processed, call, drift, member_event, recorded
 from tests.support.carriers import Carrier
-from tests.support.world import (
-    CLIENT_ID,
-    CLIENT_SECRET,
-    REPAIR_AFTER_S,
-    WEBHOOK_SECRET,
-    WEIGHTS,
-    a_plan,
-    skill_of,
-    until,
-)
+from tests.support.waiting import until
+from tests.support.world import CLIENT_ID, CLIENT_SECRET, REPAIR_AFTER_S, WEBHOOK_SECRET, WEIGHTS, a_plan, skill_of
 
 
 def writes_to(world, queue, since):

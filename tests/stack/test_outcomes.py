@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from tests.stack.invoking import invoked
-from tests.support.world import a_plan, until
+from tests.support.waiting import until
+from tests.support.world import a_plan
 
 
 class Listener:

@@ -12,7 +12,8 @@ import pytest
 from local.genesys import GenesysSimulator
 from tests.support.carriers import Carrier
 from tests.support.receiver import WfmSystem
-from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, World, served_stack, until
+from tests.support.waiting import until
+from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, World, served_stack
 
 SECRET, BEARER = "a-secret-of-ours", "a-bearer-secret-of-somebody"
 SAMPLE = json.loads((ROOT / "events" / "partner-audit.json").read_text(encoding="utf-8"))

@@ -9,7 +9,8 @@ from tests.stack.invoking import drift_event, in_the_bucket, invoked, run_of
 from tests.stack.test_calibration import calibrate, completed_two_hours_ago
 from tests.stack.test_webhook import drift
 from tests.support.carriers import Carrier
-from tests.support.world import WEIGHTS, a_plan, skill_of, until
+from tests.support.waiting import until
+from tests.support.world import WEIGHTS, a_plan, skill_of
 
 QUIET = {"offered": 2, "aht_s": 60, "patience_s": 120, "service_level_target": 0.5, "answer_within_s": 60}
 

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from tests.support.carriers import CARRIERS, Carrier
-from tests.support.world import NO_RINGS, ROOT, until
+from tests.support.waiting import until
+from tests.support.world import NO_RINGS, ROOT
 
 
 @pytest.fixture(params=CARRIERS)

@@ -10,7 +10,8 @@ import pytest
 from local.stack import StackError
 from local.stack.ticker import Ticker, clock_of
 from tests.stack.timed import timed_world
-from tests.support.world import ROOT, WEIGHTS, a_plan, until
+from tests.support.waiting import until
+from tests.support.world import ROOT, WEIGHTS, a_plan
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = datetime(2030, 3, 28, 12, tzinfo=BERLIN)

@@ -14,7 +14,8 @@ import pytest
 from local import register
 from routing_weights.domain.signing import signature
 from tests.support.carriers import Carrier
-from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, a_plan, until
+from tests.support.waiting import until
+from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, a_plan
 
 PATH = "/webhooks/genesys/callback"
 

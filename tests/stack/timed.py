@@ -4,7 +4,8 @@ import json
 from contextlib import contextmanager
 
 from local.genesys import GenesysSimulator
-from tests.support.world import CLIENT_ID, CLIENT_SECRET, World, served_stack, until
+from tests.support.waiting import until
+from tests.support.world import CLIENT_ID, CLIENT_SECRET, World, served_stack
 
 
 class Timed(World):

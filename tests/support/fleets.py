@@ -91,7 +91,7 @@ class Fleet:
 
     def ends(self, status):
         """Wait for the end of the attempt, which has this status."""
-        until(self.is_over)
+        self.world.ends.wait(self.arn)
         execution = self.execution()
         assert self.item()["status"] == status, (self.item(), execution.get("error"), execution.get("cause"))
         assert execution["status"] == ("SUCCEEDED" if status == "completed" else "FAILED")

@@ -13,13 +13,14 @@ import os
 import re
 import select
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
 import boto3
@@ -30,7 +31,10 @@ from botocore.config import Config
 from local.stack import nursery
 from local.stack.lambdas import NURSERY
 from local.stack.stack import PERMISSIONS_FOLDER
-from tests.support.waiting import DEADLINE_S, until
+from tests.support.waiting import DEADLINE_S
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = "ROUTING_WEIGHTS_STACKS"
@@ -66,12 +70,35 @@ def skill_of(queue_id):
     return f"skill-of-{queue_id}"
 
 
+class Ends(threading.Thread):
+    """The executions that have ended, as a stack prints them. Nobody needs to ask the stack again and again."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        super().__init__(name="ends", daemon=True)
+        self._lines = lines
+        self._ended: set[str] = set()
+        self._changed = threading.Condition()
+        self.start()
+
+    def run(self) -> None:
+        for line in self._lines:
+            with self._changed:
+                self._ended.add(line.removeprefix("ended ").rstrip())
+                self._changed.notify_all()
+
+    def wait(self, arn: str) -> None:
+        """Wait until an execution has ended."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: arn in self._ended, DEADLINE_S), f"not within {DEADLINE_S:g} s: {arn}"
+
+
 class World:
     """The stack, and the Genesys behind it. Each test works on its own queue."""
 
     def __init__(self, ready: dict[str, Any], sim: Any) -> None:
         self.ready, self.sim = ready, sim
         self.api_url = ready["api_url"]
+        self.ends: Ends = ready["ends"]
         self.http = requests.Session()
         self.http.trust_env = False
         self._clients: dict[str, Any] = {}
@@ -242,11 +269,10 @@ class Run:
         if not self._arn:
             self.start()
 
-        def ended():
-            answer = self.world.client("stepfunctions").describe_execution(executionArn=self._arn)
-            return answer if answer["status"] != "RUNNING" else None
-
-        self._execution = self._execution or until(ended, pause_s=0.1)
+        if self._execution is None:
+            self.world.ends.wait(self._arn)
+            client = self.world.client("stepfunctions")
+            self._execution = client.describe_execution(executionArn=self._arn)
         return self
 
     def reaches(self, *states: str) -> Self:
@@ -391,7 +417,7 @@ def served_stack(
         connection = nursery.request(
             os.environ[STACKS],
             "local.stack",
-            ["--die-with-parent", "--keep-logs", str(folder), "--template", str(template)],
+            ["--die-with-parent", "--print-ends", "--keep-logs", str(folder), "--template", str(template)],
             folder=ROOT,
             environment=environment,
             output=(writing, stderr.fileno()),
@@ -401,13 +427,14 @@ def served_stack(
             assert select.select([stdout], [], [], DEADLINE_S)[0], said.read_text()
             word, _, rest = stdout.readline().partition(" ")
             assert word == "ready", said.read_text()
-            ready = json.loads(rest)
+            ready = json.loads(rest) | {"ends": Ends(stdout)}
             try:
                 yield ready
             finally:
                 os.kill(ready["pid"], signal.SIGTERM)
                 connection.settimeout(DEADLINE_S)
                 assert connection.recv(16) == b"0", said.read_text()
+                ready["ends"].join()
 
 
 def _plain(value: Any) -> Any:
