@@ -9,6 +9,7 @@ from local.genesys import GenesysSimulator
 from tests.stack.invoking import drift_event, invoked, run_of
 from tests.stack.test_calibration import completed_two_hours_ago
 from tests.support.carriers import Carrier
+from tests.support.fleets import Fleet
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, WEIGHTS, World, a_plan, served_stack
 
 LIMIT, WINDOW_S, RESERVED = 50, 10.0, 0.05
@@ -85,7 +86,17 @@ def compares(world, run):
 
 
 def verifies(world, run):
-    assert invoked(world, "VerifyFunction", run_of(run)) == {"verified": len(WEIGHTS)}
+    assert invoked(world, "VerifyFunction", run_of(run))["verified"] == len(WEIGHTS)
+
+
+def watches(world, run):
+    """A wave whose time is up, with no contact to judge it by."""
+    fleet = Fleet(world, [run.queue_id], {"waves": [{"bake_s": 60}]})
+    known = {"queue_id": run.queue_id, "distribution_id": run.distribution_id, "status": "completed"}
+    fleet.put("queue#000000", known, number=0, wave=0)
+    fleet.put("wave#00", {"baked_until": "2026-01-31T08:00:00.000Z"})
+    tick = {"fleet_id": fleet.fleet_id, "attempt": 1, "last": {"step": "bake", "wave": 0}}
+    assert invoked(world, "AdvanceFunction", tick)["step"] == "hold"
 
 
 def restores(world, run):
@@ -107,7 +118,7 @@ def slots_since(world, began):
     return sum(count for at, count in pace["log"] if pace["next_at"] + at >= began * 1000)
 
 
-@pytest.mark.parametrize("asking", [suggests, calibrates, compares, verifies, restores])
+@pytest.mark.parametrize("asking", [suggests, calibrates, compares, verifies, watches, restores])
 def test_every_caller_of_genesys_gets_a_token_and_takes_slots(limited_world, over, asking):
     """The limit is known: the distributions above have met it."""
     world = limited_world

@@ -1,6 +1,7 @@
 """The state machine of fleets: waves, gates, holds, reverts, and what a fleet does not repeat."""
 
 import json
+import uuid
 
 from tests.support.fleets import Fleet
 from tests.support.waiting import until
@@ -49,3 +50,16 @@ def test_a_fleet_in_the_console_with_a_wrong_plan_is_refused_as_a_whole(world):
         "plans.1.queue_id",
     }
     assert world.requests_about(queue) == []
+    execution = started_in_the_console(world, {"upload": str(uuid.uuid4())})
+    assert "nothing was uploaded there" in execution["cause"]
+
+
+def test_a_queue_that_completes_takes_six_transitions_beside_its_own_run(world):
+    fleet = Fleet(world, [world.queue()]).start().ends("completed")
+    client, machine = world.client("stepfunctions"), world.ready["fleet_state_machine"]
+    listed = client.list_executions(stateMachineArn=f"{machine}/queues")["executions"]
+    described = (client.describe_execution(executionArn=child["executionArn"]) for child in listed)
+    (child,) = (one["executionArn"] for one in described if json.loads(one["input"])["fleet"] == fleet.fleet_id)
+    events = client.get_execution_history(executionArn=child)["events"]
+    entered = [e["stateEnteredEventDetails"]["name"] for e in events if e["type"].endswith("StateEntered")]
+    assert entered == ["Still wanted?", "Wanted?", "Distribute", "Record", "Green?", "Done"]

@@ -120,6 +120,12 @@ class Fleet:
         """Return what Genesys holds of each queue."""
         return [self.world.held(queue)["scores"] for queue in self.queues]
 
+    def put(self, part, texts, **numbers):
+        """Store a part of the fleet, as the state machine does."""
+        item = {name: {"S": value} for name, value in texts.items()}
+        item |= {name: {"N": str(value)} for name, value in numbers.items()}
+        self._table("put_item", Item=self._key(part) | item)
+
     def _put(self, name, content):
         key = f"fleets/{self.fleet_id}/{name}"
         self.world.client("s3").put_object(Bucket=self.world.ready["documents_bucket"], Key=key, Body=content)
