@@ -26,7 +26,7 @@ from routing_weights.errors import (
     QueueNotFound,
     Unauthorized,
 )
-from tests.support.fakes import FakeTime
+from tests.support.fakes import FakeTime, written
 
 QUEUE = "queue-001"
 ACTUATION = Actuation(Score(), strategies()["longest-available-agent"], None, ())
@@ -101,8 +101,8 @@ class Genesys:
         before = self.contract.read_queue(QUEUE)
         require_members(weights, before)
         target = Target(weights, weights)
-        for member in members_to_write(target, before, raise_first=self.contract.raise_first):
-            self.contract.write_members(before, [member], target, key=f"{name}:member:{member.user_id}")
+        changes = members_to_write(target, before, raise_first=self.contract.raise_first)
+        written(self.contract, before, changes, target, key=f"{name}:member")
         return before
 
 
@@ -442,6 +442,9 @@ class FakeClient:
         self.pages.append(query["page"])
         return self.listings[(len(self.pages) - 1) % len(self.listings)]
 
+    def get_in_lanes(self, get, items, go_on=lambda: True):
+        return [get(item) for item in items if go_on()]
+
     def pause(self, _seconds):
         return True
 
@@ -534,6 +537,41 @@ def test_without_a_page_count_a_short_page_is_the_last():
     client = FakeClient(listed(*many(0, 100)), listed(*many(100, 99)))
     assert len(ScoreContract(client, ACTUATION).read_queue(QUEUE).members) == 199
     assert client.pages == [1, 2] * 2
+
+
+class PagedClient(GenesysClient):
+    """Answers with the pages of 250 members, in several lanes. The queue may show another count."""
+
+    def __init__(self, shown, lanes):
+        super().__init__("", None, None, score.needs, lanes)
+        self.shown, self.pages = shown, []
+
+    def get(self, path, **query):
+        if not path.endswith("/members"):
+            return {"id": QUEUE, "memberCount": self.shown}
+        self.pages.append(query["page"])
+        return listed(*many(0, 250)[100 * query["page"] - 100 : 100 * query["page"]])
+
+    def pause(self, _seconds):
+        return True
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+@pytest.mark.parametrize("shown", [None, 0, 1, 150, 250, 251, 900, 10**9])
+def test_a_count_that_is_wrong_loses_no_member_and_reads_no_thousand_pages(shown, lanes):
+    client = PagedClient(shown, lanes)
+    members = ScoreContract(client, ACTUATION).read_queue(QUEUE).members
+    assert [m.user_id for m in members] == [entity["id"] for entity in many(0, 250)]
+    assert [m.native["page"] for m in members] == [1] * 100 + [2] * 100 + [3] * 50
+    assert len(client.pages) <= (3 if shown == 250 else 2 * (4 + lanes))
+
+
+def test_a_page_of_several_that_cannot_be_read_is_an_error():
+    client = PagedClient(250, 4)
+    whole = client.get
+    client.get = lambda path, **query: {} if query.get("page") == 2 else whole(path, **query)
+    with pytest.raises(GenesysAnswerInvalid, match="without a list of entities"):
+        ScoreContract(client, ACTUATION).read_queue(QUEUE)
 
 
 def test_an_empty_page_ends_the_listing():

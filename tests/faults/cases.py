@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tests.faults.scenes import CARRIERS, OUR_RULE, RINGS, Scene
-from tests.support.mechanisms import MECHANISMS
 
 Rules = Callable[[Scene], list[dict[str, Any]]]
 Names = Callable[[Scene], list[str]]
 
 MEMBERS_PLACES = ("the first member", "the middle member", "the last member")
+JOINING, UNJOINING = "the joining write", "the un-joining write"
+"""The two writes of a run under `joined`: of all who join, and then of all who are un-joined."""
 LATE_S = 0.8
 """The delay until a write is readable: shorter than Verify polls."""
 HELD_UP_S = 6.0
@@ -55,12 +56,13 @@ def at(scene: Scene, place: str) -> dict[str, Any]:
     order = scene.order
     if place == "the queue's setting":
         return scene.settings_write
+    if place == UNJOINING:
+        return scene.writes_of(order[-1]) | {"skip": 1}
     return scene.writes_of({"first": order[0], "last": order[-1]}.get(place.split()[1], order[len(order) // 2]))
 
 
 def places(actuator: str) -> tuple[str, ...]:
-    bulk = MECHANISMS[actuator].per_write > 1
-    return ("the queue's setting", *(("the bulk write",) if bulk else MEMBERS_PLACES))
+    return ("the queue's setting", *((JOINING, UNJOINING) if actuator == "joined" else MEMBERS_PLACES))
 
 
 def failed_in(place: str) -> str:
@@ -100,7 +102,7 @@ def of_faults_that_pass() -> Iterator[Case]:
                     together=f"{actuator}, every token revoked, again and again",
                 )
         names = list(kinds)
-        for number, place in enumerate(places(actuator)):
+        for number, place in enumerate(place for place in places(actuator) if place != UNJOINING):
             for name in names:
                 group = names[(names.index(name) - number) % len(names)]
                 yield Case(
@@ -134,12 +136,17 @@ def of_faults_that_stay() -> Iterator[Case]:
 
 def failing_write(actuator: str, place: str, name: str, *, narrows: bool = False) -> Case:
     first = places(actuator)[1 if narrows else 0]
+    rule = FAILING[name]
+    if place == UNJOINING:  # the requests after it are the restore's
+        rule = rule | {"times": 18 if name == "500 for ever" else 1}  # three ticks of six attempts
+    # The write of the second member is under way together with that of the first one.
+    of_first = ("not_needed", "restored") if place in MEMBERS_PLACES else ("not_needed",)
     return Case(
         f"{actuator}{', narrowing' if narrows else ''}-{place}-{name}",
         actuator,
-        lambda scene: [FAILING[name] | at(scene, place)],
+        lambda scene: [rule | at(scene, place)],
         (failed_in(place),),
-        ("not_needed" if place == first else "restored",),
+        of_first if place == first else ("restored",),
         narrows=narrows,
     )
 
@@ -150,7 +157,10 @@ def dropped_write(actuator: str, place: str, *, narrows: bool = False) -> Case:
         actuator,
         # A sum that is limited would be too high for the next member where one that goes down is dropped.
         lambda scene: [{"action": "drop"} | at(scene, place)],
-        ("verification_failed", "member_update_failed") if actuator == "score" else ("verification_failed",),
+        {
+            ("score", place): ("verification_failed", "member_update_failed"),
+            ("joined", JOINING): ("member_update_failed",),  # nobody is un-joined before the others are joined
+        }.get((actuator, place), ("verification_failed",)),
         ("restored",),
         narrows=narrows,
     )
@@ -160,7 +170,7 @@ def of_lost_answers() -> Iterator[Case]:
     """The write is applied, but never answered, or answered after the read time-out. A reading shows the write."""
     lost = {"action": "reset_after", "times": None}
     for actuator in CARRIERS:
-        for place in ("the queue's setting", places(actuator)[-1] if actuator == "joined" else "the middle member"):
+        for place in ("the queue's setting", JOINING if actuator == "joined" else "the middle member"):
             yield Case(
                 f"{actuator}-{place}-connection lost after, for ever",
                 actuator,
@@ -193,7 +203,9 @@ def of_lost_answers() -> Iterator[Case]:
 
 def of_reads() -> Iterator[Case]:
     for actuator in ("score", "joined"):
-        for number, (place, (skip, failure)) in enumerate(READS.items()):
+        for number, (place, (earlier, failure)) in enumerate(READS.items()):
+            # Under `joined`, Patch reads in between who is joined.
+            skip = 2 * earlier if actuator == "joined" else earlier
             # An answer that is not JSON is read again, three times in all.
             malformed = {"action": "malformed", "times": 3}
             for name, rule in {"refused with 403": status(403), "malformed answers": malformed}.items():
@@ -220,22 +232,30 @@ def of_reads() -> Iterator[Case]:
 def failing(scene: Scene) -> list[dict[str, Any]]:
     """Return the faults that fail a run once all members, or all except one, are written."""
     if scene.actuator == "joined":
-        return [status(403) | scene.listing | {"skip": 1}]
+        return [status(403) | scene.listing | {"skip": 2}]
     return [status(403, None) | scene.writes_of(scene.order[-1])]
 
 
 def hit(rule: dict[str, Any], write: Callable[[Scene], dict[str, Any]]) -> Rules:
     """Return `rule` for the second request of a kind: the first is the run's, the second is the restore's."""
-    return lambda scene: [*failing(scene), rule | write(scene) | {"skip": 1}]
+    return lambda scene: [*failing(scene), rule | one_more(write(scene))]
+
+
+def one_more(rule: dict[str, Any]) -> dict[str, Any]:
+    """Return the rule for the next request after the one that `rule` is for."""
+    return rule | {"skip": rule.get("skip", 0) + 1}
 
 
 def first_back(scene: Scene) -> dict[str, Any]:
-    """Return the first write of the restore, which restores the newest write of the run."""
-    return scene.writes_of(scene.order[-1 if scene.actuator == "joined" else -2])
+    """Return the newest write of the run. The first write of the restore is the next one of its kind."""
+    if scene.actuator == "joined":
+        return at(scene, UNJOINING)
+    return scene.writes_of(scene.order[-2])
 
 
 def oldest(scene: Scene) -> dict[str, Any]:
-    return scene.writes_of(scene.order[0])
+    """Return the oldest write of the run. Under `joined`, restoring it is the request after restoring the newest."""
+    return one_more(at(scene, UNJOINING)) if scene.actuator == "joined" else scene.writes_of(scene.order[0])
 
 
 def own_settings(scene: Scene) -> dict[str, Any]:
@@ -247,25 +267,23 @@ def listing(scene: Scene) -> dict[str, Any]:
 
 
 def in_one_write(scene: Scene, user: str) -> list[str]:
-    return scene.users if scene.actuator == "joined" else [user]
+    if scene.actuator == "joined":
+        return [other for other in scene.order if scene.new[other] == scene.new[user]]
+    return [user]
 
 
 def dropped_and_its_consequence(scene: Scene) -> list[str]:
-    dropped = in_one_write(scene, scene.order[-1 if scene.actuator == "joined" else -2])
+    dropped = [scene.order[-2]]
     return [*dropped, *([scene.order[0]] if scene.actuator == "score" else [])]
 
 
 def everything(scene: Scene) -> list[str]:
-    return [*(scene.users if scene.actuator == "joined" else scene.order[:-1]), *scene.settings_old]
+    return [*scene.order[:-1], *scene.settings_old]
 
 
 def all_refused(scene: Scene) -> list[dict[str, Any]]:
-    written = 1 if scene.actuator == "joined" else len(scene.users) - 1
-    rules = [
-        status(403, None) | scene.writes | {"skip": written},
-        status(403, None) | scene.settings_write | {"skip": 1},
-    ]
-    return [*(failing(scene) if scene.actuator == "joined" else []), *rules]
+    writes = [scene.settings_write, *map(scene.writes_of, scene.order[:-1])]
+    return [*failing(scene), *(status(403, None) | one_more(write) for write in writes)]
 
 
 RESTORATIONS: dict[str, tuple[Rules, str, Names]] = {
@@ -321,7 +339,7 @@ def of_restorations() -> Iterator[Case]:
 
 
 def held_up(rule: dict[str, Any], skip: int = 0) -> dict[str, Any]:
-    return {"action": "delay", "delay_s": HELD_UP_S} | rule | {"skip": skip}
+    return {"action": "delay", "delay_s": HELD_UP_S} | rule | {"skip": rule.get("skip", 0) + skip}
 
 
 def of_aborts() -> Iterator[Case]:

@@ -23,9 +23,16 @@ from routing_weights.domain.queue import Member, Queue, QueueSettings
 from routing_weights.domain.record import Records, RunSummary, timestamp
 from routing_weights.domain.run import Origin, Run, Started, distribution_of
 from routing_weights.domain.strategies import Strategy
-from routing_weights.domain.target import Target
+from routing_weights.domain.target import Target, in_groups
 from routing_weights.domain.types import folded
-from routing_weights.errors import IdempotencyConflict, Interrupted, PlanNotApplicable, StoreUnavailable
+from routing_weights.errors import (
+    IdempotencyConflict,
+    Interrupted,
+    PlanNotApplicable,
+    RoutingWeightsError,
+    StoreUnavailable,
+    first_error,
+)
 from routing_weights.projection.checks import GATES, Limits
 
 SMALLEST_PLAN = {
@@ -106,6 +113,30 @@ class PlainContract:
 
     def fields_of(self, _queue, _names):
         return {}
+
+
+def written(contract, before, members, target, key="d-1:member"):
+    """Write members by a contract, as Patch does. Raises the first error."""
+    for group in in_groups(target, members):
+        stops = {"go_on": lambda: True, "stops_at": (RoutingWeightsError,)}
+        error = first_error(contract.write_members(before, group, target, key, **stops).values())
+        if error:
+            raise error
+
+
+def written_in_turn(members, per_write, write, *, go_on, stops_at):
+    """Write members as a contract does, one request after another, and return the answers."""
+    answers = {}
+    for start in range(0, len(members), per_write):
+        if not go_on() or first_error(answers.values(), stops_at):
+            break
+        chunk, error = members[start : start + per_write], None
+        try:
+            write(chunk)
+        except RoutingWeightsError as refused:
+            error = refused
+        answers |= {m.user_id: error for m in chunk}
+    return answers
 
 
 def run_of(started_at):

@@ -374,6 +374,10 @@ def assert_is_a_sentence(text: str) -> None:
     assert not any(word in text for word in ("Traceback", "errorType", "errorMessage", "Error:", "Exception")), text
 
 
+UNDER_WAY_S = 0.5
+"""How long after a 429 a request may arrive that was under way already, when several are at once."""
+
+
 def early(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the requests that came earlier than the Retry-After of an answer to the same token allowed."""
     limits = [entry for entry in entries if entry["retry_after_until"] is not None]
@@ -381,7 +385,8 @@ def early(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         entry
         for entry in entries
         for limit in limits
-        if entry["token"] == limit["token"] and limit["answered"] < entry["monotonic"] < limit["retry_after_until"]
+        if entry["token"] == limit["token"]
+        and limit["answered"] + UNDER_WAY_S < entry["monotonic"] < limit["retry_after_until"]
     ]
 
 

@@ -40,7 +40,7 @@ from routing_weights.errors import (
     WaitTooLong,
     from_wire,
 )
-from routing_weights.settings import GenesysCaller, TokenSettings
+from routing_weights.settings import QueueCaller, TokenSettings
 from tests.support.fakes import FakeSecret, FakeSession, answer, member, plan, queue, target, work
 from tests.unit.test_transport import FakeBudget
 
@@ -1053,6 +1053,7 @@ COMMON = {
     "budget_table": "budget",
     "requests_per_minute": 300,
     "token_pool": 1,
+    "max_concurrent_writes": 4,
     "reserved_for_others": 0,
 }
 SCORE = COMMON | {"genesys_contract": "score", "genesys_base_url": "https://genesys.example.com"}
@@ -1070,9 +1071,10 @@ RUN = Run(distribution_id="d-1", execution_arn="arn", started_at=datetime(2026, 
 def test_a_function_uses_the_actuator_of_the_decision(fields, kind, url, per_write):
     actuator = Score() if kind is score.ScoreContract else Joined(0.4)
     decision = work(plan(), target({"agent-1": 0.4}), queue(member("agent-1")), actuator).decision
-    genesys = wiring.decided(GenesysCaller(**fields), Context(), RUN, decision)
+    genesys = wiring.decided(QueueCaller(**fields), Context(), RUN, decision)
     assert type(genesys) is kind
     assert (genesys.client.base_url, genesys.actuation.actuator, genesys.per_write) == (url, actuator, per_write)
+    assert genesys.client.lanes == 4
     assert genesys.client.needs is (score.needs if kind is score.ScoreContract else platform.needs)
 
 
@@ -1080,7 +1082,7 @@ def test_a_function_uses_the_actuator_of_the_decision(fields, kind, url, per_wri
 def test_a_decision_of_another_contract_is_refused(fields, actuator):
     decision = work(plan(), target({"agent-1": 0.4}), queue(member("agent-1")), actuator).decision
     with pytest.raises(PlanNotApplicable, match="was decided under contract"):
-        wiring.decided(GenesysCaller(**fields), Context(), RUN, decision)
+        wiring.decided(QueueCaller(**fields), Context(), RUN, decision)
 
 
 def test_a_restore_may_wait_longer_than_a_run():

@@ -64,6 +64,7 @@ class Deployment:
             "BUDGET_TABLE": "budget",
             "REQUESTS_PER_MINUTE": "0",
             "TOKEN_POOL": "1",
+            "MAX_CONCURRENT_WRITES": "1",
             "VERIFY_TIMEOUT_S": "0",
             "SATURATION_LIMIT": "1",
             "REQUIRED_GATES": "",

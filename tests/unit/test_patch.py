@@ -1,5 +1,6 @@
 """Patch: how far the writing came is known, whatever ends it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -26,6 +27,7 @@ from tests.support.fakes import (
     run_of,
     target,
     work,
+    written_in_turn,
 )
 
 BEFORE = queue(member("agent-1"), member("agent-2"), member("agent-3"))
@@ -41,9 +43,12 @@ class Genesys:
     def __init__(self, **fails):
         self.fails, self.written = fails, []
 
-    def write_members(self, _before, members, _target, key):
-        (one,) = members
-        assert key == f"d-1:member:{one.user_id}"
+    def write_members(self, _before, members, _target, key, *, go_on, stops_at):
+        assert key == "d-1:member"
+        return written_in_turn(members, self.per_write, self._write, go_on=go_on, stops_at=stops_at)
+
+    def _write(self, chunk):
+        (one,) = chunk
         if one.user_id in self.fails:
             raise self.fails.pop(one.user_id)
         self.written.append(one.user_id)
@@ -52,7 +57,8 @@ class Genesys:
 def patch_members(start, has_time=lambda: True, **fails):
     documents, genesys = FakeDocuments(), Genesys(**fails)
     documents.keep_work("d-1", work(plan(), TARGET, BEFORE))
-    return PatchMembers(documents, lambda _decision: genesys, has_time).patch(RUN, start), genesys.written
+    settling = Settling(15, None, None)
+    return PatchMembers(documents, lambda _decision: genesys, settling, has_time).patch(RUN, start), genesys.written
 
 
 @pytest.mark.parametrize("error", [GenesysUnavailable, StoreUnavailable])
@@ -85,6 +91,86 @@ def test_a_refusal_is_returned_with_how_far_the_tick_came():
     tick, _ = patch_members(0, **{"agent-2": refusal})
     assert (tick.next, tick.failure) == (1, Failure.of(refusal))
     assert tick.to_json()["failure"]["Error"] == "GenesysRefused"
+
+
+class Scripted:
+    """Answers each group of writes with the next of `answers`, and shows `joined` when it is read."""
+
+    def __init__(self, *answers, joined=()):
+        self.answers, self.joined, self.did = list(answers), joined, []
+
+    def write_members(self, _before, members, _target, key, **_):
+        assert key == "d-1:member"
+        users = [m.user_id for m in members]
+        self.did.append(users)
+        return self.answers.pop(0) if self.answers else dict.fromkeys(users)
+
+    def read_again(self, held, user_ids):
+        self.did.append("read")
+        shown = (replace(m, carried=m.user_id in self.joined) for m in held.members if m.user_id in user_ids)
+        return replace(held, members=tuple(shown))
+
+
+def scripted(genesys, wanted, before, start=0, has_time=lambda: True):
+    documents, time = FakeDocuments(), FakeTime()
+    documents.keep_work("d-1", work(plan(), wanted, before))
+    settling = Settling(15, time.clock, time.sleep)
+    return PatchMembers(documents, lambda _decision: genesys, settling, has_time).patch(RUN, start)
+
+
+def test_members_who_go_down_are_a_group_of_their_own():
+    before = queue(member("down-1", 0.5), member("up-1", 0.0), member("down-2", 0.5), member("up-2", 0.1))
+    genesys = Scripted()
+    assert scripted(genesys, target({"down-1": 0.1, "up-1": 0.3, "down-2": 0.0, "up-2": 0.3}), before) == Tick(4, 4)
+    assert genesys.did == [["up-1", "up-2"], ["down-1", "down-2"]]
+
+
+@pytest.mark.parametrize("error", [GenesysRefused("No.", http_status=400), RateLimited("Wait.", retry_after_s=9)])
+def test_a_tick_counts_the_accepted_writes_up_to_the_first_gap_and_begins_no_other_group(error):
+    before = queue(*(member(f"agent-{n}", 0.0) for n in range(5)), member("down", 0.5))
+    genesys = Scripted({"agent-0": None, "agent-1": None, "agent-2": error, "agent-3": None})
+    tick = scripted(genesys, target({f"agent-{n}": 0.1 for n in range(5)} | {"down": 0.0}), before)
+    assert (tick.next, tick.total, len(genesys.did)) == (2, 6, 1)
+    assert (tick.pause_s, tick.failure) == ((9, None) if "retry_after_s" in error.details else (0, Failure.of(error)))
+
+
+JOINS = queue(member("out", 0.4, value=True), member("in", 0.0, value=False), member("stays", 0.4, value=True))
+JOINED = target(
+    {"out": 0.0, "in": 0.4, "stays": 0.4}, values={"out": False, "in": True, "stays": True}, joins=True
+)  # fmt: skip
+
+
+def test_nobody_is_unjoined_before_everybody_else_is_read_as_joined():
+    genesys = Scripted(joined={"out", "in", "stays"})
+    assert scripted(genesys, JOINED, JOINS) == Tick(2, 2)
+    assert genesys.did == [["in"], "read", ["out"]]
+
+
+def test_a_tick_that_goes_on_with_unjoining_reads_again_who_is_joined():
+    genesys = Scripted(joined={"out", "in", "stays"})
+    assert scripted(genesys, JOINED, JOINS, start=1) == Tick(2, 2)
+    assert genesys.did == ["read", ["out"]]
+
+
+@pytest.mark.parametrize("missing", ["in", "stays"])
+def test_nobody_is_unjoined_if_somebody_else_is_not_joined_in_time(missing):
+    genesys = Scripted(joined={"out", "in", "stays"} - {missing})
+    tick = scripted(genesys, JOINED, JOINS)
+    assert (tick.next, tick.failure.name) == (1, "VerificationFailed")
+    assert missing in tick.failure.error().message
+    assert ["out"] not in genesys.did
+
+
+def test_unjoining_does_not_begin_without_time_to_read():
+    genesys = Scripted(joined={"out", "in", "stays"})
+    assert scripted(genesys, JOINED, JOINS, start=1, has_time=lambda: False) == Tick(1, 2)
+    assert genesys.did == []
+
+
+def test_a_plan_that_joins_nobody_needs_no_reading():
+    genesys = Scripted()
+    assert scripted(genesys, replace(JOINED, values={"out": False}, weights={"out": 0.0}), JOINS) == Tick(1, 1)
+    assert genesys.did == [["out"]]
 
 
 def test_the_function_writes_the_part_that_the_state_machine_names(monkeypatch):

@@ -34,7 +34,7 @@ from routing_weights.errors import (
     QueueChanged,
     QueueNotFound,
 )
-from tests.support.fakes import Drawn, FakePlatform, FakeTime, answer, plan
+from tests.support.fakes import Drawn, FakePlatform, FakeTime, answer, plan, written
 
 QUEUE = "/routing/queues/queue-001"
 SKILL = {"id": "skill-1", "name": "Queue 1"}
@@ -130,8 +130,7 @@ class Genesys:
     def write_members(self, before, target):
         """As the function does it."""
         changes = members_to_write(target, before, raise_first=self.contract.raise_first)
-        for first in range(0, len(changes), self.contract.per_write):
-            self.contract.write_members(before, changes[first : first + self.contract.per_write], target, key="d-1:x")
+        written(self.contract, before, changes, target)
 
     def held(self, key):
         return {member["id"]: member.get(key) for member in self.session.members}
@@ -1193,8 +1192,8 @@ def test_the_body_of_a_bulk_request_says_of_each_whether_it_is_joined():
         **JOINED,
     )
     genesys.write_members(*genesys.prepare())
-    body = [{"id": "in", "joined": True}, {"id": "out", "joined": False}]
-    assert genesys.session.sent == [("PATCH", f"{QUEUE}/members", body)]
+    bodies = [{"id": "in", "joined": True}], [{"id": "out", "joined": False}]
+    assert genesys.session.sent == [("PATCH", f"{QUEUE}/members", body) for body in bodies]
 
 
 def test_a_proficiency_is_one_patch_and_leaves_other_skills():
@@ -1331,9 +1330,7 @@ class Applied:
         now, then = self.genesys.read(), image(self.before, self.target)
         self.session.sent.clear()
         changed = members_to_write(then, now, raise_first=self.contract.raise_first)
-        for first in range(0, len(changed), self.contract.per_write):
-            chunk = changed[first : first + self.contract.per_write]
-            self.contract.write_members(dataclasses.replace(self.before, members=now.members), chunk, then, key="x")
+        written(self.contract, dataclasses.replace(self.before, members=now.members), changed, then)
 
 
 def test_a_queue_is_restored_with_one_put():

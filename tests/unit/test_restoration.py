@@ -36,6 +36,7 @@ from tests.support.fakes import (
     queue,
     target,
     work,
+    written_in_turn,
 )
 
 WATCH_S = 15.0
@@ -78,10 +79,13 @@ class FakeGenesys:
         then = {name: before.settings.get(name) for name in names}
         self._write(sorted(names), lambda: self.set(then))
 
-    def write_members(self, before, members, target, key):
-        assert 1 <= len(members) <= self.per_write
-        assert key.endswith(f":member:{members[0].user_id}")
+    def write_members(self, before, members, target, key, *, go_on, stops_at):
+        assert key.endswith(":member")
         assert all(m.native is before_native(before, m.user_id) for m in members), "written as it was just read"
+        write = lambda chunk: self.write_chunk(chunk, target)  # noqa: E731 - a name for a request
+        return written_in_turn(members, self.per_write, write, go_on=go_on, stops_at=stops_at)
+
+    def write_chunk(self, members, target):
         values = {m.user_id: target.values[m.user_id] for m in members}
         self._write(list(values), lambda: self.give(values))
 
@@ -369,12 +373,11 @@ class Rings(FakeGenesys):
             raise GenesysRefused("Ring in use.", http_status=400)
         super().restore_settings(before, target, names, key)
 
-    def write_members(self, before, members, target, key):  # noqa: ARG002 - the contract's own names
+    def write_chunk(self, members, target):
         rings = max(1, self.shown().settings.bullseye_rings)
         if any(target.values[m.user_id] > rings for m in members):
             raise GenesysRefused("No such ring.", http_status=400)
-        values = {m.user_id: target.values[m.user_id] for m in members}
-        self._write(list(values), lambda: self.give(values))
+        super().write_chunk(members, target)
 
 
 def ringed(rings, **values):
@@ -602,6 +605,50 @@ def test_members_are_restored_in_batches(count, sizes):
     assert genesys.at_last() == scene.old
 
 
+class Joins(FakeGenesys):
+    """A queue whose values say who is joined. `shown` also counts those who are joined."""
+
+    def shown(self):
+        held = super().shown()
+        return dataclasses.replace(
+            held, members=tuple(dataclasses.replace(m, carried=m.weight > 0) for m in held.members)
+        )
+
+
+def joining(**values):
+    weights = {user: 0.5 if value else 0.0 for user, value in values.items()}
+    return queue(*(member(user, weights[user], value=value) for user, value in values.items())), weights
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 1.0])
+def test_a_restore_unjoins_nobody_before_everybody_is_joined_again(delay_s):
+    before, _ = joining(out=True, new=False)
+    after, weights = joining(out=False, new=True)
+    wanted = target(weights, values={"out": False, "new": True}, joins=True)
+    scene = Scene(before, wanted, 0, raise_first=True)
+    genesys = Joins(after, raise_first=True, delay_s=delay_s)
+    joined = []
+    genesys.before_writes = [lambda: joined.append({m.user_id for m in genesys.shown().members if m.weight})] * 2
+    assert scene.restore(genesys, accepted=2) == Restoration("restored", 2)
+    assert genesys.writes == [["out"], ["new"]]
+    assert joined == [{"new"}, {"new", "out"}]
+
+
+def test_a_restore_unjoins_nobody_while_somebody_cannot_be_joined_again():
+    before, _ = joining(out=True, new=False)
+    after, weights = joining(out=False, new=True)
+    wanted = target(weights, values={"out": False, "new": True}, joins=True, **{SETTING: 0.9})
+    scene = Scene(
+        dataclasses.replace(before, settings=before.settings.changed({SETTING: 0.8})), wanted, 0, raise_first=True
+    )
+    genesys = Joins(after, raise_first=True)
+    genesys.set({SETTING: 0.9})
+    genesys.refusals = {"out": Forbidden("No.")}
+    restoration = scene.restore(genesys, accepted=2)
+    assert genesys.writes == [], "neither the member nor the setting that the run wrote before"
+    assert restoration == Restoration("failed", 0, ["new", "out", SETTING])
+
+
 # ---- what a before-image asks for, and what is certain ---------------------------------------------------------------
 
 
@@ -701,6 +748,7 @@ def restore(documents, monkeypatch):
         budget_table="budget",
         requests_per_minute=0.0,
         token_pool=1,
+        max_concurrent_writes=1,
         reserved_for_others=0.0,
     )
     monkeypatch.setattr(app.RestoreSettings, "load", lambda: settings)

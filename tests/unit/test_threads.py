@@ -15,7 +15,8 @@ from routing_weights.adapters.aws.budget_table import RequestBudget, TokenBudget
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.tokens import StoredTokens
 from routing_weights.adapters.genesys.transport import MAX_THREADS, Deadline, Transport, new_session
-from tests.support.fakes import FakeSecret, answer
+from routing_weights.errors import RateLimited
+from tests.support.fakes import FakeSecret, FakeSession, answer
 from tests.unit.test_budget import Store
 
 THREADS, REQUESTS = 32, 640
@@ -96,3 +97,79 @@ def test_threads_lose_no_request_no_slot_and_refresh_once():
 @pytest.mark.parametrize("url", ["https://genesys.example.com", "http://127.0.0.1"])
 def test_every_thread_keeps_its_connection(url):
     assert new_session().get_adapter(url).poolmanager.connection_from_url(url).pool.maxsize == MAX_THREADS
+
+
+class SlotsApart:
+    """A budget whose slots are 3 s apart. Like the real one, it reserves none that is too far away."""
+
+    def __init__(self, time):
+        self.time, self.next_at = time, time.now
+
+    def reserve(self, longest_wait_s, slots=1):
+        wait = max(0.0, self.next_at - self.time.now)
+        if wait > longest_wait_s:
+            raise RateLimited("No room.", retry_after_s=wait)
+        self.next_at = self.time.now + wait + 3.0 * slots
+        return [wait + 3.0 * n for n in range(slots)]
+
+    def seen(self, _headers):
+        pass
+
+
+def test_many_threads_wait_no_longer_for_a_slot_than_one(fake_time):
+    """Sixteen slots in advance would be 48 s, more than a function sleeps."""
+    transport = threaded(fake_time, *[answer(200)] * 40, budget=SlotsApart(fake_time))
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: transport.send("GET /x", "GET", "https://genesys.example.com"), range(40)))
+    assert [response.status_code for response in answers] == [200] * 40
+    assert fake_time.slept == [3.0] * 39
+
+
+def test_a_pause_that_genesys_asks_one_thread_for_holds_the_others(fake_time):
+    transport = threaded(fake_time, answer(429, **{"Retry-After": "2"}), answer(200), answer(200))
+    sent_at, slept = [], []
+
+    def sleep(seconds):
+        """While the first thread sleeps, another one sends."""
+        slept.append(seconds)
+        if len(slept) == 1:
+            other = threading.Thread(target=lambda: sent_at.append(send_at(transport)))
+            other.start()
+            other.join(30)
+        else:
+            fake_time.sleep(seconds)
+
+    transport.sleep = sleep
+    sent_at.append(send_at(transport))
+    assert slept == pytest.approx([2.05, 2.05])
+    assert sent_at == pytest.approx([1002.05] * 2)
+
+
+def test_a_pause_that_is_too_long_to_sleep_lets_no_thread_send(fake_time):
+    transport = threaded(fake_time, answer(429, **{"Retry-After": "30"}))
+    for seconds in (30, 31):  # the second one is not earlier than the first one would be
+        with pytest.raises(RateLimited) as caught:
+            send_at(transport)
+        assert caught.value.details["retry_after_s"] == seconds
+    assert len(transport.session.sent) == 1
+    fake_time.advance(31)
+    transport.session.answers = [answer(200)]
+    assert send_at(transport) == 1031
+
+
+def send_at(transport):
+    """Send a request, and return the time."""
+    transport.send("GET /x", "GET", "https://genesys.example.com")
+    return transport.clock()
+
+
+def threaded(time, *answers, budget=None):
+    return Transport(
+        FakeSession(*answers),
+        Deadline(at=time.now + 1000),
+        5.0,
+        clock=time.clock,
+        sleep=time.sleep,
+        jitter=lambda: 0.5,
+        budget=budget,
+    )

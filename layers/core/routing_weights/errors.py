@@ -1,6 +1,7 @@
 """Every error of the system. The class name is the contract with the state machine (`ErrorEquals`)."""
 
 import json
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 
@@ -29,6 +30,13 @@ class RoutingWeightsError(Exception):
         """The `type` of an RFC 9457 problem: stable, relative to the API, documented in docs/reference/errors.md."""
         kebab = "".join(f"-{c.lower()}" if c.isupper() else c for c in cls.__name__).lstrip("-")
         return f"/problems/{kebab}"
+
+
+def first_error(
+    results: Iterable[object], kinds: tuple[type[RoutingWeightsError], ...] = (RoutingWeightsError,)
+) -> RoutingWeightsError | None:
+    """Return the first of several results that is an error of these kinds."""
+    return next((result for result in results if isinstance(result, kinds)), None)
 
 
 def from_wire(error_type: str, error_message: str) -> RoutingWeightsError:

@@ -127,6 +127,12 @@ class Accounting(Audited):
     """Lambda sets it."""
 
 
+class QueueCaller(GenesysCaller):
+    """Reads queues with their members, or writes them."""
+
+    max_concurrent_writes: int = Field(ge=1, le=64)
+
+
 class ValidateSettings(Accounting):
     baselines_table: str
 
@@ -152,7 +158,7 @@ class WebhookSettings(Settings):
     webhook_bearer: Literal["off", "on"] = "off"
 
 
-class DriftSettings(Door, GenesysCaller):
+class DriftSettings(Door, QueueCaller):
     drift_table: str
     locks_table: str
     webhook_queue: str
@@ -176,7 +182,7 @@ class SchedulesSettings(Documented):
     schedule_dead_letters_arn: str
 
 
-class SkillSettings(Documented, GenesysCaller):
+class SkillSettings(Documented, QueueCaller):
     skills_table: str
 
 
@@ -185,7 +191,7 @@ class PatchSettings(SkillSettings):
     verify_timeout_s: float = Field(ge=0)
 
 
-class RestoreSettings(Documented, GenesysCaller):
+class RestoreSettings(Documented, QueueCaller):
     locks_table: str
     verify_timeout_s: float = Field(ge=0)
 
@@ -252,7 +258,7 @@ class AdvanceSettings(Documented, Actuated, GenesysCaller):
     fleet_concurrency: int = Field(ge=1, le=1000)
 
 
-class ProjectionSettings(Actuated, GenesysCaller):
+class ProjectionSettings(Actuated, QueueCaller):
     aws_region: str
     forecast_table: str
     saturation_limit: float = Field(gt=0, le=1)
@@ -274,7 +280,7 @@ class ProjectSettings(ProjectionSettings, SkillSettings, Audited):
     pass
 
 
-class VerifySettings(Documented, GenesysCaller):
+class VerifySettings(Documented, QueueCaller):
     verify_timeout_s: float = Field(ge=0)
 
 

@@ -1,14 +1,15 @@
 """Patch: writes everything that differs from the before-image, the queue's own settings or the members."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from routing_weights.application.ports import Documents, Genesys, Reconnect, SkillOwners
 from routing_weights.domain.decision import Work
 from routing_weights.domain.images import require_unedited
-from routing_weights.domain.queue import RINGS, Queue, named
+from routing_weights.domain.queue import RINGS, Member, named
 from routing_weights.domain.run import Failure, Run
-from routing_weights.domain.target import Part, Target, unsettled
+from routing_weights.domain.target import Answers, Part, Target, goes_up, in_groups, unsettled
 from routing_weights.domain.verify import Settling, unverified
 from routing_weights.errors import (
     GenesysUnavailable,
@@ -16,6 +17,7 @@ from routing_weights.errors import (
     RoutingWeightsError,
     StoreUnavailable,
     VerificationFailed,
+    first_error,
 )
 
 
@@ -55,7 +57,7 @@ class PatchQueue:
     def _await_rings(self, genesys: Genesys, work: Work) -> None:
         """Wait until the new rings exist: Genesys refuses a member's ring that it does not have yet."""
         rings = Target({}, {}, {RINGS: work.decision.target.settings[RINGS]})
-        if unverified(rings, self._settled(genesys, work, rings)):
+        if unverified(rings, self.settling.settle(genesys, work.before, rings)):
             raise VerificationFailed(
                 f"Genesys accepted the queue's rings, and {self.settling.timeout_s:g} s later still does not have "
                 "them. No member was written. Send the plan again."
@@ -64,7 +66,7 @@ class PatchQueue:
     def _await_empty_rings(self, genesys: Genesys, work: Work) -> None:
         """Wait until the members have left the rings to remove: a write that was accepted is not yet applied."""
         members = replace(work.decision.target, settings={})
-        staying = unsettled(members, self._settled(genesys, work, members))
+        staying = unsettled(members, self.settling.settle_members(genesys, work.before, members))
         if staying:
             raise VerificationFailed(
                 f"Genesys accepted the writes of members, and {self.settling.timeout_s:g} s later still holds "
@@ -72,16 +74,13 @@ class PatchQueue:
                 members=staying[:100],
             )
 
-    def _settled(self, genesys: Genesys, work: Work, target: Target) -> Queue:
-        return self.settling.settle(genesys, work.before, target)
-
 
 @dataclass(frozen=True)
 class Tick:
     """How far the writing of members has come."""
 
     next: int
-    """The position of the first member that is not written, in the order of the writes."""
+    """How many writes, in their order, Genesys has accepted without a gap. Later ones may have been accepted, too."""
     total: int
     pause_s: float = 0
     """How long Genesys asks to wait before the next tick."""
@@ -97,25 +96,45 @@ class Tick:
 class PatchMembers:
     documents: Documents
     connect: Reconnect
+    settling: Settling
     has_time: Callable[[], bool]
     """True while one more write can be begun and finished in order."""
 
     def patch(self, run: Run, start: int) -> Tick:
         """Write members from position `start` on, as far as this invocation gets.
 
+        Members who go up are one group, the others are the other one. Within a group several writes are under way at
+        once. The next group begins once every write of this one is accepted.
+
         A tick ends when all are written, when the time is up, when Genesys asks for a long pause, or when a write
-        fails after some progress. It says where the next tick begins, so no write is repeated.
+        fails after some progress. It says where the next tick begins. That tick may repeat a few writes that were
+        under way together with the one that ended this tick: each sets an absolute value.
         """
         work = self.documents.work(run.distribution_id)
-        genesys = self.connect(work.decision)
+        genesys, target = self.connect(work.decision), work.decision.target
         members, position, pause_s, failure = work.decision.members(work.before), start, 0.0, None
         try:
             _require_unedited(genesys, work)
-            while position < len(members) and self.has_time():
-                chunk = members[position : position + genesys.per_write]
-                key = f"{run.distribution_id}:member:{chunk[0].user_id}"
-                genesys.write_members(work.before, chunk, work.decision.target, key=key)
-                position += len(chunk)
+            for group in in_groups(target, members[start:]):
+                if target.joins and not goes_up(target, group[0]):
+                    if not self.has_time():
+                        break
+                    self._await_joined(genesys, work)
+                answers = genesys.write_members(
+                    work.before,
+                    group,
+                    target,
+                    f"{run.distribution_id}:member",
+                    go_on=self.has_time,
+                    stops_at=(RoutingWeightsError,),
+                )
+                accepted = _accepted(group, answers)
+                position += accepted
+                error = first_error(answers.values())
+                if error:
+                    raise error
+                if accepted < len(group):
+                    break
         except RateLimited as limited:
             pause_s = limited.details["retry_after_s"]
         except (GenesysUnavailable, StoreUnavailable):  # both pass, and the next tick may meet them again
@@ -124,6 +143,29 @@ class PatchMembers:
         except RoutingWeightsError as error:
             failure = Failure.of(error)
         return Tick(position, len(members), pause_s, failure)
+
+    def _await_joined(self, genesys: Genesys, work: Work) -> None:
+        """Wait until everybody who is to be joined is, if somebody was not: only then is anybody un-joined.
+
+        Raises:
+            VerificationFailed: somebody is not joined in time.
+        """
+        target = work.decision.target
+        if not any(goes_up(target, member) for member in work.decision.members(work.before)):
+            return
+        joined = replace(target, values={user: True for user, value in target.values.items() if value}, settings={})
+        missing = unsettled(joined, self.settling.settle_members(genesys, work.before, joined))
+        if missing:
+            raise VerificationFailed(
+                f"Genesys accepted the writes that join members, and {self.settling.timeout_s:g} s later still does "
+                f"not show as joined: {named(missing)}. Nobody was un-joined. Send the plan again.",
+                members=missing[:100],
+            )
+
+
+def _accepted(group: Sequence[Member], answers: Answers) -> int:
+    """Return how many writes Genesys has accepted without a gap."""
+    return sum(1 for _ in takewhile(lambda m: m.user_id in answers and answers[m.user_id] is None, group))
 
 
 def _require_unedited(genesys: Genesys, work: Work) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from pydantic import BaseModel
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from routing_weights.domain.run import Started
     from routing_weights.domain.schedule.schedule import Schedule, StoredSchedule
     from routing_weights.domain.signing import Reply
-    from routing_weights.domain.target import Target
+    from routing_weights.domain.target import Answers, Target
+    from routing_weights.errors import RoutingWeightsError
     from routing_weights.projection.inputs import History, Observed, Predicted, PushedForecast
 
 # ---- what a run stores -----------------------------------------------------------------------------------------------
@@ -567,10 +568,28 @@ class Genesys(Protocol):
         """Give the named settings what they held in the before-image, and change nothing else of the queue."""
         ...
 
-    def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None:
-        """Give at most `per_write` members their values, and change nothing else of them.
+    def write_members(
+        self,
+        before: Queue,
+        members: Sequence[Member],
+        target: Target,
+        key: str,
+        *,
+        go_on: Callable[[], bool],
+        stops_at: tuple[type[RoutingWeightsError], ...],
+    ) -> Answers:
+        """Give members their values, and change nothing else of them. Several writes are under way at once.
 
-        `key` is unique per distribution and write.
+        Writes are begun in the order of `members`, while `go_on()` is true and no error of `stops_at` has come. When
+        this returns, each of them is answered.
+
+        Args:
+            before: the queue as it was read, with the pages of the members.
+            members: as they were read.
+            target: their values.
+            key: unique per distribution and attempt. Each write adds the id of its first member.
+            go_on: False ends it, for instance because the time is up.
+            stops_at: the errors after which no further write makes sense.
         """
         ...
 

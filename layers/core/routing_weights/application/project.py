@@ -27,6 +27,7 @@ from routing_weights.domain.run import Run
 from routing_weights.domain.target import (
     Target,
     image,
+    in_groups,
     members_to_write,
     settings_by_part,
     settings_to_write,
@@ -93,7 +94,7 @@ class Projector:
         parts = settings_by_part(target, queue)
         needs = expected(
             members=len(queue.members),
-            writes=math.ceil(len(changes) / genesys.per_write),
+            writes=sum(math.ceil(len(group) / genesys.per_write) for group in in_groups(target, changes)),
             sets_queue=sum(map(bool, parts.values())),
             settings_last=bool(parts["last"]),
             concurrent_writes=self.concurrent_writes,

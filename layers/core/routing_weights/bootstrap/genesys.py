@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from routing_weights.application.ports import Genesys, Reconnect
     from routing_weights.domain.actuation import Actuation
     from routing_weights.domain.run import Run
-    from routing_weights.settings import GenesysCaller, PatchSettings, RestoreSettings, VerifySettings
+    from routing_weights.settings import GenesysCaller, PatchSettings, QueueCaller, RestoreSettings, VerifySettings
 
 
 @cache
@@ -60,16 +60,16 @@ def transport(
     return Transport(session(), until, patience, budget=budget(settings), fence=fence)
 
 
-def client(settings: GenesysCaller, transport: Transport) -> GenesysClient:
+def client(settings: GenesysCaller, transport: Transport, lanes: int = 1) -> GenesysClient:
     """Authorised by the process's tokens, which are waited for no longer than this invocation may work."""
     authorised = tokens(settings)
     authorised.until = transport.deadline.at
     needs = platform.needs if settings.genesys_contract == "platform" else score.needs
-    return GenesysClient(settings.api_url, authorised, transport, needs)
+    return GenesysClient(settings.api_url, authorised, transport, needs, lanes)
 
 
 def contract(
-    settings: GenesysCaller,
+    settings: QueueCaller,
     context: LambdaContext,
     run: Run,
     actuation: Actuation,
@@ -83,14 +83,15 @@ def contract(
     `fence` raises when the run must not write any more: see Transport.
     """
     until = deadline(context, run, restoring=restoring)
-    authorised = client(settings, transport(settings, until, fence, patience_s=patience_s))
+    connection = transport(settings, until, fence, patience_s=patience_s)
+    authorised = client(settings, connection, settings.max_concurrent_writes)
     if settings.genesys_contract == "platform":
         return platform.PlatformContract(authorised, actuation)
     return score.ScoreContract(authorised, actuation)
 
 
 def decided(
-    settings: GenesysCaller,
+    settings: QueueCaller,
     context: LambdaContext,
     run: Run,
     decision: Decision,
@@ -109,7 +110,7 @@ def decided(
 
 
 def reconnect(
-    settings: GenesysCaller,
+    settings: QueueCaller,
     context: LambdaContext,
     run: Run,
     locks_table: str = "",

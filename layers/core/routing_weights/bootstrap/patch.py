@@ -28,4 +28,4 @@ def patch_queue(settings: PatchSettings, context: LambdaContext, run: Run) -> Pa
 
 def patch_members(settings: PatchSettings, context: LambdaContext, run: Run) -> PatchMembers:
     connect = genesys.reconnect(settings, context, run, settings.locks_table, run.execution_arn)
-    return PatchMembers(stores.documents(settings), connect, partial(has_time, context))
+    return PatchMembers(stores.documents(settings), connect, genesys.settling(settings), partial(has_time, context))

@@ -11,8 +11,17 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from routing_weights.domain.actuators import stored_class
-from routing_weights.domain.queue import RINGS, SETTINGS, Member, Queue, holds
-from routing_weights.domain.target import Part, Target, image, members_to_write, settings_by_part
+from routing_weights.domain.queue import RINGS, SETTINGS, Member, Queue, SettingName, holds
+from routing_weights.domain.target import (
+    Answers,
+    Part,
+    Target,
+    goes_up,
+    image,
+    in_groups,
+    members_to_write,
+    settings_by_part,
+)
 from routing_weights.domain.verify import Writable, carried_out
 from routing_weights.errors import (
     GenesysUnavailable,
@@ -21,6 +30,7 @@ from routing_weights.errors import (
     RoutingWeightsError,
     StoreUnavailable,
     WaitTooLong,
+    first_error,
 )
 
 AGAIN = (RateLimited, WaitTooLong, GenesysUnavailable, StoreUnavailable, Interrupted)
@@ -74,6 +84,7 @@ class Restorer:
     _sent: dict[str, float] = field(default_factory=dict, init=False)
     """The time of the last write of each name, refused or not."""
     _tried: Counter[str] = field(default_factory=Counter, init=False)
+    _passes: int = field(default=0, init=False)
     _read_last: Queue | None = field(default=None, init=False)
 
     def run(
@@ -100,7 +111,7 @@ class Restorer:
         while True:
             queue = self._read()
             now = self.clock()
-            wrote = self._restore(queue, [n for n in self._ours if self._is_due(n, now - watch_s / 2)])
+            wrote = self._restore(queue, {n for n in self._ours if self._is_due(n, now - watch_s / 2)})
             if wrote:
                 until = max(until, self.clock() + watch_s)
             left = until - self.clock()
@@ -154,40 +165,62 @@ class Restorer:
         )
         return last + members + first
 
-    def _restore(self, queue: Queue, names: list[str]) -> bool:
+    def _restore(self, queue: Queue, names: Collection[str]) -> bool:
         """Write as many names as there is time for. Returns True if anything was written, refused or not."""
-        members = {member.user_id: member for member in queue.members}
-        then, size = image(self.before, self.target), self.genesys.per_write
-        current = replace(queue, native=self.before.native, skill_id=self.before.skill_id)
+        self._passes += 1
         parts = settings_by_part(self.target, self.before)
-        late: list[str] = [name for name in names if name in parts["last"]]
-        early: list[str] = [name for name in names if name in parts["first"]]
+        late = [name for name in SETTINGS if name in parts["last"] and name in names]
+        early = [name for name in SETTINGS if name in parts["first"] and name in names]
         if RINGS in early and self._rings_in_use(queue):
             early.remove(RINGS)
-        users = [name for name in names if name not in self.target.settings]
-        chunks = [users[start : start + size] for start in range(0, len(users), size)]
-        wrote = False
-        for chunk in filter(None, [late, *chunks, early]):
-            if not self.has_time():
-                break
-            wrote = True
-            self._tried.update(chunk)
-            key = f"{self.key}:{self._tried[chunk[0]]}"
-            try:
-                if chunk is late or chunk is early:
-                    settings = [name for name in SETTINGS if name in chunk]
-                    self.genesys.restore_settings(self.before, self.target, settings, key=f"{key}:queue")
-                else:
-                    key = f"{key}:member:{chunk[0]}"
-                    self.genesys.write_members(current, [members[user] for user in chunk], then, key=key)
-            except AGAIN:
-                raise
-            except RoutingWeightsError:
-                self._accepted -= set(chunk)
-            else:
-                self._accepted |= set(chunk)
-            self._sent |= dict.fromkeys(chunk, self.clock())
-        return wrote
+        groups = in_groups(self.target, [member for member in reversed(self._order()) if member.user_id in names])
+        if self.target.joins and self._some_are_unjoined():
+            groups, early = [group for group in groups if not goes_up(self.target, group[0])], []
+        answers = [
+            self._restore_settings(late),
+            *(self._restore_members(queue, group) for group in groups),
+            self._restore_settings(early),
+        ]
+        return any(answers)
+
+    def _restore_settings(self, names: list[SettingName]) -> Answers:
+        if not names or not self.has_time():
+            return {}
+        try:
+            self.genesys.restore_settings(self.before, self.target, names, key=f"{self.key}:{self._passes}:queue")
+        except RoutingWeightsError as error:
+            return self._note(dict.fromkeys(names, error))
+        return self._note(dict.fromkeys(names))
+
+    def _restore_members(self, queue: Queue, group: list[Member]) -> Answers:
+        """Write the members of one group, several at a time."""
+        current = {member.user_id: member for member in queue.members}
+        answers = self.genesys.write_members(
+            replace(queue, native=self.before.native, skill_id=self.before.skill_id),
+            [current[member.user_id] for member in group],
+            image(self.before, self.target),
+            f"{self.key}:{self._passes}:member",
+            go_on=self.has_time,
+            stops_at=AGAIN,
+        )
+        return self._note(answers)
+
+    def _note(self, answers: Answers) -> Answers:
+        """Note what became of writes. Raises the error, if any, that ends this attempt."""
+        self._tried.update(answers.keys())
+        self._sent |= dict.fromkeys(answers, self.clock())
+        self._accepted |= {name for name, error in answers.items() if error is None}
+        self._accepted -= {name for name, error in answers.items() if error and not isinstance(error, AGAIN)}
+        for kinds in ((Interrupted,), AGAIN):
+            error = first_error(answers.values(), kinds)
+            if error:
+                raise error
+        return answers
+
+    def _some_are_unjoined(self) -> bool:
+        """Return True if somebody whom the run un-joined is not joined again, so nobody else may be un-joined yet."""
+        ours = set(self._ours)
+        return any(member.user_id in ours and not goes_up(self.target, member) for member in self._order())
 
     def _rings_in_use(self, queue: Queue) -> bool:
         """Return True if a member is still in a ring that the run made. Perhaps our write is not applied yet."""

@@ -1,15 +1,19 @@
 """The target of a distribution: the state that a queue shall reach, and the order of its writes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
 from typing import Any, Literal
 
 from routing_weights.domain.queue import RING_GROUPS, RINGS, Member, Queue, Setting, SettingName, Settings, Value, holds
 from routing_weights.domain.types import folded
+from routing_weights.errors import RoutingWeightsError
 
 Part = Literal["first", "last"]
 """The time when a setting of the queue is written: before the members, or after them."""
 PARTS: tuple[Part, ...] = ("first", "last")
+Answers = Mapping[str, RoutingWeightsError | None]
+"""By the id of each member whose write was begun: None if Genesys accepted the write, else the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,20 @@ def members_to_write(target: Target, before: Queue, *, raise_first: bool) -> lis
         for member in before.members
         if member.user_id in target.values and not holds(member.value, target.values[member.user_id])
     ]
-    return sorted(changed, key=lambda m: ((target.weights[m.user_id] or 0.0) > (m.weight or 0.0)) != raise_first)
+    return sorted(changed, key=lambda member: goes_up(target, member) != raise_first)
+
+
+def goes_up(target: Target, member: Member) -> bool:
+    """Return True if the member, as it was before, gets a higher weight. Under `joined`: if it is joined."""
+    return (target.weights[member.user_id] or 0.0) > (member.weight or 0.0)
+
+
+def in_groups(target: Target, members: Sequence[Member]) -> list[list[Member]]:
+    """Split the members to write, in their order, into those that go up and those that do not.
+
+    Writes of one group may be under way together. The next group begins once every write of this one is answered.
+    """
+    return [list(group) for _, group in groupby(members, lambda member: goes_up(target, member))]
 
 
 def unsettled(target: Target, held: Queue) -> list[str]:

@@ -6,7 +6,8 @@ from typing import Protocol
 
 from routing_weights.domain.actuators import stored_class
 from routing_weights.domain.queue import WEIGHT_TOLERANCE, Member, Queue, SettingName, Value, holds, same
-from routing_weights.domain.target import Target, settings_to_write, unsettled
+from routing_weights.domain.target import Answers, Target, settings_to_write, unsettled
+from routing_weights.errors import RoutingWeightsError
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 4.0
 MOST_DECIMALS = 6
@@ -23,14 +24,20 @@ class Writable(Readable, Protocol):
     """The part of Genesys that a restore needs."""
 
     @property
-    def per_write(self) -> int: ...
-
-    @property
     def raise_first(self) -> bool: ...
 
     def restore_settings(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None: ...
 
-    def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None: ...
+    def write_members(
+        self,
+        before: Queue,
+        members: Sequence[Member],
+        target: Target,
+        key: str,
+        *,
+        go_on: Callable[[], bool],
+        stops_at: tuple[type[RoutingWeightsError], ...],
+    ) -> Answers: ...
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,15 @@ class Settling:
         The pauses double from 0.25 s to 4 s. The last reading is returned, settled or not. A value that is the
         target's, rounded, and `before`'s as well may only not be readable yet, so it is waited for, too.
         """
+        return self._settle(genesys, before, target, lambda: genesys.read_queue(before.queue_id))
+
+    def settle_members(self, genesys: Readable, before: Queue, target: Target) -> Queue:
+        """As `settle`, for a target without settings: from `before` on, only the pages of its members are read."""
+        return self._settle(genesys, before, target, lambda: genesys.read_again(before, target.values))
+
+    def _settle(self, genesys: Readable, before: Queue, target: Target, read: Callable[[], Queue]) -> Queue:
         until, pause = self.clock() + self.timeout_s, FIRST_PAUSE_S
-        queue = genesys.read_queue(before.queue_id)
+        queue = read()
         while _may_settle(before, target, queue) and self.clock() + pause <= until:
             self.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)

@@ -1,7 +1,7 @@
 """Requests to the Genesys API, for every contract: bearer token, one refresh after a 401, errors that explain."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import requests
 from aws_lambda_powertools import Logger
 
+from routing_weights.adapters.genesys.lanes import in_lanes
 from routing_weights.adapters.genesys.transport import Transport, refusal_details
 from routing_weights.errors import (
     Forbidden,
@@ -19,6 +20,7 @@ from routing_weights.errors import (
     RateLimited,
     RoutingWeightsError,
     Unauthorized,
+    first_error,
 )
 
 logger = Logger(child=True)
@@ -27,6 +29,7 @@ READINGS = 3
 """How often a document is read if its body is not JSON."""
 READING_PAUSE_S = 0.5
 """The first pause between two readings. Each pause is longer by this much."""
+_I = TypeVar("_I")
 _T = TypeVar("_T")
 
 CONFLICT_TRIES = 4
@@ -56,6 +59,29 @@ class GenesysClient:
     transport: Transport
     needs: Callable[[str, str], str]
     """Maps method and path to what the request needs, for a 403: "the permission routing:queue:edit"."""
+    lanes: int = 1
+    """How many requests may be under way at once, at least 1."""
+
+    def in_lanes(
+        self,
+        do: Callable[[_I], _T],
+        items: Iterable[_I],
+        *,
+        go_on: Callable[[], bool] = lambda: True,
+        stops_at: tuple[type[RoutingWeightsError], ...] = (RoutingWeightsError,),
+    ) -> dict[int, _T | RoutingWeightsError]:
+        """Do items that send requests, several at once: see `lanes.in_lanes`."""
+        return in_lanes(self.lanes, do, items, go_on=go_on, stops_at=stops_at)
+
+    def get_in_lanes(
+        self, get: Callable[[_I], _T], items: Iterable[_I], go_on: Callable[[], bool] = lambda: True
+    ) -> list[_T]:
+        """Return what `get` reads for each item that was begun, in their order. Raises the first error."""
+        results = sorted(self.in_lanes(get, items, go_on=go_on).items())
+        error = first_error(result for _, result in results)
+        if error:
+            raise error
+        return [result for _, result in results if not isinstance(result, RoutingWeightsError)]
 
     def get(self, path: str, **query: str | int) -> Any:
         """Return the JSON document at `path`."""

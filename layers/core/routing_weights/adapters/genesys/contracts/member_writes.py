@@ -1,12 +1,30 @@
-"""The requests of the platform that write members, by where Genesys keeps the value of a member."""
+"""The writes of members: many at once under every contract, and the requests of the platform."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, assert_never
 
+from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.contracts.reading import queue_path
 from routing_weights.domain.actuators.base import Carrier, MemberField, SkillProficiency
-from routing_weights.domain.queue import Value
+from routing_weights.domain.queue import Member, Value
+from routing_weights.domain.target import Answers
+from routing_weights.errors import RoutingWeightsError
+
+
+def write_each(
+    client: GenesysClient,
+    write: Callable[[Sequence[Member]], None],
+    members: Sequence[Member],
+    per_write: int,
+    *,
+    go_on: Callable[[], bool],
+    stops_at: tuple[type[RoutingWeightsError], ...],
+) -> Answers:
+    """Write the members, `per_write` by one request, several requests at once. See the port `Genesys.write_members`."""
+    chunks = [members[start : start + per_write] for start in range(0, len(members), per_write)]
+    answers = client.in_lanes(write, chunks, go_on=go_on, stops_at=stops_at)
+    return {member.user_id: answers[n] for n in sorted(answers) for member in chunks[n]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from routing_weights.adapters.genesys.client import GenesysClient
-from routing_weights.adapters.genesys.contracts.member_writes import member_write
+from routing_weights.adapters.genesys.contracts.member_writes import member_write, write_each
 from routing_weights.adapters.genesys.contracts.queue_document import FIELDS, QueueDocument
 from routing_weights.adapters.genesys.contracts.reading import (
     PAGE_SIZE,
@@ -38,7 +38,7 @@ from routing_weights.adapters.genesys.contracts.skills import Skills, ambiguous,
 from routing_weights.adapters.genesys.tokens import TokenRequest
 from routing_weights.domain.actuation import Actuation, Statement, statement
 from routing_weights.domain.actuators import names_for
-from routing_weights.domain.actuators.base import Ranking
+from routing_weights.domain.actuators.base import Carrier, Ranking
 from routing_weights.domain.plan import Plan, RequiredSkill
 from routing_weights.domain.problems import Problem, not_applicable, problem
 from routing_weights.domain.queue import (
@@ -53,9 +53,9 @@ from routing_weights.domain.queue import (
     notes_on_users,
 )
 from routing_weights.domain.requirements import lacking, other_timeouts
-from routing_weights.domain.target import Target, settings_to_write
+from routing_weights.domain.target import Answers, Target, settings_to_write
 from routing_weights.domain.types import folded
-from routing_weights.errors import PlanNotApplicable
+from routing_weights.errors import PlanNotApplicable, RoutingWeightsError
 
 
 def token_request(login_url: str, client_id: str, client_secret: str) -> TokenRequest:
@@ -126,7 +126,7 @@ class PlatformContract:
             listed = self._page(queue.queue_id, number).entities
             return (self._member(entity, number, queue.skill_id, ranks=queue.ranks) for entity in listed)
 
-        return with_pages_anew(queue, user_ids, page) or self.read_queue(queue.queue_id)
+        return with_pages_anew(self.client, queue, user_ids, page) or self.read_queue(queue.queue_id)
 
     def _page(self, queue_id: str, page: int) -> Page:
         path = f"{queue_path(queue_id)}/members"
@@ -318,13 +318,29 @@ class PlatformContract:
         except _Held:
             return
 
-    def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None:  # noqa: ARG002 - absolute
-        def held() -> bool:
-            return members_hold(self.read_again(before, {member.user_id for member in members}), members, target)
-
+    def write_members(
+        self,
+        before: Queue,
+        members: Sequence[Member],
+        target: Target,
+        key: str,  # noqa: ARG002 - absolute
+        *,
+        go_on: Callable[[], bool],
+        stops_at: tuple[type[RoutingWeightsError], ...],
+    ) -> Answers:
         carrier = self.actuation.actuator.carrier
         if carrier is None:
             raise ValueError(f"actuator {self.actuation.actuator.name} writes no member")
+
+        def write(chunk: Sequence[Member]) -> None:
+            self._write(carrier, before, chunk, target)
+
+        return write_each(self.client, write, members, self.per_write, go_on=go_on, stops_at=stops_at)
+
+    def _write(self, carrier: Carrier, before: Queue, members: Sequence[Member], target: Target) -> None:
+        def held() -> bool:
+            return members_hold(self.read_again(before, {member.user_id for member in members}), members, target)
+
         values = {wire_id(member): target.values[member.user_id] for member in members}
         write = member_write(carrier, before.queue_id, values, before.skill_id or "")
         if write.method == "DELETE":

@@ -117,7 +117,7 @@ def read_listing(
         queue = get_queue(client, queue_id)
         count = queue.get("memberCount")
         count = count if isinstance(count, int) and not isinstance(count, bool) else None
-        listed = _pages(page, count)
+        listed = _pages(_ahead(client, page, count), count)
         members, repeated = _once(listed)
         ids = {user_id(entity) for _, entity in members}
         certain = all(number == 1 for number, _ in listed) if count is None else count == len(ids)
@@ -132,6 +132,24 @@ def read_listing(
         f"{flaw}, and the queue shows a count of {'none' if count is None else count}. Send the plan again when nobody "
         "joins or leaves the queue; if it stays, report it to Genesys."
     )
+
+
+def _ahead(client: GenesysClient, page: Callable[[int], Page], count: int | None) -> Callable[[int], Page]:
+    """Read the pages that `count` members fill, several at once, and return a `page` that knows them.
+
+    The count is a hint: no page is begun after one that is the last, and `_pages` reads on if it needs more.
+    """
+    ended = False
+
+    def read(number: int) -> Page:
+        nonlocal ended
+        current = page(number)
+        ended = ended or not (current.more or current.following)
+        return current
+
+    pages = -(-count // PAGE_SIZE) if count else 0
+    known = client.get_in_lanes(read, range(1, pages + 1), lambda: not ended)
+    return lambda number: known[number - 1] if number <= len(known) else page(number)
 
 
 def _pages(page: Callable[[int], Page], count: int | None) -> list[tuple[int, Entity]]:
@@ -176,16 +194,15 @@ def _once(listed: list[tuple[int, Entity]]) -> tuple[list[tuple[int, Entity]], s
     return list(members.values()), repeated
 
 
-def with_pages_anew(queue: Queue, user_ids: Collection[str], page: Callable[[int], Iterable[Member]]) -> Queue | None:
+def with_pages_anew(
+    client: GenesysClient, queue: Queue, user_ids: Collection[str], page: Callable[[int], Iterable[Member]]
+) -> Queue | None:
     """Return `queue` with the given members' pages read again. None if the pages have shifted since."""
     numbers = sorted({member.native["page"] for member in queue.members if member.user_id in user_ids})
     by_group = {member.user_id: member.by_group for member in queue.members}  # a user may be listed as both
-    fresh = {
-        member.user_id: member
-        for number in numbers
-        for member in page(number)
-        if member.by_group == by_group.get(member.user_id)
-    }
+    fresh: dict[str, Member] = {}
+    for members in client.get_in_lanes(lambda number: list(page(number)), numbers):
+        fresh |= {m.user_id: m for m in members if m.by_group == by_group.get(m.user_id)}
     if not set(user_ids) <= fresh.keys():  # somebody joined or left
         return None
     return replace(queue, members=tuple(fresh.get(member.user_id, member) for member in queue.members))

@@ -1,10 +1,11 @@
 """Contract `score`: the dialect of the source document. The real platform does not speak it (README)."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from routing_weights.adapters.genesys.client import GenesysClient
+from routing_weights.adapters.genesys.contracts.member_writes import write_each
 from routing_weights.adapters.genesys.contracts.reading import (
     PAGE_SIZE,
     Entity,
@@ -28,8 +29,8 @@ from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.plan import Plan, RequiredSkill
 from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.queue import Member, Queue, QueueSettings, Setting, SettingName, Settings, notes_on_users
-from routing_weights.domain.target import Target
-from routing_weights.errors import GenesysAnswerInvalid
+from routing_weights.domain.target import Answers, Target
+from routing_weights.errors import GenesysAnswerInvalid, RoutingWeightsError
 
 SCOPES = ("routing:queue:read", "routing:queue:write", "webhooks:write", "analytics:queue:read")
 WORKING_TYPES = {"Automatic", "Manual"}
@@ -73,7 +74,7 @@ class ScoreContract:
         def page(number: int) -> Iterator[Member]:
             return _members([(number, entity) for entity in self._page(queue.queue_id, number).entities])
 
-        return with_pages_anew(queue, user_ids, page) or self.read_queue(queue.queue_id)
+        return with_pages_anew(self.client, queue, user_ids, page) or self.read_queue(queue.queue_id)
 
     def with_skills_in_use(self, queue: Queue, required: Sequence[RequiredSkill]) -> Queue:  # noqa: ARG002
         return queue  # the document has no listing of skills
@@ -131,8 +132,23 @@ class ScoreContract:
         if held:
             self.write_queue(before, Target({}, {}, held), held, key)
 
-    def write_members(self, before: Queue, members: Sequence[Member], target: Target, key: str) -> None:
-        (member,) = members
+    def write_members(
+        self,
+        before: Queue,
+        members: Sequence[Member],
+        target: Target,
+        key: str,
+        *,
+        go_on: Callable[[], bool],
+        stops_at: tuple[type[RoutingWeightsError], ...],
+    ) -> Answers:
+        def write(chunk: Sequence[Member]) -> None:
+            (member,) = chunk
+            self._write(before, member, target, f"{key}:{member.user_id}")
+
+        return write_each(self.client, write, members, self.per_write, go_on=go_on, stops_at=stops_at)
+
+    def _write(self, before: Queue, member: Member, target: Target, key: str) -> None:
         body = {
             "user_id": wire_id(member),
             "routing_type": member.native["routing_type"],
@@ -141,7 +157,7 @@ class ScoreContract:
         path = f"{queue_path(before.queue_id)}/members/{wire_id(member)}"
 
         def applied() -> bool:
-            return members_hold(self.read_again(before, {member.user_id}), members, target)
+            return members_hold(self.read_again(before, {member.user_id}), [member], target)
 
         self.client.write("PATCH", path, body, idempotency_key=key, applied=applied)
 
