@@ -18,9 +18,12 @@ logger = Logger()
 @logger.inject_lambda_context(clear_state=True)
 @metered("patch")
 def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    """`{target: "queue", part}` writes one part of the settings; `{target: "members", next}` members from `next` on."""
+    """`{target: "queue", part}` writes one part of the settings; `{target: "members", next}` members from `next` on.
+
+    `also` names members after `next` that are written already.
+    """
     settings, run = PatchSettings.load(), Run.model_validate(event)
     logger.append_keys(distribution_id=run.distribution_id)
     if event["target"] == "queue":
         return {"written": bootstrap.patch_queue(settings, context, run).patch(run, event["part"])}
-    return bootstrap.patch_members(settings, context, run).patch(run, event["next"]).to_json()
+    return bootstrap.patch_members(settings, context, run).patch(run, event["next"], event.get("also", ())).to_json()

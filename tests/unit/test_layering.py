@@ -344,14 +344,14 @@ def signals(tree):
 
 @cache
 def makers():
-    """Return the functions whose annotation returns one of our errors, or None."""
+    """Return the functions whose annotation returns one of our errors or a builtin, or None."""
     return {
         node.name
         for path in sources()
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef)
         and node.returns
-        and ast.unparse(node.returns).removesuffix(" | None") in OURS
+        and ast.unparse(node.returns).removesuffix(" | None") in OURS | BUILTIN
     }
 
 

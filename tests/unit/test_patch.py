@@ -111,11 +111,11 @@ class Scripted:
         return replace(held, members=tuple(shown))
 
 
-def scripted(genesys, wanted, before, start=0, has_time=lambda: True):
+def scripted(genesys, wanted, before, start=0, also=(), has_time=lambda: True):
     documents, time = FakeDocuments(), FakeTime()
     documents.keep_work("d-1", work(plan(), wanted, before))
     settling = Settling(15, time.clock, time.sleep)
-    return PatchMembers(documents, lambda _decision: genesys, settling, has_time).patch(RUN, start)
+    return PatchMembers(documents, lambda _decision: genesys, settling, has_time).patch(RUN, start, also)
 
 
 def test_members_who_go_down_are_a_group_of_their_own():
@@ -126,12 +126,30 @@ def test_members_who_go_down_are_a_group_of_their_own():
 
 
 @pytest.mark.parametrize("error", [GenesysRefused("No.", http_status=400), RateLimited("Wait.", retry_after_s=9)])
-def test_a_tick_counts_the_accepted_writes_up_to_the_first_gap_and_begins_no_other_group(error):
+def test_a_tick_knows_the_accepted_writes_before_and_after_a_gap_and_begins_no_other_group(error):
     before = queue(*(member(f"agent-{n}", 0.0) for n in range(5)), member("down", 0.5))
     genesys = Scripted({"agent-0": None, "agent-1": None, "agent-2": error, "agent-3": None})
-    tick = scripted(genesys, target({f"agent-{n}": 0.1 for n in range(5)} | {"down": 0.0}), before)
-    assert (tick.next, tick.total, len(genesys.did)) == (2, 6, 1)
+    wanted = target({f"agent-{n}": 0.1 for n in range(5)} | {"down": 0.0})
+    tick = scripted(genesys, wanted, before)
+    assert (tick.next, tick.also, tick.total, len(genesys.did)) == (2, ("agent-3",), 6, 1)
     assert (tick.pause_s, tick.failure) == ((9, None) if "retry_after_s" in error.details else (0, Failure.of(error)))
+
+
+def test_the_next_tick_repeats_no_write():
+    before = queue(*(member(f"agent-{n}", 0.0) for n in range(5)), member("down", 0.5))
+    wanted = target({f"agent-{n}": 0.1 for n in range(5)} | {"down": 0.0})
+    genesys = Scripted({"agent-2": RateLimited("Wait.", retry_after_s=9), "agent-4": None})
+    tick = scripted(genesys, wanted, before, start=2, also=["agent-3"])
+    assert tick == Tick(2, 6, pause_s=9, also=("agent-3", "agent-4"))
+    assert tick.to_json()["also"] == ["agent-3", "agent-4"]
+    assert scripted(genesys, wanted, before, start=2, also=tick.also) == Tick(6, 6)
+    assert genesys.did == [["agent-2", "agent-4"], ["agent-2"], ["down"]]
+
+
+def test_an_outage_after_a_write_beyond_the_gap_is_progress():
+    before = queue(member("agent-0", 0.0), member("agent-1", 0.0))
+    genesys = Scripted({"agent-0": GenesysUnavailable("Not now."), "agent-1": None})
+    assert scripted(genesys, target({"agent-0": 0.1, "agent-1": 0.1}), before) == Tick(0, 2, also=("agent-1",))
 
 
 JOINS = queue(member("out", 0.4, value=True), member("in", 0.0, value=False), member("stays", 0.4, value=True))
@@ -177,14 +195,15 @@ def test_the_function_writes_the_part_that_the_state_machine_names(monkeypatch):
     app = function_module("patch")
     monkeypatch.setattr(app.PatchSettings, "load", lambda: None)
     one_part = SimpleNamespace(patch=lambda run, part: (run.distribution_id, part) == ("d-1", "last"))
-    members = SimpleNamespace(patch=lambda _run, start: Tick(start + 1, 3))
+    members = SimpleNamespace(patch=lambda _run, start, also: Tick(start + 1, 3, also=tuple(also)))
     monkeypatch.setattr(app.bootstrap, "patch_queue", lambda *_: one_part)
     monkeypatch.setattr(app.bootstrap, "patch_members", lambda *_: members)
     event = RUN.model_dump(mode="json")
     assert app.handler(event | {"target": "queue", "part": "last"}, LambdaContext()) == {"written": True}
-    assert app.handler(event | {"target": "members", "next": 1}, LambdaContext()) == {
-        "next": 2, "total": 3, "pause_s": 0
-    }  # fmt: skip
+    tick = {"next": 2, "total": 3, "pause_s": 0}
+    assert app.handler(event | {"target": "members", "next": 1}, LambdaContext()) == tick
+    tick["also"] = ["agent-9"]
+    assert app.handler(event | {"target": "members", "next": 1, "also": ["agent-9"]}, LambdaContext()) == tick
 
 
 # ---- rings -----------------------------------------------------------------------------------------------------------

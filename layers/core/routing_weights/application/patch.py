@@ -1,15 +1,15 @@
 """Patch: writes everything that differs from the before-image, the queue's own settings or the members."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from routing_weights.application.ports import Documents, Genesys, Reconnect, SkillOwners
 from routing_weights.domain.decision import Work
 from routing_weights.domain.images import require_unedited
-from routing_weights.domain.queue import RINGS, Member, named
+from routing_weights.domain.queue import RINGS, named
 from routing_weights.domain.run import Failure, Run
-from routing_weights.domain.target import Answers, Part, Target, goes_up, in_groups, unsettled
+from routing_weights.domain.target import Part, Target, goes_up, in_groups, unsettled
 from routing_weights.domain.verify import Settling, unverified
 from routing_weights.errors import (
     GenesysUnavailable,
@@ -80,15 +80,18 @@ class Tick:
     """How far the writing of members has come."""
 
     next: int
-    """How many writes, in their order, Genesys has accepted without a gap. Later ones may have been accepted, too."""
+    """How many writes, in their order, Genesys has accepted without a gap."""
     total: int
     pause_s: float = 0
     """How long Genesys asks to wait before the next tick."""
     failure: Failure | None = None
     """What ended the run. It is returned and not raised, so that the accepted writes are known."""
+    also: tuple[str, ...] = ()
+    """Members whose writes were accepted beyond the gap: fewer than may be under way at once."""
 
     def to_json(self) -> dict[str, object]:
         progress: dict[str, object] = {"next": self.next, "total": self.total, "pause_s": self.pause_s}
+        progress |= {"also": list(self.also)} if self.also else {}
         return progress | ({"failure": self.failure.to_json()} if self.failure else {})
 
 
@@ -100,22 +103,23 @@ class PatchMembers:
     has_time: Callable[[], bool]
     """True while one more write can be begun and finished in order."""
 
-    def patch(self, run: Run, start: int) -> Tick:
-        """Write members from position `start` on, as far as this invocation gets.
+    def patch(self, run: Run, start: int, also: Collection[str] = ()) -> Tick:
+        """Write members from position `start` on, without those in `also`, as far as this invocation gets.
 
         Members who go up are one group, the others are the other one. Within a group several writes are under way at
         once. The next group begins once every write of this one is accepted.
 
         A tick ends when all are written, when the time is up, when Genesys asks for a long pause, or when a write
-        fails after some progress. It says where the next tick begins. That tick may repeat a few writes that were
-        under way together with the one that ended this tick: each sets an absolute value.
+        fails after some progress. It says where the next tick begins, so no write is repeated.
         """
         work = self.documents.work(run.distribution_id)
         genesys, target = self.connect(work.decision), work.decision.target
-        members, position, pause_s, failure = work.decision.members(work.before), start, 0.0, None
+        members, pause_s, failure = work.decision.members(work.before), 0.0, None
+        left = [member for member in members[start:] if member.user_id not in also]
+        accepted: set[str] = set()
         try:
             _require_unedited(genesys, work)
-            for group in in_groups(target, members[start:]):
+            for group in in_groups(target, left):
                 if target.joins and not goes_up(target, group[0]):
                     if not self.has_time():
                         break
@@ -128,21 +132,23 @@ class PatchMembers:
                     go_on=self.has_time,
                     stops_at=(RoutingWeightsError,),
                 )
-                accepted = _accepted(group, answers)
-                position += accepted
+                accepted |= {user for user, error in answers.items() if error is None}
                 error = first_error(answers.values())
                 if error:
                     raise error
-                if accepted < len(group):
+                if len(answers) < len(group):
                     break
         except RateLimited as limited:
             pause_s = limited.details["retry_after_s"]
         except (GenesysUnavailable, StoreUnavailable):  # both pass, and the next tick may meet them again
-            if position == start:
+            if not accepted:
                 raise
         except RoutingWeightsError as error:
             failure = Failure.of(error)
-        return Tick(position, len(members), pause_s, failure)
+        accepted |= set(also)
+        position = start + sum(1 for _ in takewhile(lambda member: member.user_id in accepted, members[start:]))
+        beyond = tuple(member.user_id for member in members[position:] if member.user_id in accepted)
+        return Tick(position, len(members), pause_s, failure, beyond)
 
     def _await_joined(self, genesys: Genesys, work: Work) -> None:
         """Wait until everybody who is to be joined is, if somebody was not: only then is anybody un-joined.
@@ -161,11 +167,6 @@ class PatchMembers:
                 f"not show as joined: {named(missing)}. Nobody was un-joined. Send the plan again.",
                 members=missing[:100],
             )
-
-
-def _accepted(group: Sequence[Member], answers: Answers) -> int:
-    """Return how many writes Genesys has accepted without a gap."""
-    return sum(1 for _ in takewhile(lambda m: m.user_id in answers and answers[m.user_id] is None, group))
 
 
 def _require_unedited(genesys: Genesys, work: Work) -> None:

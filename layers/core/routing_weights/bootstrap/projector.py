@@ -37,7 +37,7 @@ def projector(settings: ProjectionSettings, context: LambdaContext, run: Run) ->
         settings.limits,
         settings.deployed_actuator,
         settings.our_requests_per_minute,
-        1,
+        settings.max_concurrent_writes,
         prices(settings.aws_region),
         time.time,
     )

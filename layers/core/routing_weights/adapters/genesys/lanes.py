@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from routing_weights.errors import RoutingWeightsError
@@ -28,6 +27,7 @@ def in_lanes(
     """
     todo = list(items)
     results: dict[int, _R | RoutingWeightsError] = {}
+    defects: list[Exception] = []
     begun, stopped, lock = 0, False, threading.Lock()
 
     def lane() -> None:
@@ -42,19 +42,31 @@ def in_lanes(
             except RoutingWeightsError as error:
                 results[position] = error
                 stopped = stopped or isinstance(error, stops_at)
-            except BaseException:
+            except Exception as defect:  # noqa: BLE001 - raised once every lane has ended
+                defects.append(defect)
                 stopped = True
-                raise
 
+    most = min(lanes, len(todo))
+    if most <= 1 or getattr(_thread, "is_lane", False):
+        lane()
+    else:
+        _in_threads(most, lane)
+    if defects:
+        raise _first(defects)
+    return results
+
+
+def _in_threads(number: int, lane: Callable[[], None]) -> None:
     def thread() -> None:
         _thread.is_lane = True
         lane()
 
-    if min(lanes, len(todo)) <= 1 or getattr(_thread, "is_lane", False):
-        lane()
-        return results
-    with ThreadPoolExecutor(min(lanes, len(todo)), "lane") as pool:
-        running = [pool.submit(thread) for _ in range(min(lanes, len(todo)))]
-    for each in running:
-        each.result()
-    return results
+    threads = [threading.Thread(target=thread) for _ in range(number)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+
+def _first(defects: list[Exception]) -> Exception:
+    return defects[0]
