@@ -543,7 +543,7 @@ class PagedClient(GenesysClient):
     """Answers with the pages of 250 members, in several lanes. The queue may show another count."""
 
     def __init__(self, shown, lanes):
-        super().__init__("", None, None, score.needs, lanes)
+        super().__init__("", None, Transport(None, Deadline(0.0), 0.0), score.needs, lanes)
         self.shown, self.pages = shown, []
 
     def get(self, path, **query):

@@ -6,8 +6,15 @@ import threading
 import pytest
 from aws_lambda_powertools import Logger
 
-from routing_weights.adapters.genesys.lanes import in_lanes
+from routing_weights.adapters.genesys.client import GenesysClient
+from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.errors import Forbidden, GenesysRefused, RateLimited
+from tests.support.fakes import FakeSession
+
+
+def in_lanes(lanes, do, items, **ends):
+    transport = Transport(FakeSession(), Deadline(at=0.0), 0.0)
+    return GenesysClient("", None, transport, None, lanes).in_lanes(do, items, **ends)
 
 
 class Requests:

@@ -199,11 +199,16 @@ def test_the_function_writes_the_part_that_the_state_machine_names(monkeypatch):
     monkeypatch.setattr(app.bootstrap, "patch_queue", lambda *_: one_part)
     monkeypatch.setattr(app.bootstrap, "patch_members", lambda *_: members)
     event = RUN.model_dump(mode="json")
-    assert app.handler(event | {"target": "queue", "part": "last"}, LambdaContext()) == {"written": True}
-    tick = {"next": 2, "total": 3, "pause_s": 0}
-    assert app.handler(event | {"target": "members", "next": 1}, LambdaContext()) == tick
-    tick["also"] = ["agent-9"]
-    assert app.handler(event | {"target": "members", "next": 1, "also": ["agent-9"]}, LambdaContext()) == tick
+    for asked, answered in (
+        ({"target": "queue", "part": "last"}, {"written": True}),
+        ({"target": "members", "next": 1}, {"next": 2, "total": 3, "pause_s": 0}),
+        (
+            {"target": "members", "next": 1, "also": ["agent-9"]},
+            {"next": 2, "total": 3, "pause_s": 0, "also": ["agent-9"]},
+        ),
+    ):
+        given = app.handler(event | asked, LambdaContext())
+        assert {name: value for name, value in given.items() if name != "effort"} == answered
 
 
 # ---- rings -----------------------------------------------------------------------------------------------------------

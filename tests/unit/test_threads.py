@@ -15,6 +15,7 @@ from routing_weights.adapters.aws.budget_table import RequestBudget, TokenBudget
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.tokens import StoredTokens
 from routing_weights.adapters.genesys.transport import MAX_THREADS, Deadline, Transport, new_session
+from routing_weights.domain.pace import Slot
 from routing_weights.errors import RateLimited
 from tests.support.fakes import FakeSecret, FakeSession, answer
 from tests.unit.test_budget import Store
@@ -110,9 +111,9 @@ class SlotsApart:
         if wait > longest_wait_s:
             raise RateLimited("No room.", retry_after_s=wait)
         self.next_at = self.time.now + wait + 3.0 * slots
-        return [wait + 3.0 * n for n in range(slots)]
+        return [Slot(wait + 3.0 * n, 0) for n in range(slots)]
 
-    def seen(self, _headers):
+    def seen(self, _token, _headers):
         pass
 
 

@@ -1,6 +1,7 @@
 """Requests to the Genesys API, for every contract: bearer token, one refresh after a 401, errors that explain."""
 
 import json
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,7 +11,6 @@ from urllib.parse import urlsplit
 import requests
 from aws_lambda_powertools import Logger
 
-from routing_weights.adapters.genesys.lanes import in_lanes
 from routing_weights.adapters.genesys.transport import Transport, refusal_details
 from routing_weights.errors import (
     Forbidden,
@@ -31,6 +31,7 @@ READING_PAUSE_S = 0.5
 """The first pause between two readings. Each pause is longer by this much."""
 _I = TypeVar("_I")
 _T = TypeVar("_T")
+_thread = threading.local()
 
 CONFLICT_TRIES = 4
 CONFLICT_PAUSE_S = 0.25
@@ -70,8 +71,42 @@ class GenesysClient:
         go_on: Callable[[], bool] = lambda: True,
         stops_at: tuple[type[RoutingWeightsError], ...] = (RoutingWeightsError,),
     ) -> dict[int, _T | RoutingWeightsError]:
-        """Do items that send requests, several at once: see `lanes.in_lanes`."""
-        return in_lanes(self.lanes, do, items, go_on=go_on, stops_at=stops_at)
+        """Do items that send a request each, in lanes: threads that send one request after another (ADR 28).
+
+        Returns the result or the error of each item that was begun, by its position. Items are begun in their order,
+        while `go_on()` is true and no error of `stops_at` has come. What was begun is finished before this returns or
+        raises. Within a lane there are no further lanes: items are done one by one.
+        """
+        todo = list(items)
+        results: dict[int, _T | RoutingWeightsError] = {}
+        defects: list[Exception] = []
+        begun, stopped, lock = 0, False, threading.Lock()
+
+        def lane() -> None:
+            nonlocal begun, stopped
+            while True:
+                with lock:
+                    if stopped or begun == len(todo) or not go_on():
+                        return
+                    position, begun = begun, begun + 1
+                try:
+                    results[position] = do(todo[position])
+                except RoutingWeightsError as error:
+                    results[position] = error
+                    stopped = stopped or isinstance(error, stops_at)
+                except Exception as defect:  # noqa: BLE001 - raised once every lane has ended
+                    defects.append(defect)
+                    stopped = True
+
+        most = min(self.lanes, len(todo))
+        if most <= 1 or getattr(_thread, "is_lane", False):
+            lane()
+        else:
+            with self.transport.foreseeing(len(todo)):
+                _in_threads(most, lane)
+        if defects:
+            raise _first(defects)
+        return results
 
     def get_in_lanes(
         self, get: Callable[[_I], _T], items: Iterable[_I], go_on: Callable[[], bool] = lambda: True
@@ -239,6 +274,22 @@ class GenesysClient:
         if response.status_code < requests.codes.bad_request:
             return GenesysAnswerInvalid(f"Genesys answered {what} with status {response.status_code}.", **details)
         return GenesysRefused(f"Genesys refuses {what} with status {response.status_code}.{quote}", **details)
+
+
+def _in_threads(number: int, lane: Callable[[], None]) -> None:
+    def thread() -> None:
+        _thread.is_lane = True
+        lane()
+
+    threads = [threading.Thread(target=thread) for _ in range(number)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+
+
+def _first(defects: list[Exception]) -> Exception:
+    return defects[0]
 
 
 def _is_conflict(error: GenesysRefused) -> bool:
