@@ -316,6 +316,17 @@ def test_somebodys_decision_ends_a_hold(release, expected):
     assert held(release)[1] == expected
 
 
+def test_a_wave_that_is_continued_begins_the_queues_that_its_failures_had_stopped():
+    store = stored(waves=[{"count": 3, "max_failed": 0}], on_failure="hold").ended(q0="queue_busy")
+    store.fleet = store.fleet.model_copy(update={"stop": "failed"})
+    assert isinstance(advance(store, RAN), Hold)
+    assert advance(store, Last(step="hold", wave=0, release="continue")).wave == 0
+    assert numbers(store, "wave-1-0") == [1, 2]
+    assert {item["max_failed"] for item in store.items["wave-1-0"]} == {-1}
+    store.ended(q1="completed", q2="completed")
+    assert advance(store, RAN).wave == 1
+
+
 # ---- what is not this fleet's business any more ----------------------------------------------------------------------
 
 

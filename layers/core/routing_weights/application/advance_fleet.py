@@ -80,8 +80,10 @@ class _Progress:
         for number, wave in enumerate(self.fleet.waves):
             known = self.waves.get(number)
             if known and known.verdict == "passed":
-                continue
-            if step := self._work_on(number, wave, known):
+                step = self._finish(number, wave)
+            else:
+                step = self._work_on(number, wave, known)
+            if step:
                 return step
         green = all(outcome.status.green for outcome in self.outcomes.values())
         return self._end(FleetStatus.COMPLETED if green else FleetStatus.PARTLY_COMPLETED, "")
@@ -104,9 +106,19 @@ class _Progress:
 
     # ---- a wave -----------------------------------------------------------------------------------------------------
 
+    def _finish(self, number: int, wave: Wave) -> Step | None:
+        """The next step of a wave that has passed, None if all its queues have ended.
+
+        Somebody may have decided to continue a wave that its failures had stopped.
+        """
+        left = self._left(number)
+        if left and self.fleet.stop == "cancel":
+            return self._end(FleetStatus.CANCELLED, "Somebody cancelled the fleet.")
+        return self._run(number, wave.model_copy(update={"max_failed": None}), left) if left else None
+
     def _work_on(self, number: int, wave: Wave, known: WaveOutcome | None) -> Step | None:
         """The next step of a wave. None once it has passed its gate."""
-        left = [queue for queue in self.queues if queue.wave == number and self._is_open(queue)]
+        left = self._left(number)
         if self.fleet.stop == "cancel":
             if left or number + 1 < len(self.fleet.waves):
                 return self._end(FleetStatus.CANCELLED, "Somebody cancelled the fleet.")
@@ -130,6 +142,9 @@ class _Progress:
             reasons = []
         self._judge(number, "passed", reasons)
         return None
+
+    def _left(self, wave: int) -> list[QueueItem]:
+        return [queue for queue in self.queues if queue.wave == wave and self._is_open(queue)]
 
     def _is_open(self, queue: QueueItem) -> bool:
         """True for a queue without an outcome; in a new execution also for one whose run was stopped."""
