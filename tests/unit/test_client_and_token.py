@@ -1001,7 +1001,7 @@ def test_every_error_is_a_problem(cls):
 def test_the_problem_of_a_refused_plan_lists_errors_and_record():
     listed = [{"path": "queue_id", "message": "bad", "type": "missing"}]
     found = problem_of(PlanInvalid("Bad.", errors=listed, error_count=1, distribution_id="d-1"))
-    assert found.model_dump() == {
+    assert found.model_dump(exclude_none=True) == {
         "type": "/problems/plan-invalid",
         "title": "The plan is not valid",
         "status": 422,
