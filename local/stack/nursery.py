@@ -43,6 +43,7 @@ _PRELOADED = (
 # Of the layers: packages that read nothing of their surroundings (tests/unit/test_layering.py).
 _PACKAGE = "routing_weights"  # the template of a test has other layers
 _PURE = (f"{_PACKAGE}.domain", f"{_PACKAGE}.projection")
+_MODULES = (f"{_PACKAGE}.settings", f"{_PACKAGE}.application.ports")
 _STACK = ("local.stack.gateway", "local.stack.aws", "local.stack.polling")
 _SERVICES = ("dynamodb", "events", "lambda", "s3", "scheduler", "secretsmanager", "sqs", "stepfunctions")
 
@@ -177,8 +178,8 @@ def _preload_runtime(layers: list[str]) -> None:
     for service in _SERVICES:
         boto3.client(service, "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")  # type: ignore[call-overload]  # noqa: S106
     sys.path[:0] = layers
-    for name in _PURE if find_spec(_PACKAGE) else ():
-        for module in pkgutil.walk_packages(import_module(name).__path__, name + "."):
+    for name in (*_PURE, *_MODULES) if find_spec(_PACKAGE) else ():
+        for module in pkgutil.walk_packages(getattr(import_module(name), "__path__", ()), name + "."):
             import_module(module.name)
     del sys.path[: len(layers)]
 

@@ -4,6 +4,7 @@ import itertools
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -224,15 +225,24 @@ def test_repairs_end_at_the_hourly_limit(world, guarded):
     assert world.held(queue)["scores"]["agent-002"] == 0.9
 
 
+@contextmanager
+def unreadable_claims(world, queue):
+    """Have every repair of a queue fail. A message that fails for ever would hold up all later ones of this stack."""
+    key = {"TableName": world.ready["drift_table"], "Key": {"queue_id": {"S": queue}, "record": {"S": "repairs"}}}
+    item = key["Key"] | {"claims": {"S": "no JSON"}}
+    world.client("dynamodb").put_item(TableName=key["TableName"], Item=item)
+    try:
+        yield
+    finally:
+        world.client("dynamodb").delete_item(**key)
+
+
 def test_an_interrupted_repair_is_made_when_the_event_comes_back(world, guarded):
     queue, first = guarded()
-    key = {"queue_id": {"S": queue}, "record": {"S": "repairs"}}
-    table = {"TableName": world.ready["drift_table"]}
-    world.client("dynamodb").put_item(**table, Item=key | {"claims": {"S": "no JSON"}})
-    world.sim.edit_member(queue, "agent-002", score=0.9)
-    assert call(world, old_event(queue)).status_code == 202
-    assert recorded(world, queue)[0]["action"] in {"recorded", "repair_deferred"}
-    world.client("dynamodb").delete_item(**table, Key=key)
+    with unreadable_claims(world, queue):
+        world.sim.edit_member(queue, "agent-002", score=0.9)
+        assert call(world, old_event(queue)).status_code == 202
+        assert recorded(world, queue)[0]["action"] in {"recorded", "repair_deferred"}
     item = answered(world, queue, "repair_started")
     all_processed(world)
     assert distributions(world, queue) == [item["repair_id"], first]

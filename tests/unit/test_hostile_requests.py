@@ -130,6 +130,7 @@ def ask(tables, monkeypatch, request):
     for name, value in variables.items():
         parameter = TEMPLATE["Parameters"].get(value.get("Ref"), {}) if isinstance(value, dict) else {}
         monkeypatch.setenv(name, tables.get(name, str(parameter.get("Default", "unused"))))
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
     forget_settings()
     module = function_module(folder)
 
