@@ -21,7 +21,7 @@ import uuid
 from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 from werkzeug.wrappers import Response
 
@@ -285,7 +285,14 @@ def _of_secrets(region: str, operation: str, body: Mapping[str, Any]) -> Iterato
     )
 
 
-def _of_states(_region: str, operation: str, body: Mapping[str, Any]) -> Iterator[Call]:
+def _of_states(region: str, operation: str, body: Mapping[str, Any]) -> Iterator[Call]:
+    if "taskToken" in body:
+        # AWS needs the permission on the state machine that waits: the policy StepFunctionsCallbackPolicy of SAM.
+        from local.stack.moto_seam import machine_waiting_with  # noqa: PLC0415 - it imports this module
+
+        if machine := machine_waiting_with(body["taskToken"], region):
+            yield Call(f"states:{operation}", machine)
+        return
     yield Call(f"states:{operation}", body.get("stateMachineArn") or body.get("executionArn") or "*")
 
 
@@ -316,7 +323,9 @@ class Guard:
         self.permissions = permissions
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        credential = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+        # A presigned address has the credential in its query: whoever sends the request acts as the role.
+        signature = environ.get("HTTP_AUTHORIZATION") or unquote(environ.get("QUERY_STRING", ""))
+        credential = _CREDENTIAL.search(signature)
         if credential is None or credential[1] not in self.permissions:
             return self._app(environ, start_response)
         role, region, service = credential.groups()

@@ -113,6 +113,15 @@ _transactions = Transactions()
 _list_schedules = EventBridgeSchedulerBackend.list_schedules
 
 
+def machine_waiting_with(token: str, region: str) -> str | None:
+    """Return the ARN of the state machine one of whose executions gave away a task token."""
+    for execution in stepfunctions_parser_backends[ACCOUNT][region]._get_executions():  # noqa: SLF001
+        worker = execution.exec_worker
+        if worker and worker.env.callback_pool_manager.get(token):
+            return str(execution.state_machine_arn)
+    return None
+
+
 def install(
     port: int,
     app: Any,
