@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 PROBLEM, JSON = "application/problem+json", "application/json"
 DISTRIBUTION, QUEUE = "/distributions/{distribution_id}", "/queues/{queue_id}"
 BASELINE, SCHEDULE, CALLBACK = QUEUE + "/baselines/{name}", "/schedules/{name}", "/webhooks/genesys/callback"
+FLEET = "/fleets/{fleet_id}"
 
 BODIES = {
     ("/plans", "post"): "Plan",
@@ -19,6 +20,7 @@ BODIES = {
     (f"{BASELINE}/restore", "post"): "RestoreOptions",
     (f"{QUEUE}/forecast", "put"): "NewForecast",
     (SCHEDULE, "put"): "Schedule",
+    ("/fleets", "post"): "FleetRequest",
 }
 """The functions read these bodies from raw bytes, so that nothing is dropped. Powertools does not know their models."""
 OPTIONAL = {"RestoreOptions", "NewBaseline"}
@@ -30,6 +32,7 @@ EXAMPLES: dict[str, Any] = {
             "Draft": "suggest",
             "NewForecast": "forecast",
             "Schedule": "schedule",
+            "FleetRequest": "fleet",
         }.items()
     },
     "RestoreOptions": {"dry_run": True},
@@ -44,6 +47,7 @@ _STARTED = {
     (f"{DISTRIBUTION}/restore", "post"): _OF_DISTRIBUTION,
     (f"{DISTRIBUTION}/return", "delete"): _OF_DISTRIBUTION,
 }
+_OF_FLEET = {"fleet_id": "$response.body#/fleet_id"}
 _BY_QUEUE = {"queue_id": "$request.path.queue_id"}
 _BY_NAME = {"name": "$request.path.name"}
 LINKS: dict[tuple[str, str, str], dict[tuple[str, str], dict[str, str]]] = {
@@ -68,6 +72,11 @@ LINKS: dict[tuple[str, str, str], dict[tuple[str, str], dict[str, str]]] = {
         (f"{SCHEDULE}/preview", "get"): _BY_NAME,
         (SCHEDULE, "delete"): _BY_NAME,
     },
+    ("/fleets", "post", "202"): {
+        (FLEET, "get"): _OF_FLEET,
+        (f"{FLEET}/queues", "get"): _OF_FLEET,
+        (f"{FLEET}/cancel", "post"): _OF_FLEET,
+    },
 }
 """The routes that take an id from a response, by the route and status of that response."""
 
@@ -88,15 +97,16 @@ def main() -> None:
     from routing_weights.api.forecasts import NewForecast  # noqa: PLC0415
     from routing_weights.api.submissions import RestoreOptions  # noqa: PLC0415
     from routing_weights.api.suggestion import Draft  # noqa: PLC0415
+    from routing_weights.domain.fleet_request import FleetRequest  # noqa: PLC0415
     from routing_weights.domain.plan import Plan  # noqa: PLC0415
     from routing_weights.domain.schedule.schedule import Schedule  # noqa: PLC0415
 
-    document, *others = (_documented(folder) for folder in ("plans", "suggest", "schedules"))
+    document, *others = (_documented(folder) for folder in ("plans", "suggest", "schedules", "fleets"))
     schemas, paths = document["components"]["schemas"], document["paths"]
     for other in others:
         paths |= other["paths"]
         schemas |= other["components"]["schemas"]
-    for model in (Plan, Schedule, Draft, NewBaseline, NewForecast, RestoreOptions):
+    for model in (Plan, Schedule, Draft, NewBaseline, NewForecast, RestoreOptions, FleetRequest):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
@@ -194,7 +204,11 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     if "204" in responses:
         del responses["204"]["content"]
     if "202" in responses and path != CALLBACK:
-        location = {"description": "Where the distribution is.", "required": True, "schema": {"type": "string"}}
+        location = {
+            "description": "Where the distribution or the fleet is.",
+            "required": True,
+            "schema": {"type": "string"},
+        }
         responses["202"]["headers"] = {"Location": location}
     for parameter in operation["parameters"] if "{" in path else []:
         if parameter["name"] in IDS:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from routing_weights import errors
+from routing_weights.domain.fleet import FleetStatus
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.status import Status
 from tests.support.waiting import until
@@ -165,7 +166,7 @@ def test_make_targets_exist(page):
 
 def test_every_status_is_explained():
     rows = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/reference/statuses.md").read_text(), re.MULTILINE))
-    assert rows == {status.value for status in Status}
+    assert rows == {*Status, *FleetStatus}
 
 
 def test_every_error_is_explained():

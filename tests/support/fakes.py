@@ -4,7 +4,7 @@ import copy
 import importlib.util
 import json
 import math
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from routing_weights.domain.actuation import Actuation
 from routing_weights.domain.actuators.base import Actuator, Ranking
 from routing_weights.domain.actuators.ring import Ring
 from routing_weights.domain.decision import Decision, Image, Work
-from routing_weights.domain.effort import Effort, prices
+from routing_weights.domain.effort import Effort, Spent, prices
 from routing_weights.domain.execution import Execution
 from routing_weights.domain.fleet import execution_name
 from routing_weights.domain.plan import Plan, parse_plan
@@ -686,6 +686,22 @@ class FakeFleets:
         return True
 
 
+class FakeFleetSums:
+    """Sums by fleet. With `is_down`, AWS does not answer."""
+
+    def __init__(self):
+        self.sums, self.is_down = {}, False
+
+    def add(self, fleet_id, spent):
+        if self.is_down:
+            raise StoreUnavailable("Could not count the effort of the fleet: ThrottlingException.")
+        both = zip(astuple(self.find(fleet_id)), astuple(spent), strict=True)
+        self.sums[fleet_id] = Spent(*(known + more for known, more in both))
+
+    def find(self, fleet_id):
+        return self.sums.get(fleet_id, Spent())
+
+
 class FakeFleetDocuments:
     """Uploads by id, and what is stored of fleets. `requests` counts what S3 would be asked."""
 
@@ -717,17 +733,17 @@ class FakeFleetDocuments:
 
 
 class FakeFleetMachine:
-    """Executions by ARN: `statuses` says how they are, `started` what each was started with."""
+    """Executions by ARN: `statuses` says how they are, `started` names those that were started."""
 
     def __init__(self):
-        self.started, self.statuses, self.released, self.waits = {}, {}, [], True
+        self.started, self.statuses, self.released, self.waits = [], {}, [], True
 
     def execution_arn(self, fleet_id, attempt):
         return f"arn:execution:{execution_name(fleet_id, attempt)}"
 
-    def start(self, fleet_id, attempt, *, revert=False):
+    def start(self, fleet_id, attempt):
         arn = self.execution_arn(fleet_id, attempt)
-        self.started.setdefault(arn, {"attempt": attempt, "revert": revert})
+        self.started += [arn] if arn not in self.started else []
         self.statuses.setdefault(arn, "RUNNING")
 
     def describe(self, execution_arn):

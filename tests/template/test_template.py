@@ -34,7 +34,7 @@ ASL = yaml_parse((ROOT / "statemachine/distribute.asl.yaml").read_text(encoding=
 FOLDERS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
 
 BEFORE, PLANS, OF_RUNS = "DocumentsBucket", "DocumentsBucket/plans/*", "DocumentsBucket/distributions/*"
-OF_FLEETS = "DocumentsBucket/fleets/*"
+OF_FLEETS, UPLOADS = "DocumentsBucket/fleets/*", "DocumentsBucket/uploads/*"
 LOG_DELIVERY = {
     f"logs:{action}"
     for action in (
@@ -71,6 +71,15 @@ ALLOWED = {
         "s3:GetObject": {PLANS, OF_RUNS},
         "s3:PutObject": {PLANS},
         "s3:ListBucket": {BEFORE},
+    },
+    "FleetsFunction": {
+        **{f"dynamodb:{verb}": {"FleetsTable"} for verb in ("GetItem", "PutItem", "UpdateItem", "Query")},
+        "s3:GetObject": {UPLOADS, OF_FLEETS},
+        "s3:PutObject": {UPLOADS, OF_FLEETS},
+        "s3:ListBucket": {BEFORE},
+        "states:StartExecution": {"FleetStateMachine"},
+        "states:SendTaskSuccess": {"FleetStateMachine"},
+        "states:DescribeExecution": {"executions of FleetStateMachine"},
     },
     "SuggestFunction": TOKENS | BUDGET | {"dynamodb:GetItem": {"ForecastTable", "BudgetTable"}},
     "WebhookFunction": {
@@ -175,6 +184,7 @@ ALLOWED = {
         "dynamodb:PutItem": {"AuditTable", "DriftTable"},
         "dynamodb:DeleteItem": {"DriftTable"},
         "dynamodb:ConditionCheckItem": {"LocksTable"},
+        "dynamodb:UpdateItem": {"FleetsTable"},
         "scheduler:DeleteSchedule": {"schedules of OneTimeGroup"},
         "s3:GetObject": {OF_RUNS},
         "s3:PutObject": {OF_RUNS},
@@ -474,7 +484,7 @@ def test_every_route_except_the_webhooks_needs_a_signed_request():
         for event in item["Properties"].get("Events", {}).values()
         if event["Type"] != "Schedule"
     ]
-    assert len(routes) == 21
+    assert len(routes) == 28
     assert all(list(names_in(route["ApiId"])) == ["Api"] for route in routes)
     (public,) = (route for route in routes if "Auth" in route)
     assert (public["Method"], public["Path"]) == ("POST", "/webhooks/genesys/callback")

@@ -7,6 +7,7 @@ import pytest
 from routing_weights.application.close import Close
 from tests.support.fakes import (
     FakeDocuments,
+    FakeFleetSums,
     FakePatrols,
     FakeSchedules,
     FakeTrail,
@@ -29,7 +30,7 @@ def closing(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
     app = function_module("audit")
     monkeypatch.setattr(app.AuditSettings, "load", lambda: None)
-    use_case = Close(FakeDocuments(), FakeTrail(), FakePatrols(), FakeSchedules(), account())
+    use_case = Close(FakeDocuments(), FakeTrail(), FakePatrols(), FakeSchedules(), account(), FakeFleetSums())
     monkeypatch.setattr(app.bootstrap, "close", lambda *_: use_case)
 
     def close(status, error):

@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from routing_weights.application.close import Close, Metric
+from routing_weights.domain.effort import Effort
 from routing_weights.domain.restore import Restoration
 from routing_weights.domain.run import Outcome
 from routing_weights.errors import Interrupted
 from tests.support.fakes import (
     FakeDocuments,
+    FakeFleetSums,
     FakePatrols,
     FakeSchedules,
     FakeTrail,
@@ -31,12 +33,14 @@ class Closer:
 
     def __init__(self):
         self.documents, self.trail, self.patrols = FakeDocuments(), FakeTrail(), FakePatrols()
-        self.schedules = FakeSchedules("return.d-1", "return.d-2")
-        self.use_case = Close(self.documents, self.trail, self.patrols, self.schedules, account())
+        self.schedules, self.fleets = FakeSchedules("return.d-1", "return.d-2"), FakeFleetSums()
+        counted = account(**{f"arn:d-{number}": Effort(requests=7, transitions=4) for number in (1, 2, 3)})
+        self.use_case = Close(self.documents, self.trail, self.patrols, self.schedules, counted, self.fleets)
 
-    def close(self, status, name="d-1", holder="", **changes):
+    def close(self, status, name="d-1", holder="", fleet_id="", **changes):
         """Close the record of a run whose plan was accepted, and which decided nothing."""
-        run = run_of(START).model_copy(update={"distribution_id": name, "execution_arn": f"arn:{name}"})
+        update = {"distribution_id": name, "execution_arn": f"arn:{name}", "fleet_id": fleet_id}
+        run = run_of(START).model_copy(update=update)
         self.documents.save_plan(name, plan(**changes))
         self.trail.holders["queue-001"] = holder or f"arn:{name}"
         green = status in {"completed", "dry_run"}
@@ -70,6 +74,23 @@ def test_an_expiry_that_cannot_be_cancelled_does_not_keep_the_record_open(closer
     closer.close("queue_busy", **UNTIL)
     assert closer.record().status == "queue_busy"
     assert any("A schedule is left" in str(entry.get("msg")) for entry in logs())
+
+
+def test_a_run_of_a_fleet_is_counted_once_in_the_sum_of_its_fleet(closer):
+    for name in ("d-1", "d-2", "d-2"):
+        closer.close("queue_busy", name, fleet_id="f-1")
+    closer.close("queue_busy", "d-3")
+    effort = closer.record().effort
+    assert closer.fleets.find("f-1").distributions == 2
+    assert closer.fleets.find("f-1").transitions == 2 * effort.transitions > 0
+    assert closer.fleets.sums.keys() == {"f-1"}
+
+
+def test_a_sum_that_cannot_be_written_does_not_keep_the_record_open(closer, logs):
+    closer.fleets.is_down = True
+    closer.close("queue_busy", fleet_id="f-1")
+    assert (closer.record().status, closer.record().fleet_id) == ("queue_busy", "f-1")
+    assert any("lacks a distribution" in str(entry.get("msg")) for entry in logs())
 
 
 @pytest.mark.parametrize("policy", ["record", "notify", "repair"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from routing_weights.adapters import meter
-from routing_weights.adapters.aws.history import Histories, counted
+from routing_weights.adapters.aws.efforts import Histories, counted
 from routing_weights.application.close import AFTER_AUDIT, AFTER_RECOVERY
 from routing_weights.application.submit import AFTER_REFUSAL
 from routing_weights.application.validate import Validate

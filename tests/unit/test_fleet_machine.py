@@ -19,10 +19,10 @@ def machine(executions):
 def test_an_attempt_is_started_once_under_its_name(machine, aws, started):
     for _ in range(2):
         machine.start("f-1", 1)
-    machine.start("f-1", 2, revert=True)
+    machine.start("f-1", 2)
     assert started() == {"f-1", "f-1.2"}
     execution = aws("stepfunctions").describe_execution(executionArn=machine.execution_arn("f-1", 2))
-    assert json.loads(execution["input"]) == {"fleet_id": "f-1", "attempt": 2, "revert": True}
+    assert json.loads(execution["input"]) == {"fleet_id": "f-1", "attempt": 2}
     assert machine.describe(machine.execution_arn("f-1", 1)).status in {"RUNNING", "SUCCEEDED"}
     assert machine.describe(machine.execution_arn("f-1", 3)).status == "UNKNOWN"
 

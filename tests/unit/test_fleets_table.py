@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from routing_weights.adapters.aws.efforts import FleetSums
+from routing_weights.domain.effort import Spent
 from routing_weights.domain.fleet import Fleet, FleetOptions, FleetStatus, Held, QueueOutcome, Wave, WaveOutcome
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.run import Origin
 from routing_weights.domain.status import Status
-from tests.support.fakes import FakeFleets
+from tests.support.fakes import FakeFleets, FakeFleetSums
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
 
@@ -103,6 +105,17 @@ def test_queues_are_listed_by_number_however_many_there_are(fleets, aws):
         number=7, queue_id="q-7", wave=0, distribution_id="f-1.7", status=Status.MEMBER_UPDATE_FAILED
     )
     assert fleets.outcomes("f-2") == []
+
+
+@pytest.mark.parametrize("kind", ["table", "fake"])
+def test_what_distributions_have_taken_is_added_exactly(fleets, kind):
+    sums = FleetSums(fleets.table) if kind == "table" else FakeFleetSums()
+    assert sums.find("f-1") == Spent()
+    for usd in (0.1, 0.2, 1.5e-9):
+        sums.add("f-1", Spent(1, 10, 14, usd))
+    total = sums.find("f-1")
+    assert (total.distributions, total.requests, total.transitions) == (3, 30, 42)
+    assert total.usd == pytest.approx(0.3000000015, abs=1e-12)
 
 
 def test_waves_have_the_numbers_of_their_failed_queues(fleets, aws):

@@ -30,6 +30,7 @@ CEILINGS = {
     **dict.fromkeys(["patrol", "recover", "sweep", "webhook"], 295),
     **dict.fromkeys(["audit", "outcomes"], 300),
     "validate": 310,
+    "fleets": 460,
     **dict.fromkeys(["outgoing", "token"], 415),
     **dict.fromkeys(["advance", "calibrate", "drift", "patch", "restore", "schedules", "verify"], 450),
     **dict.fromkeys(["plans", "project"], 465),

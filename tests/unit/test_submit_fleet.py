@@ -30,7 +30,7 @@ class Door:
     def refused(self, **body):
         with pytest.raises(FleetInvalid) as refusal:
             self.submit(**body)
-        assert (self.fleets.held, self.documents.plans, self.documents.lists, self.machine.started) == ({}, {}, {}, {})
+        assert (self.fleets.held, self.documents.plans, self.documents.lists, self.machine.started) == ({}, {}, {}, [])
         return refusal.value
 
     def queues(self, fleet):
@@ -56,7 +56,7 @@ def test_a_fleet_is_stored_divided_and_started(door):
     assert (fleet.total, [wave.count for wave in fleet.waves], fleet.options.concurrency) == (12, [2, 10], 5)
     assert (fleet.status, fleet.origin, fleet.execution_arn) == ("running", OPS, f"arn:execution:{fleet.fleet_id}")
     assert door.fleets.find(fleet.fleet_id) == fleet
-    assert door.machine.started == {fleet.execution_arn: {"attempt": 1, "revert": False}}
+    assert door.machine.started == [fleet.execution_arn]
     queues = door.queues(fleet)
     assert [(queue.number, queue.queue_id) for queue in queues] == [(number, f"q-{number}") for number in range(12)]
     assert [queue.wave for queue in queues] == [0, 0] + [1] * 10
@@ -173,7 +173,7 @@ def test_posting_again_resumes_a_fleet_whose_execution_broke_off(door):
     door.submit("monday", plans=plans(3))
     resumed = door.fleets.find(fleet.fleet_id)
     assert (resumed.attempt, resumed.status) == (2, "running")
-    assert door.machine.started[f"arn:execution:{fleet.fleet_id}.2"] == {"attempt": 2, "revert": False}
+    assert door.machine.started[1:] == [f"{fleet.execution_arn}.2"]
 
 
 def test_posting_again_starts_a_fleet_that_was_stored_and_never_started(door):
@@ -182,7 +182,7 @@ def test_posting_again_starts_a_fleet_that_was_stored_and_never_started(door):
     door.machine.statuses.clear()
     door.machine.started.clear()
     door.submit("monday", plans=plans(3), now=NOW + timedelta(hours=1))
-    assert (door.machine.started.keys(), door.documents.plans.keys()) == ({fleet.execution_arn}, {fleet.fleet_id})
+    assert (door.machine.started, door.documents.plans.keys()) == ([fleet.execution_arn], {fleet.fleet_id})
     assert door.fleets.find(fleet.fleet_id).attempt == 1
 
 
@@ -234,7 +234,7 @@ def test_an_interrupted_fleet_is_closed_by_cancel_and_resumed_by_continue(door):
 def test_a_revert_that_broke_off_goes_on_as_a_revert(door):
     fleet = broken_off(door, status=FleetStatus.REVERTING)
     assert steer(door, ContinueFleet).status == "reverting"
-    assert door.machine.started[f"{fleet.execution_arn}.2"] == {"attempt": 2, "revert": True}
+    assert door.machine.started[1:] == [f"{fleet.execution_arn}.2"]
 
 
 @pytest.mark.parametrize(("use_case", "how"), [(ContinueFleet, "continue"), (RevertFleet, "revert")])
@@ -254,7 +254,7 @@ def test_a_fleet_that_has_ended_is_reverted_by_a_further_attempt(door, status):
     door.fleets.end(fleet.fleet_id, 1, status, "", NOW)
     reverting = steer(door, RevertFleet)
     assert (reverting.status, reverting.attempt, reverting.ended_at) == ("reverting", 2, "")
-    assert door.machine.started[f"{fleet.execution_arn}.2"] == {"attempt": 2, "revert": True}
+    assert door.machine.started[1:] == [f"{fleet.execution_arn}.2"]
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,7 @@ class RestoreSettings(Documented, QueueCaller):
 
 class AuditSettings(Accounting):
     drift_table: str
+    fleets_table: str
     locks_table: str
     one_time_group: str
 
@@ -257,6 +258,11 @@ class Actuated(Settings):
 class AdvanceSettings(Documented, Actuated, GenesysCaller):
     fleets_table: str
     fleet_concurrency: int = Field(ge=1, le=1000)
+
+
+class FleetsSettings(Documented, Actuated, Granted):
+    fleets_table: str
+    fleet_state_machine_arn: str
 
 
 class ProjectionSettings(Actuated, QueueCaller):

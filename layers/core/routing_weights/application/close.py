@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple
 from aws_lambda_powertools import Logger
 
 from routing_weights.application.account import Account
-from routing_weights.application.ports import Documents, OneTimeSchedules, Patrols, Trail
+from routing_weights.application.ports import Documents, FleetSums, OneTimeSchedules, Patrols, Trail
 from routing_weights.domain.actuation import Statement, as_kept
 from routing_weights.domain.decision import Decision
-from routing_weights.domain.effort import Effort
+from routing_weights.domain.effort import Effort, Spent
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue
 from routing_weights.domain.record import Closing, closed
@@ -47,6 +47,7 @@ class Close:
     patrols: Patrols
     schedules: OneTimeSchedules
     account: Account
+    fleet_sums: FleetSums
 
     def close(self, run: Run, outcome: Outcome, holder: str, recovery: str, now: datetime) -> Closed:
         """Write the closing record.
@@ -83,6 +84,8 @@ class Close:
         record = self.account.settled(record, end, recovery=recovery, in_transaction=bool(holder))
         is_first = self.trail.append(record, holder)
         logger.info("AUDIT", record=record.to_json())
+        if is_first and run.fleet_id:
+            self._count(run.fleet_id, record)
         if plan and plan.until and outcome.status is not Status.COMPLETED:
             self._cancel_expiry(name)
         return Closed(record, list(_metrics(outcome, record)) if is_first else [])
@@ -92,6 +95,16 @@ class Close:
             self.patrols.watch(plan.queue_id, int(now.timestamp() * 1000))
         else:
             self.patrols.forget(plan.queue_id)
+
+    def _count(self, fleet_id: str, record: Closing) -> None:
+        """Add what the run has taken to the sum of its fleet: at most once, because the record is written once."""
+        effort, cost = record.effort, record.cost
+        if effort is None or cost is None:
+            return
+        try:
+            self.fleet_sums.add(fleet_id, Spent(1, effort.requests, effort.transitions, cost.usd))
+        except StoreUnavailable as error:  # the record has it
+            logger.warning("The sum of the fleet lacks a distribution", reason=error.message)
 
     def _cancel_expiry(self, distribution_id: str) -> None:
         """Delete the schedule that would revert a plan that was not applied."""

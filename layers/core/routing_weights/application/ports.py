@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from routing_weights.domain.change_events import ChangeEvent
     from routing_weights.domain.decision import Decision, Image, Work
     from routing_weights.domain.drift import Answer, DriftEntry
-    from routing_weights.domain.effort import Effort
+    from routing_weights.domain.effort import Effort, Spent
     from routing_weights.domain.execution import Execution, Lock
     from routing_weights.domain.fleet import (
         Fleet,
@@ -194,6 +194,16 @@ class Fleets(Protocol):
     def waves(self, fleet_id: str) -> list[WaveOutcome]: ...
 
 
+class FleetSums(Protocol):
+    """What the distributions of a fleet have taken together."""
+
+    def add(self, fleet_id: str, spent: Spent) -> None: ...
+
+    def find(self, fleet_id: str) -> Spent:
+        """The sum so far."""
+        ...
+
+
 class FleetExecutions(Protocol):
     """The executions of fleets."""
 
@@ -205,8 +215,8 @@ class FleetExecutions(Protocol):
 class FleetMachine(FleetExecutions, Protocol):
     """The state machine of fleets."""
 
-    def start(self, fleet_id: str, attempt: int, *, revert: bool = False) -> None:
-        """Start an attempt, if it is not started yet: to carry the fleet out, or to revert what it has changed."""
+    def start(self, fleet_id: str, attempt: int) -> None:
+        """Start an attempt, if it is not started yet. What it is to do is stored in the fleet's status."""
         ...
 
     def release(self, held: Held, how: Release) -> bool:

@@ -40,10 +40,10 @@ class CancelFleet:
     fleets: Fleets
     machine: FleetMachine
 
-    def cancel(self, fleet_id: str, now: datetime) -> FleetStatus:
+    def cancel(self, fleet_id: str, now: datetime) -> None:
         """Begin no further queue. Queues that are being changed are finished, or restored if they fail.
 
-        Returns the status before: a fleet that is running ends as soon as these queues have.
+        A fleet that is running ends as soon as these queues have.
 
         Raises:
             FleetNotFound.
@@ -52,7 +52,7 @@ class CancelFleet:
         fleet, status = fleet_with(fleet_id, self.fleets, self.machine, now)
         match status:
             case FleetStatus.CANCELLED:
-                return status
+                return
             case FleetStatus.RUNNING:
                 self.fleets.stop(fleet_id, fleet.attempt)
             case FleetStatus.HELD:
@@ -72,7 +72,6 @@ class CancelFleet:
                 refuse(status, "nothing is left to cancel, and POST /fleets/{id}/revert writes the earlier state again")
             case _:
                 assert_never(status)
-        return status
 
 
 @dataclass(frozen=True)
@@ -80,8 +79,8 @@ class ContinueFleet:
     fleets: Fleets
     machine: FleetMachine
 
-    def go_on(self, fleet_id: str, now: datetime) -> FleetStatus:
-        """Begin the next wave of a held fleet, or resume one that broke off. Returns the status before.
+    def go_on(self, fleet_id: str, now: datetime) -> None:
+        """Begin the next wave of a held fleet, or resume one that broke off.
 
         Raises:
             FleetNotFound.
@@ -106,7 +105,6 @@ class ContinueFleet:
                 refuse(status, "submit its plans again: a queue that holds its plan already is not written")
             case _:
                 assert_never(status)
-        return status
 
 
 @dataclass(frozen=True)
@@ -114,8 +112,8 @@ class RevertFleet:
     fleets: Fleets
     machine: FleetMachine
 
-    def revert(self, fleet_id: str, now: datetime) -> FleetStatus:
-        """Revert the queues that the fleet has changed, newest first. Returns the status before.
+    def revert(self, fleet_id: str, now: datetime) -> None:
+        """Revert the queues that the fleet has changed, newest first.
 
         Raises:
             FleetNotFound.
@@ -133,14 +131,13 @@ class RevertFleet:
                 | FleetStatus.CANCELLED
                 | FleetStatus.INTERRUPTED
             ):
-                begin_again(fleet, self.fleets, self.machine, now, revert=True)
+                begin_again(fleet, FleetStatus.REVERTING, self.fleets, self.machine, now)
             case FleetStatus.RUNNING:
                 refuse(status, "cancel it first, with POST /fleets/{id}/cancel")
             case FleetStatus.REVERTING | FleetStatus.REVERTED:
                 refuse(status, "there is nothing more to do")
             case _:
                 assert_never(status)
-        return status
 
 
 def refuse(status: FleetStatus, advice: str) -> NoReturn:

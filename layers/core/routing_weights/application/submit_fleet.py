@@ -6,6 +6,7 @@ import hashlib
 import re
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,26 @@ if TYPE_CHECKING:
 
 UPLOAD_EXPIRES_S = 3600
 """How long an upload can be sent to its address."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Where a caller can put a file with plans."""
+
+    upload_id: str
+    url: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class OpenUpload:
+    documents: FleetDocuments
+
+    def open(self, now: datetime) -> Upload:
+        """A new address, to which one file can be sent without credentials."""
+        upload_id = str(uuid.uuid4())
+        url = self.documents.upload_address(upload_id, UPLOAD_EXPIRES_S)
+        return Upload(upload_id, url, now + timedelta(seconds=UPLOAD_EXPIRES_S))
 
 
 @dataclass(frozen=True)
@@ -161,22 +182,21 @@ class SubmitFleet:
 def go_on(fleet: Fleet, fleets: Fleets, machine: FleetMachine, now: datetime) -> bool:
     """Resume a fleet whose execution broke off. False if it has ended, or is running."""
     execution = machine.describe(fleet.execution_arn)
-    reverts = fleet.status is FleetStatus.REVERTING
     if execution.status == "UNKNOWN" and not fleet.status.terminal:
-        machine.start(fleet.fleet_id, fleet.attempt, revert=reverts)
+        machine.start(fleet.fleet_id, fleet.attempt)
         return True
     if fleet.status_with(execution, now) is not FleetStatus.INTERRUPTED:
         return False
-    begin_again(fleet, fleets, machine, now, revert=reverts)
+    reverts = fleet.status is FleetStatus.REVERTING
+    begin_again(fleet, FleetStatus.REVERTING if reverts else FleetStatus.RUNNING, fleets, machine, now)
     return True
 
 
-def begin_again(fleet: Fleet, fleets: Fleets, machine: FleetMachine, now: datetime, *, revert: bool) -> None:
-    """Start the next attempt. If somebody else does so at this moment, theirs is the one."""
-    status = FleetStatus.REVERTING if revert else FleetStatus.RUNNING
+def begin_again(fleet: Fleet, status: FleetStatus, fleets: Fleets, machine: FleetMachine, now: datetime) -> None:
+    """Start the next attempt: a reverting one reverts. If somebody else does so at this moment, theirs is the one."""
     arn = machine.execution_arn(fleet.fleet_id, fleet.attempt + 1)
     if fleets.begin_again(fleet.fleet_id, fleet.attempt, status, arn, now):
-        machine.start(fleet.fleet_id, fleet.attempt + 1, revert=revert)
+        machine.start(fleet.fleet_id, fleet.attempt + 1)
 
 
 def _of_time(plan: Plan, now: datetime) -> Sequence[Problem]:

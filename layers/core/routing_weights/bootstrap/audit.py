@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from routing_weights.adapters.aws.client import prepare
-from routing_weights.adapters.aws.history import Histories
+from routing_weights.adapters.aws.efforts import FleetSums, Histories
 from routing_weights.adapters.aws.patrol_table import Patrols
 from routing_weights.adapters.aws.schedule_group import Group
 from routing_weights.application.account import Account
@@ -29,4 +29,5 @@ def close(settings: AuditSettings, context: LambdaContext) -> Close:
         Patrols(settings.drift_table),
         Group(settings.one_time_group),
         Account(Histories(), own_effort("audit", context), prices(settings.aws_region)),
+        FleetSums(settings.fleets_table),
     )

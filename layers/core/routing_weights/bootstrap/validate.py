@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import routing_weights.domain.fleet  # noqa: F401 - Documents.fleet_line imports it late, as most functions read no fleet
 from routing_weights.adapters.aws.baselines_table import BaselineStore
 from routing_weights.adapters.aws.client import prepare
-from routing_weights.adapters.aws.history import Histories
+from routing_weights.adapters.aws.efforts import Histories
 from routing_weights.application.account import Account
 from routing_weights.application.validate import Validate
 from routing_weights.bootstrap import stores

@@ -5,6 +5,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -111,6 +112,19 @@ class Meter:
             ms, counts = math.ceil(1000 * (now - self._began_at)), dict(self._counts)
         busy = Busy(invocations=1, ms=ms, gb_ms=ms * memory_mb / 1024)
         return Effort.model_validate({**counts, "functions": {function: busy}})
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What the distributions of a fleet have taken so far."""
+
+    distributions: int = 0
+    """How many have been counted."""
+    requests: int = 0
+    """To Genesys."""
+    transitions: int = 0
+    usd: float = 0.0
+    """At AWS's list prices."""
 
 
 COUNTS = tuple(name for name in Effort.model_fields if name != "functions")

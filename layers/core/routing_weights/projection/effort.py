@@ -38,6 +38,11 @@ class Expected:
     sentence: str
 
 
+def requests_of(members: int, writes: int, sets_queue: int) -> int:
+    """The requests to Genesys of a distribution: see `expected`."""
+    return _reads(members) + writes + 2 * sets_queue
+
+
 def expected(
     *,
     members: int,
@@ -59,8 +64,8 @@ def expected(
         requests_per_minute: what the deployment grants its distributions; 0: nothing is paced.
         prices: of the deployment's region.
     """
-    reads = 2 * (1 + max(1, math.ceil(members / PAGE)))
-    requests = reads + writes + 2 * sets_queue
+    reads = _reads(members)
+    requests = requests_of(members, writes, sets_queue)
     unpaced_s = REQUEST_S * (reads + 2 * sets_queue + math.ceil(writes / concurrent_writes))
     paced_s = 60 * requests / requests_per_minute if requests_per_minute else unpaced_s
     seconds = max(unpaced_s, paced_s)
@@ -78,6 +83,11 @@ def expected(
         sentence=f"Expected: {requests} requests to Genesys, {writes + sets_queue} of them writes, in {seconds:.0f} s "
         f"at the granted rate; {cost.usd:.4f} US dollars for AWS at list prices ({cost.region}, {cost.prices_of}).",
     )
+
+
+def _reads(members: int) -> int:
+    """The queue and its members, before and after."""
+    return 2 * (1 + max(1, math.ceil(members / PAGE)))
 
 
 def _transitions(patches: int) -> int:

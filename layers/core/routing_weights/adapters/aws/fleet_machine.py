@@ -19,16 +19,15 @@ class FleetMachine:
     def execution_arn(self, fleet_id: str, attempt: int) -> str:
         return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{execution_name(fleet_id, attempt)}"
 
-    def start(self, fleet_id: str, attempt: int, *, revert: bool = False) -> None:
+    def start(self, fleet_id: str, attempt: int) -> None:
         """Start an attempt, if it is not started yet."""
-        given = {"fleet_id": fleet_id, "attempt": attempt, "revert": revert}
         self._done(
             "start_execution",
             "start the state machine of fleets",
             ("ExecutionAlreadyExists",),
             stateMachineArn=self.state_machine_arn,
             name=execution_name(fleet_id, attempt),
-            input=json.dumps(given, sort_keys=True),
+            input=json.dumps({"attempt": attempt, "fleet_id": fleet_id}),
         )
 
     def describe(self, execution_arn: str) -> Execution:

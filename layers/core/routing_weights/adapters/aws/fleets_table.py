@@ -1,7 +1,7 @@
 """FleetsTable: what is known of a fleet, of each of its queues that has ended, and of its waves.
 
-Partition key `fleet_id`, sort key `part`: `fleet`, `queue#000000` and `wave#00`. The state machine reads and writes
-attributes itself, so each of them has a type of its own; what only Python reads is JSON text.
+Partition key `fleet_id`, sort key `part`: `fleet`, `queue#000000`, `wave#00`, and the `spent` of efforts. The state
+machine reads and writes attributes itself, so each has a type of its own; what only Python reads is JSON text.
 """
 
 import json
@@ -13,7 +13,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from routing_weights.adapters.aws.client import client, reported
-from routing_weights.domain.fleet import Fleet, FleetStatus, Held, QueueOutcome, Verdict, WaveOutcome, wave_part
+from routing_weights.domain.fleet import (
+    Fleet,
+    FleetStatus,
+    Held,
+    QueueOutcome,
+    Verdict,
+    WaveOutcome,
+    wave_part,
+)
 from routing_weights.domain.record import timestamp
 
 _REFUSED = "ConditionalCheckFailedException"

@@ -1,12 +1,13 @@
-"""The effort of an execution, from its history: states that were retried or have failed are in it, too."""
+"""The effort of an execution, from its history with states that were retried or have failed, and the sum of a fleet."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any
 
 from routing_weights.adapters.aws.client import client, reported
-from routing_weights.domain.effort import Effort, reported_in
+from routing_weights.domain.effort import Effort, Spent, reported_in
 from routing_weights.domain.run import Failure
 from routing_weights.errors import StoreUnavailable
 
@@ -85,3 +86,32 @@ def _of_invocation(end: Event) -> Effort:
         return Effort()
     failure = Failure(name=details.get("error"), cause=details.get("cause"))
     return reported_in(failure.error().details) or _UNREPORTED
+
+
+@dataclass(frozen=True)
+class FleetSums:
+    """What the distributions of a fleet have taken together: the item `spent` of a fleet in FleetsTable."""
+
+    table: str
+
+    def add(self, fleet_id: str, spent: Spent) -> None:
+        numbers = {name: {"N": f"{value:.10f}".rstrip("0").rstrip(".")} for name, value in asdict(spent).items()}
+        with reported("count the effort of the fleet"):
+            client("dynamodb").update_item(
+                TableName=self.table,
+                Key=_sum_of(fleet_id),
+                UpdateExpression=f"ADD {', '.join(f'{name} :{name}' for name in numbers)}",
+                ExpressionAttributeValues={f":{name}": number for name, number in numbers.items()},
+            )
+
+    def find(self, fleet_id: str) -> Spent:
+        """The sum so far; nothing if no distribution has ended yet."""
+        with reported("read the effort of the fleet"):
+            answer = client("dynamodb").get_item(TableName=self.table, Key=_sum_of(fleet_id), ConsistentRead=True)
+        numbers = {name: Decimal(typed["N"]) for name, typed in answer.get("Item", {}).items() if "N" in typed}
+        usd = float(numbers.pop("usd", 0))
+        return Spent(usd=usd, **{name: int(number) for name, number in numbers.items()})
+
+
+def _sum_of(fleet_id: str) -> dict[str, dict[str, str]]:
+    return {"fleet_id": {"S": fleet_id}, "part": {"S": "spent"}}

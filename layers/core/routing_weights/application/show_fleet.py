@@ -1,0 +1,59 @@
+"""What somebody can see of a fleet: how far it has come, and its queues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from routing_weights.application.steer_fleet import fleet_with
+from routing_weights.domain.fleet_progress import progress, queues_of
+from routing_weights.projection.effort import requests_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from routing_weights.application.ports import FleetDocuments, FleetMachine, Fleets, FleetSums
+    from routing_weights.domain.fleet_progress import Progress, QueueProgress, QueueStatus
+
+
+@dataclass(frozen=True)
+class ShowFleet:
+    fleets: Fleets
+    sums: FleetSums
+    documents: FleetDocuments
+    machine: FleetMachine
+    requests_per_minute: float
+    """What the deployment grants its distributions; 0: nothing is paced."""
+
+    def show(self, fleet_id: str, now: datetime) -> Progress:
+        """Raises FleetNotFound."""
+        fleet, status = fleet_with(fleet_id, self.fleets, self.machine, now)
+        items = self.documents.queues(fleet_id)
+        queues = list(queues_of(status, items, self.fleets.outcomes(fleet_id)))
+        waves, spent = self.fleets.waves(fleet_id), self.sums.find(fleet_id)
+        left = sum(
+            requests_of(item.members, item.members, 1)
+            for item, queue in zip(items, queues, strict=True)
+            if queue.status == "waiting"
+        )
+        return progress(fleet, status, queues, waves, spent, left, self.requests_per_minute)
+
+
+@dataclass(frozen=True)
+class ListQueues:
+    fleets: Fleets
+    documents: FleetDocuments
+    machine: FleetMachine
+
+    def list(
+        self, fleet_id: str, status: QueueStatus | None, start: int, limit: int, now: datetime
+    ) -> tuple[list[QueueProgress], int | None]:
+        """The queues of a fleet from number `start` on, all or those of a status, and the number of the next one.
+
+        Raises:
+            FleetNotFound.
+        """
+        _, of_fleet = fleet_with(fleet_id, self.fleets, self.machine, now)
+        queues = queues_of(of_fleet, self.documents.queues(fleet_id), self.fleets.outcomes(fleet_id))
+        found = [queue for queue in queues if queue.number >= start and status in {None, queue.status}]
+        return found[:limit], found[limit].number if len(found) > limit else None
