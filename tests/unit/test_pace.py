@@ -90,6 +90,13 @@ def test_most_of_a_window_is_sent_at_once_and_the_rest_is_spread():
     assert max(pauses) < 2100
 
 
+def test_under_a_small_limit_a_run_has_one_long_pause_in_a_window():
+    """The state machine waits for it: a wait for each of the spread slots would be three transitions each."""
+    pace = known(30, 60)
+    times = taken_by(pace, pace.limit(NOW, 30, 1.0), 100)
+    assert sum(later - earlier > 5000 for earlier, later in itertools.pairwise(times)) == 3
+
+
 def test_slots_together_come_at_the_same_time():
     pace = known()
     limit = pace.limit(NOW, 300, 1.0)
@@ -111,7 +118,7 @@ def test_an_announced_limit_slows_us_to_one_request_a_second_and_no_further(allo
 
 
 def test_a_deployment_that_is_granted_less_than_a_request_a_second_is_paced_by_that():
-    assert known(30, 60).limit(NOW, 30, 1.0) == Limit(30, 60_000.0, announced=True)
+    assert known(30, 60).limit(NOW, 30, 1.0) == Limit(30, 60_000.0, whole=True)
 
 
 # ---- a limit that only a 429 shows -----------------------------------------------------------------------------------
@@ -156,12 +163,23 @@ def test_without_an_announced_window_requests_are_spread_evenly():
     assert [later - earlier for earlier, later in itertools.pairwise(times)] == pytest.approx([204.0] * 99)
 
 
+def test_429s_in_spite_of_what_is_announced_spread_requests_evenly():
+    """They are of another limit, such as that of an organisation for one route."""
+    pace = known().refused(NOW, NOW, 1000.0)
+    assert pace.limit(NOW + 2000, 300, 1.0).whole
+    pace = pace.refused(NOW + 5000, NOW + 5000, 1000.0)
+    limit = pace.limit(NOW + 6000, 300, 1.0)
+    assert not limit.whole
+    assert limit.interval_ms == pytest.approx(204)
+    assert pace.limit(NOW + 66_000, 300, 1.0).whole
+
+
 # ---- what headers tell -----------------------------------------------------------------------------------------------
 
 
 def test_the_window_is_the_longest_announced_reset():
     pace = Pace().announced(NOW, 300, 5000.0).announced(NOW, 300, 60_000.0).announced(NOW, 300, 30_000.0)
-    assert pace.limit(NOW, 300, 1.0) == Limit(300, 60_000.0, announced=True)
+    assert pace.limit(NOW, 300, 1.0) == Limit(300, 60_000.0, whole=True)
     assert Pace().announced(NOW, 300, 9e9).window_ms == 60_000
 
 

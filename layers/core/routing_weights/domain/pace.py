@@ -17,6 +17,8 @@ MARGIN, LEAST_MARGIN_MS = 0.02, 300.0
 """How much longer than the window a request counts: what may delay it between its slot and Genesys."""
 HEAD = 0.9
 """The share of a window that may be sent at once. The rest is spread, so a run that comes later does not wait long."""
+LONGEST_PAUSE_MS = 3000.0
+"""The longest pause between two slots that are spread."""
 SLICES = 60
 """The log counts the requests of a window in so many slices."""
 LEAST_PER_MINUTE = 60.0
@@ -46,13 +48,13 @@ class Limit:
     requests: int
     """At least 1."""
     window_ms: float
-    announced: bool
-    """False: the window is a guess, so requests are spread evenly over it."""
+    whole: bool
+    """True: Genesys announces the window, so most of it may be used at once. False: requests are spread evenly."""
 
     @property
     def counts_ms(self) -> float:
         """How long a request counts."""
-        return self.window_ms + max(MARGIN * self.window_ms, LEAST_MARGIN_MS if self.announced else 0.0)
+        return self.window_ms + max(MARGIN * self.window_ms, LEAST_MARGIN_MS if self.whole else 0.0)
 
     @property
     def interval_ms(self) -> float:
@@ -82,12 +84,15 @@ class Pace:
     """How long requests are paced after that pause."""
 
     def is_paced(self, now: float) -> bool:
-        return now < max(self.announced_until, self.refused_until + self.hold_ms if self.hold_ms else 0.0)
+        return now < self.announced_until or self._is_held(now)
+
+    def _is_held(self, now: float) -> bool:
+        return self.hold_ms > 0 and now < self.refused_until + self.hold_ms
 
     def limit(self, now: float, per_minute: float, share: float) -> Limit:
         """The limit in force: what the deployment is granted, or less if Genesys announces less.
 
-        `share` of it is ours.
+        `share` of it is ours. While 429s come in spite of what is announced, requests are spread evenly.
         """
         window = self.window_ms if now < self.announced_until else 0.0
         rate = per_minute
@@ -95,7 +100,7 @@ class Pace:
             announced = self.allowed * MINUTE_MS / window
             rate = min(rate, max(announced, LEAST_PER_MINUTE))
         requests = rate * share * (window or MINUTE_MS) / MINUTE_MS
-        return Limit(max(1, math.floor(requests + 1e-6)), window or MINUTE_MS, announced=window > 0)
+        return Limit(max(1, math.floor(requests + 1e-6)), window or MINUTE_MS, window > 0 and not self._is_held(now))
 
     # ---- slots ------------------------------------------------------------------------------------------------------
 
@@ -104,7 +109,7 @@ class Pace:
 
         Slots `together` come at the same time if the window has room for them.
         """
-        if together and limit.announced and slots <= limit.requests:
+        if together and limit.whole and slots <= limit.requests:
             at, pace = self._take(now, limit, slots)
             return [at] * slots, pace
         times, pace = [], self
@@ -122,7 +127,7 @@ class Pace:
             oldest, count = ahead.pop(0)
             at, taken = max(at, oldest + counts_ms), taken - count
         pause = 0.0
-        if not limit.announced:
+        if not limit.whole:
             pause = slots * limit.interval_ms
         elif taken + slots >= HEAD * limit.requests:
             pause = _pause(_noted(ahead, at, slots, limit), at, limit)
@@ -184,10 +189,13 @@ def _noted(log: list[tuple[float, int]], at: float, slots: int, limit: Limit) ->
 
 
 def _pause(log: Sequence[tuple[float, int]], at: float, limit: Limit) -> float:
-    """Return the shortest pause that can be kept until the whole log has left the window."""
+    """Return the shortest pause that can be kept until the whole log has left the window.
+
+    No pause is so long that a function would leave it to the state machine. Then one long pause follows.
+    """
     room, pause = limit.requests - sum(count for _, count in log), 0.0
     for taken_at, count in log:
         if room > 0:
             pause = max(pause, (taken_at + limit.counts_ms - at) / room)
         room += count
-    return pause
+    return min(pause, LONGEST_PAUSE_MS)
