@@ -464,6 +464,18 @@ def test_a_token_that_is_throttled_alone_does_not_stop_the_others(store, fake_ti
     assert one.has_others()
 
 
+def test_a_token_that_others_have_filled_is_left_for_one_that_is_free(store, fake_time):
+    one, other = store.budget(fake_time, tokens=2), store.budget(fake_time, tokens=2)
+    for token in range(2):
+        one.seen(token, headers(count=0))
+    other.reserve(FAR_S)
+    one.seen(0, headers(count=0))
+    fake_time.now += 2
+    one.seen(0, headers(count=300))
+    one.seen(1, headers(count=100))
+    assert {slot for _ in range(5) for slot in other.reserve(FAR_S)} == {(0.0, 1)}
+
+
 def test_what_another_process_knows_of_a_token_is_asked_for(store, fake_time):
     one, other = store.budget(fake_time, tokens=2), store.budget(fake_time, tokens=2)
     for token in range(2):

@@ -118,8 +118,11 @@ class TokenBudget:
         try:
             self._change(change)
         except RateLimited:
-            self._look()  # what this process read last may be old
-            self._change(change)
+            version = self._version
+            self._look()
+            if self._version == version:
+                raise
+            self._change(change)  # what this process read last was old
         return times
 
     # ---- what Genesys says ------------------------------------------------------------------------------------------
@@ -284,7 +287,7 @@ class RequestBudget:
             now = self._now()
             while self._spare and self._spare[0][0] < now - LEASE_S * 1000:
                 heapq.heappop(self._spare)
-            if not self._spare or self._first(now)[0] < max(now, self._spare[0][0]):
+            if not self._spare or self._free(now)[0][0] < max(now, self._spare[0][0]):
                 wanted = min(self._foreseen - len(self._spare), LARGEST_BLOCK)
                 for drawn in self._drawn(longest_wait_s, max(1, wanted)):
                     heapq.heappush(self._spare, drawn)
@@ -306,19 +309,28 @@ class RequestBudget:
         """True if a request that one token may not send can go to another one."""
         return len(self.tokens) > 1
 
-    def _first(self, now: float) -> tuple[float, int, int]:
-        """When a slot of a token is free, how many are taken, and the token: the first of all tokens."""
-        return min((*budget.free_at(now), token) for token, budget in enumerate(self.tokens))
+    def _free(self, now: float) -> list[tuple[float, int, int]]:
+        """When a slot of each token is free, how many are taken, and the token: the first one first."""
+        return sorted((*budget.free_at(now), token) for token, budget in enumerate(self.tokens))
 
     def _drawn(self, longest_wait_s: float, slots: int, *, together: bool = False) -> list[tuple[float, int]]:
-        """Take slots of the token that has one first. What is known of a token may be old, so all are asked."""
-        now, waits = self._now(), []
-        for *_, token in sorted((*budget.free_at(now), token) for token, budget in enumerate(self.tokens)):
+        """Take slots of the token that has one first.
+
+        What is known of a token may be old. If its slot turns out to be later than that of another one, the other one
+        is asked.
+        """
+        for others_left in range(len(self.tokens) - 1, -1, -1):
+            now = self._now()
+            (_, _, token), *others = self._free(now)
+            longest_s = min(longest_wait_s, max(0.0, others[0][0] - now) / 1000) if others_left else longest_wait_s
             try:
-                return [(at, token) for at in self.tokens[token].take(longest_wait_s, slots, together=together)]
-            except RateLimited as limited:
-                waits.append(limited.details["retry_after_s"])
-        raise RateLimited(f"The request budget has no room for {min(waits)} s.", retry_after_s=min(waits))
+                times = self.tokens[token].take(longest_s, slots, together=together)
+            except RateLimited:
+                if not others_left:
+                    raise
+            else:
+                break
+        return [(at, token) for at in times]
 
     def _slots(self, taken: list[tuple[float, int]]) -> list[Slot]:
         now = self._now()
