@@ -17,7 +17,7 @@ MEMORY_GB = 0.5
 """Of the functions that send nearly all requests."""
 S3_READS, S3_WRITES = 9, 6
 """Of a distribution of any size."""
-RECORD_KB, MEMBER_KB = 3.0, 0.25
+RECORD_KB, MEMBER_KB = 4.0, 0.5
 """The size of a closing record without its members, and what a changed member adds."""
 
 
