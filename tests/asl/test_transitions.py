@@ -7,9 +7,11 @@ import pytest
 import yaml
 from jsonata.jsonata import Jsonata
 
+from routing_weights.adapters.aws.budget_table import BLOCK_S, LARGEST_BLOCK
+from routing_weights.adapters.aws.locks_table import FENCE_HOLDS_S
 from routing_weights.bootstrap.deadlines import RESERVE_S
 from routing_weights.domain.effort import prices
-from routing_weights.projection.effort import TICK_S, expected
+from routing_weights.projection.effort import LOCK_S, SLOTS, SLOTS_S, TICK_S, expected
 
 ROOT = Path(__file__).resolve().parents[2]
 STATES = yaml.safe_load((ROOT / "statemachine/distribute.asl.yaml").read_text(encoding="utf-8"))["States"]
@@ -90,3 +92,8 @@ def test_a_completed_distribution_takes_few_transitions(members, rate, most, set
 
 def test_the_expected_effort_knows_how_long_a_patch_writes():
     assert TICK_S == PATCH_S - 2 * RESERVE_S
+
+
+def test_the_expected_effort_knows_how_often_a_run_asks_its_own_tables():
+    assert (SLOTS, SLOTS_S) == (LARGEST_BLOCK, BLOCK_S)
+    assert LOCK_S == FENCE_HOLDS_S

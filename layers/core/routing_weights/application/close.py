@@ -24,6 +24,8 @@ logger = Logger(child=True)
 
 AFTER_AUDIT = Effort(transitions=3, dynamodb_writes=1, write_units=1)
 """The end of every run: Unlock with its delete, `Completed?`, and Completed or Failed."""
+FLEET_SUM = Effort(dynamodb_writes=1, write_units=1)
+"""The run of a fleet adds itself to the sum of the fleet."""
 AFTER_RECOVERY = Effort(transitions=2, dynamodb_writes=1, write_units=1)
 """The end of a recovery: Unlock with its delete, and Done."""
 
@@ -80,7 +82,7 @@ class Close:
             self._patrol(plan, now)
         # A record of writes belongs to the holder of the lock: a run that has lost its lock claims nothing any more.
         holder = holder or (run.execution_arn if outcome.status.wrote == "yes" else "")
-        end = AFTER_RECOVERY if recovery else AFTER_AUDIT
+        end = (AFTER_RECOVERY if recovery else AFTER_AUDIT) + (FLEET_SUM if run.fleet_id else Effort())
         record = self.account.settled(record, end, recovery=recovery, in_transaction=bool(holder))
         is_first = self.trail.append(record, holder)
         logger.info("AUDIT", record=record.to_json())

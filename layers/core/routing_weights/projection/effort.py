@@ -15,6 +15,10 @@ START_S = 0.2
 """The time of an invocation beside its requests to Genesys."""
 MEMORY_GB = 0.5
 """Of the functions that send nearly all requests."""
+SLOTS, SLOTS_S = 10, 1.0
+"""Slots of the budget that one write to its table takes for writes of members: so many, and for so long, at most."""
+LOCK_S = 1.0
+"""How often a run that writes checks its lock."""
 S3_READS, S3_WRITES = 9, 6
 """Of a distribution of any size."""
 RECORD_KB, MEMBER_KB = 4.0, 0.5
@@ -70,7 +74,9 @@ def expected(
     paced_s = 60 * requests / requests_per_minute if requests_per_minute else unpaced_s
     seconds = max(unpaced_s, paced_s)
     patches = 1 + settings_last + math.ceil(writes / max(requests, 1) * seconds / TICK_S)
-    cost = prices.cost(_of_aws(requests, writes, patches, seconds))
+    slots = max(1.0, min(SLOTS, requests_per_minute / 60 * SLOTS_S))
+    draws = requests - writes + math.ceil(writes / slots) if requests_per_minute else 0
+    cost = prices.cost(_of_aws(draws, writes, patches, seconds))
     return Expected(
         requests=requests,
         reads=reads,
@@ -95,8 +101,7 @@ def _transitions(patches: int) -> int:
     return 4 + 2 * patches + len(("Verify", "Audit", "Unlock", "Completed?", "Completed"))
 
 
-def _of_aws(requests: int, writes: int, patches: int, seconds: float) -> Effort:
-    """A request draws from the budget with one write, and a write to Genesys reads the lock first."""
+def _of_aws(draws: int, writes: int, patches: int, seconds: float) -> Effort:
     invocations = patches + len(("Validate", "Project", "Verify", "Audit"))
     ms = round(1000 * (seconds + START_S * invocations))
     busy = Busy(invocations=invocations, ms=ms, gb_ms=ms * MEMORY_GB)
@@ -104,8 +109,8 @@ def _of_aws(requests: int, writes: int, patches: int, seconds: float) -> Effort:
     return Effort(
         transitions=_transitions(patches),
         functions={"all": busy},
-        read_units=writes,
-        write_units=requests + record_units,
+        read_units=math.ceil(seconds / LOCK_S),
+        write_units=draws + record_units,
         s3_reads=S3_READS,
         s3_writes=S3_WRITES,
     )
