@@ -16,7 +16,7 @@ START_S = 0.2
 MEMORY_GB = 0.5
 """Of the functions that send nearly all requests."""
 SLOTS, SLOTS_S = 10, 1.0
-"""Slots of the budget that one write to its table takes for writes of members: so many, and for so long, at most."""
+"""The most slots that one write to the budget's table takes for writes of members, and the seconds that they last."""
 LOCK_S = 1.0
 """How often a run that writes checks its lock."""
 S3_READS, S3_WRITES = 9, 6
