@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import json
 import random
 
 import pytest
@@ -164,6 +165,16 @@ def test_an_item_of_an_earlier_version_is_replaced(store, fake_time):
     one = store.budget(fake_time)
     store.items["token-secret"].pop("version", None)
     assert waits(one, 0) == [0.0]
+
+
+def test_an_item_of_a_version_that_knows_more_or_less_is_read(store, fake_time):
+    one = store.limited(fake_time)
+    one.reserve(FAR_S)
+    item = store.items["token-secret"]
+    pace = json.loads(item["pace"]["S"]) | {"mood": "good"}
+    del pace["allowed_until"]
+    item["pace"] = {"S": json.dumps(pace)}
+    assert waits(store.budget(fake_time))[0] == pytest.approx(waits(one)[0] - INTERVAL_S, abs=2e-3)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,7 @@ LARGEST_BLOCK, BLOCK_S = 10, 1.0
 LEASE_S = 1.0
 """A slot that is not used this long after its time is lost. Used later, it would be one too many in a window."""
 
+_FIELDS = tuple(each.name for each in fields(Pace))
 _HINTS = ("inin-ratelimit-allowed", "inin-ratelimit-count", "inin-ratelimit-reset")
 
 
@@ -354,9 +355,10 @@ def _text(pace: Pace) -> str:
 
 
 def _pace(text: str) -> Pace:
+    """Read a pace, also of another version of this package, which may know more or less."""
     document = json.loads(text)
-    log = tuple((document["next_at"] + at, count) for at, count in document["log"])
-    return Pace(**document | {"log": log})
+    known = {name: document[name] for name in _FIELDS if name in document}
+    return Pace(**known | {"log": tuple((document["next_at"] + at, count) for at, count in document["log"])})
 
 
 def _hints(headers: Mapping[str, str]) -> tuple[float | None, float | None, float | None] | None:
