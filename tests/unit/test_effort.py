@@ -12,16 +12,18 @@ import pytest
 
 from routing_weights.adapters import meter
 from routing_weights.adapters.aws.efforts import Histories, counted
+from routing_weights.api.projection import ProjectionView
 from routing_weights.application.close import AFTER_AUDIT, AFTER_RECOVERY
 from routing_weights.application.submit import AFTER_REFUSAL
 from routing_weights.application.validate import Validate
 from routing_weights.bootstrap.metered import metered
 from routing_weights.domain.effort import Busy, Effort, Prices, prices, reported_in
-from routing_weights.domain.record import Closing
+from routing_weights.domain.record import MAX_INLINE_BYTES, Closing
 from routing_weights.domain.run import Outcome
 from routing_weights.errors import PlanInvalid, RateLimited, StoreUnavailable
 from tests.support.fakes import FakeBaselines, FakeDocuments, FakeTrail, LambdaContext, account, run_of
 
+ROOT = Path(__file__).parents[2]
 START = datetime(2026, 1, 31, 8, tzinfo=UTC)
 PROJECT = Effort(requests=4, functions={"project": Busy(invocations=1, ms=300, gb_ms=300)}, s3_reads=1, s3_writes=2)
 PATCH = Effort(requests=100, functions={"patch": Busy(invocations=1, ms=9000, gb_ms=4500)}, dynamodb_writes=10)
@@ -144,6 +146,18 @@ def test_a_function_that_fails_reports_its_effort_in_its_error(state):
     assert entry == {"type": "RateLimited", "message": "Wait.", "retry_after_s": 7}, "the record's error is without it"
 
 
+def test_every_function_of_the_state_machines_reports_under_its_own_name():
+    machines = [
+        (ROOT / f"statemachine/{name}.asl.yaml").read_text(encoding="utf-8") for name in ("distribute", "recover")
+    ]
+    called = {name.lower() for text in machines for name in re.findall(r"FunctionName: \$\{(\w+)Function\}", text)}
+    reporting = {
+        path.parent.name: re.findall(r'^@metered\("(\w+)"\)$', path.read_text(encoding="utf-8"), re.MULTILINE)
+        for path in (ROOT / "functions").glob("*/app.py")
+    }
+    assert {name: names for name, names in reporting.items() if names} == {name: [name] for name in called}
+
+
 # ---- what a history counts -------------------------------------------------------------------------------------------
 
 
@@ -200,7 +214,10 @@ def test_a_retried_state_is_one_more_transition_and_its_failure_is_counted():
         failed("Runtime.ExitError", json.dumps({"errorType": "Runtime.ExitError", "errorMessage": "signal: killed"})),
         failed("KeyError", json.dumps({"errorType": "KeyError", "errorMessage": "'plan'"})),
         failed("States.TaskFailed", None),
+        failed("States.DataLimitExceeded", "The answer is too large."),
         succeeded(),
+        {"type": "TaskSucceeded", "taskSucceededEventDetails": {}},
+        {"type": "TaskSucceeded", "taskSucceededEventDetails": {"output": '{"Payload": {"eff'}},
     ],
 )
 def test_an_invocation_that_left_no_report_is_named(end):
@@ -269,7 +286,7 @@ def test_a_region_without_prices_gets_those_of_the_fallback_and_says_so(region, 
 
 
 def test_the_page_on_cost_has_the_prices_and_its_example_is_computed():
-    page = (Path(__file__).parents[2] / "docs/reference/cost.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/reference/cost.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     shown = json.loads(example)
     assert prices("us-east-1").cost(Effort.model_validate(shown["effort"])).model_dump() == shown["cost"]
@@ -295,6 +312,12 @@ def test_a_record_has_what_was_counted_what_this_invocation_did_and_what_is_to_c
     assert Closing.parse(json.loads(json.dumps(settled.to_json()))) == settled
 
 
+def test_the_largest_record_costs_what_stays_in_the_table():
+    huge = RECORD.model_copy(update={"reason": "x" * 3_000_000})
+    effort = account(run=Effort()).settled(huge, Effort()).effort
+    assert effort == Effort(dynamodb_writes=1, write_units=math.ceil(MAX_INLINE_BYTES / 1024))
+
+
 def test_a_recovered_run_has_the_effort_of_its_recovery_too():
     books = account(run=PATCH, recovery=PROJECT)
     settled = books.settled(RECORD, AFTER_RECOVERY, recovery="recovery")
@@ -317,3 +340,12 @@ def test_a_plan_that_validate_refuses_has_an_effort():
     closing = trail.find("d-1").closing
     assert (closing.status, closing.effort.transitions) == ("validation_failed", 1 + AFTER_REFUSAL.transitions)
     assert (closing.effort.requests, closing.cost.region) == (PROJECT.requests, "eu-central-1")
+
+
+def test_a_record_of_an_earlier_release_shows_what_was_expected():
+    """It has it at `effort`, without transitions and dollars."""
+    earlier = {"requests": 8, "reads": 4, "writes": 3, "seconds": 1.6, "seconds_at_the_budget": 1.6}
+    figures = {"capacity": 2.4, "projected_load": 1.0, "saturation_ratio": 0.4, "saturation_limit": 0.95}
+    document = {"verdict": "pass", "reason": "It fits.", "active_agents": 3, "members_read": 3, "source": "plan"}
+    view = ProjectionView.model_validate(document | figures | {"skill_coverage": {}, "effort": earlier})
+    assert view.expected.model_dump(exclude_none=True) == earlier

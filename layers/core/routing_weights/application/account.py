@@ -9,13 +9,13 @@ from aws_lambda_powertools import Logger
 
 from routing_weights.application.ports import Histories
 from routing_weights.domain.effort import Effort, Prices
-from routing_weights.domain.record import Closing
+from routing_weights.domain.record import MAX_INLINE_BYTES, Closing
 from routing_weights.errors import StoreUnavailable
 
 logger = Logger(child=True)
 
-ITEM_BYTES = 1024
-"""DynamoDB bills one write unit for each of these."""
+UNIT_BYTES = 1024
+"""Of an item, for one write unit of DynamoDB."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Account:
         except StoreUnavailable as error:  # a record without its effort is better than none
             logger.warning("The effort of the run could not be counted", reason=error.message)
             return record
-        units = math.ceil(len(json.dumps(record.to_json())) / ITEM_BYTES)
+        units = math.ceil(min(len(json.dumps(record.to_json())), MAX_INLINE_BYTES) / UNIT_BYTES)
         put = Effort(dynamodb_writes=1, write_units=2 * (units + 1) if in_transaction else units)
         effort += self.own_effort() + put + after
         return record.model_copy(update={"effort": effort, "cost": self.prices.cost(effort)})

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from routing_weights.domain.actuation import Statement
     from routing_weights.domain.restore import Restoration
 
+MAX_INLINE_BYTES = 200_000
+"""A DynamoDB item holds 400 KB, a log event 256 KB: above this, the largest fields of a record move to S3."""
 Value = int | float | bool | None
 """What carries a weight on the wire. A whole number stays one."""
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from routing_weights.domain.effort import Busy, Effort, Prices
+from routing_weights.domain.record import MAX_INLINE_BYTES
 
 PAGE = 100
 """Members that one request lists."""
@@ -105,7 +106,8 @@ def _of_aws(draws: int, writes: int, patches: int, seconds: float) -> Effort:
     invocations = patches + len(("Validate", "Project", "Verify", "Audit"))
     ms = round(1000 * (seconds + START_S * invocations))
     busy = Busy(invocations=invocations, ms=ms, gb_ms=ms * MEMORY_GB)
-    record_units = 2 * math.ceil(RECORD_KB + MEMBER_KB * writes)  # it is written in a transaction, which costs twice
+    record_kb = min(RECORD_KB + MEMBER_KB * writes, MAX_INLINE_BYTES / 1024)
+    record_units = 2 * math.ceil(record_kb)  # it is written in a transaction, which costs twice
     return Effort(
         transitions=_transitions(patches),
         functions={"all": busy},

@@ -18,12 +18,10 @@ from routing_weights.adapters.aws.client import client, listing, reported, throu
 from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.locks_table import held_by
 from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
-from routing_weights.domain.record import AuditRecord, Closing, Kind, Opening, Records, RunSummary
+from routing_weights.domain.record import MAX_INLINE_BYTES, AuditRecord, Closing, Kind, Opening, Records, RunSummary
 from routing_weights.domain.status import Status
 from routing_weights.errors import Interrupted, StoreUnavailable
 
-MAX_INLINE_BYTES = 200_000
-"""A DynamoDB item holds 400 KB, a log event 256 KB: above this, the largest fields of a record move to S3."""
 PAGE_LENGTH = 50
 MOST_KEYS = 100
 """The most keys of a BatchGetItem."""

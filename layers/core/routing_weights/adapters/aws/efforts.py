@@ -17,8 +17,7 @@ _TRANSITION = Effort(transitions=1)
 _LOCK = Effort(dynamodb_writes=1, write_units=1)
 """The state machine itself writes only locks, which are smaller than 1 KB."""
 _UNREPORTED = Effort(unreported=1)
-_NOT_RUN = {"Lambda.TooManyRequestsException", "States.DataLimitExceeded"}
-"""Failures of an invocation that never began."""
+_NOT_BEGUN = "Lambda.TooManyRequestsException"
 
 Event = Mapping[str, Any]
 
@@ -77,15 +76,25 @@ def counted(events: Iterable[Event], *, is_over: bool) -> Effort:
 
 def _of_invocation(end: Event) -> Effort:
     """What an invocation reported when it ended, in its answer or in its error."""
-    if end["type"] == "TaskSucceeded":
-        return reported_in(json.loads(end["taskSucceededEventDetails"]["output"])["Payload"]) or _UNREPORTED
-    if end["type"] == "TaskTimedOut":
-        return _UNREPORTED
-    details = end["taskFailedEventDetails"]
-    if details.get("error") in _NOT_RUN:
-        return Effort()
-    failure = Failure(name=details.get("error"), cause=details.get("cause"))
-    return reported_in(failure.error().details) or _UNREPORTED
+    match end["type"]:
+        case "TaskSucceeded":
+            report = reported_in(_answer(end["taskSucceededEventDetails"].get("output")))
+        case "TaskFailed":
+            details = end["taskFailedEventDetails"]
+            if details.get("error") == _NOT_BEGUN:
+                return Effort()
+            report = reported_in(Failure(name=details.get("error"), cause=details.get("cause")).error().details)
+        case _:
+            report = None
+    return report or _UNREPORTED
+
+
+def _answer(output: str | None) -> Any:
+    """The answer of a function in the output of its task; None if it is not there. No record fails because of that."""
+    try:
+        return json.loads(output or "")["Payload"]
+    except (ValueError, TypeError, LookupError):
+        return None
 
 
 @dataclass(frozen=True)
