@@ -677,6 +677,7 @@ def test_the_expected_effort_has_requests_seconds_and_dollars():
     )
     assert expected_of(members=250, writes=60, sets_queue=1, concurrent_writes=16).seconds == 2.8
     assert expected_of(members=3, writes=0, sets_queue=0, requests_per_minute=0).requests == 4
+    assert expected_of(members=1000, writes=10, sets_queue=0, reads_between=True).requests == 2 * 11 + 10 + 10
 
 
 @pytest.mark.parametrize(

@@ -91,12 +91,13 @@ class Projector:
             without_effect=statement["without_effect"],
         )
         changes = members_to_write(target, queue, raise_first=genesys.raise_first)
-        parts = settings_by_part(target, queue)
+        parts, groups = settings_by_part(target, queue), in_groups(target, changes)
         needs = expected(
             members=len(queue.members),
-            writes=sum(math.ceil(len(group) / genesys.per_write) for group in in_groups(target, changes)),
+            writes=sum(math.ceil(len(group) / genesys.per_write) for group in groups),
             sets_queue=sum(map(bool, parts.values())),
             settings_last=bool(parts["last"]),
+            reads_between=target.joins and len(groups) > 1,
             concurrent_writes=self.concurrent_writes,
             requests_per_minute=self.requests_per_minute,
             prices=self.prices,

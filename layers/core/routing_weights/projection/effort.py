@@ -54,6 +54,7 @@ def expected(
     writes: int,
     sets_queue: int,
     settings_last: bool,
+    reads_between: bool = False,
     concurrent_writes: int,
     requests_per_minute: float,
     prices: Prices,
@@ -65,12 +66,13 @@ def expected(
         writes: requests that write members.
         sets_queue: how often the queue's own settings are written. Each time takes one read and one write.
         settings_last: some settings are written after the members.
+        reads_between: before anybody is un-joined, the pages of the members who are joined are read: at most all pages.
         concurrent_writes: how many of the members' writes are under way at the same time.
         requests_per_minute: what the deployment grants its distributions; 0: nothing is paced.
         prices: of the deployment's region.
     """
-    reads = _reads(members)
-    requests = requests_of(members, writes, sets_queue)
+    reads = _reads(members) + (math.ceil(members / PAGE) if reads_between else 0)
+    requests = reads + writes + 2 * sets_queue
     unpaced_s = REQUEST_S * (reads + 2 * sets_queue + math.ceil(writes / concurrent_writes))
     paced_s = 60 * requests / requests_per_minute if requests_per_minute else unpaced_s
     seconds = max(unpaced_s, paced_s)
