@@ -149,7 +149,10 @@ def _events(running: Stack, found: Mapping[str, Function], distributed: Measured
         "messageId": "m", "receiptHandle": "r", "body": json.dumps({"source": "patrol", "queue_id": run["queue_id"]}),
         "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "0"},
     }  # fmt: skip
+    fleet = {"plans": [plan("platform", f"bench-fleet-{number}", 5) for number in range(200)]}
     return events | {
+        "advance": {"accept": fleet, "fleet_id": f"{QUEUE}-{members}", "execution_arn": arn},
+        "fleets": _http("POST", "/fleets", fleet),
         "plans": _http("GET", f"/distributions/{run['distribution_id']}"),
         "schedules": _http("GET", "/schedules"),
         "suggest": _http("POST", "/plans/suggest", asked),
