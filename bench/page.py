@@ -264,6 +264,9 @@ def _grown(results: dict[str, Any]) -> Iterator[tuple[str, list[tuple[int, float
             if "peak_mb_small" in row:
                 points = [(found["members"] // 10, row["peak_mb_small"]), (found["members"], row["peak_mb"])]
                 yield f"memory of {row['function']}, by members", points
+                small_ms, large_ms = row["event_cpu_ms_small"], row["event_cpu_ms"]
+                sizes = (found["members"] // 10, found["members"])
+                yield f"processor of {row['function']}, by members", list(zip(sizes, (small_ms, large_ms), strict=True))
 
 
 def _sections(results: dict[str, Any]) -> Iterator[str]:

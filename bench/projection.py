@@ -19,9 +19,12 @@ CASES = (
 )
 
 PROJECTION = """
-import json, resource, sys, time, tracemalloc
+import json, sys, time, tracemalloc
 rule, agents, contacts, hours, traced = json.loads(sys.argv[1])
-base_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak_kb():
+    status = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+base_kb = peak_kb()
 start = time.process_time()
 from routing_weights.projection.erlang import agents_needed, erlang_a
 from routing_weights.projection.simulation import Demand, Place, Scenario, Seat, compare
@@ -53,7 +56,7 @@ print(json.dumps({
     "closed_s": closed_s,
     "cpu_s": time.process_time() - start,
     "traced_mb": tracemalloc.get_traced_memory()[1] / 1e6 if traced else 0.0,
-    "rss_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base_kb) / 1e3,
+    "rss_mb": (peak_kb() - base_kb) / 1e3,
     "contacts": result.before.contacts + result.after.contacts,
     "levels": [side.queues["q"].service_level.mean for side in (result.before, result.after)],
     "numpy": "numpy" in sys.modules,

@@ -18,7 +18,7 @@ from bench.outside import ROOT, Stack, genesys, stack
 
 LAYER = ROOT / "layers" / "core"
 QUEUE = "bench-starts"
-OF_A_QUEUE = ("patch", "project", "restore", "verify")
+OF_A_QUEUE = ("patch", "verify", "restore", "project")
 """Functions that hold a whole queue in memory. They run with a tenth of its members, too: their memory grows."""
 FIRST_EVENT = """
 import json, sys, time
@@ -99,15 +99,16 @@ def measure(members: int, runs: int) -> dict[str, Any]:
         distributed = distribute(running, plan("platform", QUEUE, members))
         found = functions(running)
         events = _events(running, found, distributed, members)
-        # Project comes last: it decides anew, and its before-image is then the state after the run.
-        order = sorted(found, key=lambda name: (name == "project", name))
+        # In the order of a run. Project comes last: it decides anew, so its before-image is the state after the run.
+        order = sorted(found, key=lambda name: (OF_A_QUEUE.index(name) if name in OF_A_QUEUE else -1, name))
         rows = [_row(found[name], events.get(name), runs) for name in order]
         put_queue(simulator, f"{QUEUE}-small", members // 10)
         small = distribute(running, plan("platform", f"{QUEUE}-small", members // 10))
         few = _events(running, found, small, members // 10)
         for row in rows:
             if row["function"] in OF_A_QUEUE:
-                row["peak_mb_small"] = found[row["function"]].first_event(few[row["function"]])["peak_mb"]
+                first = found[row["function"]].first_event(few[row["function"]])
+                row |= {"peak_mb_small": first["peak_mb"], "event_cpu_ms_small": first["event_cpu_ms"]}
     return {"members": members, "runs": runs, "functions": rows}
 
 
