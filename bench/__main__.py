@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from bench import bounds, conflicts, fleets, noise, pace, page, projection, speed, starts
+from bench import bounds, conflicts, fleet_door, fleets, noise, pace, page, projection, speed, starts
 from bench.outside import ROOT
 
 RESULTS = ROOT / "bench" / "results.json"
@@ -24,6 +24,7 @@ FULL: dict[str, Section] = {
     "speed": lambda _: speed.measure((0.0, 20.0, 100.0), (10, 100, 1000, 5000)),
     "pace": lambda _: pace.measure({30: 20, 300: 100, 3000: 1000}),
     "fleets": lambda _: fleets.measure((1, 10, 100), members=5),
+    "door": lambda _: fleet_door.measured(),
     "starts": lambda _: starts.measure(members=5000, runs=5),
     "projection": lambda _: projection.measure(),
     "conflicts": lambda _: conflicts.measure(),

@@ -43,6 +43,11 @@ class Measured:
     answer: str
 
 
+def measured() -> dict[str, list[dict[str, object]]]:
+    """Run every case."""
+    return {"rows": [asdict(measure(form, plans, members, wrong=wrong)) for form, plans, members, wrong in CASES]}
+
+
 def measure(form: str, plans: int, members: int, *, wrong: bool) -> Measured:
     """Run one case in a fresh process."""
     command = [sys.executable, "-m", "bench.fleet_door", form, str(plans), str(members), "wrong" * wrong]

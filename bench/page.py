@@ -151,6 +151,22 @@ def _fleets(found: dict[str, Any], _: dict[str, str]) -> Iterator[str]:
     yield from table("queues:|status|accepted, s:|time, s:|s per queue:|requests:|requests per queue:|429:", rows)
 
 
+def _door(found: dict[str, Any], _: dict[str, str]) -> Iterator[str]:
+    yield "## The door of fleets"
+    yield ""
+    yield (
+        "A fleet is validated, and stored or refused, by the function's code, with AWS in memory. A function has a "
+        "part of a processor, by its memory. Memory is that of the whole process, with the stand-in for AWS."
+    )
+    yield ""
+    rows = [
+        (row["form"], f"{row['plans']:,}", row["members"], row["megabytes"], seconds(row["processor_s"]),
+         row["peak_mb"], row["answer"])
+        for row in found["rows"]
+    ]  # fmt: skip
+    yield from table("form|plans:|members:|MB:|s of a processor:|memory, MB:|answer", rows)
+
+
 def _starts(found: dict[str, Any], pictures: dict[str, str]) -> Iterator[str]:
     yield "## Starts and memory"
     yield ""
@@ -289,6 +305,7 @@ SECTIONS = {
     "speed": _speed,
     "pace": _pace,
     "fleets": _fleets,
+    "door": _door,
     "starts": _starts,
     "projection": _projection,
     "conflicts": _conflicts,
