@@ -37,10 +37,9 @@ faults: .venv/ready ## the tests of faults, aborts and killed functions only
 fuzz: .venv/ready ## at least 3,500 requests by docs/openapi.json to the embedded stack (python -m local.checks.fuzz --help)
 	@$(BIN)/python -m local.checks.fuzz
 
-pr: .venv/ready ## what CI runs: lint, types, template and build side by side, then the tests, then drift
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint types template build
+pr: .venv/ready ## what CI runs: lint, types, template, build and drift side by side, then the tests
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target template build types lint drift
 	@$(MAKE) --no-print-directory test
-	@$(MAKE) --no-print-directory drift
 
 lint: .venv/ready
 	$(BIN)/ruff check $(SOURCES)

@@ -22,6 +22,7 @@ from local.stack.errors import StackError
 
 HOST = "127.0.0.1"
 _BACKLOG = 128
+_LONGEST_STOP_S = 0.25  # the server looks that often if it shall end
 
 
 class KeepAlive(WSGIRequestHandler):  # type: ignore[misc]
@@ -100,7 +101,7 @@ class Served:
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # its handler writes a line per request
         self._server = make_server(HOST, self.port, app, True, 1, handler, fd=self._socket.fileno())
         self._server.connections = set()
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(_LONGEST_STOP_S,), daemon=True)
         self._thread.start()
 
     def close(self) -> None:

@@ -77,7 +77,7 @@ def cells(request, world, platform_world):
 
     def run(wave: str, also: Iterable[tuple[World, Job]] = (), at_once: int = 14) -> None:
         to_run = [cell for cell in waves.get(wave, []) if not cell.run.arn]
-        carry_out([*also, *((cell.world, under_way(cell, tick)) for cell in to_run)], tick, at_once=at_once)
+        carry_out([*also, *((cell.world, under_way(cell)) for cell in to_run)], tick, at_once=at_once)
 
     aborted = [cell for cell in waves.get("all at once", []) if cell.case.abort_in]
     with_held_functions(worlds, aborted)
@@ -108,7 +108,7 @@ def with_rings(scenes: dict[str, tuple[list[Case], Scene]]) -> None:
     def completed(run: Run) -> Job:
         run.start()
         yield False
-        yield from ended(run, tick)
+        yield from ended(run)
 
     carry_out([(run.world, completed(run)) for run in runs.values()], tick)
     for name, run in runs.items():
@@ -187,13 +187,13 @@ def until_aborted(cell: Cell, tick: Tick) -> Job:
 def recovered(cell: Cell, tick: Tick) -> Job:
     yield from closed(cell.run, tick)
     if cell.other:
-        yield from ended(cell.other, tick)
+        yield from ended(cell.other)
 
 
-def under_way(cell: Cell, tick: Tick) -> Job:
+def under_way(cell: Cell) -> Job:
     begin(cell)
     yield False
-    yield from ended(cell.run, tick)
+    yield from ended(cell.run)
 
 
 def to_be_aborted(cell: Cell, tick: Tick) -> bool:

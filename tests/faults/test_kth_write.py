@@ -34,7 +34,7 @@ def runs(world, platform_world):
     def job(scene, run, k):
         rule = scene.settings_write if k == 1 else scene.writes | {"skip": k - 2}
         scene.world.sim.add_faults(status(403) | rule)
-        yield from completed(run, tick)
+        yield from completed(run)
 
     for k in WRITES:
         for actuator, of in worlds.items():
@@ -57,10 +57,10 @@ def runs(world, platform_world):
     }
 
 
-def completed(run, tick):
+def completed(run):
     run.start()
     yield False
-    yield from ended(run, tick)
+    yield from ended(run)
 
 
 @pytest.mark.parametrize("k", WRITES)
@@ -104,7 +104,7 @@ def rings(platform_world):
         for rules in ([status(403) | rule], []):
             run = scene.run()
             sim.add_faults(*rules)
-            yield from completed(run, tick)
+            yield from completed(run)
             found[k].append((scene, run, scene.snapshot()))
         return run
 

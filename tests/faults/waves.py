@@ -32,10 +32,6 @@ class Tick:
     def requests(self, world: World) -> list[dict[str, Any]]:
         return self._once("requests", world, world.sim.requests)
 
-    def running(self, world: World) -> set[str]:
-        """Return the distributions that have not ended."""
-        return self._once("running", world, lambda: executions(world, "RUNNING"))
-
     def locks(self, world: World) -> dict[str, str]:
         return self._once("locks", world, world.locks)
 
@@ -68,9 +64,9 @@ def carry_out(jobs: Iterable[tuple[World, Job]], tick: Tick, *, at_once: int = 1
     until(all_done, DEADLINE_S, PAUSE_S)
 
 
-def ended(run: Run, tick: Tick) -> Job:
+def ended(run: Run) -> Job:
     """Wait for the end of an execution."""
-    while run.arn in tick.running(run.world):
+    while run.arn not in run.world.ends:
         yield False
 
 
@@ -80,10 +76,6 @@ def closed(run: Run, tick: Tick) -> Job:
         yield True
 
 
-def executions(world: World, status: str, machine: str = "distribute_state_machine") -> set[str]:
-    client, query = world.client("stepfunctions"), {"stateMachineArn": world.ready[machine], "statusFilter": status}
-    return {execution["executionArn"] for execution in client.list_executions(**query)["executions"]}
-
-
 def recoveries_are_over(world: World) -> bool:
-    return not executions(world, "RUNNING", "recover_state_machine")
+    query = {"stateMachineArn": world.ready["recover_state_machine"], "statusFilter": "RUNNING"}
+    return not world.client("stepfunctions").list_executions(**query)["executions"]

@@ -86,6 +86,9 @@ class Ends(threading.Thread):
                 self._ended.add(line.removeprefix("ended ").rstrip())
                 self._changed.notify_all()
 
+    def __contains__(self, arn: object) -> bool:
+        return arn in self._ended
+
     def wait(self, arn: str) -> None:
         """Wait until an execution has ended."""
         with self._changed:
