@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.stack.timed import timed_world
+from tests.support.waiting import until as once
 from tests.support.world import ROOT, WEIGHTS, a_plan
-from tests.support.world import until as once
 
 BEGUN = datetime.now(UTC).replace(microsecond=0)
 DAYS = itertools.count(1, 2)
