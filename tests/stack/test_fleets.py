@@ -59,6 +59,11 @@ def test_the_sample_is_a_fleet_in_two_waves_whose_queues_have_records(world):
     (queue,) = world.get(f"{location}/queues", status="completed").json()["items"]
     record = world.distribution(queue["distribution_id"])
     assert (record["door"], record["fleet_id"], record["reason"]) == ("fleet", fleet["fleet_id"], "evening shift")
+    applied = world.held("queue-001")["scores"]
+    assert post(world, f"{location}/revert").status_code == 202
+    reverted = ended(world, location)
+    assert (reverted["status"], reverted["reverted"], reverted["attempt"]) == ("reverted", 1, 2)
+    assert world.held("queue-001")["scores"] != applied
 
 
 def test_a_held_fleet_is_reverted_on_request_and_a_key_is_one_fleet(world):
@@ -92,6 +97,9 @@ def test_one_wrong_line_of_an_upload_is_named_and_nothing_is_stored(world, queue
     assert (refused.status_code, refused.json()["type"]) == (422, "/problems/fleet-invalid")
     (error,) = refused.json()["errors"]
     assert (error["line"], error["column"], error["type"]) == (3, "weight", "cell_invalid")
+    other = f"00000000-0000-4000-8000-{upload['upload_id'][-12:]}"
+    nothing = post(world, "/fleets", {"upload": other, "defaults": defaults})
+    assert (nothing.status_code, nothing.json()["errors"][0]["type"]) == (422, "reference_invalid")
     assert world.get(f"/fleets/{fleet_of('wrong')}").status_code == 404
     prefix = f"fleets/{fleet_of('wrong')}/"
     assert world.client("s3").list_objects_v2(Bucket=world.ready["documents_bucket"], Prefix=prefix)["KeyCount"] == 0

@@ -174,9 +174,8 @@ class _Progress:
     def _run_items(self, name: str, items: Sequence[Mapping[str, object]], wave: int, members: int, tries: int) -> Step:
         key = self.ports.documents.put_items(self.fleet.fleet_id, name, items)
         ports = self.ports
-        at_once = most_at_once(
-            self.fleet.options.concurrency, ports.most_at_once, ports.requests_per_minute, members, ports.longest_run_s
-        )
+        wanted = self.fleet.options.concurrency or ports.most_at_once
+        at_once = most_at_once(wanted, ports.most_at_once, ports.requests_per_minute, members, ports.longest_run_s)
         return RunQueues(key, at_once, wave, tries)
 
     # ---- its gate ---------------------------------------------------------------------------------------------------

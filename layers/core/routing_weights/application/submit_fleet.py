@@ -110,6 +110,7 @@ class AcceptFleet:
             fingerprint=_fingerprint(request, plans),
             execution_arn=self.executions.execution_arn(fleet_id, 1),
         )
+        lines, queues = _documents_of(fleet, plans)
         # Before the documents: of two requests with one key and other plans, one must not overwrite the other's.
         is_new = self.fleets.create(fleet)
         if not is_new:
@@ -119,7 +120,8 @@ class AcceptFleet:
                 raise IdempotencyConflict(message, fleet_id=fleet_id)
             fleet = known
         if is_new or self.executions.describe(fleet.execution_arn).status == "UNKNOWN":
-            self._keep(fleet, plans)
+            self.documents.put_plans(fleet_id, lines)
+            self.documents.put_queues(fleet_id, queues)
         return AcceptedFleet(fleet, reading, is_new)
 
     def _read(self, request: FleetRequest, hidden: Sequence[Problem], now: datetime) -> Reading:
@@ -135,27 +137,6 @@ class AcceptFleet:
             message = f"the file has {size} bytes; at most {MAX_UPLOAD_BYTES} are accepted"
             raise fleet_invalid([problem("upload", message, "upload_too_large")])
         return read_file(pieces, request.defaults, check, self.deployed)
-
-    def _keep(self, fleet: Fleet, plans: Sequence[AcceptedPlan]) -> None:
-        """Store the plans and the list of the queues: two documents, however many plans there are."""
-        lines, queues = bytearray(), []
-        wave_of = waves_by_number(fleet.waves)
-        for number, (plan, found) in enumerate(zip(plans, neighbours([plan.crew for plan in plans]), strict=True)):
-            line = Line.text(plan.text, found.to_json()).encode()
-            queues.append(
-                QueueItem(
-                    number=number,
-                    queue_id=plan.queue_id,
-                    distribution_id=distribution_id(fleet.fleet_id, number),
-                    wave=wave_of[number],
-                    start=len(lines),
-                    length=len(line),
-                    members=plan.members,
-                )
-            )
-            lines += line + b"\n"
-        self.documents.put_plans(fleet.fleet_id, bytes(lines))
-        self.documents.put_queues(fleet.fleet_id, queues)
 
 
 @dataclass(frozen=True)
@@ -197,6 +178,27 @@ def begin_again(fleet: Fleet, status: FleetStatus, fleets: Fleets, machine: Flee
     arn = machine.execution_arn(fleet.fleet_id, fleet.attempt + 1)
     if fleets.begin_again(fleet.fleet_id, fleet.attempt, status, arn, now):
         machine.start(fleet.fleet_id, fleet.attempt + 1)
+
+
+def _documents_of(fleet: Fleet, plans: Sequence[AcceptedPlan]) -> tuple[bytes, list[QueueItem]]:
+    """The plans, each with its neighbours in a line, and the list of the queues."""
+    lines, queues = bytearray(), []
+    wave_of = waves_by_number(fleet.waves)
+    for number, (plan, found) in enumerate(zip(plans, neighbours([plan.crew for plan in plans]), strict=True)):
+        line = Line.text(plan.text, found.to_json()).encode()
+        queues.append(
+            QueueItem(
+                number=number,
+                queue_id=plan.queue_id,
+                distribution_id=distribution_id(fleet.fleet_id, number),
+                wave=wave_of[number],
+                start=len(lines),
+                length=len(line),
+                members=plan.members,
+            )
+        )
+        lines += line + b"\n"
+    return bytes(lines), queues
 
 
 def _of_time(plan: Plan, now: datetime) -> Sequence[Problem]:

@@ -132,8 +132,12 @@ class FleetOptions(BaseModel):
         default=False, description="One wave. The first failure reverts what the fleet has changed. Excludes waves."
     )
     skip_invalid: bool = Field(default=False, description="Leave out plans that break a rule, instead of refusing all.")
-    concurrency: int = Field(
-        default=20, ge=1, le=MAX_CONCURRENCY, description="How many queues are worked on at the same time, at most."
+    concurrency: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_CONCURRENCY,
+        description="How many queues are worked on at the same time, at most. FleetConcurrency is the limit, "
+        "and the default.",
     )
 
     @model_validator(mode="after")

@@ -52,9 +52,10 @@ def _client(service: str, hurried: bool) -> Any:
     patience_s = 35 if service == "lambda" else 10
     connect_s, patience_s = (1, 2) if hurried else (3, patience_s)
     retries: Any = {"mode": "standard", "total_max_attempts": 2 if hurried else 4}
-    # botocore would presign by version 2 in some regions, which buckets of today refuse.
-    signature: Any = {"signature_version": "s3v4"} if service == "s3" else {}
-    config = Config(connect_timeout=connect_s, read_timeout=patience_s, retries=retries, **signature)
+    # For presigned addresses: botocore would sign by version 2 in some regions, which new buckets refuse, and for the
+    # host of all regions, which redirects away from a bucket that is new.
+    of_s3: Any = {"signature_version": "s3v4", "s3": {"addressing_style": "virtual"}} if service == "s3" else {}
+    config = Config(connect_timeout=connect_s, read_timeout=patience_s, retries=retries, **of_s3)
     made = boto3.client(service, config=config)  # type: ignore[call-overload]
     made.meta.events.register("before-parameter-build.dynamodb", _ask_for_units)
     made.meta.events.register("after-call", _count)
