@@ -16,7 +16,9 @@ MINUTE_MS = 60_000.0
 MARGIN, LEAST_MARGIN_MS = 0.02, 200.0
 """How much longer than the window a request counts: what may delay it between its slot and Genesys."""
 HEAD = 0.9
-"""The share of a window that may be sent at once. The rest is spread, so a run that comes later does not wait long."""
+"""The share of a long window that may be sent at once. The rest is spread: see Limit.at_once."""
+SLEPT_MS = 10_000.0
+"""A run sleeps through a window of this length. In a longer one it would leave the wait to the state machine."""
 LONGEST_PAUSE_MS = 3000.0
 """The longest pause between two slots that are spread."""
 SLICES = 60
@@ -55,6 +57,14 @@ class Limit:
     def counts_ms(self) -> float:
         """How long a request counts."""
         return self.window_ms + max(MARGIN * self.window_ms, LEAST_MARGIN_MS if self.whole else 0.0)
+
+    @property
+    def at_once(self) -> float:
+        """How many requests of a window may go at once.
+
+        The rest of a long window is spread, so that no run has to wait for the next window.
+        """
+        return HEAD * self.requests if self.window_ms > SLEPT_MS else math.inf
 
     @property
     def interval_ms(self) -> float:
@@ -129,7 +139,7 @@ class Pace:
         pause = 0.0
         if not limit.whole:
             pause = slots * limit.interval_ms
-        elif taken + slots >= HEAD * limit.requests:
+        elif taken + slots >= limit.at_once:
             pause = _pause(_noted(ahead, at, slots, limit), at, limit)
         return at, replace(self, next_at=at + pause, log=tuple(_noted(known, at, slots, limit)))
 
