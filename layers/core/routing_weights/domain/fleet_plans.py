@@ -305,7 +305,7 @@ class _Queue:
 
     first_line: int
     weights: dict[str, float] = field(default_factory=dict)
-    lines: array[int] = field(default_factory=lambda: array("L"))
+    lines: "array[int]" = field(default_factory=lambda: array("L"))
     """The line of each weight, in their order."""
     fields: dict[str, tuple[Any, int]] = field(default_factory=dict)
     """The value of each field, and the line that states it first."""
