@@ -48,7 +48,7 @@ class Store:
         self.note("UpdateItem")
         before, self.before = self.before, None
         if before:
-            before()
+            self.before = before()
         client, values = request["Key"]["client"]["S"], request["ExpressionAttributeValues"]
         stored = self.items.get(client)
         expected = {
@@ -71,7 +71,10 @@ class Store:
         """The budget of a new process."""
         wall_clock = time.wall_clock
         return RequestBudget(
-            [TokenBudget("budget", name, per_minute, share, wall_clock, lambda: self) for name in NAMES[:tokens]]
+            [
+                TokenBudget("budget", name, per_minute, share, wall_clock, time.sleep, lambda: self)
+                for name in NAMES[:tokens]
+            ]
         )
 
     def limited(self, time, *args, **fields):
@@ -177,6 +180,26 @@ def test_an_item_of_a_version_that_knows_more_or_less_is_read(store, fake_time):
     assert waits(store.budget(fake_time))[0] == pytest.approx(waits(one)[0] - INTERVAL_S, abs=2e-3)
 
 
+def test_processes_that_collide_again_and_again_wait_a_random_while(store, fake_time):
+    one, other = store.limited(fake_time), store.limited(fake_time)
+    fake_time.slept.clear()
+    for collisions in (1, 2, 5):
+        left = iter(range(collisions))
+
+        def collide(left=left):
+            if next(left, None) is None:
+                return None
+            store.before = None
+            other.reserve(FAR_S)
+            return collide
+
+        store.before = collide
+        one.reserve(FAR_S)
+        assert len(fake_time.slept) == collisions - 1
+        assert all(0 <= pause <= 0.02 for pause in fake_time.slept)
+        fake_time.slept.clear()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_store_of_these_tests_behaves_like_dynamodb(aws, store, fake_time, seed):
     aws("dynamodb").create_table(
@@ -220,7 +243,7 @@ def test_an_item_costs_one_write_unit(store, fake_time):
 # ---- blocks ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("per_minute", "allowed", "most"), [(3000, 3000, 110), (300, 300, 350)])
+@pytest.mark.parametrize(("per_minute", "allowed", "most"), [(3000, 3000, 50), (300, 300, 350)])
 def test_requests_that_are_foreseen_share_a_write(store, fake_time, per_minute, allowed, most):
     one = store.budget(fake_time, per_minute)
     one.seen(0, headers(allowed, 0, 60))

@@ -75,7 +75,7 @@ def impatient():
 @pytest.mark.usefixtures("impatient")
 def test_threads_lose_no_request_no_slot_and_refresh_once():
     genesys, tokens, store, slots = Genesys(), TokenFunction(), Store(), []
-    token = TokenBudget("budget", "token-secret", 6e4, 1.0, lambda: 1_800_000_000.0, lambda: store)
+    token = TokenBudget("budget", "token-secret", 6e4, 1.0, lambda: 1_800_000_000.0, dynamodb=lambda: store)
     budget = RequestBudget([token])
     for age_s in (0.0, -2.0):
         budget.limited(0, {}, None, age_s)

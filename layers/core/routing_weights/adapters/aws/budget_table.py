@@ -9,6 +9,7 @@ The clocks of the hosts must agree to a fraction of a second. Lambda's do.
 import heapq
 import json
 import math
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,8 +33,10 @@ LONGEST_PUSH_S = 300.0
 """The longest Retry-After that holds back everybody. A longer one holds back only the process that got it."""
 STORE_PAUSE_S = 30.0
 """How long a process sends unpaced after DynamoDB failed, before it tries the table again."""
-LARGEST_BLOCK, BLOCK_S = 10, 1.0
+LARGEST_BLOCK, BLOCK_S = 25, 1.0
 """The most slots that are taken with one write, and how long they may last. A process that ends loses no more."""
+CONFLICT_PAUSE_S = 0.02
+"""The longest pause after a conflict of processes that write at the same time."""
 LEASE_S = 1.0
 """A slot that is not used this long after its time is lost. Used later, it would be one too many in a window."""
 
@@ -53,6 +56,7 @@ class TokenBudget:
     share: float = 1.0
     """Our share of the limit, in [0.1, 1]."""
     wall_clock: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
     dynamodb: Callable[[], Any] = field(default=partial(client, "dynamodb", hurried=True), repr=False)
     _pace: Pace = field(default_factory=Pace, init=False)
     """The pace, as this process read it last."""
@@ -200,8 +204,11 @@ class TokenBudget:
 
     def _change(self, change: Callable[[Pace], Pace]) -> None:
         """Store the changed pace. If another process was faster, change what that one has stored."""
+        conflicts = 0
         while (pace := change(self._pace)) is not self._pace and not self._put(pace):
-            pass
+            conflicts += 1
+            if conflicts > 1:  # the first one shows only that the last reading is old
+                self.sleep(random.random() * CONFLICT_PAUSE_S)  # noqa: S311  no secret
 
     def _put(self, pace: Pace) -> bool:
         """Write the item, and return False if its version is not the one that was read. Keeps the item as it is."""
