@@ -44,7 +44,7 @@ RUN = run_of(START)
         ("s3", "GetObject", lambda: Documents("documents-bucket").find("d-1", "before")),
         ("secretsmanager", "GetSecretValue", lambda: JsonSecret("token").read()),
         ("secretsmanager", "PutSecretValue", lambda: JsonSecret("token").write({})),
-        ("lambda", "Invoke", lambda: TokenFunction("token-function").refresh("")),
+        ("lambda", "Invoke", lambda: TokenFunction("token-function").refresh("", 0)),
         ("stepfunctions", "StartExecution", lambda: Executions(MACHINE).start(FromPlanRef(plan_ref=PLAN), None)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -55,6 +55,7 @@ class Deployment:
             "LOCKS_TABLE": "locks",
             "FORECAST_TABLE": "forecasts",
             "DRIFT_TABLE": "drift",
+            "FLEETS_TABLE": "fleets",
             "BASELINES_TABLE": "baselines",
             "DOCUMENTS_BUCKET": "documents-bucket",
             "AUDIT_TABLE": "audit",

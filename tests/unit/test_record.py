@@ -344,6 +344,7 @@ def test_a_measurement_is_stored_with_every_figure():
         "wait_s": 0.0,
         "in_time": 0.0,
         "counted": 0.0,
+        "wanted": 0.0,
         "media": ["voice"],
     }
     assert Measurement.parse(stored).realised == Realised(offered=3.0, media=("voice",))
