@@ -80,6 +80,7 @@ def test_a_completed_distribution_takes_few_transitions(members, rate, most, set
     assert len(entered) <= most
     foreseen = expected(
         members=members,
+        changed=members,
         writes=members,
         sets_queue=1 + settings_last,
         settings_last=settings_last,

@@ -664,7 +664,7 @@ def test_an_unobservable_queue_is_counted_by_its_members(dry_run):
 
 def expected_of(**changes):
     deployment = {"concurrent_writes": 1, "requests_per_minute": 300, "prices": prices("us-east-1")}
-    return expected(**{"settings_last": False} | deployment | changes)
+    return expected(**{"settings_last": False, "changed": changes["writes"]} | deployment | changes)
 
 
 def test_the_expected_effort_has_requests_seconds_and_dollars():
@@ -676,6 +676,8 @@ def test_the_expected_effort_has_requests_seconds_and_dollars():
         f"{paced.usd:.4f} US dollars for AWS at list prices (us-east-1, {prices('us-east-1').date})."
     )
     assert expected_of(members=250, writes=60, sets_queue=1, concurrent_writes=16).seconds == 2.8
+    in_bulk = [expected_of(members=250, changed=n, writes=1, sets_queue=1).usd for n in (1, 100)]
+    assert in_bulk[0] < in_bulk[1], "one write of a hundred members makes a larger record"
     assert expected_of(members=3, writes=0, sets_queue=0, requests_per_minute=0).requests == 4
     assert expected_of(members=1000, writes=10, sets_queue=0, reads_between=True).requests == 2 * 11 + 10 + 10
 

@@ -94,6 +94,7 @@ class Projector:
         parts, groups = settings_by_part(target, queue), in_groups(target, changes)
         needs = expected(
             members=len(queue.members),
+            changed=len(changes),
             writes=sum(math.ceil(len(group) / genesys.per_write) for group in groups),
             sets_queue=sum(map(bool, parts.values())),
             settings_last=bool(parts["last"]),

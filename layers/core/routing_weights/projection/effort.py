@@ -16,7 +16,7 @@ START_S = 0.2
 """The time of an invocation beside its requests to Genesys."""
 MEMORY_GB = 0.5
 """Of the functions that send nearly all requests."""
-SLOTS, SLOTS_S = 10, 1.0
+SLOTS, SLOTS_S = 25, 1.0
 """The most slots that one write to the budget's table takes for writes of members, and the seconds that they last."""
 LOCK_S = 1.0
 """How often a run that writes checks its lock."""
@@ -51,6 +51,7 @@ def requests_of(members: int, writes: int, sets_queue: int) -> int:
 def expected(
     *,
     members: int,
+    changed: int,
     writes: int,
     sets_queue: int,
     settings_last: bool,
@@ -63,7 +64,8 @@ def expected(
 
     Args:
         members: of the queue. All of them are read before and after.
-        writes: requests that write members.
+        changed: members whose value changes.
+        writes: requests that write them.
         sets_queue: how often the queue's own settings are written. Each time takes one read and one write.
         settings_last: some settings are written after the members.
         reads_between: before anybody is un-joined, the pages of the members who are joined are read: at most all pages.
@@ -79,7 +81,7 @@ def expected(
     patches = 1 + settings_last + math.ceil(writes / max(requests, 1) * seconds / TICK_S)
     slots = max(1.0, min(SLOTS, requests_per_minute / 60 * SLOTS_S))
     draws = requests - writes + math.ceil(writes / slots) if requests_per_minute else 0
-    cost = prices.cost(_of_aws(draws, writes, patches, seconds))
+    cost = prices.cost(_of_aws(draws, changed, patches, seconds))
     return Expected(
         requests=requests,
         reads=reads,
@@ -104,11 +106,11 @@ def _transitions(patches: int) -> int:
     return 4 + 2 * patches + len(("Verify", "Audit", "Unlock", "Completed?", "Completed"))
 
 
-def _of_aws(draws: int, writes: int, patches: int, seconds: float) -> Effort:
+def _of_aws(draws: int, changed: int, patches: int, seconds: float) -> Effort:
     invocations = patches + len(("Validate", "Project", "Verify", "Audit"))
     ms = round(1000 * (seconds + START_S * invocations))
     busy = Busy(invocations=invocations, ms=ms, gb_ms=ms * MEMORY_GB)
-    record_kb = min(RECORD_KB + MEMBER_KB * writes, MAX_INLINE_BYTES / 1024)
+    record_kb = min(RECORD_KB + MEMBER_KB * changed, MAX_INLINE_BYTES / 1024)
     record_units = 2 * math.ceil(record_kb)  # it is written in a transaction, which costs twice
     return Effort(
         transitions=_transitions(patches),
