@@ -475,6 +475,7 @@ def test_the_console_and_the_api_refuse_with_the_same_errors(world):
 def test_every_sample_is_known():
     others = {
         "console-restore.json",
+        "fleet.json",
         "forecast.json",
         "partner-audit.json",
         "plan-next-shift.json",
