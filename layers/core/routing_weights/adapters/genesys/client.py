@@ -98,12 +98,11 @@ class GenesysClient:
                     defects.append(defect)
                     stopped = True
 
-        most = min(self.lanes, len(todo))
-        if most <= 1 or getattr(_thread, "is_lane", False):
+        if getattr(_thread, "is_lane", False):
             lane()
         else:
             with self.transport.foreseeing(len(todo)):
-                _in_threads(most, lane)
+                _in_threads(min(self.lanes, len(todo)), lane)
         if defects:
             raise _first(defects)
         return results
@@ -277,6 +276,11 @@ class GenesysClient:
 
 
 def _in_threads(number: int, lane: Callable[[], None]) -> None:
+    """Run `number` lanes. A single one needs no thread."""
+    if number <= 1:
+        lane()
+        return
+
     def thread() -> None:
         _thread.is_lane = True
         lane()
