@@ -138,9 +138,18 @@ def test_after_a_refused_write_everything_is_restored(carrier):
     assert needed.get(carrier.actuator, "the permission routing:queueMember:manage") in error["message"]
     assert carrier.held(queue) == before
     assert own_settings(carrier, queue) == settings
-    written = 2 if skip else 1
+    # The write of the third member may have been under way together with the refused one.
+    writes = [entry for entry in run.writes if not entry["path"].endswith(f"/queues/{queue}")]
+    accepted = {entry["path"] for entry in writes if entry["status"] != 403}
+    assert skip <= len(accepted) <= 2 * skip
     own = 2 if carrier.actuator == "score" else 1  # the threshold too
-    restored = {"outcome": "restored", "restored": own + written - 1, "unrestored": [], "unconfirmed": [], "edited": []}
+    restored = {
+        "outcome": "restored",
+        "restored": own + len(accepted),
+        "unrestored": [],
+        "unconfirmed": [],
+        "edited": [],
+    }
     assert run.record["restore"] == restored
     assert run.record["changes"] == []
 
