@@ -71,7 +71,7 @@ class GenesysClient:
         go_on: Callable[[], bool] = lambda: True,
         stops_at: tuple[type[RoutingWeightsError], ...] = (RoutingWeightsError,),
     ) -> dict[int, _T | RoutingWeightsError]:
-        """Do items that send a request each, in lanes: threads that send one request after another (ADR 28).
+        """Do items that send a request each, in lanes: threads that send one request after another (ADR 27).
 
         Returns the result or the error of each item that was begun, by its position. Items are begun in their order,
         while `go_on()` is true and no error of `stops_at` has come. What was begun is finished before this returns or
