@@ -39,19 +39,15 @@ class Measured:
         return asdict(self) | {"requests": self.requests}
 
 
-def weights_of(members: int) -> dict[str, float]:
-    """Return different weights whose sum is below 1."""
+def weights_of(members: int, team: str = "agent") -> dict[str, float]:
+    """Return different weights whose sum is below 1, by member. Queues of one team have the same members."""
     total = members * (members + 1) / 2
-    return {user_of(n): 0.9 * n / total for n in range(1, members + 1)}
+    return {f"{team}-{n:03}": 0.9 * n / total for n in range(1, members + 1)}
 
 
-def user_of(number: int) -> str:
-    return f"agent-{number:03}"
-
-
-def rings_of(members: int) -> dict[str, int]:
+def rings_of(members: int, team: str = "agent") -> dict[str, int]:
     """Return the ring of each weight of `weights_of`, as docs/use/weights.md has it."""
-    weights = {user: Fraction(repr(weight)) for user, weight in weights_of(members).items()}
+    weights = {user: Fraction(repr(weight)) for user, weight in weights_of(members, team).items()}
     largest = max(weights.values())
     return {user: 1 + min(RINGS - 1, math.floor(RINGS * (1 - weight / largest))) for user, weight in weights.items()}
 
@@ -63,7 +59,7 @@ def values_of(contract: str, members: int) -> dict[str, float]:
     return dict(rings_of(members))
 
 
-def put_queue(genesys: Genesys, queue_id: str, members: int) -> None:
+def put_queue(genesys: Genesys, queue_id: str, members: int, team: str = "agent") -> None:
     """Make a queue in which every member's value differs from the plan's."""
     spec: dict[str, Any] = {"agents": members, "off_queue": 0, "unjoined": 0}
     if genesys.contract == "platform":
@@ -76,7 +72,7 @@ def put_queue(genesys: Genesys, queue_id: str, members: int) -> None:
                 "joined": True,
                 "routingStatus": {"status": "IDLE"},
             }
-            for user, ring in rings_of(members).items()
+            for user, ring in rings_of(members, team).items()
         ]
         spec["queue"] = {"bullseye": {"rings": [{"expansionCriteria": [timeout]}] * RINGS}}
     genesys.control("PUT", f"queues/{queue_id}", spec)
@@ -88,10 +84,10 @@ def held(genesys: Genesys, queue_id: str) -> dict[str, float]:
     return {member["user"]["id"]: member[field] for member in members}
 
 
-def plan(contract: str, queue_id: str, members: int) -> dict[str, Any]:
+def plan(contract: str, queue_id: str, members: int, team: str = "agent") -> dict[str, Any]:
     return {
         "queue_id": queue_id,
-        "member_weights": weights_of(members),
+        "member_weights": weights_of(members, team),
         "overflow_threshold": 0.85,
         "utilization_target": 0.8,
         "strategy_reference": "by-weight",

@@ -33,9 +33,9 @@ def at_rate(per_minute: int, queues: int, members: int) -> dict[str, Any]:
 def run(running: Stack, prefix: str, queues: int, members: int) -> dict[str, Any]:
     simulator, names = running.genesys, [f"{prefix}-{number}" for number in range(queues)]
     for name in names:
-        put_queue(simulator, name, members)
+        put_queue(simulator, name, members, team=name)  # with shared agents the projection would block the plans
     simulator.forgets_requests()
-    plans = [plan("platform", name, members) for name in names]
+    plans = [plan("platform", name, members, team=name) for name in names]
     started = time.time()
     answer = running.http.post(f"{running.api_url}/fleets", json={"plans": plans}, timeout=outside.TIMEOUT_S)
     assert answer.status_code == 202, answer.text
@@ -47,6 +47,7 @@ def run(running: Stack, prefix: str, queues: int, members: int) -> dict[str, Any
         return fleet if fleet["terminal"] else None
 
     fleet = outside.until(f"{path} does not end", ended, pause_s=1.0)
+    assert fleet["status"] == "completed", fleet
     log = simulator.requests()
     answered = max(entry["answered"] for entry in log if entry["answered"] is not None)
     return {
@@ -66,7 +67,9 @@ def run(running: Stack, prefix: str, queues: int, members: int) -> dict[str, Any
 def door(plans: int, members: int) -> dict[str, Any]:
     """Upload many plans, once with one wrong line and once without, and start them."""
     with genesys("platform") as simulator, stack(simulator) as running:
-        lines = [json.dumps(plan("platform", f"bench-{number}", members)) for number in range(plans)]
+        lines = [
+            json.dumps(plan("platform", f"bench-{number}", members, team=f"team-{number}")) for number in range(plans)
+        ]
         wrong = plans // 2
         broken = [*lines[:wrong], lines[wrong].replace('"ring"', '"wrong"'), *lines[wrong + 1 :]]
         before = _written(running)
