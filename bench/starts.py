@@ -99,8 +99,10 @@ def measure(members: int, runs: int) -> dict[str, Any]:
         distributed = distribute(running, plan("platform", QUEUE, members))
         found = functions(running)
         events = _events(running, found, distributed, members)
-        # In the order of a run. Project comes last: it decides anew, so its before-image is the state after the run.
-        order = sorted(found, key=lambda name: (OF_A_QUEUE.index(name) if name in OF_A_QUEUE else -1, name))
+        # In the order of a run. Project decides anew, so its before-image is the state after the run. Sweep ends runs.
+        order = sorted(
+            found, key=lambda name: (OF_A_QUEUE.index(name) if name in OF_A_QUEUE else len(OF_A_QUEUE), name)
+        )
         rows = [_row(found[name], events.get(name), runs) for name in order]
         put_queue(simulator, f"{QUEUE}-small", members // 10)
         small = distribute(running, plan("platform", f"{QUEUE}-small", members // 10))
