@@ -12,11 +12,13 @@ from routing_weights.adapters.aws.fleets_table import Fleets
 from routing_weights.application.show_fleet import ListQueues, ShowFleet
 from routing_weights.application.steer_fleet import CancelFleet, ContinueFleet, RevertFleet
 from routing_weights.application.submit_fleet import AcceptFleet, OpenUpload, SubmitFleet
+from routing_weights.domain.actuators import actuator_classes
 
 if TYPE_CHECKING:
     from routing_weights.settings import FleetsSettings
 
 prepare("dynamodb", "s3", "stepfunctions")
+actuator_classes()  # each is imported when it is asked for, and a plan may name any
 
 
 def open_upload(settings: FleetsSettings) -> OpenUpload:
