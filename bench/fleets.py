@@ -43,8 +43,11 @@ def run(running: Stack, prefix: str, queues: int, members: int) -> dict[str, Any
     path = answer.headers["Location"]
 
     def ended() -> Any:
-        fleet = running.http.get(f"{running.api_url}{path}", timeout=outside.TIMEOUT_S).json()
-        return fleet if fleet["terminal"] else None
+        answer = running.http.get(f"{running.api_url}{path}", timeout=outside.TIMEOUT_S)
+        if answer.status_code == 503:  # a service did not answer; docs/use/fleets.md says to ask again
+            return None
+        assert answer.ok, answer.text
+        return answer.json() if answer.json()["terminal"] else None
 
     fleet = outside.until(f"{path} does not end", ended, pause_s=1.0)
     assert fleet["status"] == "completed", fleet
