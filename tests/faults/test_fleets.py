@@ -48,7 +48,7 @@ def judge(fleet):
     """Each queue holds its old or its new state, as its outcome says; the audit record says the same."""
     outcomes = fleet.outcomes()
     for number, (held, before) in enumerate(zip(fleet.scores(), fleet.before, strict=True)):
-        part = fleet.item(f"queue#{number:06d}")
+        part = fleet.queue(number)
         applied = outcomes.get(number) == "completed" and part.get("revert_status") != "completed"
         assert held == (WEIGHTS if applied else before), (number, part)
         if number in outcomes:
@@ -78,7 +78,7 @@ def test_a_fleet_whose_runtimes_are_killed_again_and_again_ends_with_queues_that
         until(lambda kills=kills: killed.is_over() or sum(is_written(killed, n) for n in range(6)) >= kills)
         processes.kill(processes.emulators(world, *FUNCTIONS, "advance"))
     until(killed.is_over)
-    assert killed.item()["status"] in {"completed", "partly_completed"}
+    assert killed.shown()["status"] in {"completed", "partly_completed"}
     until(lambda: not world.locks().keys() & set(killed.queues))
     assert judge(killed).keys() == set(range(6))
 
@@ -91,17 +91,17 @@ def test_a_fleet_goes_on_after_its_execution_a_child_or_a_run_was_stopped(fleet,
         slowly(each, 0, 1)
         each.start()
     until(lambda: all(is_written(each, number) for each in (whole, child, run) for number in (0, 1)))
-    whole.stop()
+    client.stop_execution(executionArn=whole.arn)
     client.stop_execution(executionArn=children(child)[0])
     client.stop_execution(
         executionArn=f"{world.ready['state_machine_arn'].replace(':stateMachine:', ':execution:')}:{run.fleet_id}.1"
     )
     world.sim.clear_faults()
     until(whole.is_over)
-    assert whole.execution()["status"] == "ABORTED"
+    assert (whole.execution()["status"], whole.shown()["status"]) == ("ABORTED", "interrupted")
     whole.start().ends("completed")
     assert judge(whole) == dict.fromkeys(range(4), "completed")
-    again = {n: whole.item(f"queue#{n:06d}")["distribution_id"].removeprefix(f"{whole.fleet_id}.") for n in range(4)}
+    again = {n: whole.queue(n)["distribution_id"].removeprefix(f"{whole.fleet_id}.") for n in range(4)}
     assert again == {0: "0.2", 1: "1.2", 2: "2", 3: "3"}
     assert world.records(f"{whole.fleet_id}.0")["9-closed"]["status"] == "interrupted"
     child.ends("completed")
@@ -116,7 +116,7 @@ def test_a_cancelled_fleet_finishes_what_it_is_changing_and_begins_nothing_else(
     slowly(cancelled, 0)
     cancelled.start()
     until(lambda: is_written(cancelled, 0))
-    cancelled.cancel()
+    cancelled.post("cancel")
     cancelled.ends("cancelled")
     assert judge(cancelled) == {0: "completed"}
 
@@ -135,11 +135,13 @@ def test_a_failed_wave_stops_holds_or_reverts_the_fleet(fleet, world):
     world.sim.edit_member(edited.queues[0], "agent-003", score=0.05)
     stopped.ends("stopped")
     assert judge(stopped) == {0: "completed", 1: "member_update_failed"}
-    held = continued.release("continue")
-    assert (held["wave"], held["reason"]) == (0, f"Wave 1: 1 of 2 queues failed: {continued.queues[1]}.")
+    until(continued.is_held)
+    assert continued.shown()["reason"] == f"Wave 1: 1 of 2 queues failed: {continued.queues[1]}."
+    continued.post("continue")
     continued.ends("partly_completed")
     assert judge(continued) == {0: "completed", 1: "member_update_failed", 2: "completed", 3: "completed"}
-    back.release("revert")
+    until(back.is_held)
+    back.post("revert")
     back.ends("reverted")
     assert judge(back) == {0: "completed", 1: "member_update_failed"}
     reverted.ends("reverted")
@@ -147,4 +149,4 @@ def test_a_failed_wave_stops_holds_or_reverts_the_fleet(fleet, world):
     edited.ends("revert_incomplete")
     assert edited.scores()[0] == WEIGHTS | {"agent-003": 0.05}
     assert edited.scores()[1:] == edited.before[1:]
-    assert edited.item("queue#000000")["revert_status"] == "validation_failed"
+    assert edited.queue(0)["revert_status"] == "validation_failed"

@@ -9,7 +9,6 @@ from local.genesys import GenesysSimulator
 from tests.stack.invoking import drift_event, invoked, run_of
 from tests.stack.test_calibration import completed_two_hours_ago
 from tests.support.carriers import Carrier
-from tests.support.fleets import Fleet
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, WEIGHTS, World, a_plan, served_stack
 
 LIMIT, WINDOW_S, RESERVED = 50, 10.0, 0.05
@@ -95,11 +94,23 @@ def verifies(world, run):
 
 def watches(world, run):
     """A wave whose time is up, with no contact to judge it by."""
-    fleet = Fleet(world, [run.queue_id], {"waves": [{"bake_s": 60}]})
-    known = {"queue_id": run.queue_id, "distribution_id": run.distribution_id, "status": "completed"}
-    fleet.put("queue#000000", known, number=0, wave=0)
-    fleet.put("wave#00", {"baked_until": "2026-01-31T08:00:00.000Z"})
-    tick = {"fleet_id": fleet.fleet_id, "attempt": 1, "last": {"step": "bake", "wave": 0}}
+    fleet, then = f"of-{run.distribution_id}", "2026-01-31T08:00:00.000Z"
+    options, waves = {"waves": [{"bake_s": 60}]}, [{"count": 1, "bake_s": 60}]
+    queue = {"queue_id": run.queue_id, "distribution_id": run.distribution_id, "number": 0, "wave": 0}
+    known = {
+        "fleet": {"status": "running", "options": json.dumps(options), "waves": json.dumps(waves), "total": 1}
+        | {"submitted_at": then, "attempt": 1},
+        "queue#000000": queue | {"status": "completed"},
+        "wave#00": {"baked_until": then},
+    }
+    for part, attributes in known.items():
+        item = {name: {"N" if isinstance(value, int) else "S": str(value)} for name, value in attributes.items()}
+        item |= {"fleet_id": {"S": fleet}, "part": {"S": part}}
+        world.client("dynamodb").put_item(TableName=world.ready["fleets_table"], Item=item)
+    body = json.dumps([queue | {"start": 0, "length": 9, "members": 3}]).encode()
+    key = f"fleets/{fleet}/queues.json"
+    world.client("s3").put_object(Bucket=world.ready["documents_bucket"], Key=key, Body=body)
+    tick = {"fleet_id": fleet, "attempt": 1, "last": {"step": "bake", "wave": 0}}
     assert invoked(world, "AdvanceFunction", tick)["step"] == "hold"
 
 
