@@ -267,12 +267,10 @@ class Aws:
     def _create_state_machine(self, machine: Resource, text: str) -> None:
         client = self.client("stepfunctions")
         role = arn("iam", "", f"role/{role_of(machine.logical_id)}")
-        map_runs.check(text)
-        if ":states:startExecution.sync" in text:
-            rule = arn("events", self.region, f"rule/{rules.MANAGED_RULE}")
-            for action in ("PutTargets", "PutRule", "DescribeRule"):
-                if not self._permissions.allow(role_of(machine.logical_id), Call(f"events:{action}", rule)):
-                    raise StackError(f"'{role}' is not authorized to create managed-rule.")
+        rule = arn("events", self.region, f"rule/{rules.MANAGED_RULE}")
+        map_runs.check(
+            text, role, lambda action: self._permissions.allow(role_of(machine.logical_id), Call(action, rule))
+        )
         try:
             made = client.create_state_machine(name=machine.logical_id, definition=text, roleArn=role)
         except ClientError as error:

@@ -106,8 +106,14 @@ def told() -> None:
         _changed.notify_all()
 
 
-def check(definition: str) -> None:
-    """Raise StackError for a Distributed Map with a field that this stack would ignore."""
+def check(definition: str, role: str, may: Callable[[str], bool]) -> None:
+    """Refuse a definition that AWS refuses, or that has a field of a Distributed Map that this stack would ignore.
+
+    `may(action)` says whether its role may do that with the rule rules.MANAGED_RULE. Raises StackError.
+    """
+    waits = ":states:startExecution.sync" in definition
+    if waits and not all(may(f"events:{action}") for action in ("PutTargets", "PutRule", "DescribeRule")):
+        raise StackError(f"'{role}' is not authorized to create managed-rule.")
     for name, state in json.loads(definition).get("States", {}).items():
         if state.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode") != "DISTRIBUTED":
             continue

@@ -29,8 +29,8 @@ def start(world):
     """Start a map over items, with its states, and return a function that describes its execution."""
     client, made = world.client("stepfunctions"), []
 
-    def begin(items, states, **fields):
-        key = f"of-test/{uuid.uuid4()}.json"
+    def begin(items, states, name="", role="machine", **fields):
+        key = f"fleets/of-test/{uuid.uuid4()}.json"
         world.client("s3").put_object(Bucket=world.ready["documents_bucket"], Key=key, Body=json.dumps(items).encode())
         a_map = {
             "Type": "Map",
@@ -51,9 +51,9 @@ def start(world):
         definition = {"QueryLanguage": "JSONata", "StartAt": "Each", "States": {"Each": a_map}}
         made.append(
             client.create_state_machine(
-                name=f"of-test-{uuid.uuid4()}",
+                name=name or f"of-test-{uuid.uuid4()}",
                 definition=json.dumps(definition),
-                roleArn="arn:aws:iam::123456789012:role/machine",
+                roleArn=f"arn:aws:iam::123456789012:role/{role}",
             )["stateMachineArn"]
         )
         arn = client.start_execution(stateMachineArn=made[-1], input="{}")["executionArn"]
@@ -121,3 +121,11 @@ def test_a_stopped_map_stops_its_items_and_what_they_have_started(world, start):
     until(lambda: statuses() == ["ABORTED", "ABORTED"])
     assert describe()["status"] == "ABORTED"
     until(lambda: not world.locks())
+
+
+def test_a_map_needs_the_right_to_start_executions_of_its_own_state_machine(start):
+    """The role of the fleets may read the items, and start fleets and distributions only."""
+    states = {"Done": {"Type": "Succeed"}}
+    answer = ended(start([1], states, name="a-map-without-rights", role="FleetStateMachineRole"))
+    assert answer["status"] == "FAILED"
+    assert "is not authorized to perform: states:StartExecution" in answer["cause"]

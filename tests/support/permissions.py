@@ -39,7 +39,10 @@ UNMET = {
 
 tests/template has every permission in its table, so that none of these can be taken away unseen.
 """
-ON_PURPOSE = {("ScheduleRole", "states:StartExecution", "RecoverStateMachine")}
+ON_PURPOSE = {
+    ("ScheduleRole", "states:StartExecution", "RecoverStateMachine"),
+    ("FleetStateMachineRole", "states:StartExecution", "a-map-without-rights"),
+}
 """The refusals that a test provokes: role, action and the end of the resource."""
 
 
