@@ -54,7 +54,8 @@ def judge(fleet):
         if number in outcomes:
             record = fleet.world.records(part["distribution_id"])["9-closed"]
             assert record["status"] == outcomes[number]
-            assert record["fleet_id"] == fleet.fleet_id
+            # A run whose Validate was killed each time does not know what it was started with.
+            assert record.get("fleet_id") == fleet.fleet_id or not record.get("queue_id")
     return outcomes
 
 
