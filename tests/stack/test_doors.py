@@ -11,9 +11,6 @@ from urllib.parse import quote
 import pytest
 
 from local.checks.fuzz import fuzz
-from routing_weights.domain.fleet import Line
-from routing_weights.domain.neighbours import Crew, neighbours
-from routing_weights.domain.plan import parse_plan
 from tests.support.waiting import until
 from tests.support.world import ROOT, WEBHOOK_SECRET, WEIGHTS, a_plan, assert_is_a_sentence
 
@@ -595,45 +592,6 @@ def test_queues_that_share_agents_are_projected_together(platform_world):
     assert "no assignment of them can carry it" in too_much["projection"]["reason"]
     (error,) = projected()["errors"]
     assert error["path"] == "shared_with.0.forecast"
-
-
-def test_two_queues_of_a_fleet_with_the_same_agents_are_projected_as_their_pool(platform_world):
-    """Not as twice the agents: each is projected like one queue that has the contacts of both."""
-    world, ours = platform_world, json.loads((Path(ROOT) / "events" / "plan-forecast.json").read_text(encoding="utf-8"))
-
-    def of(offered, aht_s):
-        volume = {"offered": offered, "aht_s": aht_s, "patience_s": 120, "service_level_target": 0.8}
-        forecast = volume | {"answer_within_s": 20}
-        weights = {f"agent-{number:03}": 0.08 for number in range(1, 13)}
-        asked = {"queue_id": world.queue(12), "member_weights": weights, "forecast": forecast, "dry_run": True}
-        return parse_plan(json.dumps(ours | asked))
-
-    fleet = [of(30, 180), of(15, 240)]
-    found = neighbours([Crew.of(plan, "ring") for plan in fleet])
-    lines = [Line.text(plan.canonical(), each.to_json()) for plan, each in zip(fleet, found, strict=True)]
-    key = "fleets/fleet-of-test/plans.jsonl"
-    bucket, text = world.ready["documents_bucket"], "\n".join(lines).encode()
-    world.client("s3").put_object(Bucket=bucket, Key=key, Body=text)
-    start = len(lines[0]) + 1
-    second = {"fleet": "fleet-of-test", "number": 1, "start": start, "length": len(lines[1])}
-    run = world.run(second).wait()
-    of_fleet, pool = (
-        ended(world, distribution_id)["projection"]
-        for distribution_id in (
-            run.distribution_id,
-            world.post(of(45, 200).model_dump(mode="json", exclude_defaults=True)).json()["distribution_id"],
-        )
-    )
-    for figure in ("active_agents", "capacity", "projected_load", "saturation_ratio", "verdict"):
-        assert of_fleet[figure] == pool[figure], figure
-    for model in ("erlang_a", "erlang_c"):
-        assert of_fleet["models"][model] == pool["models"][model]
-    (neighbour,) = of_fleet["neighbours"]["queues"]
-    assert (neighbour["queue_id"], neighbour["load"], neighbour["source"]) == (fleet[0].queue_id, 3.0, "plan")
-    assert of_fleet["neighbours"]["own_load"] == 2.0
-    assert f"3 erlangs of queue {fleet[0].queue_id}, 100% of its load" in of_fleet["reason"]
-    chart = world.get(f"/distributions/{run.distribution_id}/projection.svg")
-    assert f"3.00 of the 3.00 erlangs of queue {fleet[0].queue_id}" in chart.text
 
 
 def test_a_suggested_plan_passes_when_it_is_posted_as_it_is(platform_world):

@@ -54,6 +54,38 @@ def test_a_fleet_in_the_console_with_a_wrong_plan_is_refused_as_a_whole(world):
     assert "nothing was uploaded there" in execution["cause"]
 
 
+def test_two_queues_of_a_fleet_with_the_same_agents_are_projected_as_their_pool(platform_world):
+    """Not as twice the agents: each is projected like one queue that has the contacts of both."""
+    world, weights = platform_world, {f"agent-{number:03}": 0.08 for number in range(1, 13)}
+
+    def of(offered, aht_s):
+        forecast = {"offered": offered, "aht_s": aht_s, "patience_s": 120.0}
+        goal = {"service_level_target": 0.8, "answer_within_s": 20.0}
+        changes = {"projected_load": None, "forecast": forecast | goal, "utilization_target": 1.0, "dry_run": True}
+        return a_plan(world.queue(12), weights, **changes)
+
+    fleet, pool = [of(30, 180.0), of(15, 240.0)], of(45, 200.0)
+    execution = started_in_the_console(world, {"plans": fleet})
+    assert execution["status"] == "SUCCEEDED", execution.get("cause")
+    name = execution["name"]
+    alone = world.run(pool).wait()
+    of_a, of_b, of_pool = (
+        world.distribution(distribution)["projection"]
+        for distribution in (f"{name}.0", f"{name}.1", alone.distribution_id)
+    )
+    for projection, own, other, carried in ((of_a, 3.0, fleet[1], 2.0), (of_b, 2.0, fleet[0], 3.0)):
+        for figure in ("active_agents", "capacity", "projected_load", "saturation_ratio", "verdict"):
+            assert projection[figure] == of_pool[figure], figure
+        for model in ("erlang_a", "erlang_c"):
+            assert projection["models"][model] == of_pool["models"][model]
+        (neighbour,) = projection["neighbours"]["queues"]
+        assert (projection["neighbours"]["own_load"], neighbour["load"]) == (own, carried)
+        assert (neighbour["queue_id"], neighbour["source"]) == (other["queue_id"], "plan")
+        assert f"{carried:g} erlangs of queue {other['queue_id']}, 100% of its load" in projection["reason"]
+    chart = world.get(f"/distributions/{name}.0/projection.svg")
+    assert f"2.00 of the 2.00 erlangs of queue {fleet[1]['queue_id']}" in chart.text
+
+
 def test_a_queue_that_completes_takes_six_transitions_beside_its_own_run(world):
     fleet = Fleet(world, [world.queue()]).start().ends("completed")
     client, machine = world.client("stepfunctions"), world.ready["fleet_state_machine"]
