@@ -51,7 +51,7 @@ def test_a_fleet_in_the_console_with_a_wrong_plan_is_refused_as_a_whole(world):
     }
     assert world.requests_about(queue) == []
     execution = started_in_the_console(world, {"upload": str(uuid.uuid4())})
-    assert "nothing was uploaded there" in execution["cause"]
+    assert "nothing was uploaded" in execution["cause"]
 
 
 def test_two_queues_of_a_fleet_with_the_same_agents_are_projected_as_their_pool(platform_world):

@@ -33,16 +33,11 @@ def ended(world, location):
     return until(lambda: (shown := world.get(location).json())["terminal"] and shown)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _second_queue(world):
-    world.put_queue("queue-002", agents=12)
-
-
 @pytest.mark.skipif(not shutil.which("curl"), reason="the page's commands use curl, and there is none here")
 def test_the_commands_of_the_page_submit_the_file_of_the_page(world, tmp_path):
     (tmp_path / "fleet.csv").write_text(*blocks(PAGE, "csv"), encoding="utf-8")
     (script,) = blocks(PAGE, "sh")
-    printed = run_script(f"cd {tmp_path}\n{script}", world)
+    printed = run_script(f"cd {tmp_path}\n{script}", world, GENESYS=world.sim.url)
     (location,) = re.findall(r"^Location: (\S+)", printed, re.MULTILINE)
     fleet = ended(world, location)
     assert (fleet["status"], fleet["queues"]) == ("completed", {"dry_run": 2})
@@ -51,6 +46,7 @@ def test_the_commands_of_the_page_submit_the_file_of_the_page(world, tmp_path):
 
 
 def test_the_sample_is_a_fleet_in_two_waves_whose_queues_have_records(world):
+    world.put_queue("queue-002", agents=12)
     answer = post(world, "/fleets", json.loads((ROOT / "events/fleet.json").read_text(encoding="utf-8")))
     assert (answer.json()["total"], answer.json()["waves"]) == (2, [1, 1])
     location = fleet_in(answer)

@@ -169,7 +169,7 @@ def test_every_mistake_of_a_csv_is_found_at_once_at_its_line_and_column():
     ]
     assert not reading.broken
     assert (reading.accepted, reading.plans, reading.problem_count) == ({}, 8, 10)
-    assert reading.problems[0]["message"] == "'forty' is no number"
+    assert reading.problems[0]["message"] == "'forty' is not a number"
     assert "is in line 9 already" in reading.problems[5]["message"]
     assert "line 12 says" in reading.problems[7]["message"]
 

@@ -3,4 +3,4 @@
 from routing_weights.domain.effort import Meter
 
 meter = Meter()
-"""Of the process: Lambda runs one invocation at a time in it, which may have threads."""
+"""Counts for the whole process: Lambda runs one invocation at a time in it, which may have threads."""

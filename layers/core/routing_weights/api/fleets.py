@@ -60,14 +60,14 @@ class WaveView(BaseModel):
     queues: int
     ended: int
     failed: int
-    verdict: Verdict | None = Field(default=None, description="What the gate after the wave said.")
+    verdict: Verdict | None = Field(default=None, description="The verdict of the gate after the wave.")
     reasons: list[str] = Field(default_factory=list)
 
 
 class SpentView(BaseModel):
-    """What the distributions of the fleet have taken so far, as their records have it."""
+    """The effort of the fleet's distributions so far, from their records."""
 
-    distributions: int = Field(description="How many are counted: those that ended and could read their own history.")
+    distributions: int = Field(description="How many are counted: those with an `effort` in their record.")
     requests: int = Field(description="To Genesys.")
     transitions: int
     usd: float = Field(description="For AWS, at list prices.")
@@ -83,7 +83,8 @@ class FleetView(BaseModel):
     reason: str | None = Field(default=None, description="Why it was stopped, held or reverted.")
     total: int
     queues: dict[str, int] = Field(
-        description="How many queues have each status: a distribution's, waiting, or skipped once the fleet has ended."
+        description="The number of queues of each status: that of a distribution, `waiting`, or `skipped` once the "
+        "fleet has ended."
     )
     reverted: int = Field(description="How many queues were reverted.")
     wave: int | None = Field(default=None, description="The wave that is held or under way; null after the last one.")
@@ -210,7 +211,7 @@ def cancel_fleet(fleet_id: FleetId) -> Response[SteeredFleet]:
     "/fleets/<fleet_id>/continue",
     status_code=HTTPStatus.ACCEPTED,
     summary="Let a fleet go on",
-    description="A held fleet begins its next wave. A fleet whose execution broke off is resumed.",
+    description="A held fleet finishes its wave and begins the next one. A fleet whose execution broke off is resumed.",
     responses=answers(HTTPStatus.ACCEPTED, SteeredFleet, STEERED),
 )
 def continue_fleet(fleet_id: FleetId) -> Response[SteeredFleet]:

@@ -1,4 +1,4 @@
-"""What somebody can see of a fleet: how far it has come, and its queues."""
+"""Shows a fleet: its progress, and its queues."""
 
 from __future__ import annotations
 

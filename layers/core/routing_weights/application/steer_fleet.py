@@ -1,4 +1,4 @@
-"""What somebody can do with a fleet that was submitted: cancel it, let it go on, revert it."""
+"""What people can do with a fleet that was submitted: cancel, continue or revert it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class CancelFleet:
 
         Raises:
             FleetNotFound.
-            FleetConflict: it has ended otherwise, or is being reverted.
+            FleetConflict: it has ended in another way, or is being reverted.
         """
         fleet, status = fleet_with(fleet_id, self.fleets, self.machine, now)
         match status:
@@ -59,7 +59,7 @@ class CancelFleet:
                 self.fleets.stop(fleet_id, fleet.attempt)
                 _release(fleet, self.machine, "cancel")
             case FleetStatus.INTERRUPTED:
-                self.fleets.end(fleet_id, fleet.attempt, FleetStatus.CANCELLED, "It had broken off.", now)
+                self.fleets.end(fleet_id, fleet.attempt, FleetStatus.CANCELLED, "Its execution had broken off.", now)
             case FleetStatus.REVERTING:
                 refuse(status, "wait until it is reverted")
             case (
@@ -80,7 +80,7 @@ class ContinueFleet:
     machine: FleetMachine
 
     def go_on(self, fleet_id: str, now: datetime) -> None:
-        """Begin the next wave of a held fleet, or resume one that broke off.
+        """Let a held fleet finish its wave and begin the next one, or resume a fleet that broke off.
 
         Raises:
             FleetNotFound.
@@ -146,4 +146,4 @@ def refuse(status: FleetStatus, advice: str) -> NoReturn:
 
 def _release(fleet: Fleet, machine: FleetMachine, how: Release) -> None:
     if fleet.held is None or not machine.release(fleet.held, how):
-        raise FleetConflict("The fleet waits no more, because somebody else has just decided: look at its status.")
+        raise FleetConflict("The fleet is no longer held, because somebody else has just decided. Look at its status.")

@@ -1,4 +1,4 @@
-"""How a fleet comes in: its plans are accepted all at once, or nothing is written."""
+"""Submits a fleet: all of its plans are accepted, or nothing is written."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from routing_weights.domain.run import Origin
 
 UPLOAD_EXPIRES_S = 3600
-"""How long an upload can be sent to its address."""
+"""How long the address of an upload is valid."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class AcceptFleet:
             return read_plans(request.plans, hidden, request.defaults, check, self.deployed)
         found = self.documents.upload(request.upload or "")
         if found is None:
-            message = "nothing was uploaded there, or more than 7 days ago: upload the file again"
+            message = "no file has this id: nothing was uploaded, or more than 7 days ago. Upload the file again"
             raise fleet_invalid([problem("upload", message, "reference_invalid")])
         size, pieces = found
         if size > MAX_UPLOAD_BYTES:
@@ -174,7 +174,7 @@ def go_on(fleet: Fleet, fleets: Fleets, machine: FleetMachine, now: datetime) ->
 
 
 def begin_again(fleet: Fleet, status: FleetStatus, fleets: Fleets, machine: FleetMachine, now: datetime) -> None:
-    """Start the next attempt: a reverting one reverts. If somebody else does so at this moment, theirs is the one."""
+    """Start the next attempt, which reverts if `status` is `reverting`. Somebody else may start it first."""
     arn = machine.execution_arn(fleet.fleet_id, fleet.attempt + 1)
     if fleets.begin_again(fleet.fleet_id, fleet.attempt, status, arn, now):
         machine.start(fleet.fleet_id, fleet.attempt + 1)
@@ -202,7 +202,7 @@ def _documents_of(fleet: Fleet, plans: Sequence[AcceptedPlan]) -> tuple[bytes, l
 
 
 def _of_time(plan: Plan, now: datetime) -> Sequence[Problem]:
-    """The problems that only the present time makes."""
+    """The problems that depend on the present time."""
     try:
         require_until(plan.until, now, now)
     except PlanInvalid as invalid:

@@ -1,4 +1,4 @@
-"""The effort of a distribution: what it asked of Genesys and of AWS, and what that costs."""
+"""The effort of a distribution: what it asked of Genesys and of AWS, and its cost."""
 
 import json
 import math

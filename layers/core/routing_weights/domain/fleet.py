@@ -20,15 +20,15 @@ LONGEST_BAKE_S = 86_400
 MAX_CONCURRENCY = 1_000
 
 Verdict = Literal["passed", "failed", "inconclusive"]
-"""What the gate of a wave says. An inconclusive wave is held until somebody decides."""
+"""The verdict of a wave's gate. An inconclusive wave is held until somebody decides."""
 Release = Literal["continue", "revert", "cancel"]
-"""What somebody decides for a held fleet."""
+"""The decision about a held fleet."""
 Stop = Literal["cancel", "failed"]
 """Why no further queue begins: somebody cancelled the fleet, or a wave had too many failures."""
 
 
 class FleetStatus(StrEnum):
-    """How far a fleet has come."""
+    """The status of a fleet."""
 
     RUNNING = "running"
     HELD = "held"
@@ -66,13 +66,13 @@ class Facts(NamedTuple):
 
 FACTS = {
     FleetStatus.RUNNING: Facts(False, False, "The queues are being changed, wave by wave."),
-    FleetStatus.HELD: Facts(False, False, "A wave is done, and somebody must decide: continue, revert or cancel."),
+    FleetStatus.HELD: Facts(False, False, "The gate of a wave did not pass. Decide: continue, revert or cancel."),
     FleetStatus.REVERTING: Facts(False, False, "The queues that were changed are being reverted, newest first."),
     FleetStatus.COMPLETED: Facts(True, True, "Every plan was applied and read back, or was a dry run."),
     FleetStatus.PARTLY_COMPLETED: Facts(True, False, "Every plan was tried, and some were not applied."),
     FleetStatus.STOPPED: Facts(True, False, "A wave failed, so the queues after it were left as they are."),
     FleetStatus.REVERTED: Facts(True, False, "The queues that were changed hold what they held before."),
-    FleetStatus.REVERT_INCOMPLETE: Facts(True, False, "Some of the queues that were changed could not be reverted."),
+    FleetStatus.REVERT_INCOMPLETE: Facts(True, False, "Some of the queues that were changed were not reverted."),
     FleetStatus.CANCELLED: Facts(True, False, "Somebody cancelled the fleet. Queues that were done stay as they are."),
     FleetStatus.INTERRUPTED: Facts(True, False, "The execution of the fleet broke off. Continue resumes it."),
 }
@@ -103,7 +103,8 @@ class Wave(BaseModel):
         default=20,
         ge=0,
         le=1_000_000,
-        description="With fewer contacts in its queues during bake_s the wave is inconclusive. Contract platform only.",
+        description="With fewer contacts during bake_s, in the queues that the fleet has changed, the wave is "
+        "inconclusive. Contract platform only.",
     )
 
     @model_validator(mode="after")

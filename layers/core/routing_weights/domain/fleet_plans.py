@@ -1,6 +1,6 @@
 """Reads the plans of a fleet: from a request, or from a file of JSON Lines or CSV that is never in memory as a whole.
 
-Nothing of it is trusted. Every problem is found at once, at its line and column; only the first ones are listed.
+The input is not trusted. Every problem is found at once, at its line and column; only the first ones are listed.
 """
 
 import csv
@@ -28,9 +28,9 @@ NOT_TEXT = {
     b"\xff\xfe": "the file is UTF-16: save it as UTF-8, in Excel as CSV UTF-8",
     b"\xfe\xff": "the file is UTF-16: save it as UTF-8, in Excel as CSV UTF-8",
     b"PK\x03\x04": "the file is an Excel workbook or a ZIP archive: save it as CSV UTF-8",
-    b"\x1f\x8b": "the file is compressed: upload it as it is before",
+    b"\x1f\x8b": "the file is compressed: upload it uncompressed",
 }
-"""The first bytes of files that people send instead."""
+"""The first bytes of files that people upload by mistake, and what to do."""
 
 
 class AcceptedPlan(NamedTuple):
@@ -53,7 +53,7 @@ class Reading:
     """The first ones."""
     problem_count: int = 0
     broken: bool = False
-    """A problem belongs to no plan that could be left out: the file is not what its sender takes it for."""
+    """True if a problem belongs to no single plan, so `skip_invalid` cannot leave it out."""
 
     def note(self, *problems: Problem) -> None:
         self.problem_count += len(problems)
@@ -62,7 +62,7 @@ class Reading:
             raise _EnoughError
 
     def refuse(self, found: Problem) -> None:
-        """Note a problem that is no single plan's."""
+        """Note a problem that does not belong to a single plan."""
         self.broken = True
         self.note(found)
 
@@ -73,13 +73,13 @@ class Reading:
 
 
 class _EnoughError(Exception):
-    """Nothing that is still to come can make the file acceptable."""
+    """The reading ends here: the rest of the file cannot make it acceptable."""
 
 
 Check = Callable[[Plan], Sequence[Problem]]
-"""Further rules of the door."""
+"""Further rules of the door: the problems of a plan."""
 Place = Callable[[Problem], Problem]
-"""A problem at its path in a plan -> the same where its sender finds it."""
+"""Turns a problem at its path in a plan into one with the place where the sender finds it."""
 
 
 @dataclass
@@ -87,7 +87,7 @@ class _Plans:
     """Accepts plan after plan."""
 
     defaults: Mapping[str, Any]
-    """Fields of every plan that does not have them."""
+    """Fields that a plan gets if it does not have them itself."""
     check: Check
     deployed: ActuatorName
     """See Crew.of."""
@@ -192,7 +192,7 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _no_text(line: bytes) -> str | None:
-    """What a file is whose first line is no text of a plan."""
+    """Why a first line cannot belong to a file of plans; None if it can."""
     for start, message in NOT_TEXT.items():
         if line.startswith(start):
             return message
@@ -228,7 +228,7 @@ def _read_json_lines(lines: Iterable[tuple[int, bytes]], plans: _Plans) -> None:
 
 
 def _of_line(message: str) -> str:
-    """What strict_json says of a body, said of a line."""
+    """A message of strict_json about a body, as one about a line."""
     message = message.replace("the body", "the line", 1).replace("at line 1 column", "at character")
     return f"{message}; each line is one whole plan" if "is not JSON" in message else message
 
@@ -246,7 +246,7 @@ class _WrongError(ValueError):
 
 def _number(cell: str, delimiter: str) -> float:
     if not NUMBER.fullmatch(cell):
-        raise _WrongError("is no number")
+        raise _WrongError("is not a number")
     if "," in cell and delimiter == ",":
         raise _WrongError("has a decimal comma: write a point, or separate the columns by semicolons")
     return float(cell.replace(",", "."))
@@ -254,7 +254,7 @@ def _number(cell: str, delimiter: str) -> float:
 
 def _whole(cell: str, _delimiter: str) -> int:
     if not WHOLE.fullmatch(cell):
-        raise _WrongError("is no whole number")
+        raise _WrongError("is not a whole number")
     return int(cell)
 
 
@@ -310,7 +310,7 @@ class _Queue:
     fields: dict[str, tuple[Any, int]] = field(default_factory=dict)
     """The value of each field, and the line that states it first."""
     wrong: set[str] = field(default_factory=set)
-    """The paths of cells with problems."""
+    """The paths of cells whose problems are noted."""
 
 
 @dataclass
@@ -367,7 +367,7 @@ class _Csv:
         return not reading.broken
 
     def _split(self, number: int, line: bytes) -> list[str] | None:
-        """The cells of a line. None if it is none; its problem is noted, and nobody knows whose row it is."""
+        """The cells of a line. None if the line cannot be read: the problem is noted, and belongs to no queue."""
         try:
             # Each line is read alone: otherwise a quote that is never closed would swallow the rest of the file.
             row = csv.reader([line.decode()], delimiter=self.delimiter, strict=True)
@@ -388,7 +388,7 @@ class _Csv:
             return None
         expected = len(self.columns)
         if len(cells) < expected or any(cells[expected:]):
-            hint = " Is a decimal comma among them? Then separate the columns by semicolons." * (self.delimiter == ",")
+            hint = " If a number has a decimal comma, separate the columns by semicolons." * (self.delimiter == ",")
             message = f"the line has {len(cells)} cells, the heading has {expected}.{hint}"
             self.plans.reading.refuse(_at(number, problem("", message, "cell_count")))
             return None

@@ -1,4 +1,4 @@
-"""How far a fleet has come: its queues by status, its waves, and what is left to do."""
+"""The progress of a fleet: its queues by status, its waves, and what is left to do."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What somebody sends to start a fleet. It is not trusted."""
+"""The request that starts a fleet. It is not trusted."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -17,7 +17,7 @@ MAX_UPLOAD_BYTES = 67_108_864
 """64 MiB."""
 UPLOAD_ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 OF_ONE_PLAN = ("queue_id", "member_weights", "restores")
-"""The fields that a plan does not share with others."""
+"""The fields that plans cannot share."""
 _ANY_PLAN = {
     "queue_id": "queue",
     "member_weights": {"member": 0},
@@ -83,7 +83,7 @@ def fleet_invalid(problems: Sequence[Problem], count: int | None = None) -> Flee
 def _of_defaults(defaults: dict[str, Any]) -> list[Problem]:
     """The problems of the defaults themselves: on a plan they would be found once for each."""
     wrong = [name for name in defaults if name in OF_ONE_PLAN or name not in Plan.model_fields]
-    message = "this is no field that plans have in common"
+    message = "this is not a field that plans can share"
     problems = [problem(f"defaults.{name[:80]}", message, "extra_forbidden") for name in wrong]
     shared = {name: value for name, value in defaults.items() if name not in wrong}
     _, found = check_plan(_ANY_PLAN | shared)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from routing_weights.domain.fleet import Fleet, FleetStatus, QueueItem, QueueOutcome
 
 MOST_TRIES = 3
-"""How often the queues of a wave are begun in one execution. Queues without an outcome then are left."""
+"""How often the queues of a wave are begun in one execution. Queues that have no outcome after that are left."""
 NO_LIMIT = -1
 
 
@@ -93,7 +93,7 @@ class Tick(BaseModel):
 def item_of(fleet: Fleet, queue: QueueItem, max_failed: int | None) -> dict[str, Any]:
     """What the child execution of a queue is started with.
 
-    The input of its distribution is the same in every attempt: StartExecution takes it for the same start only then.
+    The input of its distribution is the same in every attempt: only then does StartExecution find an earlier start.
     """
     given = FromFleet(
         fleet=fleet.fleet_id,

@@ -1,1 +1,1 @@
-"""What a plan will do to its queue, computed before the first write: pure mathematics."""
+"""What a plan will do to its queue, and what it will cost, computed before the first write: pure mathematics."""

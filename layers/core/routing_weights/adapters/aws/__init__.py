@@ -1,1 +1,1 @@
-"""The stores: audit records, documents, secrets, forecasts, executions."""
+"""The stores: audit records, documents, fleets, secrets, forecasts, the request budget, executions and their effort."""

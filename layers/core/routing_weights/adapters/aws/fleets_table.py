@@ -1,4 +1,4 @@
-"""FleetsTable: what is known of a fleet, of each of its queues that has ended, and of its waves.
+"""FleetsTable: a fleet, each of its queues that has ended, and its waves.
 
 Partition key `fleet_id`, sort key `part`: `fleet`, `queue#000000`, `wave#00`, and the `spent` of efforts. The state
 machine reads and writes attributes itself, so each has a type of its own; what only Python reads is JSON text.

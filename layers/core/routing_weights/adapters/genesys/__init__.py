@@ -1,1 +1,1 @@
-"""The Genesys side: token, HTTP client, and one module per contract."""
+"""The Genesys side: tokens, the transport with its lanes, and one module per contract."""
