@@ -14,8 +14,8 @@ from tests.support.world import CLIENT_ID, CLIENT_SECRET, WEIGHTS, World, a_plan
 LIMIT, WINDOW_S, RESERVED = 50, 10.0, 0.05
 """The limit of 300 requests a minute, in a window that a test can see the end of.
 
-What delays a request after its slot does not shrink with the window: this one leaves 0.2 s for it where a minute leaves
-1.2 s, and the reserve leaves room for two requests more.
+What delays a request after its slot does not shrink with the window: this one leaves 0.25 s for it where a minute
+leaves 1.2 s, and the reserve leaves room for two requests more.
 """
 DISTRIBUTIONS, MEMBERS, TOKENS = 10, 8, 2
 

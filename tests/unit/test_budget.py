@@ -243,7 +243,7 @@ def test_an_item_costs_one_write_unit(store, fake_time):
 # ---- blocks ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("per_minute", "allowed", "most"), [(3000, 3000, 50), (300, 300, 350)])
+@pytest.mark.parametrize(("per_minute", "allowed", "most"), [(3000, 3000, 110), (300, 300, 350)])
 def test_requests_that_are_foreseen_share_a_write(store, fake_time, per_minute, allowed, most):
     one = store.budget(fake_time, per_minute)
     one.seen(0, headers(allowed, 0, 60))

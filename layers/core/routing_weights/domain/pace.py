@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MINUTE_MS = 60_000.0
-MARGIN, LEAST_MARGIN_MS = 0.02, 200.0
+MARGIN, LEAST_MARGIN_MS = 0.02, 250.0
 """How much longer than the window a request counts: what may delay it between its slot and Genesys."""
 HEAD = 0.9
 """The share of a long window that may be sent at once. The rest is spread: see Limit.at_once."""

@@ -33,8 +33,11 @@ LONGEST_PUSH_S = 300.0
 """The longest Retry-After that holds back everybody. A longer one holds back only the process that got it."""
 STORE_PAUSE_S = 30.0
 """How long a process sends unpaced after DynamoDB failed, before it tries the table again."""
-LARGEST_BLOCK, BLOCK_S = 25, 1.0
-"""The most slots that are taken with one write, and how long they may last. A process that ends loses no more."""
+LARGEST_BLOCK, BLOCK_S = 10, 1.0
+"""The most slots that are taken with one write, and how long they may last. A process that ends loses no more.
+
+The slots of a block can be due at once. More of them would be sent too late for a window of a few seconds.
+"""
 CONFLICT_PAUSE_S = 0.02
 """The longest pause after a conflict of processes that write at the same time."""
 LEASE_S = 1.0
