@@ -58,22 +58,22 @@ def plot(
 
 
 def bars(title: str, rows: Sequence[tuple[str, float, float]], names: tuple[str, str], unit: str) -> str:
-    """A bar of two parts for each row: (name, first part, second part)."""
+    """A bar of two parts for each row: (name, first part, second part). A bar that is much too long is cut."""
     sheet = Sheet()
     sheet.y = 18
-    sheet.text(LEFT, sheet.y + 8, title, 15, bold=True)
+    sheet.text(LEFT, sheet.y + 8, f"{title}, {unit}", 15, bold=True)
     for number, (name, colour) in enumerate(zip(names, ("after", "warn"), strict=True)):
         sheet.rect(LEFT + 240 * number, sheet.y + 22, 10, 10, colour)
         sheet.text(LEFT + 16 + 240 * number, sheet.y + 31, name, 11, "muted")
     sheet.y += 46
     label, room = LEFT + 96, RIGHT - LEFT - 96 - 96
-    most = max(first + second for _, first, second in rows)
+    most = 2 * max(first for _, first, _ in rows)
     for name, first, second in rows:
-        one, two = (value / most * room for value in (first, second))
+        one, two = first / most * room, min(second, most - first) / most * room
         sheet.text(label - 8, sheet.y + 12, name, 12, anchor="end", room=90)
         sheet.rect(label, sheet.y + 2, one, 12, "after")
         sheet.rect(label + one, sheet.y + 2, two, 12, "warn")
-        sheet.text(label + one + two + 6, sheet.y + 12, f"{first:,.0f} + {second:,.0f} {unit}", 11, "muted")
+        sheet.text(label + one + two + 6, sheet.y + 12, f"{first:,.0f} + {second:,.0f}", 11, "muted")
         sheet.y += 19
     shown = "; ".join(f"{name}: {first:.0f} and {second:.0f}" for name, first, second in rows)
     return sheet.svg(title, f"{names[0]} and {names[1]}, in {unit}. {shown}")

@@ -44,7 +44,7 @@ def run(running: Stack, prefix: str, queues: int, members: int) -> dict[str, Any
 
     def ended() -> Any:
         answer = running.http.get(f"{running.api_url}{path}", timeout=outside.TIMEOUT_S)
-        if answer.status_code == 503:  # a service did not answer; docs/use/fleets.md says to ask again
+        if answer.status_code == 503:  # a service did not answer; docs/openapi.json says to ask again
             return None
         assert answer.ok, answer.text
         return answer.json() if answer.json()["terminal"] else None
