@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routing_weights.adapters.aws.budget_table import LARGEST_BLOCK, RequestBudget, TokenBudget
+from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.bootstrap import genesys as bootstrap
 from routing_weights.errors import RateLimited
 from routing_weights.settings import GenesysCaller
-from tests.support.fakes import FakeTime
+from tests.support.fakes import FakeSession, FakeTime, answer
 
 INTERVAL_S = 0.204
 FAR_S = 1e6
@@ -601,6 +602,27 @@ def test_a_failing_store_is_left_alone_for_half_a_minute(store, fake_time, logs,
     fake_time.now += 30
     one.limited(0, {}, 3.0, 0.0)
     assert waits(one, 5) == pytest.approx([3.0], abs=0.3)
+
+
+def test_a_429_is_obeyed_with_several_tokens_and_a_failing_store(store, fake_time):
+    """Nobody knows then which token is free, and what a 429 says cannot be noted."""
+    store.fails, sent = FAILURES[0], []
+    session = FakeSession(answer(429, Retry_After="2"), answer(429, Retry_After="2"), answer())
+    request = session.request
+    session.request = lambda *args, **parts: sent.append(fake_time.now) or request(*args, **parts)
+    transport = Transport(
+        session,
+        Deadline(fake_time.now + 60),
+        5.0,
+        clock=fake_time.clock,
+        wall_clock=fake_time.wall_clock,
+        sleep=fake_time.sleep,
+        budget=store.budget(fake_time, tokens=4),
+    )
+    transport.send("GET /x", "GET", "https://genesys.example.com/x")
+    first, second, third = sent
+    assert second >= first + 2
+    assert third >= second + 2
 
 
 # ---- the deployment's ------------------------------------------------------------------------------------------------

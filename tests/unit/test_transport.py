@@ -23,7 +23,7 @@ from routing_weights.adapters.genesys.transport import (
 )
 from routing_weights.adapters.http.retry_after import retry_after_s
 from routing_weights.domain.pace import Slot
-from routing_weights.errors import GenesysUnavailable, RateLimited, WaitTooLong
+from routing_weights.errors import GenesysUnavailable, Interrupted, RateLimited, WaitTooLong
 from tests.support.fakes import FakeSession, FakeTime, answer
 
 NOW = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
@@ -527,6 +527,44 @@ def test_with_several_tokens_a_request_is_not_repeated_for_ever(fake_time):
     with pytest.raises(RateLimited):
         send(sender)
     assert len(sender.session.sent) == MAX_PAUSES
+
+
+def test_with_several_tokens_a_limit_without_a_time_is_backed_off_from(fake_time):
+    sender = transport(fake_time, answer(429), answer(429), answer(), budget=FakeBudget(0.0, tokens=2))
+    send(sender)
+    assert len(fake_time.slept) == 2
+    assert min(fake_time.slept) > 0
+
+
+def test_a_pause_that_is_asked_for_while_a_slot_is_awaited_holds_its_request(fake_time):
+    sender, sleep = transport(fake_time, answer(), budget=FakeBudget(2.0, 1.0)), fake_time.sleep
+
+    def another_request_is_limited(seconds):
+        sleep(seconds)
+        if len(fake_time.slept) == 1:
+            sender._held_until = fake_time.now + 4
+
+    sender.sleep = another_request_is_limited
+    times = when_sent(sender, fake_time)
+    send(sender)
+    assert times == [7.0]
+
+
+@pytest.mark.parametrize("fails", ["bearer", "fence"])
+def test_the_slot_of_a_request_that_is_not_sent_is_dropped(fake_time, fails):
+    def refuse(*_):
+        raise Interrupted("The lock is lost.")
+
+    sender = transport(fake_time, answer(), budget=FakeBudget(1.0, 0.0))
+    sender.fence = refuse if fails == "fence" else None
+    with pytest.raises(Interrupted):
+        sender.send("PUT /x", "PUT", URL, bearer=refuse if fails == "bearer" else None)
+    sender.fence = None
+    fake_time.sleep(30)
+    times = when_sent(sender, fake_time)
+    send(sender)
+    assert times == [fake_time.now - 1000]
+    assert len(sender.budget.asked) == 2
 
 
 def test_a_pause_of_one_request_holds_the_others_too(fake_time):

@@ -79,7 +79,7 @@ class TokenBudget:
 
         Of tokens that are free at the same time, the one with fewer slots taken comes first.
         """
-        if self._is_lost():
+        if self.is_lost():
             return now, 0
         pace, limit = self._pace, self._limit(now)
         if not pace.is_paced(now):
@@ -98,11 +98,11 @@ class TokenBudget:
         with self._lock:
             now = self._now()
             try:
-                if not self._is_lost() and self._is_paced():
+                if not self.is_lost() and self._is_paced():
                     return self._take(longest_wait_s, slots, together=together)
             except StoreUnavailable as error:
                 self._lose(error)
-            at = now if self._is_lost() else max(now, self._pace.next_at)
+            at = now if self.is_lost() else max(now, self._pace.next_at)
             _refuse_later(at, now, longest_wait_s)
             count = slots if together else 1
             self._under_way += count
@@ -178,7 +178,7 @@ class TokenBudget:
 
     def _note(self, change: Callable[[Pace], Pace]) -> None:
         with self._lock:
-            if self._is_lost():
+            if self.is_lost():
                 return
             was_paced = self._pace.is_paced(self._now())
             try:
@@ -248,7 +248,8 @@ class TokenBudget:
 
     # ---- without the store ------------------------------------------------------------------------------------------
 
-    def _is_lost(self) -> bool:
+    def is_lost(self) -> bool:
+        """True for a time after the store has failed: requests are sent unpaced."""
         return self._now() < self._lost_until
 
     def _lose(self, error: StoreUnavailable) -> None:
@@ -317,8 +318,8 @@ class RequestBudget:
         self.tokens[token].seen(headers)
 
     def has_others(self) -> bool:
-        """True if a request that one token may not send can go to another one."""
-        return len(self.tokens) > 1
+        """True if a request that one token may not send can go to another one. Without the store, nobody knows."""
+        return len(self.tokens) > 1 and not any(token.is_lost() for token in self.tokens)
 
     def _free(self, now: float) -> list[tuple[float, int, int]]:
         """When a slot of each token is free, how many are taken, and the token: the first one first."""

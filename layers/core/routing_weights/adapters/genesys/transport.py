@@ -86,7 +86,7 @@ class Budget(Protocol):
     def seen(self, token: int, headers: Mapping[str, str]) -> None: ...
 
     def has_others(self) -> bool:
-        """True if there is more than one token."""
+        """True if a request that one token may not send can go to another one."""
         ...
 
 
@@ -181,19 +181,15 @@ class Transport:
     ) -> tuple[requests.Response, int, float]:
         """Send one attempt. Returns the response, the number of the token, and the time of sending."""
         with self._turn:
-            if callable(parts.get("json")):
-                self._reserve(what, slots=2)
-                parts = {**parts, "json": self._built(parts["json"])}
-            self._await_pause(what)
-            self._reserve(what)
-            token = self._slots[0][1] if self._slots else 0
-            if bearer:
-                parts = {**parts, "headers": {"Authorization": f"Bearer {bearer(token)}", **parts.get("headers", {})}}
-            if self.fence and method != "GET":
-                self._await_slot(early_s=FENCE_S)
-                self.fence()
-            self._await_slot()
-            self._slots = self._slots[1:]
+            try:
+                if callable(parts.get("json")):
+                    self._reserve(what, slots=2)
+                    parts = {**parts, "json": parts["json"]()}
+                token, headers = self._await_turn(what, method, bearer)
+            except BaseException:
+                self._slots = []  # a slot must not be used much later than its time
+                raise
+        parts = {**parts, "headers": {**headers, **parts.get("headers", {})}}
         timeout = (CONNECT_TIMEOUT_S, min(READ_TIMEOUT_S, max(self._time_left(what), 1.0)))
         meter.count(requests=1)
         sent_at = self.clock()
@@ -206,12 +202,22 @@ class Transport:
             raise GenesysUnavailable(f"There was no time left for {what}.")
         return left
 
-    def _built(self, build: Callable[[], Any]) -> Any:
-        try:
-            return build()
-        except BaseException:
-            self._slots = []  # a slot must not be used much later than its time
-            raise
+    def _await_turn(self, what: str, method: str, bearer: Callable[[int], str] | None) -> tuple[int, dict[str, str]]:
+        """Sleep until a request may go. Returns the number of its token, and the headers that show the token."""
+        while True:
+            pause_ends = self._held_until
+            self._await_pause(what)
+            self._reserve(what)
+            token = self._slots[0][1] if self._slots else 0
+            headers = {"Authorization": f"Bearer {bearer(token)}"} if bearer else {}
+            if self.fence and method != "GET":
+                self._await_slot(early_s=FENCE_S)
+                self.fence()
+            self._await_slot()
+            if self._held_until == pause_ends:
+                self._slots = self._slots[1:]
+                return token, headers
+            self._slots = []  # the answer to another request has asked for a pause meanwhile
 
     def _reserve(self, what: str, slots: int = 1) -> None:
         """Reserve slots for the next requests, unless there are some left."""
@@ -263,7 +269,7 @@ class Transport:
     def _pause(self, what: str, asked: float | None, limited: int) -> None:
         """Sleep for as long as Genesys asks. Raises RateLimited if the state machine must wait instead."""
         is_last = limited >= (MAX_ATTEMPTS if asked is None else MAX_PAUSES)
-        if self.budget and self.budget.has_others() and not is_last:
+        if self.budget and self.budget.has_others() and asked is not None and not is_last:
             return  # the next slot is that of another token, or comes after the pause
         if asked is None:
             wait = self.jitter() * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**limited)
