@@ -1,5 +1,6 @@
 """Patch: how far the writing came is known, whatever ends it."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -150,6 +151,21 @@ def test_an_outage_after_a_write_beyond_the_gap_is_progress():
     before = queue(member("agent-0", 0.0), member("agent-1", 0.0))
     genesys = Scripted({"agent-0": GenesysUnavailable("Not now."), "agent-1": None})
     assert scripted(genesys, target({"agent-0": 0.1, "agent-1": 0.1}), before) == Tick(0, 2, also=("agent-1",))
+
+
+def test_a_tick_is_small_enough_for_the_state_machine_and_still_knows_whether_it_has_come_further():
+    """One write may be under way while thousands of others are accepted. Those that a tick cannot name come again."""
+    before = queue(*(member(f"agent-{n:058}", 0.0) for n in range(5000)))
+    first, *others = (each.user_id for each in before.members)
+    wanted, outage = target(dict.fromkeys([first, *others], 0.1)), GenesysUnavailable("Not now.")
+    tick = scripted(Scripted({first: outage} | dict.fromkeys(others)), wanted, before)
+    assert tick.next == 0
+    assert len(json.dumps(tick.to_json())) < 200_000  # of the 262,144 bytes that a state may get
+    assert list(tick.also) == others[: len(tick.also)]
+    left = others[len(tick.also) :]
+    with pytest.raises(GenesysUnavailable):
+        scripted(Scripted({first: outage} | dict.fromkeys(left)), wanted, before, also=tick.also)
+    assert scripted(Scripted(), wanted, before, also=tick.also) == Tick(5000, 5000)
 
 
 JOINS = queue(member("out", 0.4, value=True), member("in", 0.0, value=False), member("stays", 0.4, value=True))

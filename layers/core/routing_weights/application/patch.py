@@ -20,6 +20,13 @@ from routing_weights.errors import (
     first_error,
 )
 
+MOST_ALSO = 2000
+"""How many members a tick names beyond a gap. A state gets at most 262,144 bytes, and an id has at most 64.
+
+Usually fewer than may be under way at once are beyond a gap. A write that is tried again for a minute may leave
+thousands. Writes of members who are not named are repeated, which changes nothing.
+"""
+
 
 @dataclass(frozen=True)
 class PatchQueue:
@@ -87,7 +94,7 @@ class Tick:
     failure: Failure | None = None
     """What ended the run. It is returned and not raised, so that the accepted writes are known."""
     also: tuple[str, ...] = ()
-    """Members whose writes were accepted beyond the gap: fewer than may be under way at once."""
+    """The first of the members whose writes were accepted beyond the gap, at most MOST_ALSO."""
 
     def to_json(self) -> dict[str, object]:
         progress: dict[str, object] = {"next": self.next, "total": self.total, "pause_s": self.pause_s}
@@ -110,11 +117,12 @@ class PatchMembers:
         once. The next group begins once every write of this one is accepted.
 
         A tick ends when all are written, when the time is up, when Genesys asks for a long pause, or when a write
-        fails after some progress. It says where the next tick begins, so no write is repeated.
+        fails after some progress. It says where the next tick begins, and which writes to leave out.
         """
         work = self.documents.work(run.distribution_id)
         genesys, target = self.connect(work.decision), work.decision.target
         members, pause_s, failure = work.decision.members(work.before), 0.0, None
+        outage: RoutingWeightsError | None = None
         left = [member for member in members[start:] if member.user_id not in also]
         accepted: set[str] = set()
         try:
@@ -140,15 +148,16 @@ class PatchMembers:
                     break
         except RateLimited as limited:
             pause_s = limited.details["retry_after_s"]
-        except (GenesysUnavailable, StoreUnavailable):  # both pass, and the next tick may meet them again
-            if not accepted:
-                raise
+        except (GenesysUnavailable, StoreUnavailable) as error:
+            outage = error
         except RoutingWeightsError as error:
             failure = Failure.of(error)
         accepted |= set(also)
         position = start + sum(1 for _ in takewhile(lambda member: member.user_id in accepted, members[start:]))
-        beyond = tuple(member.user_id for member in members[position:] if member.user_id in accepted)
-        return Tick(position, len(members), pause_s, failure, beyond)
+        beyond = [member.user_id for member in members[position:] if member.user_id in accepted][:MOST_ALSO]
+        if outage and (position, set(beyond)) == (start, set(also)):  # no further: the next tick would meet it again
+            raise outage
+        return Tick(position, len(members), pause_s, failure, tuple(beyond))
 
     def _await_joined(self, genesys: Genesys, work: Work) -> None:
         """Wait until everybody who is to be joined is, if somebody was not: only then is anybody un-joined.
