@@ -723,6 +723,10 @@ class FakeFleetDocuments:
     def put_queues(self, fleet_id, queues):
         self.put_items(fleet_id, "queues", queues)
 
+    def are_stored(self, fleet_id):
+        self.requests += 1
+        return (fleet_id, "queues") in self.lists
+
     def queues(self, fleet_id):
         return self.lists[fleet_id, "queues"]
 

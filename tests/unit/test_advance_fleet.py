@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from routing_weights.application.advance_fleet import AdvanceFleet
-from routing_weights.domain.fleet import Fleet, FleetOptions, FleetStatus, QueueItem, QueueOutcome, WaveOutcome
+from routing_weights.domain.fleet import Fleet, FleetOptions, FleetStatus, Held, QueueItem, QueueOutcome, WaveOutcome
 from routing_weights.domain.fleet_steps import MOST_TRIES, Bake, End, Hold, Last, RunQueues, Tick
 from routing_weights.domain.record import Realised
 from routing_weights.domain.status import Status
-from routing_weights.errors import GenesysUnavailable
+from routing_weights.errors import FleetConflict, GenesysUnavailable
 
 NOW = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
 RAN, REVERTED = Last(step="run", wave=0), Last(step="run", wave=-1)
@@ -43,11 +43,13 @@ class Store:
         return True
 
     def hold(self, _fleet_id, _attempt, held):
+        if self.fleet.stop == "cancel":
+            return False
         self.fleet = self.fleet.model_copy(update={"status": FleetStatus.HELD, "held": held})
         return True
 
     def begin_wave(self, _fleet_id, wave, failed):
-        self._wave(wave, failed=frozenset(failed))
+        self._wave(wave, failed=frozenset(failed), baked_until="")
 
     def bake(self, _fleet_id, wave, until):
         self._wave(wave, baked_until=until.isoformat())
@@ -207,6 +209,23 @@ def test_a_wave_that_has_failed_already_begins_no_further_queue():
     assert not store.items
 
 
+def test_queues_of_a_wave_that_has_not_failed_after_all_begin():
+    """A child of an earlier attempt counted queue 0 as failed, while this one began it again with success."""
+    store = stored(waves=[{"count": 3, "max_failed": 1}]).ended(q0="completed", q1="queue_busy")
+    store.fleet = store.fleet.model_copy(update={"stop": "failed"})
+    assert advance(store, RAN).wave == 0
+    assert (numbers(store, "wave-1-0"), store.fleet.stop) == ([2], None)
+
+
+def test_a_wave_whose_queues_begin_again_is_watched_again():
+    store = stored(waves=[{"count": 2, "bake_s": 600}]).ended(q0="completed", q1="interrupted")
+    assert advance(store, RAN) == Bake(0, 600)
+    later = NOW + timedelta(seconds=500)
+    advance(store, None, later)
+    store.ended(q1="completed")
+    assert advance(store, RAN, later) == Bake(0, 600)
+
+
 def test_a_fleet_whose_last_wave_failed_after_every_plan_was_tried_is_partly_completed():
     store = stored(2, waves=[{"max_failed": 0}]).ended(q0="queue_busy", q1="completed")
     assert advance(store, RAN).status is FleetStatus.PARTLY_COMPLETED
@@ -314,6 +333,17 @@ def held(release):
 )
 def test_somebodys_decision_ends_a_hold(release, expected):
     assert held(release)[1] == expected
+
+
+def test_a_wave_is_not_held_if_somebody_has_cancelled_the_fleet_since_it_was_judged():
+    store = stored(waves=[{"count": 2, "max_failed": 0}], on_failure="hold").ended(q0="queue_busy", q1="completed")
+    assert isinstance(advance(store, RAN), Hold)
+    store.fleet = store.fleet.model_copy(update={"stop": "cancel"})
+    use_case = AdvanceFleet(store, store, lambda: None, 20, 0.0, 5400.0)
+    with pytest.raises(FleetConflict):
+        use_case.hold(Tick(fleet_id="f", attempt=1), Held(token="t", wave=0, reason=""))
+    assert store.fleet.status is FleetStatus.RUNNING
+    assert advance(store, Last(step="hold", wave=0, release="cancel")).status is FleetStatus.CANCELLED
 
 
 def test_a_wave_that_is_continued_begins_the_queues_that_its_failures_had_stopped():

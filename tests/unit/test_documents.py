@@ -35,6 +35,14 @@ def test_a_plan_of_a_fleet_is_read_by_the_range_of_its_line(documents):
     assert documents.fleet_line("f-1", len(lines[0]) + 1, len(lines[1])).plan == {"queue_id": "q-2"}
 
 
+def test_the_documents_of_a_fleet_are_stored_once_its_list_of_queues_is(documents):
+    of_fleets = FleetDocuments(documents.bucket)
+    of_fleets.put_plans("f-1", b"{}")
+    assert not of_fleets.are_stored("f-1")
+    of_fleets.put_queues("f-1", [])
+    assert of_fleets.are_stored("f-1")
+
+
 def test_an_upload_goes_to_the_buckets_own_region_and_is_read_in_pieces(documents, aws):
     uploads = FleetDocuments(documents.bucket)
     address = urlsplit(uploads.upload_address("u-1", 3600))

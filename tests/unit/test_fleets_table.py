@@ -107,6 +107,20 @@ def test_queues_are_listed_by_number_however_many_there_are(fleets, aws):
     assert fleets.outcomes("f-2") == []
 
 
+@pytest.mark.parametrize(("stop", "is_held"), [(None, True), ("failed", True), ("cancel", False)])
+def test_a_fleet_that_somebody_cancels_is_not_held(fleets, stop, is_held):
+    fleets.create(fleet(stop=stop))
+    assert fleets.hold("f-1", 1, Held(token="t", wave=0, reason="too few contacts")) is is_held
+    assert fleets.find("f-1").status == ("held" if is_held else "running")
+
+
+@pytest.mark.parametrize("failed", [(), (3,)])
+def test_a_wave_whose_queues_begin_again_is_not_watched_any_more(fleets, failed):
+    fleets.bake("f-1", 0, NOW)
+    fleets.begin_wave("f-1", 0, failed)
+    assert fleets.waves("f-1") == [WaveOutcome(wave=0, failed=frozenset(failed))]
+
+
 @pytest.mark.parametrize("kind", ["table", "fake"])
 def test_what_distributions_have_taken_is_added_exactly(fleets, kind):
     sums = FleetSums(fleets.table) if kind == "table" else FakeFleetSums()

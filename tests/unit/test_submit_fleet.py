@@ -7,7 +7,7 @@ import pytest
 
 from routing_weights.application.steer_fleet import CancelFleet, ContinueFleet, RevertFleet
 from routing_weights.application.submit_fleet import AcceptFleet, SubmitFleet
-from routing_weights.domain.fleet import FleetStatus, Held, Line, fleet_of
+from routing_weights.domain.fleet import FleetStatus, Held, Line, WaveOutcome, fleet_of
 from routing_weights.domain.run import Origin
 from routing_weights.errors import FleetConflict, FleetInvalid, FleetNotFound, IdempotencyConflict
 from tests.support.fakes import SMALLEST_PLAN, FakeFleetDocuments, FakeFleetMachine, FakeFleets
@@ -153,7 +153,7 @@ def test_the_same_key_and_plans_are_the_same_fleet(door):
     first, again = (door.submit("monday", plans=plans(3)) for _ in range(2))
     assert (first.is_new, again.is_new, again.fleet) == (True, False, first.fleet)
     assert first.fleet.fleet_id == fleet_of("monday")
-    assert (len(door.machine.started), door.documents.requests) == (1, 2)
+    assert (len(door.machine.started), door.documents.requests) == (1, 3)
 
 
 @pytest.mark.parametrize(
@@ -179,11 +179,32 @@ def test_posting_again_resumes_a_fleet_whose_execution_broke_off(door):
 def test_posting_again_starts_a_fleet_that_was_stored_and_never_started(door):
     fleet = door.submit("monday", plans=plans(3)).fleet
     door.documents.plans.clear()
+    door.documents.lists.clear()
     door.machine.statuses.clear()
     door.machine.started.clear()
     door.submit("monday", plans=plans(3), now=NOW + timedelta(hours=1))
     assert (door.machine.started, door.documents.plans.keys()) == ([fleet.execution_arn], {fleet.fleet_id})
     assert door.fleets.find(fleet.fleet_id).attempt == 1
+
+
+def test_posting_again_stores_documents_that_an_execution_of_the_fleet_has_missed(door):
+    fleet = door.submit("monday", plans=plans(3)).fleet
+    lost = door.documents.plans.pop(fleet.fleet_id)
+    door.documents.lists.clear()
+    door.machine.statuses[fleet.execution_arn] = "FAILED"
+    door.submit("monday", plans=plans(3))
+    assert door.documents.plans == {fleet.fleet_id: lost}
+    assert door.machine.started[1:] == [f"{fleet.execution_arn}.2"]
+
+
+def test_posting_again_does_not_revive_a_fleet_that_was_cancelled_before_its_execution_was_stopped(door):
+    fleet = door.submit("monday", plans=plans(3)).fleet
+    steer(door, CancelFleet)
+    door.machine.statuses[fleet.execution_arn] = "ABORTED"
+    door.submit("monday", plans=plans(3))
+    assert len(door.machine.started) == 1
+    with pytest.raises(FleetConflict, match="The fleet is cancelled"):
+        steer(door, ContinueFleet)
 
 
 def test_posting_again_does_not_revive_a_fleet_that_somebody_cancelled(door):
@@ -218,8 +239,29 @@ def broken_off(door, **changes):
 def test_a_running_fleet_is_told_to_stop_and_a_held_one_is_released(door):
     door.submit(plans=plans(3))
     assert (steer(door, CancelFleet).stop, door.machine.released) == ("cancel", [])
+    door.set(stop=None, **HELD)
+    assert (steer(door, CancelFleet).stop, door.machine.released) == (None, [("t-1", "cancel")])
+
+
+def test_a_cancel_that_comes_after_another_decision_changes_nothing(door):
+    door.submit(plans=plans(3))
     door.set(**HELD)
-    assert (steer(door, CancelFleet).stop, door.machine.released) == ("cancel", [("t-1", "cancel")])
+    door.machine.waits, before = False, dict(door.fleets.held)
+    with pytest.raises(FleetConflict, match="somebody else has just decided"):
+        steer(door, CancelFleet)
+    assert door.fleets.held == before
+
+
+@pytest.mark.parametrize(
+    ("until", "verdict", "status"),
+    [(NOW + timedelta(hours=9), None, "cancelled"), (NOW, None, "running"), (NOW, "passed", "running")],
+)
+def test_a_fleet_whose_wave_is_watched_is_cancelled_at_once(door, until, verdict, status):
+    """Its execution waits for up to a day, and no queue is being changed."""
+    fleet = door.submit(plans=plans(3)).fleet
+    door.fleets.of_waves[fleet.fleet_id] = [WaveOutcome(wave=0, baked_until=until.isoformat(), verdict=verdict)]
+    cancelled = steer(door, CancelFleet)
+    assert (cancelled.status, cancelled.stop) == (status, "cancel")
 
 
 def test_an_interrupted_fleet_is_closed_by_cancel_and_resumed_by_continue(door):

@@ -16,7 +16,7 @@ from aws_lambda_powertools import Logger
 from routing_weights.domain.fleet import FleetStatus, WaveOutcome, most_at_once
 from routing_weights.domain.fleet_steps import MOST_TRIES, Bake, End, Hold, RunQueues, item_of, revert_of
 from routing_weights.domain.status import Status
-from routing_weights.errors import RoutingWeightsError
+from routing_weights.errors import FleetConflict, RoutingWeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,8 +58,13 @@ class AdvanceFleet:
         return _Progress(self, fleet, tick, now).step()
 
     def hold(self, tick: Tick, held: Held) -> None:
-        """Keep the token with which somebody's decision ends the hold of a wave."""
-        self.fleets.hold(tick.fleet_id, tick.attempt, held)
+        """Keep the token with which somebody's decision ends the hold of a wave.
+
+        Raises:
+            FleetConflict: somebody has cancelled the fleet since the wave was judged. Nobody would release it.
+        """
+        if not self.fleets.hold(tick.fleet_id, tick.attempt, held):
+            raise FleetConflict("The fleet is cancelled or over, so it is not held.")
 
 
 class _Progress:
@@ -122,7 +127,9 @@ class _Progress:
         if self.fleet.stop == "cancel":
             if left or number + 1 < len(self.fleet.waves):
                 return self._end(FleetStatus.CANCELLED, "Somebody cancelled the fleet.")
-        elif left and not self._too_many(number, wave) and self.fleet.stop is None:
+        elif left and not self._too_many(number, wave):
+            if self.fleet.stop:  # a queue that begins again had counted as failed
+                self._go_on(FleetStatus.RUNNING, "")
             return self._run(number, wave, left)
         if self._too_many(number, wave):
             failed = self._failed(number)

@@ -137,6 +137,10 @@ class FleetDocuments(Protocol):
 
     def put_queues(self, fleet_id: str, queues: Sequence[QueueItem]) -> None: ...
 
+    def are_stored(self, fleet_id: str) -> bool:
+        """True if the plans of a fleet and the list of its queues are stored. The list is stored last."""
+        ...
+
     def queues(self, fleet_id: str) -> list[QueueItem]:
         """The queues of a fleet in the order of the submission."""
         ...
@@ -168,7 +172,7 @@ class Fleets(Protocol):
         ...
 
     def hold(self, fleet_id: str, attempt: int, held: Held) -> bool:
-        """Note that a wave waits for a decision. False if the fleet has ended, or another attempt runs."""
+        """Note that a wave waits for a decision. False if the fleet is cancelled or over, or another attempt runs."""
         ...
 
     def go_on(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str) -> bool:
@@ -176,7 +180,7 @@ class Fleets(Protocol):
         ...
 
     def begin_wave(self, fleet_id: str, wave: int, failed: Collection[int]) -> None:
-        """Note which queues of a wave have failed, before the others begin."""
+        """Note which queues of a wave have failed, before the others begin. The wave is not watched any more."""
         ...
 
     def bake(self, fleet_id: str, wave: int, until: datetime) -> None:
@@ -209,11 +213,11 @@ class FleetExecutions(Protocol):
 
     def execution_arn(self, fleet_id: str, attempt: int) -> str: ...
 
-    def describe(self, execution_arn: str) -> Execution: ...
-
 
 class FleetMachine(FleetExecutions, Protocol):
     """The state machine of fleets."""
+
+    def describe(self, execution_arn: str) -> Execution: ...
 
     def start(self, fleet_id: str, attempt: int) -> None:
         """Start an attempt, if it is not started yet. What it is to do is stored in the fleet's status."""

@@ -28,7 +28,7 @@ def fleet_with(fleet_id: str, fleets: Fleets, machine: FleetMachine, now: dateti
     if fleet.status.terminal:
         return fleet, fleet.status
     status = fleet.status_with(machine.describe(fleet.execution_arn), now)
-    if status is FleetStatus.INTERRUPTED:
+    if status.terminal:
         # Its last state may have stored how it ended after it was read here, and before its execution was.
         fleet = fleets.find(fleet_id) or fleet
         status = fleet.status if fleet.status.terminal else status
@@ -43,7 +43,7 @@ class CancelFleet:
     def cancel(self, fleet_id: str, now: datetime) -> None:
         """Begin no further queue. Queues that are being changed are finished, or restored if they fail.
 
-        A fleet that is running ends as soon as these queues have.
+        A fleet that is running ends as soon as these queues have; at once while a wave is watched, or held.
 
         Raises:
             FleetNotFound.
@@ -55,8 +55,10 @@ class CancelFleet:
                 return
             case FleetStatus.RUNNING:
                 self.fleets.stop(fleet_id, fleet.attempt)
+                if any(wave.is_watched(now) for wave in self.fleets.waves(fleet_id)):
+                    # Its execution waits for up to a day. Nothing is being changed.
+                    self.fleets.end(fleet_id, fleet.attempt, status.CANCELLED, "Somebody cancelled the fleet.", now)
             case FleetStatus.HELD:
-                self.fleets.stop(fleet_id, fleet.attempt)
                 _release(fleet, self.machine, "cancel")
             case FleetStatus.INTERRUPTED:
                 self.fleets.end(fleet_id, fleet.attempt, FleetStatus.CANCELLED, "Its execution had broken off.", now)

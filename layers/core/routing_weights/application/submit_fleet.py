@@ -119,7 +119,7 @@ class AcceptFleet:
                 message = "This Idempotency-Key has started another fleet. Use a new key for a new fleet."
                 raise IdempotencyConflict(message, fleet_id=fleet_id)
             fleet = known
-        if is_new or self.executions.describe(fleet.execution_arn).status == "UNKNOWN":
+        if is_new or not self.documents.are_stored(fleet_id):
             self.documents.put_plans(fleet_id, lines)
             self.documents.put_queues(fleet_id, queues)
         return AcceptedFleet(fleet, reading, is_new)

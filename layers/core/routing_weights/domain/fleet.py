@@ -220,7 +220,7 @@ class Fleet(BaseModel):
         begun_at = datetime.fromisoformat(self.begun_at or self.submitted_at)
         if execution.status == "SUCCEEDED" or (execution.status == "UNKNOWN" and now - begun_at <= SHOWS_WITHIN):
             return self.status
-        return FleetStatus.INTERRUPTED
+        return FleetStatus.CANCELLED if self.stop == "cancel" else FleetStatus.INTERRUPTED
 
 
 class QueueItem(BaseModel):
@@ -270,6 +270,10 @@ class WaveOutcome(BaseModel):
     reasons: tuple[str, ...] = ()
     baked_until: str = ""
     """When the wave has been watched for as long as it asks for: RFC 3339, UTC. Empty until its queues have ended."""
+
+    def is_watched(self, now: datetime) -> bool:
+        """True while its queues have ended and its gate has not judged yet."""
+        return bool(self.baked_until) and self.verdict is None and datetime.fromisoformat(self.baked_until) > now
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,15 @@ class FleetDocuments:
         """Store the list of the queues, in the order of the submission."""
         self.put_items(fleet_id, "queues", [queue.model_dump() for queue in queues])
 
+    def are_stored(self, fleet_id: str) -> bool:
+        """True if the plans of a fleet and the list of its queues are stored. The list is stored last."""
+        try:
+            with reported("look for the documents of the fleet", expected=("404",)):
+                client("s3").head_object(Bucket=self.bucket, Key=f"fleets/{fleet_id}/queues.json")
+        except ClientError:
+            return False
+        return True
+
     def queues(self, fleet_id: str) -> list[QueueItem]:
         key = f"fleets/{fleet_id}/queues.json"
         with reported(f"read document {key}"):

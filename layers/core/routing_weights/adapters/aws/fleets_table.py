@@ -87,15 +87,17 @@ class Fleets:
         return self._change(fleet_id, "close the fleet", change, _RUNS, values)
 
     def hold(self, fleet_id: str, attempt: int, held: Held) -> bool:
-        """Note that a wave waits for a decision. False if the fleet has ended, or another attempt runs."""
+        """Note that a wave waits for a decision. False if the fleet is cancelled or over, or another attempt runs."""
         values = {
             ":status": {"S": FleetStatus.HELD.value},
             ":held": {"S": held.model_dump_json()},
             ":reason": {"S": held.reason},
             ":attempt": {"N": str(attempt)},
+            ":cancel": {"S": "cancel"},
         }
         change = "SET #status = :status, held = :held, reason = :reason"
-        return self._change(fleet_id, "hold the fleet", change, _RUNS, values)
+        wanted = f"{_RUNS} AND (attribute_not_exists(stop) OR stop <> :cancel)"
+        return self._change(fleet_id, "hold the fleet", change, wanted, values)
 
     def go_on(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str) -> bool:
         """Note that a fleet runs, or reverts, and is neither held nor stopped. False as for `hold`."""
@@ -104,11 +106,15 @@ class Fleets:
         return self._change(fleet_id, "continue the fleet", change, _RUNS, values)
 
     def begin_wave(self, fleet_id: str, wave: int, failed: Collection[int]) -> None:
-        """Note which queues of a wave have failed, before the others begin. The state machine adds to them."""
+        """Note which queues of a wave have failed, before the others begin. The state machine adds to them.
+
+        The wave is not watched any more.
+        """
         if failed:
-            self._set(fleet_id, wave, "SET failed = :failed", {":failed": {"NS": [str(number) for number in failed]}})
+            numbers: Item = {":failed": {"NS": [str(number) for number in failed]}}
+            self._set(fleet_id, wave, "SET failed = :failed REMOVE baked_until", numbers)
         else:
-            self._set(fleet_id, wave, "REMOVE failed", {})
+            self._set(fleet_id, wave, "REMOVE failed, baked_until", {})
 
     def bake(self, fleet_id: str, wave: int, until: datetime) -> None:
         """Note until when a wave is watched."""
