@@ -409,6 +409,29 @@ def test_a_token_function_that_stores_no_other_token_is_an_error(stored, left):
         stored.tokens.replace("first")
 
 
+def test_callers_who_waited_for_a_login_that_failed_do_not_log_in_too(stored, fake_time):
+    """16 lanes are refused at once. A login host that limits its rate must not get 16 logins for that."""
+    refresh, limited = stored.tokens.ask_for_refresh, RateLimited("Wait.", retry_after_s=9)
+
+    def fails(*asked):
+        refresh(*asked)
+        raise limited
+
+    stored.fresh, stored.tokens.ask_for_refresh = stored.secret.value, fails
+    for _ in range(16):
+        with pytest.raises(RateLimited):
+            stored.tokens.replace("first")
+    assert len(stored.asked) == 1
+    fake_time.now += 1
+    with pytest.raises(RateLimited):
+        stored.tokens.replace("first")
+    assert len(stored.asked) == 2
+    stored.tokens.begin(fake_time.now + 100)
+    with pytest.raises(RateLimited):
+        stored.tokens.replace("first")
+    assert len(stored.asked) == 3
+
+
 def test_a_caller_asks_again_while_another_one_gets_a_token(stored, fake_time):
     stored.busy = 5
     assert stored.tokens.replace("first") == ("fresh", True)

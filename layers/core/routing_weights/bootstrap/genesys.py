@@ -63,7 +63,7 @@ def transport(
 def client(settings: GenesysCaller, transport: Transport, lanes: int = 1) -> GenesysClient:
     """Authorised by the process's tokens, which are waited for no longer than this invocation may work."""
     authorised = tokens(settings)
-    authorised.until = transport.deadline.at
+    authorised.begin(transport.deadline.at)
     needs = platform.needs if settings.genesys_contract == "platform" else score.needs
     return GenesysClient(settings.api_url, authorised, transport, needs, lanes)
 

@@ -1,6 +1,7 @@
 """Access tokens. One function issues them, one secret keeps them, and one refresh serves all callers."""
 
 import hashlib
+import math
 import random
 import threading
 import time
@@ -12,13 +13,15 @@ import requests
 from aws_lambda_powertools import Logger
 
 from routing_weights.adapters.genesys.transport import CONNECT_TIMEOUT_S, Transport, refusal_details
-from routing_weights.errors import GenesysAnswerInvalid, StoreUnavailable, Unauthorized
+from routing_weights.errors import GenesysAnswerInvalid, RoutingWeightsError, StoreUnavailable, Unauthorized
 
 logger = Logger(child=True)
 
 REFRESH_BEFORE_EXPIRY_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 2.0
 """How long a caller waits before it asks again: half of this to all of this, and up to twice as long each time."""
+FAILURE_HOLDS_S = 1.0
+"""How long callers who need the same token are told the failure of a refresh, and do not cause another one."""
 READINGS = 3
 """How often the token function may report a stored token that nobody can read, before that is an error."""
 MAX_TOKENS = 10
@@ -90,6 +93,15 @@ class StoredTokens:
         default_factory=lambda: tuple(threading.Lock() for _ in range(MAX_TOKENS)), init=False, repr=False
     )
     """One for each token."""
+    _failures: dict[tuple[int, str], tuple[float, RoutingWeightsError]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    """By token and what was refused: when the refresh failed, and why."""
+
+    def begin(self, until: float) -> None:
+        """An invocation begins, which may wait `until` then. It tries what the last one has failed to do."""
+        self.until = until
+        self._failures.clear()
 
     def current(self, number: int = 0) -> str:
         if token := self._usable(number):
@@ -109,6 +121,17 @@ class StoredTokens:
             return self._refresh(refused, number), True
 
     def _refresh(self, refused: str, number: int) -> str:
+        """Return a new token, or raise why there is none: also to the callers who waited for this refresh."""
+        failed_at, error = self._failures.pop((number, refused), (-math.inf, None))
+        if error is None or self.clock() - failed_at >= FAILURE_HOLDS_S:
+            try:
+                return self._refreshed(refused, number)
+            except RoutingWeightsError as failure:
+                failed_at, error = self.clock(), failure
+        self._failures[number, refused] = failed_at, error
+        raise error
+
+    def _refreshed(self, refused: str, number: int) -> str:
         """Have a token stored that is not `refused`, or wait for the token that another invocation is getting.
 
         Raises:
