@@ -31,11 +31,11 @@ def _page(results: dict[str, Any], pictures: dict[str, str]) -> Iterator[str]:
     yield "# Benchmarks"
     yield ""
     yield (
-        "`make bench` measures, and writes this page with every figure on it; `python -m bench --quick` measures a "
-        "small part and prints it. Seconds are those of one machine, so the ratios come first: both of their sides "
-        "were measured in the same run. The simulator of Genesys and the embedded stack are processes of their own; "
-        "runtimes, state machine, API and AWS services share the machine's cores with them, which a deployment does "
-        "not. The figures are in [bench/results.json](../../bench/results.json)."
+        "`make bench` measures everything and writes this page; `python -m bench --quick` measures a small part and "
+        "prints it. Seconds are those of one machine, so the ratios come first: both sides of a ratio were measured in "
+        "the same run. The simulator of Genesys and the embedded stack are processes of their own. Runtimes, state "
+        "machine, API and AWS services share the cores of this machine with them. In a deployment they do not. The "
+        "figures are in [bench/results.json](../../bench/results.json)."
     )
     for name, write in SECTIONS.items():
         if name in results:
@@ -77,7 +77,7 @@ def _picture(pictures: dict[str, str], name: str, text: str) -> Iterator[str]:
 def _bounds(found: Rows, _: dict[str, str]) -> Iterator[str]:
     yield "## Promised, and measured"
     yield ""
-    yield "Each is one command: `python -m bench.bounds NAME`."
+    yield "Each figure is one command: `python -m bench.bounds NAME`."
     yield ""
     rows = [
         (row["name"], row["what"], f"{'≥' if row['at_least'] else '≤'} {row['bound']:g}", f"{row['figure']:.3g}",
@@ -92,11 +92,11 @@ def _speed(found: dict[str, Any], pictures: dict[str, str]) -> Iterator[str]:
     yield ""
     yield (
         "The naive client (`bench/naive.py`) sends one PATCH after another over one session: no diff, no lock, no "
-        "before-image, no verification. Where all of its writes would take too long, some of them were measured and "
-        "the time of all was computed, because its time per member is constant. *Ratio* divides its time by that of "
-        "the whole distribution: from the request to the API to the end of the execution, with validation, "
-        "projection, reading back and the audit record. *Writing* divides it by the states that write and verify. "
-        "Every member changes. *Again*: the writes of the same plan, sent once more."
+        "before-image, no verification. Its time per member is constant. So if all of its writes would take too long, "
+        "only some of them were measured, and the time of all was computed. *Ratio* is its time ÷ that of the whole "
+        "distribution, from the request to the API to the end of the execution: with validation, projection, reading "
+        "back and the audit record. *Writing* is its time ÷ the time of the states that write and verify. Every member "
+        "changes. *Again* is the number of writes when the same plan is sent once more."
     )
     yield ""
     yield from _picture(pictures, "speed", "How many times as fast as the naive client, by members and latency")
@@ -172,11 +172,11 @@ def _starts(found: dict[str, Any], pictures: dict[str, str]) -> Iterator[str]:
     yield ""
     yield (
         f"`import app` in a fresh process, the median of {found['runs']}, in ms of a whole processor: Lambda's init "
-        "phase has one. Then the first event, which has less: a function with 512 MB has "
-        f"{SHARE_OF_A_PROCESSOR:.0%} of a processor, so its milliseconds count {1 / SHARE_OF_A_PROCESSOR:.1f} times. "
+        "phase has one. The first event has less: a function with 512 MB has "
+        f"{SHARE_OF_A_PROCESSOR:.0%} of a processor, so a millisecond takes {1 / SHARE_OF_A_PROCESSOR:.1f} there. "
         "*Later* is the number of modules that the first event imports. boto3 is counted, although the layer does not "
-        f"carry it. Memory is the most of the process, at its start and after the event; a run's events are those of a "
-        f"queue of {found['members']:,} members, and in brackets of a tenth of them."
+        "carry it. Memory is the peak of the process, at its start and after the event. The events of a run are those "
+        f"of a queue of {found['members']:,} members; the figure in brackets is that of a tenth of them."
     )
     yield ""
     yield from _picture(pictures, "starts", "Import and first event of each function")
@@ -241,8 +241,8 @@ def _growths(results: dict[str, Any]) -> Iterator[str]:
     yield "## How each grows"
     yield ""
     yield (
-        "The exponent of the power law through the points from 100 on, or all if there are fewer: 1 is linear. A "
-        "distribution has a fixed part, so its exponent is below 1 where that part is large."
+        "The exponent of the power law through the points from 100 on, or through all points if there are fewer. 1 is "
+        "linear. A distribution has a fixed part, so its exponent is below 1 if that part is large."
     )
     yield ""
     rows = []
@@ -289,8 +289,8 @@ def _sections(results: dict[str, Any]) -> Iterator[str]:
     yield "## When, and under which load"
     yield ""
     yield (
-        "The load average of the last minute, before and after each section. Times are long where it is above the "
-        "number of cores."
+        "The load average of the last minute, before and after each section. If it is above the number of cores, "
+        "times are longer."
     )
     yield ""
     rows = [

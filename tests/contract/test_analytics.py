@@ -503,7 +503,7 @@ def neighbours(*queues):
     return Neighbours(counted=tuple(Neighbour(queue_id=queue, shared=1, agents=2) for queue in queues))
 
 
-def test_the_neighbours_of_a_queue_cost_no_more_requests_of_its_wfm_forecast(world):
+def test_neighbours_cost_no_further_requests_for_a_wfm_forecast(world):
     queues = (OTHER, "queue-003", "queue-004")
     groups = [group(f"group-{queue}", (queue,), offered) for offered, queue in enumerate((QUEUE, *queues), 40)]
     world.simulator.put_analytics(forecasts=[forecast(*groups, download=True)])

@@ -181,7 +181,7 @@ def test_an_item_of_a_version_that_knows_more_or_less_is_read(store, fake_time):
     assert waits(store.budget(fake_time))[0] == pytest.approx(waits(one)[0] - INTERVAL_S, abs=2e-3)
 
 
-def test_processes_that_collide_again_and_again_wait_a_random_while(store, fake_time):
+def test_processes_that_collide_again_and_again_wait_a_random_time(store, fake_time):
     one, other = store.limited(fake_time), store.limited(fake_time)
     fake_time.slept.clear()
     for collisions in (1, 2, 5):
@@ -511,7 +511,7 @@ def test_a_token_that_others_have_filled_is_left_for_one_that_is_free(store, fak
     assert {slot for _ in range(5) for slot in other.reserve(FAR_S)} == {(0.0, 1)}
 
 
-def test_what_another_process_knows_of_a_token_is_asked_for(store, fake_time):
+def test_the_store_is_asked_what_another_process_knows_of_a_token(store, fake_time):
     one, other = store.budget(fake_time, tokens=2), store.budget(fake_time, tokens=2)
     for token in range(2):
         one.seen(token, headers(count=0))

@@ -279,7 +279,7 @@ def test_the_picture_says_whose_load_is_counted_too():
 
 @pytest.mark.parametrize("field", ["own_load", "queues", "left_out"])
 @pytest.mark.parametrize("absent", [None, HOSTILE, {}, [{}], [None], math.nan])
-def test_what_is_missing_of_other_queues_is_left_out(field, absent):
+def test_missing_figures_of_other_queues_are_left_out(field, absent):
     check_picture(document() | {"neighbours": neighbours(2) | {field: absent}}, QUEUE)
 
 

@@ -40,7 +40,7 @@ def test_a_held_fleet_is_released_with_the_decision(machine, aws_answers):
 
 
 @pytest.mark.parametrize("code", ["TaskDoesNotExist", "TaskTimedOut", "InvalidToken"])
-def test_a_fleet_that_waits_no_more_is_not_released(machine, aws_answers, code):
+def test_a_fleet_that_is_no_longer_held_is_not_released(machine, aws_answers, code):
     aws_answers("stepfunctions", "SendTaskSuccess", code)
     assert not machine.release(HELD, "continue")
 

@@ -227,7 +227,7 @@ def test_every_mistake_of_json_lines_is_found_at_once_at_its_line_and_path():
         (rows(f"q-1,{'x' * 140_000},0.4"), 2, "line_invalid"),
     ],
 )
-def test_a_file_that_is_not_what_its_sender_takes_it_for_is_refused_as_a_whole(content, line, kind):
+def test_a_file_that_has_no_plans_is_refused_as_a_whole(content, line, kind):
     reading = read(content)
     assert reading.broken
     assert (reading.problems[0]["line"], reading.problems[0]["type"]) == (line, kind)

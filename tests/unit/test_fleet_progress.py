@@ -88,7 +88,7 @@ def test_the_time_left_is_the_requests_left_at_the_granted_rate(stored):
     assert stored.show(requests_per_minute=0).seconds_left is None
 
 
-def test_a_fleet_that_has_ended_has_skipped_what_it_did_not_come_to(stored):
+def test_queues_that_an_ended_fleet_has_not_begun_are_skipped(stored):
     stored.fleets.end("f-1", 1, FleetStatus.STOPPED, "", NOW)
     progress = stored.show()
     assert (progress.status, progress.queues["skipped"], progress.requests_left) == ("stopped", 3, 0)
@@ -100,7 +100,7 @@ def test_a_fleet_whose_execution_broke_off_is_interrupted_and_its_queues_still_w
     assert (progress.status, progress.queues["waiting"]) == ("interrupted", 3)
 
 
-def test_what_its_distributions_have_taken_is_shown(stored):
+def test_the_effort_of_its_distributions_is_shown(stored):
     stored.sums.add("f-1", Spent(1, 12, 14, 0.0004))
     assert stored.show().spent == Spent(1, 12, 14, 0.0004)
 

@@ -122,7 +122,7 @@ def test_a_wave_whose_queues_begin_again_is_not_watched_any_more(fleets, failed)
 
 
 @pytest.mark.parametrize("kind", ["table", "fake"])
-def test_what_distributions_have_taken_is_added_exactly(fleets, kind):
+def test_the_effort_of_distributions_is_added_exactly(fleets, kind):
     sums = FleetSums(fleets.table) if kind == "table" else FakeFleetSums()
     assert sums.find("f-1") == Spent()
     for usd in (0.1, 0.2, 1.5e-9):

@@ -105,7 +105,7 @@ def test_slots_together_come_at_the_same_time():
     assert pair[0] == pair[1] > NOW
 
 
-def test_of_a_limit_only_our_share_is_taken():
+def test_only_our_share_of_a_limit_is_taken():
     pace = known()
     assert pace.limit(NOW, 300, 0.7).requests == 210
     assert pace.limit(NOW, 100, 1.0).requests == 100
@@ -192,7 +192,7 @@ def test_the_lowest_announced_limit_holds_for_ten_minutes():
     assert pace.announced(later + 2000, 300, 60_000.0).limit(later + 2000, 300, 1.0).requests == 300
 
 
-def test_what_is_known_already_is_no_news_for_half_a_minute():
+def test_a_known_fact_is_not_noted_again_for_half_a_minute():
     pace = Pace().announced(NOW, 300, 60_000.0)
     assert pace.announced(NOW + 29_000, 300, 60_000.0) is pace
     assert pace.announced(NOW + 30_000, 300, 60_000.0) is not pace

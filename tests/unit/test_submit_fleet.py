@@ -94,7 +94,7 @@ def test_one_wrong_plan_refuses_all_and_nothing_is_written(door):
     assert (error.details["errors"][0]["line"], error.details["error_count"]) == (8, 1)
 
 
-def test_wrong_plans_are_left_out_only_if_somebody_says_so(door):
+def test_wrong_plans_are_left_out_only_with_skip_invalid(door):
     documents = [*plans(3), SMALLEST_PLAN | {"queue_id": "q-0"}, 7]
     accepted = door.submit(plans=documents, options={"skip_invalid": True})
     assert [queue.queue_id for queue in door.queues(accepted.fleet)] == ["q-1", "q-2"]
@@ -103,7 +103,7 @@ def test_wrong_plans_are_left_out_only_if_somebody_says_so(door):
 
 
 @pytest.mark.parametrize("content", [b"queue;member;wieght\nq-1;a;1", b"queue,member,weight\nq-1,a,0,4\nq-2,a,1", b"7"])
-def test_a_file_that_is_read_wrongly_is_refused_even_if_wrong_plans_may_be_left_out(door, content):
+def test_skip_invalid_does_not_accept_a_file_that_cannot_be_read(door, content):
     door.documents.uploads[UPLOAD] = content
     door.refused(upload=UPLOAD, defaults=DEFAULTS, options={"skip_invalid": True})
 

@@ -79,10 +79,10 @@ class FleetNotFound(RoutingWeightsError):
 
 
 class FleetConflict(RoutingWeightsError):
-    """The fleet is not in a state in which this can be done to it."""
+    """The status of the fleet does not allow the request."""
 
     http_status = 409
-    title = "The fleet cannot do that now"
+    title = "The status of the fleet does not allow that"
 
 
 class IdempotencyConflict(RoutingWeightsError):

@@ -30,7 +30,7 @@ OfStatus = Annotated[
 ]
 
 NOT_FOUND = {HTTPStatus.NOT_FOUND: "There is no such fleet"}
-STEERED = NOT_FOUND | {HTTPStatus.CONFLICT: "The fleet is not in a state for that; `detail` says what to do"}
+STEERED = NOT_FOUND | {HTTPStatus.CONFLICT: "The status of the fleet does not allow that; `detail` says what to do"}
 
 
 class UploadView(BaseModel):

@@ -68,7 +68,7 @@ class Forecasting:
         return _together(own, neighbours, {queue: self._dated(each) for queue, each in found.items()})
 
     def _first_known(self, asked: Sequence[_Asked]) -> dict[str, Forecast]:
-        """By queue. A source of Genesys that fails for one queue is not asked for the others."""
+        """The forecast of each queue, by id. A source of Genesys that fails for one is not asked for the others."""
         known: dict[str, Forecast] = {}
         notes: dict[str, list[str]] = {each.queue_id: [] for each in asked}
         for source in self.sources:

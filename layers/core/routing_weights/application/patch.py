@@ -160,7 +160,7 @@ class PatchMembers:
         return Tick(position, len(members), pause_s, failure, tuple(beyond))
 
     def _await_joined(self, genesys: Genesys, work: Work) -> None:
-        """Wait until everybody who is to be joined is, if somebody was not: only then is anybody un-joined.
+        """Wait until Genesys shows everybody as joined whom the plan joins. Only then is anybody un-joined.
 
         Raises:
             VerificationFailed: somebody is not joined in time.

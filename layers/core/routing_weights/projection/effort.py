@@ -16,7 +16,7 @@ START_S = 0.2
 """The time of an invocation beside its requests to Genesys."""
 MEMORY_GB = 0.5
 """Of the functions that send nearly all requests."""
-SLOTS, SLOTS_S = 25, 1.0
+SLOTS, SLOTS_S = 10, 1.0
 """The most slots that one write to the budget's table takes for writes of members, and the seconds that they last."""
 LOCK_S = 1.0
 """How often a run that writes checks its lock."""

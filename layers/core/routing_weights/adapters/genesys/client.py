@@ -71,11 +71,11 @@ class GenesysClient:
         go_on: Callable[[], bool] = lambda: True,
         stops_at: tuple[type[RoutingWeightsError], ...] = (RoutingWeightsError,),
     ) -> dict[int, _T | RoutingWeightsError]:
-        """Do items that send a request each, in lanes: threads that send one request after another (ADR 27).
+        """Call `do` for each item, in lanes: threads that send one request after another (ADR 27).
 
         Returns the result or the error of each item that was begun, by its position. Items are begun in their order,
         while `go_on()` is true and no error of `stops_at` has come. What was begun is finished before this returns or
-        raises. Within a lane there are no further lanes: items are done one by one.
+        raises. A lane opens no further lanes: within it, items are done one by one.
         """
         todo = list(items)
         results: dict[int, _T | RoutingWeightsError] = {}
