@@ -95,3 +95,17 @@ def test_a_queue_that_completes_takes_six_transitions_beside_its_own_run(world):
     events = client.get_execution_history(executionArn=child)["events"]
     entered = [e["stateEnteredEventDetails"]["name"] for e in events if e["type"].endswith("StateEntered")]
     assert entered == ["Still wanted?", "Wanted?", "Distribute", "Record", "Green?", "Done"]
+
+
+def test_a_queue_whose_outcome_could_not_be_stored_is_reverted(world):
+    """As if its child execution had been stopped between the end of its run and its last state."""
+    fleet = Fleet(world, [world.queue()])
+    before = fleet.scores()
+    fleet.start().ends("completed")
+    part = {"fleet_id": {"S": fleet.fleet_id}, "part": {"S": "queue#000000"}}
+    world.client("dynamodb").delete_item(TableName=world.ready["fleets_table"], Key=part)
+    fleet.post("revert")
+    fleet.attempt += 1
+    fleet.ends("reverted")
+    assert fleet.scores() == before
+    assert fleet.queue(0)["distribution_id"] == f"{fleet.fleet_id}.0"

@@ -220,6 +220,7 @@ ALLOWED = {
         "s3:GetObject": {OF_FLEETS, "DocumentsBucket/uploads/*"},
         "s3:PutObject": {OF_FLEETS},
         "s3:ListBucket": {BEFORE},
+        "states:DescribeExecution": {"executions of DistributeStateMachine"},
     },
     "FleetStateMachine": {
         "lambda:InvokeFunction": {"AdvanceFunction"},

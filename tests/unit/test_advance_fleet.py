@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from routing_weights.application.advance_fleet import AdvanceFleet
+from routing_weights.domain.execution import Execution
 from routing_weights.domain.fleet import Fleet, FleetOptions, FleetStatus, Held, QueueItem, QueueOutcome, WaveOutcome
 from routing_weights.domain.fleet_steps import MOST_TRIES, Bake, End, Hold, Last, RunQueues, Tick
 from routing_weights.domain.record import Realised
@@ -24,6 +25,7 @@ class Store:
     done: dict[int, QueueOutcome] = field(default_factory=dict)
     known: dict[int, WaveOutcome] = field(default_factory=dict)
     items: dict[str, list[dict]] = field(default_factory=dict)
+    runs: dict[str, Execution] = field(default_factory=dict)
 
     def find(self, _fleet_id):
         return self.fleet
@@ -59,6 +61,14 @@ class Store:
 
     def _wave(self, number, **changes):
         self.known[number] = self.known.get(number, WaveOutcome(wave=number)).model_copy(update=changes)
+
+    def note(self, _fleet_id, outcome):
+        self.done[outcome.number] = outcome
+
+    # ---- the runs of its queues -------------------------------------------------------------------------------------
+
+    def describe(self, distribution_id):
+        return self.runs.get(distribution_id, Execution(distribution_id, "UNKNOWN"))
 
     # ---- its documents ----------------------------------------------------------------------------------------------
 
@@ -129,7 +139,7 @@ class Service:
 
 
 def advance(store, last=None, now=NOW, service=None, rate=0.0):
-    use_case = AdvanceFleet(store, store, lambda: service, 20, rate, 5400.0)
+    use_case = AdvanceFleet(store, store, store, lambda: service, 20, rate, 5400.0)
     return use_case.advance(Tick(fleet_id="f", attempt=store.fleet.attempt, last=last), now)
 
 
@@ -253,6 +263,30 @@ def test_a_queue_that_is_not_reverted_makes_the_revert_incomplete_until_it_is_tr
     assert [item["name"] for item in store.items["revert-2"]] == ["f.1.r2"]
 
 
+def test_a_revert_finds_the_runs_whose_outcomes_a_stopped_fleet_could_not_store():
+    store = stored(6).ended(q0="completed")
+    store.fleet = store.fleet.model_copy(update={"status": FleetStatus.REVERTING, "attempt": 2})
+    store.runs = {
+        "f.1": Execution("f.1", "ABORTED"),
+        "f.1.2": Execution("f.1.2", "SUCCEEDED", output='{"status": "completed"}'),
+        "f.2": Execution("f.2", "FAILED", error="audit_not_written", cause='{"status": "completed", "sentence": ""}'),
+        "f.3": Execution("f.3", "FAILED", error="queue_busy"),
+        "f.4": Execution("f.4", "RUNNING"),
+    }
+    assert advance(store) == Bake(0, 10)
+    store.runs["f.4"] = Execution("f.4", "SUCCEEDED", output='{"status": "dry_run"}')
+    advance(store, Last(step="bake", wave=0))
+    assert [(item["number"], item["input"]["reverts"]) for item in store.items["revert-2"]] == [
+        (2, "f.2"),
+        (1, "f.1.2"),
+        (0, "f.0"),
+    ]
+    assert {number: outcome.status for number, outcome in store.done.items()} == {
+        **dict.fromkeys([0, 1, 2], "completed"),
+        4: "dry_run",
+    }
+
+
 def test_a_cancelled_fleet_ends_and_one_whose_last_queue_is_done_completes():
     store = stored(waves=[{"count": 2}]).ended(q0="completed", q1="completed")
     store.fleet = store.fleet.model_copy(update={"stop": "cancel"})
@@ -339,7 +373,7 @@ def test_a_wave_is_not_held_if_somebody_has_cancelled_the_fleet_since_it_was_jud
     store = stored(waves=[{"count": 2, "max_failed": 0}], on_failure="hold").ended(q0="queue_busy", q1="completed")
     assert isinstance(advance(store, RAN), Hold)
     store.fleet = store.fleet.model_copy(update={"stop": "cancel"})
-    use_case = AdvanceFleet(store, store, lambda: None, 20, 0.0, 5400.0)
+    use_case = AdvanceFleet(store, store, store, lambda: None, 20, 0.0, 5400.0)
     with pytest.raises(FleetConflict):
         use_case.hold(Tick(fleet_id="f", attempt=1), Held(token="t", wave=0, reason=""))
     assert store.fleet.status is FleetStatus.RUNNING
@@ -363,7 +397,7 @@ def test_a_wave_that_is_continued_begins_the_queues_that_its_failures_had_stoppe
 def test_an_execution_of_an_earlier_attempt_does_nothing():
     store = stored()
     store.fleet = store.fleet.model_copy(update={"attempt": 2})
-    step = AdvanceFleet(store, store, lambda: None, 20, 0, 5400.0).advance(Tick(fleet_id="f", attempt=1), NOW)
+    step = AdvanceFleet(store, store, store, lambda: None, 20, 0, 5400.0).advance(Tick(fleet_id="f", attempt=1), NOW)
     assert step.status is FleetStatus.INTERRUPTED
     assert not store.fleet.ended_at
 

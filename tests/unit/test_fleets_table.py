@@ -107,6 +107,12 @@ def test_queues_are_listed_by_number_however_many_there_are(fleets, aws):
     assert fleets.outcomes("f-2") == []
 
 
+def test_an_outcome_that_was_noted_is_read(fleets):
+    noted = QueueOutcome(number=7, queue_id="q-7", wave=1, distribution_id="f-1.7", status=Status.COMPLETED)
+    fleets.note("f-1", noted)
+    assert fleets.outcomes("f-1") == [noted]
+
+
 @pytest.mark.parametrize(("stop", "is_held"), [(None, True), ("failed", True), ("cancel", False)])
 def test_a_fleet_that_somebody_cancels_is_not_held(fleets, stop, is_held):
     fleets.create(fleet(stop=stop))

@@ -258,6 +258,7 @@ class Actuated(Settings):
 class AdvanceSettings(Documented, Actuated, GenesysCaller):
     fleets_table: str
     fleet_concurrency: int = Field(ge=1, le=1000)
+    state_machine_arn: str
 
 
 class FleetsSettings(Documented, Actuated, Granted):

@@ -6,6 +6,7 @@ attempt after one that broke off, continues where the last one stopped.
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,16 +14,17 @@ from typing import TYPE_CHECKING, assert_never
 
 from aws_lambda_powertools import Logger
 
-from routing_weights.domain.fleet import FleetStatus, WaveOutcome, most_at_once
-from routing_weights.domain.fleet_steps import MOST_TRIES, Bake, End, Hold, RunQueues, item_of, revert_of
+from routing_weights.domain.execution import FAILURES, NOT_RECORDED
+from routing_weights.domain.fleet import FleetStatus, QueueOutcome, WaveOutcome, distribution_id, most_at_once
+from routing_weights.domain.fleet_steps import MOST_RUNS, MOST_TRIES, Bake, End, Hold, RunQueues, item_of, revert_of
 from routing_weights.domain.status import Status
 from routing_weights.errors import FleetConflict, RoutingWeightsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from routing_weights.application.ports import Analytics, FleetDocuments, Fleets
-    from routing_weights.domain.fleet import Fleet, Held, QueueItem, QueueOutcome, Verdict, Wave
+    from routing_weights.application.ports import Analytics, FleetDocuments, Fleets, QueueRuns
+    from routing_weights.domain.fleet import Fleet, Held, QueueItem, Verdict, Wave
     from routing_weights.domain.fleet_steps import Last, Step, Tick
     from routing_weights.domain.record import Realised
 
@@ -33,12 +35,15 @@ MOST_QUEUES = 100
 BY_CHANCE = 1.645
 """Standard deviations: of waves whose queues just reach their goals, one in twenty falls short by more than that."""
 REVERTS = -1
+LOOKS_AGAIN_S = 10
+"""After so many seconds: a run of three hours then takes half of the 25,000 events of an execution's history."""
 
 
 @dataclass(frozen=True)
 class AdvanceFleet:
     fleets: Fleets
     documents: FleetDocuments
+    runs: QueueRuns
     analytics: Callable[[], Analytics | None]
     """What Genesys knows of the service in queues; None under contract `score`."""
     most_at_once: int
@@ -229,6 +234,8 @@ class _Progress:
         """Revert what the fleet has changed, newest first: queues begin in the order of their numbers."""
         last = self.tick.last
         was_reverting = last is not None and last.step == "run" and last.wave == REVERTS
+        if not was_reverting and (running := self._completed_unnoted()):
+            return Bake(running.wave, LOOKS_AGAIN_S)
         done = [outcome for outcome in self.outcomes.values() if outcome.status is Status.COMPLETED]
         left = [
             outcome
@@ -244,6 +251,30 @@ class _Progress:
         reverted = all(outcome.revert_status and outcome.revert_status.green for outcome in done)
         status = FleetStatus.REVERTED if reverted else FleetStatus.REVERT_INCOMPLETE
         return self._end(status, self.fleet.reason)
+
+    def _completed_unnoted(self) -> QueueItem | None:
+        """Note queues that were changed, and whose child executions were stopped before they could.
+
+        Children begin in the order of the queues, at most `most_at_once` at the same time. Returns a queue whose run is
+        still under way.
+        """
+        unknown = [queue for queue in self.queues if queue.number not in self.outcomes]
+        for queue in unknown[: self.ports.most_at_once]:
+            for run in range(1, MOST_RUNS + 1):
+                name = distribution_id(self.fleet.fleet_id, queue.number, run)
+                execution = self.ports.runs.describe(name)
+                if execution.status not in FAILURES or execution.error == NOT_RECORDED:
+                    break
+            if execution.status == "RUNNING":
+                return queue
+            if execution.status == "SUCCEEDED" or execution.error == NOT_RECORDED:
+                status = Status(json.loads(execution.output or execution.cause)["status"])
+                outcome = QueueOutcome(
+                    number=queue.number, queue_id=queue.queue_id, wave=queue.wave, distribution_id=name, status=status
+                )
+                self.ports.fleets.note(self.fleet.fleet_id, outcome)
+                self.outcomes[queue.number] = outcome
+        return None
 
     # ---- what is stored ---------------------------------------------------------------------------------------------
 

@@ -191,6 +191,10 @@ class Fleets(Protocol):
         """Store what the gate of a wave says."""
         ...
 
+    def note(self, fleet_id: str, outcome: QueueOutcome) -> None:
+        """Store how a queue has ended whose child execution could not."""
+        ...
+
     def outcomes(self, fleet_id: str) -> list[QueueOutcome]:
         """All queues that have ended, by number."""
         ...
@@ -206,6 +210,12 @@ class FleetSums(Protocol):
     def find(self, fleet_id: str) -> Spent:
         """The sum so far."""
         ...
+
+
+class QueueRuns(Protocol):
+    """The executions of the state machine of one queue."""
+
+    def describe(self, distribution_id: str) -> Execution: ...
 
 
 class FleetExecutions(Protocol):

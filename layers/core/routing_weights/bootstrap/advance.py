@@ -9,6 +9,7 @@ from routing_weights.adapters.aws.client import prepare
 from routing_weights.adapters.aws.fleet_documents import FleetDocuments
 from routing_weights.adapters.aws.fleets_table import Fleets
 from routing_weights.adapters.aws.own_execution import OwnExecution
+from routing_weights.adapters.aws.queue_runs import QueueRuns
 from routing_weights.application.advance_fleet import AdvanceFleet
 from routing_weights.application.submit_fleet import AcceptFleet
 from routing_weights.bootstrap.analytics import analytics
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
 
     from routing_weights.settings import AdvanceSettings
 
-prepare("dynamodb", "lambda", "s3", "secretsmanager")
+prepare("dynamodb", "lambda", "s3", "secretsmanager", "stepfunctions")
 
 
 def advance(settings: AdvanceSettings, context: LambdaContext) -> AdvanceFleet:
     return AdvanceFleet(
         Fleets(settings.fleets_table),
         FleetDocuments(settings.documents_bucket),
+        QueueRuns(settings.state_machine_arn),
         partial(analytics, settings, context),
         settings.fleet_concurrency,
         settings.our_requests_per_minute,

@@ -50,6 +50,8 @@ class Execution:
     cause: str = ""
     input: str = ""
     """The input as JSON text."""
+    output: str = ""
+    """As JSON text; empty unless it has succeeded."""
     is_redriven: bool = False
     """The execution was over once, and was started again from where it had failed."""
 

@@ -326,9 +326,12 @@ def execution_name(fleet_id: str, attempt: int) -> str:
     return fleet_id if attempt == 1 else f"{fleet_id}.{attempt}"
 
 
-def distribution_id(fleet_id: str, number: int, attempt: int = 1) -> str:
-    """The id of a queue's distribution, which is the name of its execution: at most 80 characters."""
-    return f"{fleet_id}.{number}" if attempt == 1 else f"{fleet_id}.{number}.{attempt}"
+def distribution_id(fleet_id: str, number: int, run: int = 1) -> str:
+    """The id of a queue's distribution, which is the name of its execution: at most 80 characters.
+
+    `run` counts the runs of the queue's plan: one that was stopped is followed by another.
+    """
+    return f"{fleet_id}.{number}" if run == 1 else f"{fleet_id}.{number}.{run}"
 
 
 def queue_part(number: int) -> str:

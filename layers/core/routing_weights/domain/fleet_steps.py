@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MOST_TRIES = 3
 """How often the queues of a wave are begun in one execution. Queues that have no outcome after that are left."""
+MOST_RUNS = 9
+"""How often the plan of a queue runs: each time its run was stopped, the next one has a name of its own."""
 NO_LIMIT = -1
 
 

@@ -20,6 +20,7 @@ from routing_weights.domain.fleet import (
     QueueOutcome,
     Verdict,
     WaveOutcome,
+    queue_part,
     wave_part,
 )
 from routing_weights.domain.record import timestamp
@@ -124,6 +125,14 @@ class Fleets:
         """Store what the gate of a wave says."""
         values: Item = {":verdict": {"S": verdict}, ":reasons": {"S": json.dumps(list(reasons))}}
         self._set(fleet_id, wave, "SET verdict = :verdict, reasons = :reasons", values)
+
+    def note(self, fleet_id: str, outcome: QueueOutcome) -> None:
+        """Store how a queue has ended whose child execution could not."""
+        texts = outcome.model_dump(include={"queue_id", "distribution_id", "status", "sentence"}, mode="json")
+        item: Item = {name: {"S": value} for name, value in texts.items()}
+        item |= {name: {"N": str(value)} for name, value in (("number", outcome.number), ("wave", outcome.wave))}
+        with reported("store the outcome of the queue"):
+            client("dynamodb").put_item(TableName=self.table, Item=_key(fleet_id, queue_part(outcome.number)) | item)
 
     def outcomes(self, fleet_id: str) -> list[QueueOutcome]:
         """All queues that have ended, by number."""

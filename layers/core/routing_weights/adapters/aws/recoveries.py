@@ -35,6 +35,7 @@ class EndedExecutions:
             error=answer.get("error") or "",
             cause=answer.get("cause") or "",
             input=answer.get("input") or "",
+            output=answer.get("output") or "",
             is_redriven=bool(answer.get("redriveCount")),
         )
 
