@@ -20,6 +20,7 @@ from routing_weights.domain.queue import Member, Queue
 from routing_weights.domain.target import (
     Target,
     image,
+    in_groups,
     members_to_write,
     settings_by_part,
     settings_to_write,
@@ -258,6 +259,15 @@ def test_an_empty_page_that_names_another_is_not_the_end(empty, found):
     genesys.session.scripted["GET"] = [*read, *last] if last else read * 2
     assert users(genesys) == found
     assert genesys.session.scripted["GET"] == []
+
+
+def test_an_absurd_count_costs_a_few_pages_and_no_memory():
+    genesys = Genesys()
+    full = {"entities": agents(*(f"agent-{n}" for n in range(100)))}
+    shown = answer(200, raw_queue(memberCount=10**17))
+    genesys.session.request = lambda _method, url, **_: shown if url.endswith("queue-001") else answer(200, full)
+    with pytest.raises(GenesysAnswerInvalid):
+        genesys.contract.read_queue("queue-001")
 
 
 def test_a_page_that_comes_again_although_nobody_is_missing_is_left_out():
@@ -1294,9 +1304,9 @@ def test_a_distribution_writes_each_member_once_and_the_next_one_nothing(data, a
     ]
     genesys = Genesys(members, rings(6), [SKILL], member_weights=wanted, actuator=actuator, skill="Queue 1")
     before, target = genesys.prepare()
-    changes = members_to_write(target, before, raise_first=True)
+    groups = in_groups(target, members_to_write(target, before, raise_first=True))
     genesys.write_members(before, target)
-    assert len(genesys.session.written()) == math.ceil(len(changes) / genesys.contract.per_write)
+    assert len(genesys.session.written()) == sum(math.ceil(len(group) / genesys.contract.per_write) for group in groups)
     assert unsettled(target, genesys.read()) == []
     genesys.session.sent.clear()
     genesys.write_members(genesys.read(), target)

@@ -29,6 +29,9 @@ LISTING_PAUSE_S = 0.25
 MOST_EMPTY = 3
 """How many empty pages in a row are read if each names a next one."""
 
+MOST_AHEAD = 100
+"""How many pages are read because the queue shows so many members. The count may be wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -147,7 +150,7 @@ def _ahead(client: GenesysClient, page: Callable[[int], Page], count: int | None
         ended = ended or not (current.more or current.following)
         return current
 
-    pages = -(-count // PAGE_SIZE) if count else 0
+    pages = min(-(-count // PAGE_SIZE), MOST_AHEAD) if count else 0
     known = client.get_in_lanes(read, range(1, pages + 1), lambda: not ended)
     return lambda number: known[number - 1] if number <= len(known) else page(number)
 
