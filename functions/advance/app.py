@@ -1,4 +1,4 @@
-"""Advance: judges what has been done of a fleet, and says what its execution does next."""
+"""Advance: judges what has been done of a fleet, and returns the next step of its execution."""
 
 import json
 from datetime import UTC, datetime

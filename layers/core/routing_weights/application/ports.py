@@ -123,7 +123,7 @@ class Documents(Plans, Protocol):
 
 
 class FleetDocuments(Protocol):
-    """What callers upload, and what is kept of a fleet's plans."""
+    """What callers upload, the accepted plans of a fleet, and the list of its queues."""
 
     def upload_address(self, upload_id: str, expires_s: int) -> str:
         """The address to which an upload can be sent with PUT, without credentials, for `expires_s` seconds."""
@@ -151,7 +151,7 @@ class FleetDocuments(Protocol):
 
 
 class Fleets(Protocol):
-    """What is known of fleets, of their queues that have ended, and of their waves."""
+    """Fleets, their queues that have ended, and their waves."""
 
     def create(self, fleet: Fleet) -> bool:
         """Store a new fleet. False if there is one with this id."""
@@ -188,7 +188,7 @@ class Fleets(Protocol):
         ...
 
     def judge(self, fleet_id: str, wave: int, verdict: Verdict, reasons: Sequence[str]) -> None:
-        """Store what the gate of a wave says."""
+        """Store the verdict of a wave's gate."""
         ...
 
     def note(self, fleet_id: str, outcome: QueueOutcome) -> None:
@@ -203,7 +203,7 @@ class Fleets(Protocol):
 
 
 class FleetSums(Protocol):
-    """What the distributions of a fleet have taken together."""
+    """The effort and cost of all distributions of a fleet together."""
 
     def add(self, fleet_id: str, spent: Spent) -> None: ...
 
@@ -230,11 +230,11 @@ class FleetMachine(FleetExecutions, Protocol):
     def describe(self, execution_arn: str) -> Execution: ...
 
     def start(self, fleet_id: str, attempt: int) -> None:
-        """Start an attempt, if it is not started yet. What it is to do is stored in the fleet's status."""
+        """Start an attempt, if it is not started yet. The fleet's stored status tells the attempt whether to revert."""
         ...
 
     def release(self, held: Held, how: Release) -> bool:
-        """End the waiting of a held fleet. False if it does not wait any more."""
+        """Release a held fleet with a decision. False if it is no longer held."""
         ...
 
 
@@ -326,7 +326,7 @@ class Histories(Protocol):
     def effort(self, execution_arn: str, *, is_over: bool) -> Effort:
         """The effort of an execution, in all its invocations that have ended.
 
-        If it is not over, it is the one that asks, and its last invocation is the caller's.
+        If the execution is not over, the caller is its last invocation.
         """
         ...
 

@@ -58,7 +58,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class End:
-    """Nothing is left to do."""
+    """End the execution: nothing is left to do."""
 
     status: FleetStatus
     reason: str
@@ -71,7 +71,7 @@ Step = RunQueues | Bake | Hold | End
 
 
 class Last(BaseModel):
-    """The step that has been done, with what released it, if it was a hold."""
+    """The step that has been done. After a hold: with the decision that released it."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -82,7 +82,7 @@ class Last(BaseModel):
 
 
 class Tick(BaseModel):
-    """What an execution of a fleet knows when it asks for its next step."""
+    """The request of a fleet's execution for its next step."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 

@@ -278,7 +278,7 @@ class RequestBudget:
 
     @contextmanager
     def foreseeing(self, requests: int) -> Iterator[None]:
-        """Within it, `requests` requests will be sent: their slots are taken in blocks."""
+        """Return a context in which `requests` requests will be sent: their slots are taken in blocks."""
         with self._lock:
             self._foreseen += requests
         try:
@@ -322,7 +322,7 @@ class RequestBudget:
         return len(self.tokens) > 1 and not any(token.is_lost() for token in self.tokens)
 
     def _free(self, now: float) -> list[tuple[float, int, int]]:
-        """When a slot of each token is free, how many are taken, and the token: the first one first."""
+        """For each token: when a slot is free, how many are taken, and its number. The earliest slot comes first."""
         return sorted((*budget.free_at(now), token) for token, budget in enumerate(self.tokens))
 
     def _drawn(self, longest_wait_s: float, slots: int, *, together: bool = False) -> list[tuple[float, int]]:

@@ -1,4 +1,4 @@
-"""The effort of an execution, from its history with states that were retried or have failed, and the sum of a fleet."""
+"""The effort of an execution, from its history, retried and failed states included; and the sum of a fleet."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,7 +29,7 @@ class Histories:
     def effort(self, execution_arn: str, *, is_over: bool) -> Effort:
         """The effort of an execution, in all its invocations that have ended.
 
-        If it is not over, it is the one that asks, and its last invocation is the caller's.
+        If the execution is not over, the caller is its last invocation.
 
         Raises:
             StoreUnavailable: the history is not complete, or cannot be read.
@@ -99,7 +99,7 @@ def _answer(output: str | None) -> Any:
 
 @dataclass(frozen=True)
 class FleetSums:
-    """What the distributions of a fleet have taken together: the item `spent` of a fleet in FleetsTable."""
+    """The effort and cost of all distributions of a fleet together: its item `spent` in FleetsTable."""
 
     table: str
 

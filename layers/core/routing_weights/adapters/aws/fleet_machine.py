@@ -1,4 +1,4 @@
-"""The state machine of fleets. The name of its execution is made of the fleet's id and the attempt."""
+"""The state machine of fleets. An execution has the fleet's id and the attempt in its name."""
 
 import json
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class FleetMachine:
         return EndedExecutions().describe(execution_arn)
 
     def release(self, held: Held, how: Release) -> bool:
-        """End the waiting of a held fleet. False if it does not wait any more."""
+        """Release a held fleet with a decision. False if it is no longer held."""
         return self._done(
             "send_task_success",
             "release the fleet",

@@ -30,7 +30,7 @@ _JSON = ("options", "waves", "origin", "held")
 """The attributes of item `fleet` that are JSON text."""
 
 _RUNS = "attempt = :attempt AND attribute_not_exists(ended_at)"
-"""The condition of what an attempt notes of its fleet."""
+"""The condition of every change that an attempt makes: it is the fleet's last one, and the fleet has not ended."""
 
 Item = dict[str, dict[str, Any]]
 
@@ -122,7 +122,7 @@ class Fleets:
         self._set(fleet_id, wave, "SET baked_until = :until", {":until": {"S": timestamp(until)}})
 
     def judge(self, fleet_id: str, wave: int, verdict: Verdict, reasons: Sequence[str]) -> None:
-        """Store what the gate of a wave says."""
+        """Store the verdict of a wave's gate."""
         values: Item = {":verdict": {"S": verdict}, ":reasons": {"S": json.dumps(list(reasons))}}
         self._set(fleet_id, wave, "SET verdict = :verdict, reasons = :reasons", values)
 

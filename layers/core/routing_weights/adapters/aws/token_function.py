@@ -1,4 +1,4 @@
-"""The function that gets tokens, as its callers see it."""
+"""The token function, for the functions that call Genesys."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from routing_weights.adapters.aws.client import client, reported
 
 @dataclass(frozen=True)
 class TokenFunction:
-    """The token function, as the functions that call Genesys use it."""
+    """Asks the token function for new tokens."""
 
     name: str
 

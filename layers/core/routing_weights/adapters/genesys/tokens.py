@@ -96,10 +96,10 @@ class StoredTokens:
     _failures: dict[tuple[int, str], tuple[float, RoutingWeightsError]] = field(
         default_factory=dict, init=False, repr=False
     )
-    """By token and what was refused: when the refresh failed, and why."""
+    """By the number of a token and the refused token: when the refresh failed, and its error."""
 
     def begin(self, until: float) -> None:
-        """An invocation begins, which may wait `until` then. It tries what the last one has failed to do."""
+        """Begin an invocation, which waits for a token until `until`. The failures of the last one are forgotten."""
         self.until = until
         self._failures.clear()
 

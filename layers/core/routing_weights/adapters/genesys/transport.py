@@ -78,7 +78,7 @@ class Budget(Protocol):
         ...
 
     def foreseeing(self, requests: int) -> AbstractContextManager[None]:
-        """Within it, `requests` requests will be sent."""
+        """Return a context in which `requests` requests will be sent."""
         ...
 
     def limited(self, token: int, headers: Mapping[str, str], retry_after_s: float | None, age_s: float) -> None: ...
@@ -173,7 +173,7 @@ class Transport:
                 return response
 
     def foreseeing(self, requests: int) -> AbstractContextManager[None]:
-        """Within it, `requests` requests will be sent. Their slots cost fewer writes to the budget's store."""
+        """Return a context in which `requests` requests will be sent. Their slots cost fewer writes to the store."""
         return self.budget.foreseeing(requests) if self.budget else nullcontext()
 
     def _once(
@@ -233,7 +233,7 @@ class Transport:
         self._begun = True
 
     def _await_pause(self, what: str) -> None:
-        """Sleep until the pause is over that the answer to another request asked for."""
+        """Sleep until the end of a pause that the answer to another request asked for."""
         wait = self._held_until - self.clock()
         if wait > self.max_retry_after_s + 0.1 or self.clock() + wait >= self.deadline.at:
             self._leave_waiting(what, wait)
