@@ -82,10 +82,26 @@ def run(env: Environment, state: str, items: list[Any], record: Any, stop: Calla
     record.item_counter.failed.count(failed)
     if failed * 100 > record.tolerated_failure_percentage * len(items):
         raise TooManyFailures(f"{failed} of {len(items)} items failed.")
-    outputs = [execution.output for execution in succeeded]
+    outputs = [_result(execution) for execution in begun]
     if rules.is_too_large(outputs):
         raise TooLarge
     return outputs
+
+
+def _result(execution: Any) -> Any:
+    """Return what a map without ResultWriter has of an item: its output, or the whole execution if it has failed.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
+    """
+    if execution.exec_status == ExecutionStatus.SUCCEEDED:
+        return execution.output
+    return {
+        "ExecutionArn": execution.exec_arn,
+        "Input": json.dumps(execution.input_data),
+        "Status": execution.exec_status,
+        "Error": execution.error,
+        "Cause": execution.cause,
+    }
 
 
 def wait(client: Any, env: Environment, execution_arn: str) -> None:

@@ -269,7 +269,11 @@ def test_the_stub_functions_of_the_embedded_stack_are_not_used(machine):
     assert not re.search(r"\$(uuid|hash)\b", machine.text)
 
 
-def test_a_queue_of_a_fleet_without_a_stored_outcome_fails_so_that_it_is_begun_again():
+def test_no_child_of_a_fleet_fails_because_a_map_has_the_whole_execution_of_a_failed_child_in_its_result():
+    assert {state["Type"] for state in QUEUE.states.values()} == {"Task", "Choice", "Wait", "Pass", "Succeed"}
+
+
+def test_a_queue_of_a_fleet_without_a_stored_outcome_is_begun_again():
     """Advance counts on that: the map tolerates every failure, and Advance looks for outcomes."""
     assert FLEET.states["Run queues"]["ToleratedFailurePercentage"] == 100
     stored = QUEUE.reachable("Still wanted?", without={"Record", "Not done"})

@@ -96,7 +96,8 @@ def test_failed_items_end_the_map_unless_it_tolerates_them(start):
     assert answer["status"] == "FAILED"
     assert answer["error"] == "States.ExceedToleratedFailureThreshold"
     tolerant = ended(start([True, False, False], states, ToleratedFailurePercentage=100.0))
-    assert json.loads(tolerant["output"]) == [False, False]
+    failed, *others = json.loads(tolerant["output"])
+    assert (failed["Status"], failed["Input"], others) == ("FAILED", "true", [False, False])
 
 
 def test_the_results_of_all_items_have_the_limit_of_a_state(start):

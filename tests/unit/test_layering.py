@@ -323,8 +323,18 @@ def raised(tree):
         for target in node.targets
         if isinstance(target, ast.Name)
     }
+    caught = {node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)}
+    kept = {  # raised again after its handler
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name) and node.value.id in caught
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
     for node in ast.walk(tree):
         if not isinstance(node, ast.Raise) or node.exc is None:
+            continue
+        if isinstance(node.exc, ast.Name) and node.exc.id in kept:
             continue
         exc = made_before.get(node.exc.id, node.exc) if isinstance(node.exc, ast.Name) else node.exc
         made = exc.func if isinstance(exc, ast.Call) else exc
