@@ -92,11 +92,11 @@ class BusyView(BaseModel):
 
 
 class EffortView(BaseModel):
-    """What the distribution asked of Genesys and of AWS: counted. docs/reference/cost.md says what is not counted."""
+    """What the distribution asked of Genesys and of AWS, counted. docs/reference/cost.md names what is not counted."""
 
-    requests: int = Field(default=0, description="To Genesys, with those that were repeated or refused.")
-    transitions: int = Field(default=0, description="Of the state machines, with retries, as AWS bills them.")
-    functions: dict[str, BusyView] = Field(default_factory=dict, description="By the function's name.")
+    requests: int = Field(default=0, description="Requests to Genesys, repeated and refused ones included.")
+    transitions: int = Field(default=0, description="State transitions as AWS bills them, retries included.")
+    functions: dict[str, BusyView] = Field(default_factory=dict, description="The time of each function, by its name.")
     dynamodb_reads: int = 0
     dynamodb_writes: int = 0
     read_units: float = Field(default=0.0, description="DynamoDB's request units.")
@@ -113,7 +113,7 @@ class CostView(BaseModel):
 
     usd: float = Field(description="US dollars.")
     region: str = Field(
-        description="Whose prices: another region if the table of prices does not have the deployment's."
+        description="The region whose prices apply. It is another one if there are no prices for the deployment's."
     )
     prices_of: str = Field(description="The date of the prices.")
 
@@ -133,7 +133,7 @@ class DistributionSummary(BaseModel):
     requested_by: str | None = None
     reason: str | None = None
     door: str | None = None
-    fleet_id: str | None = Field(default=None, description="The fleet that the plan is one of.")
+    fleet_id: str | None = Field(default=None, description="The fleet that the plan belongs to.")
     errors: list[dict[str, Any]] = Field(default_factory=list)
 
 

@@ -68,9 +68,9 @@ class SpentView(BaseModel):
     """The effort of the fleet's distributions so far, from their records."""
 
     distributions: int = Field(description="How many are counted: those with an `effort` in their record.")
-    requests: int = Field(description="To Genesys.")
+    requests: int = Field(description="Requests to Genesys.")
     transitions: int
-    usd: float = Field(description="For AWS, at list prices.")
+    usd: float = Field(description="US dollars for AWS, at list prices.")
 
 
 class FleetView(BaseModel):

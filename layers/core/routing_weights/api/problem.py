@@ -20,9 +20,10 @@ class FieldProblem(BaseModel):
     path: str = Field(description="Keys and indexes joined with dots; empty for the whole body.")
     message: str
     type: str
-    line: int | None = Field(default=None, description="Of an uploaded file, from 1.")
+    line: int | None = Field(default=None, description="The line of an uploaded file, from 1.")
     column: str | None = Field(
-        default=None, description="Of a CSV file: as its heading names it. Of JSON Lines: the path in the line."
+        default=None,
+        description="The column of a CSV file, as its heading names it. For JSON Lines: the path in the line.",
     )
 
 

@@ -36,7 +36,7 @@ def advance(settings: AdvanceSettings, context: LambdaContext) -> AdvanceFleet:
 
 
 def accept_fleet(settings: AdvanceSettings, execution_arn: str) -> AcceptFleet:
-    """For a fleet whose execution has started before the fleet was accepted."""
+    """For a fleet that was started in the console: its execution runs before the fleet is accepted."""
     return AcceptFleet(
         FleetDocuments(settings.documents_bucket),
         Fleets(settings.fleets_table),

@@ -62,5 +62,5 @@ def answer_drift(settings: DriftSettings) -> AnswerDrift:
 
 @cache
 def _readings_ms() -> dict[str, int]:
-    """Of the process: see DetectDrift."""
+    """Kept for the whole process: see DetectDrift."""
     return {}

@@ -1,4 +1,4 @@
-"""The secrets that sign messages."""
+"""Wires the secrets that sign messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents and records: most functions read or write them."""
+"""Wires documents and records, which most functions read or write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a plan comes in."""
+"""Wires the submission of a plan, for several doors."""
 
 from __future__ import annotations
 

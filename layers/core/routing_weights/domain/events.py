@@ -67,7 +67,7 @@ class DistributionOutcome(_Event):
     ended_at: str = Field(description="RFC 3339, UTC.")
     latency_ms: int = Field(ge=0)
     door: str = Field(description="api, schedule, drift, fleet or execution.")
-    fleet_id: str | None = Field(description="The fleet that the plan is one of; null for a plan of its own.")
+    fleet_id: str | None = Field(description="The fleet that the plan belongs to; null for a plan without a fleet.")
     caller: str | None = Field(
         description="The caller's ARN, the schedule's name or the drift entry, where the door knows it."
     )

@@ -23,9 +23,9 @@ class Problem(TypedDict):
     message: str
     type: str
     line: NotRequired[int]
-    """Of an uploaded file, from 1."""
+    """The line of an uploaded file, from 1."""
     column: NotRequired[str]
-    """Of a CSV file: as its heading names it. Of JSON Lines: the path in the line."""
+    """The column of a CSV file, as its heading names it. For JSON Lines: the path in the line."""
 
 
 class Listed(TypedDict):

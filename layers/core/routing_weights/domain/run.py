@@ -49,7 +49,7 @@ class Run(BaseModel):
     returns: str = ""
     """The distribution that has expired, and that this run reverts."""
     fleet_id: str = ""
-    """The fleet that the plan is one of."""
+    """The fleet that the plan belongs to."""
     fleet_line: tuple[int, int] = (0, 0)
     """Where the plan is in the plans.jsonl of its fleet: start and length in bytes."""
 

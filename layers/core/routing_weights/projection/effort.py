@@ -13,9 +13,9 @@ REQUEST_S = 0.2
 TICK_S = 276.0
 """How long one invocation writes members: Patch's time-out, less the time that it reserves for its end."""
 START_S = 0.2
-"""The time of an invocation beside its requests to Genesys."""
+"""The time that an invocation takes beside its requests to Genesys."""
 MEMORY_GB = 0.5
-"""Of the functions that send nearly all requests."""
+"""The memory of the functions that send nearly all requests."""
 SLOTS, SLOTS_S = 10, 1.0
 """The most slots that one write to the budget's table takes for writes of members, and the seconds that they last."""
 LOCK_S = 1.0

@@ -17,7 +17,7 @@ from routing_weights.projection.inputs import Forecast
 from routing_weights.projection.outlook import Outlook
 
 UNMODELLED = frozenset({"saturation", "staffing", "effect"})
-"""The checks that no model is behind."""
+"""The checks that need no model."""
 WORST_FIRST: tuple[Verdict, ...] = ("blocked", "inconclusive", "needs_approval", "pass")
 
 
