@@ -180,6 +180,13 @@ def test_the_openapi_document_says_what_the_api_is():
     assert set(document["paths"]) == {
         "/plans",
         "/plans/suggest",
+        "/fleets",
+        "/fleets/uploads",
+        "/fleets/{fleet_id}",
+        "/fleets/{fleet_id}/queues",
+        "/fleets/{fleet_id}/cancel",
+        "/fleets/{fleet_id}/continue",
+        "/fleets/{fleet_id}/revert",
         "/distributions/{distribution_id}/projection.svg",
         "/distributions/{distribution_id}",
         "/distributions/{distribution_id}/restore",

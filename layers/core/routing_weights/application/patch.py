@@ -155,7 +155,7 @@ class PatchMembers:
         accepted |= set(also)
         position = start + sum(1 for _ in takewhile(lambda member: member.user_id in accepted, members[start:]))
         beyond = [member.user_id for member in members[position:] if member.user_id in accepted][:MOST_ALSO]
-        if outage and (position, set(beyond)) == (start, set(also)):  # no further: the next tick would meet it again
+        if outage and (position, set(beyond)) == (start, set(also)):  # no progress: the next tick would fail too
             raise outage
         return Tick(position, len(members), pause_s, failure, tuple(beyond))
 
