@@ -1,7 +1,7 @@
 """Lists what the built layer carries and no function needs: `python -m local.checks.layer`. Run `sam build` first.
 
-Of each package's metadata, METADATA stays, since scanners of vulnerabilities read it, and so do lists of parts and
-licences. The rest is for pip.
+Of each package's metadata, METADATA stays, because scanners of vulnerabilities read it. Licences and lists of parts
+stay too. The rest is for pip.
 """
 
 import sys
