@@ -72,7 +72,9 @@ class Deployment:
             "ONE_TIME_GROUP": "one-time",
             "POWERTOOLS_METRICS_NAMESPACE": "test",
         }
-        monkeypatch.setattr(genesys, "tokens", lambda _: SimpleNamespace(current=lambda _: "token"))
+        monkeypatch.setattr(
+            genesys, "tokens", lambda _: SimpleNamespace(current=lambda _: "token", begin=lambda _: None)
+        )
         monkeypatch.setattr(genesys, "fence", lambda *_: None)
         self.holds()
         self.deploys()

@@ -82,6 +82,23 @@ def test_a_defect_is_raised_when_all_lanes_have_ended(lanes):
     assert threading.active_count() == before
 
 
+def test_no_lane_is_left_behind_if_another_one_cannot_begin(monkeypatch):
+    """The handler would fail, and the queue would be restored while that lane still writes."""
+    before, start, started = threading.active_count(), threading.Thread.start, []
+
+    def start_one(thread):
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_one)
+    release = threading.Event()
+    with pytest.raises(RuntimeError, match="new thread"):
+        in_lanes(2, lambda _: release.wait(0.2), range(2))
+    assert threading.active_count() == before
+
+
 def test_a_lane_opens_no_further_lanes():
     """A write whose answer is lost reads pages of the listing: the bound holds for both."""
     inner = Requests(1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from routing_weights.bootstrap import genesys, stores
 from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.queue import Member, Queue, holds
-from routing_weights.domain.restore import Restoration, Restorer
+from routing_weights.domain.restore import SLICE_S, Restoration, Restorer
 from routing_weights.domain.run import Run
 from routing_weights.domain.target import image, members_to_write, settings_by_part
 from routing_weights.errors import (
@@ -270,6 +270,15 @@ def test_readable_writes_are_restored_before_any_wait():
     ONE.restore(genesys)
     assert genesys.writes == [["agent-1"]]
     assert before_the_first_write == []
+
+
+@pytest.mark.parametrize("lasts_s", [0, 30, 80])
+def test_a_watch_ends_with_the_time_of_the_invocation(lasts_s):
+    genesys = ONE.genesys()
+    ends_at = genesys.time.now + lasts_s
+    restoration = ONE.restore(genesys, watch_s=90.0, has_time=lambda: genesys.time.now < ends_at)
+    assert genesys.time.now <= ends_at + SLICE_S
+    assert restoration.left == (0 if lasts_s else 1)
 
 
 def test_a_write_that_lands_after_its_restore_is_restored_again():
@@ -757,7 +766,7 @@ def restore(documents, monkeypatch):
     documents.mark_writing("d-1")
 
     def call(*answers, started_ago):
-        tokens = SimpleNamespace(current=lambda _: "token", replace=lambda *_: ("token", True))
+        tokens = SimpleNamespace(begin=lambda _: None, current=lambda _: "token", replace=lambda *_: ("token", True))
         monkeypatch.setattr(genesys, "session", lambda: FakeSession(*answers))
         monkeypatch.setattr(genesys, "tokens", lambda _settings: tokens)
         run = Run(distribution_id="d-1", execution_arn="arn", started_at=datetime.now(UTC) - started_ago)

@@ -1,13 +1,13 @@
 """Patch: writes everything that differs from the before-image, the queue's own settings or the members."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from routing_weights.application.ports import Documents, Genesys, Reconnect, SkillOwners
 from routing_weights.domain.decision import Work
 from routing_weights.domain.images import require_unedited
-from routing_weights.domain.queue import RINGS, named
+from routing_weights.domain.queue import RINGS, Member, named
 from routing_weights.domain.run import Failure, Run
 from routing_weights.domain.target import Part, Target, goes_up, in_groups, unsettled
 from routing_weights.domain.verify import Settling, unverified
@@ -122,9 +122,8 @@ class PatchMembers:
         work = self.documents.work(run.distribution_id)
         genesys, target = self.connect(work.decision), work.decision.target
         members, pause_s, failure = work.decision.members(work.before), 0.0, None
-        outage: RoutingWeightsError | None = None
         left = [member for member in members[start:] if member.user_id not in also]
-        accepted: set[str] = set()
+        accepted = set(also)
         try:
             _require_unedited(genesys, work)
             for group in in_groups(target, left):
@@ -148,16 +147,14 @@ class PatchMembers:
                     break
         except RateLimited as limited:
             pause_s = limited.details["retry_after_s"]
-        except (GenesysUnavailable, StoreUnavailable) as error:
-            outage = error
+        except (GenesysUnavailable, StoreUnavailable):  # both pass, and the next tick may meet them again
+            position, beyond = _reached(members, start, accepted)
+            if (position, set(beyond)) == (start, set(also)):
+                raise
         except RoutingWeightsError as error:
             failure = Failure.of(error)
-        accepted |= set(also)
-        position = start + sum(1 for _ in takewhile(lambda member: member.user_id in accepted, members[start:]))
-        beyond = [member.user_id for member in members[position:] if member.user_id in accepted][:MOST_ALSO]
-        if outage and (position, set(beyond)) == (start, set(also)):  # no progress: the next tick would fail too
-            raise outage
-        return Tick(position, len(members), pause_s, failure, tuple(beyond))
+        position, beyond = _reached(members, start, accepted)
+        return Tick(position, len(members), pause_s, failure, beyond)
 
     def _await_joined(self, genesys: Genesys, work: Work) -> None:
         """Wait until Genesys shows everybody as joined whom the plan joins. Only then is anybody un-joined.
@@ -176,6 +173,13 @@ class PatchMembers:
                 f"not show as joined: {named(missing)}. Nobody was un-joined. Send the plan again.",
                 members=missing[:100],
             )
+
+
+def _reached(members: Sequence[Member], start: int, accepted: Collection[str]) -> tuple[int, tuple[str, ...]]:
+    """Return the position of the first member from `start` on who is not accepted, and who is accepted beyond."""
+    position = start + sum(1 for _ in takewhile(lambda member: member.user_id in accepted, members[start:]))
+    beyond = [member.user_id for member in members[position:] if member.user_id in accepted]
+    return position, tuple(beyond[:MOST_ALSO])
 
 
 def _require_unedited(genesys: Genesys, work: Work) -> None:

@@ -5,6 +5,7 @@ simply done again. Everything that can be restored is restored at once. Then the
 accepted write may take to become readable, because a write of the run may still land.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, replace
@@ -37,6 +38,8 @@ AGAIN = (RateLimited, WaitTooLong, GenesysUnavailable, StoreUnavailable, Interru
 """Errors that end an attempt. Any other error concerns only the member or setting that was written."""
 TRIES = 2
 """How often one attempt writes the same member or setting if the first write is refused, dropped or overtaken."""
+SLICE_S = 10.0
+"""How often a watch looks whether there is time left."""
 FIRST_LOOK = 4
 """The first pause of the watch is this fraction of it. The pauses double."""
 
@@ -117,8 +120,16 @@ class Restorer:
             left = until - self.clock()
             if not wrote and (left <= 0 or not self.has_time()):
                 return self._outcome(queue), queue
-            self.sleep(min(pause, max(left, 0.0)))
+            self._wait(min(pause, max(left, 0.0)))
             pause *= 2
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep while there is time."""
+        slices = math.ceil(seconds / SLICE_S)
+        for _ in range(slices):
+            if not self.has_time():
+                return
+            self.sleep(seconds / slices)
 
     def interrupted(self) -> Restoration:
         """Return the result of a `run` that was interrupted. A value that was not read back is not called restored."""

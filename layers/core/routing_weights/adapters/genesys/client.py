@@ -285,11 +285,15 @@ def _in_threads(number: int, lane: Callable[[], None]) -> None:
         _thread.is_lane = True
         lane()
 
-    threads = [threading.Thread(target=thread) for _ in range(number)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    started = list[threading.Thread]()
+    try:
+        for _ in range(number):
+            lane_thread = threading.Thread(target=thread)
+            lane_thread.start()
+            started.append(lane_thread)
+    finally:
+        for each in started:
+            each.join()
 
 
 def _first(defects: list[Exception]) -> Exception:
