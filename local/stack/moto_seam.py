@@ -103,6 +103,7 @@ _ONGOING = "Transaction is ongoing for the item"
 _MOST_ITEM_BYTES = 405_000  # as moto, whose authors have measured it
 _MOST_EXPRESSIONS = 1_000  # that stay parsed
 _WRITES = ("put_item", "update_item", "delete_item", "transact_write_items")
+_READS = ("get_item", "batch_get_item", "query", "scan")
 _starting = threading.Lock()
 _writing = threading.Lock()
 _app: Any = None
@@ -149,6 +150,7 @@ def install(
     for owner, name, ours in [
         (LambdaSimpleBackend, "invoke", _invoke_function),
         *((DynamoHandler, name, _one_at_a_time(name)) for name in _WRITES),
+        *((DynamoHandler, name, _whole(name)) for name in _READS),
         (Rule, "_send_to_sqs_queue", _send_to_queue),
         (werkzeug_app, "DISABLE_GLOBAL_CORS", True),
         (Preprocessor, "_inner_string_of", staticmethod(_text_of)),
@@ -324,6 +326,17 @@ def _one_at_a_time(name: str) -> Callable[[Any], Any]:
             _transactions.end(items)
 
     return transact if name == "transact_write_items" else write_alone
+
+
+@cache
+def _whole(name: str) -> Callable[[Any], Any]:
+    """Read items before or after a write: moto's UpdateItem changes one attribute after the other."""
+
+    def read(self: Any) -> Any:
+        with _writing:
+            return _originals[DynamoHandler, name](self)
+
+    return read
 
 
 def _item_of(handler: Any, request: dict[str, Any]) -> tuple[str, ...]:

@@ -1,7 +1,10 @@
 """The refusals of the embedded stack that follow AWS (local/stack/rules.py), tested through moto's own API."""
 
+import threading
+
 import pytest
 from botocore.exceptions import ClientError
+from moto.dynamodb.parsing.executors import UpdateExpressionExecutor
 from moto.dynamodb.responses import DynamoHandler
 
 from local.stack import moto_seam
@@ -23,10 +26,12 @@ def dynamodb(aws, monkeypatch):
         while meanwhile:
             meanwhile.pop()()
 
-    for name in moto_seam._WRITES:
+    seams = [(name, moto_seam._one_at_a_time(name)) for name in moto_seam._WRITES]
+    seams += [(name, moto_seam._whole(name)) for name in moto_seam._READS]
+    for name, ours in seams:
         original = moto_seam._originals.get((DynamoHandler, name), getattr(DynamoHandler, name))
         monkeypatch.setitem(moto_seam._originals, (DynamoHandler, name), original)
-        monkeypatch.setattr(DynamoHandler, name, moto_seam._one_at_a_time(name))
+        monkeypatch.setattr(DynamoHandler, name, ours)
     monkeypatch.setattr(moto_seam, "_transactions", Transactions(sleep=sleep))
     client = aws("dynamodb")
     client.create_table(
@@ -87,6 +92,47 @@ def test_a_transaction_refuses_neither_reads_nor_other_writes(dynamodb):
     meanwhile.append(lambda: client.get_item(TableName="things", Key={"id": {"S": "a"}}, ConsistentRead=True))
     transact(client, "a", "b")
     assert client.scan(TableName="things")["Count"] == 3
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda client: client.scan(TableName="things")["Items"],
+        lambda client: [client.get_item(TableName="things", Key={"id": {"S": "a"}}).get("Item")],
+        lambda client: client.query(
+            TableName="things", KeyConditionExpression="id = :a", ExpressionAttributeValues={":a": {"S": "a"}}
+        )["Items"],
+        lambda client: client.batch_get_item(RequestItems={"things": {"Keys": [{"id": {"S": "a"}}]}})["Responses"][
+            "things"
+        ],
+    ],
+    ids=["Scan", "GetItem", "Query", "BatchGetItem"],
+)
+def test_nobody_reads_an_item_that_is_half_updated(dynamodb, monkeypatch, read):
+    client, _ = dynamodb
+    execute, answers, answered = UpdateExpressionExecutor.execute, [], threading.Event()
+
+    def read_meanwhile():
+        answers.extend(read(client))
+        answered.set()
+
+    reader = threading.Thread(target=read_meanwhile)
+
+    def execute_meanwhile(executor, *arguments, **named):
+        if reader.ident is None:  # moto calls this once for each part of the expression
+            reader.start()
+            answered.wait(0.3)  # a reader that does not wait for the update has its answer by then
+        return execute(executor, *arguments, **named)
+
+    monkeypatch.setattr(UpdateExpressionExecutor, "execute", execute_meanwhile)
+    client.update_item(
+        TableName="things",
+        Key={"id": {"S": "a"}},
+        UpdateExpression="SET n = :n",
+        ExpressionAttributeValues={":n": {"N": "1"}},
+    )
+    reader.join(10)
+    assert answers == [{"id": {"S": "a"}, "n": {"N": "1"}}]
 
 
 def test_a_transaction_that_failed_is_over(dynamodb):
