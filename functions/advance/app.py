@@ -9,8 +9,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from routing_weights.bootstrap import advance as bootstrap
 from routing_weights.domain.fleet import Held
+from routing_weights.domain.fleet_request import for_a_cause
 from routing_weights.domain.fleet_steps import Tick
 from routing_weights.domain.run import Origin
+from routing_weights.errors import FleetInvalid
 from routing_weights.settings import AdvanceSettings
 
 if TYPE_CHECKING:
@@ -30,7 +32,10 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     settings, now = AdvanceSettings.load(), datetime.now(UTC)
     if "accept" in event:
         acceptance = bootstrap.accept_fleet(settings, event["execution_arn"])
-        acceptance.accept(event["fleet_id"], json.dumps(event["accept"]), Origin(), now)
+        try:
+            acceptance.accept(event["fleet_id"], json.dumps(event["accept"]), Origin(), now)
+        except FleetInvalid as refusal:
+            raise for_a_cause(refusal) from refusal
         return {}
     tick = Tick.model_validate(event)
     logger.append_keys(fleet_id=tick.fleet_id)

@@ -8,6 +8,7 @@ import pytest
 from routing_weights.application.steer_fleet import CancelFleet, ContinueFleet, RevertFleet
 from routing_weights.application.submit_fleet import AcceptFleet, SubmitFleet
 from routing_weights.domain.fleet import FleetStatus, Held, Line, WaveOutcome, fleet_of
+from routing_weights.domain.fleet_request import for_a_cause
 from routing_weights.domain.run import Origin
 from routing_weights.errors import FleetConflict, FleetInvalid, FleetNotFound, IdempotencyConflict
 from tests.support.fakes import SMALLEST_PLAN, FakeFleetDocuments, FakeFleetMachine, FakeFleets
@@ -106,6 +107,15 @@ def test_wrong_plans_are_left_out_only_with_skip_invalid(door):
 def test_skip_invalid_does_not_accept_a_file_that_cannot_be_read(door, content):
     door.documents.uploads[UPLOAD] = content
     door.refused(upload=UPLOAD, defaults=DEFAULTS, options={"skip_invalid": True})
+
+
+def test_the_longest_refusal_fits_into_the_cause_of_a_failed_state(door):
+    door.documents.uploads[UPLOAD] = ("queue,member,weight" + f",{'ü' * 50}" * 200).encode()
+    refusal = door.refused(upload=UPLOAD)
+    assert len(json.dumps({"errorMessage": str(refusal)})) > 32_768
+    short = for_a_cause(refusal)
+    assert len(json.dumps({"errorMessage": str(short)})) < 20_000
+    assert (len(short.details["errors"]), short.details["error_count"]) == (20, refusal.details["error_count"])
 
 
 def test_no_plan_left_is_no_fleet(door):

@@ -15,6 +15,7 @@ MAX_BODY_BYTES = 6_291_456
 """What a function can receive. Larger fleets are uploaded."""
 MAX_UPLOAD_BYTES = 67_108_864
 """64 MiB."""
+MOST_IN_A_CAUSE = 20
 UPLOAD_ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 OF_ONE_PLAN = ("queue_id", "member_weights", "restores")
 """The fields that plans cannot share."""
@@ -78,6 +79,11 @@ def fleet_invalid(problems: Sequence[Problem], count: int | None = None) -> Flee
     details = listed(problems) | ({"error_count": count} if count is not None else {})
     more = details["error_count"] - len(problems)
     return FleetInvalid(as_sentence(problems, "fleet", more), **details)
+
+
+def for_a_cause(refusal: FleetInvalid) -> FleetInvalid:
+    """The refusal with fewer problems: the cause of a failed state has at most 32,768 characters."""
+    return fleet_invalid(refusal.details["errors"][:MOST_IN_A_CAUSE], refusal.details["error_count"])
 
 
 def _of_defaults(defaults: dict[str, Any]) -> list[Problem]:
