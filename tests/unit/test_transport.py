@@ -529,8 +529,10 @@ def test_with_several_tokens_a_request_is_not_repeated_for_ever(fake_time):
     assert len(sender.session.sent) == MAX_PAUSES
 
 
-def test_with_several_tokens_a_limit_without_a_time_is_backed_off_from(fake_time):
-    sender = transport(fake_time, answer(429), answer(429), answer(), budget=FakeBudget(0.0, tokens=2))
+@pytest.mark.parametrize("said", [{}, {"Retry_After": "0"}])
+def test_with_several_tokens_a_limit_without_a_time_is_backed_off_from(fake_time, said):
+    limit = answer(429, **said)
+    sender = transport(fake_time, limit, limit, answer(), budget=FakeBudget(0.0, tokens=2))
     send(sender)
     assert len(fake_time.slept) == 2
     assert min(fake_time.slept) > 0

@@ -269,7 +269,7 @@ class Transport:
     def _pause(self, what: str, asked: float | None, limited: int) -> None:
         """Sleep for as long as Genesys asks. Raises RateLimited if the state machine must wait instead."""
         is_last = limited >= (MAX_ATTEMPTS if asked is None else MAX_PAUSES)
-        if self.budget and self.budget.has_others() and asked is not None and not is_last:
+        if self.budget and self.budget.has_others() and asked and not is_last:
             return  # the next slot is that of another token, or comes after the pause
         if asked is None:
             wait = self.jitter() * min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2**limited)
