@@ -661,6 +661,11 @@ class FakeFleets:
     def find(self, fleet_id):
         return self.held.get(fleet_id)
 
+    def newest(self, limit, after):
+        newest = sorted(self.held.values(), key=lambda fleet: fleet.submitted_at, reverse=True)
+        start = int(after or 0)
+        return newest[start : start + limit], str(start + limit) if len(newest) > start + limit else None
+
     def stop(self, fleet_id, attempt):
         return self._change(fleet_id, attempt, stop="cancel")
 

@@ -73,7 +73,8 @@ ALLOWED = {
         "s3:ListBucket": {BEFORE},
     },
     "FleetsFunction": {
-        **{f"dynamodb:{verb}": {"FleetsTable"} for verb in ("GetItem", "PutItem", "UpdateItem", "Query")},
+        **{f"dynamodb:{verb}": {"FleetsTable"} for verb in ("GetItem", "PutItem", "UpdateItem")},
+        "dynamodb:Query": {"FleetsTable", "FleetsTable/index/by_time"},
         "s3:GetObject": {UPLOADS, OF_FLEETS},
         "s3:PutObject": {UPLOADS, OF_FLEETS},
         "s3:ListBucket": {BEFORE},
@@ -485,7 +486,7 @@ def test_every_route_except_the_webhooks_needs_a_signed_request():
         for event in item["Properties"].get("Events", {}).values()
         if event["Type"] != "Schedule"
     ]
-    assert len(routes) == 28
+    assert len(routes) == 29
     assert all(list(names_in(route["ApiId"])) == ["Api"] for route in routes)
     (public,) = (route for route in routes if "Auth" in route)
     assert (public["Method"], public["Path"]) == ("POST", "/webhooks/genesys/callback")

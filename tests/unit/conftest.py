@@ -104,16 +104,22 @@ def drift_table(aws):
 
 @pytest.fixture
 def fleets(aws):
+    by_time = [
+        {"AttributeName": "kind", "KeyType": "HASH"},
+        {"AttributeName": "submitted_at", "KeyType": "RANGE"},
+    ]
     aws("dynamodb").create_table(
         TableName="fleets",
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[
-            {"AttributeName": "fleet_id", "AttributeType": "S"},
-            {"AttributeName": "part", "AttributeType": "S"},
+            {"AttributeName": name, "AttributeType": "S"} for name in ("fleet_id", "part", "kind", "submitted_at")
         ],
         KeySchema=[
             {"AttributeName": "fleet_id", "KeyType": "HASH"},
             {"AttributeName": "part", "KeyType": "RANGE"},
+        ],
+        GlobalSecondaryIndexes=[
+            {"IndexName": "by_time", "KeySchema": by_time, "Projection": {"ProjectionType": "ALL"}}
         ],
     )
     return Fleets("fleets")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from routing_weights.application.show_fleet import ListQueues, ShowFleet
+from routing_weights.application.show_fleet import ListFleets, ListQueues, ShowFleet
 from routing_weights.domain.effort import Spent
 from routing_weights.domain.fleet import Fleet, FleetOptions, FleetStatus, QueueItem, QueueOutcome, WaveOutcome
 from routing_weights.domain.status import Status
@@ -131,3 +131,48 @@ def test_queues_are_listed_in_pages_all_or_those_of_a_status(stored):
 def test_a_fleet_that_nobody_submitted_is_not_found(stored):
     with pytest.raises(FleetNotFound):
         ShowFleet(stored.fleets, stored.sums, stored.documents, stored.machine, 300).show("f-2", NOW)
+
+
+# ---- the list --------------------------------------------------------------------------------------------------------
+
+
+class Listed(Stored):
+    """One more fleet, which has ended."""
+
+    def __init__(self):
+        super().__init__()
+        self.described = []
+        ended = {"fleet_id": "f-0", "status": FleetStatus.COMPLETED, "submitted_at": "2026-01-31T06:00:00.000Z"}
+        self.fleets.create(self.fleets.find("f-1").model_copy(update=ended | {"execution_arn": "arn:execution:f-0"}))
+
+    def describe(self, arn):
+        self.described.append(arn)
+        return FakeFleetMachine.describe(self.machine, arn)
+
+    def list(self):
+        self.machine.describe = self.describe
+        page, following = ListFleets(self.fleets, self.machine).list(20, None, NOW)
+        assert following is None
+        return [(fleet.fleet_id, status) for fleet, status in page]
+
+
+def test_only_the_executions_of_fleets_that_have_not_ended_are_looked_at():
+    listed = Listed()
+    assert listed.list() == [("f-1", "running"), ("f-0", "completed")]
+    assert listed.described == ["arn:execution:f-1"]
+
+
+def test_a_listed_fleet_whose_execution_broke_off_is_interrupted():
+    listed = Listed()
+    listed.machine.statuses["arn:execution:f-1"] = "ABORTED"
+    assert listed.list()[0] == ("f-1", "interrupted")
+
+
+def test_a_list_that_is_older_than_the_last_attempt_does_not_show_it_as_interrupted():
+    listed = Listed()
+    listed.machine.statuses["arn:execution:f-1"] = "ABORTED"
+    old = listed.fleets.newest(20, None)
+    listed.fleets.begin_again("f-1", 1, FleetStatus.RUNNING, "arn:execution:f-1.2", NOW)
+    listed.machine.start("f-1", 2)
+    listed.fleets.newest = lambda *_: old
+    assert listed.list()[0] == ("f-1", "running")

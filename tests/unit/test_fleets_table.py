@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 import pytest
 
 from routing_weights.adapters.aws.efforts import FleetSums
+from routing_weights.adapters.aws.pages import token_of
 from routing_weights.domain.effort import Spent
 from routing_weights.domain.fleet import Fleet, FleetOptions, FleetStatus, Held, QueueOutcome, Wave, WaveOutcome
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.run import Origin
 from routing_weights.domain.status import Status
+from routing_weights.errors import RequestInvalid
 from tests.support.fakes import FakeFleets, FakeFleetSums
 
 NOW = datetime(2026, 1, 31, 8, tzinfo=UTC)
@@ -56,6 +58,57 @@ def test_a_fleet_is_read_as_it_was_stored_and_stored_once(stored):
     assert not stored.create(fleet(total=1))
     assert stored.find("f-1") == written
     assert stored.find("f-2") is None
+
+
+def submitted(fleets):
+    for number in (3, 1, 4, 2, 5):
+        fleets.create(fleet(fleet_id=f"f-{number}", submitted_at=f"2026-01-31T08:00:00.00{number}Z"))
+
+
+def test_fleets_are_listed_newest_first_in_pages(stored):
+    submitted(stored)
+    token, pages = None, []
+    while True:
+        page, token = stored.newest(2, token)
+        pages.append([found.fleet_id for found in page])
+        if token is None:
+            break
+    assert [name for page in pages for name in page] == ["f-5", "f-4", "f-3", "f-2", "f-1"]
+    assert len(pages[0]) == 2
+
+
+def test_a_listed_fleet_is_whole_and_listed_once_whatever_else_is_stored_of_it(fleets, aws):
+    written = fleet()
+    fleets.create(written)
+    put_queue(aws, 0)
+    fleets.judge("f-1", 0, "passed", [])
+    FleetSums(fleets.table).add("f-1", Spent(1, 10, 14, 0.1))
+    assert fleets.newest(50, None) == ([written], None)
+    fleets.end("f-1", 1, FleetStatus.STOPPED, "", NOW)
+    ((ended,), _) = fleets.newest(50, None)
+    assert (ended.status, ended.ended_at) == ("stopped", timestamp(NOW))
+
+
+def test_a_fleet_that_an_earlier_version_stored_is_found_by_its_id_and_not_listed(fleets, aws):
+    fleets.create(fleet())
+    key = {"fleet_id": {"S": "f-1"}, "part": {"S": "fleet"}}
+    aws("dynamodb").update_item(TableName="fleets", Key=key, UpdateExpression="REMOVE kind")
+    assert fleets.find("f-1") == fleet()
+    assert fleets.newest(50, None) == ([], None)
+
+
+@pytest.mark.parametrize(
+    "key", [None, [], "f-1", ["2026", "f-1", "f-2"], ["2026", 7], ["", "f-1"], ["2026", "f/1"], {"fleet_id": "f-1"}]
+)
+def test_a_token_of_another_listing_is_refused(fleets, key):
+    with pytest.raises(RequestInvalid, match="next"):
+        fleets.newest(20, token_of(key))
+
+
+def test_a_token_that_dynamodb_refuses_is_the_callers_mistake(fleets, aws_answers):
+    aws_answers("dynamodb", "Query", "ValidationException")
+    with pytest.raises(RequestInvalid, match="next"):
+        fleets.newest(20, token_of(["9999", "f-1"]))
 
 
 def test_a_fleet_ends_once_and_cannot_be_cancelled_then(stored):

@@ -10,9 +10,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, Field
 
 from routing_weights.api.problem import FieldProblem, answers
-from routing_weights.api.request import IdempotencyKey, body_of, new_router, origin_of
+from routing_weights.api.request import After, IdempotencyKey, Limit, body_of, new_router, origin_of
 from routing_weights.bootstrap import fleets as bootstrap
-from routing_weights.domain.fleet import MAX_PLANS, FleetOptions, FleetStatus, Verdict
+from routing_weights.domain.fleet import MAX_PLANS, Fleet, FleetOptions, FleetStatus, Verdict
 from routing_weights.domain.fleet_progress import Progress, QueueProgress, QueueStatus
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.status import Status
@@ -103,6 +103,26 @@ class FleetView(BaseModel):
     execution_arn: str
 
 
+class FleetSummary(BaseModel):
+    """A fleet in the list."""
+
+    fleet_id: str
+    status: FleetStatus
+    terminal: bool
+    total: int = Field(description="How many plans it has.")
+    submitted_at: str
+    ended_at: str | None = None
+    door: str
+    caller: str | None = None
+
+
+class FleetPage(BaseModel):
+    """Fleets, newest first."""
+
+    items: list[FleetSummary]
+    next: str | None = Field(default=None, description="Send it as `next` to read on; null on the last page.")
+
+
 class FleetQueueView(BaseModel):
     """One queue of a fleet."""
 
@@ -174,6 +194,18 @@ def submit_fleet(idempotency_key: IdempotencyKey = None) -> Response[AcceptedFle
         error_count=reading.problem_count,
     )
     return Response(HTTPStatus.ACCEPTED, content_types.APPLICATION_JSON, body, _location(fleet.fleet_id))
+
+
+@router.get(
+    "/fleets",
+    summary="The fleets",
+    description="Newest first. A fleet and its changes show within seconds.",
+    responses=answers(HTTPStatus.OK, FleetPage, {}),
+)
+def list_fleets(limit: Limit = 20, after: After = "") -> FleetPage:
+    fleets = bootstrap.list_fleets(FleetsSettings.load())
+    page, following = fleets.list(limit, after or None, datetime.now(UTC))
+    return FleetPage(items=[fleet_summary(fleet, status) for fleet, status in page], next=following)
 
 
 @router.get("/fleets/<fleet_id>", summary="One fleet", responses=answers(HTTPStatus.OK, FleetView, NOT_FOUND))
@@ -255,6 +287,19 @@ def fleet_view(progress: Progress) -> FleetView:
         caller=fleet.origin.caller or None,
         attempt=fleet.attempt,
         execution_arn=fleet.execution_arn,
+    )
+
+
+def fleet_summary(fleet: Fleet, status: FleetStatus) -> FleetSummary:
+    return FleetSummary(
+        fleet_id=fleet.fleet_id,
+        status=status,
+        terminal=status.terminal,
+        total=fleet.total,
+        submitted_at=fleet.submitted_at,
+        ended_at=fleet.ended_at or None,
+        door=fleet.origin.door,
+        caller=fleet.origin.caller or None,
     )
 
 

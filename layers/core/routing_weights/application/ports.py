@@ -159,6 +159,10 @@ class Fleets(Protocol):
 
     def find(self, fleet_id: str) -> Fleet | None: ...
 
+    def newest(self, limit: int, after: str | None) -> tuple[list[Fleet], str | None]:
+        """A page of fleets, newest first, as they were some moments ago, and the token of the next page."""
+        ...
+
     def stop(self, fleet_id: str, attempt: int) -> bool:
         """Note that somebody cancelled the fleet. False if it has ended, or another attempt runs."""
         ...

@@ -1,4 +1,4 @@
-"""Shows a fleet: its progress, and its queues."""
+"""Shows a fleet, its progress and its queues, and which fleets there are."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from routing_weights.application.ports import FleetDocuments, FleetMachine, Fleets, FleetSums
+    from routing_weights.domain.fleet import Fleet, FleetStatus
     from routing_weights.domain.fleet_progress import Progress, QueueProgress, QueueStatus
 
 
@@ -57,3 +58,25 @@ class ListQueues:
         queues = queues_of(of_fleet, self.documents.queues(fleet_id), self.fleets.outcomes(fleet_id))
         found = [queue for queue in queues if queue.number >= start and status in {None, queue.status}]
         return found[:limit], found[limit].number if len(found) > limit else None
+
+
+@dataclass(frozen=True)
+class ListFleets:
+    fleets: Fleets
+    machine: FleetMachine
+
+    def list(self, limit: int, after: str | None, now: datetime) -> tuple[list[tuple[Fleet, FleetStatus]], str | None]:
+        """Fleets and their statuses, newest first, and the token of the next page. None on the last page.
+
+        Raises:
+            RequestInvalid: `after` is no token of this listing.
+        """
+        page, following = self.fleets.newest(limit, after)
+        return [self._with_status(fleet, now) for fleet in page], following
+
+    def _with_status(self, fleet: Fleet, now: datetime) -> tuple[Fleet, FleetStatus]:
+        if fleet.status.terminal:
+            return fleet, fleet.status
+        status = fleet.status_with(self.machine.describe(fleet.execution_arn), now)
+        # A listing may be older than the execution: what looks broken off is read again.
+        return fleet_with(fleet.fleet_id, self.fleets, self.machine, now) if status.terminal else (fleet, status)

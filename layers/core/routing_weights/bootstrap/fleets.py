@@ -9,7 +9,7 @@ from routing_weights.adapters.aws.efforts import FleetSums
 from routing_weights.adapters.aws.fleet_documents import FleetDocuments
 from routing_weights.adapters.aws.fleet_machine import FleetMachine
 from routing_weights.adapters.aws.fleets_table import Fleets
-from routing_weights.application.show_fleet import ListQueues, ShowFleet
+from routing_weights.application.show_fleet import ListFleets, ListQueues, ShowFleet
 from routing_weights.application.steer_fleet import CancelFleet, ContinueFleet, RevertFleet
 from routing_weights.application.submit_fleet import AcceptFleet, OpenUpload, SubmitFleet
 from routing_weights.domain.actuators import actuator_classes
@@ -39,6 +39,10 @@ def show_fleet(settings: FleetsSettings) -> ShowFleet:
         _machine(settings),
         settings.our_requests_per_minute,
     )
+
+
+def list_fleets(settings: FleetsSettings) -> ListFleets:
+    return ListFleets(_fleets(settings), _machine(settings))
 
 
 def list_queues(settings: FleetsSettings) -> ListQueues:

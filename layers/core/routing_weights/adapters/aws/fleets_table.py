@@ -2,9 +2,11 @@
 
 Partition key `fleet_id`, sort key `part`: `fleet`, `queue#000000`, `wave#00`, and the `spent` of efforts. The state
 machine reads and writes attributes itself, so each has a type of its own; what only Python reads is JSON text.
+Only the item `fleet` has a `kind`, so the index `by_time` lists each fleet once.
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +14,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from routing_weights.adapters.aws.client import client, reported
+from routing_weights.adapters.aws.client import client, listing, reported
+from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
 from routing_weights.domain.fleet import (
     Fleet,
     FleetStatus,
@@ -24,13 +27,19 @@ from routing_weights.domain.fleet import (
     wave_part,
 )
 from routing_weights.domain.record import timestamp
+from routing_weights.domain.types import FLEET_ID
 
 _REFUSED = "ConditionalCheckFailedException"
 _JSON = ("options", "waves", "origin", "held")
 """The attributes of item `fleet` that are JSON text."""
 
+_KIND = "fleet"
+"""The `kind` of every item in the index."""
+
 _RUNS = "attempt = :attempt AND attribute_not_exists(ended_at)"
 """The condition of every change that an attempt makes: it is the fleet's last one, and the fleet has not ended."""
+
+_TIME = r"[0-9T:.Z-]{1,40}"
 
 Item = dict[str, dict[str, Any]]
 
@@ -50,6 +59,28 @@ class Fleets:
         with reported("read the fleet"):
             answer = client("dynamodb").get_item(TableName=self.table, Key=_key(fleet_id, "fleet"), ConsistentRead=True)
         return _fleet(answer["Item"]) if "Item" in answer else None
+
+    def newest(self, limit: int, after: str | None) -> tuple[list[Fleet], str | None]:
+        """Fleets, newest first, as they were some moments ago, and the token of the next page (None on the last one).
+
+        Raises:
+            RequestInvalid: `after` is no token of this listing.
+        """
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "IndexName": "by_time",
+            "KeyConditionExpression": "kind = :kind",
+            "ExpressionAttributeValues": {":kind": {"S": _KIND}},
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        if after:
+            query["ExclusiveStartKey"] = _start_key(after)
+        with listing("list the fleets", after):
+            page = client("dynamodb").query(**query)
+        last = page.get("LastEvaluatedKey")
+        token = token_of([last["submitted_at"]["S"], last["fleet_id"]["S"]]) if last else None
+        return [_fleet(item) for item in page["Items"]], token
 
     def stop(self, fleet_id: str, attempt: int) -> bool:
         """Note that no further queue begins, unless the fleet has ended, or another attempt runs."""
@@ -194,12 +225,22 @@ def _key(fleet_id: str, part: str) -> Item:
     return {"fleet_id": {"S": fleet_id}, "part": {"S": part}}
 
 
+def _start_key(token: str) -> Item:
+    """The key in a page token, which comes from outside."""
+    match key_in(token):
+        case [str(submitted_at), str(fleet_id)] if re.fullmatch(_TIME, submitted_at) and re.fullmatch(
+            FLEET_ID, fleet_id
+        ):
+            return _key(fleet_id, "fleet") | {"kind": {"S": _KIND}, "submitted_at": {"S": submitted_at}}
+    raise token_invalid()
+
+
 def _to_item(fleet: Fleet) -> Item:
     document = fleet.model_dump(mode="json", exclude_none=True)
     texts = {name: json.dumps(value) if name in _JSON else value for name, value in document.items()}
     typed = {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in texts.items()}
     typed.pop("ended_at")  # its absence is the condition of every change
-    return typed | {"part": {"S": "fleet"}}
+    return typed | {"part": {"S": "fleet"}, "kind": {"S": _KIND}}
 
 
 def _fleet(item: Mapping[str, Any]) -> Fleet:
