@@ -172,7 +172,7 @@ def test_the_same_key_and_plans_are_the_same_fleet(door):
 def test_the_same_key_with_other_plans_or_options_is_a_conflict_and_overwrites_nothing(door, changes):
     fleet = door.submit("monday", plans=plans(3)).fleet
     before = door.documents.plans[fleet.fleet_id]
-    with pytest.raises(IdempotencyConflict):
+    with pytest.raises(IdempotencyConflict, match=f"GET /fleets/{fleet.fleet_id} shows it"):
         door.submit("monday", **({"plans": plans(3)} | changes))
     assert door.documents.plans[fleet.fleet_id] == before
 
@@ -291,12 +291,12 @@ def test_a_revert_that_broke_off_goes_on_as_a_revert(door):
 
 @pytest.mark.parametrize(("use_case", "how"), [(ContinueFleet, "continue"), (RevertFleet, "revert")])
 def test_a_held_fleet_gets_its_decision_once(door, use_case, how):
-    door.submit(plans=plans(3))
+    fleet = door.submit(plans=plans(3)).fleet
     door.set(**HELD)
     steer(door, use_case)
     assert door.machine.released == [("t-1", how)]
     door.machine.waits = False
-    with pytest.raises(FleetConflict, match="somebody else has just decided"):
+    with pytest.raises(FleetConflict, match=rf"somebody else has just decided\. GET /fleets/{fleet.fleet_id} shows"):
         steer(door, use_case)
 
 
@@ -312,18 +312,22 @@ def test_a_fleet_that_has_ended_is_reverted_by_a_further_attempt(door, status):
 @pytest.mark.parametrize(
     ("use_case", "status", "advice"),
     [
-        *((CancelFleet, status, "revert") for status in ENDED if status is not FleetStatus.CANCELLED),
+        *(
+            (CancelFleet, status, "POST /fleets/key-[0-9a-f]{64}/revert")
+            for status in ENDED
+            if status is not FleetStatus.CANCELLED
+        ),
         (CancelFleet, FleetStatus.REVERTING, "wait"),
         *((ContinueFleet, status, "submit its plans again") for status in ENDED),
         (ContinueFleet, FleetStatus.RUNNING, "by itself"),
         (ContinueFleet, FleetStatus.REVERTING, "by itself"),
-        (RevertFleet, FleetStatus.RUNNING, "cancel it first"),
+        (RevertFleet, FleetStatus.RUNNING, "cancel it first, with POST /fleets/key-[0-9a-f]{64}/cancel"),
         (RevertFleet, FleetStatus.REVERTING, "nothing more"),
         (RevertFleet, FleetStatus.REVERTED, "nothing more"),
     ],
 )
 def test_what_a_fleet_cannot_do_now_is_refused_with_what_can_be_done(door, use_case, status, advice):
-    door.submit(plans=plans(3))
+    door.submit("monday", plans=plans(3))
     door.set(status=status)
     before = dict(door.fleets.held)
     with pytest.raises(FleetConflict, match=rf"The fleet is {status.value}: .*{advice}"):

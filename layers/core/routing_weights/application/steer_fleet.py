@@ -71,7 +71,8 @@ class CancelFleet:
                 | FleetStatus.REVERTED
                 | FleetStatus.REVERT_INCOMPLETE
             ):
-                refuse(status, "nothing is left to cancel, and POST /fleets/{id}/revert writes the earlier state again")
+                advice = f"POST /fleets/{fleet_id}/revert writes the earlier state again"
+                refuse(status, f"nothing is left to cancel, and {advice}")
             case _:
                 assert_never(status)
 
@@ -135,7 +136,7 @@ class RevertFleet:
             ):
                 begin_again(fleet, FleetStatus.REVERTING, self.fleets, self.machine, now)
             case FleetStatus.RUNNING:
-                refuse(status, "cancel it first, with POST /fleets/{id}/cancel")
+                refuse(status, f"cancel it first, with POST /fleets/{fleet_id}/cancel")
             case FleetStatus.REVERTING | FleetStatus.REVERTED:
                 refuse(status, "there is nothing more to do")
             case _:
@@ -148,4 +149,5 @@ def refuse(status: FleetStatus, advice: str) -> NoReturn:
 
 def _release(fleet: Fleet, machine: FleetMachine, how: Release) -> None:
     if fleet.held is None or not machine.release(fleet.held, how):
-        raise FleetConflict("The fleet is no longer held, because somebody else has just decided. Look at its status.")
+        message = "The fleet is no longer held, because somebody else has just decided. "
+        raise FleetConflict(message + f"GET /fleets/{fleet.fleet_id} shows its status.")

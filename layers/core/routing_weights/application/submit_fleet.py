@@ -116,8 +116,8 @@ class AcceptFleet:
         if not is_new:
             known = self.fleets.find(fleet_id)
             if known is None or known.fingerprint != fleet.fingerprint:
-                message = "This Idempotency-Key has started another fleet. Use a new key for a new fleet."
-                raise IdempotencyConflict(message, fleet_id=fleet_id)
+                message = f"This Idempotency-Key has started another fleet: GET /fleets/{fleet_id} shows it. "
+                raise IdempotencyConflict(message + "Use a new key for a new fleet.", fleet_id=fleet_id)
             fleet = known
         if is_new or not self.documents.are_stored(fleet_id):
             self.documents.put_plans(fleet_id, lines)
