@@ -17,6 +17,7 @@ from routing_weights.domain.effort import prices
 from routing_weights.domain.queue import Member
 from routing_weights.domain.target import Target, as_targeted
 from routing_weights.domain.types import folded
+from routing_weights.domain.weights import normalized
 from routing_weights.errors import (
     ApprovalRequired,
     GenesysUnavailable,
@@ -632,6 +633,70 @@ def test_no_candidate_comes_twice_or_sums_to_more_than_one(weights, skilled, obj
     found = [weights for _, weights in candidates(asked, queue(*members), objective)]
     assert all(sum(each.values()) <= 1 + 1e-9 and any(each.values()) for each in found)
     assert all(found.count(each) == 1 for each in found)
+
+
+def by_definition(asked, held, objective):
+    """The candidates, each weight by itself."""
+    everybody = [m.user_id for m in held.members if m.active]
+    skilled = [m.user_id for m in held.members if m.active and all(r.met_by(m.skills) for r in asked.requirements)]
+    named = {user: weight for user, weight in asked.member_weights.items() if user in everybody}
+    total = sum(named.values())
+
+    def scaled(user):
+        return round(named[user] / total, 6) if total and user in named else 0.0
+
+    def equal(user, among):
+        return round(1 / len(among), 6) if user in among else 0.0
+
+    offered = {
+        "proportional": {user: scaled(user) for user in named} if total else {},
+        "halfway": {u: (scaled(u) + equal(u, skilled)) / 2 for u in {*named, *skilled}} if total else {},
+        "skill_coverage": {user: equal(user, skilled) for user in skilled},
+        "equal_occupancy": {user: equal(user, everybody) for user in everybody},
+    }
+    found = []
+    for name in (objective, "halfway", "skill_coverage", "equal_occupancy"):
+        whole = normalized(dict.fromkeys(asked.member_weights, 0.0) | offered[name])
+        found += [whole] if offered[name] and whole not in found else []
+    return found
+
+
+@settings(max_examples=100)
+@given(
+    st.dictionaries(st.sampled_from("abcdefg"), st.floats(0, 1), min_size=1),
+    st.sets(st.sampled_from("abcdef")),
+    st.sets(st.sampled_from("abcdef")),
+    st.sampled_from(OBJECTIVES),
+)
+def test_the_candidates_are_those_of_their_definition(weights, skilled, active, objective):
+    members = [agent(user, skills=["S"] if user in skilled else [], active=user in active) for user in "abcdef"]
+    asked, held = plan(member_weights=weights, required_skills=["S"], normalize=True), queue(*members)
+    assert [found for _, found in candidates(asked, held, objective)] == by_definition(asked, held, objective)
+
+
+class CountedId(str):
+    """A user id that counts how often one is looked up."""
+
+    __slots__ = ()
+    looked_up = 0
+
+    def __hash__(self):
+        CountedId.looked_up += 1
+        return super().__hash__()
+
+    def __eq__(self, other):
+        return super().__eq__(other)
+
+
+def test_twice_as_many_members_take_twice_as_many_look_ups():
+    taken = []
+    for count in (100, 200):
+        users = [CountedId(f"agent-{number}") for number in range(count)]
+        asked = plan(member_weights={"a": 0.5}).model_copy(update={"member_weights": dict.fromkeys(users, 0.002)})
+        before = CountedId.looked_up
+        assert list(candidates(asked, queue(*map(agent, users)), "proportional"))
+        taken.append(CountedId.looked_up - before)
+    assert taken[1] <= 2.1 * taken[0]
 
 
 def test_a_draft_may_leave_out_its_weights():

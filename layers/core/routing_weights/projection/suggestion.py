@@ -30,16 +30,18 @@ def candidates(
     active = [member for member in everywhere if (member.may_come if later else member.active)]
     skilled = [m.user_id for m in active if all(required.met_by(m.skills) for required in plan.requirements)]
     everybody = [member.user_id for member in active]
-    named = {member: weight for member, weight in plan.member_weights.items() if member in set(everybody)}
+    present = set(everybody)
+    named = {member: weight for member, weight in plan.member_weights.items() if member in present}
+    scaled, equal = _scaled(named), _equal(skilled)
     of_objective = {
-        "proportional": ("the plan's weights, scaled to sum to 1", _scaled(named) if any(named.values()) else {}),
-        "skill_coverage": ("equal weights for the active members with every required skill", _equal(skilled)),
+        "proportional": ("the plan's weights, scaled to sum to 1", scaled),
+        "skill_coverage": ("equal weights for the active members with every required skill", equal),
         "equal_occupancy": ("equal weights for every active member", _equal(everybody)),
     }
-    halfway = {m: (_scaled(named).get(m, 0.0) + _equal(skilled).get(m, 0.0)) / 2 for m in {*named, *skilled}}
+    halfway = {m: (scaled.get(m, 0.0) + equal.get(m, 0.0)) / 2 for m in {*named, *skilled}}
     offered = [
         of_objective[objective],
-        ("halfway between the plan's weights and equal ones", halfway if any(named.values()) else {}),
+        ("halfway between the plan's weights and equal ones", halfway if scaled else {}),
         of_objective["skill_coverage"],
         of_objective["equal_occupancy"],
     ]
