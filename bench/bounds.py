@@ -1,9 +1,7 @@
-"""`python -m bench.bounds [NAME...]`: the bounds that the project promises, each measured, with PASS or FAIL.
-
-Exits with 1 if one fails. Without names, all are measured.
-"""
+"""The bounds that the project promises, each measured, with PASS or FAIL. Exits with 1 if one fails."""
 
 import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -109,12 +107,21 @@ BOUNDS: dict[str, Callable[..., Iterator[Bound]]] = {
 }
 
 
-def main(names: list[str]) -> int:
-    if unknown := [name for name in names if name not in BOUNDS]:
-        print(f"bench.bounds: no bound {', '.join(unknown)}; there are {', '.join(BOUNDS)}", file=sys.stderr)
-        return 2
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Without arguments: those of the command line. Exits with 2 for a name that no bound has."""
+    names = "\n".join(f"  {name:9} {measure.__doc__}" for name, measure in BOUNDS.items())
+    parser = ArgumentParser(
+        "python -m bench.bounds",
+        description=__doc__,
+        epilog=f"The names:\n{names}",
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a bound to measure; without names, all are")
+    chosen = parser.parse_args(arguments).names
+    if unknown := [name for name in chosen if name not in BOUNDS]:
+        parser.error(f"no bound {', '.join(unknown)}; there are {', '.join(BOUNDS)}")
     passed = True
-    for name in names or BOUNDS:
+    for name in chosen or BOUNDS:
         for bound in BOUNDS[name]():
             print(bound, flush=True)
             passed = passed and bound.passes
@@ -122,4 +129,4 @@ def main(names: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

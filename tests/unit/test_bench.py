@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bench import page
-from bench.bounds import BOUNDS, Bound
+from bench.bounds import BOUNDS, Bound, main
 from bench.distribution import RINGS, values_of, weights_of
 from bench.growth import growth
 from bench.outside import ROOT
@@ -28,6 +28,14 @@ def test_the_page_judges_each_figure_as_the_bounds_do():
 
 def _of(row):
     return {name: row[name] for name in ("what", "figure", "bound", "at_least")}
+
+
+def test_the_help_and_a_refusal_name_every_bound(capsys):
+    for argument, code in (("--help", 0), ("no-such-bound", 2)):
+        with pytest.raises(SystemExit) as left:
+            main([argument])
+        printed = "".join(capsys.readouterr())
+        assert (left.value.code, [name for name in BOUNDS if name not in printed]) == (code, [])
 
 
 @pytest.mark.parametrize(
