@@ -276,6 +276,19 @@ def test_the_rest_of_a_block_is_lost_after_a_second_and_is_no_more_than_a_block(
     assert one._spare == []
 
 
+@pytest.mark.parametrize(("late_s", "are_lost"), [(0.19, False), (0.21, True)])
+def test_in_a_window_of_a_few_seconds_a_slot_is_lost_sooner(store, fake_time, late_s, are_lost):
+    one = store.budget(fake_time)
+    one.seen(0, headers(allowed=30, count=0, reset=6))
+    with one.foreseeing(20):
+        (slot,) = one.reserve(FAR_S)
+        left = len(one._spare)
+        fake_time.now += late_s
+        (late,) = one.reserve(FAR_S)
+    assert (slot.late_s, left) == (pytest.approx(0.2), LARGEST_BLOCK - 1)
+    assert (late.wait_s == 0) is are_lost
+
+
 def test_a_429_drops_the_slots_that_were_taken_before(store, fake_time):
     one = store.budget(fake_time)
     one.seen(0, headers(count=0))
@@ -495,7 +508,7 @@ def test_a_token_that_is_throttled_alone_does_not_stop_the_others(store, fake_ti
         one.seen(token, headers(count=0) if announced else {})
     one.limited(0, {}, 30.0, 0.1)
     slots = [slot for _ in range(5) for slot in one.reserve(5)]
-    assert slots == [(0.0, 1)] * 5
+    assert [slot[:2] for slot in slots] == [(0.0, 1)] * 5
     assert one.has_others()
 
 
@@ -508,7 +521,7 @@ def test_a_token_that_others_have_filled_is_left_for_one_that_is_free(store, fak
     fake_time.now += 2
     one.seen(0, headers(count=300))
     one.seen(1, headers(count=100))
-    assert {slot for _ in range(5) for slot in other.reserve(FAR_S)} == {(0.0, 1)}
+    assert {slot[:2] for _ in range(5) for slot in other.reserve(FAR_S)} == {(0.0, 1)}
 
 
 def test_the_store_is_asked_what_another_process_knows_of_a_token(store, fake_time):

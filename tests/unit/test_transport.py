@@ -380,15 +380,15 @@ def test_any_other_answer_is_returned_at_once(fake_time, status):
 class FakeBudget:
     """Returns these waits in turn, and then the last one for ever. Several slots are a second apart."""
 
-    def __init__(self, *waits, tokens=1):
-        self.waits, self.asked, self.told, self.tokens = list(waits), [], [], tokens
+    def __init__(self, *waits, tokens=1, late_s=math.inf):
+        self.waits, self.asked, self.told, self.tokens, self.late_s = list(waits), [], [], tokens, late_s
 
     def reserve(self, longest_wait_s, slots=1):
         wait = self.waits.pop(0) if len(self.waits) > 1 else self.waits[0]
         self.asked.append((longest_wait_s, slots))
         if wait > longest_wait_s:
             raise RateLimited("No room.", retry_after_s=math.ceil(wait))
-        return [Slot(wait + n, len(self.asked) % self.tokens) for n in range(slots)]
+        return [Slot(wait + n, len(self.asked) % self.tokens, self.late_s) for n in range(slots)]
 
     def limited(self, _token, _headers, retry_after_s, _age_s):
         self.told.append(retry_after_s)
@@ -405,6 +405,28 @@ def test_every_attempt_waits_for_its_slot(fake_time):
     send(transport(fake_time, answer(503), requests.ConnectionError("reset"), answer(), budget=budget))
     assert [slots for _, slots in budget.asked] == [1, 1, 1]
     assert fake_time.slept == [0.125, 1.5, 0.25, 0.25]
+
+
+def test_a_process_that_slept_too_long_takes_another_slot(fake_time):
+    budget, sleep = FakeBudget(1.5, 0.5, late_s=0.2), fake_time.sleep
+    sender = transport(fake_time, answer(), budget=budget)
+    sender.sleep = lambda seconds: sleep(seconds + (0.3 if seconds == 1.5 else 0.1))
+    send(sender)
+    assert len(budget.asked) == 2
+    assert fake_time.slept == pytest.approx([1.8, 0.6])
+
+
+def test_a_body_that_was_just_read_is_sent_even_if_its_slot_is_late(fake_time):
+    budget = FakeBudget(0.0, late_s=0.2)
+    sender = transport(fake_time, answer(), answer(), budget=budget)
+
+    def read():
+        send(sender)
+        fake_time.now += 1.5
+        return {}
+
+    sender.send("PUT /x", "PUT", URL, json=read)
+    assert budget.asked == [(5, 2)]
 
 
 def test_the_budget_sees_every_answer(fake_time):

@@ -27,6 +27,8 @@ LEAST_PER_MINUTE = 60.0
 """An announced limit never slows us below this. A lower limit shows in a 429, and in RequestsPerMinute."""
 ANNOUNCED_FOR_MS = 600_000.0
 """How long an announced limit is trusted after the last answer that announced it."""
+LATE, LATEST_MS = 0.8, 1000.0
+"""The part of the margin by which a request may be late, and the most. Later, it would be one too many in a window."""
 RENEW_EVERY_MS = 30_000.0
 """The same facts are noted again once they are this old."""
 SAME_REFUSAL_MS = 1000.0
@@ -39,8 +41,10 @@ class Slot(NamedTuple):
     """The time of a request, and the token that it is sent with."""
 
     wait_s: float
-    """Seconds from now."""
+    """Seconds from now; negative if its time has passed."""
     token: int = 0
+    late_s: float = math.inf
+    """How much later than its time it may be used, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,11 @@ class Limit:
     def counts_ms(self) -> float:
         """How long a request counts."""
         return self.window_ms + max(MARGIN * self.window_ms, LEAST_MARGIN_MS if self.whole else 0.0)
+
+    @property
+    def late_ms(self) -> float:
+        """How much later than its time a slot may be used."""
+        return min(LATE * (self.counts_ms - self.window_ms), LATEST_MS)
 
     @property
     def at_once(self) -> float:

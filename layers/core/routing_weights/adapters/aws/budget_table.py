@@ -40,8 +40,6 @@ The slots of a block can be due at once. More of them would be sent too late for
 """
 CONFLICT_PAUSE_S = 0.02
 """The longest pause after a conflict of processes that write at the same time."""
-LEASE_S = 1.0
-"""A slot that is not used this long after its time is lost. Used later, it would be one too many in a window."""
 
 _FIELDS = tuple(each.name for each in fields(Pace))
 _HINTS = ("inin-ratelimit-allowed", "inin-ratelimit-count", "inin-ratelimit-reset")
@@ -86,6 +84,10 @@ class TokenBudget:
             return max(now, pace.next_at), 0
         (at,), _ = pace.take(now, limit)
         return at, pace.taken(now, limit)
+
+    def late_ms(self, now: float) -> float:
+        """How much later than its time a slot may be used. Then it is lost."""
+        return self._limit(now).late_ms
 
     def take(self, longest_wait_s: float, slots: int = 1, *, together: bool = False) -> list[float]:
         """Take up to `slots` slots, and return their times in epoch milliseconds: at least one, or all `together`.
@@ -297,7 +299,7 @@ class RequestBudget:
             if slots > 1:
                 return self._slots(self._drawn(longest_wait_s, slots, together=True))
             now = self._now()
-            while self._spare and self._spare[0][0] < now - LEASE_S * 1000:
+            while self._spare and self._spare[0][0] < now - self.tokens[self._spare[0][1]].late_ms(now):
                 heapq.heappop(self._spare)
             if not self._spare or self._free(now)[0][0] < max(now, self._spare[0][0]):
                 wanted = min(self._foreseen - len(self._spare), LARGEST_BLOCK)
@@ -346,7 +348,7 @@ class RequestBudget:
 
     def _slots(self, taken: list[tuple[float, int]]) -> list[Slot]:
         now = self._now()
-        return [Slot(max(0.0, (at - now) / 1000), token) for at, token in taken]
+        return [Slot((at - now) / 1000, token, self.tokens[token].late_ms(now) / 1000) for at, token in taken]
 
     def _now(self) -> float:
         return self.tokens[0].wall_clock() * 1000

@@ -111,8 +111,8 @@ class Transport:
     """Called right before each attempt of a write. Raises if the run must not write any more."""
     _turn: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
     """Held until the request may go. Building a body may send a request itself, so a thread may have it twice."""
-    _slots: list[tuple[float, int]] = field(default_factory=list, init=False)
-    """The slots of the next requests: time on the monotonic clock, and token."""
+    _slots: list[tuple[float, int, float]] = field(default_factory=list, init=False)
+    """The slots of the next requests: time on the monotonic clock, token, and the time when it is lost."""
     _held_until: float = field(default=-math.inf, init=False)
     """The end of the pause that Genesys asked for, on the monotonic clock."""
     _begun: bool = field(default=False, init=False)
@@ -214,10 +214,11 @@ class Transport:
                 self._await_slot(early_s=FENCE_S)
                 self.fence()
             self._await_slot()
-            if self._held_until == pause_ends:
+            is_lost = self._slots and self.clock() > self._slots[0][2]
+            if self._held_until == pause_ends and not is_lost:
                 self._slots = self._slots[1:]
                 return token, headers
-            self._slots = []  # the answer to another request has asked for a pause meanwhile
+            self._slots = []  # this process was too slow, or the answer to another request has asked for a pause
 
     def _reserve(self, what: str, slots: int = 1) -> None:
         """Reserve slots for the next requests, unless there are some left."""
@@ -229,7 +230,9 @@ class Transport:
         except RateLimited as limited:
             self.leave_waiting(what, limited, who="The request budget")
         now = self.clock()
-        self._slots = [(now + slot.wait_s, slot.token) for slot in reserved]
+        first, *rest = [(now + slot.wait_s, slot.token, now + slot.wait_s + slot.late_s) for slot in reserved]
+        # What the first request has read must not become old, so the next one goes even if it is late.
+        self._slots = [first, *((at, token, math.inf) for at, token, _ in rest)]
         self._begun = True
 
     def _await_pause(self, what: str) -> None:
