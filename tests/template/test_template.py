@@ -183,6 +183,7 @@ ALLOWED = {
     },
     "AuditFunction": {
         "dynamodb:PutItem": {"AuditTable", "DriftTable"},
+        "dynamodb:Query": {"AuditTable"},
         "dynamodb:DeleteItem": {"DriftTable"},
         "dynamodb:ConditionCheckItem": {"LocksTable"},
         "dynamodb:UpdateItem": {"FleetsTable"},

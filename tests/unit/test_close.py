@@ -6,8 +6,9 @@ import pytest
 
 from routing_weights.application.close import Close, Metric
 from routing_weights.domain.effort import Effort
+from routing_weights.domain.record import opened
 from routing_weights.domain.restore import Restoration
-from routing_weights.domain.run import Outcome
+from routing_weights.domain.run import Origin, Outcome
 from routing_weights.errors import Interrupted
 from tests.support.fakes import (
     FakeDocuments,
@@ -132,6 +133,23 @@ def test_a_run_that_wrote_nothing_needs_no_lock_to_close_its_record(closer, stat
 def test_a_recovery_closes_the_record_under_the_lock_that_it_took_over(closer):
     closer.close("interrupted", holder="arn:recovery")
     assert closer.record().status == "interrupted"
+
+
+def test_the_record_of_a_run_whose_validate_was_killed_has_the_origin_and_fleet_of_its_opening(closer):
+    run = run_of(START).model_copy(update={"fleet_id": "fleet-1"})
+    closer.documents.save_plan("d-1", plan())
+    closer.trail.append(opened(run, plan(), START))
+    # What the state machine knows then: neither the queue nor who started the run.
+    unknown = run.model_copy(update={"queue_id": "", "fleet_id": "", "origin": Origin()})
+    failure = {"Error": "Runtime.ExitError", "Cause": "{}"}
+    closer.use_case.close(unknown, Outcome(status="validation_failed", error=failure), "", "", NOW)
+    record = closer.record()
+    assert (record.queue_id, record.fleet_id, record.door, record.caller) == (
+        "queue-001",
+        "fleet-1",
+        "api",
+        "arn:user/ops",
+    )
 
 
 # ---- metrics ---------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from routing_weights.domain.effort import Effort, Spent
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue
 from routing_weights.domain.record import Closing, closed
-from routing_weights.domain.run import Outcome, Run, return_name
+from routing_weights.domain.run import Origin, Outcome, Run, return_name
 from routing_weights.domain.status import Status
 from routing_weights.domain.verify import decimals_kept
 from routing_weights.errors import StoreUnavailable
@@ -61,6 +61,7 @@ class Close:
             Interrupted: somebody else holds the lock of a run that wrote, and so closes its record.
         """
         name = run.distribution_id
+        run = run if run.queue_id else self._as_opened(run)
         work = self.documents.find_work(name)
         plan = work.plan if work else self.documents.find_plan(name)
         before = work.before if work else self.documents.find_before(name)
@@ -91,6 +92,14 @@ class Close:
         if plan and plan.until and outcome.status is not Status.COMPLETED:
             self._cancel_expiry(name)
         return Closed(record, list(_metrics(outcome, record)) if is_first else [])
+
+    def _as_opened(self, run: Run) -> Run:
+        """The run with its origin and fleet, of which Step Functions knows nothing if Validate was killed."""
+        opening = self.trail.find(run.distribution_id).opening
+        if opening is None:
+            return run
+        origin = Origin.model_validate({"door": opening.door, "caller": opening.caller or ""})
+        return run.model_copy(update={"origin": origin, "fleet_id": opening.fleet_id or ""})
 
     def _patrol(self, plan: Plan, now: datetime) -> None:
         if plan.on_drift:
