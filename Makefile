@@ -10,36 +10,46 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
 SOURCES := functions layers local tests bench
 
-.PHONY: faults fuzz help demo up doctor register test pr lint types template build drift openapi pictures lock bench clean
+.PHONY: audit-verify vulnerabilities faults fuzz soak help demo up doctor register test stacks units pr lint types template build drift openapi pictures lock bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 17
 
-demo: .venv/ready ## a plan, from HTTP to Genesys and into the audit table, on this machine
+demo: .venv/ready ## the deployed system on this machine, with a simulated Genesys
 	@$(BIN)/python -m local.demo
 
-up: .venv/ready ## serve the embedded stack until Ctrl-C (python -m local.stack --help)
-	@$(BIN)/python -m local.stack --die-with-parent
+up: .venv/ready ## the same until Ctrl-C, for your own plans (python -m local.stack --help)
+	@$(BIN)/python -m local.stack --die-with-parent --live
 
-doctor: .venv/ready ## what a Genesys organisation and the AWS account lack (python -m local.doctor --help)
+audit-verify: .venv/ready ## verify the audit trail of make up, or of a deployment: API=<address>
+	@$(BIN)/python -m local.audit_verify $(if $(API),--api $(API))
+
+doctor: .venv/ready ## what Genesys and the AWS account lack (python -m local.doctor --help)
 	@$(BIN)/python -m local.doctor
 
-register: .venv/ready ## register a deployment's webhook at a gateway of contract score (python -m local.register --help)
+register: .venv/ready ## register the webhook at a gateway of contract score
 	@$(BIN)/python -m local.register
 
-test: .venv/ready .venv/sdk ## all tests
-	@$(BIN)/python -m pytest -q --numprocesses 4 --dist loadfile --no-loadscope-reorder
+# Tests of stacks mostly wait, and the others never do: they have the time that is left. Each output comes in one piece,
+# except that of the stacks: after a + make shows it at once.
+test: .venv/ready ## all tests: stacks and units side by side, some minutes
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target stacks units
+
+stacks: .venv/ready ## the tests that start a stack
+	@+$(BIN)/python -m pytest -q --numprocesses 6 --dist loadfile --no-loadscope-reorder tests/faults tests/stack tests/asl
+
+units: .venv/ready .venv/sdk ## the tests that start none
+	@nice $(BIN)/python -m pytest -q tests/contract tests/template tests/unit
 
 faults: .venv/ready ## the tests of faults, aborts and killed functions only
 	@$(BIN)/python -m pytest -q tests/faults
 
-fuzz: .venv/ready ## at least 3,500 requests by docs/openapi.json to the embedded stack (python -m local.checks.fuzz --help)
+fuzz: .venv/ready ## 100,000 hostile inputs for every parser and route
 	@$(BIN)/python -m local.checks.fuzz
 
-pr: .venv/ready ## what CI runs: lint, types, template, build and drift side by side, then the tests
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target template build types lint drift
-	@$(MAKE) --no-print-directory test
+pr: .venv/ready ## what CI runs: all tests, template, build, types, lint, drift, vulnerabilities
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target stacks units template build types lint drift vulnerabilities
 
 lint: .venv/ready
 	$(BIN)/ruff check $(SOURCES)
@@ -47,17 +57,22 @@ lint: .venv/ready
 	$(BIN)/python -m local.checks.english
 
 types: .venv/ready
-	$(BIN)/mypy layers/core/routing_weights functions local
+	nice $(BIN)/mypy layers/core/routing_weights functions local
 
-template: .venv/ready
-	$(BIN)/cfn-lint template.yaml
-	$(BIN)/python -m local.checks.inlined > .venv/inlined.yaml && $(BIN)/cfn-lint .venv/inlined.yaml
-	AWS_DEFAULT_REGION=us-east-1 $(BIN)/sam validate --lint
+template: .venv/ready .venv/checkov
+	nice $(BIN)/cfn-lint template.yaml
+	nice $(BIN)/python -m local.checks.inlined > .venv/inlined.yaml && nice $(BIN)/cfn-lint .venv/inlined.yaml
+	AWS_DEFAULT_REGION=us-east-1 nice $(BIN)/sam validate --lint
+	nice .venv/checkov/bin/checkov --config-file .checkov.yaml
 
 build: .venv/ready
-	$(BIN)/sam build
-	$(BIN)/python -m local.checks.layer
-	$(BIN)/python -m local.checks.bare_import
+	nice $(BIN)/sam build
+	$(BIN)/python -m local.checks.sbom > .aws-sam/sbom.cdx.json
+	nice $(BIN)/python -m local.checks.layer
+	nice $(BIN)/python -m local.checks.bare_import
+
+vulnerabilities: .venv/ready ## known ones of every pinned package, if https://osv.dev answers
+	$(BIN)/python -m local.checks.vulnerabilities
 
 drift: .venv/ready
 	$(BIN)/python -m local.checks.openapi | diff -u docs/openapi.json - || { echo "docs/openapi.json is old: make openapi"; exit 1; }
@@ -66,10 +81,14 @@ drift: .venv/ready
 openapi: .venv/ready ## write docs/openapi.json from the code
 	$(BIN)/python -m local.checks.openapi > docs/openapi.json
 
-pictures: .venv/ready ## draw the pictures of the docs anew: projection, folders, flow, state machines
+pictures: .venv/ready ## draw the pictures of the docs anew
 	$(BIN)/python -m local.checks.chart > docs/projection.svg
+	$(BIN)/python -m local.checks.chart shares > docs/attainable.svg
 	$(BIN)/python -m local.checks.architecture > docs/architecture.svg
 	$(BIN)/python -m local.checks.flow > docs/flow.svg
+	$(BIN)/python -m local.checks.shares > docs/shares.svg
+	$(BIN)/python -m local.checks.realised_shares > docs/realised-shares.svg
+	$(BIN)/python -m local.demo_shares > docs/share-day.svg
 	$(BIN)/python -m local.checks.picture distribute > docs/state-machine.svg
 	$(BIN)/python -m local.checks.picture recover > docs/state-machine-recover.svg
 	$(BIN)/python -m local.checks.picture fleet > docs/state-machine-fleet.svg
@@ -80,6 +99,7 @@ pictures: .venv/ready ## draw the pictures of the docs anew: projection, folders
 UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-strip-extras --custom-compile-command "make lock"
 LOCKS := "requirements-dev.txt:pyproject.toml --group dev" "requirements-sdk.txt:--group sdk" \
+	"requirements-checkov.txt:--group checkov" \
 	"layers/core/requirements.txt:pyproject.toml --constraint requirements-dev.txt"
 lock: .venv/ready ## compile the pinned requirements from pyproject.toml
 	@for pair in $(LOCKS); do \
@@ -88,8 +108,11 @@ lock: .venv/ready ## compile the pinned requirements from pyproject.toml
 		if [ -z "$(CHECK)" ]; then cp $$new $$file; \
 		else diff -q $$file $$new || { echo "$$file is old: make lock"; exit 1; }; fi; done
 
-bench: .venv/ready ## measure everything against a naive client, and write docs/reference/benchmarks.md (python -m bench --help)
+bench: .venv/ready ## measure everything, and write docs/reference/benchmarks.md
 	@$(BIN)/python -m bench
+
+soak: .venv/ready ## half an hour of faults, and write docs/reference/soak.md
+	@$(BIN)/python -m bench.soak
 
 clean:
 	rm -rf .venv .aws-sam .hypothesis .schemathesis .pytest_cache .mypy_cache .ruff_cache
@@ -100,6 +123,13 @@ clean:
 	@echo "Setting up .venv with $$($(PYTHON) --version), once; this takes a minute or two ..."
 	@rm -rf .venv && $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt
+	@touch $@
+
+# checkov pins a hundred libraries, in versions of its own. pip takes 25 s of processor time for them, uv 2 s.
+.venv/checkov: .venv/ready requirements-checkov.txt
+	@echo "Adding checkov for the check of the template, once ..."
+	@rm -rf $@ && $(PYTHON) -m venv --without-pip $@
+	@nice $(BIN)/uv pip install --quiet --python $@/bin/python --no-deps --require-hashes --requirement requirements-checkov.txt
 	@touch $@
 
 # The SDK needs another version of a library than the SAM CLI, so it has its own environment.

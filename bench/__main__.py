@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from bench import bounds, conflicts, fleet_door, fleets, noise, pace, page, projection, speed, starts
+from bench import bounds, conflicts, draws, fleet_door, fleets, noise, pace, page, projection, speed, starts
 from bench.outside import ROOT
 
 RESULTS = ROOT / "bench" / "results.json"
@@ -28,6 +28,7 @@ FULL: dict[str, Section] = {
     "starts": lambda _: starts.measure(members=5000, runs=5),
     "projection": lambda _: projection.measure(),
     "conflicts": lambda _: conflicts.measure(),
+    "draws": lambda _: draws.measure(50, 60),
     "bounds": lambda results: _bounds(results),  # noqa: PLW0108 - it is defined below
 }
 QUICK: dict[str, Section] = {
@@ -37,6 +38,7 @@ QUICK: dict[str, Section] = {
     "fleets": lambda _: fleets.measure((1, 5), members=5),
     "starts": lambda _: starts.measure(members=100, runs=1),
     "projection": lambda _: projection.measure(runs=1),
+    "draws": lambda _: draws.measure(50, 5),
 }
 THOUSAND: Section = lambda _: fleets.measure((1, 10, 100, 1000), members=5)  # noqa: E731 - a section as the others
 
@@ -80,7 +82,8 @@ def _measured(section: Section, results: dict[str, Any]) -> dict[str, Any]:
 def _bounds(results: dict[str, Any]) -> list[dict[str, Any]]:
     """Judge what the other sections have measured, and measure the rest."""
     rows = {name: results.get(name, {"found": {"rows": []}})["found"]["rows"] for name in ("speed", "pace")}
-    judged = {"speed": rows["speed"], "states": rows["speed"], "pace": rows["pace"]}
+    judged: dict[str, Any] = {"speed": rows["speed"], "states": rows["speed"], "pace": rows["pace"]}
+    judged |= {"draws": results["draws"]["found"]} if "draws" in results else {}
     found = []
     for name, bound in bounds.BOUNDS.items():
         for each in bound(judged[name]) if name in judged else bound():

@@ -2,11 +2,11 @@
 
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench import fleets, pace, speed
+from bench import draws, fleets, pace, speed
 
 Rows = Sequence[dict[str, Any]]
 """Rows that another section of the bench has measured; without them, a bound measures its own."""
@@ -96,6 +96,20 @@ def of_door() -> Iterator[Bound]:
     yield Bound(f"{name}: documents, records and executions written", row["written_when_refused"], 0)
 
 
+def of_draws(found: Mapping[str, Any] | None = None) -> Iterator[Bound]:
+    """50 draws a second for a minute, beside an empty function, and draws without DynamoDB."""
+    found = found or draws.measure(50, 60)
+    drawn, empty = found["rows"]
+    name = "50 draws a second for a minute, one queue"
+    wrong = sum(count for reason, count in drawn["answers"].items() if reason not in {"drawn", "nobody"})
+    yield Bound(f"{name}: draws a second", drawn["per_second"], 49.5, at_least=True)
+    yield Bound(f"{name}: draws that failed or were not counted", wrong, 0)
+    yield Bound(f"{name}: draws that the counters miss or have twice", drawn["miscounted"], 0)
+    yield Bound(f"{name}: p99 in ms, without that of an empty function", drawn["p99_ms"] - empty["p99_ms"], 100)
+    for kind, seconds in found["without"].items():
+        yield Bound(f"DynamoDB {kind}: seconds until the empty list", seconds, 1)
+
+
 BOUNDS: dict[str, Callable[..., Iterator[Bound]]] = {
     "speed": of_speed,
     "states": of_states,
@@ -104,6 +118,7 @@ BOUNDS: dict[str, Callable[..., Iterator[Bound]]] = {
     "tokens": of_tokens,
     "fleet": of_fleet,
     "door": of_door,
+    "draws": of_draws,
 }
 
 

@@ -91,3 +91,83 @@ def _ticks(low: float, high: float) -> list[float]:
     fine = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
     ticks = [value for value in fine if low <= value <= high]
     return ticks if len(ticks) <= 7 else [value for value in ticks if math.log10(value).is_integer()]
+
+
+def timeline(title: str, series: Mapping[str, Points], *, logarithmic: bool = False) -> str:
+    """Lines over minutes. Heights are from 0, or logarithmic."""
+    sheet = Sheet()
+    sheet.y = 18
+    sheet.text(LEFT, sheet.y + 8, title, 15, bold=True)
+    top, bottom, right = sheet.y + 24, sheet.y + 24 + HIGH, RIGHT - LEGEND
+    xs = [x for points in series.values() for x, _ in points] or [0.0, 1.0]
+    ys = [y for points in series.values() for _, y in points if y > 0 or not logarithmic] or [1.0]
+    low = min(ys) if logarithmic else 0.0
+    up = _scale([low, max(ys)], bottom - 6, top + 6) if logarithmic else _linear(0.0, max(ys), bottom - 6, top + 6)
+    _grid(sheet, _ticks(low, max(ys)) if logarithmic else _even(max(ys)), up, right)
+    across = _minutes(sheet, max(xs), bottom, right)
+    for number, (name, points) in enumerate(series.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        drawn = [(across(x), up(y)) for x, y in points if y > 0 or not logarithmic]
+        for (x1, y1), (x2, y2) in pairwise(drawn):
+            sheet.line(x1, y1, x2, y2, colour, 2)
+        key = top + 14 + 18 * number
+        sheet.line(right + 10, key - 4, right + 24, key - 4, colour, 3)
+        sheet.text(right + 28, key, name, 12, room=LEGEND - 30)
+    sheet.y = bottom + 40
+    shown = "; ".join(f"{name}: " + ", ".join(f"{x:.1f} {y:.4g}" for x, y in points) for name, points in series.items())
+    return sheet.svg(title, f"{title} by minutes. {shown}")
+
+
+def towers(title: str, series: Mapping[str, Sequence[int]]) -> str:
+    """A stack of counts for each minute."""
+    sheet = Sheet()
+    sheet.y = 18
+    sheet.text(LEFT, sheet.y + 8, title, 15, bold=True)
+    top, bottom, right = sheet.y + 24, sheet.y + 24 + HIGH, RIGHT - LEGEND
+    heights = [sum(counts) for counts in zip(*series.values(), strict=True)]
+    up = _linear(0.0, max([*heights, 1]), bottom, top + 6)
+    _grid(sheet, _even(max([*heights, 1])), up, right)
+    across = _minutes(sheet, len(heights), bottom, right)
+    width = across(1) - across(0)
+    for minute in range(len(heights)):
+        level = 0
+        for number, counts in enumerate(series.values()):
+            y = up(level + counts[minute])
+            sheet.rect(across(minute) + 1, y, width - 2, up(level) - y, COLOURS[number % len(COLOURS)])
+            level += counts[minute]
+    for number, name in enumerate(series):
+        key = top + 14 + 18 * number
+        sheet.rect(right + 12, key - 9, 10, 10, COLOURS[number % len(COLOURS)])
+        sheet.text(right + 28, key, name, 12, room=LEGEND - 30)
+    sheet.y = bottom + 40
+    return sheet.svg(title, "; ".join(f"{name}: {', '.join(map(str, counts))}" for name, counts in series.items()))
+
+
+def _grid(sheet: Sheet, ticks: Sequence[float], up: Callable[[float], float], right: float) -> None:
+    for value in ticks:
+        sheet.line(AXIS, up(value), right, up(value), "grid")
+        sheet.text(AXIS - 6, up(value) + 4, f"{value:,.6g}", 11, "muted", "end")
+
+
+def _minutes(sheet: Sheet, last: float, bottom: float, right: float) -> Callable[[float], float]:
+    """Draw the axis of minutes. Returns where a minute is."""
+    last = math.ceil(max(last, 1.0))
+    across = _linear(0.0, last, AXIS + 4, right - 4)
+    for minute in _even(last):
+        sheet.line(across(minute), bottom, across(minute), bottom + 4, "grid")
+        sheet.text(across(minute), bottom + 17, f"{minute:g}", 11, "muted", "middle")
+    sheet.text((AXIS + right) / 2, bottom + 34, "minutes", 11, "muted", "middle")
+    return across
+
+
+def _linear(first: float, last: float, low: float, high: float) -> Callable[[float], float]:
+    span = (last - first) or 1.0
+    return lambda value: low + (value - first) / span * (high - low)
+
+
+def _even(most: float) -> list[float]:
+    """Return about five even steps from 0."""
+    rough = most / 5
+    unit = 10.0 ** math.floor(math.log10(rough))
+    step = next(unit * factor for factor in (1, 2, 5, 10) if unit * factor >= rough)
+    return [step * number for number in range(int(most / step) + 1)]

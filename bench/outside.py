@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 import requests
+from botocore.config import Config
 
 ROOT = Path(__file__).parents[1]
 CLIENT = ("bench-client", "bench-client-secret")
@@ -75,10 +76,10 @@ class Stack:
     def http(self) -> requests.Session:
         return requests.Session()
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         access = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
         where = {"endpoint_url": self.ready["aws_endpoint_url"], "region_name": self.ready["region"]}
-        return self._session.client(service, **access, **where)
+        return self._session.client(service, config=config, **access, **where)  # type: ignore[call-overload]
 
     @cached_property
     def _session(self) -> boto3.Session:
@@ -96,7 +97,7 @@ def genesys(contract: str, **settings: Any) -> Iterator[Genesys]:
 
 
 @contextmanager
-def stack(of: Genesys, **parameters: Any) -> Iterator[Stack]:
+def stack(of: Genesys, template: Path = ROOT / "template.yaml", **parameters: Any) -> Iterator[Stack]:
     """The embedded stack, `python -m local.stack`, with these parameters of the template, such as MAX_RETRY_AFTER_S.
 
     Requests are not paced unless REQUESTS_PER_MINUTE says so.
@@ -112,7 +113,7 @@ def stack(of: Genesys, **parameters: Any) -> Iterator[Stack]:
         "RESERVED_FOR_OTHERS": "0",
         "WEBHOOK_SECRET": WEBHOOK_SECRET,
     } | {name: str(value) for name, value in parameters.items()}
-    with _running(["local.stack", "--die-with-parent"], environment) as (ready, pid):
+    with _running(["local.stack", "--die-with-parent", "--template", str(template)], environment) as (ready, pid):
         yield Stack(ready, of, environment, pid)
 
 

@@ -167,6 +167,31 @@ def _door(found: dict[str, Any], _: dict[str, str]) -> Iterator[str]:
     yield from table("form|plans:|members:|MB:|s of a processor:|memory, MB:|answer", rows)
 
 
+def _draws(found: dict[str, Any], _: dict[str, str]) -> Iterator[str]:
+    drawn = found["rows"][0]
+    yield "## Draws"
+    yield ""
+    yield (
+        f"{found['wanted_per_second']} draws a second for {found['seconds']:g} s, all for one queue of "
+        f"{found['members']} members, and then as many invocations of an empty function, in the same stack. The time "
+        "is that of the invocation, as its caller sees it. DynamoDB takes most of a draw: the embedded one shares the "
+        "cores of this machine. Two draws of a queue at the same moment write one after the other."
+    )
+    yield ""
+    rows = [
+        (row["function"], f"{row['invocations']:,}", f"{row['per_second']:.1f}", f"{row['p50_ms']:.1f}",
+         f"{row['p99_ms']:.1f}", ", ".join(f"{count:,} {answer}" for answer, count in row["answers"].items()))
+        for row in found["rows"]
+    ]  # fmt: skip
+    yield from table("function|invocations:|per second:|p50, ms:|p99, ms:|answers", rows)
+    yield ""
+    yield (
+        f"Draws that the stored counters miss or have twice: {drawn['miscounted']}. While DynamoDB does not answer, "
+        f"the empty list comes after {found['without']['hangs']:.2f} s; if nothing listens there, after "
+        f"{found['without']['refuses']:.2f} s."
+    )
+
+
 def _starts(found: dict[str, Any], pictures: dict[str, str]) -> Iterator[str]:
     yield "## Starts and memory"
     yield ""
@@ -306,6 +331,7 @@ SECTIONS = {
     "pace": _pace,
     "fleets": _fleets,
     "door": _door,
+    "draws": _draws,
     "starts": _starts,
     "projection": _projection,
     "conflicts": _conflicts,

@@ -160,6 +160,7 @@ def _events(running: Stack, found: Mapping[str, Function], distributed: Measured
         "schedules": _http("GET", "/schedules"),
         "suggest": _http("POST", "/plans/suggest", asked),
         "webhook": _http("POST", "/webhooks/genesys/callback", {}),
+        "draw": {"queue_id": run["queue_id"], "conversation_id": "bench"},
         "drift": {"Records": [message]},
         "outcomes": {"distribution_ids": [run["distribution_id"]]},
         "outgoing": {"Records": []},

@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import textwrap
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,6 +20,8 @@ from typing import Any, Self
 
 import requests
 
+from local.text import NO_BREAK, wrapped
+
 ROOT = Path(__file__).resolve().parents[1]
 QUEUE, AGENTS, TIMEOUT_S = "support", 60, 120.0
 RINGS = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 10.0}]}] * 6
@@ -28,7 +29,8 @@ CONTRACTS = {
     "platform": "the public Genesys Cloud API; rings carry the weights",
     "score": "the API of a gateway of your own; scores carry the weights",
 }
-NO_BREAK = "\N{NO-BREAK SPACE}"
+PEOPLE = "people"
+TOPIC = f"arn:aws:sns:us-east-1:123456789012:{PEOPLE}"
 ROW = " {:<24} {:<18} {:>6} {:>8}   {:>6} {:>8}"
 
 
@@ -51,6 +53,8 @@ class Scene:
     expected: str
     plan: dict[str, Any]
     """Empty where nobody submits a plan: the temporary plan before it expires."""
+    is_approved: bool = False
+    """The distribution waits, and somebody else approves it."""
 
 
 @dataclass
@@ -72,6 +76,7 @@ class Side:
         clock.write_text(datetime.now(UTC).isoformat())
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment |= {"GENESYS_CONTRACT": contract, "SCHEDULE_CLOCK": str(clock), "API_PORT": "0", "AWS_PORT": "0"}
+        environment |= {"NOTIFY_TOPIC_ARN": TOPIC}
         command = [sys.executable, "-m", "local.stack", "--die-with-parent"]
         process = subprocess.Popen(  # noqa: S603  ours
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -89,6 +94,10 @@ class Side:
         if self.contract == "platform":
             spec["queue"] = {"bullseye": {"rings": RINGS}}
         self.genesys("PUT", f"queues/{QUEUE}", json=spec)
+        self._client("sns").create_topic(Name=PEOPLE)
+        self._client("sqs").create_queue(QueueName=PEOPLE)
+        inbox = TOPIC.replace(":sns:", ":sqs:")
+        self._client("sns").subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=inbox)
 
     def stop(self) -> None:
         self.http.close()
@@ -99,21 +108,53 @@ class Side:
             self.process.kill()
             self.process.communicate()
 
-    def play(self, plan: dict[str, Any], *, show: bool) -> dict[str, Any]:
-        """Submit a plan, wait until its distribution ends, and return the record."""
+    def play(self, plan: dict[str, Any], *, show: bool, is_approved: bool = False) -> dict[str, Any]:
+        """Submit a plan, wait until its distribution ends, keep the result, and return the record."""
         before = self._writes()
+        record = self.submit(plan, show=show, is_approved=is_approved)
+        self.results.append((record, self._writes() - before))
+        return record
+
+    def submit(self, plan: dict[str, Any], *, show: bool, is_approved: bool = False) -> dict[str, Any]:
+        """Submit a plan, wait until its distribution ends, and return the record."""
         response = self.http.post(f"{self.ready['api_url']}/plans", json=plan, timeout=TIMEOUT_S)
         body: dict[str, Any] = response.json()
         if show:
             print(f"   {response.status_code} {HTTPStatus(response.status_code).phrase}", flush=True)
+        if is_approved:
+            self.approve(body["distribution_id"], show=show)
         if "execution_arn" in body:
             states, seconds = self._run(body["execution_arn"])
             if show:
                 names = " > ".join(state.replace(" ", NO_BREAK) for state in states)
                 print(wrapped(f"{names} ({seconds:.1f}{NO_BREAK}s)", indent="   "), flush=True)
         record: dict[str, Any] = self.api(f"distributions/{body['distribution_id']}")
-        self.results.append((record, self._writes() - before))
         return record
+
+    def approve(self, distribution_id: str, *, show: bool) -> None:
+        """Wait until a distribution asks for approval, and approve it as another user."""
+        start, path = time.monotonic(), f"distributions/{distribution_id}"
+        while (asked := self.api(path)["approval"] or {}).get("state") != "waiting":
+            if time.monotonic() > start + TIMEOUT_S:
+                raise DemoError(f"the distribution did not ask for approval within {TIMEOUT_S:g} s")
+            time.sleep(0.05)
+        response = self.http.post(
+            f"{self.ready['api_url']}/{path}/approve",
+            json={"reason": "That is how long they wait.", "hash": asked["hash"]},
+            headers={"Authorization": "AWS4-HMAC-SHA256 Credential=shift-leader/"},
+            timeout=TIMEOUT_S,
+        )
+        response.raise_for_status()
+        if show:
+            print(wrapped(" ".join(asked["reasons"]), indent="   "))
+            print(f"   POST /distributions/.../approve  by {response.json()['answered_by'].rpartition('/')[2]}")
+
+    def draw(self, queue_id: str, conversation_id: str, media: str) -> dict[str, Any]:
+        """Ask for the preferred agents of a contact, as a flow does."""
+        body = {"conversation_id": conversation_id, "media": media}
+        url = f"{self.ready['api_url']}/queues/{queue_id}/draws"
+        answer: dict[str, Any] = self.http.post(url, json=body, timeout=TIMEOUT_S).json()
+        return answer
 
     def expire(self) -> dict[str, Any]:
         """Move the clock to the end of the last plan, a temporary one, and return the record of its revert."""
@@ -161,7 +202,7 @@ class Side:
 
     def _run(self, arn: str) -> tuple[list[str], float]:
         """Wait until the execution ends. Returns its states, in the order in which it entered them, and the seconds."""
-        steps = self._steps()
+        steps = self._client("stepfunctions")
         start = time.monotonic()
         while time.monotonic() < start + TIMEOUT_S:
             if steps.describe_execution(executionArn=arn)["status"] != "RUNNING":
@@ -172,11 +213,23 @@ class Side:
             time.sleep(0.05)
         raise DemoError(f"the distribution did not end within {TIMEOUT_S:g} s")
 
-    def _steps(self) -> Any:
+    def mails(self, most: int) -> list[dict[str, str]]:
+        """The notifications so far, in their order, once there are as many as `most`."""
+        sqs, found = self._client("sqs"), list[dict[str, str]]()
+        inbox = sqs.get_queue_url(QueueName=PEOPLE)["QueueUrl"]
+        start = time.monotonic()
+        while len(found) < most and time.monotonic() < start + TIMEOUT_S:
+            for message in sqs.receive_message(QueueUrl=inbox, MaxNumberOfMessages=10).get("Messages", []):
+                sqs.delete_message(QueueUrl=inbox, ReceiptHandle=message["ReceiptHandle"])
+                found.append(json.loads(message["Body"]))
+            time.sleep(0.05)
+        return sorted(found, key=lambda mail: mail["Timestamp"])
+
+    def _client(self, service: str) -> Any:
         import boto3  # noqa: PLC0415  takes half a second, while the stacks start
 
-        return boto3.client(
-            "stepfunctions",
+        return boto3.client(  # type: ignore[call-overload]
+            service,
             endpoint_url=self.ready["aws_endpoint_url"],
             region_name=self.ready["region"],
             aws_access_key_id="demo",
@@ -216,7 +269,7 @@ def demonstrate(platform: Side, score: Side) -> int:
         print(f"\n{number}. {scene.title}\n{wrapped(scene.explanation, indent='   ')}")
         if scene.plan:
             print(f"   POST /plans  {summary(scene.plan)}")
-            records = [side.play(scene.plan, show=side is platform) for side in sides]
+            records = [side.play(scene.plan, show=side is platform, is_approved=scene.is_approved) for side in sides]
         else:
             records = [side.expire() for side in sides]
         print(f"   -> {records[0]['status']} (platform), {records[1]['status']} (score)")
@@ -225,8 +278,18 @@ def demonstrate(platform: Side, score: Side) -> int:
     applied = platform.results[1][0], score.results[1][0]
     show_members(*applied)
     show_trail(platform)
+    told = show_mails(platform, listed)
+    from local import demo_shares  # noqa: PLC0415  takes half a second, while the stacks start
+
+    demo_shares.show_simulated_days()
+    drawn = demo_shares.show_real_draws(platform)
     truthful = all(side.holds(record) for side, record in zip(sides, applied, strict=True))
-    return show_results(listed, platform, score, truthful=truthful)
+    code = show_results(listed, platform, score, truthful=truthful)
+    if not drawn:
+        print("demo: the draws, or what the agents received, are not as expected", file=sys.stderr)
+    if not told:
+        print("demo: people did not read of every plan", file=sys.stderr)
+    return code if drawn and told else 1
 
 
 def show_members(platform: dict[str, Any], score: dict[str, Any]) -> None:
@@ -250,6 +313,21 @@ def show_trail(side: Side) -> None:
     print(f"\nThe audit trail of contract platform: GET /queues/{QUEUE}/distributions\n")
     for item in side.api(f"queues/{QUEUE}/distributions")["items"]:
         print(f"  {item['timestamp']}  {item['status']:<19} {item['reason'] or '(the plan was refused)'}")
+
+
+def show_mails(side: Side, listed: list[Scene]) -> bool:
+    """Print the notifications of contract platform. True if there is one for each plan but the dry run."""
+    ended = [record for record, _ in side.results if record["status"] != "dry_run"]
+    waits = 2 * sum(scene.is_approved for scene in listed)  # the question and its answer
+    mails = side.mails(len(ended) + waits)
+    print(f"\nWhat people read of queue {QUEUE} by e-mail, on contract platform\n")
+    for mail in mails:
+        print(f"  {mail['Subject']}")
+    print("\nThe e-mail about plan 2\n")
+    about = next((mail for mail in mails if side.results[1][0]["distribution_id"] in mail["Message"]), None)
+    for line in about["Message"].splitlines() if about else []:
+        print(f"  {line}")
+    return all(any(record["distribution_id"] in mail["Message"] for mail in mails) for record in ended)
 
 
 def show_results(listed: list[Scene], platform: Side, score: Side, *, truthful: bool) -> int:
@@ -333,9 +411,10 @@ def scenes(members: list[str]) -> list[Scene]:
         ),
         Scene(
             "An assumed patience",
-            "The plan does not say how long callers wait. Somebody has to accept the assumed value.",
-            "approval_required",
+            "The plan does not say how long callers wait. Its distribution waits until somebody else has approved it.",
+            "completed",
             guess,
+            is_approved=True,
         ),
     ]
 
@@ -345,11 +424,6 @@ def summary(plan: dict[str, Any]) -> str:
     load = f"load {plan['projected_load']:g}" if "projected_load" in plan else f"{plan['forecast']['offered']} contacts"
     end = f", until {plan['until'][11:16]}Z" if "until" in plan else ""
     return f"{len(plan['member_weights'])} weights, {load}, overflow at {threshold:g}, target {target:g}{end}"
-
-
-def wrapped(text: str, indent: str = " " * 6) -> str:
-    """Indent the text, and break its lines at 78 columns."""
-    return textwrap.fill(text, 78, initial_indent=indent, subsequent_indent=indent).replace(NO_BREAK, " ")
 
 
 if __name__ == "__main__":

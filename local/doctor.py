@@ -10,24 +10,27 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any, Literal
 
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import quotas
+from local import quotas, shares
 from local.terminal import Connection, Credentials, given_by, parser_of
 from routing_weights.adapters.genesys.analytics import Analytics
 from routing_weights.adapters.genesys.contracts import platform
 from routing_weights.adapters.genesys.contracts.member_writes import member_write
 from routing_weights.adapters.genesys.contracts.queue_document import QueueDocument
 from routing_weights.adapters.genesys.contracts.reading import child, children, get_queue, queue_path
+from routing_weights.adapters.genesys.tokens import platform_request
 from routing_weights.domain.actuation import Actuation
 from routing_weights.domain.actuators import actuator_class, names_for
-from routing_weights.domain.actuators.base import Actuator
+from routing_weights.domain.actuators.base import Actuator, MemberField, SkillProficiency
 from routing_weights.domain.actuators.joined import Joined
-from routing_weights.domain.queue import Member
+from routing_weights.domain.queue import Member, QueueSettings
+from routing_weights.domain.shares import SharesInForce
 from routing_weights.domain.strategies import Strategy
 from routing_weights.domain.types import GenesysId, Line
 from routing_weights.errors import Forbidden, GenesysRefused, RoutingWeightsError
@@ -38,6 +41,7 @@ _PAST_THE_PERMISSION = {requests.codes.bad_request, requests.codes.not_found}
 _ANY_STRATEGY = Strategy(description="Requires nothing.")
 _EDITED = "Only plans with wrap_up_timeout_s or overflow groups, and strategies that set something, need it."
 _OF_FORECASTS = "Only forecasts from Genesys need it: docs/use/forecasts.md."
+_OF_SHARES = "Counters of draws are corrected by it, and realised shares are read by it."
 _HERE = {
     r"then send the plan again": "then run this again",
     r"in CredentialsSecret": "(GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET)",
@@ -61,6 +65,8 @@ counts as unset:
   AWS_PROFILE, or AWS_ACCESS_KEY_ID and so on; AWS_REGION
                          the account and region of the deployment, whose quotas
                          are checked; without them, no quota is
+  STACK_NAME             the deployment whose shares are checked, with actuator
+                         share (routing-weights)
 
 The doctor changes nothing. To find out whether the client may write, it writes
 to a user, a skill and a queue that do not exist: their ids are all zeros. A 403
@@ -87,9 +93,10 @@ class Input(Credentials):
     skill: Line | None = None
     actuator: PlatformActuator = "ring"
     wfm_business_unit: GenesysId | None = None
+    stack_name: Line = "routing-weights"
 
 
-WITHOUT_A_TOKEN = {"hosts", "token", "concurrency", "log delivery"}
+WITHOUT_A_TOKEN = {"hosts", "token", "shares", "draw", "concurrency", "log delivery"}
 
 
 class _Skipped(Exception):
@@ -101,9 +108,11 @@ class Doctor:
 
     def __init__(self, given: Input, session: requests.Session, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._given, self._queue_id = given, ""
+        self._given, self._queue_id, self._organisation_id = given, "", ""
+        self._settings: QueueSettings | None = None
+        self._shares: SharesInForce | None = None
         self._actuator = actuator_class(given.actuator).for_weights([1.0], 1)
-        connection = Connection(given, session, platform.token_request, platform.needs)
+        connection = Connection(given, session, platform_request, platform.needs)
         self._secret, self._issuer, self._client = connection.token, connection.issuer, connection.client
 
     def findings(self) -> Iterator[tuple[str, str, str]]:
@@ -128,7 +137,7 @@ class Doctor:
         if self._actuator.takes_skill:
             yield "read skills", self._read_skills
             yield "skill", self._find_skill
-        if self._actuator.carrier:
+        if isinstance(self._actuator.carrier, MemberField | SkillProficiency):
             nothing = {NOBODY: self._actuator.value(0.0, Fraction(0))}
             write = member_write(self._actuator.carrier, self._queue_id or NOBODY, nothing, NOBODY)
             yield "write member", self._try(write.method, write.path, write.body)
@@ -136,6 +145,13 @@ class Doctor:
         yield "agents now", self._optional(self._observe)
         yield "history", self._optional(self._history)
         yield "WFM forecast", self._optional(self._predicted)
+        if self._actuator.takes_share:
+            yield "realised", self._realised
+            yield "draw role", self._deployed(self._role)
+            yield "shares", self._deployed(self._find_shares)
+            yield "can be drawn", self._deployed(self._compare_members)
+            yield "rules", self._compare_rules
+            yield "draw", self._deployed(lambda deployment: deployment.draw(self._named_queue()))
         yield "concurrency", self._granted(quotas.concurrency)
         yield "log delivery", self._granted(quotas.log_delivery)
 
@@ -150,16 +166,15 @@ class Doctor:
     def _organisation(self) -> str:
         answer = self._client.get("/api/v2/tokens/me")
         organisation = child(answer if isinstance(answer, dict) else {}, "organization")
+        self._organisation_id = str(organisation.get("id") or "")
         return f"The client belongs to {organisation.get('name') or 'an organisation'}, id {organisation.get('id')}."
 
     def _find_queue(self) -> str:
-        if not self._given.queue_id:
-            raise _Skipped("Name a queue with --queue.")
-        queue = get_queue(self._client, self._given.queue_id)
-        self._queue_id = self._given.queue_id
+        queue = get_queue(self._client, self._named_queue())
+        self._queue_id = self._named_queue()
         document = QueueDocument(queue, _actuation(Joined(1.0)))
         rules, held = children(child(queue, "conditionalGroupRouting"), "rules"), document.settings()
-        overflow, advice = document.no_room_for_overflow(), ""
+        self._settings, overflow, advice = held, document.no_room_for_overflow(), ""
         if reason := self._actuator.without_effect(held):
             advice = f" {reason}."
         return (
@@ -207,6 +222,44 @@ class Doctor:
             return f"Allowed, but this source would be skipped now: {found}."
         return f"{found.volume.offered:.1f} contacts in this quarter of an hour, from {found.detail}."
 
+    def _realised(self) -> str:
+        """Genesys may refuse what every distribution of shares is measured by."""
+        queue, now = self._known_queue(), datetime.now(UTC)
+        try:
+            handled = Analytics(self._client).realised_by_member([queue], now - timedelta(hours=1), now)
+        except Forbidden as error:
+            raise Forbidden(f"{error.message} {_OF_SHARES}") from error
+        contacts = sum(each.contacts for each in handled.get(queue.lower(), {}).values())
+        return f"Allowed. In the last hour agents answered {contacts} contacts of this queue."
+
+    def _role(self, deployment: shares.Deployment) -> str:
+        if not self._organisation_id:
+            raise _Skipped("Genesys did not say which organisation the client belongs to.")
+        return deployment.role(self._organisation_id)
+
+    def _find_shares(self, deployment: shares.Deployment) -> str:
+        self._shares = deployment.shares(self._named_queue())
+        return shares.described(self._shares_in_force())
+
+    def _compare_members(self, deployment: shares.Deployment) -> str:
+        in_force = self._shares_in_force()
+        return shares.who_can_be_drawn(in_force, self._members(Joined(1.0)), int(deployment.parameters["DrawLimit"]))
+
+    def _compare_rules(self) -> str:
+        in_force = self._shares_in_force()
+        if self._settings is None:
+            raise _Skipped("No queue was found to look into.")
+        return shares.rules_that_fit(in_force, self._settings.routing_rules)
+
+    def _shares_in_force(self) -> SharesInForce:
+        if self._shares is None:
+            raise _Skipped("No shares were found to be in force for this queue.")
+        return self._shares
+
+    def _deployed(self, check: Callable[[shares.Deployment], str]) -> Callable[[], str]:
+        """A check of the deployment, if there are credentials for it."""
+        return self._granted(lambda clients: check(shares.Deployment(clients, self._given.stack_name)))
+
     def _optional(self, check: Callable[[], str]) -> Callable[[], str]:
         """A check of something that plans do not need."""
 
@@ -231,6 +284,11 @@ class Doctor:
                 raise _Skipped(f"Not checked: {error}") from error
 
         return checked
+
+    def _named_queue(self) -> str:
+        if not self._given.queue_id:
+            raise _Skipped("Name a queue with --queue.")
+        return self._given.queue_id
 
     def _known_queue(self) -> str:
         if not self._queue_id:
@@ -278,6 +336,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     parser.add_argument("--queue", dest="queue_id", metavar="ID", help="the id of a queue that plans will be about")
     parser.add_argument("--skill", help="proficiency: the skill dedicated to that queue, by id or name")
     parser.add_argument("--actuator", help=f"{', '.join(names_for('platform'))}: what will carry the weights (ring)")
+    parser.add_argument("--stack", dest="stack_name", metavar="NAME", help="the deployment, for actuator share")
     parser.add_argument("--wfm-business-unit", metavar="ID", help="where plans are to be projected with its forecasts")
     given = given_by(Input, parser, vars(parser.parse_args(argv)), environ)
     counts = {"ok": 0, "missing": 0, "skipped": 0}

@@ -16,6 +16,7 @@ from local.terminal import Connection, Credentials, given_by, parser_of
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.contracts import score
 from routing_weights.adapters.genesys.contracts.reading import PAGE_SIZE, entities
+from routing_weights.adapters.genesys.tokens import score_request
 from routing_weights.errors import GenesysAnswerInvalid, RoutingWeightsError
 
 PATH = "/api/v2/platform/webhooks"
@@ -117,7 +118,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     endpoint = given.api_url_of_deployment.rstrip("/") + CALLBACK
     with requests.Session() as session:
         session.trust_env = False  # a .netrc would replace the token
-        connection = Connection(given, session, score.token_request, score.needs)
+        connection = Connection(given, session, score_request, score.needs)
         try:
             connection.issuer.refresh("")
             print(Registration(connection.client, given.name, endpoint).carry_out())

@@ -10,14 +10,29 @@ from pathlib import Path
 import pytest
 
 from local.genesys import GenesysSimulator
+from local.genesys.platform_organisation import ORGANISATION
 from local.stack import nursery, tether
 from local.stack.lambdas import NURSERY
 from local.stack.stack import PERMISSIONS_FOLDER
+from tests.support import leaks
 from tests.support.permissions import complaints, is_whole
 from tests.support.waiting import until
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, STACKS, World, served_stack
 
+FIRST = (
+    *("stack/test_on_drift.py", "faults/test_fault_matrix.py", "faults/test_killed.py"),
+    *("stack/test_alarms.py",),
+    *("stack/test_both_contracts.py", "stack/test_webhook.py", "faults/test_fleets.py"),
+    # Each of six workers has one of these at hand while it runs one of those.
+    *("stack/test_nursery.py", "stack/test_documents.py", "stack/test_fleets.py"),
+    *("stack/test_rare_paths.py", "stack/test_rules.py", "stack/test_runtime.py"),
+    *("stack/test_until.py", "stack/test_doors.py", "faults/test_one_queue.py", "faults/test_sequences.py"),
+    *("faults/test_kth_write.py", "stack/test_outgoing.py", "asl/test_flow_tokens.py", "stack/test_demo.py"),
+    *("stack/test_stack.py", "stack/test_revert.py", "stack/test_schedules.py", "asl/test_flow.py"),
+)
+"""The files that take longest, so that the last minute of a run is not that of one worker."""
 KINDS = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
+OF_PEOPLE = {"PEOPLE_SIGN_IN": "genesys", "GENESYS_ORGANISATION_ID": ORGANISATION["id"], "SIGN_IN_CACHE_S": "2"}
 COMPLAINTS = pytest.StashKey[list[str]]()
 
 
@@ -47,13 +62,24 @@ def pytest_configure(config):
             until(Path(os.environ[variable]).exists)
 
 
+def pytest_collection_modifyitems(items):
+    """Put the longest files first."""
+    places = {name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get("/".join(item.path.parts[-2:]), len(places)))
+
+
 def pytest_sessionfinish(session):
-    """A run fails where a role was refused something; a run of all tests also where no test would miss a permission."""
+    """A run fails where a role was refused something, and where a planted secret was found.
+
+    A run of all stacks also fails where no test would miss a permission, or where nothing was searched.
+    """
     config = session.config
     if hasattr(config, "workerinput"):
         return
     whole = is_whole(config) and session.exitstatus == pytest.ExitCode.OK
-    config.stash[COMPLAINTS] = list(complaints(os.environ[PERMISSIONS_FOLDER], whole=whole))
+    folder = os.environ[PERMISSIONS_FOLDER]
+    config.stash[COMPLAINTS] = [f"template.yaml: {line}" for line in complaints(folder, whole=whole)]
+    config.stash[COMPLAINTS] += leaks.complaints(folder, whole=whole)
     if config.stash[COMPLAINTS] and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -72,7 +98,7 @@ def serve(contract, tmp_path_factory):
     folder = tmp_path_factory.mktemp(contract)
     with (
         GenesysSimulator(contract=contract, client_id=CLIENT_ID, client_secret=CLIENT_SECRET) as sim,
-        served_stack(folder, sim.url, contract) as ready,
+        served_stack(folder, sim.url, contract, **(OF_PEOPLE if contract == "platform" else {})) as ready,
     ):
         world = World(ready, sim)
         world.warm()
@@ -92,9 +118,9 @@ def run(world):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """Print refused calls, unused permissions, and the number of cases in each folder: a suite that shrinks is seen."""
+    """Print refusals, unused permissions, leaks, and how many cases each folder has: a suite that shrinks is seen."""
     for line in config.stash.get(COMPLAINTS, []):
-        terminalreporter.write_line(f"template.yaml: {line}", red=True)
+        terminalreporter.write_line(line, red=True)
     reports = [report for kind in KINDS for report in terminalreporter.stats.get(kind, [])]
     cases = {report.nodeid for report in reports if hasattr(report, "nodeid")}
     by_folder = Counter(nodeid.split("/")[1] for nodeid in cases)

@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     logger.append_keys(fleet_id=tick.fleet_id)
     advance = bootstrap.advance(settings, context)
     if "hold" in event:
-        advance.hold(tick, Held.model_validate(event["hold"]))
+        advance.hold(tick, Held.model_validate(event["hold"]), now)
         metrics.add_metric("FleetHeld", MetricUnit.Count, 1)
         return {}
     return advance.advance(tick, now).to_json()

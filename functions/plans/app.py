@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 logger = Logger()
 resources = (submissions, distributions, baselines, forecasts, drift, accuracy)
-app = new_app(logger, *(resource.router for resource in resources))
+app = new_app(logger, *(resource.router for resource in resources), distribution=distributions.owner)
 
 
 @logger.inject_lambda_context(clear_state=True)

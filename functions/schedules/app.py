@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from routing_weights.api.app import new_app
-from routing_weights.api.schedules import router
+from routing_weights.api.schedules import owner, router
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
-app = new_app(logger, router)
+app = new_app(logger, router, schedule=owner)
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -25,7 +25,7 @@ DOORS: Mapping[str, str] = {
     "FleetStateMachine": "fleet",
 }
 """What may start the state machine: a resource of the template (a test compares them), or a person in the console."""
-SIDE = {"Recover", "Schedule the expiry", "Restore"}
+SIDE = {"Recover", "Schedule the expiry", "Restore", "Unlock meanwhile", "Await approval", "Answer"}
 CAPTIONS: Mapping[str, str] = {
     "Validate": "all problems at once",
     "Lock": "one run per queue",
@@ -84,6 +84,7 @@ def flow(definition: Mapping[str, Any]) -> str:
         _arrow(sheet, left[before] + BOX, TOP + TALL / 2, left[after], TOP + TALL / 2)
     closing = middle["Audit"]
     _lane(sheet, [middle[name] for name in early], closing)
+    _approval(sheet, middle["Project"], middle["Lock"])
     _restore(sheet, [middle[name] for name in row if (name, "Restore", True) in found], closing)
     _ends(sheet, left[row[-1]], states)
     _genesys(sheet, {name: middle.get(name, closing) for name in GENESYS})
@@ -143,6 +144,15 @@ def _restore(sheet: Sheet, starts: list[float], end: float) -> None:
     sheet.text(min(starts) + 18, RED - 6, "failure", 11, "bad")
     _box(sheet, end - BOX / 2, RED - 22, 44, "Restore", "as it was before")
     _arrow(sheet, end, RED - 22, end, TOP + TALL)
+
+
+def _approval(sheet: Sheet, project: float, lock: float) -> None:
+    """Below the lock, which is not held meanwhile; an answer leads back to it."""
+    sheet.line(project - 24, TOP + TALL, project - 24, RED, "warn", 2, "4 3")
+    sheet.line(project - 24, RED, lock + BOX / 2, RED, "warn", 2, "4 3")
+    _head(sheet, lock + BOX / 2, RED, -1, 0, "warn")
+    _box(sheet, lock - BOX / 2, RED - 22, 44, "Approval", "if needed")
+    _arrow(sheet, lock, RED - 22, lock, TOP + TALL, "warn")
 
 
 def _ends(sheet: Sheet, x: float, states: Mapping[str, Any]) -> None:

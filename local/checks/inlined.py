@@ -11,6 +11,7 @@ import yaml
 from samcli.yamlhelper import yaml_parse
 
 ROOT = Path(__file__).parents[2]
+_NUMBERS = {"MaxConcurrency", "TimeoutSeconds"}
 _TRUST = {
     "Version": "2012-10-17",
     "Statement": [
@@ -42,9 +43,12 @@ def main() -> None:
 
 
 def _without_expressions(node: Any) -> Any:
-    """Write a number for a MaxConcurrency that is an expression: cfn-lint knows only numbers there."""
+    """Write a number for an expression where cfn-lint knows only numbers."""
     if isinstance(node, dict):
-        return {key: 1 if key == "MaxConcurrency" else _without_expressions(value) for key, value in node.items()}
+        return {
+            key: 1 if key in _NUMBERS and isinstance(value, str) else _without_expressions(value)
+            for key, value in node.items()
+        }
     return [_without_expressions(item) for item in node] if isinstance(node, list) else node
 
 

@@ -21,6 +21,11 @@ BODIES = {
     (f"{QUEUE}/forecast", "put"): "NewForecast",
     (SCHEDULE, "put"): "Schedule",
     ("/fleets", "post"): "FleetRequest",
+    (f"{QUEUE}/draws", "post"): "NewDraw",
+    (f"{DISTRIBUTION}/approve", "post"): "WordsOnHash",
+    (f"{DISTRIBUTION}/reject", "post"): "WordsOnHash",
+    (f"{FLEET}/approve", "post"): "Words",
+    (f"{FLEET}/reject", "post"): "Words",
 }
 """The functions read these bodies from raw bytes, so that nothing is dropped. Powertools does not know their models."""
 OPTIONAL = {"RestoreOptions", "NewBaseline"}
@@ -33,10 +38,13 @@ EXAMPLES: dict[str, Any] = {
             "NewForecast": "forecast",
             "Schedule": "schedule",
             "FleetRequest": "fleet",
+            "NewDraw": "draw-over-http",
         }.items()
     },
     "RestoreOptions": {"dry_run": True},
     "NewBaseline": {},
+    "Words": {"reason": "The shift leader agrees."},
+    "WordsOnHash": {"reason": "The shift leader agrees."},
 }
 IDS = {"queue_id": "queue-001", "name": "normal"}
 
@@ -56,7 +64,7 @@ LINKS: dict[tuple[str, str, str], dict[tuple[str, str], dict[str, str]]] = {
     (f"{BASELINE}/restore", "post", "202"): _STARTED,
     (DISTRIBUTION, "get", "200"): {
         (f"{QUEUE}/{listing}", "get"): {"queue_id": "$response.body#/queue_id"}
-        for listing in ("distributions", "drift", "calibration")
+        for listing in ("distributions", "drift", "calibration", "shares")
     },
     (BASELINE, "put", "200"): {
         (f"{BASELINE}/restore", "post"): _BY_QUEUE | _BY_NAME,
@@ -82,6 +90,7 @@ LINKS: dict[tuple[str, str, str], dict[tuple[str, str], dict[str, str]]] = {
 
 GATEWAY = {
     "400": "The request line is malformed (the gateway)",
+    "401": "There is no token, or none that PeopleApi accepts (the gateway)",
     "403": "The request is not signed, or its caller may not call the route (the gateway)",
     "429": "More requests than the deployment's throttling allows (the gateway)",
     "500": "The function failed (the gateway)",
@@ -93,7 +102,9 @@ TOO_LARGE = "The body is larger than 6 MB, as the function receives it (the gate
 
 def main() -> None:
     sys.path.insert(0, str(ROOT / "layers" / "core"))
+    from routing_weights.api.approvals import Words, WordsOnHash  # noqa: PLC0415 - only now on the path
     from routing_weights.api.baselines import NewBaseline  # noqa: PLC0415 - only now on the path
+    from routing_weights.api.draws import DrawAnswer, NewDraw  # noqa: PLC0415
     from routing_weights.api.forecasts import NewForecast  # noqa: PLC0415
     from routing_weights.api.submissions import RestoreOptions  # noqa: PLC0415
     from routing_weights.api.suggestion import Draft  # noqa: PLC0415
@@ -101,12 +112,28 @@ def main() -> None:
     from routing_weights.domain.plan import Plan  # noqa: PLC0415
     from routing_weights.domain.schedule.schedule import Schedule  # noqa: PLC0415
 
-    document, *others = (_documented(folder) for folder in ("plans", "suggest", "schedules", "fleets"))
+    document, *others = (
+        _documented(folder)
+        for folder in ("plans", "suggest", "schedules", "fleets", "shares", "approvals", "checkpoint", "evidence")
+    )
     schemas, paths = document["components"]["schemas"], document["paths"]
     for other in others:
-        paths |= other["paths"]
+        for path, operations in other["paths"].items():  # two functions may share a path
+            paths[path] = paths.get(path, {}) | operations
         schemas |= other["components"]["schemas"]
-    for model in (Plan, Schedule, Draft, NewBaseline, NewForecast, RestoreOptions, FleetRequest):
+    for model in (
+        Words,
+        WordsOnHash,
+        Plan,
+        Schedule,
+        Draft,
+        NewBaseline,
+        NewForecast,
+        RestoreOptions,
+        FleetRequest,
+        NewDraw,
+        DrawAnswer,
+    ):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
@@ -117,18 +144,20 @@ def main() -> None:
         "required": ["message"],
         "type": "object",
     }
+    paths[CALLBACK] = {"post": _callback()}
+    paths[f"{QUEUE}/draws"] = {"post": _draw()}
     for (path, method), name in BODIES.items():
         content = {JSON: {"schema": _schema(name), "example": EXAMPLES[name]}}
         paths[path][method]["requestBody"] = {"required": name not in OPTIONAL, "content": content}
-    paths[CALLBACK] = {"post": _callback()}
     for path, operations in paths.items():
         for operation in operations.values():
             _complete(path, operation)
     _link(paths)
     document["components"]["securitySchemes"] = {
-        "iam": {"type": "apiKey", "in": "header", "name": "Authorization", "x-amazon-apigateway-authtype": "awsSigv4"}
+        "iam": {"type": "apiKey", "in": "header", "name": "Authorization", "x-amazon-apigateway-authtype": "awsSigv4"},
+        "person": {"type": "http", "scheme": "bearer", "description": "PeopleApi: docs/administer/access.md."},
     }
-    document["security"] = [{"iam": []}]
+    document["security"] = [{"iam": []}, {"person": []}]
     json.dump(document, sys.stdout, indent=2, sort_keys=True)
     print()
 
@@ -143,8 +172,8 @@ def _documented(folder: str) -> dict[str, Any]:
         module.app.get_openapi_json_schema(
             title="Routing Weights for Genesys Cloud",
             version="1",
-            description="Every route except that of webhooks needs a request signed for execute-api (IAM). Bodies are "
-            "read as JSON in UTF-8 whatever Content-Type says. A wrong method is a 404.",
+            description="Every route except that of webhooks needs a request signed for execute-api (IAM), or a token "
+            "of PeopleApi. Bodies are read as JSON in UTF-8 whatever Content-Type says. A wrong method is a 404.",
         )
     )
     return document
@@ -193,6 +222,31 @@ def _callback() -> dict[str, Any]:
     }
 
 
+def _draw() -> dict[str, Any]:
+    """Return the route of draws. Its function has no Powertools event handler: a contact waits for its start."""
+    refusal = "A parameter or the body breaks a rule; `errors` has each one with its path"
+    return {
+        "summary": "Draw the preferred agents of a contact",
+        "description": "Counts one contact of the queue. If anything fails, the answer has no agents, and the contact "
+        "goes to the whole queue: docs/administer/shares.md.",
+        "operationId": "draw_agents_queues__queue_id__draws_post",
+        "security": [{"iam": []}],
+        "parameters": [
+            {
+                "name": "queue_id",
+                "in": "path",
+                "required": True,
+                "description": "The queue's id.",
+                "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+            }
+        ],
+        "responses": {
+            "200": {"description": "OK", "content": {JSON: {"schema": _schema("DrawAnswer")}}},
+            "422": {"description": refusal, "content": {PROBLEM: {"schema": _schema("ProblemDetails")}}},
+        },
+    }
+
+
 def _complete(path: str, operation: dict[str, Any]) -> None:
     """Add the responses that Powertools does not know: those of the gateway, and those for an unknown path."""
     responses = operation["responses"]
@@ -219,7 +273,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     if "requestBody" in operation:
         _add(responses, "413", TOO_LARGE, JSON, "GatewayMessage")
     for status, text in GATEWAY.items():
-        if status != "403" or operation.get("security") != []:
+        not_there = {"401": "security" in operation, "403": operation.get("security") == []}
+        if not not_there.get(status):
             _add(responses, status, text, JSON, "GatewayMessage")
 
 

@@ -39,6 +39,10 @@ def _answer(simulator: GenesysSimulator, request: Request) -> Any:  # noqa: C901
             simulator.edit_organisation_skill(skill_id, **request.json_object())
         case ["PATCH", "users", user_id, "skills", skill_id]:
             simulator.edit_skill(user_id, skill_id, **request.json_object())
+        case ["PUT", "people", user_id]:
+            simulator.put_person(user_id, **request.json_object())
+        case ["POST", "people", user_id, "tokens"]:
+            return {"access_token": simulator.user_token(user_id)}
         case ["PUT", "analytics"]:
             simulator.put_analytics(**request.json_object())
         case ["GET", "events"]:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from local.genesys.settings import Settings
-from local.genesys.tokens import Clock, Tokens
+from local.genesys.tokens import Client, Clock, Tokens
 from local.genesys.wire import ApiError, Change, Reply, Request, SkillChange
 
 if TYPE_CHECKING:
@@ -73,6 +73,8 @@ class Organisation(ABC):
         self.settings, self.clock, self.tokens = settings, clock, Tokens(clock)
         self.queues = ById()
         self.replays = 0
+        self.clients: dict[str, Client] = {}
+        """The OAuth clients beside the one of the settings, by id."""
         self.tell: Callable[[str, Document], None] = lambda _url, _event: None
         """Sends an event, under a contract with webhooks. It must not wait for anything."""
         self.events: list[Document] = []
@@ -80,6 +82,22 @@ class Organisation(ABC):
         self._members = ById()
         self._pending: list[tuple[float, Change | SkillChange]] = []
         self._moment, self._last_stamp_ms = clock.now(), 0
+
+    def client(self, client_id: str) -> Client | None:
+        """Return an OAuth client, None if there is none with this id."""
+        if client_id == self.settings.client_id:
+            return Client(client_id, self.settings.client_secret, self.settings.permissions)
+        return self.clients.get(client_id)
+
+    def put_client(self, client: Client) -> None:
+        """Store an OAuth client. Our choice: the tokens of a client whose secret changes are revoked."""
+        known = self.client(client.client_id)
+        if known and known.secret != client.secret:
+            self.tokens.revoke_all(client.client_id)
+        if client.client_id == self.settings.client_id:
+            self.settings = replace(self.settings, client_secret=client.secret, permissions=client.permissions)
+        else:
+            self.clients[client.client_id] = client
 
     @abstractmethod
     def put_queue(self, queue_id: str, spec: Document) -> None:
@@ -125,6 +143,14 @@ class Organisation(ABC):
 
     @abstractmethod
     def apply(self, change: Change | SkillChange) -> None: ...
+
+    def put_person(self, user_id: str, spec: Document) -> None:  # noqa: ARG002 - for a dialect to use
+        """Create or replace a person who signs in. Raises ValueError if the contract has none."""
+        raise ValueError("this contract has no people who sign in")
+
+    def user_token(self, user_id: str) -> str:
+        """Issue a token of a person. Raises ValueError if there is no such person."""
+        raise ValueError(f"there is no person {user_id!r}")
 
     def put_analytics(self, spec: Document) -> None:  # noqa: ARG002 - for a dialect to use
         """Replace the analytics. Raises ValueError if they are wrong, or if the contract has no analytics."""

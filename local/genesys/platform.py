@@ -8,23 +8,24 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from local.genesys import platform_analytics as analytics
+from local.genesys import platform_people as people
 from local.genesys import platform_queues as queues
 from local.genesys import platform_skills as skills
 from local.genesys import publicapi
 from local.genesys.wire import ApiError, Reply
+from local.planted import planted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.genesys.platform_organisation import PlatformOrganisation
     from local.genesys.wire import Request
-
-ORGANISATION = {"id": "organisation-001", "name": "The simulated organisation"}
 
 
 def handle(organisation: PlatformOrganisation, request: Request) -> Reply:
@@ -57,7 +58,15 @@ def _answer(organisation: PlatformOrganisation, request: Request) -> Reply:
         raise ApiError(405, "method.not.allowed", message, headers={"Allow": allow})
     if (request.method, match.template) not in OPERATIONS:
         raise ApiError(501, "not.simulated", f"{request.method} {match.template} is real, and not simulated.")
-    _permit(organisation, publicapi.operation(request.method, match.template))
+    token = organisation.tokens.valid(request.bearer)
+    operation = publicapi.operation(request.method, match.template)
+    if token.user:
+        if match.template not in people.SIMULATED:
+            raise ApiError(501, "not.simulated", f"{match.template} is not simulated for the token of a person.")
+        _permit(people.permissions(organisation.people[token.user]), operation)
+    else:
+        client = organisation.client(token.client_id)
+        _permit(set(client.permissions.split()) if client else set(), operation)
     # Our choice: a content type other than JSON is refused. The real platform may be more lenient.
     if request.body and request.content_type != "application/json":
         raise ApiError(415, "unsupported.media.type", "The body must be application/json.")
@@ -66,9 +75,8 @@ def _answer(organisation: PlatformOrganisation, request: Request) -> Reply:
     return OPERATIONS[request.method, match.template](organisation, request, *values)
 
 
-def _permit(organisation: PlatformOrganisation, operation: publicapi.Operation) -> None:
-    """Refuse a request that the client's role does not allow, before it shows that the entity exists."""
-    granted = set(organisation.settings.permissions.split())
+def _permit(granted: set[str], operation: publicapi.Operation) -> None:
+    """Refuse a request that the role of client or person does not allow, before it shows that the entity exists."""
     missing = [name for name in operation.permissions if name not in granted]
     if operation.needs_all and missing:
         message = f"You are missing the following permission(s): {', '.join(missing)}."
@@ -94,7 +102,9 @@ def _issue_token(organisation: PlatformOrganisation, request: Request) -> Reply:
         raise ApiError(405, "method.not.allowed", "Only POST is allowed here.", headers={"Allow": "POST"})
     if not organisation.tokens.may_issue(settings):  # the real host's words, as far as they are documented
         raise _TokenRefused(400, "invalid_request", "rate limit exceeded; try again later")
-    if _client(request) != (settings.client_id, settings.client_secret):
+    client_id, secret = _pair(request) or ("", "")
+    client = organisation.client(client_id)
+    if client is None or client.secret != secret:
         raise _TokenRefused(401, "invalid_client", "The client id and secret are wrong, or not in HTTP Basic.")
     if request.content_type != publicapi.FORM:
         raise _TokenRefused(400, "invalid_request", f"The body must be {publicapi.FORM}.")
@@ -105,11 +115,11 @@ def _issue_token(organisation: PlatformOrganisation, request: Request) -> Reply:
         raise _TokenRefused(400, "invalid_scope", "Scopes do not apply to client credentials.")
     if form.keys() & {"client_id", "client_secret"}:  # our choice, after RFC 6749, 2.3
         raise _TokenRefused(400, "invalid_request", "The client is authenticated by HTTP Basic alone.")
-    bearer = organisation.tokens.issue(frozenset(), settings.expires_in)
+    bearer = organisation.tokens.issue(frozenset(), settings.expires_in, client_id)
     return Reply(body={"access_token": bearer, "token_type": "bearer", "expires_in": settings.expires_in})
 
 
-def _client(request: Request) -> tuple[str, str] | None:
+def _pair(request: Request) -> tuple[str, str] | None:
     try:
         text = base64.b64decode(request.basic or "", validate=True).decode()
     except (binascii.Error, ValueError):
@@ -118,10 +128,21 @@ def _client(request: Request) -> tuple[str, str] | None:
     return (client_id, secret) if colon else None
 
 
-def _token_info(organisation: PlatformOrganisation, request: Request) -> Reply:  # noqa: ARG001
-    client_id = organisation.settings.client_id
+def _regenerate_secret(organisation: PlatformOrganisation, request: Request, client_id: str) -> Reply:  # noqa: ARG001
+    client = organisation.client(client_id)
+    if client is None:
+        raise ApiError(404, "not.found", f"There is no OAuth client {client_id}.")
+    changed = replace(client, secret=planted("client-secret", secrets.token_urlsafe(32)))
+    organisation.put_client(changed)
+    grant = "CLIENT-CREDENTIALS"
+    return Reply(body={"id": client_id, "name": client_id, "secret": changed.secret, "authorizedGrantType": grant})
+
+
+def _token_info(organisation: PlatformOrganisation, request: Request) -> Reply:
+    client_id = organisation.tokens.valid(request.bearer).client_id
     client = {"id": client_id, "name": client_id, "authorizedGrantType": "CLIENT-CREDENTIALS"}
-    return Reply(body={"organization": ORGANISATION, "homeOrganization": ORGANISATION, "OAuthClient": client})
+    itself = organisation.itself
+    return Reply(body={"organization": itself, "homeOrganization": itself, "OAuthClient": client})
 
 
 def _verify_token(organisation: PlatformOrganisation, request: Request) -> Reply:  # noqa: ARG001
@@ -140,9 +161,13 @@ def _no_such_path(request: Request) -> ApiError:
 _QUEUES, _USERS = "/api/v2/routing/queues", "/api/v2/users/{userId}/routingskills"
 _SKILLS, _TOKEN = "/api/v2/routing/skills", "/api/v2/tokens/me"
 OPERATIONS: dict[tuple[str, str], Callable[..., Reply]] = {
+    ("GET", "/api/v2/users/me"): people.me,
+    ("GET", "/api/v2/authorization/divisionspermitted/paged/me"): people.list_divisions,
+    ("GET", "/api/v2/authorization/subjects/me"): people.subject,
     ("GET", _TOKEN): _token_info,
     ("HEAD", _TOKEN): _verify_token,
     ("DELETE", _TOKEN): _delete_token,
+    ("POST", "/api/v2/oauth/clients/{clientId}/secret"): _regenerate_secret,
     ("GET", _QUEUES): queues.list_queues,
     ("GET", f"{_QUEUES}/{{queueId}}"): queues.get_queue,
     ("PUT", f"{_QUEUES}/{{queueId}}"): queues.put_queue,

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from local.genesys.organisation import ById, Document, check_keys
 from local.genesys.platform_listing import Query, bad_request, body_of
 from local.genesys.wire import ApiError, Reply, is_number
+from local.planted import planted
 
 if TYPE_CHECKING:
     from local.genesys.platform_organisation import PlatformOrganisation
@@ -23,7 +24,7 @@ AGGREGATES = "/api/v2/analytics/conversations/aggregates/query"
 UNITS = "/api/v2/workforcemanagement/businessunits"
 FORECASTS = f"{UNITS}/{{businessUnitId}}/weeks/{{weekDateId}}/shorttermforecasts"
 DOWNLOADS = "downloads"
-SIGNATURE = "signature=made-by-the-simulator"
+SIGNATURE = f"signature={planted('signed-address', '1')}"
 MEDIA = ("Voice", "Chat", "Email", "Callback", "Message", "Workitem")
 INTERVALS_OF_A_WEEK = 7 * 96
 _METRICS = {
@@ -36,15 +37,16 @@ _METRICS = {
 }
 _TIMES = {"tAnswered": "answer_s", "tHandle": "handle_s", "tWait": "wait_s", "tAbandon": "abandon_s"}
 _TARGET = 0.8
+_GROUPINGS = (["queueId", "mediaType"], ["queueId", "userId"])
 
 
 def checked(spec: Document) -> Document:
     """Complete the analytics that a test sets. Raises ValueError if they are wrong.
 
     `load`: by queue id, the contacts `waiting` and `interacting`.
-    `contacts`: a list of figures with a `start` (ISO 8601), a `queueId` and a `mediaType`: the numbers `offered`,
-    `answered`, `handled`, `waited` and `abandoned`, the sums `answer_s`, `handle_s`, `wait_s` and `abandon_s`, and how
-    many of the `counted` contacts were `in_time`.
+    `contacts`: a list of figures with a `start` (ISO 8601), a `queueId`, a `mediaType` and, if they are one user's, a
+    `userId`: the numbers `offered`, `answered`, `handled`, `waited` and `abandoned`, the sums `answer_s`, `handle_s`,
+    `wait_s` and `abandon_s`, and how many of the `counted` contacts were `in_time`.
     `forecasts`: a list of `id`, `businessUnitId`, `weekDate`, `weekCount`, `start`, `modified`, `usable`, `download`
     and `groups`. A group has `id`, `name`, `queues`, `media` (default: Voice only), `offered`, `aht` (both per 15
     minutes, all weeks in a row) and `goal`, a service level. An interval in which a queue is closed has 0 `offered`
@@ -53,7 +55,7 @@ def checked(spec: Document) -> Document:
     check_keys(spec, {"load", "contacts", "forecasts"})
     contacts, numbers = [], {*_METRICS.values(), *_TIMES.values(), "in_time"}
     for fact in spec.get("contacts", []):
-        check_keys(fact, {"queueId", "mediaType", "start"} | numbers)
+        check_keys(fact, {"queueId", "mediaType", "userId", "start"} | numbers)
         _require(fact, "queueId", "start")
         if not all(is_number(fact[name]) for name in numbers & fact.keys()):
             raise ValueError("the figures of what happened must be numbers")
@@ -98,10 +100,14 @@ def query_observations(organisation: PlatformOrganisation, request: Request) -> 
 
 
 def query_aggregates(organisation: PlatformOrganisation, request: Request) -> Reply:
-    """Sum up the contacts. Times are milliseconds. Metrics without contacts are left out."""
+    """Sum up the contacts. Times are milliseconds. Metrics without contacts are left out.
+
+    A group of contacts that are no user's has no userId.
+    """
     body = body_of(request, AGGREGATES)
-    if body.keys() - {"interval", "groupBy", "filter", "metrics"} or body.get("groupBy") != ["queueId", "mediaType"]:
-        raise _not_simulated("anything except interval, filter, metrics and a grouping by queueId and mediaType")
+    dimensions = body.get("groupBy")
+    if body.keys() - {"interval", "groupBy", "filter", "metrics"} or dimensions not in _GROUPINGS:
+        raise _not_simulated("anything except interval, filter, metrics and a grouping by queue and medium or user")
     if unknown := set(body["metrics"]) - _METRICS.keys():
         raise _not_simulated(", ".join(sorted(unknown)))
     first, slash, last = body["interval"].partition("/")
@@ -114,10 +120,9 @@ def query_aggregates(organisation: PlatformOrganisation, request: Request) -> Re
     wanted = {queue_id.lower() for queue_id in _queues_of(body.get("filter") or {"type": "and"})}
     facts = [fact for fact in organisation.analytics["contacts"] if start <= fact["start"] < end]
     results = []
-    for queue_id, medium in sorted({(fact["queueId"], fact["mediaType"]) for fact in facts}):
-        if queue_id.lower() not in wanted:
-            continue
-        own = [fact for fact in facts if (fact["queueId"], fact["mediaType"]) == (queue_id, medium)]
+    groups = {tuple(fact.get(name, "") for name in dimensions) for fact in facts if fact["queueId"].lower() in wanted}
+    for names in sorted(groups):
+        own = [fact for fact in facts if tuple(fact.get(name, "") for name in dimensions) == names]
         metrics = []
         for metric in body["metrics"]:
             count = sum(fact.get(_METRICS[metric], 0) for fact in own)
@@ -129,7 +134,8 @@ def query_aggregates(organisation: PlatformOrganisation, request: Request) -> Re
             if count:
                 metrics.append({"metric": metric, "stats": stats})
         data = [{"interval": body["interval"], "metrics": metrics}]
-        results.append({"group": {"queueId": queue_id, "mediaType": medium}, "data": data})
+        group = {dimension: name for dimension, name in zip(dimensions, names, strict=True) if name}
+        results.append({"group": group, "data": data})
     return Reply(body={"results": results})
 
 

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from local.genesys import platform_analytics
+from local.genesys import platform_analytics, platform_people
 from local.genesys.organisation import (
     MEDIA_SETTINGS,
     SKILLS,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from local.genesys.settings import Settings
     from local.genesys.tokens import Clock
 
+ORGANISATION = {"id": "0b1f0f6e-3d3c-4a64-9d0e-5f5f6f0a1b2c", "name": "The simulated organisation"}
 HOME = {"id": "division-home", "name": "Home", "selfUri": "/api/v2/authorization/divisions/division-home"}
 ROOT = "/api/v2"
 # Fields that no write changes. The counts follow the members, whatever a queue document says.
@@ -54,6 +55,8 @@ class PlatformOrganisation(Organisation):
         self.skills = ById()
         self.users = ById()
         self._assigned = ById()
+        self.people: dict[str, Document] = {}
+        self.itself = ORGANISATION
         self.analytics = platform_analytics.checked({})
         self.events: Events = Events()
 
@@ -143,6 +146,14 @@ class PlatformOrganisation(Organisation):
         if "proficiency" in fields or "assignment" in fields:
             raise ValueError("proficiency and assignment are a user's")
         self._know(skill, self._stamp())
+
+    def put_person(self, user_id: str, spec: Document) -> None:
+        self.people[user_id] = platform_people.checked(spec)
+
+    def user_token(self, user_id: str) -> str:
+        if user_id not in self.people:
+            raise ValueError(f"there is no person {user_id!r}: PUT people/{user_id} makes one")
+        return self.tokens.issue(frozenset(), self.settings.expires_in, user=user_id)
 
     def put_analytics(self, spec: Document) -> None:
         self.analytics = platform_analytics.checked(spec)

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from local.genesys import publicapi
 from local.genesys.platform_listing import Query, bad_request, body_of, check_distinct, has_name
+from local.genesys.platform_people import visible
 from local.genesys.wire import Change, Reply
 
 if TYPE_CHECKING:
@@ -18,13 +19,15 @@ _QUEUE = "/api/v2/routing/queues/{queueId}"
 _MEMBERS = f"{_QUEUE}/members"
 _MEMBER = f"{_MEMBERS}/{{memberId}}"
 _EXPAND: dict[str, Any] = dict(publicapi.operation("GET", _MEMBERS).query["expand"]["items"])
+HIGHEST_SCORE = 100
 _TIMED_PROMPTS = ("AGENT_REQUESTED", "MANDATORY_TIMEOUT", "MANDATORY_FORCED_TIMEOUT")
 
 
 def list_queues(organisation: PlatformOrganisation, request: Request) -> Reply:
     query = Query(request)
     query.refuse("divisionId", "peerId", "hasPeer", "cannedResponseLibraryId")
-    queues = sorted(map(organisation.queue, organisation.queues), key=lambda queue: (queue["name"], queue["id"]))
+    queues = visible(organisation, request, list(map(organisation.queue, organisation.queues)))
+    queues.sort(key=lambda queue: (queue["name"], queue["id"]))
     if (name := query.one("name")) is not None:
         queues = [queue for queue in queues if has_name(queue["name"], name)]
     if ids := query.ids():
@@ -53,6 +56,7 @@ def put_queue(organisation: PlatformOrganisation, request: Request, queue_id: st
         raise bad_request("conditionalGroupRouting and conditionalGroupActivation exclude each other.")
     _check_rings(organisation, now, body)
     _check_rules(body)
+    _check_routing_rules(body)
     acw = body.get("acwSettings", {})
     if "timeoutMs" in acw and acw.get("wrapupPrompt") not in _TIMED_PROMPTS:
         raise bad_request(f"acwSettings.timeoutMs can only be used with {', '.join(_TIMED_PROMPTS)}.")
@@ -94,6 +98,22 @@ def _check_rules(body: Document) -> None:
     for rule in body.get("conditionalGroupRouting", {}).get("rules", [])[:-1]:
         if "waitSeconds" not in rule:
             raise bad_request("Every rule of conditionalGroupRouting except the last needs waitSeconds.")
+
+
+def _check_routing_rules(body: Document) -> None:
+    """Refuse rules of preferred agents that say nothing, or that no score can meet.
+
+    publicapi.json has the operators, the wait of 2 to 259200 seconds and the six rules at most. Our choice: every rule
+    needs an operator, MEETS_THRESHOLD a threshold, and the threshold is a score, 0 to 100 (ScoredAgent). A rule without
+    waitSeconds is accepted, since all clients have a default of 5.
+    """
+    for number, rule in enumerate(body.get("routingRules", []), 1):
+        if "operator" not in rule:
+            raise bad_request(f"Rule {number} of routingRules needs an operator.")
+        if rule["operator"] == "MEETS_THRESHOLD" and "threshold" not in rule:
+            raise bad_request(f"Rule {number} of routingRules needs a threshold.")
+        if not 0 <= rule.get("threshold", 0) <= HIGHEST_SCORE:
+            raise bad_request(f"The threshold of rule {number} of routingRules must be a score, 0 to {HIGHEST_SCORE}.")
 
 
 def list_members(organisation: PlatformOrganisation, request: Request, queue_id: str) -> Reply:

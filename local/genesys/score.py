@@ -78,7 +78,8 @@ def _issue_token(organisation: ScoreOrganisation, body: Document) -> Reply:
     settings = organisation.settings
     if body.get("grant_type") != "client_credentials":
         raise _oauth_error(400, "unsupported_grant_type", "grant_type must be client_credentials.")
-    if (body.get("client_id"), body.get("client_secret")) != (settings.client_id, settings.client_secret):
+    client = organisation.client(str(body.get("client_id")))
+    if client is None or client.secret != body.get("client_secret"):
         raise _oauth_error(401, "invalid_client", "The client id or secret is wrong.")
     asked = body.get("scope", settings.scope)
     if not isinstance(asked, str):
@@ -86,7 +87,7 @@ def _issue_token(organisation: ScoreOrganisation, body: Document) -> Reply:
     granted = [scope for scope in asked.split() if scope in settings.scope.split()]
     return Reply(
         body={
-            "access_token": organisation.tokens.issue(frozenset(granted), settings.expires_in),
+            "access_token": organisation.tokens.issue(frozenset(granted), settings.expires_in, client.client_id),
             "expires_in": settings.expires_in,
             "token_type": "Bearer",
             "scope": " ".join(granted),

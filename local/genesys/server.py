@@ -109,6 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
             authorization=self.headers.get("Authorization", ""),
             content_type=self.headers.get("Content-Type", "").partition(";")[0].strip().lower(),
             idempotency_key=self.headers.get("X-Genesys-Idempotency-Key"),
+            correlation_id=self.headers.get("X-Correlation-Id"),
         )
 
     def _discard(self, length: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import random
 import re
 import threading
@@ -19,8 +20,8 @@ from local.genesys.faults import CHANGES, PASSING, Fault
 from local.genesys.platform_organisation import PlatformOrganisation
 from local.genesys.score_organisation import ScoreOrganisation
 from local.genesys.server import Server
-from local.genesys.settings import Settings
-from local.genesys.tokens import Clock
+from local.genesys.settings import DEFAULT_PERMISSIONS, Settings
+from local.genesys.tokens import Client, Clock
 from local.genesys.webhooks import Sender
 from local.genesys.wire import ApiError, Reply, Request, parse_json
 
@@ -57,6 +58,7 @@ class LogEntry:
     authorization: str | None
     content_type: str | None
     idempotency_key: str | None
+    correlation_id: str | None
     fault: str | None
     status: int | None = None
     answered: float | None = None
@@ -225,6 +227,16 @@ class GenesysSimulator:
             self._organisation.settle()
             self._organisation.edit_organisation_skill(skill_id, copy.deepcopy(fields))
 
+    def put_person(self, user_id: str, **spec: Any) -> None:
+        """Create or replace a person who signs in, under contract platform: see platform_people. Raises ValueError."""
+        with self._lock:
+            self._organisation.put_person(user_id, copy.deepcopy(spec))
+
+    def user_token(self, user_id: str) -> str:
+        """Return a new token of a person, as a sign-in gives it. Raises ValueError if there is no such person."""
+        with self._lock:
+            return self._organisation.user_token(user_id)
+
     def put_analytics(self, **spec: Any) -> None:
         """Replace the analytics, under contract platform: see platform_analytics. Raises ValueError."""
         with self._lock:
@@ -240,10 +252,11 @@ class GenesysSimulator:
         with self._lock:
             self._organisation.events.clear()
 
-    def requests(self) -> list[dict[str, Any]]:
-        """Return the log, oldest first, as dictionaries shaped like LogEntry."""
+    def requests(self, since: float = -math.inf) -> list[dict[str, Any]]:
+        """Return the log of all arrivals since a time of the clock, oldest first, as dictionaries like LogEntry."""
         with self._lock:
-            return [{name: getattr(entry, name) for name in _FIELDS} for entry in self._log]
+            entries = (entry for entry in self._log if entry.monotonic >= since)
+            return [{name: getattr(entry, name) for name in _FIELDS} for entry in entries]
 
     def clear_requests(self) -> None:
         """Forget the log, and the peaks."""
@@ -280,6 +293,11 @@ class GenesysSimulator:
     def revoke_tokens(self) -> None:
         with self._lock:
             self._organisation.tokens.revoke_all()
+
+    def put_client(self, client_id: str, secret: str, permissions: str = DEFAULT_PERMISSIONS) -> None:
+        """Create or replace an OAuth client, as an administrator does."""
+        with self._lock:
+            self._organisation.put_client(Client(client_id, secret, permissions))
 
     def change_settings(self, **changes: Any) -> None:
         """Change settings from the next request on. Raises ValueError."""
@@ -353,6 +371,7 @@ class GenesysSimulator:
             authorization=request.scheme if request.bearer or request.basic else None,
             content_type=request.content_type or None,
             idempotency_key=request.idempotency_key,
+            correlation_id=request.correlation_id,
             fault=fault.action if fault else None,
         )
         self._log.append(entry)

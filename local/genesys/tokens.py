@@ -10,6 +10,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from local.genesys.wire import ApiError
+from local.planted import planted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +31,22 @@ class Clock:
         return now + self._offset
 
 
+@dataclass(frozen=True)
+class Client:
+    """An OAuth client. `permissions` are those of its role, separated by spaces."""
+
+    client_id: str
+    secret: str = field(repr=False)
+    permissions: str = ""
+
+
 @dataclass(slots=True)
 class Token:
     number: int  # stands for the token in the request log, which must not contain the token itself
     scopes: frozenset[str]
     expires_at: float
+    client_id: str = ""
+    user: str = ""  # the person who signed in; empty for an OAuth client
     revoked: bool = False
     admitted: deque[float] = field(default_factory=deque)
 
@@ -54,19 +66,20 @@ class Tokens:
         self._issued = [at for at in self._issued if at > start]
         return settings.login_limit is None or len(self._issued) < settings.login_limit
 
-    def issue(self, scopes: frozenset[str], expires_in: float) -> str:
-        bearer = secrets.token_urlsafe(32)
+    def issue(self, scopes: frozenset[str], expires_in: float, client_id: str = "", user: str = "") -> str:
+        bearer = planted("access-token", secrets.token_urlsafe(32))
         self._issued.append(self._clock.now())
-        self._tokens[bearer] = Token(len(self) + 1, scopes, self._clock.now() + expires_in)
+        self._tokens[bearer] = Token(len(self) + 1, scopes, self._clock.now() + expires_in, client_id, user)
         return bearer
 
     def number(self, bearer: str | None) -> int | None:
         token = self._tokens.get(bearer or "")
         return token.number if token else None
 
-    def revoke_all(self) -> None:
+    def revoke_all(self, client_id: str | None = None) -> None:
+        """Revoke every token, or those of one client."""
         for token in self._tokens.values():
-            token.revoked = True
+            token.revoked |= client_id in {None, token.client_id}
 
     def known(self, bearer: str | None) -> Token:
         """Return the token in any state. Raises 401 if it was never issued."""

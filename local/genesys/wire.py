@@ -28,6 +28,7 @@ class Request:
     authorization: str = field(default="", repr=False)
     content_type: str = ""
     idempotency_key: str | None = None
+    correlation_id: str | None = None
 
     @property
     def segments(self) -> list[str]:

@@ -1,4 +1,7 @@
-"""`python -m local.stack`: prints `ready {json}` once everything answers, and ends on SIGINT or SIGTERM."""
+"""`python -m local.stack`: prints `ready {json}` once everything answers, and ends on SIGINT or SIGTERM.
+
+SIGUSR1 deploys the template anew, and prints `updated N`, a number from 1.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,12 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import NoReturn
 
 from local.stack import StackError, tether
+from local.stack.live import PATH, Ticking
 from local.stack.stack import ROOT, Stack
 from local.stack.template import declared_parameters, variable_of
 
@@ -24,6 +29,7 @@ _VARIABLES = """
 variables of the stack:
   API_PORT               port of the API (3000; 0 for a free one)
   AWS_PORT               port of the AWS services (3001; 0 for a free one)
+  PEOPLE_PORT            port of PeopleApi, if PEOPLE_SIGN_IN is not off (3002; 0 for a free one)
   AWS_REGION             region (us-east-1)
   GENESYS_CLIENT_ID      the OAuth client (the simulator's demo client)
   GENESYS_CLIENT_SECRET  its secret
@@ -54,12 +60,18 @@ def main() -> int:
             options.template.resolve(),
             api_port=_port("API_PORT", 3000),
             aws_port=_port("AWS_PORT", 3001),
+            people_port=_port("PEOPLE_PORT", 3002),
             keep_logs=options.keep_logs,
             ended=_print_end if options.print_ends else None,
             progress=lambda line: print(line, file=sys.stderr, flush=True),
         ) as stack:
             print("ready", json.dumps(stack.ready()), flush=True)
-            _wait_for_ever()
+            if options.live:
+                print(f"metrics: {stack.api_url}{PATH}", file=sys.stderr, flush=True)
+                with closing(Ticking(stack.live, sys.stderr)) as ticking:
+                    ticking.start()
+                    _wait_for_ever(stack)
+            _wait_for_ever(stack)
     except _Stopped:
         return 0
     except StackError as error:
@@ -72,14 +84,25 @@ def _print_end(execution_arn: str) -> None:
     sys.stdout.flush()
 
 
-def _wait_for_ever() -> NoReturn:
+def _wait_for_ever(stack: Stack) -> NoReturn:
     """Wait until a signal handler raises. `signal.pause` misses a signal that the kernel gives to another thread."""
+    wanted: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, _frame: wanted.append(number))
+    updates = 0
     woken, waking = socket.socketpair()
     waking.setblocking(False)
     signal.set_wakeup_fd(waking.fileno())
     while True:
         select.select([woken], [], [])
         woken.recv(1)
+        if wanted:
+            wanted.clear()
+            updates += 1
+            try:
+                stack.update()
+                print("updated", updates, flush=True)
+            except StackError as error:
+                print(f"stack: not updated: {error}", file=sys.stderr, flush=True)
 
 
 def _stop(_number: int, _frame: object) -> None:
@@ -119,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--template", type=Path, default=template, help="another template (default: %(default)s)")
     parser.add_argument("--keep-logs", type=Path, metavar="DIR", help="keep the functions' log in DIR")
     parser.add_argument("--print-ends", action="store_true", help="print `ended ARN` when an execution has ended")
+    parser.add_argument("--live", action="store_true", help="print a summary of the metrics whenever it changes")
     parser.add_argument("--die-with-parent", action="store_true", help="end when the starting process ends")
     return parser
 

@@ -9,25 +9,32 @@ import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.core.utils import get_service_model
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.test import Client
 
 from local.stack import events, map_runs, moto_app, moto_seam, rules
 from local.stack.errors import StackError
+from local.stack.faults import Faults
 from local.stack.iam import Call, Guard, Permissions
 from local.stack.lambdas import CREDENTIALS
-from local.stack.rules import Throttled, Transactions
+from local.stack.rules import MOST_EVENT_BYTES, RequestTooLarge, Throttled, Transactions
 from local.stack.serving import KeepAlive
 from local.stack.template import (
     ACCOUNT,
     BUCKET,
     BUS,
+    FUNCTION,
+    KEY,
     QUEUE,
+    ROLE,
+    ROTATION,
     RULE,
     SCHEDULE_GROUP,
     SECRET,
@@ -38,17 +45,21 @@ from local.stack.template import (
     Template,
     arn,
     definition,
+    load,
     role_of,
 )
 from local.stack.ticker import Clock, Ticker, wall_clock
+from local.stack.watch import Watched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterable
 
-    from local.stack.lambdas import Outcome
+    from local.stack.runtime import Outcome
     from local.stack.serving import Served
+    from local.stack.watch import Watch
 
+SESSION = boto3.Session()
+"""Has the models of services that a nursery has read."""
 _TABLE_PROPERTIES = (
     *("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema"),
     *("LocalSecondaryIndexes", "ProvisionedThroughput"),
@@ -59,12 +70,28 @@ _QUEUE_PROPERTIES = (
 )
 
 
+def prepare(services: Iterable[str]) -> None:
+    """Do once what every stack of template.yaml would repeat: read models of services, and parse the state machines."""
+    moto_seam.quicken()
+    for service in services:
+        get_service_model(service)
+        for session in (SESSION, boto3):
+            session.client(service, "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")  # type: ignore[call-overload]  # noqa: S106
+    path = Path(__file__).resolve().parents[2] / "template.yaml"
+    for resource in load(path, {"GENESYS_BASE_URL": "http://localhost"}, "us-east-1").resources:
+        if resource.type == STATE_MACHINE:
+            moto_seam.parse(definition(resource, path))
+
+
 class _Handler(KeepAlive, MotoRequestHandler):  # type: ignore[misc]
     """Reads headers as moto does."""
 
 
 class Aws:
-    """Serves every service at one URL. Schedules run by `clock`. `told` gets the ARN of each execution that ends."""
+    """Serves every service at one URL. Schedules run by `clock`.
+
+    `told` gets the ARN of each execution that ends, that of its state machine, and its status.
+    """
 
     def __init__(
         self,
@@ -74,35 +101,50 @@ class Aws:
         permissions: Permissions,
         clock: Clock = wall_clock,
         transactions: Transactions | None = None,
-        told: Callable[[str], None] | None = None,
+        told: Callable[[str, str, str], None] = lambda *_: None,
+        watch: Watch | None = None,
     ) -> None:
         self.url = served.url
         self.region = region
         self.ids: dict[str, str] = {}
+        self._made: set[tuple[str, str]] = set()
         self._served = served
         self._clients: dict[tuple[str, str], Any] = {}
         self._making = threading.Lock()
-        self._session = boto3.Session(region_name=region)
         self._rules: list[events.Rule] = []
         self._creators: dict[str, Callable[[Resource], None]] = {
             BUCKET: self._create_bucket,
             BUS: lambda bus: self.client("events").create_event_bus(Name=bus.name),
+            KEY: self._create_key,
             QUEUE: self._create_queue,
+            ROTATION: self._create_rotation,
             RULE: self._create_rule,
             SCHEDULE_GROUP: lambda group: self.client("scheduler").create_schedule_group(Name=group.name),
             TABLE: self._create_table,
         }
         self._closing = threading.Event()
         self._tellers = ThreadPoolExecutor(2, "events")
+        self._later = ThreadPoolExecutor(2, "asynchronous")
         self._told = told
         self._invoke = invoke
         self._permissions = permissions
         self._ticker = Ticker(moto_seam.schedules, self._start_scheduled, self._delete_schedule, self._invoke_at, clock)
         self._moto = moto_app.application()
-        self._app = Guard(self._moto, permissions)
-        moto_seam.install(served.port, self._app, invoke, self._ended, transactions or Transactions(), permissions)
+        self._app: Any = Guard(self._moto, permissions)
+        if watch is not None:
+            self._app = Watched(self._app, watch)
+        self._watch = watch
+        moto_seam.install(
+            served.port,
+            self._app,
+            invoke,
+            self._invoke_later,
+            self._ended,
+            transactions or Transactions(),
+            permissions,
+        )
         self._reset()
-        served.start(self._app, _Handler)
+        served.start(Faults(self._app), _Handler)
 
     def client(self, service: str, role: str = CREDENTIALS["AWS_ACCESS_KEY_ID"]) -> Any:
         """Return the boto3 client of a service, with the permissions of `role` (default: the administrator's).
@@ -111,8 +153,9 @@ class Aws:
         """
         with self._making:
             if (service, role) not in self._clients:
-                self._clients[service, role] = self._session.client(  # type: ignore[call-overload]
+                self._clients[service, role] = SESSION.client(  # type: ignore[call-overload]
                     service,
+                    region_name=self.region,
                     endpoint_url=self.url,
                     aws_access_key_id=role,
                     aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
@@ -124,20 +167,27 @@ class Aws:
     def create(self, template: Template, path: Path, secrets: dict[str, str]) -> None:
         """Create the resources of the template. Afterwards, `ids` maps logical ids in snake case to names.
 
-        `secrets` has the values of the secrets that get none from the template.
+        `secrets` has the values of the secrets that get none from the template. Later templates update the state
+        machines, and create what the earlier ones did not have. A running execution keeps its definition.
         """
+        definitions = {item.name: definition(item, path) for item in template.resources if item.type == STATE_MACHINE}
         self._rules = events.rules(template.resources)
         for role in self._permissions:  # moto must know the role; `iam` knows what the role allows
-            self.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument="{}")
+            if self._is_new(ROLE, role):
+                self.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument="{}")
         for function in template.functions:
-            self._create_function(function)
-        # A queue is created after its dead-letter queue, and a rule after its bus.
+            if self._is_new(FUNCTION, function.name):
+                self._create_function(function)
+        # A queue is created after its dead-letter queue, a rule after its bus, and a rotation after its secret.
         for resource in sorted(
-            template.resources, key=lambda item: (item.type == RULE, "RedrivePolicy" in item.properties)
+            template.resources, key=lambda item: (item.type in {ROTATION, RULE}, "RedrivePolicy" in item.properties)
         ):
             name = resource.name
+            is_new = self._is_new(resource.type, name)
             if resource.type == STATE_MACHINE:
-                self._create_state_machine(resource, definition(resource, path))
+                self._put_state_machine(resource, definitions[name], is_new=is_new)
+            elif not is_new:
+                continue
             elif resource.type == SECRET:
                 value = secrets.get(resource.logical_id, resource.properties.get("SecretString"))
                 self.client("secretsmanager").create_secret(
@@ -146,22 +196,30 @@ class Aws:
             else:
                 self._creators[resource.type](resource)
             self.ids[re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", resource.logical_id).lower()] = name
-        self._ticker.begin(template.regular)
+        if self._is_new("", "ticker"):
+            self._ticker.begin(template.regular)
+
+    def _is_new(self, kind: str, name: str) -> bool:
+        known = (kind, name) in self._made
+        self._made.add((kind, name))
+        return not known
 
     def close(self) -> None:
         self._closing.set()
         self._ticker.close()
         moto_seam.abort_all()
+        if self._watch is not None:
+            for machine, history in moto_seam.histories():
+                self._watch.look_at_history(machine, history)
         self._tellers.shutdown(cancel_futures=True)
+        self._later.shutdown(cancel_futures=True)
         for client in self._clients.values():
             client.close()
         self._served.close()
-        self._reset()
 
     def _ended(self, arn: str, machine_arn: str, status: str) -> None:
         """Send the rules an event that an execution has ended. Our own thread does it: moto's still ends the run."""
-        if self._told is not None:
-            self._told(arn)
+        self._told(arn, machine_arn, status)
         if not self._closing.is_set():
             event = events.execution_ended(arn, machine_arn, status, self.region, ACCOUNT)
             self._tellers.submit(events.deliver, event, self._rules, self._start)
@@ -199,6 +257,16 @@ class Aws:
         event = events.time_has_come(time, self.region, ACCOUNT)
         if not self._closing.is_set():
             self._tellers.submit(self._invoke_patiently, function, json.dumps(event).encode())
+
+    def _invoke_later(self, function: str, event: bytes) -> None:
+        """Invoke a function asynchronously. A failure is not tried again: the template wants that of StandingsFunction.
+
+        Raises RequestTooLarge.
+        """
+        if len(event) > MOST_EVENT_BYTES:
+            raise RequestTooLarge(function)
+        if not self._closing.is_set():
+            self._later.submit(self._invoke_patiently, function, event)
 
     def _invoke_patiently(self, function: str, event: bytes) -> None:
         """Invoke a function asynchronously, as Lambda does: try again while the function is throttled."""
@@ -246,9 +314,22 @@ class Aws:
         if self.region != "us-east-1":
             where = {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
         client = self.client("s3")
+        if lock := bucket.properties.get("ObjectLockConfiguration"):
+            where["ObjectLockEnabledForBucket"] = True
         client.create_bucket(Bucket=bucket.name, **where)
+        if lock:
+            retention = lock["Rule"]["DefaultRetention"]
+            rule = {"DefaultRetention": {**retention, "Days": int(retention["Days"])}}
+            client.put_object_lock_configuration(
+                Bucket=bucket.name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+            )
         if versioning := bucket.properties.get("VersioningConfiguration"):
             client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration=versioning)
+
+    def _create_key(self, key: Resource) -> None:
+        kinds = {name: key.properties[name] for name in ("KeySpec", "KeyUsage")}
+        made = self.client("kms").create_key(**kinds)["KeyMetadata"]["KeyId"]
+        moto_seam.name_key(self.region, made, key.name)
 
     def _create_queue(self, queue: Resource) -> None:
         attributes = {name: str(queue.properties[name]) for name in _QUEUE_PROPERTIES if name in queue.properties}
@@ -256,15 +337,26 @@ class Aws:
             attributes["RedrivePolicy"] = json.dumps(redrive)
         self.client("sqs").create_queue(QueueName=queue.logical_id, Attributes=attributes)
 
+    def _create_rotation(self, rotation: Resource) -> None:
+        properties = rotation.properties
+        days = int(properties["RotationRules"]["AutomaticallyAfterDays"])
+        self.client("secretsmanager").rotate_secret(
+            SecretId=properties["SecretId"],
+            RotationLambdaARN=properties["RotationLambdaARN"],
+            RotationRules={"AutomaticallyAfterDays": days},
+            RotateImmediately=properties["RotateImmediatelyOnUpdate"],
+        )
+
     def _create_rule(self, rule: Resource) -> None:
         """Create a rule whose targets are queues. moto delivers to no other target, and tries only once."""
         client, of = self.client("events"), {"EventBusName": rule.properties["EventBusName"]}
         if of["EventBusName"].startswith("aws.partner/"):  # on AWS it is an administrator who makes it
-            client.create_event_bus(Name=of["EventBusName"].rpartition("/")[2])  # which is all that moto goes by
+            with suppress(client.exceptions.ResourceAlreadyExistsException):  # another rule is on the same bus
+                client.create_event_bus(Name=of["EventBusName"].rpartition("/")[2])  # which is all that moto goes by
         client.put_rule(Name=rule.name, EventPattern=json.dumps(rule.properties["EventPattern"]), **of)
         client.put_targets(Rule=rule.name, Targets=rule.properties["Targets"], **of)
 
-    def _create_state_machine(self, machine: Resource, text: str) -> None:
+    def _put_state_machine(self, machine: Resource, text: str, *, is_new: bool) -> None:
         client = self.client("stepfunctions")
         role = arn("iam", "", f"role/{role_of(machine.logical_id)}")
         rule = arn("events", self.region, f"rule/{rules.MANAGED_RULE}")
@@ -272,6 +364,9 @@ class Aws:
             text, role, lambda action: self._permissions.allow(role_of(machine.logical_id), Call(action, rule))
         )
         try:
+            if not is_new:
+                client.update_state_machine(stateMachineArn=machine.name, definition=text, roleArn=role)
+                return
             made = client.create_state_machine(name=machine.logical_id, definition=text, roleArn=role)
         except ClientError as error:
             reason = str(error).partition(" in definition ")[0]  # moto repeats the whole of it

@@ -2,6 +2,7 @@
 
 The seam to SAM CLI's gateway. SAM CLI wrote it for REST APIs; `_Gateway` adds the behaviour of an HTTP API.
 It does not check IAM signatures: whoever reaches the port may call every route. It listens on 127.0.0.1 only.
+PeopleApi has a port of its own, and its authorizer is enforced.
 """
 
 from __future__ import annotations
@@ -12,20 +13,27 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from flask import abort, jsonify, make_response, request
+from samcli.lib.providers.provider import Api
 from samcli.local.apigw import local_apigw_service
 from samcli.local.apigw.event_constructor import construct_v2_event_http
 from samcli.local.apigw.local_apigw_service import LocalApigwService
 from samcli.local.apigw.route import Route
 
+from local.stack import authorizers
 from local.stack.errors import StackError
 from local.stack.rules import RequestTooLarge, Throttled
 from local.stack.serving import HOST, Served
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from local.stack.lambdas import Outcome
+    from local.stack.authorizers import Identity
+    from local.stack.runtime import Outcome
 
+    Authorize = Callable[[Any, Mapping[str, Any]], Identity]
+
+PUBLIC = "POST /webhooks/genesys/callback"
+"""The only route with `Auth: { Authorizer: NONE }`, as tests/template asserts."""
 _MAX_BODY = 10 * 1024 * 1024  # of an HTTP API
 _TEXT = ("application/json", "application/javascript", "application/xml")
 
@@ -54,6 +62,8 @@ class _Binary:
 
 
 class _Gateway(LocalApigwService):  # type: ignore[misc]
+    authorize: Authorize
+
     def _generate_lambda_event(self, flask_request: Any, route: Route, method: str, _endpoint: str) -> dict[str, Any]:
         """Give each event its own time and id (SAM CLI's are those of its start), and lower-case header names."""
         now = datetime.now(UTC)
@@ -68,6 +78,8 @@ class _Gateway(LocalApigwService):  # type: ignore[misc]
         )
         event["requestContext"]["requestId"] = str(uuid.uuid4())
         event["headers"] = {name.lower(): value for name, value in event["headers"].items()}
+        if event["routeKey"] != PUBLIC:
+            event["requestContext"]["authorizer"] = self.authorize(flask_request, event)
         return event
 
 
@@ -92,8 +104,17 @@ class _Runner:
         stdout.write_str(outcome.payload.decode())
 
 
-def serve(api: Any, served: Served, invoke: Callable[[str, bytes], Outcome]) -> None:
-    """Serve the routes of the template. Raises StackError for a route that is not of an HTTP API with payload 2.0."""
+def serve(
+    api: Any,
+    served: Served,
+    invoke: Callable[[str, bytes], Outcome],
+    authorize: Authorize,
+    around: Callable[[Any], Any] = lambda app: app,
+) -> None:
+    """Serve the routes of the template, in the WSGI application that `around` makes of them.
+
+    Raises StackError for a route that is not of an HTTP API with payload 2.0.
+    """
     for route in api.routes:
         if route.event_type != Route.HTTP or route.payload_format_version != "2.0":
             raise StackError(f"{route.path}: only HttpApi events with PayloadFormatVersion 2.0 are served here")
@@ -101,6 +122,7 @@ def serve(api: Any, served: Served, invoke: Callable[[str, bytes], Outcome]) -> 
         raise RuntimeError("SAM CLI's gateway no longer has EventTracker: see what it sends to its makers now")
     local_apigw_service.EventTracker = _NoTelemetry
     service = _Gateway(api, _Runner(invoke), port=served.port, host=HOST)
+    service.authorize = authorize
     service.create()
     app = service._app  # noqa: SLF001  its own `run` wants the main thread
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
@@ -115,7 +137,39 @@ def serve(api: Any, served: Served, invoke: Callable[[str, bytes], Outcome]) -> 
     app.after_request(_without_type_where_there_is_no_body)
     for rule in app.url_map.iter_rules():
         rule.methods.discard("HEAD")  # Flask's own, no route's
-    served.start(app)
+    served.start(around(app))
+
+
+def of_definition(document: Mapping[str, Any], invoke: Callable[[str, bytes], Outcome]) -> tuple[Api, Authorize]:
+    """Return the routes and the authorizer of an API that the template defines as OpenAPI."""
+    components = document["components"]
+    integrations = {
+        name: _function_in(it["uri"]) for name, it in components["x-amazon-apigateway-integrations"].items()
+    }
+    routes = [
+        Route(
+            integrations[method["x-amazon-apigateway-integration"]["$ref"].rpartition("/")[2]],
+            path,
+            Route.ANY_HTTP_METHODS,
+            event_type=Route.HTTP,
+            payload_format_version="2.0",
+        )
+        for path, methods in document["paths"].items()
+        for method in [methods["x-amazon-apigateway-any-method"]]
+    ]
+    (scheme,) = components["securitySchemes"].values()
+    authorizer = scheme["x-amazon-apigateway-authorizer"]
+    if authorizer["identitySource"] != "$request.header.Authorization":
+        raise StackError("only $request.header.Authorization is an identity source here")
+    if authorizer["type"] == "jwt":
+        configuration = authorizer["jwtConfiguration"]
+        return Api(routes), authorizers.Jwt(configuration["issuer"], *configuration["audience"])
+    name = _function_in(authorizer["authorizerUri"])
+    return Api(routes), authorizers.Function(invoke, name, float(authorizer["authorizerResultTtlInSeconds"]))
+
+
+def _function_in(uri: Mapping[str, str]) -> str:
+    return uri["Fn::Sub"].rpartition("${")[2].partition(".")[0]
 
 
 def _without_type_where_there_is_no_body(response: Any) -> Any:

@@ -26,7 +26,19 @@ from urllib.parse import parse_qs, unquote
 from werkzeug.wrappers import Response
 
 from local.stack.errors import StackError
-from local.stack.template import ACCOUNT, FUNCTION, POLICY, QUEUE, QUEUE_POLICY, ROLE, STATE_MACHINE, arn, role_of
+from local.stack.template import (
+    ACCOUNT,
+    FUNCTION,
+    PERMISSION,
+    POLICY,
+    QUEUE,
+    QUEUE_POLICY,
+    ROLE,
+    STATE_MACHINE,
+    arn,
+    named_by,
+    role_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -66,14 +78,23 @@ class Permission(NamedTuple):
 class Permissions:
     """The permissions of a template's roles, with a record of used permissions and refused calls."""
 
-    def __init__(self, resources: Iterable[Resource]) -> None:
-        """Read the policies. Raises StackError for a policy that the embedded stack cannot evaluate exactly."""
+    def __init__(self, resources: Iterable[Resource], key: str = "") -> None:
+        """Read the policies. `key` is the ARN of the KMS key that encrypts everything, if any.
+
+        Raises StackError for a policy that the embedded stack cannot evaluate exactly.
+        """
+        self._key = key
         resources = tuple(resources)
         self._roles = _roles(resources)
         self._trusts = {
             item.logical_id: _permissions(item.logical_id, _trust(item), {"Resource": "*"})
             for item in resources
             if item.type == ROLE
+        }
+        self._invokers = {
+            (named_by(item.properties["FunctionName"]), item.properties["Principal"], item.properties["SourceAccount"])
+            for item in resources
+            if item.type == PERMISSION and "SourceAccount" in item.properties  # those of PeopleApi name an ARN
         }
         self._queues = {item.logical_id for item in resources if item.type == QUEUE}
         self._of_queues = [
@@ -85,6 +106,11 @@ class Permissions:
         self._by_action: dict[tuple[str, str], list[Permission]] = {}
         self.used: set[tuple[str, str, str]] = set()
         self.refused: set[tuple[str, str, str]] = set()
+
+    def replace(self, resources: Iterable[Resource]) -> None:
+        """Evaluate other policies from now on. The record stays. Raises StackError, and then nothing has changed."""
+        fresh = vars(Permissions(resources))
+        vars(self).update({name: value for name, value in fresh.items() if name not in {"used", "refused"}})
 
     def __contains__(self, role: str) -> bool:
         return role in self._roles
@@ -114,6 +140,10 @@ class Permissions:
         call = Call("sts:AssumeRole", "*", context)
         return any(each.covers(call) for each in self._trusts.get(role, []))
 
+    def lets_invoke(self, function: str, service: str) -> bool:
+        """Return True if a function's own policy lets a service of this account invoke the function."""
+        return (function, service, ACCOUNT) in self._invokers
+
     def queue_takes(self, queue: str, rule: str) -> bool:
         """Return True if a queue's policy lets a rule of EventBridge send to the queue. Both are ARNs.
 
@@ -121,8 +151,19 @@ class Permissions:
         """
         if queue.rpartition(":")[2] not in self._queues:
             return True
-        call = Call("sqs:SendMessage", queue, {"principal": "events.amazonaws.com", "aws:SourceArn": rule})
-        return any(each.action == call.action and each.covers(call) for each in self._of_queues)
+        context = {"principal": "events.amazonaws.com", "aws:SourceArn": rule, "aws:SecureTransport": "true"}
+        call = Call("sqs:SendMessage", queue, context)
+        known = [each for each in self._of_queues if _pattern(each.action).fullmatch(call.action)]
+        covering = [each for each in known if each.covers(call)]
+        return bool(covering) and all(each.effect == "Allow" for each in covering)
+
+    def of_key(self, calls: Iterable[Call], region: str) -> Iterator[Call]:
+        """Return the uses of the KMS key that the service of each call makes in the name of the caller."""
+        for call in calls if self._key else ():
+            service = call.action.partition(":")[0]
+            via = {"kms:ViaService": f"{service}.{region}.amazonaws.com"}
+            for action in _OF_KEY.get(call.action) or _OF_KEY.get(f"{service}:*", ()):
+                yield Call(action, self._key, via)
 
     def write(self, folder: Path) -> None:
         """Write used permissions and refused calls to a new file in `folder`, for `tests/support/permissions.py`."""
@@ -166,7 +207,7 @@ def _permissions(name: str, statements: Any, more: Mapping[str, Any] = _NOTHING)
     for statement in _listed(statements):
         statement = {**more, **statement}  # noqa: PLW2901
         condition = dict(statement.get("Condition", {}))
-        if principal := statement.get("Principal"):
+        if (principal := statement.get("Principal", "*")) != "*":
             condition["StringEquals"] = {**condition.get("StringEquals", {}), "principal": principal["Service"]}
         resources = _listed(statement["Resource"])
         if left := [each for each in resources if not isinstance(each, str)]:
@@ -195,12 +236,29 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
 
 
-_OPERATORS: dict[str, bool] = {"StringEquals": False, "StringLike": True, "ArnEquals": True, "ArnLike": True}
+_OPERATORS: dict[str, bool] = {
+    **dict.fromkeys(("Bool", "StringEquals"), False),
+    **dict.fromkeys(("StringLike", "ArnEquals", "ArnLike"), True),
+}
 """True if the text of a condition may have wildcards."""
 
 
 def _fits(operator: str, text: str, value: str) -> bool:
     return bool(_pattern(text).fullmatch(value)) if _OPERATORS[operator] else text == value
+
+
+# What a service does with the key in the name of its caller, from each service's page on encryption at rest. DynamoDB
+# decrypts the key of the table also for a write: aws/aws-cdk#10010 and #19531 are reports of what happens without.
+_OF_KEY: Mapping[str, tuple[str, ...]] = {
+    "dynamodb:*": ("kms:Decrypt",),
+    "s3:GetObject": ("kms:Decrypt",),
+    "s3:PutObject": ("kms:GenerateDataKey",),
+    "secretsmanager:GetSecretValue": ("kms:Decrypt",),
+    "secretsmanager:PutSecretValue": ("kms:Decrypt", "kms:GenerateDataKey"),
+    "sns:Publish": ("kms:Decrypt", "kms:GenerateDataKey"),
+    "sqs:ReceiveMessage": ("kms:Decrypt",),
+    "sqs:SendMessage": ("kms:Decrypt", "kms:GenerateDataKey"),
+}
 
 
 # ---- what a request does --------------------------------------------------------------------------------------------
@@ -209,7 +267,7 @@ def _fits(operator: str, text: str, value: str) -> bool:
 def calls(service: str, region: str, environ: Mapping[str, Any], body: bytes) -> list[Call]:
     """Return every action, with its resource, that a signed request needs permission for."""
     path = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")  # as WSGI has it
-    query = parse_qs(environ.get("QUERY_STRING", ""))
+    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     if service == "s3":
         return _of_s3(environ["REQUEST_METHOD"], path, query)
     if service == "lambda":
@@ -219,6 +277,9 @@ def calls(service: str, region: str, environ: Mapping[str, Any], body: bytes) ->
             return [Call("lambda:InvokeFunction", whole)]
     if service == "scheduler":
         return _of_scheduler(region, environ["REQUEST_METHOD"], path, query, json.loads(body or b"{}"))
+    if service == "sns":  # its protocol is a form
+        form = parse_qs(body.decode())
+        return [Call(f"sns:{form['Action'][0]}", form.get("TopicArn", ["*"])[0])]
     operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
     if service in _OF_JSON and operation:
         return list(_OF_JSON[service](region, operation, json.loads(body)))
@@ -227,6 +288,8 @@ def calls(service: str, region: str, environ: Mapping[str, Any], body: bytes) ->
 
 def _of_s3(method: str, path: str, query: Mapping[str, list[str]]) -> list[Call]:
     bucket, _, key = path.removeprefix("/").partition("/")
+    if not key and "versions" in query:
+        return [Call("s3:ListBucketVersions", f"arn:aws:s3:::{bucket}")]
     if not key:
         return [Call("s3:ListBucket" if method in {"GET", "HEAD"} else f"s3:{method}", f"arn:aws:s3:::{bucket}")]
     verb = {"GET": "Get", "HEAD": "Get", "PUT": "Put", "DELETE": "Delete"}.get(method, method)
@@ -302,14 +365,27 @@ def _of_events(region: str, operation: str, body: Mapping[str, Any]) -> Iterator
         yield Call(f"events:{operation}", bus if bus.startswith("arn:") else arn("events", region, f"event-bus/{bus}"))
 
 
+def _of_kms(_region: str, operation: str, body: Mapping[str, Any]) -> Iterator[Call]:
+    yield Call(f"kms:{operation}", body.get("KeyId", "*"))
+
+
 _OF_JSON: dict[str, Callable[[str, str, Mapping[str, Any]], Iterator[Call]]] = {
     "dynamodb": _of_dynamodb,
     "sqs": _of_sqs,
     "secretsmanager": _of_secrets,
     "states": _of_states,
     "events": _of_events,
+    "kms": _of_kms,
 }
 _WITHOUT_BODY = {"s3", "lambda"}  # method and path name the action of these services
+
+
+def credential_of(environ: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    """Return access key, region and service of a signed request."""
+    # A presigned address has the credential in its query: whoever sends the request acts as the role.
+    signature = environ.get("HTTP_AUTHORIZATION") or unquote(environ.get("QUERY_STRING", ""))
+    credential = _CREDENTIAL.search(signature)
+    return None if credential is None else (credential[1], credential[2], credential[3])
 
 
 # ---- in front of moto -----------------------------------------------------------------------------------------------
@@ -323,18 +399,16 @@ class Guard:
         self.permissions = permissions
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        # A presigned address has the credential in its query: whoever sends the request acts as the role.
-        signature = environ.get("HTTP_AUTHORIZATION") or unquote(environ.get("QUERY_STRING", ""))
-        credential = _CREDENTIAL.search(signature)
-        if credential is None or credential[1] not in self.permissions:
+        credential = credential_of(environ)
+        if credential is None or credential[0] not in self.permissions:
             return self._app(environ, start_response)
-        role, region, service = credential.groups()
+        role, region, service = credential
         body = b""
         if service not in _WITHOUT_BODY:
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             environ["wsgi.input"] = io.BytesIO(body)
         wanted = calls(service, region, environ, body)
-        for call in wanted:
+        for call in (*wanted, *self.permissions.of_key(wanted, region)):
             if not self.permissions.allow(role, call):
                 return refusal(service, role, call)(environ, start_response)
             if call.action == "iam:PassRole" and not self._assumable(call, wanted[0]):
@@ -363,8 +437,9 @@ _SCHEDULER = {"principal": "scheduler.amazonaws.com", "aws:SourceAccount": ACCOU
 
 def refusal(service: str, role: str, call: Call) -> Response:
     """Return a refusal as the service words it: code, status, message, and where each of them stands."""
-    action = call.action.lower() if service == "sqs" else call.action
-    resource = f'"{call.resource}"' if service == "s3" else call.resource
+    own = call.action.partition(":")[0]  # `kms`, if the service may not use the key for the caller
+    action = {"sqs": call.action.lower(), "sns": call.action.replace("sns:", "SNS:")}.get(own, call.action)
+    resource = f'"{call.resource}"' if own == "s3" else call.resource
     message = (
         f"User: arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{role.removesuffix('Role')} is not authorized to perform: "
         f"{action} on resource: {resource} because no identity-based policy allows the {action} action"
@@ -373,6 +448,9 @@ def refusal(service: str, role: str, call: Call) -> Response:
         text = html.escape(message)
         xml = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>{text}</Message></Error>'
         return Response(xml, 403, content_type="application/xml")
+    if service == "sns":
+        parts = f"<Type>Sender</Type><Code>AuthorizationError</Code><Message>{html.escape(message)}</Message>"
+        return Response(f"<ErrorResponse><Error>{parts}</Error></ErrorResponse>", 403, content_type="text/xml")
     if service in {"lambda", "scheduler"}:
         return _json(403, {"Message": message}, {"x-amzn-ErrorType": "AccessDeniedException"})
     kind = {"__type": "com.amazon.coral.service#AccessDeniedException", "message": message}

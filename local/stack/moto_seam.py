@@ -9,10 +9,12 @@ import base64
 import copy
 import json
 import logging
+import math
 import os
 import threading
 import time
 import uuid
+from collections import deque
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -24,11 +26,14 @@ from botocore.exceptions import ClientError
 from jsonata.jsonata import Jsonata
 from jsonata.utils import Utils
 from moto.awslambda.exceptions import LambdaClientError, UnknownFunctionException
+from moto.awslambda.models import LambdaBackend
 from moto.awslambda_simple.models import LambdaSimpleBackend
 from moto.core import responses
+from moto.core.common_models import BaseModel
 from moto.core.config import default_user_config
 from moto.core.exceptions import InvalidToken, JsonRESTError
-from moto.core.serialize import BaseJSONSerializer, XFormedAttributePicker
+from moto.core.responses import ActionResult, EmptyResult
+from moto.core.serialize import BaseJSONSerializer, TimestampSerializer, XFormedAttributePicker
 from moto.dynamodb.exceptions import DynamodbException, ItemSizeTooLarge, TransactionCanceledException
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
@@ -36,10 +41,15 @@ from moto.dynamodb.models.table import Table
 from moto.dynamodb.models.utilities import bytesize
 from moto.dynamodb.responses import DynamoHandler
 from moto.events.models import EventsBackend, Rule
+from moto.kms.models import KmsBackend, kms_backends
+from moto.logs.exceptions import ResourceNotFoundException
+from moto.logs.models import LogsBackend
 from moto.moto_server import werkzeug_app
 from moto.s3.exceptions import S3ClientError
-from moto.s3.models import S3Backend
+from moto.s3.models import FakeKey, S3Backend
 from moto.scheduler.models import EventBridgeSchedulerBackend, scheduler_backends
+from moto.secretsmanager.exceptions import InvalidParameterException, InvalidRequestException, SecretNotFoundException
+from moto.secretsmanager.models import SecretsManagerBackend
 from moto.sqs import models as sqs_models
 from moto.sqs.exceptions import InvalidParameterValue, QueueDoesNotExist
 from moto.sqs.models import Message, SQSBackend
@@ -58,13 +68,18 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
 from moto.stepfunctions.parser.asl.component.intrinsic.jsonata import get_intrinsic_functions_declarations
+from moto.stepfunctions.parser.asl.component.program import program
+from moto.stepfunctions.parser.asl.component.state.exec import execute_state
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval import resource_eval_s3
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import inline_iteration_component
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
     DistributedIterationComponent,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branch_worker
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_aws_sdk,
+    state_task_service_callback,
     state_task_service_dynamodb,
     state_task_service_lambda,
     state_task_service_sfn,
@@ -76,6 +91,8 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task import StateTask
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.asl.eval import states
+from moto.stepfunctions.parser.asl.eval.callback.callback import CallbackPoolManager
 from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
@@ -83,19 +100,24 @@ from moto.stepfunctions.parser.asl.jsonata.jsonata import extract_jsonata_variab
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from moto.stepfunctions.parser.asl.utils import json_path
+from moto.stepfunctions.parser.backend import execution_worker
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
+from moto.stepfunctions.responses import StepFunctionResponse
 
-from local.stack import map_runs, moto_app, rules
+from local.planted import planted
+from local.stack import map_runs, moto_app, rotation, rules
 from local.stack.iam import Call, Permissions
+from local.stack.logs import matches
 from local.stack.rules import RequestTooLarge, Throttled, Transactions
-from local.stack.template import ACCOUNT
+from local.stack.template import ACCOUNT, arn, named_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from local.stack.lambdas import Outcome
+    from local.stack.logs import Logs
+    from local.stack.runtime import Outcome
 
 _BEGUN = 2  # events: the execution has started, its first state was entered
 _CONFLICT = "com.amazonaws.dynamodb.v20120810#TransactionConflictException"
@@ -108,7 +130,9 @@ _starting = threading.Lock()
 _writing = threading.Lock()
 _app: Any = None
 _invoke: Callable[[str, bytes], Outcome] | None = None
+_invoke_later: Callable[[str, bytes], None] | None = None
 _ended: Callable[[str, str, str], None] | None = None
+_reserve: Callable[[str, int | None], None] | None = None
 _permissions: Permissions | None = None
 _transactions = Transactions()
 _list_schedules = EventBridgeSchedulerBackend.list_schedules
@@ -127,17 +151,19 @@ def install(
     port: int,
     app: Any,
     invoke: Callable[[str, bytes], Outcome],
+    invoke_later: Callable[[str, bytes], None],
     ended: Callable[[str, str, str], None],
     transactions: Transactions,
     permissions: Permissions,
 ) -> None:
     """Make moto interpret state machines and run functions through `invoke`. Their tasks call services at `app`.
 
-    `invoke` raises KeyError for a function that does not exist. `ended` is called for every execution that ends, with
-    its ARN, the ARN of its state machine, and its status.
+    `invoke` raises KeyError for a function that does not exist. `invoke_later` invokes asynchronously. `ended` is
+    called for every execution that ends, with its ARN, the ARN of its state machine, and its status.
     """
-    global _app, _invoke, _ended, _permissions, _transactions
-    _app, _invoke, _ended, _permissions, _transactions = app, invoke, ended, permissions, transactions
+    global _app, _invoke, _invoke_later, _ended, _permissions, _transactions
+    _app, _invoke, _invoke_later = app, invoke, invoke_later
+    _ended, _permissions, _transactions = ended, permissions, transactions
     # The interpreter's clients are those of this port of `localhost`, without any proxy.
     os.environ["MOTO_PORT"] = str(port)
     os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT  # else each request looks its access key up among all
@@ -149,6 +175,8 @@ def install(
     quicken()
     for owner, name, ours in [
         (LambdaSimpleBackend, "invoke", _invoke_function),
+        (LambdaBackend, "put_function_concurrency", _put_concurrency),
+        (LambdaBackend, "delete_function_concurrency", _delete_concurrency),
         *((DynamoHandler, name, _one_at_a_time(name)) for name in _WRITES),
         *((DynamoHandler, name, _whole(name)) for name in _READS),
         (Rule, "_send_to_sqs_queue", _send_to_queue),
@@ -158,6 +186,9 @@ def install(
         (EventBridgeSchedulerBackend, "list_schedules", _page_of_schedules),
         (StepFunctionsParserBackend, "start_execution", _start_execution),
         (StepFunctionsParserBackend, "stop_execution", _stop_execution),
+        (states, "long_uid", _task_token),
+        (CallbackPoolManager, "notify", _answer_task),
+        (StepFunctionResponse, "send_task_failure", _send_task_failure),
         (BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_execution_status),
         (Environment, "set_error", _set_error),
         (ExecutionWorker, "_get_evaluation_entrypoint", _program),
@@ -181,11 +212,40 @@ def install(
         (EventsBackend, "put_events", _put_events),
         (EventBridgeSchedulerBackend, "create_schedule", _create_schedule),
         (S3Backend, "put_object", _put_object),
+        (SecretsManagerBackend, "rotate_secret", _rotate_secret),
+        (SecretsManagerBackend, "update_secret_version_stage", _move_label),
     ]:
         _replace(owner, name, ours)
+    refuse_invalid_signatures()
     Table.__deepcopy__ = _snapshot
+    SQSResponse.start_message_move_task = _start_message_move_task
     # How Step Functions writes the service in front of an error; moto knows two of them.
     state_task_service_aws_sdk._SERVICE_ERROR_NAMES["scheduler"] = "Scheduler"  # noqa: SLF001
+
+
+def refuse_invalid_signatures() -> None:
+    """Have KMS refuse a signature that is not the key's. moto answers that it is not valid, which KMS never does."""
+    _replace(KmsBackend, "verify", _verify)
+
+
+def name_key(region: str, made: str, name: str) -> None:
+    """Give a key of KMS the id by which the template refers to it: moto makes up another one."""
+    keys = kms_backends[ACCOUNT][region].keys
+    key = keys[name] = keys.pop(made)
+    key.id, key.arn = name, key.arn.replace(made, name)
+
+
+def _verify(self: Any, **request: Any) -> Any:
+    answer = _originals[KmsBackend, "verify"](self, **request)
+    if not answer[1]:
+        raise JsonRESTError("KMSInvalidSignatureException", "")
+    return answer
+
+
+_BEGINS_THREADS = (
+    *(branch_worker, execute_state, execution_worker, inline_iteration_component, program),
+    state_task_service_callback,
+)
 
 
 def quicken() -> None:
@@ -195,14 +255,37 @@ def quicken() -> None:
         (responses, "method_names_from_class", _methods_of),
         (XFormedAttributePicker, "get_possible_keys", _possible_keys),
         (BaseJSONSerializer, "_serialize_type_structure", _serialize_structure),
+        (TimestampSerializer, "_convert_timestamp_to_str", _timestamp),
+        (BaseModel, "__new__", staticmethod(_make_model)),
+        # moto keeps every thread of every execution in this list, and never looks at it.
+        *((module, "TMP_THREADS", deque(maxlen=0)) for module in _BEGINS_THREADS),
         (Item, "__init__", _make_item),
         (Item, "project", _project),
         (DynamoType, "size", _size),
         (Message, "visible", property(lambda message: time.time() * 1000 > message.visible_at)),
         (Message, "delayed", property(lambda message: time.time() * 1000 < message.delayed_until)),
         *((module, "parse", _parsed_by(module.parse)) for module in (json_path, result_path)),
+        (AmazonStateLanguageParser, "parse", staticmethod(_parsed_by(AmazonStateLanguageParser.parse))),
     ]:
         _replace(owner, name, ours)
+    FakeKey.__deepcopy__ = _without_content
+
+
+def _make_model(cls: type, *_: Any, **_named: Any) -> Any:
+    """Make an instance, and forget it: moto keeps every version of every item, for its dashboard and its reset."""
+    return object.__new__(cls)
+
+
+def _without_content(key: FakeKey, _memo: Any) -> FakeKey:
+    """Copy a version of an object for a listing. moto copies its content too, into a file that nobody closes."""
+    listed: FakeKey = object.__new__(type(key))
+    listed.__dict__ = key.__dict__ | {"_value_buffer": None, "multipart": None, "disposed": True}
+    return listed
+
+
+def parse(definition: str) -> Any:
+    """Return the program of a state machine's definition. After `quicken`, a definition is parsed once."""
+    return AmazonStateLanguageParser.parse(definition)[0]
 
 
 def abort_all() -> None:
@@ -215,10 +298,52 @@ def abort_all() -> None:
                         _stop_execution(backend, execution.exec_arn)
 
 
+def histories() -> Iterator[tuple[str, str]]:
+    """Return the name of the state machine and the whole history, as text, of every execution."""
+    for backends in stepfunctions_parser_backends.values():
+        for execution in [each for backend in backends.values() for each in backend._get_executions()]:  # noqa: SLF001
+            if execution.exec_worker and execution.exec_worker.env:
+                events = execution.exec_worker.env.event_manager._history_event_list  # noqa: SLF001
+                yield execution.state_machine.name, repr(events)
+
+
 def has_messages(region: str, account: str, name: str) -> bool:
     """Return True if a queue has any message, visible or not. A request to moto over HTTP would cost milliseconds."""
     queue = sqs_models.sqs_backends[account][region].queues.get(name)
     return queue is not None and bool(queue._messages)  # noqa: SLF001
+
+
+def visible_messages(region: str) -> dict[str, int]:
+    """Return the number of messages of each queue that a receiver would get now, by the queue's name."""
+    queues = sqs_models.sqs_backends[ACCOUNT][region].queues
+    return {name: queue.approximate_number_of_messages for name, queue in list(queues.items())}
+
+
+def serve_logs(logs: Logs) -> None:
+    """Answer FilterLogEvents with what the functions have printed. moto's own groups have nothing of it."""
+
+    def filter_log_events(
+        _backend: Any, group: str, _streams: Any, start: int, end: int, limit: int | None, *rest: Any
+    ) -> Any:
+        _token, pattern, _interleaved = rest
+        try:
+            lines = logs.lines(group)
+        except KeyError:
+            raise ResourceNotFoundException from None
+        events = [
+            {"timestamp": line.at_ms, "message": line.message, "logStreamName": group, "eventId": str(number)}
+            for number, line in enumerate(lines)
+            if (start or 0) <= line.at_ms <= (end or math.inf) and matches(pattern or "", line.message)
+        ]
+        return events[: limit or len(events)], None, []
+
+    _replace(LogsBackend, "filter_log_events", filter_log_events)
+
+
+def reserve_with(reserve: Callable[[str, int | None], None]) -> None:
+    """Have `reserve` told the reserved concurrency of a function when somebody changes it."""
+    global _reserve  # noqa: PLW0603  as the others of `install`
+    _reserve = reserve
 
 
 def schedules() -> list[dict[str, Any]]:
@@ -252,6 +377,24 @@ def stream_of(table: str, start: int, most: int) -> list[dict[str, Any]]:
     return records
 
 
+def _answer_task(self: Any, callback_id: str, outcome: Any) -> bool:
+    """Refuse a token whose task was answered, has timed out or was stopped. moto takes every further answer.
+
+    https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html
+    """
+    task = self.get(callback_id)
+    if task and (task._notify_event.is_set() or task.consumer_error):  # noqa: SLF001
+        raise JsonRESTError("TaskTimedOut", "The task was answered, has timed out or was stopped.")
+    return bool(_originals[CallbackPoolManager, "notify"](self, callback_id=callback_id, outcome=outcome))
+
+
+def _send_task_failure(self: Any) -> ActionResult:
+    """With the cause, which moto drops."""
+    names = ("taskToken", "error", "cause")
+    self.stepfunction_backend.send_task_failure(*(self._get_param(name) for name in names))
+    return EmptyResult()
+
+
 _originals: dict[tuple[Any, str], Any] = {}
 
 
@@ -268,20 +411,27 @@ def _replace(owner: Any, name: str, ours: Any) -> None:
 
 
 def _invoke_function(
-    _self: Any, function_name: str, _qualifier: str | None, body: Any, _headers: Any, response_headers: dict[str, str]
+    self: Any, function_name: str, _qualifier: str | None, body: Any, headers: Any, response_headers: dict[str, str]
 ) -> bytes:
-    """Replaces the backend that answers "happy path OK": the code on this disk runs."""
+    """Replaces the backend that answers "happy path OK": the code on this disk runs. moto waits even for an Event."""
     name = function_name.rpartition(":function:")[2]
     payload = body.encode() if isinstance(body, str) else body
     assert _invoke is not None  # noqa: S101  `install` came first
+    assert _invoke_later is not None  # noqa: S101
+    most = rules.MOST_REQUEST_BYTES
     try:
+        if headers.get("X-Amz-Invocation-Type") == "Event":
+            self.get_function(function_name)
+            most = rules.MOST_EVENT_BYTES
+            _invoke_later(name, payload)
+            return b""
         outcome = _invoke(name, payload)
     except KeyError:
         raise UnknownFunctionException(function_name) from None
     except Throttled:
         raise _Refused(429, "TooManyRequestsException", "Rate Exceeded.") from None
     except RequestTooLarge:
-        message = f"Request must be smaller than {rules.MOST_REQUEST_BYTES} bytes for the InvokeFunction operation"
+        message = f"Request must be smaller than {most} bytes for the InvokeFunction operation"
         raise _Refused(413, "RequestTooLargeException", message) from None
     if outcome.failed:
         response_headers["x-amz-function-error"] = "Unhandled"
@@ -289,10 +439,92 @@ def _invoke_function(
     return outcome.payload
 
 
+def _put_concurrency(self: Any, function_name: str, reserved_concurrency: str) -> Any:
+    assert _reserve is not None  # noqa: S101  `reserve_with` came first
+    _reserve(self.get_function(function_name).function_name, int(reserved_concurrency))
+    return _originals[LambdaBackend, "put_function_concurrency"](self, function_name, reserved_concurrency)
+
+
+def _delete_concurrency(self: Any, function_name: str) -> Any:
+    assert _reserve is not None  # noqa: S101  as above
+    _reserve(self.get_function(function_name).function_name, None)
+    return _originals[LambdaBackend, "delete_function_concurrency"](self, function_name)
+
+
 class _Refused(LambdaClientError):  # type: ignore[misc]
     def __init__(self, code: int, error: str, message: str) -> None:
         super().__init__(error, message)
         self.code = code
+
+
+# ---- Secrets Manager --------------------------------------------------------------------------------------------
+
+
+def _rotate_secret(
+    self: Any,
+    secret_id: str,
+    client_request_token: str | None = None,
+    rotation_lambda_arn: str | None = None,
+    rotation_rules: dict[str, Any] | None = None,
+    rotate_immediately: bool = True,
+) -> str:
+    """Call the function in a thread, one step after another, as AWS does; moto ignores that a step fails.
+
+    moto also has the condition of a rotation that is not complete the wrong way round. With `rotate_immediately` False,
+    the current value is tested as a version that is then removed.
+    """
+    if not self._is_valid_identifier(secret_id):
+        raise SecretNotFoundException
+    secret = self.secrets[secret_id]
+    function = named_by(rotation_lambda_arn or secret.rotation_lambda_arn)
+    if not function:
+        raise InvalidRequestException("No Lambda rotation function ARN is associated with this secret.")
+    assert _permissions is not None  # noqa: S101  `install` came first
+    if not _permissions.lets_invoke(function, rotation.SERVICE):
+        raise JsonRESTError(
+            "AccessDeniedException",
+            "Secrets Manager cannot invoke the specified Lambda function. "
+            f"Ensure that the function policy grants access to the principal {rotation.SERVICE}.",
+        )
+    days = (rotation_rules or {}).get("AutomaticallyAfterDays", secret.auto_rotate_after_days)
+    if not 1 <= days <= rules.MOST_ROTATION_DAYS:
+        raise InvalidParameterException(f"RotationRules.AutomaticallyAfterDays must be 1-{rules.MOST_ROTATION_DAYS}.")
+    secret.rotation_requested = secret.rotation_enabled = True
+    secret.rotation_lambda_arn = rotation_lambda_arn or secret.rotation_lambda_arn
+    secret.auto_rotate_after_days = days
+    labelled = {label: version for version, kept in secret.versions.items() for label in kept["version_stages"]}
+    if labelled.get(rotation.PENDING) not in {None, labelled.get(rotation.CURRENT)}:
+        raise InvalidRequestException("A previous rotation isn't complete. That rotation will be reattempted.")
+    secret.remove_version_stages_from_old_versions([rotation.PENDING])
+    version = client_request_token or str(uuid.uuid4())
+    tested = {} if rotate_immediately else secret.versions.get(labelled.get(rotation.CURRENT), {})
+    value = {name: tested[name] for name in ("secret_string",) if name in tested}
+    named = {"version_id": version, "version_stages": [rotation.PENDING]}
+    secret.versions[version] = {"createdate": int(time.time())} | named | value
+    of = arn("secretsmanager", self.region_name, f"secret:{secret.name}")
+
+    def run() -> None:
+        assert _invoke is not None  # noqa: S101  `install` came first
+        if rotate_immediately:
+            if rotation.run(_invoke, function, of, version):
+                secret.last_rotation_date = int(time.time())
+            return
+        rotation.step(_invoke, function, of, version, "testSecret")
+        secret.versions.pop(version, None)
+
+    threading.Thread(target=run, name="rotation", daemon=True).start()
+    return str(secret.to_short_dict(version_id=version))
+
+
+def _move_label(
+    self: Any, secret_id: str, version_stage: str, remove_from_version_id: str, move_to_version_id: str
+) -> tuple[str, str]:
+    """Move the label as moto does, and read the version with AWSCURRENT by default from then on: moto forgets that."""
+    original = _originals[SecretsManagerBackend, "update_secret_version_stage"]
+    moved: tuple[str, str] = original(self, secret_id, version_stage, remove_from_version_id, move_to_version_id)
+    if version_stage == rotation.CURRENT:
+        self.secrets[secret_id].set_default_version_id(move_to_version_id)
+    return moved
 
 
 # ---- DynamoDB ---------------------------------------------------------------------------------------------------
@@ -386,11 +618,26 @@ def _project(self: Item, expressions: list[list[str]]) -> Item:
 
 
 def _serialize_structure(self: Any, serialized: dict[str, Any], value: Any, shape: Any, key: str) -> None:
-    """Write an attribute as it is: moto looks its type up among the ten members of the shape, at each level."""
+    """Write the members that a value has. moto looks for each one of its shape.
+
+    An attribute has ten, at each level, and an event of a history has forty.
+    """
     if shape.name == "AttributeValue" and value:
         serialized[key] = _attribute(value)
+    elif shape.name == "HistoryEvent":
+        event = serialized[key] = dict[str, Any]()
+        for name in value.keys() & shape.members.keys():
+            shape.members[name].parent = shape
+            self._serialize_structure_member(event, value, shape.members[name], name)
     else:
         _originals[BaseJSONSerializer, "_serialize_type_structure"](self, serialized, value, shape, key)
+
+
+def _timestamp(self: TimestampSerializer, value: Any, form: str) -> Any:
+    """Read a timestamp of a history, which is a text, without dateutil: it tries every format that there is."""
+    if isinstance(value, str) and value.endswith("Z"):
+        value = datetime.fromisoformat(value)
+    return _originals[TimestampSerializer, "_convert_timestamp_to_str"](self, value, form)
 
 
 def _attribute(value: Any) -> dict[str, Any]:
@@ -481,6 +728,22 @@ def _validate_message(self: Any, queue: Any, message_body: str, *args: Any, **op
             f"One or more parameters are invalid. Reason: Message must be shorter than {most} bytes."
         )
     _originals[SQSBackend, "_validate_message"](self, queue, message_body, *args, **options)
+
+
+def _start_message_move_task(self: Any) -> ActionResult:
+    """Move the visible messages of a dead-letter queue at once. moto has none. The destination must be named."""
+    source, target = (
+        self.sqs_backend.get_queue(self._get_param(name, "").rpartition(":")[2])
+        for name in ("SourceArn", "DestinationArn")
+    )
+    if not self.sqs_backend.list_dead_letter_source_queues(source.name):
+        raise InvalidParameterValue("Source queue must be configured as a Dead Letter Queue.")
+    for message in [each for each in source._messages if each.visible]:  # noqa: SLF001
+        source._messages.remove(message)  # noqa: SLF001
+        message.approximate_receive_count = 0
+        message.mark_sent(delay_seconds=target.delay_seconds)
+        target.add_message(message)
+    return ActionResult({"TaskHandle": str(uuid.uuid4())})
 
 
 def _put_events(self: Any, events: list[dict[str, Any]]) -> Any:
@@ -595,6 +858,10 @@ def _start_execution(
         )
 
 
+def _task_token() -> str:
+    return planted("task-token", str(uuid.uuid4()))
+
+
 def _stop_execution(self: Any, execution_arn: str) -> Any:
     """Abort an execution at once. moto waits for the current task, sets no stop date, and may end it as FAILED.
 
@@ -658,12 +925,7 @@ def _parsed_by(parse: Any) -> Any:
 
 
 def _program(self: Any) -> Any:
-    return _parsed(self._evaluation_details.state_machine_details.definition)
-
-
-@cache
-def _parsed(definition: str) -> Any:
-    return AmazonStateLanguageParser.parse(definition)[0]
+    return parse(self._evaluation_details.state_machine_details.definition)
 
 
 def _eval_parameters(self: StateTask, env: Environment) -> Any:

@@ -4,16 +4,14 @@ The import of Powertools, pydantic, requests and boto3 takes most of a second, f
 again for each runtime that a test kills. A fork takes some milliseconds. The fork then runs AWS's runtime client with
 the function's own code, folder and environment. A test run forks whole stacks in the same way.
 
-`python nursery.py SOCKET runtimes [LAYER...]` and `python nursery.py SOCKET stacks` are the two kinds. The emulator
-starts stand_in.py as its runtime, which requests a fork. A stack has a nursery of its own, unless the environment names
-a socket in ROUTING_WEIGHTS_NURSERY: all stacks of a test run share one. The imports come with the first request. A
-fork's name is the number of its requester.
+`python nursery.py SOCKET runtimes [LAYER...]` and `python nursery.py SOCKET stacks` are the two kinds. A stack has a
+nursery of its own, unless the environment names a socket in ROUTING_WEIGHTS_NURSERY: all stacks of a test run share
+one. The imports come with the first request. A fork's name is the number of its requester.
 """
 
 from __future__ import annotations
 
 import gc
-import json
 import os
 import pkgutil
 import selectors
@@ -40,10 +38,7 @@ _PRELOADED = (
     "boto3",
     "requests",
 )
-# Of the layers: packages that read nothing of their surroundings (tests/unit/test_layering.py).
 _PACKAGE = "routing_weights"  # the template of a test has other layers
-_PURE = (f"{_PACKAGE}.domain", f"{_PACKAGE}.projection")
-_MODULES = (f"{_PACKAGE}.settings", f"{_PACKAGE}.application.ports")
 _STACK = ("local.stack.gateway", "local.stack.aws", "local.stack.polling")
 _SERVICES = ("dynamodb", "events", "lambda", "s3", "scheduler", "secretsmanager", "sqs", "stepfunctions")
 
@@ -51,8 +46,8 @@ _SERVICES = ("dynamodb", "events", "lambda", "s3", "scheduler", "secretsmanager"
 def wait_until_it_serves(path: str, patience_s: float) -> None:
     """Send an empty request, which is answered once the imports are done. Raises OSError if there is no answer."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(patience_s)
         connection.connect(path)
+        connection.settimeout(patience_s)  # not before: it would make a full backlog an error
         connection.shutdown(socket.SHUT_WR)
         connection.recv(1)
 
@@ -91,7 +86,7 @@ class _Nursery:
         self._selector = selectors.DefaultSelector()
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(f"{path}.new")
-        self._listening.listen(64)  # requests wait while it imports
+        self._listening.listen(1_024)  # requests wait while it imports, and those of many stacks come at once
         Path(f"{path}.new").rename(path)  # what exists under this name can be connected to
         self._preload: Callable[[], None] | None = preload
         self._runtimes: dict[int, socket.socket] = {}
@@ -178,10 +173,35 @@ def _preload_runtime(layers: list[str]) -> None:
     for service in _SERVICES:
         boto3.client(service, "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")  # type: ignore[call-overload]  # noqa: S106
     sys.path[:0] = layers
-    for name in (*_PURE, *_MODULES) if find_spec(_PACKAGE) else ():
-        for module in pkgutil.walk_packages(getattr(import_module(name), "__path__", ()), name + "."):
-            import_module(module.name)
+    if find_spec(_PACKAGE):
+        _preload_package()
     del sys.path[: len(layers)]
+
+
+class _ReadsSurroundings(ImportError):
+    """A module wants what only the fork has."""
+
+
+def _preload_package() -> None:
+    """Import each module of the layer, except those that make a logger or a client at their top.
+
+    Loggers and clients are made by the environment of the function.
+    """
+
+    def refuse(*_: object, **__: object) -> None:
+        raise _ReadsSurroundings
+
+    logger: Any = import_module("aws_lambda_powertools").Logger
+    client: Any = import_module(f"{_PACKAGE}.adapters.aws.client")
+    makes, prepare = logger.__init__, client.prepare
+    logger.__init__ = client.prepare = refuse
+    package = import_module(_PACKAGE)
+    try:
+        for module in pkgutil.walk_packages(package.__path__, f"{_PACKAGE}."):
+            with suppress(_ReadsSurroundings):
+                import_module(module.name)
+    finally:
+        logger.__init__, client.prepare = makes, prepare
 
 
 def _preload_stack() -> None:
@@ -192,6 +212,7 @@ def _preload_stack() -> None:
         import_module(name)
     for service in ("iam", *_SERVICES):
         get_backend(service)
+    import_module("local.stack.aws").prepare(("iam", *_SERVICES))
 
 
 def _become(body: bytes, output: list[int], nursery: int, requester: int) -> None:
@@ -218,7 +239,6 @@ def _become(body: bytes, output: list[int], nursery: int, requester: int) -> Non
             sys.path[:1] = [folder, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
             sys.argv = [module, *arguments]
             if module == RUNTIME:
-                _take_traces()
                 sign_with_the_scope("v4", "s3v4")
             runpy.run_module(module, run_name="__main__", alter_sys=True)
             code = 0
@@ -230,21 +250,6 @@ def _become(body: bytes, output: list[int], nursery: int, requester: int) -> Non
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-def _take_traces() -> None:
-    """Make the runtime read X-Amzn-Trace-Id from the client context, because the emulator drops the header."""
-    from awslambdaric.lambda_runtime_client import LambdaRuntimeClient  # noqa: PLC0415
-
-    wait = LambdaRuntimeClient.wait_next_invocation
-
-    def wait_next_invocation(self: Any) -> Any:
-        request = wait(self)
-        if request.client_context:
-            request.x_amzn_trace_id, request.client_context = json.loads(request.client_context)["trace"], None
-        return request
-
-    LambdaRuntimeClient.wait_next_invocation = wait_next_invocation
 
 
 def sign_with_the_scope(*versions: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,16 @@ from moto.events.models import EventPattern
 from local.stack import moto_seam, rules
 from local.stack.errors import StackError
 from local.stack.iam import Call
-from local.stack.lambdas import Outcome
 from local.stack.rules import RequestTooLarge, Throttled
+from local.stack.runtime import Outcome
 from local.stack.template import ACCOUNT, EventSource, named_by, role_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from local.stack.iam import Permissions
     from local.stack.lambdas import Invoke
+    from local.stack.metrics import Metrics
     from local.stack.template import StreamSource
 
 _IDLE_S = 0.25  # moto's own long poll is a loop of 10 ms
@@ -44,6 +48,7 @@ def poller_of(
     region: str,
     invoke: Invoke,
     permissions: Permissions,
+    metrics: Metrics,
 ) -> Poller | StreamPoller:
     """Make a mapping. `sqs` has the permissions of the function's role. Raises StackError if one is missing."""
     needed = (
@@ -52,13 +57,13 @@ def poller_of(
         else [Call(action, source.stream) for action in _OF_STREAM]
         + [Call("sqs:SendMessage", queue) for queue in (source.on_failure,) if queue is not None]
     )
-    for call in needed:
+    for call in (*needed, *permissions.of_key(needed, region)):
         if not permissions.allow(role_of(source.function), call):
             service, _, action = call.action.partition(":")
             raise StackError(f"{source.function}: {_REFUSED.format(action, service.upper())}")
-    return (
-        Poller(sqs, source, region, invoke) if isinstance(source, EventSource) else StreamPoller(source, invoke, region)
-    )
+    if isinstance(source, EventSource):
+        return Poller(sqs, source, region, invoke)
+    return StreamPoller(source, invoke, region, metrics)
 
 
 class _Polling(ABC):
@@ -100,9 +105,16 @@ class StreamPoller(_Polling):
     to the dead-letter queue.
     """
 
-    def __init__(self, source: StreamSource, invoke: Invoke, region: str) -> None:
+    def __init__(
+        self,
+        source: StreamSource,
+        invoke: Invoke,
+        region: str,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         super().__init__(source.function, invoke)
-        self._source = source
+        self._source, self._metrics, self._clock = source, metrics, clock
         self._region = region
         self._patterns = [EventPattern.load(text) for text in source.patterns]
         self._next = 0
@@ -126,6 +138,9 @@ class StreamPoller(_Polling):
 
     def _failed_first(self, wanted: list[dict[str, Any]]) -> dict[str, Any] | None:
         by_number = {record["dynamodb"]["SequenceNumber"]: record for record in wanted}
+        age_s = self._clock() - wanted[-1]["dynamodb"]["ApproximateCreationDateTime"]
+        of = {"FunctionName": self._source.function}
+        self._metrics.put("AWS/Lambda", "IteratorAge", of, max(0, round(1000 * age_s)))
         records = [{**record, "awsRegion": self._region} for record in wanted]
         outcome = self._handed(self._source.function, records)
         failures = _failures(outcome, set(by_number))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_REQUEST_BYTES, MOST_RESPONSE_BYTES = 6_291_456, 6_291_556
 """The limits of a synchronous invocation: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html."""
+MOST_EVENT_BYTES = 1_048_576
+"""The limit of an asynchronous invocation, on the same page."""
 MOST_INVOCATIONS = 16
 """The limit of a function in a chain of requests.
 
@@ -49,6 +51,8 @@ MOST_ENTRIES_BYTES = 1_048_576
 """The limit of one PutEvents: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html."""
 MOST_KEY_BYTES = 1_024
 """The limit of an S3 object's key: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
+MOST_ROTATION_DAYS = 1_000
+"""https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotationRulesType.html"""
 SCHEDULE_NAME = re.compile(r"[0-9a-zA-Z-_.]{1,64}")
 """https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html"""
 TRANSACTION_S = 0.02

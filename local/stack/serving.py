@@ -30,6 +30,7 @@ class KeepAlive(WSGIRequestHandler):  # type: ignore[misc]
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # a response leaves in one piece
+    disable_nagle_algorithm = True  # a large one leaves in two, and the second would wait 40 ms for an acknowledgement
 
     def setup(self) -> None:
         super().setup()

@@ -16,19 +16,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from local.stack import template as templates
+from local.stack.alarms import alarm_of
 from local.stack.errors import StackError
-from local.stack.lambdas import CREDENTIALS, Lambdas, Outcome, check_platform
+from local.stack.lambdas import CREDENTIALS, Lambdas, check_platform
+from local.stack.live import Live, WithMetrics
+from local.stack.logs import Logs
+from local.stack.metrics import Metrics, Series
 from local.stack.rules import TRANSACTION_S, Transactions
 from local.stack.serving import Served
 from local.stack.ticker import Clock, clock_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from local.stack.runtime import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 _SIMULATOR_S = 15.0
 _BASE_URL = "GenesysBaseUrl"
 PERMISSIONS_FOLDER = "ROUTING_WEIGHTS_PERMISSIONS"
+_ENDS = {"SUCCEEDED": "Succeeded", "FAILED": "Failed", "TIMED_OUT": "TimedOut", "ABORTED": "Aborted"}
 _SIGNED_WITH = {"WebhookSecret": "WEBHOOK_SECRET", "OutgoingSecret": "OUTGOING_SECRET"}
 DEMO_CLIENT = {"client_id": "demo-client", "client_secret": "demo-client-secret"}
 """The default client of the simulator. It is public, so it protects nothing."""
@@ -40,14 +47,16 @@ class Stack:
     `environment` sets the template's parameters and the GENESYS_ variables (default: this process's). Port 0 is a
     free port. With neither GENESYS_BASE_URL nor GENESYS_REGION, the simulator starts and stops with the stack.
     Schedules run by `clock`, or by the clock that SCHEDULE_CLOCK names. The functions' log goes to a temporary folder,
-    or to `keep_logs`. `ended` gets the ARN of each execution that ends. At its end, the stack writes used permissions
-    and refused calls to the folder that ROUTING_WEIGHTS_PERMISSIONS names, if any. Raises StackError for everything
-    that its user can fix.
+    or to `keep_logs`. `ended` gets the ARN of each execution that ends. If ROUTING_WEIGHTS_PERMISSIONS names a folder,
+    the stack writes there at its end: used permissions, refused calls, and planted secrets (`watch`).
+    Raises StackError for everything that its user can fix.
     """
 
     api_url: str
+    people_api_url: str | None
     aws_endpoint_url: str
     transactions: Transactions
+    live: Live
     state_machine_arn: str | None
     genesys_url: str | None
     contract: str | None
@@ -61,6 +70,7 @@ class Stack:
         environment: Mapping[str, str] | None = None,
         api_port: int = 0,
         aws_port: int = 0,
+        people_port: int = 0,
         keep_logs: Path | None = None,
         clock: Clock | None = None,
         ended: Callable[[str], None] | None = None,
@@ -69,7 +79,7 @@ class Stack:
         self.path = template
         self.environment = dict(os.environ if environment is None else environment)
         self.region = self.environment.get("AWS_REGION") or "us-east-1"
-        self._ports = (api_port, aws_port)
+        self._ports, self._people_port = (api_port, aws_port), people_port
         self._keep_logs = keep_logs
         self._clock = clock or clock_of(self.environment.get("SCHEDULE_CLOCK", ""))
         self._ended = ended
@@ -95,10 +105,27 @@ class Stack:
         """Invoke a function directly, by its logical id."""
         return self._lambdas.invoke(function, json.dumps(event).encode())
 
+    def update(self) -> None:
+        """Deploy the template anew, as it is in its file now: functions, policies, state machines, new resources.
+
+        Running executions keep their definition, and functions that are at work finish. Routes, mappings, and the
+        properties of what exists already stay as they are. Raises StackError for a template that cannot be deployed,
+        and then nothing has changed.
+        """
+        template = templates.load(self.path, self.environment, self.region)
+        for machine in template.resources:
+            if machine.type == templates.STATE_MACHINE:
+                templates.definition(machine, self.path)
+        self._permissions.replace(template.granting)
+        self._lambdas.update(template.functions)
+        self._lambdas.warm()
+        self._aws.create(template, self.path, self._secrets(template))
+
     def ready(self) -> dict[str, Any]:
         """Return the addresses that `python -m local.stack` prints."""
         return {
             "api_url": self.api_url,
+            "people_api_url": self.people_api_url,
             "aws_endpoint_url": self.aws_endpoint_url,
             "region": self.region,
             "state_machine_arn": self.state_machine_arn,
@@ -115,43 +142,58 @@ class Stack:
             self._listen(*of) for of in zip(("the API", "AWS"), self._ports, ("API_PORT", "AWS_PORT"), strict=True)
         )
         self.logs = self._log_folder() / "functions.log"
-        declared = templates.declared_parameters(self.path)
-        named = self.environment.get("GENESYS_BASE_URL") or self.environment.get("GENESYS_REGION")
-        if _BASE_URL in declared and not named:
-            contract = self.environment.get("GENESYS_CONTRACT") or declared["GenesysContract"]["Default"]
-            self._progress(f"starting the Genesys simulator, contract {contract}")
-            self.environment["GENESYS_BASE_URL"] = self._simulate(contract)
+        self._find_genesys()
         self._progress(f"reading {self.path.name}")
-        from local.stack import gateway  # noqa: PLC0415  SAM CLI and moto take 2 s to import: a busy port is told before
+        # SAM CLI and moto take 2 s to import: a busy port is told before.
         from local.stack.aws import Aws  # noqa: PLC0415
         from local.stack.iam import Permissions  # noqa: PLC0415
+        from local.stack.moto_seam import reserve_with, serve_logs  # noqa: PLC0415
         from local.stack.polling import poller_of  # noqa: PLC0415
+        from local.stack.watch import Watch  # noqa: PLC0415
 
         self.transactions = Transactions(float(self.environment.get("DYNAMODB_TRANSACTION_S") or TRANSACTION_S))
         template = templates.load(self.path, self.environment, self.region)
         for item in template.left_out:
             self._progress(f"left out, unknown to the embedded stack: {item}")
-        permissions = Permissions(template.granting)
+        key = template.parameters.get("KmsKeyArn", "")
+        self._permissions = permissions = Permissions(template.granting, key)
+        watch = None
         if folder := self.environment.get(PERMISSIONS_FOLDER):
+            watch = Watch()
             self._undo.callback(permissions.write, Path(folder))
+            self._undo.callback(watch.write, Path(folder))
+            self._undo.callback(watch.look_at_log, self.logs)
         of_functions = {"AWS_ENDPOINT_URL": aws.url, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
-        self._lambdas = Lambdas(template.functions, CREDENTIALS | of_functions, self.logs)
+        self.live = Live(Metrics(self.logs), tuple(alarm_of(alarm) for alarm in template.alarms))
+        metrics, logs = self.live.metrics, Logs(self.logs, template.log_groups)
+        of_lambda = CREDENTIALS | of_functions
+        self._lambdas = Lambdas(template.functions, of_lambda, self.logs, metrics, logs, watch)
         self._undo.callback(self._lambdas.close)
         self._progress("starting the functions' runtimes and the AWS services")
         with ThreadPoolExecutor(1) as beside:
             warm = beside.submit(self._lambdas.warm)
             self._aws = Aws(
-                aws, self.region, self._lambdas.invoke, permissions, self._clock, self.transactions, self._ended
+                aws,
+                self.region,
+                self._lambdas.invoke,
+                permissions,
+                self._clock,
+                self.transactions,
+                self._has_ended,
+                watch,
             )
             self._undo.callback(self._aws.close)
             self._aws.create(template, self.path, self._secrets(template))
             warm.result()
+        metrics.watch(self._depths)
+        serve_logs(logs)
+        reserve_with(self._lambdas.reserve)
         for mapping in template.mappings:
             sqs = self._aws.client("sqs", templates.role_of(mapping.function))
-            poller = poller_of(mapping, sqs, self.region, self._lambdas.invoke, permissions)
+            poller = poller_of(mapping, sqs, self.region, self._lambdas.invoke, permissions, metrics)
             self._undo.callback(poller.close)
             poller.start()
-        gateway.serve(template.api, api, self._lambdas.invoke)
+        self._serve(template, api)
         self.api_url, self.aws_endpoint_url = api.url, aws.url
         self.ids = self._aws.ids
         for custom in template.custom:
@@ -160,6 +202,39 @@ class Stack:
         self.state_machine_arn = machines[0] if machines else None
         self.genesys_url = template.parameters.get(_BASE_URL) or None
         self.contract = template.parameters.get("GenesysContract")
+
+    def _find_genesys(self) -> None:
+        """Start the simulator, unless the environment names a Genesys."""
+        declared = templates.declared_parameters(self.path)
+        named = self.environment.get("GENESYS_BASE_URL") or self.environment.get("GENESYS_REGION")
+        if _BASE_URL in declared and not named:
+            contract = self.environment.get("GENESYS_CONTRACT") or declared["GenesysContract"]["Default"]
+            self._progress(f"starting the Genesys simulator, contract {contract}")
+            self.environment["GENESYS_BASE_URL"] = self._simulate(contract)
+
+    def _has_ended(self, arn: str, machine_arn: str, status: str) -> None:
+        metric = f"Executions{_ENDS[status]}"
+        self.live.metrics.put("AWS/States", metric, {"StateMachineArn": machine_arn})
+        if self._ended is not None:
+            self._ended(arn)
+
+    def _depths(self) -> Iterator[tuple[Series, float]]:
+        from local.stack.moto_seam import visible_messages  # noqa: PLC0415  as above
+
+        for queue, messages in visible_messages(self.region).items():
+            yield Series.of("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": queue}), float(messages)
+
+    def _serve(self, template: templates.Template, api: Served) -> None:
+        """Serve the API, and PeopleApi if the template has it."""
+        from local.stack import authorizers, gateway  # noqa: PLC0415  as above
+
+        iam, self.people_api_url = authorizers.Iam(), None
+        gateway.serve(template.api, api, self._lambdas.invoke, iam, lambda app: WithMetrics(app, self.live, "Api"))
+        if template.people:
+            people = self._listen("the API of people", self._people_port, "PEOPLE_PORT")
+            routes, authorize = gateway.of_definition(template.people, self._lambdas.invoke)
+            gateway.serve(routes, people, self._lambdas.invoke, authorize)
+            self.people_api_url = people.url
 
     def _listen(self, name: str, port: int, variable: str) -> Served:
         served = Served(name, port, variable)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,31 +27,39 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ACCOUNT = "123456789012"
+ALARM = "AWS::CloudWatch::Alarm"
 BUCKET = "AWS::S3::Bucket"
 BUS = "AWS::Events::EventBus"
 FUNCTION = "AWS::Serverless::Function"
+KEY = "AWS::KMS::Key"
 MAPPING = "AWS::Lambda::EventSourceMapping"
+PERMISSION = "AWS::Lambda::Permission"
 POLICY = "AWS::IAM::Policy"
 QUEUE = "AWS::SQS::Queue"
 QUEUE_POLICY = "AWS::SQS::QueuePolicy"
 ROLE = "AWS::IAM::Role"
+ROTATION = "AWS::SecretsManager::RotationSchedule"
 RULE = "AWS::Events::Rule"
 SCHEDULE_GROUP = "AWS::Scheduler::ScheduleGroup"
 SECRET = "AWS::SecretsManager::Secret"  # noqa: S105  a type
 STATE_MACHINE = "AWS::Serverless::StateMachine"
 TABLE = "AWS::DynamoDB::Table"
 
+PEOPLE_API = "PeopleApi"
 CUSTOM = "Custom::"
+
+_NO_VALUE = {"Ref": "AWS::NoValue"}
+Document = dict[str, Any]
 
 _STREAM = "2026-01-01T00:00:00.000"  # on AWS, the creation time of the stream
 
-_CREATED = {BUCKET, BUS, QUEUE, RULE, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
-_GRANTING = {FUNCTION, POLICY, QUEUE, QUEUE_POLICY, ROLE, STATE_MACHINE}
+_CREATED = {BUCKET, BUS, KEY, QUEUE, ROTATION, RULE, SCHEDULE_GROUP, SECRET, STATE_MACHINE, TABLE}
+_GRANTING = {FUNCTION, PERMISSION, POLICY, QUEUE, QUEUE_POLICY, ROLE, STATE_MACHINE}
 # Nothing on this machine depends on these types. The stack reports any other unknown type as left out.
 _WITHOUT_EFFECT = {
-    "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::Logs::LogGroup",
+    "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::Topic",
     "AWS::SNS::TopicPolicy",
@@ -61,7 +70,10 @@ _WITHOUT_EFFECT = {
 
 @dataclass(frozen=True)
 class Function:
-    """A function of the template: time-out in seconds, memory in MB, and `reserved` concurrency, if any."""
+    """A function of the template: time-out in seconds, memory in MB, and `reserved` concurrency, if any.
+
+    `alias` names the version that was deployed last, or is None.
+    """
 
     name: str
     arn: str
@@ -72,6 +84,7 @@ class Function:
     reserved: int | None
     environment: dict[str, str]
     layers: tuple[Path, ...]
+    alias: str | None = None
 
 
 @dataclass(frozen=True)
@@ -132,9 +145,12 @@ class Template:
     regular: tuple[Regularly, ...]
     custom: tuple[Resource, ...]
     granting: tuple[Resource, ...]  # the resources with permissions: see `iam`
+    alarms: tuple[Resource, ...]
+    log_groups: dict[str, str]  # the function of each
     left_out: tuple[str, ...]
     parameters: dict[str, str]
     api: Any  # SAM CLI's own Api, which its gateway needs
+    people: Document | None  # the definition of PeopleApi, if its condition holds
 
 
 def variable_of(parameter: str) -> str:
@@ -156,20 +172,29 @@ def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
     parameters = {name: _value(name, rule, environment) for name, rule in document.get("Parameters", {}).items()}
     for name, value in parameters.items():
         document["Parameters"][name]["Default"] = value
+    conditions = document.get("Conditions", {})
+    document["Resources"] = _chosen(document["Resources"], conditions, parameters)
     attributes = _attributes(document["Resources"], region)
-    resolved, functions, api = _resolve(document, {"AWS::Region": region, "AWS::AccountId": ACCOUNT} | attributes)
+    # SAM CLI would add its routes to those of the other API.
+    people = document["Resources"].pop(PEOPLE_API, None)
+    resolved, functions, api = _resolve(
+        document, {"AWS::Region": region, "AWS::AccountId": ACCOUNT, "AWS::URLSuffix": "amazonaws.com"} | attributes
+    )
     resources = [
         Resource(key, name, item["Type"], item.get("Properties", {}))
         for key in document["Resources"]
         for name in [attributes.get(key, {}).get("Ref", key)]
         for item in [resolved[name]]
-        if _holds({"Condition": item.get("Condition")}, document.get("Conditions", {}), parameters)
+        if _holds({"Condition": item.get("Condition")}, conditions, parameters)
     ]
+    aliases = {item.logical_id: item.properties.get("AutoPublishAlias") for item in resources}
     reserved = {item.logical_id: item.properties.get("ReservedConcurrentExecutions") for item in resources}
     looping = {item.logical_id for item in resources if item.properties.get("RecursiveLoop") == "Allow"}
     return Template(
         functions=tuple(
-            _function(item, path.parent, reserved[item.name], region) for item in functions if item.name in reserved
+            _function(item, path.parent, reserved[item.name], aliases[item.name], region)
+            for item in functions
+            if item.name in reserved
         ),
         resources=tuple(item for item in resources if item.type in _CREATED),
         mappings=tuple(_event_source(item, looping) for item in resources if item.type == MAPPING),
@@ -182,14 +207,36 @@ def load(path: Path, environment: Mapping[str, str], region: str) -> Template:
         ),
         custom=tuple(item for item in resources if item.type.startswith(CUSTOM)),
         granting=tuple(item for item in resources if item.type in _GRANTING),
+        alarms=tuple(item for item in resources if item.type == ALARM),
+        log_groups={
+            item.properties["LoggingConfig"]["LogGroup"]: item.logical_id
+            for item in resources
+            if item.type == FUNCTION and "LoggingConfig" in item.properties
+        },
         left_out=tuple(
             f"{item.logical_id} ({item.type})"
             for item in resources
-            if item.type not in {MAPPING, *_CREATED, *_GRANTING, *_WITHOUT_EFFECT} and not item.type.startswith(CUSTOM)
+            if item.type not in {ALARM, MAPPING, *_CREATED, *_GRANTING, *_WITHOUT_EFFECT}
+            and not item.type.startswith(CUSTOM)
         ),
         parameters=parameters,
         api=api,
+        people=_definition(people["Properties"]["DefinitionBody"], parameters)
+        if people and _holds({"Condition": people.get("Condition")}, conditions, parameters)
+        else None,
     )
+
+
+def _definition(value: Any, parameters: Mapping[str, str]) -> Any:
+    """Return a part of an OpenAPI definition with its parameters resolved. `Fn::Sub` stays: it names a function."""
+    match value:
+        case {"Ref": str(name)} if name in parameters:
+            return parameters[name]
+        case dict():
+            return {key: _definition(item, parameters) for key, item in value.items()}
+        case list():
+            return [_definition(item, parameters) for item in value]
+    return value
 
 
 def definition(machine: Resource, template: Path) -> str:
@@ -245,11 +292,27 @@ def _holds(value: Any, conditions: Mapping[str, Any], parameters: Mapping[str, s
     return {"Fn::Not": not parts[0], "Fn::And": all(parts), "Fn::Or": any(parts)}[kind]
 
 
+def _chosen(value: Any, conditions: Mapping[str, Any], parameters: Mapping[str, str]) -> Any:
+    """Return a part of the template with `Fn::If` decided, and without what has no value."""
+    if isinstance(value, list):
+        items = (_chosen(item, conditions, parameters) for item in value)
+        return [item for item in items if item != _NO_VALUE]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"Fn::If"}:
+        condition, *branches = value["Fn::If"]
+        branch = branches[0 if _holds({"Condition": condition}, conditions, parameters) else 1]
+        return _chosen(branch, conditions, parameters)
+    fields = {key: _chosen(item, conditions, parameters) for key, item in value.items()}
+    return {key: item for key, item in fields.items() if item != _NO_VALUE}
+
+
 def _attributes(resources: dict[str, Any], region: str) -> dict[str, Any]:
     """Return `!Ref` and `!GetAtt` of each resource for which SAM CLI would return something else."""
     of_type: dict[str, Callable[[str], dict[str, str]]] = {
         BUCKET: lambda key: {"Ref": key.lower(), "Arn": f"arn:aws:s3:::{key.lower()}"},
         BUS: lambda key: {"Arn": arn("events", region, f"event-bus/{key}")},
+        KEY: lambda key: {"Ref": _key_id(key), "Arn": arn("kms", region, f"key/{_key_id(key)}")},
         QUEUE: lambda key: {
             "Ref": f"https://sqs.{region}.amazonaws.com/{ACCOUNT}/{key}",
             "Arn": arn("sqs", region, key),
@@ -266,6 +329,11 @@ def _attributes(resources: dict[str, Any], region: str) -> dict[str, Any]:
         },
     }
     return {key: of_type[item["Type"]](key) for key, item in resources.items() if item["Type"] in of_type}
+
+
+def _key_id(logical_id: str) -> str:
+    """Return the id of a KMS key, which looks like one of AWS."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, logical_id))
 
 
 def role_of(name: str) -> str:
@@ -295,7 +363,7 @@ def named_by(arn: str) -> str:
     return arn.rpartition(":")[2]
 
 
-def _function(item: Any, folder: Path, reserved: int | None, region: str) -> Function:
+def _function(item: Any, folder: Path, reserved: int | None, alias: str | None, region: str) -> Function:
     environment = (item.environment or {}).get("Variables", {})
     if unresolved := [key for key, value in environment.items() if isinstance(value, dict | list)]:
         raise StackError(f"{item.name}: SAM CLI could not resolve {', '.join(unresolved)}")
@@ -309,6 +377,7 @@ def _function(item: Any, folder: Path, reserved: int | None, region: str) -> Fun
         reserved=reserved,
         environment={key: str(value) for key, value in environment.items()},
         layers=tuple(folder / layer.codeuri for layer in item.layers),
+        alias=alias,
     )
 
 

@@ -1,7 +1,6 @@
 """`python tether.py PARENT COMMAND...`: become COMMAND, and have the kernel kill it when process PARENT ends.
 
 A preexec_fn would do the same in the forked child of a threaded parent, but that may deadlock. A second exec cannot.
-COMMAND finds its own number in the environment: its children can die with it in the same way (see stand_in.py).
 """
 
 import ctypes
@@ -10,7 +9,6 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
-EMULATOR = "STACK_TETHER_PARENT"
 
 
 def die_with_parent(signal_number: int, parent: int) -> bool:
@@ -28,5 +26,4 @@ if __name__ == "__main__":
     parent, *command = sys.argv[1:]
     if not die_with_parent(signal.SIGKILL, int(parent)):
         sys.exit(1)
-    os.environ[EMULATOR] = str(os.getpid())
     os.execv(command[0], command)  # noqa: S606  the kernel keeps the death signal over an exec

@@ -10,7 +10,7 @@ from tests.support.waiting import until
 from tests.support.world import WEIGHTS, Run, a_plan, assert_is_a_sentence
 
 STRAIGHT_ON = [
-    "Validate", "Lock", "Project", "Dry run?", "Patch queue", "What is left?", "Patch members", "What is left?",
+    "Validate", "Lock", "Project", "May it write?", "Patch queue", "What is left?", "Patch members", "What is left?",
     "Verify", "Audit", "Unlock", "Completed?", "Completed",
 ]  # fmt: skip
 NOTHING_TO_WRITE = [*STRAIGHT_ON[:6], *STRAIGHT_ON[8:]]
@@ -497,7 +497,9 @@ def test_each_distribution_has_its_own_idempotency_keys(in_a_row):
 
 def test_a_dry_run_projects_and_writes_nothing(run, queue):
     done = (
-        run(a_plan(queue, dry_run=True)).reaches("Project", "Dry run?", "Audit", "Unlock", "Completed").ends("dry_run")
+        run(a_plan(queue, dry_run=True))
+        .reaches("Project", "May it write?", "Audit", "Unlock", "Completed")
+        .ends("dry_run")
     )
     done.avoids("Patch queue", "Patch members", "Verify")
     assert done.writes == []
@@ -525,7 +527,7 @@ def test_a_plan_without_a_load_uses_the_queues_forecast(world, queue):
 
 
 def test_a_queue_with_another_distribution_is_left_alone(world, queue):
-    first = world.run(a_plan(queue)).with_fault("delay", method="GET", path="$", delay_s=1.5).start()
+    first = world.run(a_plan(queue)).with_fault("delay", method="GET", path="$", delay_s=3.0).start()
     until(lambda: queue in world.locks())
     busy = world.run(a_plan(queue, {"agent-001": 0.1})).ends("queue_busy")
     assert busy.states == ["Validate", "Lock", "Recover", "Audit", "Unlock", "Completed?", "Failed"]

@@ -133,7 +133,7 @@ def test_a_run_waits_until_its_writes_are_readable(world, queue, organisation):
 
 
 def test_a_late_write_is_restored_when_the_run_fails(world, queue, organisation):
-    organisation(apply_delay_s=1.2)
+    organisation(apply_delay_s=0.9)  # a write that is not readable after a second is repeated
     run = world.run(a_plan(queue)).with_fault("status", method="PATCH", path="/members/agent-002", status=403)
     run.ends("member_update_failed")
     assert run.record["restore"]["outcome"] == "restored"
@@ -148,7 +148,7 @@ def test_a_late_write_is_restored_when_the_run_fails(world, queue, organisation)
     ],
 )
 def test_a_late_write_is_restored_whatever_failed_after_it(world, queue, organisation, fault, status):
-    organisation(apply_delay_s=1.2)
+    organisation(apply_delay_s=0.9)
     run = world.run(a_plan(queue)).with_fault("status", status=403, **fault).ends(status)
     until(lambda: time.monotonic() > run.writes[-1]["monotonic"] + 1.5)
     assert run.held["scores"] == dict.fromkeys(WEIGHTS, 0.0)

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import get_args
 from xml.etree import ElementTree as ET
 
@@ -17,11 +18,11 @@ from local.checks.picture import example, picture, ways
 from routing_weights import errors
 from routing_weights.adapters.aws import client
 from routing_weights.adapters.genesys import transport
-from routing_weights.bootstrap import deadlines
+from routing_weights.bootstrap import authorize, deadlines, draw
 from routing_weights.domain.fleet import FleetStatus
 from routing_weights.domain.fleet_steps import Bake, End, Hold, RunQueues, Step
 from routing_weights.domain.plan import Plan
-from routing_weights.domain.run import LONGEST_RUN
+from routing_weights.domain.run import GRACE_S, LONGEST_APPROVAL, LONGEST_AT_WORK, LONGEST_RUN
 from routing_weights.domain.status import Status
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,7 +93,8 @@ ERRORS = {name: item for name, item in vars(errors).items() if isinstance(item, 
 OF_THE_API = {
     *("IdempotencyConflict", "RequestInvalid", "RouteNotFound", "DistributionNotFound", "NotRestorable"),
     *("BaselineNotFound", "ScheduleInvalid", "WebhookInvalid", "WebhookRefused", "WebhookTooLarge"),
-    *("ScheduleNotFound", "ReturnNotFound"),
+    *("ScheduleNotFound", "ReturnNotFound", "ApprovalNotFound", "ApprovalForbidden", "ApprovalConflict"),
+    *("FleetNotFound", "RoleMissing", "SignInExpired"),
 }
 FALLS_TO_ITS_STATE = {
     "Project": "projection_failed",
@@ -103,6 +105,9 @@ FALLS_TO_ITS_STATE = {
     "Lock": "interrupted",
     "Schedule the expiry": "interrupted",
     "Recover": "interrupted",
+    "Answer": "validation_failed",
+    "Unlock meanwhile": "interrupted",
+    "Await approval": "approval_required",
 }
 """The state's own status, to which its `States.ALL` leads."""
 HAS_ITS_STATES_STATUS = {
@@ -150,7 +155,7 @@ def test_every_target_exists_and_every_state_is_reached(machine):
 @pytest.mark.parametrize(
     ("machine", "known"),
     [
-        (DISTRIBUTE, {"Completed", "Failed"}),
+        (DISTRIBUTE, {"Completed", "Failed", "Answered"}),
         (RECOVER, {"Done"}),
         (FLEET, {"Completed", "Failed"}),
         (QUEUE, {"Done", "Not done"}),
@@ -175,7 +180,8 @@ def test_every_path_to_an_end_passes_audit():
     assert "Failed" in past_audit
     refused = lambda rule: rule.get("ErrorEquals") == ["PlanInvalid"]  # noqa: E731 - a name for a rule
     assert "Failed" not in reachable("Validate", without={"Audit"}, unless=refused)
-    assert [state for state in STATES for _, rule in edges(state) if refused(rule)] == ["Validate"]
+    assert [state for state in STATES for _, rule in edges(state) if refused(rule)] == ["Validate", "Answer"]
+    assert reachable("Answer", without={"Audit"}, unless=refused) == {"Answer", "Answered"}, "it is no distribution"
 
 
 def test_a_run_releases_its_lock_unless_its_record_is_missing():
@@ -194,7 +200,40 @@ def test_a_lock_does_not_expire():
 
 @pytest.mark.parametrize("machine", [DISTRIBUTE, RECOVER], ids=["distribute", "recover"])
 def test_only_its_owner_releases_a_lock(machine):
-    assert machine.tasks["Unlock"]["Arguments"]["ConditionExpression"] == "holder = :me"
+    unlocking = [task["Arguments"] for name, task in machine.tasks.items() if name.startswith("Unlock")]
+    assert {arguments["ConditionExpression"] for arguments in unlocking} == {"holder = :me"}
+
+
+# ---- approval --------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_written_between_the_projection_and_an_approval():
+    """Whatever ends the wait leads back through the lock and a new projection, or to the end."""
+    assert {target for target, rule in edges("Await approval") if not rule} == {"Lock"}
+    assert {target for target, rule in edges("Await approval") if rule} == {"Audit"}
+    wanted = next(rule for rule in STATES["May it write?"]["Choices"] if rule["Next"] == "Unlock meanwhile")
+    assert wanted["Condition"] == "{% $approval.wanted %}"
+    order = [rule["Next"] for rule in STATES["May it write?"]["Choices"]]
+    assert order == ["Audit", "Unlock meanwhile", "Schedule the expiry"], "before the expiry and the first write"
+    assert not WRITING & reachable("Await approval", without={"Project"})
+    assert [s for s in STATES for target, _ in edges(s) if target == "Project"] == ["Lock", "Resume"]
+
+
+def test_a_run_waits_without_the_lock_for_as_long_as_its_decision_says():
+    assert {s for s in STATES for target, _ in edges(s) if target == "Await approval"} == {"Unlock meanwhile"}
+    state = STATES["Await approval"]
+    assert "'can_wait': true" in STATES["Project"]["Arguments"]["Payload"], "an older definition would write at once"
+    assert state["TimeoutSeconds"] == "{% $approval.wait_s %}"
+    assert "heartbeat" not in json.dumps(state).lower()
+    named = {error for rule in catches("Await approval") for error in rule["ErrorEquals"]}
+    assert named == {"Rejected", "States.Timeout", "States.ALL"}
+
+
+def test_an_answer_of_the_console_is_no_plan():
+    (rule,) = [rule for rule in catches("Validate") if rule["Next"] == "Answer"]
+    assert rule["ErrorEquals"] == ["AnswerNotPlan"]
+    assert rule["Assign"] == {"answer": "{% $states.input %}"}
+    assert {s for s in STATES for target, _ in edges(s) if target == "Answer"} == {"Validate"}
 
 
 WRITING = {"Patch queue", "Patch members", "What is left?"}
@@ -216,10 +255,10 @@ def test_every_failure_after_a_possible_write_goes_through_restore():
 
 
 def test_an_expiry_is_scheduled_before_the_first_write():
-    (rule,) = [rule for rule in STATES["Dry run?"]["Choices"] if rule["Next"] == "Schedule the expiry"]
+    (rule,) = [rule for rule in STATES["May it write?"]["Choices"] if rule["Next"] == "Schedule the expiry"]
     assert rule["Condition"] == "{% $run.until != '' %}"
     assert {target for target, _ in edges("Schedule the expiry")} == {"Patch queue", "Audit"}
-    assert not WRITING & reachable("Project", without={"Dry run?", "Resume"})
+    assert not WRITING & reachable("Project", without={"May it write?", "Resume"})
     assert STATES["Schedule the expiry"]["Arguments"]["Target"]["Arn"] == "{% $states.context.StateMachine.Id %}"
 
 
@@ -301,7 +340,11 @@ def test_every_task_of_a_fleet_ends_with_a_catch_of_everything(machine):
 
 @every_task
 def test_every_task_has_its_own_time_out(machine, state):
-    assert 0 < machine.tasks[state]["TimeoutSeconds"] < machine.definition["TimeoutSeconds"]
+    time_out = machine.tasks[state]["TimeoutSeconds"]
+    if state == "Await approval":  # its decision says how long, at most the bound of the parameter
+        assert TEMPLATE["Parameters"]["ApprovalTimeoutS"]["MaxValue"] == LONGEST_APPROVAL.total_seconds()
+        time_out = LONGEST_APPROVAL.total_seconds() + GRACE_S
+    assert 0 < time_out < machine.definition["TimeoutSeconds"]
 
 
 @every_task
@@ -323,14 +366,17 @@ def test_an_http_request_ends_before_its_function(function):
 @pytest.mark.parametrize("function", LAMBDA_TIMEOUTS_S)
 def test_a_request_to_aws_ends_before_its_function(function, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    config = client._client.__wrapped__("dynamodb", hurried=False).meta.config
+    longest = SimpleNamespace(draw_patience_s=TEMPLATE["Parameters"]["DrawPatienceS"]["MaxValue"])
+    own = {"DrawFunction": draw.patience(longest), "AuthorizeFunction": authorize.PATIENCE}
+    patience = own.get(function)
+    config = client._client.__wrapped__("dynamodb", patience).meta.config
     assert config.connect_timeout + config.read_timeout < LAMBDA_TIMEOUTS_S[function]
 
 
 @pytest.mark.parametrize("function", ASKING_GENESYS)
 def test_callers_of_the_token_function_wait_as_long_as_it_may_take(function, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    patience = client._client.__wrapped__("lambda", hurried=False).meta.config.read_timeout
+    patience = client._client.__wrapped__("lambda", None).meta.config.read_timeout
     assert LAMBDA_TIMEOUTS_S["TokenFunction"] <= patience < LAMBDA_TIMEOUTS_S[function]
 
 
@@ -345,14 +391,15 @@ def test_no_run_takes_longer_than_the_longest_run():
 def test_a_run_gives_up_waiting_for_genesys_before_the_machine_times_out():
     last = ("Patch members", "Verify", "Restore", "Audit", "Unlock")
     last_ticks = sum(TASKS[name]["TimeoutSeconds"] for name in last)
-    assert deadlines.MAX_RUN_S + last_ticks < DISTRIBUTE.definition["TimeoutSeconds"]
+    assert deadlines.MAX_RUN_S + last_ticks < LONGEST_AT_WORK.total_seconds()
 
 
 @pytest.mark.parametrize("machine", [DISTRIBUTE, RECOVER], ids=["distribute", "recover"])
 def test_a_restore_gives_up_before_the_machine_times_out(machine):
+    """A run that waits for approval has as long for that, on top."""
     last = sum(machine.states[name]["TimeoutSeconds"] for name in ("Restore", "Audit", "Unlock"))
     assert deadlines.MAX_RUN_S + 3600 < deadlines.MAX_RESTORE_S
-    assert deadlines.MAX_RESTORE_S + 2 * last < machine.definition["TimeoutSeconds"]
+    assert deadlines.MAX_RESTORE_S + 2 * last < LONGEST_AT_WORK.total_seconds() <= machine.definition["TimeoutSeconds"]
 
 
 def test_the_restore_of_a_recovery_counts_from_the_recoverys_start():
@@ -481,7 +528,7 @@ def test_an_error_with_another_status_is_caught_by_name(error, status):
         for rule in catches(state)
         if error in rule["ErrorEquals"]
     ]
-    assert said == [status]
+    assert set(said) == {status}
 
 
 def test_recover_decides_about_a_locked_queue():

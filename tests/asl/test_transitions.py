@@ -14,7 +14,8 @@ from routing_weights.domain.effort import prices
 from routing_weights.projection.effort import LOCK_S, SLOTS, SLOTS_S, TICK_S, expected
 
 ROOT = Path(__file__).resolve().parents[2]
-STATES = yaml.safe_load((ROOT / "statemachine/distribute.asl.yaml").read_text(encoding="utf-8"))["States"]
+DEFINITION = yaml.safe_load((ROOT / "statemachine/distribute.asl.yaml").read_text(encoding="utf-8"))
+STATES = DEFINITION["States"]
 PATCH_S = 300
 """The time-out of PatchFunction."""
 CONTEXT = {
@@ -35,7 +36,7 @@ def evaluated(value, bindings):
 
 def walk(functions):
     """The states that an execution enters whose tasks answer what `functions` say, by the name of the state."""
-    entered, variables, state, result = [], {}, "Validate", None
+    entered, variables, state, result = [], {}, DEFINITION["StartAt"], None
     while True:
         entered.append(state)
         definition = STATES[state]
@@ -65,7 +66,11 @@ def states_of(members, requests_per_minute, settings_last=False):
     return walk(
         {
             "Validate": lambda _payload: RUN,
-            "Project": lambda _payload: {"writes": members, "settings_last": settings_last},
+            "Project": lambda _payload: {
+                "writes": members,
+                "settings_last": settings_last,
+                "approval": {"wanted": False},
+            },
             "Patch members": patch_members,
             "Audit": lambda payload: {"status": payload["outcome"]["status"], "message": ""},
         }

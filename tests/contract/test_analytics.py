@@ -16,6 +16,7 @@ from routing_weights.adapters.genesys.contracts import platform
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.application.forecast import Forecasting
 from routing_weights.domain.neighbours import Neighbour, Neighbours
+from routing_weights.domain.record import Handled
 from routing_weights.errors import Forbidden, GenesysRefused
 from routing_weights.projection.accuracy import Realised
 from routing_weights.projection.inputs import History, Volume
@@ -130,6 +131,10 @@ def test_a_queue_that_is_not_there_has_nobody(world):
         (lambda source: source.history([QUEUE]), "analytics:conversationAggregate:view"),
         (
             lambda source: source.realised([QUEUE], NOW, NOW + timedelta(hours=1)),
+            "analytics:conversationAggregate:view",
+        ),
+        (
+            lambda source: source.realised_by_member([QUEUE], NOW, NOW + timedelta(hours=1)),
             "analytics:conversationAggregate:view",
         ),
         (lambda source: source.predicted(UNIT, QUEUE), "wfm:shortTermForecast:view"),
@@ -263,6 +268,36 @@ def test_a_service_level_has_the_shape_of_the_public_api(world):
     assert publicapi.validate(answer, "ConversationAggregateQueryResponse") == []
     (metric,) = answer["results"][0]["data"][0]["metrics"]
     assert metric["stats"] == {"ratio": 0.75, "numerator": 6, "denominator": 8, "target": 0.8}
+
+
+def test_contacts_and_handle_time_are_read_by_member(world):
+    start, end = HALF_HOUR - timedelta(hours=1), HALF_HOUR
+
+    def of_user(user, answered, handle_s, **changes):
+        figures = {"userId": user, "answered": answered, "handled": answered, "handle_s": handle_s, "start": start}
+        return week(0, **(figures | changes))
+
+    world.simulator.put_analytics(
+        contacts=[
+            of_user("Agent-001", 3, 600),
+            of_user("Agent-001", 1, 90, medium="email", start=start + timedelta(minutes=30)),
+            of_user("agent-002", 2, 500),
+            of_user("agent-002", 9, 900, start=end),
+            of_user("agent-003", 0, 240, handled=1),  # it took over from a colleague
+            of_user("agent-001", 5, 700, queue=OTHER),
+            of_user("agent-001", 5, 700, queue="queue-003"),
+            week(0, start=start),
+        ]
+    )
+    found = world.source.realised_by_member([QUEUE, OTHER, "silent"], start, end)
+    assert found == {
+        QUEUE: {"agent-001": Handled(4, 690.0), "agent-002": Handled(2, 500.0), "agent-003": Handled(0, 240.0)},
+        OTHER: {"agent-001": Handled(5, 700.0)},
+    }
+    (asked,) = world.sent()
+    assert (asked["body"]["groupBy"], asked["body"]["metrics"]) == (["queueId", "userId"], ["tAnswered", "tHandle"])
+    answer = world.client.query(AGGREGATES, asked["body"])
+    assert publicapi.validate(answer, "ConversationAggregateQueryResponse") == []
 
 
 # ---- what it will be -------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The doctor against the simulated public API. Runs the commands of docs/administer/genesys-setup.md."""
 
+import io
 import itertools
 import json
 import os
@@ -10,12 +11,12 @@ import sys
 import tomllib
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import botocore.session
 import pytest
 import requests
-from botocore.stub import Stubber
 
 from local import doctor, quotas
 from local.genesys import GenesysSimulator
@@ -25,13 +26,15 @@ from routing_weights.domain.actuators import ACTUATORS, actuator_class, names_fo
 from routing_weights.domain.actuators.joined import MAX_BULK
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.regions import DOMAINS, api_url, login_url
+from routing_weights.domain.shares import SharesInForce
 from routing_weights.domain.strategies import Strategy, strategies
+from routing_weights.domain.types import ShareOptions
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("docs/administer/genesys-setup.md", "docs/use/weights.md")
 PAGE = "\n".join((ROOT / page).read_text() for page in PAGES)
 CLIENT_ID, CLIENT_SECRET = "client-001", "s3cret-of-the-client"
-QUEUE, SKILL = "queue-001", "Weight"
+QUEUE, SKILL, ORGANISATION = "queue-001", "Weight", "0b1f0f6e-3d3c-4a64-9d0e-5f5f6f0a1b2c"
 PERMISSIONS = {
     "routing:queue:view",
     "routing:queueMember:manage",
@@ -46,6 +49,20 @@ OPTIONAL = {
 }
 """The permissions for forecasts from Genesys, and the requests that test them."""
 UNIT = "unit-001"
+RULES = [
+    {"operator": "MEETS_THRESHOLD", "threshold": 100, "waitSeconds": 10},
+    {"operator": "MEETS_THRESHOLD", "threshold": 80, "waitSeconds": 5},
+    {"operator": "MEETS_THRESHOLD", "threshold": 60, "waitSeconds": 5},
+    {"operator": "MEETS_THRESHOLD", "threshold": 40, "waitSeconds": 5},
+    {"operator": "ANY", "waitSeconds": 5},
+]
+DRAWN = {
+    "agents": ["user-3", "user-1"],
+    "scores": [100, 80],
+    "hold_s": 10,
+    "distribution_id": "distribution-1",
+    "reason": "drawn",
+}
 PLATFORM = names_for("platform")
 
 
@@ -75,26 +92,72 @@ MODELS = botocore.session.get_session().get_component("data_loader")
 POLICIES = [f"policy-{number}" for number in range(quotas.MOST_LOG_POLICIES)]
 
 
+def answered(operation, granted):
+    """The answer to a call, in place of AWS: the reply and what it says."""
+    if granted["refused"]:
+        return refused(granted["refused"], "")
+    if operation.startswith("DescribeStack") and not granted["stack"]:
+        return refused("ValidationError", "Stack with id routing-weights does not exist")
+    if operation == "DescribeStackResource" and not granted["resources"]:
+        return refused("ValidationError", "Resource DrawFunction does not exist for stack routing-weights")
+    match operation:
+        case "GetAccountSettings":
+            said = {"AccountLimit": {"UnreservedConcurrentExecutions": granted["executions"]}}
+        case "DescribeResourcePolicies":
+            said = {"resourcePolicies": [{"policyName": name} for name in granted["policies"]]}
+        case "DescribeStacks":
+            pairs = granted["parameters"].items()
+            said = {"Stacks": [{"Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in pairs]}]}
+        case "DescribeStackResource":
+            said = {"StackResourceDetail": {"PhysicalResourceId": "routing-weights-any"}}
+        case "GetItem":
+            shares = granted["shares"]
+            said = {"Item": stored(shares)} if shares else {}
+        case "Invoke":
+            body = json.dumps(granted["drawn"]).encode()
+            failed = {"FunctionError": "Unhandled"} if "errorMessage" in granted["drawn"] else {}
+            said = {"Payload": io.BytesIO(body), **failed}
+    return SimpleNamespace(status_code=200), said
+
+
+def refused(code, message):
+    return SimpleNamespace(status_code=400), {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {}}
+
+
+def stored(shares):
+    """The item of SharesTable."""
+    return {
+        "queue_id": {"S": shares.queue_id},
+        "kind": {"S": "weights"},
+        "shares": {"S": shares.to_json()},
+        "version": {"N": str(shares.version)},
+    }
+
+
 @pytest.fixture
 def account(monkeypatch):
-    """The quotas of an AWS account, and the calls that it refuses."""
-    granted = {"executions": 1000, "policies": [], "refused": ""}
+    """What an AWS account and a deployment with shares answer, and the error that they answer instead."""
+    weights = {"user-1": 0.4, "user-3": 0.25}
+    granted = {
+        "executions": 1000,
+        "policies": [],
+        "refused": "",
+        "stack": True,
+        "resources": True,
+        "parameters": {
+            "GenesysAwsAccountId": "765628985471",
+            "GenesysOrganisationId": ORGANISATION,
+            "DrawLimit": "20",
+        },
+        "shares": SharesInForce(QUEUE, "distribution-1", weights, ShareOptions(), 2),
+        "drawn": DRAWN,
+    }
     make = boto3.Session.client
 
     def client(session, service):
-        answers = {
-            "get_account_settings": {"AccountLimit": {"UnreservedConcurrentExecutions": granted["executions"]}},
-            "describe_resource_policies": {"resourcePolicies": [{"policyName": name} for name in granted["policies"]]},
-        }
         session._session.register_component("data_loader", MODELS)
         made = make(session, service)
-        stubber = Stubber(made)
-        for operation in answers.keys() & set(dir(made)):
-            if granted["refused"]:
-                stubber.add_client_error(operation, granted["refused"])
-            else:
-                stubber.add_response(operation, answers[operation])
-        stubber.activate()
+        made.meta.events.register("before-call.*.*", lambda model, **_: answered(model.name, granted))
         return made
 
     monkeypatch.setattr(boto3.Session, "client", client)
@@ -124,6 +187,7 @@ def states(findings):
 
 @pytest.mark.parametrize("actuator", PLATFORM)
 def test_all_is_well(examine, genesys, actuator):
+    genesys.edit_queue(QUEUE, routingRules=RULES)
     code, findings = examine("--queue", QUEUE, "--actuator", actuator, "--skill", SKILL, "--wfm-business-unit", UNIT)
     assert (code, set(states(findings).values())) == (0, {"ok"})
     assert findings["agents now"][1] == "On queue: 2 IDLE. 0 contacts wait."
@@ -131,7 +195,7 @@ def test_all_is_well(examine, genesys, actuator):
     assert "none of the 0 short-term forecasts around this week covers this moment" in findings["WFM forecast"][1]
     assert genesys.url in findings["hosts"][1]
     assert "1440 minutes" in findings["token"][1]
-    assert "organisation-001" in findings["organisation"][1]
+    assert ORGANISATION in findings["organisation"][1]
     assert f"Queue {QUEUE} is visible" in findings["queue"][1]
     assert "skillEvaluationMethod ALL, 0 bullseye rings, 0 rules" in findings["queue"][1]
     assert "3, of whom 2 are joined, 1 through a group." in findings["members"][1]
@@ -158,7 +222,7 @@ def test_a_setting_that_the_actuator_needs_is_named(examine, genesys, actuator):
     advised = [name for name in strategies() if re.search(rf"strategy {name}\b", findings["queue"][1])]
     assert advised == ([kind.strategy] if kind.uses else [])
     rings = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 5}]}] * 2
-    genesys.edit_queue(QUEUE, bullseye={"rings": rings}, skillEvaluationMethod="BEST")
+    genesys.edit_queue(QUEUE, bullseye={"rings": rings}, skillEvaluationMethod="BEST", routingRules=RULES)
     _, findings = examine("--queue", QUEUE, "--actuator", actuator)
     assert "strategy" not in findings["queue"][1]
 
@@ -172,7 +236,7 @@ def test_a_full_run_changes_nothing(examine, genesys, actuator):
     assert after == before
     writes = [entry for entry in genesys.requests() if entry["method"] not in {"GET", "POST"}]
     assert all(doctor.NOBODY in json.dumps([entry["path"], entry["body"]]) for entry in writes)
-    assert len(writes) == 2
+    assert len(writes) == (1 if actuator == "share" else 2), "no share is in Genesys"
     posts = [entry["path"] for entry in genesys.requests() if entry["method"] == "POST"]
     assert posts == ["/oauth/token", *(path for path in posts if path.endswith("/query"))]
 
@@ -298,6 +362,116 @@ def test_without_aws_credentials_quotas_are_reported_as_unchecked(examine, monke
     assert findings["concurrency"] == findings["log delivery"] == ("skipped", f"Not checked: {reason}")
 
 
+# ---- shares ----------------------------------------------------------------------------------------------------------
+
+
+OF_SHARES = ["realised", "draw role", "shares", "can be drawn", "rules", "draw"]
+
+
+@pytest.fixture
+def sharing(genesys, examine):
+    """Examine a queue whose rules fit the shares in force."""
+    genesys.edit_queue(QUEUE, routingRules=RULES)
+    return lambda *argv, **environ: examine("--queue", QUEUE, "--actuator", "share", *argv, **environ)
+
+
+def test_shares_that_fit(sharing):
+    code, findings = sharing()
+    assert (code, {findings[name][0] for name in OF_SHARES}) == (0, {"ok"})
+    assert "The AWS account 765628985471 may invoke DrawFunction" in findings["draw role"][1]
+    assert "Version 2, of distribution distribution-1: 2 members have 65% of the contacts" in findings["shares"][1]
+    assert findings["can be drawn"][1] == "All 2 members with a share can be drawn; 2 are on queue now."
+    assert findings["draw"][1] == "DrawFunction names 2 agents, and holds a contact for 10 s. Not counted."
+    assert "In the last hour agents answered 0 contacts" in findings["realised"][1]
+
+
+def test_another_actuator_has_no_checks_of_shares(examine):
+    assert not OF_SHARES & examine("--queue", QUEUE)[1].keys()
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "sentence"),
+    [
+        (
+            "GenesysAwsAccountId",
+            "",
+            f"deploy with GenesysAwsAccountId and GenesysOrganisationId, {ORGANISATION} here",
+        ),
+        ("GenesysOrganisationId", "organisation-2", "flows of this organisation cannot ask for draws"),
+    ],
+)
+def test_a_role_that_this_organisation_cannot_assume(sharing, account, parameter, value, sentence):
+    account["parameters"][parameter] = value
+    code, findings = sharing()
+    assert (code, findings["draw role"][0]) == (1, "missing")
+    assert sentence in findings["draw role"][1]
+
+
+def test_members_who_can_never_be_drawn_are_named(sharing, account):
+    weights = {"user-1": 0.4, "user-2": 0.3, "user-9": 0.1}
+    account["shares"] = SharesInForce(QUEUE, "distribution-1", weights, ShareOptions(), 2)
+    code, findings = sharing()
+    assert (code, findings["can be drawn"][0]) == (1, "missing")
+    assert "2 of the 3 members with a share cannot be drawn" in findings["can be drawn"][1]
+    assert "user-2 is not joined, user-9 is no member." in findings["can be drawn"][1]
+    assert "user-1" not in findings["can be drawn"][1]
+
+
+def test_more_members_than_a_draw_names_are_a_note(sharing, account):
+    account["parameters"]["DrawLimit"] = "1"
+    code, findings = sharing()
+    assert (code, findings["can be drawn"][0]) == (0, "ok")
+    assert "A draw names 1 of them (DrawLimit)" in findings["can be drawn"][1]
+
+
+def test_rules_that_do_not_fit_the_shares(sharing, genesys):
+    genesys.edit_queue(QUEUE, routingRules=RULES[:1])
+    code, findings = sharing()
+    assert (code, findings["rules"][0]) == (1, "missing")
+    assert (
+        "The queue's rules are 100 for 10 s, and the shares in force need 100 for 10 s; 80 for 5"
+        in (findings["rules"][1])
+    )
+
+
+def test_a_queue_without_shares_is_no_mistake(sharing, account):
+    empty = {"agents": [], "scores": [], "hold_s": 0, "distribution_id": "", "reason": "no_shares"}
+    account |= {"shares": None, "drawn": empty}
+    code, findings = sharing()
+    assert (code, {findings[name][0] for name in ("shares", "can be drawn", "rules")}) == (0, {"skipped"})
+    assert "an empty list (no_shares): now a contact would go to the whole queue" in findings["draw"][1]
+
+
+@pytest.mark.parametrize("drawn", [{"errorMessage": "out of memory"}, {"agent": "user-1"}])
+def test_a_draw_that_no_flow_can_use(sharing, account, drawn):
+    account["drawn"] = drawn
+    code, findings = sharing()
+    assert (code, findings["draw"][0]) == (1, "missing")
+
+
+def test_a_deployment_that_is_older_than_shares(sharing, account):
+    account["resources"] = False
+    code, findings = sharing()
+    assert (code, findings["draw"][0]) == (1, "missing")
+    assert findings["draw"][1] == "The deployment has no DrawFunction: it is older than shares. Deploy this version."
+
+
+def test_before_a_deployment_its_shares_are_reported_as_unchecked(sharing, account):
+    account["stack"] = False
+    code, findings = sharing()
+    of_the_stack = ["draw role", "shares", "draw"]
+    assert (code, {findings[name][0] for name in of_the_stack}) == (0, {"skipped"})
+    assert all("Stack with id routing-weights does not exist" in findings[name][1] for name in of_the_stack)
+
+
+def test_what_draws_are_corrected_by_is_needed_for_shares(sharing, genesys):
+    genesys.change_settings(permissions=" ".join(PERMISSIONS))
+    code, findings = sharing()
+    assert (code, findings["realised"][0]) == (1, "missing")
+    assert findings["realised"][1].startswith("It needs the permission analytics:conversationAggregate:view,")
+    assert "Counters of draws are corrected by it" in findings["realised"][1]
+
+
 @pytest.mark.parametrize("status", [405, 409])
 def test_an_unclear_answer_does_not_count_as_granted(examine, genesys, status):
     genesys.add_faults({"action": "status", "method": "PUT", "status": status, "times": 9})
@@ -418,10 +592,12 @@ def test_the_requests_for_a_thousand_members_are_counted_right(examine, genesys)
 
 
 def test_the_commands_for_the_doctor_are_valid(examine):
+    of_shares = (ROOT / "docs/administer/shares.md").read_text(encoding="utf-8")
     (script,) = blocks("bash")
+    script += "".join(re.findall(r"^```bash\n(.*?)^```$", of_shares, re.DOTALL | re.MULTILINE))
     commands = [shlex.split(line)[2:] for line in script.splitlines() if line.startswith("make doctor ")]
     variables = [dict(word.split("=") for word in words) for words in commands]
-    assert [given["ACTUATOR"] for given in variables] == ["ring", "proficiency"]
+    assert [given["ACTUATOR"] for given in variables] == ["ring", "proficiency", "share"]
     for given in variables:
         code, findings = examine(**given)  # as make passes them on
         assert (code, findings["queue"][0]) == (1, "missing")

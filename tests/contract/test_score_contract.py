@@ -10,7 +10,7 @@ from local.genesys import GenesysSimulator
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.contracts import score
 from routing_weights.adapters.genesys.contracts.score import ScoreContract
-from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer
+from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, score_request
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.domain.actuation import Actuation
 from routing_weights.domain.actuators.score import Score
@@ -57,7 +57,7 @@ class Genesys:
         issuer = TokenIssuer(
             self.secret,
             self._transport(),
-            lambda: score.token_request(self.simulator.url, settings.client_id, settings.client_secret),
+            lambda: score_request(self.simulator.url, settings.client_id, settings.client_secret),
             f"{self.simulator.url}/api/v2/tokens/me",
             revoke_refused=True,
             wall_clock=time.clock,

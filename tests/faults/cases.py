@@ -41,6 +41,8 @@ class Case:
     """The values that somebody gives the plan's settings, by our names."""
     edited_fields: dict[str, Any] = field(default_factory=dict)
     """Other fields that somebody changes."""
+    of_table: tuple[dict[str, Any], ...] = ()
+    """Faults of the write that puts shares in force."""
 
     @property
     def run(self) -> str:
@@ -522,7 +524,73 @@ def of_rings() -> Iterator[Case]:
     yield made("every write-applied later than Patch waits", lambda _: [], *refusing, wave="too late")
 
 
+# ---- shares, which are in a table of this system ---------------------------------------------------------------------
+
+
+def table_fault(action: str, times: int = 1, skip: int = 0) -> dict[str, Any]:
+    return {"action": action, "times": times, "skip": skip}
+
+
+ALWAYS = 10_000
+ALL_OF_SHARES: Names = lambda scene: [*scene.order, "routing_rules", "share_options"]  # noqa: E731
+
+
+def of_shares() -> Iterator[Case]:
+    """The PUT makes the rules, and one write to the table changes all shares. No member is written to Genesys."""
+
+    def share(name: str, rules: Rules = lambda _: [], *more: Any, **fields: Any) -> Case:
+        return Case(f"share-{name}", "share", rules, *more, **fields)
+
+    place = "the queue's setting"
+    yield failing_write("share", place, "refused with 403")
+    yield dropped_write("share", place)
+    yield replace(failing_write("share", place, "500 for ever"), id="share-the rules-500 for ever")
+    lost = one({"action": "reset_after", "times": None}, own_settings)
+    yield share("the rules-connection lost after, for ever", lost)
+    held_puts = {"Patch queue": [own_settings, 0], "Verify": [listing, 1]}
+    for state, (request, skip) in held_puts.items():
+        rules: Rules = lambda scene, request=request, skip=skip: [held_up(request(scene), skip)]  # noqa: E731
+        yield share(f"abort in {state}", rules, ("interrupted",), ("restored",), abort_in=state)
+    yield share("every write-applied late", wave="late")
+
+    # A client of DynamoDB tries four times, and the state machine five.
+    failed = (("member_update_failed",), ("restored",))
+    yield share(
+        "the shares-throttled twice", of_table=(table_fault("throttle", 2),), together="share, faults that pass"
+    )
+    yield share(
+        "the shares-answer lost", of_table=(table_fault("lose the answer"),), together="share, faults that pass"
+    )
+    yield share("the shares-answers lost for an attempt", of_table=(table_fault("lose the answer", 4),))
+    yield share("the shares-refused by the condition", lambda _: [], *failed, of_table=(table_fault("refuse", 1),))
+    yield share("the shares-store down for ever", lambda _: [], *failed, of_table=(table_fault("fail", ALWAYS),))
+
+    # The verification fails, so the shares and the rules are restored.
+    unread, of_restore = hit_reading(status(403)), (("verification_failed",), ("restored",))
+    yield share("the verification's reading-refused with 403", unread, *of_restore)
+    for name, fault in {
+        "answer lost": table_fault("lose the answer", skip=1),
+        "store down until the attempt is given up": table_fault("fail", 4, skip=1),
+    }.items():
+        yield share(f"restoration-{name}", unread, *of_restore, of_table=(fault,))
+    stuck = table_fault("refuse", ALWAYS, skip=1)
+    yield share(
+        "restoration-refused by the condition, always",
+        unread,
+        ("verification_failed",),
+        ("partial",),
+        stuck=ALL_OF_SHARES,
+        of_table=(stuck,),
+    )
+
+
+def hit_reading(rule: dict[str, Any]) -> Rules:
+    """Return the rule for the verification's reading."""
+    return lambda scene: [rule | scene.listing | {"skip": 1}]
+
+
 CASES = [
+    *of_shares(),
     *of_aborts(),
     *of_lost_answers(),
     *of_faults_that_stay(),

@@ -1,4 +1,4 @@
-"""The processes of a served stack, found in /proc. They are children of this process; no other process is touched."""
+"""The runtimes of a served stack, found in /proc. No other process is touched."""
 
 import os
 import signal
@@ -14,10 +14,13 @@ from tests.support.world import World
 PROC = Path("/proc")
 
 
-def runtimes(world: World, function: str) -> list[int]:
-    """Return the runtimes of a function. The nursery has forked them, each named after its stand-in."""
-    stand_ins = {str(pid) for emulator in emulators(world, function) for pid in _children(emulator)}
-    return [pid for pid in _children(_nursery()) if _name(pid) in stand_ins] if stand_ins else []
+def runtimes(world: World, *functions: str) -> list[int]:
+    """Return the runtimes of several functions, in one pass, so that they can be killed at once.
+
+    The nursery has forked them, each named after its stack.
+    """
+    stack = str(world.ready["pid"])
+    return [pid for pid in _children(_nursery()) if _name(pid) == stack and _folder(pid) in functions]
 
 
 @cache
@@ -25,11 +28,6 @@ def _nursery() -> int:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(os.environ[NURSERY])
         return nursery.peer(connection)
-
-
-def emulators(world: World, *functions: str) -> list[int]:
-    """Return the emulators of several functions in one pass, so that they can be killed at once."""
-    return [pid for pid in _children(world.ready["pid"]) if _folder(pid) in functions]
 
 
 @contextmanager

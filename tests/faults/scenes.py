@@ -14,7 +14,9 @@ from tests.support.world import NO_RINGS, Run, World, a_plan, skill_of
 
 VOLATILE = {"version", "dateModified", "modifiedBy", "joinedMemberCount"}
 """The fields that Genesys changes itself."""
-CARRIERS = tuple(MECHANISMS)
+CARRIERS = tuple(name for name in MECHANISMS if name != "share")
+"""The actuators whose values Genesys holds."""
+SOMEBODYS_RULES = [{"operator": "MEETS_THRESHOLD", "threshold": 70, "waitSeconds": 30}]
 GROUP = {"id": "group-that-helps-out", "type": "GROUP"}
 OUR_RULE = {"metric": "ServiceLevel", "operator": "LessThan", "groups": [GROUP]}
 _ANOTHERS = {"metric": "EstimatedWaitTime", "operator": "GreaterThan", "conditionValue": 60, "groups": [GROUP]}
@@ -37,6 +39,8 @@ class Scene:
     """A value of the plan."""
     makes_rings: bool = False
     """True if the queue has no rings, so that the plan makes them. Unless it narrows the queue, a rule is made, too."""
+    makes_rules: bool = False
+    """True if nobody has a share, and the queue has no routing rules, so that the plan makes them."""
     restores: str = ""
     """The distribution that the plan reverts; see `revert`."""
 
@@ -45,7 +49,7 @@ class Scene:
         # Users of this queue alone: under the platform, skills belong to the user and not to the queue.
         self.users = [f"{self.queue_id}-agent-{number:02}" for number in range(1, self.size + 1)]
         self._held, self._wanted, self._weights = self._values_of_all()
-        held = (1,) * self.size if self.makes_rings else self._held
+        held = (1,) * self.size if self.makes_rings else (0.0,) * self.size if self.makes_rules else self._held
         self.old = dict(zip(self.users, held, strict=True))
         self.settings_old: dict[str, float] = {"wrap_up_timeout_s": 300.0}
         self.settings_new: dict[str, float] = {"wrap_up_timeout_s": 45.0}
@@ -64,6 +68,13 @@ class Scene:
             spec["queue"] = NO_RINGS | spec.get("queue", {"conditionalGroupRouting": {"rules": [_ANOTHERS]}})
             self.settings_old |= {"bullseye_rings": 0} | ({} if self.narrows else {"overflow_threshold": None})
             self.settings_new |= {"bullseye_rings": RINGS, "overflow_threshold": self.threshold}
+        if self.actuator == "share":
+            self.settings_old |= {"routing_rules": None, "share_options": None}
+            self.settings_new |= {"routing_rules": "100 for 4 s", "share_options": "4 s alone, then 0 s"}
+        if self.actuator == "share" and not self.makes_rules:
+            spec["queue"] = {"routingRules": SOMEBODYS_RULES}
+            self.settings_old |= {"routing_rules": "70 for 30 s", "share_options": "10 s alone, then 20 s"}
+            self.world.put_shares(self.queue_id, {user: share for user, share in self.old.items() if share})
         self.world.put_queue(self.queue_id, members=[self._member(u, v) for u, v in self.old.items()], **spec)
         self.before = self.snapshot()
         self.edits: dict[str, Any] = {}
@@ -120,6 +131,8 @@ class Scene:
             carried["overflow_groups"] = [GROUP]
         if self.makes_rings:
             carried["strategy_reference"] = "ring-by-weight"
+        if self.actuator == "share":
+            carried |= {"strategy_reference": "share-by-weight", "share": {"hold_s": 4, "then": 0}}
         carried |= {"overflow_threshold": self.threshold, "wrap_up_timeout_s": 45}
         return a_plan(self.queue_id, self.weights, **carried | self.changes | changes)
 
@@ -178,7 +191,12 @@ class Scene:
     def snapshot(self, state: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the current `{queue, members}`, or those of an earlier state of the organisation."""
         queue = state["queues"][self.queue_id] if state else self.world.sim.state_of(self.queue_id)
-        return {"queue": queue["queue"], "members": {member["user"]["id"]: member for member in queue["members"]}}
+        members = {member["user"]["id"]: member for member in queue["members"]}
+        if self.actuator != "share":
+            return {"queue": queue["queue"], "members": members}
+        shares = self.world.shares(self.queue_id)
+        members = {user: member | {"share": shares["weights"].get(user, 0.0)} for user, member in members.items()}
+        return {"queue": queue["queue"] | {"share": shares["weights"] and shares["share"]}, "members": members}
 
     def values(self, snapshot: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -198,6 +216,11 @@ class Scene:
             )
         if self.makes_rings:
             held["bullseye_rings"] = len(rings_of(queue))
+        if self.actuator == "share":
+            rules = [f"{rule['threshold']} for {rule['waitSeconds']} s" for rule in queue.get("routingRules", [])]
+            held["routing_rules"] = "; ".join(rules) or None
+            share = queue["share"]
+            held["share_options"] = f"{share['hold_s']} s alone, then {share['then']} s" if share else None
         if "ring_groups" in self.settings_old:
             groups = {n: ring.get("memberGroups") for n, ring in enumerate(rings_of(queue), 1)}
             held["ring_groups"] = "; ".join(f"{n}: {of[0]['id']}" for n, of in groups.items() if of) or None
@@ -208,12 +231,17 @@ class Scene:
         if self.restores:
             return {}
         ranks = not self.makes_rings or len(rings_of(snapshot["queue"])) > 1
+        ranks = ranks and bool(not self.makes_rules or snapshot["queue"].get("routingRules"))
         return {user: self.weight(value) if ranks else None for user, value in self.values(snapshot).items()}
 
     def others(self, snapshot: dict[str, Any]) -> dict[str, Any]:
         """Return everything that no run may change: the other fields of the queue and of its members."""
         queue = {name: value for name, value in snapshot["queue"].items() if name not in VOLATILE}
-        for name in ("wrapUpTimeout", "utilizationThreshold"):
+        for name in (
+            "wrapUpTimeout",
+            "utilizationThreshold",
+            *(("routingRules", "share") if self.actuator == "share" else ()),
+        ):
             queue.pop(name, None)
         if "acwSettings" in queue:
             queue["acwSettings"] = {k: v for k, v in queue["acwSettings"].items() if k != "timeoutMs"}

@@ -35,6 +35,8 @@ class Cell:
     requests: list[dict[str, Any]] = field(default_factory=list)
     """The requests about the queue."""
     locked: bool = False
+    met: list[int] = field(default_factory=list)
+    """How often each fault of the table was met."""
     other: Run | None = None
     """The distribution that has the queue's lock in the meantime."""
 
@@ -45,6 +47,12 @@ class Cell:
     @property
     def world(self) -> World:
         return self.scene.world
+
+    @property
+    def of_table(self) -> list[dict[str, Any]]:
+        mentions = [self.world.ready["shares_table"], f'"{self.scene.queue_id}"']
+        faults = [fault for case in self.cases for fault in case.of_table]
+        return [{"operation": "PutItem", "mentions": mentions} | fault for fault in faults]
 
     @property
     def rules(self) -> list[dict[str, Any]]:
@@ -73,6 +81,8 @@ def cells(request, world, platform_world):
     waves: dict[str, list[Cell]] = {}
     for cell in made.values():
         waves.setdefault(cell.case.wave, []).append(cell)
+    of_table = [(cell, fault) for cell in made.values() for fault in cell.of_table]
+    platform_world.spoil_dynamodb([fault for _, fault in of_table])
     tick = Tick()
 
     def run(wave: str, also: Iterable[tuple[World, Job]] = (), at_once: int = 14) -> None:
@@ -97,8 +107,16 @@ def cells(request, world, platform_world):
     look(worlds, made)
     for each in worlds:
         each.sim.clear_faults()
+    count_faults(platform_world, [cell for cell, _ in of_table])
     yield made
     platform_world.sim.change_settings(members_date_queue=False)
+
+
+def count_faults(world: World, cells: list[Cell]) -> None:
+    """Note how often each fault of the table was met, and end all of them."""
+    for cell, times in zip(cells, world.spoilt(), strict=True):
+        cell.met.append(times)
+    world.spoil_dynamodb([])
 
 
 def with_rings(scenes: dict[str, tuple[list[Case], Scene]]) -> None:
@@ -128,12 +146,12 @@ def chosen(items: Iterable[pytest.Item]) -> Iterator[str]:
 def look(worlds, made) -> None:
     """Take a snapshot once no write is delayed any more."""
     until(lambda: all(map(recoveries_are_over, worlds)), pause_s=0.25)
-    states = {each: (each.sim.state(), each.sim.requests()) for each in worlds}
+    states = {each: (each.sim.state(), each.by_queue(each.sim.requests())) for each in worlds}
     locks = {each: each.locks() for each in worlds}
     for cell in made.values():
         state, requests = states[cell.world]
         cell.held = cell.scene.snapshot(state)
-        cell.requests = cell.world.about(cell.scene.queue_id, requests)
+        cell.requests = cell.world.about(cell.scene.queue_id, requests[cell.scene.queue_id])
         cell.locked = cell.scene.queue_id in locks[cell.world]
 
 
@@ -223,6 +241,7 @@ def test_the_queue_is_as_before_or_as_planned_and_the_record_is_true(cells, case
     for rule in case.rules(scene):
         hit = [entry for entry in cell.requests if entry["fault"] == rule["action"] and matches(rule, entry)]
         assert hit, f"no request met this fault: {rule}"
+    assert all(cell.met), "a fault of the table was not met"
     if cell.other:  # its plan is the same, and it completes
         others = cell.world.records(cell.other.distribution_id)
         judge(scene, others, cell.held, statuses=("completed",), outcomes=(None,))

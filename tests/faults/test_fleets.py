@@ -77,7 +77,7 @@ def test_a_fleet_whose_runtimes_are_killed_again_and_again_ends_with_queues_that
     killed.start()
     for kills in range(1, KILLS + 1):
         until(lambda kills=kills: killed.is_over() or sum(is_written(killed, n) for n in range(6)) >= kills)
-        processes.kill(processes.emulators(world, *FUNCTIONS, "advance"))
+        processes.kill(processes.runtimes(world, *FUNCTIONS, "advance"))
     until(killed.is_over)
     assert killed.shown()["status"] in {"completed", "partly_completed"}
     until(lambda: not world.locks().keys() & set(killed.queues))

@@ -1,4 +1,4 @@
-"""kill -9 of a working function's emulator: the queue is old or new, and the record is true."""
+"""kill -9 of a working function: the queue is old or new, and the record is true."""
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_a_killed_function_leaves_the_queue_as_it_was(scene, what):
     rule = rules(scene)[0]
     until(lambda: any(e["fault"] == "delay" and matches(rule, e) for e in scene.world.sim.requests()))
     functions = FUNCTIONS if what == "everything" else [what.partition(",")[0]]
-    processes.kill(processes.emulators(scene.world, *functions))
+    processes.kill(processes.runtimes(scene.world, *functions))
     closed(scene, run, (outcome,), (restoration,))
 
 
@@ -52,7 +52,7 @@ def test_a_function_killed_between_two_settings_writes_leaves_no_rings(platform_
     platform_world.sim.add_faults(rule)
     run = scene.run().start()
     until(lambda: any(e["fault"] == "delay" and matches(rule, e) for e in platform_world.sim.requests()))
-    processes.kill(processes.emulators(platform_world, "patch"))
+    processes.kill(processes.runtimes(platform_world, "patch"))
     failed = "member_update_failed" if "member" in what else "queue_update_failed"
     closed(scene, run, (failed,), ("restored",))
 
@@ -67,8 +67,10 @@ def test_a_run_whose_audit_is_killed_has_completed(scene):
             return "Audit" in states_of(run)
 
         until(audits, pause_s=0.05, longest_pause_s=0.05)  # a new runtime is held before it has worked
-        processes.kill(processes.emulators(scene.world, "audit"))
+        processes.kill(processes.runtimes(scene.world, "audit"))
     closed(scene, run, ("completed",), (None,))
+    ended = scene.world.client("stepfunctions").describe_execution(executionArn=run.arn)["status"]
+    assert ended == "SUCCEEDED", "Audit was invoked again: nobody had to recover the run"
 
 
 def test_a_run_that_is_stopped_while_its_function_is_killed_is_restored(scene):
@@ -77,7 +79,7 @@ def test_a_run_that_is_stopped_while_its_function_is_killed_is_restored(scene):
     run = scene.run().start()
     until(lambda: any(e["fault"] == "delay" and matches(rule, e) for e in scene.world.sim.requests()))
     run.abort()
-    processes.kill(processes.emulators(scene.world, "patch"))
+    processes.kill(processes.runtimes(scene.world, "patch"))
     closed(scene, run, ("interrupted",), ("restored",))
     effort = scene.world.records(run.distribution_id)["9-closed"]["effort"]
     assert effort["unreported"] == 1, "nobody knows what the killed function sent"

@@ -3,7 +3,8 @@
 A queue of twenty members: first the setting is written, then the members, several at once. The k-th write is the k-th
 that Genesys sees. A queue without rings: first the rings are
 made, then the members are written, then the threshold. Its revert: first the members, then the groups of the rings,
-then the rings.
+then the rings. A queue without shares: first its routing rules are made, then one write to the table puts all shares in
+force. Its revert: first the shares, then the rules.
 """
 
 import pytest
@@ -43,7 +44,7 @@ def runs(world, platform_world):
     carry_out([(scene.world, job(scene, run, k)) for (_, k), (scene, run) in made.items()], tick)
     until(lambda: all(map(recoveries_are_over, worlds.values())), pause_s=0.25)
     states = {actuator: of.sim.state() for actuator, of in worlds.items()}
-    logs = {actuator: of.sim.requests() for actuator, of in worlds.items()}
+    logs = {actuator: of.by_queue(of.sim.requests()) for actuator, of in worlds.items()}
     for of in worlds.values():
         of.sim.clear_faults()
     return {
@@ -51,7 +52,7 @@ def runs(world, platform_world):
             scene,
             run,
             scene.snapshot(states[actuator]),
-            worlds[actuator].about(scene.queue_id, logs[actuator]),
+            worlds[actuator].about(scene.queue_id, logs[actuator][scene.queue_id]),
         )
         for (actuator, k), (scene, run) in made.items()
     }
@@ -134,3 +135,33 @@ def test_rings_are_as_before_or_as_planned_after_any_refused_write(rings, what, 
         }
         assert last.keys() == first.keys()
     assert scene.queue_id not in scene.world.locks(), "the lock is not free"
+
+
+def test_shares_are_as_before_or_as_planned_after_a_refused_second_write(platform_world):
+    """Genesys gets one write, the table the other one: last under the plan, and first under its revert."""
+    platform_world.sim.clear_faults()
+    scene = Scene(platform_world, "share", makes_rules=True)
+    first, mentions = scene.before, [platform_world.ready["shares_table"], f'"{scene.queue_id}"']
+    of_table = {"operation": "PutItem", "mentions": mentions, "action": "refuse", "skip": 0, "times": 1}
+    for failed, of_queue in (
+        ("member_update_failed", []),
+        ("queue_update_failed", [status(403) | scene.settings_write]),
+    ):
+        run = scene.run()
+        platform_world.sim.add_faults(*of_queue)
+        platform_world.spoil_dynamodb([] if of_queue else [of_table])
+        records = run.ends(failed) and platform_world.records(run.distribution_id)
+        judge(scene, records, scene.snapshot(), statuses=(failed,), outcomes=("restored",))
+        run = scene.run().ends("completed")
+        judge(
+            scene,
+            platform_world.records(run.distribution_id),
+            scene.snapshot(),
+            statuses=("completed",),
+            outcomes=(None,),
+        )
+        scene = scene.revert(run)
+    assert (
+        Scene.snapshot(scene)["queue"].items() >= {n: v for n, v in first["queue"].items() if n not in VOLATILE}.items()
+    )
+    assert scene.values(scene.snapshot()) == scene.values(first)

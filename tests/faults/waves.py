@@ -21,16 +21,17 @@ Job = Generator[bool]
 
 
 class Tick:
-    """The readings of each world in the current round, shared by all jobs."""
+    """The readings of each world in the current round, shared by all jobs. Requests are those since it was made."""
 
     def __init__(self) -> None:
+        self._made = time.monotonic()
         self._read: dict[tuple[str, int], Any] = {}
 
     def clear(self) -> None:
         self._read.clear()
 
     def requests(self, world: World) -> list[dict[str, Any]]:
-        return self._once("requests", world, world.sim.requests)
+        return self._once("requests", world, lambda: world.sim.requests(self._made))
 
     def locks(self, world: World) -> dict[str, str]:
         return self._once("locks", world, world.locks)

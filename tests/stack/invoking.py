@@ -29,10 +29,11 @@ def drift_event(queue):
     return {"Records": [message]}
 
 
-def in_the_bucket(world, run, record, field):
-    """Move a field of a record to the bucket, as if the record were too large for an item."""
+def in_the_bucket(world, run, record, field, more=None):
+    """Move a field of a record to the bucket, as if the record were too large for an item. `more` is added to it."""
     reference = f"distributions/{run.distribution_id}/{record}-{field}.json"
     value = world.records(run.distribution_id)[record][field]
+    value = {**value, **more} if more else value
     world.client("s3").put_object(Bucket=world.ready["documents_bucket"], Key=reference, Body=json.dumps(value))
     world.client("dynamodb").update_item(
         TableName=world.ready["audit_table"],

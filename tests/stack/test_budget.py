@@ -6,8 +6,11 @@ import time
 import pytest
 
 from local.genesys import GenesysSimulator
+from routing_weights.domain.record import timestamp
+from routing_weights.projection.accuracy import SPAN
 from tests.stack.invoking import drift_event, invoked, run_of
 from tests.stack.test_calibration import completed_two_hours_ago
+from tests.stack.test_standings import answered, counted, in_force, item_of, last_ended
 from tests.support.carriers import Carrier
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, WEIGHTS, World, a_plan, served_stack
 
@@ -81,7 +84,13 @@ def calibrates(world, run):
     key = {"distribution_id": {"S": run.distribution_id}, "record": {"S": "5-realised"}}
     world.client("dynamodb").delete_item(TableName=world.ready["audit_table"], Key=key)
     completed_two_hours_ago(world, run)
-    assert invoked(world, "CalibrateFunction", {}) == {"measured": 1, "failed": 0}
+    assert invoked(world, "CalibrateFunction", {}) == {"measured": 1, "shared": 0, "failed": 0}
+
+
+def shows(world, run):
+    start = completed_two_hours_ago(world, run)
+    answer = world.get(f"/queues/{run.queue_id}/shares", **{"from": timestamp(start), "to": timestamp(start + SPAN)})
+    assert [plan["distribution_id"] for plan in answer.json()["plans"]] == [run.distribution_id]
 
 
 def compares(world, run):
@@ -114,6 +123,19 @@ def watches(world, run):
     assert invoked(world, "AdvanceFunction", tick)["step"] == "hold"
 
 
+def reads(world, run):
+    in_force(world, run.queue_id)
+    assert invoked(world, "StandingsFunction", {"queue_id": run.queue_id}) == {"outcome": "read"}
+
+
+def corrects(world, run):
+    bucket = last_ended()
+    in_force(world, run.queue_id)
+    counted(world, run.queue_id, {"agent-001": 1}, bucket)
+    answered(world, run.queue_id, {"agent-001": 1}, bucket)
+    assert invoked(world, "CorrectFunction", {})["corrected"] == 1
+
+
 def restores(world, run):
     """The caller writes under a lock, like every writer. It runs last, because the others compare the applied state."""
     table, queue = world.ready["locks_table"], {"queue_id": {"S": run.queue_id}}
@@ -132,7 +154,9 @@ def slots_since(world, began):
     return sum(count for pace in paces for at, count in pace["log"] if pace["next_at"] + at >= began * 1000)
 
 
-@pytest.mark.parametrize("asking", [suggests, calibrates, compares, verifies, watches, restores])
+@pytest.mark.parametrize(
+    "asking", [suggests, calibrates, shows, compares, verifies, watches, reads, corrects, restores]
+)
 def test_every_caller_of_genesys_gets_a_token_and_takes_slots(limited_world, over, asking):
     """The limit is known: the distributions above have met it. A revoked token is replaced by whoever needs it."""
     world = limited_world
@@ -146,3 +170,19 @@ def test_every_caller_of_genesys_gets_a_token_and_takes_slots(limited_world, ove
     known_since = max(began, time.time() - WINDOW_S)  # an earlier slot is forgotten
     sent = [one for one in asked if known_since == began or one["wall"] >= known_since + 0.5]
     assert slots_since(world, known_since) >= len(sent)
+
+
+def test_a_reading_of_agents_without_a_slot_is_dropped(limited_world):
+    """Everybody's slots are taken for a minute, as by a large distribution."""
+    world, now = limited_world, time.time() * 1000
+    queue, table = world.queue(), world.ready["budget_table"]
+    in_force(world, queue)
+    for item in world.client("dynamodb").scan(TableName=table)["Items"]:
+        if "pace" in item:
+            pace = json.loads(item["pace"]["S"])
+            pace |= {"next_at": round(now) + 60_000, "log": [], "announced_until": now + 60_000}
+            changed = item | {"pace": {"S": json.dumps(pace)}, "version": {"N": str(int(item["version"]["N"]) + 1)}}
+            world.client("dynamodb").put_item(TableName=table, Item=changed)
+    assert invoked(world, "StandingsFunction", {"queue_id": queue}) == {"outcome": "dropped"}
+    assert world.requests_about(queue) == []
+    assert float(item_of(world, queue, "standings")["claimed_until"]["N"]) > time.time(), "and not asked for at once"

@@ -104,16 +104,15 @@ def test_every_json_sample_is_json(page):
 
 def test_every_store_is_on_the_page_about_data():
     page = (ROOT / "docs/administer/data.md").read_text()
-    stores = re.findall(r"^  (\w+):\n    Type: AWS::(?:DynamoDB::Table|S3::Bucket)$", TEMPLATE, re.MULTILINE)
+    of = r"^  (\w+):\n(?:    #.*\n)*    Type: AWS::"
+    stores = re.findall(rf"{of}(?:DynamoDB::Table|S3::Bucket)$", TEMPLATE, re.MULTILINE)
     assert stores
     assert [name for name in stores if name not in page] == []
-    kept = re.findall(
-        r"^  (\w+):\n    Type: AWS::\S+\n    DeletionPolicy: RetainExceptOnCreate$", TEMPLATE, re.MULTILINE
-    )
+    kept = re.findall(rf"{of}\S+\n    DeletionPolicy: RetainExceptOnCreate$", TEMPLATE, re.MULTILINE)
     (sentence,) = re.findall(
         r"^(.*?) are kept\.", page[page.index("## When the stack is deleted") :], re.DOTALL | re.MULTILINE
     )
-    assert set(re.findall(r"\w+(?:Table|Bucket)", sentence)) == set(kept)
+    assert set(re.findall(r"\w+(?:Table|Bucket|Key)", sentence)) == set(kept)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -178,23 +177,34 @@ def test_every_error_is_explained():
 def test_the_openapi_document_says_what_the_api_is():
     document = json.loads((ROOT / "docs" / "openapi.json").read_text())
     assert set(document["paths"]) == {
+        "/approvals",
+        "/audit/export",
+        "/audit/verification",
+        "/checkpoints",
         "/plans",
         "/plans/suggest",
         "/fleets",
         "/fleets/uploads",
         "/fleets/{fleet_id}",
+        "/fleets/{fleet_id}/approve",
         "/fleets/{fleet_id}/queues",
+        "/fleets/{fleet_id}/reject",
         "/fleets/{fleet_id}/cancel",
         "/fleets/{fleet_id}/continue",
         "/fleets/{fleet_id}/revert",
         "/distributions/{distribution_id}/projection.svg",
         "/distributions/{distribution_id}",
+        "/distributions/{distribution_id}/approve",
+        "/distributions/{distribution_id}/reject",
         "/distributions/{distribution_id}/restore",
         "/distributions/{distribution_id}/return",
         "/queues/{queue_id}/distributions",
         "/queues/{queue_id}/calibration",
         "/queues/{queue_id}/drift",
+        "/queues/{queue_id}/shares",
+        "/queues/{queue_id}/shares.svg",
         "/queues/{queue_id}/forecast",
+        "/queues/{queue_id}/draws",
         "/queues/{queue_id}/baselines",
         "/queues/{queue_id}/baselines/{name}",
         "/queues/{queue_id}/baselines/{name}/restore",

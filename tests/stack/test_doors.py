@@ -449,8 +449,9 @@ def test_the_console_and_the_api_leave_the_same_record(world, queue):
         runs.append(world.run(plan).start(door).ends("completed"))
     own = {
         *("distribution_id", "execution_arn", "started_at", "timestamp", "latency_ms", "before_image"),
-        *("door", "caller"),
+        *("door", "caller", "request_id"),
         *("effort", "cost"),  # two runs take different milliseconds
+        *("chain_number", "chain_before", "chain_hash", "documents"),
     }
     for name in ("opened", "record"):
         console, api = ({k: v for k, v in getattr(run, name).items() if k not in own} for run in runs)
@@ -472,11 +473,17 @@ def test_the_console_and_the_api_refuse_with_the_same_errors(world):
 def test_every_sample_is_known():
     others = {
         "console-restore.json",
+        "draw.json",
+        "draw-over-http.json",
         "fleet.json",
         "forecast.json",
+        "partner-activity.json",
         "partner-audit.json",
+        "partner-queue-user.json",
+        "partner-routing-status.json",
         "plan-next-shift.json",
         "plan-until.json",
+        "reading.json",
         "schedule-baseline.json",
         "schedule-until.json",
         "schedule.json",
@@ -495,6 +502,7 @@ OF_PLATFORM = {
     "plan-overflow.json": {"ringNumber": [1, 1, 3]},
     "plan-proficiency.json": {"proficiency": [5.0, 4.4, 3.1]},
     "plan-joined.json": {"joined": [True, True, False]},
+    "plan-share.json": {"share": [0.4, 0.35, 0.25]},
 }
 """What the first three agents hold afterwards."""
 
@@ -509,10 +517,27 @@ def test_a_sample_for_the_public_api_is_applied(platform_world, name):
         assert found["projection"]["skills"]["Support >= 3"]["agents"] == pytest.approx(7 / 11)
     held = list(platform_world.held("queue-001")["members"].values())[:3]
     ((field, expected),) = OF_PLATFORM[name].items()
+    if field == "share":
+        shares = platform_world.shares("queue-001")
+        assert [shares["weights"][member["user"]["id"]] for member in held] == expected
+        assert (shares["share"], shares["distribution_id"]) == ({"hold_s": 8, "then": 12}, found["distribution_id"])
+        return
     proficiency = [
         {skill["name"]: skill["proficiency"] for skill in member["skills"]}.get("Support") for member in held
     ]
     assert (proficiency if field == "proficiency" else [member[field] for member in held]) == expected
+
+
+def test_a_ranking_beside_shares_in_force_needs_approval_until_the_shares_end(platform_world):
+    world, queue = platform_world, platform_world.queue()
+    of_shares, ranking = {"strategy_reference": "share-by-weight"}, a_plan(queue, strategy_reference="ring-by-weight")
+    first = world.run(a_plan(queue, **of_shares)).ends("completed").distribution_id
+    refused = world.run(ranking).ends("approval_required").record["errors"][0]["message"]
+    assert f"hardly any effect: shares of distribution {first} are in force" in refused
+    world.run(ranking | {"accept_uncertain": True}).ends("completed")
+    world.run(a_plan(queue, dict.fromkeys(WEIGHTS, 0.0), **of_shares)).ends("completed")
+    assert world.shares(queue)["weights"] == {}
+    world.run(ranking | {"member_weights": {"agent-001": 0.2}}).ends("completed")
 
 
 def test_a_plan_for_the_next_shift_is_applied_before_anybody_is_on_queue(platform_world):
@@ -611,14 +636,19 @@ def test_a_suggested_plan_passes_when_it_is_posted_as_it_is(platform_world):
 
 def test_a_suggestion_without_a_load_is_made_for_the_forecast_that_was_pushed(platform_world):
     queue = platform_world.queue(12)
-    body = json.loads((Path(ROOT) / "events" / "suggest.json").read_text(encoding="utf-8")) | {"queue_id": queue}
+    body = json.loads((Path(ROOT) / "events" / "suggest.json").read_text(encoding="utf-8"))
+    body |= {"queue_id": queue, "strategy_reference": "share-by-weight"}
     forecast = body.pop("forecast")
     pushed = {"offered": forecast["offered"], "aht_s": forecast["aht_s"], "interval_s": 1800, "ttl_s": 3600}
     path = f"{platform_world.api_url}/queues/{queue}/forecast"
     assert platform_world.http.put(path, json=pushed, timeout=60).status_code == 200
     answer = platform_world.http.post(f"{platform_world.api_url}/plans/suggest", json=body, timeout=60)
     assert answer.status_code == 200, answer.text
-    assert answer.json()["projection"]["projected_load"] == pytest.approx(8.0)  # 80 calls of 180 s in half an hour
+    suggestion = answer.json()
+    assert suggestion["projection"]["projected_load"] == pytest.approx(8.0)  # 80 calls of 180 s in half an hour
+    shares = suggestion["projection"]["models"]["simulation"]["shares"]
+    assert suggestion["plan"]["share"]["hold_s"] == suggestion["hold"]["hold_s"] == shares["hold_s"]
+    assert len(shares["frontier"]) > 5
 
 
 @pytest.mark.parametrize(

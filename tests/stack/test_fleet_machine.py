@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 
 from tests.support.fleets import Fleet
 from tests.support.waiting import until
@@ -23,12 +24,10 @@ def test_a_fleet_applies_every_plan_and_its_repetition_writes_nothing(world):
     assert {entry["method"] for entry in again} == {"GET"}
 
 
-def started_in_the_console(world, given):
-    """Start the state machine of fleets with an input, and describe its execution when it is over."""
+def started_in_the_console(world, given, machine="fleet_state_machine"):
+    """Start a state machine with an input, and describe its execution when it is over."""
     client = world.client("stepfunctions")
-    arn = client.start_execution(stateMachineArn=world.ready["fleet_state_machine"], input=json.dumps(given))[
-        "executionArn"
-    ]
+    arn = client.start_execution(stateMachineArn=world.ready[machine], input=json.dumps(given))["executionArn"]
     return until(lambda: (answer := client.describe_execution(executionArn=arn))["status"] != "RUNNING" and answer)
 
 
@@ -84,6 +83,40 @@ def test_two_queues_of_a_fleet_with_the_same_agents_are_projected_as_their_pool(
         assert f"{carried:g} erlangs of queue {other['queue_id']}, 100% of its load" in projection["reason"]
     chart = world.get(f"/distributions/{name}.0/projection.svg")
     assert f"2.00 of the 2.00 erlangs of queue {fleet[1]['queue_id']}" in chart.text
+
+
+def test_a_fleet_puts_shares_in_force_and_its_temporary_plans_expire(platform_world):
+    """One plan has its own options, the other one those of the defaults. One queue has shares before."""
+    world, queues = platform_world, [platform_world.queue(), platform_world.queue()]
+    before, own = {"agent-001": 0.1, "agent-003": 0.6}, {"hold_s": 6, "then": 0}
+    world.put_shares(queues[1], before)
+    plans = [{"queue_id": queues[0], "member_weights": WEIGHTS, "share": own}]
+    plans += [{"queue_id": queues[1], "member_weights": {"agent-001": 0.5}}]
+    expires = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    defaults = a_plan("", projected_load=0.05, strategy_reference="share-by-weight", until=expires)
+    defaults = {**defaults, "share": {"hold_s": 4, "then": 0}}
+    del defaults["queue_id"], defaults["member_weights"]
+    execution = started_in_the_console(world, {"plans": plans, "defaults": defaults})
+    assert json.loads(execution.get("output", "{}")).get("status") == "completed", execution.get("cause")
+
+    def in_force():
+        return [(held["weights"], held.get("share")) for held in map(world.shares, queues)]
+
+    def rules():
+        return [world.held(queue)["queue"].get("routingRules") for queue in queues]
+
+    def waits(*seconds):
+        return [[{"operator": "MEETS_THRESHOLD", "threshold": 100, "waitSeconds": wait}] for wait in seconds]
+
+    assert in_force() == [(WEIGHTS, own), ({"agent-001": 0.5}, {"hold_s": 4, "then": 0})]
+    assert rules() == waits(6, 4)
+
+    for number in range(2):
+        expiry = {"returns": f"{execution['name']}.{number}"}
+        ended = started_in_the_console(world, expiry, "state_machine_arn")
+        assert ended["status"] == "SUCCEEDED", ended.get("cause")
+    assert in_force() == [({}, own), (before, {"hold_s": 10, "then": 20})]
+    assert rules() == [[], []]
 
 
 def test_a_queue_that_completes_takes_six_transitions_beside_its_own_run(world):

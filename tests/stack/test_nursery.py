@@ -1,4 +1,4 @@
-"""The process that forks runtimes. Its requesters may be killed at any moment, and it continues."""
+"""The process that forks runtimes. Its requesters may end at any moment, and it continues."""
 
 import os
 import signal
@@ -12,8 +12,6 @@ import pytest
 
 from local.stack import nursery
 from tests.support.waiting import DEADLINE_S, until
-
-STAND_IN = str(Path(nursery.__file__).with_name("stand_in.py"))
 
 
 @pytest.fixture(scope="module")
@@ -39,12 +37,16 @@ def endpoint():
 
 
 @contextmanager
-def asked(path, folder, **variables):
-    command = [sys.executable, "-I", "-S", STAND_IN, path, "app.handler"]
-    with subprocess.Popen(
-        command, cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as asking:
-        yield asking
+def requested(path, folder, **variables):
+    """Request a runtime; gives the connection to the nursery, and the runtime's output."""
+    reading, writing = os.pipe()
+    connection = nursery.request(
+        path, nursery.RUNTIME, ["app.handler"], folder=folder, environment=variables, output=(writing, writing)
+    )
+    os.close(writing)
+    with connection, os.fdopen(reading, "rb") as output:
+        connection.settimeout(DEADLINE_S)
+        yield connection, output
 
 
 def runtimes(process):
@@ -65,25 +67,24 @@ def function(tmp_path):
 
 
 def test_a_runtime_has_folder_environment_and_output_of_its_requester(serving, function, endpoint):
-    with asked(serving[1], function, NAME="one", AWS_LAMBDA_RUNTIME_API=endpoint) as asking:
-        assert asking.stdout.readline() == b"I am one\n"
+    with requested(serving[1], function, NAME="one", AWS_LAMBDA_RUNTIME_API=endpoint) as (connection, output):
+        assert output.readline() == b"I am one\n"
         (runtime,) = runtimes(serving[0])
         assert Path(f"/proc/{runtime}/cwd").readlink() == function
+        assert Path(f"/proc/{runtime}/comm").read_text() == f"{os.getpid()}\n"
         os.kill(runtime, signal.SIGKILL)
-        assert asking.wait(DEADLINE_S) == -signal.SIGKILL, "it ends as its runtime does"
+        assert connection.recv(16) == b"-9", "the requester hears how it ended"
 
 
 def test_a_runtime_that_cannot_start_says_why(serving, function):
-    with asked(serving[1], function, NAME="two") as asking:
-        out, _ = asking.communicate(timeout=DEADLINE_S)
-    assert asking.returncode == 1
-    assert b"AWS_LAMBDA_RUNTIME_API" in out
+    with requested(serving[1], function, NAME="two") as (connection, output):
+        assert connection.recv(16) == b"1"
+        assert b"AWS_LAMBDA_RUNTIME_API" in output.read()
 
 
 def test_a_runtime_ends_with_its_requester(serving, function, endpoint):
-    with asked(serving[1], function, NAME="three", AWS_LAMBDA_RUNTIME_API=endpoint) as asking:
-        asking.stdout.readline()
-        asking.kill()
+    with requested(serving[1], function, NAME="three", AWS_LAMBDA_RUNTIME_API=endpoint) as (_, output):
+        output.readline()
     until(lambda: runtimes(serving[0]) == [])
 
 
@@ -95,12 +96,11 @@ def test_a_requester_that_dies_halfway_stops_nobody(serving):
     nursery.wait_until_it_serves(serving[1], DEADLINE_S)
 
 
-def test_runtime_and_requester_may_be_killed_at_once(serving, function, endpoint):
+def test_runtime_and_requester_may_end_at_once(serving, function, endpoint):
     for _ in range(10):
-        with asked(serving[1], function, NAME="four", AWS_LAMBDA_RUNTIME_API=endpoint) as asking:
-            asking.stdout.readline()
+        with requested(serving[1], function, NAME="four", AWS_LAMBDA_RUNTIME_API=endpoint) as (_, output):
+            output.readline()
             (runtime,) = runtimes(serving[0])
-            for pid in (runtime, asking.pid):
-                os.kill(pid, signal.SIGKILL)
+            os.kill(runtime, signal.SIGKILL)
         until(lambda: runtimes(serving[0]) == [])
     nursery.wait_until_it_serves(serving[1], DEADLINE_S)

@@ -72,6 +72,9 @@ def test_a_completed_distribution_is_published_once(world, listener):
     assert (outcome["members"], outcome["changes"]) == (3, {"settings": 1, "members": 3})
     assert (outcome["balance_accuracy"], outcome["errors"], outcome["restore"]) == (100.0, [], None)
     assert outcome["ended_at"] == run.record["timestamp"]
+    # One id from the door to Genesys: the distribution's. The opening record leads from there to the access log.
+    assert {entry["correlation_id"] for entry in run.requests} == {run.distribution_id}
+    assert UUID(run.opened["request_id"])
     whole = world.get(outcome["record"])
     assert (whole.status_code, whole.json()["status"]) == (200, "completed")
 

@@ -1,4 +1,4 @@
-"""Other ways out and in: a receiver gets outcomes as webhooks, and Genesys sends events on its partner bus."""
+"""Other ways out and in: outcomes as webhooks, notifications for people, and events of Genesys on its partner bus."""
 
 import json
 import re
@@ -10,20 +10,27 @@ from urllib.parse import urlsplit
 import pytest
 
 from local.genesys import GenesysSimulator
+from local.planted import planted
+from tests.stack.test_standings import in_force, item_of, standings
 from tests.support.carriers import Carrier
+from tests.support.chat import SlackSystem, TeamsSystem, lines_of, served
 from tests.support.receiver import WfmSystem
 from tests.support.waiting import until
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, WEBHOOK_SECRET, World, served_stack
 
-SECRET, BEARER = "a-secret-of-ours", "a-bearer-secret-of-somebody"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:people"
+SECRET, BEARER = planted("outgoing-secret", "ours"), planted("webhook-bearer", "somebody's")
 SAMPLE = json.loads((ROOT / "events" / "partner-audit.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
 def wired(tmp_path_factory):
-    """A stack with a receiver of webhooks and a partner bus."""
+    """A stack with a receiver of webhooks, a Slack, a Teams, a topic, and a partner bus."""
+    slack, teams = SlackSystem(), TeamsSystem()
     with (
         closing(WfmSystem(SECRET, time.time)) as system,
+        served(slack) as slack_url,
+        served(teams) as teams_url,
         GenesysSimulator(contract="platform", client_id=CLIENT_ID, client_secret=CLIENT_SECRET) as sim,
         served_stack(
             tmp_path_factory.mktemp("wired"),
@@ -33,10 +40,24 @@ def wired(tmp_path_factory):
             OUTGOING_SECRET=SECRET,
             PARTNER_EVENT_BUS=SAMPLE["source"],
             WEBHOOK_BEARER="on",
+            NOTIFY_SLACK="bot",
+            NOTIFY_TEAMS="on",
+            NOTIFY_TOPIC_ARN=TOPIC,
+            LINK_BASE_URL="https://desk.example",
         ) as ready,
         closing(World(ready, sim)) as world,
     ):
         world.system, world.carrier = system, Carrier("ring", world)
+        world.slack, world.teams = slack, teams
+        world.client("secretsmanager").put_secret_value(
+            SecretId=ready["notify_secret"],
+            SecretString=json.dumps(slack.secret(slack_url) | teams.secret(teams_url)),
+        )
+        world.client("sns").create_topic(Name="people")
+        world.inbox = world.client("sqs").create_queue(QueueName="inbox")["QueueUrl"]
+        world.client("sns").subscribe(
+            TopicArn=TOPIC, Protocol="sqs", Endpoint=TOPIC.replace("sns", "sqs").replace("people", "inbox")
+        )
         world.client("secretsmanager").put_secret_value(
             SecretId=ready["webhook_secret"],
             SecretString=json.dumps({"current": WEBHOOK_SECRET, "bearer_current": BEARER}),
@@ -118,6 +139,58 @@ def test_a_receiver_that_never_answers_leaves_a_dead_letter(wired, completed):
     assert statuses(wired, told) == [None, None]
 
 
+# ---- notifications ---------------------------------------------------------------------------------------------------
+
+
+def read_in_slack(world, distribution_id):
+    return [message["text"] for message in world.slack.channel.values() if distribution_id in str(message)]
+
+
+def cards_about(world, distribution_id):
+    return [lines for card in world.teams.cards if distribution_id in str(lines := lines_of(card))]
+
+
+def mails_about(world, distribution_id):
+    """Read the inbox until it has mails about the distribution."""
+    sqs, found = world.client("sqs"), []
+    for message in sqs.receive_message(QueueUrl=world.inbox, MaxNumberOfMessages=10).get("Messages", []):
+        mail = json.loads(message["Body"])
+        if distribution_id in mail["Message"]:
+            sqs.delete_message(QueueUrl=world.inbox, ReceiptHandle=message["ReceiptHandle"])
+            found.append(mail)
+    return found
+
+
+def test_people_read_once_in_every_channel_what_happened_to_the_queue_by_its_name(wired, completed):
+    wired.teams.script[:] = [(429, {"Retry-After": "1"}, "")]
+    told = completed()
+    (mail,) = until(lambda: mails_about(wired, told))
+    ((heading, *facts),) = until(lambda: cards_about(wired, told))
+    (text,) = until(lambda: read_in_slack(wired, told))
+    queue_id = wired.records(told)["9-closed"]["queue_id"]
+    assert {heading, text, mail["Subject"]} == {f"Applied: Queue {queue_id}"}
+    assert f"Queue: Queue {queue_id} ({queue_id})" in facts
+    assert f"https://desk.example/distributions/{told}\n" in mail["Message"]
+
+    refused = wired.post({"queue_id": queue_id, "member_weights": {"agent-001": 2}}).json()["distribution_id"]
+    ((heading, *_),) = until(lambda: cards_about(wired, refused))
+    assert heading == f"Not applied: Queue {queue_id}", "the name is remembered: Genesys was not asked"
+    plan = wired.carrier.plan(queue_id, wired.carrier.weights(3)) | {"dry_run": True}
+    again = wired.run(plan).ends("dry_run").distribution_id
+    until(lambda: wired.system.of(again))  # its outcome is on the bus, too
+    token, wired.slack.token = wired.slack.token, "xoxb-another"
+    try:
+        last = completed()
+        ((dead, why),) = until(lambda: dead_letters(wired, "notify_dead_letters"))
+    finally:
+        wired.slack.token = token
+    assert (dead["distribution_id"], why["reason"]["StringValue"]) == (last, "chat.postMessage: invalid_auth")
+    assert cards_about(wired, again) == read_in_slack(wired, again) == mails_about(wired, again) == []
+    text = Path(wired.ready["logs"]).read_text(errors="replace")
+    assert "A notification was sent" in text
+    assert not [secret for secret in (token, wired.slack.path, wired.teams.query) if secret in text]
+
+
 # ---- the partner bus -------------------------------------------------------------------------------------------------
 
 
@@ -173,6 +246,19 @@ def test_an_audit_event_names_who_changed_a_setting(wired):
     (item,) = until(lambda: drift_of(wired, queue))
     assert [one["setting"] for one in item["differences"]] == ["wrap_up_timeout_s"]
     assert (item["changed_by"], item["changed_at"]) == ("supervisor-7", "2026-07-11T20:03:27.000Z")
+
+
+def test_the_status_of_an_agent_counts_in_the_queues_where_the_agent_has_a_share(wired):
+    first, second = in_force(wired, "queue-001"), in_force(wired, "queue-of-others", {"agent-002": 1.0})
+    event = json.loads((ROOT / "events" / "partner-routing-status.json").read_text(encoding="utf-8"))
+    publish(wired, event["detail"]["topicName"], event["detail-type"], event["detail"]["eventBody"])
+    known = until(lambda: (found := standings(wired, first.queue_id)).statuses and found)
+    assert known.statuses["agent-001"].status == "INTERACTING"
+    assert item_of(wired, second.queue_id, "standings") is None
+    publish(
+        wired, "v2.routing.queues.queue-001.users", "v2.routing.queues.{id}.users", {"id": "agent-001", "joined": False}
+    )
+    until(lambda: "agent-001" in standings(wired, first.queue_id).memberships)
 
 
 def test_other_events_never_reach_the_queue(wired):

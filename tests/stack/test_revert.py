@@ -10,7 +10,7 @@ from tests.support.waiting import until
 from tests.support.world import NO_RINGS, ROOT
 
 
-@pytest.fixture(params=CARRIERS)
+@pytest.fixture(params=[*CARRIERS, "share"])
 def carrier(request):
     world = request.getfixturevalue("world" if request.param == "score" else "platform_world")
     world.sim.clear_faults()

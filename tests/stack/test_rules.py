@@ -127,6 +127,18 @@ def put_item(world, text):
             id="an event of more than 6 MB",
         ),
         pytest.param(
+            lambda world: world.client("lambda").invoke(
+                FunctionName="SweepFunction", InvocationType="Event", Payload=json.dumps("x" * rules.MOST_EVENT_BYTES)
+            ),
+            "RequestTooLargeException",
+            id="an asynchronous event of more than 1 MB",
+        ),
+        pytest.param(
+            lambda world: world.client("lambda").invoke(FunctionName="NoFunction", InvocationType="Event"),
+            "ResourceNotFoundException",
+            id="an asynchronous event for a function that does not exist",
+        ),
+        pytest.param(
             lambda world: send(world, "ä" * (rules.MOST_MESSAGE_BYTES // 2 + 1)),
             "InvalidParameterValue",
             id="a message of more than 1 MiB, counted in bytes",

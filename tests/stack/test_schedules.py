@@ -88,8 +88,9 @@ def test_a_schedule_is_put_shown_previewed_and_run_once(timed, daily):
     assert (run["door"], timed.distribution(run["distribution_id"])["caller"]) == ("schedule", "early")
     assert timed.held(queue)["scores"] == WEIGHTS
     timed.turn(datetime.fromisoformat(f"{days[1]}T02:30:50+01:00"))
-    timed.turn(datetime.fromisoformat(f"{days[3]}T12:00:00+02:00"))  # two more, one of them moved out of the gap
-    assert {run["status"] for run in timed.ended(queue, 3)} == {"completed"}
+    for count, moment in ((2, f"{days[2]}T12:00:00+01:00"), (3, f"{days[3]}T12:00:00+02:00")):  # moved out of the gap
+        timed.turn(datetime.fromisoformat(moment))
+        assert {run["status"] for run in timed.ended(queue, count)} == {"completed"}
 
 
 def test_a_skipped_time_runs_once_at_the_next_valid_minute_and_expires(timed, daily):

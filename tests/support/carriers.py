@@ -7,6 +7,8 @@ from typing import Any
 from tests.support.mechanisms import MECHANISMS, Mechanism
 from tests.support.world import World, a_plan, skill_of
 
+OTHER_RULES = [{"operator": "MEETS_THRESHOLD", "threshold": 70, "waitSeconds": 30}]
+
 
 @dataclass(frozen=True)
 class Carrier:
@@ -38,6 +40,9 @@ class Carrier:
         if self.actuator == "proficiency":
             skill = {"id": skill_of(queue_id), "name": "Dedicated", "proficiency": 0.3}
             spec = {"skills": [skill], **spec}
+        if self.actuator == "share":
+            spec = {"queue": {"routingRules": OTHER_RULES} | spec.pop("queue", {}), **spec}
+            self.world.put_shares(queue_id, {f"agent-{agents:03}": 0.7})
         if spec:
             self.world.put_queue(queue_id, **{"agents": agents, "unjoined": 0, "off_queue": 0} | spec)
         return queue_id
@@ -47,6 +52,8 @@ class Carrier:
         carried = {"actuator": self.actuator} if self.mechanism.is_named else {}
         if self.actuator == "proficiency":
             carried["skill"] = skill_of(queue_id)
+        if self.actuator == "share":
+            carried["strategy_reference"] = "share-by-weight"
         return a_plan(queue_id, weights, **carried | {"wrap_up_timeout_s": 45} | changes)
 
     def weights(self, members: int) -> dict[str, float]:
@@ -63,8 +70,11 @@ class Carrier:
         return {member: self.mechanism.value(weight, largest) for member, weight in weights.items()}
 
     def held(self, queue_id: str) -> dict[str, Any]:
-        """Return the values on the wire, as Genesys holds them."""
+        """Return the values as Genesys holds them, or the shares in force."""
         members = self.world.held(queue_id)["members"]
+        if self.actuator == "share":
+            shares = self.world.shares(queue_id)
+            return {user_id: shares["weights"].get(user_id, 0.0) for user_id in members}
         skill = skill_of(queue_id)
         return {user_id: self.mechanism.read(member, skill) for user_id, member in members.items()}
 
@@ -77,4 +87,5 @@ class Carrier:
         return [entry for entry in entries if entry["path"].split("/")[-2] != "queues"]
 
 
-CARRIERS = tuple(MECHANISMS)
+CARRIERS = tuple(name for name in MECHANISMS if name != "share")
+"""The actuators whose values Genesys holds."""

@@ -12,8 +12,8 @@ import requests
 
 from routing_weights.application.account import Account
 from routing_weights.domain.actuation import Actuation
-from routing_weights.domain.actuators.base import Actuator, Ranking
 from routing_weights.domain.actuators.ring import Ring
+from routing_weights.domain.approval import Gate, Policy
 from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.effort import Effort, Spent, prices
 from routing_weights.domain.execution import Execution
@@ -22,6 +22,7 @@ from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.queue import Member, Queue, QueueSettings
 from routing_weights.domain.record import Records, RunSummary, timestamp
 from routing_weights.domain.run import Origin, Run, Started, distribution_of
+from routing_weights.domain.standings import Standings, Status
 from routing_weights.domain.strategies import Strategy
 from routing_weights.domain.target import Target, in_groups
 from routing_weights.domain.types import folded
@@ -29,11 +30,13 @@ from routing_weights.errors import (
     IdempotencyConflict,
     Interrupted,
     PlanNotApplicable,
+    QueueChanged,
     RoutingWeightsError,
     StoreUnavailable,
     first_error,
 )
 from routing_weights.projection.checks import GATES, Limits
+from routing_weights.projection.outlook import Draws
 
 SMALLEST_PLAN = {
     "queue_id": "queue-001",
@@ -69,6 +72,9 @@ def target(weights, *, values=None, joins=False, **settings):
     return Target(weights, weights if values is None else values, settings, joins)
 
 
+DRAWS = Draws(standings_s=0.0, limit=20)
+
+
 def limits(**changes):
     """The limits of a deployment that requires every gate."""
     return Limits(**{"saturation": 0.95, "max_abandonment": 0.1, "required": frozenset(GATES)} | changes)
@@ -81,28 +87,6 @@ def work(wanted, target_, before, actuator=RING, *, skill=(None, None), groups=(
     held = replace(before, skill_id=skill[0], skill_name=skill[1])
     decision = Decision.of(contract, actuation, target_, held, statement or {}, raise_first=contract == "platform")
     return Work(wanted, decision, before)
-
-
-class Drawn(Actuator):
-    """An actuator that writes no member: Genesys asks for the weights when a contact comes."""
-
-    name, contract, carrier, does_not = "drawn", "platform", None, "It writes no member."
-
-    @classmethod
-    def for_weights(cls, weights, digits):  # noqa: ARG003 - the interface's own names
-        return cls()
-
-    def value(self, weight, share):  # noqa: ARG002 - the interface's own names
-        return weight
-
-    def weight(self, value):
-        return value
-
-    def read(self, member):  # noqa: ARG002 - no member holds a value
-        return None
-
-    def ranking(self, settings, ring_timeouts_s):  # noqa: ARG002 - the interface's own names
-        return Ranking("joined")
 
 
 class PlainContract:
@@ -303,10 +287,14 @@ def function_module(name):
 
 
 class LambdaContext:
-    """What Powertools' logger asks for."""
+    """What Powertools' logger asks for, and the time that is left."""
 
     function_name, memory_limit_in_mb, aws_request_id = "function", 128, "1"
     invoked_function_arn = "arn:aws:lambda:eu-central-1:1:function:function"
+
+    @staticmethod
+    def get_remaining_time_in_millis():
+        return 29_000
 
 
 # ---- fakes of the ports (application.ports) --------------------------------------------------------------------------
@@ -331,6 +319,9 @@ class FakeDocuments:
 
     def reference(self, distribution_id, name):
         return f"distributions/{distribution_id}/{name}.json"
+
+    def read(self, distribution_id, *names):
+        return {self.reference(distribution_id, n): "sha-of-" + n for n in names if (distribution_id, n) in self.held}
 
     def work(self, distribution_id):
         return Work.from_json(json.loads(self.held[distribution_id, "work"]))
@@ -409,6 +400,59 @@ def account(own=None, **efforts):
     return Account(FakeHistories(**efforts), lambda: own or Effort(), prices("eu-central-1"))
 
 
+class FakeApprovals:
+    """The questions of distributions in memory, by distribution."""
+
+    def __init__(self):
+        self.held = {}
+
+    def find(self, distribution_id):
+        return self.held.get(distribution_id)
+
+    def ask(self, approval):
+        held = self.held.get(approval.distribution_id)
+        if held is None or held.number < approval.number:
+            self.held[approval.distribution_id] = approval
+        elif held.number == approval.number and held.state == "waiting":
+            self.held[approval.distribution_id] = held.model_copy(update={"token": approval.token})
+        return self.held[approval.distribution_id]
+
+    def answer(self, asked, answer_, caller, reason, now):
+        held = self.held[asked.distribution_id]
+        if (held.number, held.hash) != (asked.number, asked.hash) or not held.is_open(now):
+            return None
+        changes = {"state": answer_, "answered_by": caller, "answered_at": timestamp(now), "reason": reason}
+        self.held[asked.distribution_id] = held.model_copy(update=changes)
+        return self.held[asked.distribution_id]
+
+    def end(self, distribution_id):
+        held = self.held.get(distribution_id)
+        if held and held.state == "waiting":
+            self.held[distribution_id] = held.model_copy(update={"state": "over"})
+
+    def waiting(self, now):
+        return [held for held in self.held.values() if held.is_open(now)]
+
+
+class FakeRunAnswers:
+    """Executions that wait, by their token. `sent` has what was delivered."""
+
+    def __init__(self, *tokens):
+        self.tokens, self.sent = set(tokens), []
+
+    def deliver(self, answered):
+        if answered.token not in self.tokens:
+            return False
+        self.tokens.discard(answered.token)
+        self.sent.append((answered.token, answered.state))
+        return True
+
+
+def gate(approvals=None, policy='[{"verdicts": ["needs_approval", "inconclusive"]}]', timeout_s=3600, *, console=False):
+    """The gate of a deployment with its default policy."""
+    return Gate((approvals or FakeApprovals()).find, Policy.parse(policy), timeout_s, console)
+
+
 class FakeTrail:
     """An audit trail in memory. `holders` has the holder of each queue's lock, for records that ask for one."""
 
@@ -417,11 +461,11 @@ class FakeTrail:
 
     def append(self, record, holder=""):
         records = self.records.setdefault(record.distribution_id, {})
-        if record.KEY in records:
+        if record.key in records:
             return False
         if holder and self.holders.get(record.queue_id) != holder:
             raise Interrupted("The lock of the queue is somebody else's.")
-        records[record.KEY] = record.to_json()
+        records[record.key] = record.to_json()
         return True
 
     def find(self, distribution_id):
@@ -666,6 +710,10 @@ class FakeFleets:
         start = int(after or 0)
         return newest[start : start + limit], str(start + limit) if len(newest) > start + limit else None
 
+    def token(self, fleet):
+        newest = sorted(self.held.values(), key=lambda one: one.submitted_at, reverse=True)
+        return str(newest.index(fleet) + 1)
+
     def stop(self, fleet_id, attempt):
         return self._change(fleet_id, attempt, stop="cancel")
 
@@ -713,10 +761,10 @@ class FakeFleetDocuments:
     def __init__(self):
         self.uploads, self.plans, self.lists, self.requests = {}, {}, {}, 0
 
-    def upload_address(self, upload_id, expires_s):
+    def upload_address(self, upload_id, expires_s, _space=""):
         return f"https://bucket/uploads/{upload_id}?expires={expires_s}"
 
-    def upload(self, upload_id):
+    def upload(self, upload_id, _space=""):
         self.requests += 1
         content = self.uploads.get(upload_id)
         return None if content is None else (len(content), iter([content]))
@@ -762,3 +810,98 @@ class FakeFleetMachine:
         if self.waits:
             self.released.append((held.token, how))
         return self.waits
+
+
+class FakeShares:
+    """The shares in force, by queue. `lost`: how many answers are lost after a write."""
+
+    def __init__(self, *shares):
+        self.queues, self.lost, self.puts = {each.queue_id: each for each in shares}, 0, 0
+
+    def find(self, queue_id):
+        return self.queues.get(queue_id)
+
+    def in_force(self):
+        return iter([*self.queues.values()])
+
+    def put(self, shares, expected):
+        held = self.queues.get(shares.queue_id)
+        if (held.version if held else 0) != expected:
+            raise QueueChanged("The shares were changed at the same moment.", fields=[])
+        self.queues[shares.queue_id] = shares
+        self.puts += 1
+        if self.lost:
+            self.lost -= 1
+            raise StoreUnavailable("Could not put the shares in force: ReadTimeoutError.")
+
+    def edit(self, queue_id, **weights):
+        """Give members other shares, as a person does in the console of DynamoDB."""
+        held = self.queues[queue_id]
+        self.queues[queue_id] = replace(held, weights={**held.weights, **weights}, version=held.version + 1)
+
+
+class FakeTallies:
+    """The tallies by queue. `before_put` is called before each write, and may write itself."""
+
+    def __init__(self, **tallies):
+        self.queues, self.before_put = dict(tallies), lambda: None
+
+    def find(self, queue_id):
+        return self.queues.get(queue_id)
+
+    def put(self, queue_id, tally):
+        self.before_put()
+        stored = self.queues.get(queue_id)
+        if tally.version != (stored.version if stored else 0) + 1:
+            return False
+        self.queues[queue_id] = tally
+        return True
+
+
+class FakeAgentStandings:
+    """What is known of the agents of each queue, to the millisecond."""
+
+    def __init__(self):
+        self.queues = {}
+
+    def find(self, queue_id):
+        return self.queues.get(queue_id, Standings())
+
+    def _put(self, queue_id, **changes):
+        known = self.find(queue_id)
+        self.queues[queue_id] = replace(known, version=known.version + 1, **changes)
+
+    def claim(self, queue_id, known, until):
+        if self.find(queue_id).claimed_until != known.claimed_until:
+            return False
+        self._put(queue_id, claimed_until=until)
+        return True
+
+    def replace(self, queue_id, standings):
+        if self.find(queue_id).version != standings.version:
+            return False
+        self.queues[queue_id] = replace(standings, version=standings.version + 1, claimed_until=0.0)
+        return True
+
+    def note(self, queue_id, user_id, fact, now):
+        kind = "statuses" if isinstance(fact, Status) else "memberships"
+        facts = dict(getattr(self.find(queue_id), kind))
+        fact = fact._replace(since=max(0.0, round(fact.since, 3)))
+        if user_id in facts and facts[user_id].since >= fact.since:
+            return False
+        heard = {"heard_at": now} if kind == "statuses" else {}
+        self._put(queue_id, **heard, **{kind: facts | {user_id: fact}})
+        return True
+
+
+class FakeDrawnHistory:
+    def __init__(self):
+        self.buckets = {}
+
+    def put(self, queue_id, bucket):
+        self.buckets[queue_id, bucket.start] = bucket
+
+    def of_queue(self, queue_id, since, until):
+        for (queue, start), bucket in sorted(self.buckets.items()):
+            if queue == queue_id and since <= start < until:
+                yield bucket

@@ -46,6 +46,9 @@ class Fleet:
     def execution(self):
         return self.world.client("stepfunctions").describe_execution(executionArn=self.arn)
 
+    def history(self):
+        return self.world.client("stepfunctions").get_execution_history(executionArn=self.arn)["events"]
+
     def is_over(self):
         return self.execution()["status"] != "RUNNING"
 
@@ -53,7 +56,7 @@ class Fleet:
         """Wait for the end of the attempt, which has this status, and for its queues to be unlocked."""
         until(self.is_over)
         execution, shown = self.execution(), self.shown()
-        assert shown["status"] == status, (shown, execution.get("error"), execution.get("cause"))
+        assert shown["status"] == status, (shown, execution.get("error"), execution.get("cause"), self.history())
         assert execution["status"] == ("SUCCEEDED" if status == "completed" else "FAILED")
         until(lambda: not self.world.locks().keys() & set(self.queues))
         return self

@@ -108,6 +108,37 @@ class Ring(_Field):
         return tuple(6 if ring < 4 else 1 for ring in values)
 
 
+class Share(Mechanism):
+    """The value is not in Genesys: a snapshot of a test has it in the member's field `share`."""
+
+    name = "share"
+    weights = (0.1, 0.4, 0.2, 0.3)
+    held = (0.3, 0.1, 0.25, 0.0)
+    wanted = (0.1, 0.4, 0.2, 0.3)
+    member_write: ClassVar = {"method": "none", "path": "^$"}
+
+    def value(self, weight, largest):  # noqa: ARG002 - no scale
+        return weight
+
+    def weight(self, value, weights):  # noqa: ARG002 - no scale
+        return value
+
+    def others(self, values):
+        return tuple(0.0 if number % 2 else round(0.9 / len(values), 6) for number in range(len(values)))
+
+    def write_of(self, queue_id, user):  # noqa: ARG002 - Genesys gets no write of a member
+        return self.member_write
+
+    def fields(self, value, skill):  # noqa: ARG002 - nothing of a member
+        return {}
+
+    def read(self, member, skill):  # noqa: ARG002 - no skill
+        return member.get("share", 0.0)
+
+    def rest(self, member, skill):  # noqa: ARG002 - no skill
+        return {name: value for name, value in member.items() if name != "share"}
+
+
 class Proficiency(Mechanism):
     name = "proficiency"
     weights = (0.1, 0.4, 0.2, 0.3)
@@ -159,7 +190,7 @@ class Joined(_Field):
         return {"method": "PATCH", "path": f"/queues/{queue_id}/members$"}
 
 
-MECHANISMS: dict[str, Mechanism] = {made.name: made for made in (Score(), Ring(), Proficiency(), Joined())}
+MECHANISMS: dict[str, Mechanism] = {made.name: made for made in (Score(), Share(), Ring(), Proficiency(), Joined())}
 
 
 def _share(weight: float, largest: float) -> Fraction:

@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from routing_weights.domain.signing import verify
 from routing_weights.errors import WebhookRefused
+from tests.support.leaks import look_at_received
 
 
 class WfmSystem:
@@ -44,6 +45,7 @@ class WfmSystem:
 
     def _take(self, request):
         body = request.rfile.read(int(request.headers["Content-Length"] or 0))
+        look_at_received("a webhook", body)
         headers = {name.lower(): value for name, value in request.headers.items()}
         with self._lock:
             status = self.script.pop(0) if self.script else 204

@@ -15,6 +15,7 @@ import select
 import signal
 import threading
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,10 +26,12 @@ from urllib.parse import quote
 
 import boto3
 import requests
-from boto3.dynamodb.types import TypeDeserializer
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 
+from local.planted import planted
 from local.stack import nursery
+from local.stack.faults import PATH as FAULTS
 from local.stack.lambdas import NURSERY
 from local.stack.stack import PERMISSIONS_FOLDER
 from tests.support.waiting import DEADLINE_S
@@ -39,13 +42,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = "ROUTING_WEIGHTS_STACKS"
 """The nursery of the run's stacks: the variable that has its socket."""
-WEBHOOK_SECRET = "a-secret-of-webhooks"
-CLIENT_ID, CLIENT_SECRET = "test-client", "a-secret-that-nobody-may-see"
+WEBHOOK_SECRET = planted("webhook-secret", "that-nobody-may-see")
+CLIENT_ID, CLIENT_SECRET = "test-client", planted("client-secret", "that-nobody-may-see")
+KMS_KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000001"
 MAX_RETRY_AFTER_S, VERIFY_TIMEOUT_S = 1, 2
 REPAIR_AFTER_S = 8
 SUCCESSFUL = {"completed", "dry_run"}
 WEIGHTS = {"agent-001": 0.5, "agent-002": 0.3, "agent-003": 0.2}
-FUNCTIONS = sorted(f"{folder.parent.name.title()}Function" for folder in (ROOT / "functions").glob("*/app.py"))
+WARM = ("Audit", "Patch", "Plans", "Project", "Recover", "Restore", "Token", "Validate", "Verify")
+"""The functions that nearly every test of a shared stack needs. The others start when a test needs them."""
 
 
 RINGS = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 2}]}] * 6
@@ -120,7 +125,7 @@ class World:
         return self._clients[service]
 
     def warm(self) -> None:
-        """Import each function and boto3, all at once. A run would import them one after the other."""
+        """Start the functions of a distribution, all at once. A run would start them one after the other."""
         run = {"distribution_id": "warm-up", "execution_arn": "", "started_at": datetime.now(UTC).isoformat()}
         event = {
             **run,
@@ -135,11 +140,13 @@ class World:
         work = "distributions/warm-up/work.json"
         self.client("s3").put_object(Bucket=self.ready["documents_bucket"], Key=work, Body=b'{"plan": null}')
         client, payload = self.client("lambda"), json.dumps(event).encode()
-        with ThreadPoolExecutor(len(FUNCTIONS)) as callers:
+
+        def start(name: str) -> None:
+            client.invoke(FunctionName=f"{name}Function", Payload=payload)["Payload"].read()
+
+        with ThreadPoolExecutor(len(WARM) + 1) as callers:
             door = callers.submit(self.get, "/distributions/warm-up")
-            list(
-                callers.map(lambda name: client.invoke(FunctionName=name, Payload=payload)["Payload"].read(), FUNCTIONS)
-            )
+            list(callers.map(start, WARM))
             door.result()
 
     def close(self) -> None:
@@ -171,12 +178,20 @@ class World:
 
     def requests_about(self, queue_id: str, since: float = 0.0) -> list[dict[str, Any]]:
         """Return the requests about the queue, its members, or the skill of `skill_of`."""
-        return self.about(queue_id, [entry for entry in self.sim.requests() if entry["monotonic"] >= since])
+        return self.about(queue_id, self.sim.requests(since))
 
     def about(self, queue_id: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return the entries of the log that `requests_about` returns."""
         about = re.compile(f"/queues/{queue_id}(/|$)|/{skill_of(queue_id)}$")
         return [entry for entry in entries if about.search(entry["path"]) or skill_of(queue_id) in str(entry["body"])]
+
+    def by_queue(self, entries: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+        """Return the entries that name each queue of `queue`. For many queues: `about` searches all entries for one."""
+        found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for entry in entries:
+            for queue_id in set(re.findall(r"queue-of-test-\d+", f"{entry['path']} {entry['body']}")):
+                found[queue_id].append(entry)
+        return found
 
     def token_requests(self) -> int:
         return sum(entry["path"] == "/oauth/token" for entry in self.sim.requests())
@@ -216,6 +231,30 @@ class World:
         )["Items"]
         records = [{name: _plain(TypeDeserializer().deserialize(v)) for name, v in item.items()} for item in items]
         return {record["record"]: record for record in records}
+
+    def shares(self, queue_id: str) -> dict[str, Any]:
+        """Return the shares in force of a queue, without weights if there are none."""
+        key = {"queue_id": {"S": queue_id}, "kind": {"S": "weights"}}
+        table = self.ready["shares_table"]
+        item = self.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+        return json.loads(item["shares"]["S"]) | {"version": int(item["version"]["N"])} if item else {"weights": {}}
+
+    def put_shares(self, queue_id: str, weights: dict[str, float]) -> None:
+        """Put shares in force, as a person may who edits the table."""
+        held = self.shares(queue_id)
+        document = {"distribution_id": "by-hand", "share": {"hold_s": 10, "then": 20}} | held | {"weights": weights}
+        version = document.pop("version", 0) + 1
+        item = {"queue_id": queue_id, "kind": "weights", "shares": json.dumps(document), "version": version}
+        serialized = {name: TypeSerializer().serialize(value) for name, value in item.items()}
+        self.client("dynamodb").put_item(TableName=self.ready["shares_table"], Item=serialized)
+
+    def spoil_dynamodb(self, rules: list[dict[str, Any]]) -> None:
+        """Replace the faults of DynamoDB: see local/stack/faults.py."""
+        self.http.put(f"{self.ready['aws_endpoint_url']}{FAULTS}", json=rules, timeout=DEADLINE_S).raise_for_status()
+
+    def spoilt(self) -> list[int]:
+        """Return how often each fault of DynamoDB was met."""
+        return self.http.get(f"{self.ready['aws_endpoint_url']}{FAULTS}", timeout=DEADLINE_S).json()
 
     def locks(self) -> dict[str, str]:
         """Return the holder of each locked queue."""
@@ -399,13 +438,16 @@ def served_stack(
 ):
     """`python -m local.stack` against `genesys_url`, forked from a nursery; gives what it says when it is ready.
 
-    Nothing is paced unless `settings` say so: one test's 429 would slow all those that come after it.
+    Nothing is paced unless `settings` say so: one test's 429 would slow all those that come after it. Only a plan that
+    asks for approval itself waits for one.
     """
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "API_PORT": "0",
         "AWS_PORT": "0",
+        "PEOPLE_PORT": "0",
+        "APPROVAL_TIMEOUT_S": "0",  # what needs approval ends; tests of approvals have a stack of their own
         "GENESYS_CONTRACT": contract,
         "GENESYS_BASE_URL": genesys_url,
         "GENESYS_CLIENT_ID": CLIENT_ID,
@@ -414,8 +456,11 @@ def served_stack(
         "VERIFY_TIMEOUT_S": str(VERIFY_TIMEOUT_S),
         "REPAIR_AFTER_S": str(REPAIR_AFTER_S),
         "REQUESTS_PER_MINUTE": "0",
+        "APPROVAL_POLICY": "[]",
+        "DRAW_PATIENCE_S": "5",  # this machine may be slow; that a draw ends in time is a unit test
         "LOG_LEVEL": "DEBUG",
         "WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "KMS_KEY_ARN": KMS_KEY_ARN,
         PERMISSIONS_FOLDER: os.environ.get(PERMISSIONS_FOLDER, ""),
         NURSERY: os.environ.get(NURSERY, ""),
         **settings,

@@ -7,7 +7,17 @@ import pytest
 
 from tests.template.translated import packaged, translated
 
-DOCUMENT = packaged()
+
+def with_few_events(document):
+    """Keep one event of each type for each function. A route takes the translator as long as a function."""
+    for resource in document["Resources"].values():
+        if events := resource.get("Properties", {}).get("Events"):
+            by_type = {event["Type"]: (name, event) for name, event in reversed(events.items())}
+            resource["Properties"]["Events"] = dict(by_type.values())
+    return document
+
+
+DOCUMENT = with_few_events(packaged())
 FUNCTIONS = [name for name, item in DOCUMENT["Resources"].items() if item["Type"] == "AWS::Serverless::Function"]
 
 
@@ -54,6 +64,12 @@ def resolved(value, resources, parameters):
     return {key: resolved(item, resources, parameters) for key, item in value.items()}
 
 
+def described(version, parameters):
+    """Return the description of a version with the values of parameters. A new layer has a new logical id."""
+    text = version["Properties"].get("Description", {}).get("Fn::Sub", "")
+    return re.sub(r"\$\{(\w+)\}", lambda name: str(parameters.get(name[1], name[0])), text)
+
+
 class Deployment:
     """The stack after a deployment, which updates the stack of the `earlier` deployment, if any."""
 
@@ -69,9 +85,15 @@ class Deployment:
             for name, item in resources.items()
             if item["Type"] == "AWS::Lambda::Version"
         }
-        # CloudFormation publishes a version when its logical id is new, and never changes it again.
-        kept = earlier.versions if earlier else {}
-        self.versions = {name: kept.get(name, self.functions[function]) for name, function in of.items()}
+        # CloudFormation publishes a version if its logical id or its description is new, and never changes it again.
+        kept = earlier.published if earlier else {}
+        self.published = {
+            (name, described(resources[name], parameters)): kept.get(
+                (name, described(resources[name], parameters)), self.functions[function]
+            )
+            for name, function in of.items()
+        }
+        self.versions = {name: runs for (name, _), runs in self.published.items()}
         aliases = {
             name: next(version for version in references(item["Properties"]["FunctionVersion"]))
             for name, item in resources.items()
@@ -87,6 +109,7 @@ class Deployment:
             if target in code
         }
         """The version that runs, by the resource that refers to a function and by the function."""
+        self.callers = {(resources[name]["Type"], function) for name, function in self.invoked}
 
     def stale(self):
         """Return the functions that some caller still gets from an earlier deployment."""
@@ -103,6 +126,15 @@ def assert_it_runs(second, first, changed):
     assert {name for name in second.functions if second.functions[name] != first.functions[name]} == set(changed)
     assert {function for _, function in second.invoked} == set(FUNCTIONS)
     assert second.stale() == set()
+    # Lambda refuses to publish a function that has not changed, and the deployment fails.
+    new = second.published.keys() - first.published.keys()
+    assert {name.partition("Version")[0] for name, _ in new} == {"DrawFunction"} & set(changed)
+
+
+def test_one_event_of_each_type_has_all_callers(first):
+    whole = Deployment(packaged(), values())
+    assert len(whole.invoked) > len(first.invoked)
+    assert whole.callers == first.callers
 
 
 def test_a_new_layer_reaches_every_caller(first):
@@ -114,7 +146,11 @@ def test_a_new_layer_reaches_every_caller(first):
 @pytest.mark.parametrize("parameter", DOCUMENT["Parameters"])
 def test_a_new_parameter_value_reaches_every_caller(parameter, first):
     inherited = DOCUMENT["Globals"]["Function"]
-    using = [n for n in FUNCTIONS if parameter in references([inherited, DOCUMENT["Resources"][n]["Properties"]])]
+    own = {name: dict(DOCUMENT["Resources"][name]["Properties"]) for name in FUNCTIONS}
+    for properties in own.values():
+        properties.pop("DeploymentPreference", None)  # of CodeDeploy
+        properties.pop("Policies", None)  # of the role
+    using = [name for name in FUNCTIONS if parameter in references([inherited, own[name]])]
     assert_it_runs(Deployment(DOCUMENT, values(**{parameter: another(parameter)}), first), first, using)
 
 
@@ -132,7 +168,7 @@ def test_a_new_parameter_value_reaches_every_caller(parameter, first):
         ("MemorySize", 2048),
         ("Runtime", "python3.14"),
         ("Timeout", 333),
-        ("Tracing", "Active"),
+        ("Tracing", "PassThrough"),
     ],
 )
 def test_a_new_function_property_reaches_every_caller(name, value, first):

@@ -11,17 +11,28 @@ from annotated_types import Ge, Gt, Le
 from moto.events.models import EventPattern
 from samcli.yamlhelper import yaml_parse
 
-from local.stack.rules import MANAGED_RULE
+from local.stack.rules import MANAGED_RULE, MOST_ROTATION_DAYS
 from routing_weights import settings
 from routing_weights.adapters.aws.event_bus import SOURCE
+from routing_weights.adapters.aws.notifications_table import TAKEN_S
 from routing_weights.adapters.http.webhook_sender import TIMEOUTS_S
 from routing_weights.application.messages import FIRST_PAUSE_S, LONGEST_PAUSE_S, QUIET_S
 from routing_weights.bootstrap.deadlines import MAX_RUN_S
 from routing_weights.domain.actuators import names_for
+from routing_weights.domain.agent_events import agent_event_in
 from routing_weights.domain.change_events import LONGEST_DELAY_S, event_of
-from routing_weights.domain.events import DISTRIBUTION_OUTCOME
-from routing_weights.domain.record import Closing
+from routing_weights.domain.correction import GIVE_UP_S, SETTLED_S
+from routing_weights.domain.events import (
+    APPROVAL_ANSWERED,
+    AWAITING_APPROVAL,
+    DISTRIBUTION_MEASURED,
+    DISTRIBUTION_OUTCOME,
+    DRIFT_FOUND,
+)
+from routing_weights.domain.fleet import FLEET_OUTCOME
+from routing_weights.domain.record import ApprovalAnswered, Closing, Measurement
 from routing_weights.domain.regions import DOMAINS
+from routing_weights.domain.standings import AWAY_S, CLAIM_S
 from routing_weights.projection.checks import GATES
 from tests.support.deployment import OF_LAMBDA, variable_of
 
@@ -48,9 +59,9 @@ ALLOWED = {
     "PlansFunction": {
         "states:StartExecution": {"DistributeStateMachine"},
         "states:DescribeExecution": {"executions of DistributeStateMachine"},
-        "dynamodb:PutItem": {"AuditTable", "BaselinesTable", "ForecastTable"},
+        "dynamodb:PutItem": {"AuditTable", "ChainsTable", "BaselinesTable", "ForecastTable"},
         "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue", "BaselinesTable", "DriftTable"},
-        "dynamodb:GetItem": {"BaselinesTable", "ForecastTable"},
+        "dynamodb:GetItem": {"AccessTable", "BaselinesTable", "ForecastTable"},
         "dynamodb:DeleteItem": {"ForecastTable"},
         "dynamodb:BatchGetItem": {"AuditTable"},
         "s3:PutObject": {PLANS, OF_RUNS},
@@ -67,13 +78,14 @@ ALLOWED = {
         "scheduler:GetSchedule": {"schedules of ScheduleGroup"},
         "scheduler:ListSchedules": {"*"},
         "iam:PassRole": {"ScheduleRole"},
-        "dynamodb:GetItem": {"BaselinesTable"},
+        "dynamodb:GetItem": {"AccessTable", "BaselinesTable"},
         "s3:GetObject": {PLANS, OF_RUNS},
         "s3:PutObject": {PLANS},
         "s3:ListBucket": {BEFORE},
     },
     "FleetsFunction": {
-        **{f"dynamodb:{verb}": {"FleetsTable"} for verb in ("GetItem", "PutItem", "UpdateItem")},
+        "dynamodb:GetItem": {"AccessTable", "FleetsTable"},
+        **{f"dynamodb:{verb}": {"FleetsTable"} for verb in ("PutItem", "UpdateItem")},
         "dynamodb:Query": {"FleetsTable", "FleetsTable/index/by_time"},
         "s3:GetObject": {UPLOADS, OF_FLEETS},
         "s3:PutObject": {UPLOADS, OF_FLEETS},
@@ -82,7 +94,49 @@ ALLOWED = {
         "states:SendTaskSuccess": {"FleetStateMachine"},
         "states:DescribeExecution": {"executions of FleetStateMachine"},
     },
-    "SuggestFunction": TOKENS | BUDGET | {"dynamodb:GetItem": {"ForecastTable", "BudgetTable"}},
+    "AuthorizeFunction": {"dynamodb:PutItem": {"AccessTable"}},
+    "DrawFunction": {
+        "dynamodb:Query": {"SharesTable"},
+        "dynamodb:PutItem": {"SharesTable"},
+        "lambda:InvokeFunction": {"StandingsFunction"},
+    },
+    "DrawRole": {"lambda:InvokeFunction": {"DrawFunction:live"}},
+    "DrawDeploymentRole": {
+        **{
+            f"lambda:{action}": {"DrawFunction", "DrawFunction:*"}
+            for action in ("GetAlias", "UpdateAlias", "GetProvisionedConcurrencyConfig")
+        },
+        "cloudwatch:DescribeAlarms": {"*"},
+    },
+    "CheckpointFunction": {
+        "dynamodb:Scan": {"AuditTable", "ChainsTable"},
+        "s3:ListBucketVersions": {"EvidenceBucket"},
+        "s3:GetObjectVersion": {"EvidenceBucket/checkpoints/*"},
+        "s3:PutObject": {"EvidenceBucket/checkpoints/*"},
+        "kms:Sign": {"CheckpointKey"},
+    },
+    "EvidenceFunction": {
+        "dynamodb:Scan": {"AuditTable", "ChainsTable"},
+        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue"},
+        "dynamodb:BatchGetItem": {"AuditTable"},
+        "s3:GetObject": {OF_RUNS, "DocumentsBucket/exports/*"},
+        "s3:PutObject": {"DocumentsBucket/exports/*"},
+        "s3:ListBucket": {BEFORE},
+        "s3:ListBucketVersions": {"EvidenceBucket"},
+        "s3:GetObjectVersion": {"EvidenceBucket/checkpoints/*"},
+        "kms:Verify": {"CheckpointKey"},
+    },
+    "SuggestFunction": TOKENS
+    | BUDGET
+    | {"dynamodb:GetItem": {"AccessTable", "ForecastTable", "BudgetTable", "SharesTable"}},
+    "SharesFunction": TOKENS
+    | BUDGET
+    | {
+        "dynamodb:GetItem": {"AccessTable", "SharesTable", "BudgetTable"},
+        "dynamodb:Query": {"SharesTable", "AuditTable/index/by_queue"},
+        "dynamodb:BatchGetItem": {"AuditTable"},
+        "s3:GetObject": {OF_RUNS},
+    },
     "WebhookFunction": {
         "dynamodb:BatchGetItem": {"DeliveriesTable"},
         "dynamodb:BatchWriteItem": {"DeliveriesTable"},
@@ -97,18 +151,19 @@ ALLOWED = {
         "sqs:SendMessage": {"WebhookQueue"},
         "states:StartExecution": {"DistributeStateMachine"},
         "states:DescribeExecution": {"executions of DistributeStateMachine"},
-        "dynamodb:PutItem": {"AuditTable", "DriftTable"},
+        "dynamodb:PutItem": {"AuditTable", "ChainsTable", "DriftTable"},
         "dynamodb:UpdateItem": {"DriftTable", "BudgetTable"},
         "events:PutEvents": {"OutgoingBus"},
         "s3:PutObject": {PLANS},
         "dynamodb:BatchGetItem": {"AuditTable"},
-        "dynamodb:Query": {"AuditTable/index/by_queue"},
-        "dynamodb:GetItem": {"LocksTable", "BudgetTable", "DriftTable"},
+        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue"},
+        "dynamodb:GetItem": {"LocksTable", "BudgetTable", "DriftTable", "SharesTable"},
         "s3:GetObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
     },
     "ValidateFunction": {
-        "dynamodb:PutItem": {"AuditTable"},
+        "dynamodb:PutItem": {"AuditTable", "ChainsTable"},
+        "dynamodb:Query": {"AuditTable"},
         "dynamodb:GetItem": {"BaselinesTable"},
         "s3:GetObject": {PLANS, OF_FLEETS, OF_RUNS},
         "s3:PutObject": {OF_RUNS},
@@ -117,26 +172,42 @@ ALLOWED = {
     "ProjectFunction": TOKENS
     | BUDGET
     | {
-        "dynamodb:GetItem": {"ForecastTable", "SkillsTable", "BudgetTable"},
+        "dynamodb:GetItem": {"ForecastTable", "SkillsTable", "BudgetTable", "SharesTable", "ApprovalsTable"},
         "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue"},
         "dynamodb:BatchGetItem": {"AuditTable"},
         "s3:GetObject": {OF_RUNS, OF_FLEETS},
         "s3:PutObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
     },
+    "ApprovalsFunction": {
+        "dynamodb:GetItem": {"AccessTable", "ApprovalsTable"},
+        "dynamodb:PutItem": {"ApprovalsTable", "AuditTable", "ChainsTable"},
+        "dynamodb:UpdateItem": {"ApprovalsTable"},
+        "dynamodb:Query": {"ApprovalsTable/index/by_time", "AuditTable"},
+        "s3:GetObject": {OF_RUNS},
+        "s3:ListBucket": {BEFORE},
+        "events:PutEvents": {"OutgoingBus"},
+    },
     "PatchFunction": TOKENS
     | BUDGET
     | {
-        "dynamodb:GetItem": {"SkillsTable", "BudgetTable", "LocksTable"},
-        "dynamodb:PutItem": {"SkillsTable"},
+        "dynamodb:GetItem": {"SkillsTable", "BudgetTable", "LocksTable", "SharesTable"},
+        "dynamodb:PutItem": {"SkillsTable", "SharesTable"},
         "s3:GetObject": {OF_RUNS},
         "s3:PutObject": {OF_RUNS},
     },
-    "VerifyFunction": TOKENS | BUDGET | {"s3:GetObject": {OF_RUNS}, "s3:PutObject": {OF_RUNS}},
+    "VerifyFunction": TOKENS
+    | BUDGET
+    | {
+        "dynamodb:GetItem": {"BudgetTable", "SharesTable"},
+        "s3:GetObject": {OF_RUNS},
+        "s3:PutObject": {OF_RUNS},
+    },
     "RestoreFunction": TOKENS
     | BUDGET
     | {
-        "dynamodb:GetItem": {"BudgetTable", "LocksTable"},
+        "dynamodb:GetItem": {"BudgetTable", "LocksTable", "SharesTable"},
+        "dynamodb:PutItem": {"SharesTable"},
         "s3:GetObject": {OF_RUNS},
         "s3:PutObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
@@ -157,6 +228,14 @@ ALLOWED = {
         "sqs:SendMessage": {"OutgoingDeadLetters"},
         "secretsmanager:GetSecretValue": {"OutgoingSecret"},
     },
+    "NotifyFunction": {
+        **{f"sqs:{action}": {"NotifyQueue"} for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")},
+        "sqs:ChangeMessageVisibility": {"NotifyQueue"},
+        "sqs:SendMessage": {"NotifyDeadLetters"},
+        "secretsmanager:GetSecretValue": {"NotifySecret"},
+        "dynamodb:GetItem": {"NotificationsTable"},
+        "dynamodb:UpdateItem": {"NotificationsTable"},
+    },
     "RecoverFunction": {
         "dynamodb:Query": {"AuditTable"},
         "dynamodb:GetItem": {"LocksTable"},
@@ -165,7 +244,7 @@ ALLOWED = {
     },
     "PatrolFunction": {"dynamodb:Query": {"DriftTable"}, "sqs:SendMessage": {"WebhookQueue"}},
     "SweepFunction": {
-        "dynamodb:Query": {"AuditTable"},
+        "dynamodb:Query": {"AuditTable", "ApprovalsTable/index/by_time"},
         "dynamodb:Scan": {"LocksTable"},
         "s3:GetObject": {OF_RUNS},
         "states:StartExecution": {"RecoverStateMachine"},
@@ -175,22 +254,41 @@ ALLOWED = {
     "CalibrateFunction": TOKENS
     | BUDGET
     | {
-        "dynamodb:PutItem": {"AuditTable"},
-        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue"},
+        "dynamodb:PutItem": {"AuditTable", "ChainsTable"},
+        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue", "SharesTable"},
         "dynamodb:BatchGetItem": {"AuditTable"},
         "s3:GetObject": {OF_RUNS},
+        "s3:PutObject": {OF_RUNS},
         "states:ListExecutions": {"DistributeStateMachine"},
     },
+    "StandingsFunction": TOKENS
+    | {f"sqs:{action}": {"StandingsQueue"} for action in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")}
+    | {
+        "dynamodb:GetItem": {"SharesTable", "BudgetTable"},
+        "dynamodb:UpdateItem": {"SharesTable", "BudgetTable"},
+        "dynamodb:Query": {"SharesTable/index/in_force"},
+    },
+    "CorrectFunction": TOKENS
+    | {
+        "dynamodb:GetItem": {"SharesTable", "BudgetTable"},
+        "dynamodb:PutItem": {"SharesTable"},
+        "dynamodb:UpdateItem": {"BudgetTable"},
+        "dynamodb:Query": {"SharesTable/index/in_force"},
+    },
     "AuditFunction": {
-        "dynamodb:PutItem": {"AuditTable", "DriftTable"},
+        "dynamodb:PutItem": {"AuditTable", "ChainsTable", "DriftTable"},
         "dynamodb:Query": {"AuditTable"},
         "dynamodb:DeleteItem": {"DriftTable"},
         "dynamodb:ConditionCheckItem": {"LocksTable"},
-        "dynamodb:UpdateItem": {"FleetsTable"},
+        "dynamodb:UpdateItem": {"FleetsTable", "ApprovalsTable"},
         "scheduler:DeleteSchedule": {"schedules of OneTimeGroup"},
         "s3:GetObject": {OF_RUNS},
         "s3:PutObject": {OF_RUNS},
         "s3:ListBucket": {BEFORE},
+    },
+    "RotateFunction": {
+        f"secretsmanager:{action}": {"CredentialsSecret", "TokenSecret"}
+        for action in ("DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage")
     },
     "TokenFunction": {
         "secretsmanager:GetSecretValue": {"CredentialsSecret", "TokenSecret"},
@@ -200,7 +298,8 @@ ALLOWED = {
     },
     "DistributeStateMachine": {
         "lambda:InvokeFunction": {
-            f"{name}Function" for name in ("Validate", "Project", "Patch", "Verify", "Restore", "Recover", "Audit")
+            f"{name}Function"
+            for name in ("Validate", "Project", "Patch", "Verify", "Restore", "Recover", "Audit", "Approvals")
         },
         "dynamodb:PutItem": {"LocksTable"},
         "dynamodb:DeleteItem": {"LocksTable"},
@@ -215,6 +314,7 @@ ALLOWED = {
     | {action: {"*"} for action in LOG_DELIVERY},
     "AdvanceFunction": TOKENS
     | {
+        "events:PutEvents": {"OutgoingBus"},
         "dynamodb:GetItem": {"FleetsTable", "BudgetTable"},
         "dynamodb:PutItem": {"FleetsTable"},
         "dynamodb:Query": {"FleetsTable"},
@@ -292,7 +392,7 @@ def statements(name):
     for item in RESOURCES[name]["Properties"].get("Policies", []):
         policy = item.get("PolicyDocument", item)  # of a role, or of a function
         assert policy["Version"] == "2012-10-17"
-        yield from policy["Statement"]
+        yield from (each for each in policy["Statement"] if "Fn::If" not in each)  # of the key: test_key.py
 
 
 def as_list(value):
@@ -332,6 +432,8 @@ def test_a_state_is_named_after_its_function(machine):
     }
     if machine == "RecoverStateMachine":
         assert called.pop("Begin") == "RecoverFunction"  # named after the state machine
+    if machine == "DistributeStateMachine":
+        assert {called.pop(name) for name in ("Await approval", "Answer")} == {"ApprovalsFunction"}
     if machine == "FleetStateMachine":
         assert called.pop("Hold") == "AdvanceFunction"  # which keeps the token
         assert called.pop("Accept") == "AdvanceFunction"  # which the door of the console has no function for
@@ -356,8 +458,11 @@ def test_no_resource_has_a_fixed_name():
     # The name of an inline policy is its role's own.
     assert named.pop(("RecoverFunctionPolicy", "PolicyName")) == "executions"
     assert named.pop(("ScheduleRolePolicy", "PolicyName")) == "runs"
+    assert named.pop(("ApprovalsFunctionPolicy", "PolicyName")) == "answers"
     assert {named.pop((f"{name}FunctionPolicy", "PolicyName")) for name in ("Audit", "Validate")} == {"histories"}
     assert named.pop(("FleetStateMachinePolicy", "PolicyName")) == "children"
+    assert named.pop(("NotifyFunctionPolicy", "PolicyName")) == "publish"
+    assert all(named.pop((name, "PolicyName")) for name in list(RESOURCES) if name.startswith("KeyFor"))
     machines = ("Distribute", "RecoverStateMachine", "FleetStateMachine")
     groups = {(f"{name}LogGroup", "LogGroupName") for name in ("Api", *machines)}
     assert named.keys() == groups | {("OutgoingBus", "Name")}
@@ -372,7 +477,9 @@ def test_no_partition_region_or_account_is_hard_coded(literal):
     assert without_regions_of_genesys != TEXT
     # A service principal has this name in every partition.
     without_principals = re.sub(
-        r"Service: (scheduler|events|cloudwatch)\.amazonaws\.com", "", without_regions_of_genesys
+        r"(Service|Principal): (scheduler|events|cloudwatch|codedeploy|secretsmanager|apigateway)\.amazonaws\.com",
+        "",
+        without_regions_of_genesys,
     )
     assert not re.search(literal, without_principals)
 
@@ -400,15 +507,21 @@ def test_a_role_allows_what_its_function_does_and_nothing_else(name):
 
 def test_the_list_of_roles_is_complete():
     assert {name for name, item in RESOURCES.items() if item.get("Properties", {}).get("Policies")} == ALLOWED.keys()
-    assert of_type("AWS::IAM::Role").keys() == {"ScheduleRole"}
+    assert of_type("AWS::IAM::Role").keys() == {"DrawDeploymentRole", "DrawRole", "ScheduleRole"}
     assert not of_type("AWS::IAM::ManagedPolicy")
-    assert of_type("AWS::IAM::Policy").keys() == {
-        *("AuditFunctionPolicy", "RecoverFunctionPolicy", "ScheduleRolePolicy", "ValidateFunctionPolicy"),
-        "FleetStateMachinePolicy",
+    others = {name for name in of_type("AWS::IAM::Policy") if not name.startswith("KeyFor")}  # those: test_key.py
+    assert others == {
+        *("ApprovalsFunctionPolicy", "AuditFunctionPolicy", "RecoverFunctionPolicy"),
+        *("ScheduleRolePolicy", "ValidateFunctionPolicy"),
+        *("FleetStateMachinePolicy", "NotifyFunctionPolicy"),
     }
 
 
 GO_IN_A_CIRCLE = {
+    "ApprovalsFunctionRole": {
+        ("states:SendTaskSuccess", "DistributeStateMachine"),
+        ("states:SendTaskFailure", "DistributeStateMachine"),
+    },
     "AuditFunctionRole": {
         ("states:GetExecutionHistory", "executions of DistributeStateMachine"),
         ("states:GetExecutionHistory", "executions of RecoverStateMachine"),
@@ -459,18 +572,53 @@ def test_only_eventbridge_scheduler_may_take_the_schedule_role():
     }
 
 
+def test_only_genesys_may_take_the_draw_role_and_only_for_one_organisation():
+    role = RESOURCES["DrawRole"]
+    (trust,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust == {
+        "Effect": "Allow",
+        "Principal": {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${GenesysAwsAccountId}:root"}},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": {"Ref": "GenesysOrganisationId"}}},
+    }
+    given = [
+        {"Fn::Not": [{"Fn::Equals": [{"Ref": f"Genesys{name}Id"}, ""]}]} for name in ("AwsAccount", "Organisation")
+    ]
+    assert TEMPLATE["Conditions"][role["Condition"]] == {"Fn::And": given}
+    assert TEMPLATE["Outputs"]["DrawRoleArn"]["Condition"] == role["Condition"]
+    assert "GenesysDrawsForOneOrganisation" in TEMPLATE["Rules"]
+
+
+def test_a_draw_ends_before_its_function_does():
+    assert PARAMETERS["DrawPatienceS"]["MaxValue"] < FUNCTIONS["DrawFunction"]["Properties"]["Timeout"]
+    assert PARAMETERS["DrawPatienceS"]["Default"] <= 1
+
+
 def test_only_explained_permissions_are_allowed_on_everything():
     stars = {action for name in ALLOWED for action, where in allowed(name).items() if "*" in where}
-    assert stars == LOG_DELIVERY | {"scheduler:ListSchedules"}
+    assert stars == LOG_DELIVERY | {"scheduler:ListSchedules", "cloudwatch:DescribeAlarms"}
+    assert re.search(r"# It asks for .*\n\s+- Effect: Allow\n\s+Action: cloudwatch:DescribeAlarms\n", TEXT)
     assert re.search(r"# .* IAM cannot narrow it\.\n\s+- Effect: Allow\n\s+Action: scheduler:ListSchedules\n", TEXT)
     comments = re.findall(r"# (.*)\n\s+- Effect: Allow\n\s+Action:\n(?:\s+- logs:\w+\n)+\s+Resource: \"\*\"", TEXT)
     assert len(comments) == len(MACHINES)
     assert all("no resource-level permissions" in comment for comment in comments)
 
 
-def test_only_the_token_function_reads_the_client_credentials():
+def test_only_the_token_function_and_the_rotation_read_the_client_credentials():
     holders = {name for name, item in RESOURCES.items() if "CredentialsSecret" in set(names_in(item))}
-    assert holders == {"TokenFunction"}
+    assert holders == {"TokenFunction", "RotateFunction", "CredentialsRotation"}
+
+
+def test_nothing_rotates_before_the_secrets_have_values_and_unless_it_is_asked_for():
+    rotation = {name: item for name, item in RESOURCES.items() if item.get("Condition") == "RotatesCredentials"}
+    assert rotation.keys() == {
+        *("RotateFunction", "RotateLogGroup", "RotatePermission", "RotationFailsAlarm"),
+        *("CredentialsRotation", "TokenRotation"),
+    }
+    for name in ("CredentialsRotation", "TokenRotation"):
+        assert rotation[name]["Properties"]["RotateImmediatelyOnUpdate"] is False
+        assert rotation[name]["DependsOn"] == "RotatePermission"
+    assert PARAMETERS["RotateCredentialsDays"]["MaxValue"] <= MOST_ROTATION_DAYS
 
 
 def test_no_function_reserves_concurrency():
@@ -487,14 +635,20 @@ def test_every_route_except_the_webhooks_needs_a_signed_request():
         for event in item["Properties"].get("Events", {}).values()
         if event["Type"] != "Schedule"
     ]
-    assert len(routes) == 29
+    assert len(routes) == 41
     assert all(list(names_in(route["ApiId"])) == ["Api"] for route in routes)
     (public,) = (route for route in routes if "Auth" in route)
     assert (public["Method"], public["Path"]) == ("POST", "/webhooks/genesys/callback")
     assert public["Auth"] == {"Authorizer": "NONE"}
     assert public in [event["Properties"] for event in FUNCTIONS["WebhookFunction"]["Properties"]["Events"].values()]
     # The route that anybody may call has its own throttle, so that nobody can lock operators out with it.
-    assert RESOURCES["Api"]["Properties"]["RouteSettings"].keys() == {f"{public['Method']} {public['Path']}"}
+    throttled = RESOURCES["Api"]["Properties"]["RouteSettings"]
+    # So have draws: a contact is waiting for each.
+    assert {f"{public['Method']} {public['Path']}", "POST /queues/{queue_id}/draws"} <= throttled.keys()
+    # Routes that ask Genesys whenever they are called, so that a page that reloads cannot use up the request budget.
+    shares = {"GET /queues/{queue_id}/shares", "GET /queues/{queue_id}/shares.svg"}
+    assert {route for route, throttle in throttled.items() if throttle["ThrottlingRateLimit"] <= 2} == shares
+    assert shares <= {f"{route['Method']} {route['Path']}" for route in routes}
     assert not any("FunctionUrlConfig" in item["Properties"] for item in FUNCTIONS.values())
 
 
@@ -546,9 +700,11 @@ def test_every_function_has_the_variables_of_powertools():
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_a_setting_is_named_after_the_parameter_or_resource_that_sets_it(folder):
     for variable, value in environment_of(folder).items():
-        (source,) = names_in(value)
-        words = variable_of(source)
-        assert variable.removesuffix("_ARN") in {words, words.removeprefix("DISTRIBUTE_")}, f"set from {source}"
+        sources = list(names_in(value))
+        assert len(sources) == (2 if "Fn::If" in value else 1), f"{variable} is set from {sources}"
+        for source in sources:
+            words = variable_of(source).removesuffix("_ARN")
+            assert variable.removesuffix("_ARN") in {words, words.removeprefix("DISTRIBUTE_")}, f"set from {source}"
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -591,7 +747,13 @@ def models_with(variable):
     return [m for m in found if issubclass(m, settings.Settings) and variable.lower() in m.model_fields]
 
 
-@pytest.mark.parametrize("name", [name for name, rule in PARAMETERS.items() if "MinValue" in rule])
+OF_SERVICES = {"RotateCredentialsDays", "EvidenceRetentionDays"}
+"""Numbers that no function reads: services of AWS do."""
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, rule in PARAMETERS.items() if "MinValue" in rule and name not in OF_SERVICES]
+)
 def test_a_number_has_the_bounds_of_its_setting(name):
     rule, models = PARAMETERS[name], models_with(variable_of(name))
     assert models
@@ -632,7 +794,7 @@ def test_a_default_obeys_its_own_rule(name):
     ["genesys.example.com", "ftp://x.example", "https://me:secret@x.example", "https://x.example?a=b", "https://x y"],
 )
 def test_an_address_with_credentials_a_query_or_another_scheme_is_refused(url):
-    for name in ("GenesysBaseUrl", "GenesysLoginUrl", "OutgoingWebhookUrl"):
+    for name in ("GenesysBaseUrl", "GenesysLoginUrl", "OutgoingWebhookUrl", "LinkBaseUrl"):
         assert not re.fullmatch(PARAMETERS[name]["AllowedPattern"], url)
 
 
@@ -663,7 +825,7 @@ def test_a_log_group_of_aws_has_the_prefix_that_needs_no_policy():
     delivered = {name: item["Properties"]["Logging"]["Destinations"] for name, item in of_type(MACHINE).items()}
     delivered |= {name: api["Properties"]["AccessLogSettings"] for name, api in of_type(HTTP_API).items()}
     groups = [group for where in delivered.values() for group in names_in(where)]
-    assert len(groups) == len(delivered) == 4
+    assert len(groups) == len(delivered) == 5
     for group in groups:
         assert RESOURCES[group]["Properties"]["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/")
 
@@ -724,7 +886,9 @@ def dimensions_of(alarm):
 def test_an_alarm_says_what_happened_and_what_to_do(name):
     description = ALARMS[name]["Properties"]["AlarmDescription"]
     what, _, then = description.partition(". ")
-    assert what.startswith(("A distribution ", "A fleet ", "A wave ", "A webhook "))
+    assert what.startswith(
+        ("A distribution ", "A draw ", "A fleet ", "A record ", "A rotation ", "A wave ", "A webhook ")
+    )
     assert re.match(r"(Find|Read|Check|Compare|Send|Put|Look) ", then), then
     assert description.endswith(f". docs/operate/alarms.md#{heading_of(name)}")
     assert ALARMS[name]["Properties"]["TreatMissingData"] == "notBreaching"
@@ -738,7 +902,7 @@ def test_every_alarm_has_a_section_in_the_docs():
         assert re.findall(r"^\*\*(.+?)\.\*\* ", text, re.MULTILINE) == ["What it means", "Look at", "Do"], heading
 
 
-REDRIVEN = {"WebhookDeadLetters": "WebhookQueue", "OutgoingDeadLetters": "OutgoingQueue"}
+REDRIVEN = {f"{kind}DeadLetters": f"{kind}Queue" for kind in ("Webhook", "Outgoing", "Notify")}
 """Dead-letter queues that also get messages directly. Such messages have no source queue for a redrive."""
 
 
@@ -765,13 +929,12 @@ def test_an_alarm_can_be_published_to_the_topic():
     assert TEMPLATE["Conditions"]["MakesAlarmTopic"] == {"Fn::Equals": [{"Ref": "AlarmTopicArn"}, ""]}
     topic, policy = RESOURCES["AlarmTopic"], RESOURCES["AlarmTopicPolicy"]
     assert topic["Condition"] == policy["Condition"] == "MakesAlarmTopic"
-    # With the key aws/sns, the only free one, CloudWatch cannot publish.
-    assert "KmsMasterKeyId" not in topic.get("Properties", {})
     assert policy["Properties"]["Topics"] == [{"Ref": "AlarmTopic"}]
-    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
-    assert statement.pop("Condition").keys() == {"StringEquals", "ArnLike"}, "of this account, and of an alarm"
+    statement, _ = policy["Properties"]["PolicyDocument"]["Statement"]  # the other one: test_key.py
+    assert statement["Condition"].keys() == {"StringEquals", "ArnLike"}, "of this account, and of an alarm"
     assert statement == {
         "Effect": "Allow",
+        "Condition": statement["Condition"],
         "Principal": {"Service": "cloudwatch.amazonaws.com"},
         "Action": "sns:Publish",
         "Resource": {"Ref": "AlarmTopic"},
@@ -813,8 +976,15 @@ def test_an_alarm_on_several_metrics_counts_each_of_them(name):
     assert all(part["ReturnData"] is False and part["MetricStat"]["Stat"] == "Sum" for part in parts)
 
 
+def test_a_draw_without_an_answer_raises_an_alarm_also_if_lambda_refuses_to_begin_it():
+    invoked = {(metric, "FunctionName", "DrawFunction") for metric in ("Errors", "Throttles")}
+    assert dimensions_of("DrawsFailAlarm") == {("DrawFailed", "service", "AWS::StackName"), *invoked}
+
+
 def test_an_incomplete_restore_raises_an_alarm():
-    assert dimensions_of("RestoreFailedAlarm") == {("RestorePartial", "service"), ("RestoreFailed", "service")}
+    assert dimensions_of("RestoreFailedAlarm") == {
+        (metric, "service", "AWS::StackName") for metric in ("RestorePartial", "RestoreFailed")
+    }
 
 
 def dead_letter_queues():
@@ -839,15 +1009,18 @@ def test_every_dead_letter_queue_has_an_alarm():
     assert queues == {queue for name, _, *rest in watched if name == metric for queue in rest}
 
 
-def test_every_scheduled_function_has_an_alarm():
-    """Nobody waits for its answer, so only an alarm shows that it fails."""
-    regular = {
+def test_every_function_for_whose_answer_nobody_waits_has_an_alarm():
+    """Only an alarm shows that it fails: a schedule starts it, or somebody invokes it asynchronously."""
+    unattended = {
         name
         for name, item in FUNCTIONS.items()
         if any(event["Type"] == "Schedule" for event in item["Properties"].get("Events", {}).values())
+        or "EventInvokeConfig" in item["Properties"]
     }
     watched = set().union(*map(dimensions_of, ALARMS))
-    assert regular == {function for name, _, *rest in watched if name == "Errors" for function in rest}
+    of_errors = {function for name, _, *rest in watched if name == "Errors" for function in rest}
+    rotating = {"RotateFunction"}  # Secrets Manager invokes it
+    assert of_errors == unattended | rotating | {"DrawFunction"}, "a flow hides from its caller that a draw failed"
 
 
 @pytest.mark.parametrize(
@@ -876,20 +1049,21 @@ def test_the_audit_table_is_protected_after_the_first_deployment():
     assert PARAMETERS["ProtectAuditTable"]["Default"] == "off"
     assert TEMPLATE["Conditions"]["AuditTableIsProtected"] == {"Fn::Equals": [{"Ref": "ProtectAuditTable"}, "on"]}
     protected = {name: table["Properties"].get("DeletionProtectionEnabled") for name, table in of_type(TABLE).items()}
-    assert protected.pop("AuditTable") == {"Fn::If": ["AuditTableIsProtected", True, False]}
+    for name in ("AuditTable", "ChainsTable"):
+        assert protected.pop(name) == {"Fn::If": ["AuditTableIsProtected", True, False]}
     assert set(protected.values()) == {None}
 
 
 def test_nobody_may_change_or_delete_an_audit_record():
     granted = {action for name in ALLOWED for action, where in allowed(name).items() if "AuditTable" in where}
-    assert granted == {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:BatchGetItem"}
+    assert granted == {"dynamodb:PutItem", "dynamodb:Query", "dynamodb:BatchGetItem", "dynamodb:Scan"}
 
 
 def test_data_survives_the_stack_but_not_a_failed_first_deployment():
     kept = {name for name, item in RESOURCES.items() if item.get("UpdateReplacePolicy") == "Retain"}
     assert kept == {
-        *("AuditTable", "ForecastTable", "SkillsTable", "BaselinesTable", "DriftTable", "FleetsTable"),
-        "DocumentsBucket",
+        *("AuditTable", "ChainsTable", "ForecastTable", "SkillsTable", "BaselinesTable", "DriftTable", "FleetsTable"),
+        *("DocumentsBucket", "SharesTable", "EvidenceBucket", "CheckpointKey"),
     }
     # The rollback of a first deployment deletes what it has created; `Retain` would leave it behind.
     assert kept == {name for name, item in RESOURCES.items() if item.get("DeletionPolicy") == "RetainExceptOnCreate"}
@@ -916,15 +1090,16 @@ def test_a_lock_does_not_expire():
     assert set(ASL["States"]["Lock"]["Arguments"]["Item"]) == {"queue_id", "holder", "taken_at"}
 
 
-def test_a_forecast_expires_by_the_attribute_that_the_store_writes():
-    ttl = RESOURCES["ForecastTable"]["Properties"]["TimeToLiveSpecification"]
+@pytest.mark.parametrize("name", ["ForecastTable", "SharesTable", "NotificationsTable"])
+def test_an_item_expires_by_the_attribute_that_the_store_writes(name):
+    ttl = RESOURCES[name]["Properties"]["TimeToLiveSpecification"]
     assert ttl == {"AttributeName": "expires_at", "Enabled": True}
 
 
 # ---- webhooks --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["Webhook", "Outgoing"])
+@pytest.mark.parametrize("kind", ["Webhook", "Outgoing", "Notify"])
 def test_an_event_that_cannot_be_processed_ends_as_a_dead_letter(kind):
     queue = RESOURCES[f"{kind}Queue"]["Properties"]
     assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": [f"{kind}DeadLetters", "Arn"]}
@@ -946,18 +1121,18 @@ def test_a_repair_may_wait_as_long_as_the_parameter_allows():
 
 
 def test_a_message_stays_hidden_while_its_function_may_run():
-    for queue, function in (("WebhookQueue", "DriftFunction"), ("OutgoingQueue", "OutgoingFunction")):
+    for queue, function in (
+        ("WebhookQueue", "DriftFunction"),
+        ("OutgoingQueue", "OutgoingFunction"),
+        ("NotifyQueue", "NotifyFunction"),
+        ("StandingsQueue", "StandingsFunction"),
+    ):
         timeout = FUNCTIONS[function]["Properties"]["Timeout"]
         assert RESOURCES[queue]["Properties"]["VisibilityTimeout"] == 6 * timeout
 
 
 def test_a_queue_is_read_once_a_change_can_show():
     assert RESOURCES["WebhookQueue"]["Properties"]["DelaySeconds"] == QUIET_S
-
-
-@pytest.mark.parametrize("name", of_type("AWS::SQS::Queue"))
-def test_every_sqs_queue_is_encrypted(name):
-    assert RESOURCES[name]["Properties"]["SqsManagedSseEnabled"] is True
 
 
 def test_a_batch_fails_in_part_and_a_burst_has_bounded_concurrency():
@@ -973,22 +1148,32 @@ def test_a_delivery_expires_by_the_attribute_that_the_store_writes():
     assert ttl == {"AttributeName": "expires_at", "Enabled": True}
 
 
+def senders_to(queue):
+    """Return the condition and the rule of each statement that lets EventBridge send to a queue."""
+    choices = [each["Fn::If"] for each in RESOURCES["QueuesPolicy"]["Properties"]["PolicyDocument"]["Statement"][1:]]
+    senders = []
+    for condition, statement, otherwise in choices:
+        assert otherwise == {"Ref": "AWS::NoValue"}
+        assert (statement["Principal"], statement["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
+        (rule,) = names_in(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+        senders += [(condition, rule) for name in names_in(statement["Resource"]) if name == queue]
+    return senders
+
+
 def test_without_a_partner_bus_there_is_no_rule():
     assert {name for name, item in RESOURCES.items() if item.get("Condition") == "HasPartnerBus"} == {
-        "PartnerRule",
-        "WebhookQueuePolicy",
+        *("PartnerRule", "AgentsRule", "StandingsMapping"),
     }
     assert PARAMETERS["PartnerEventBus"]["Default"] == ""
 
 
-def test_only_the_rule_of_the_partner_bus_may_fill_the_event_queue():
-    rule = RESOURCES["PartnerRule"]["Properties"]
-    assert rule["EventBusName"] == {"Ref": "PartnerEventBus"}
-    (target,) = rule["Targets"]
-    assert target["Arn"] == {"Fn::GetAtt": ["WebhookQueue", "Arn"]}
-    (statement,) = RESOURCES["WebhookQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    assert (statement["Principal"], statement["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["PartnerRule", "Arn"]}}}
+@pytest.mark.parametrize(("rule", "queue"), [("PartnerRule", "WebhookQueue"), ("AgentsRule", "StandingsQueue")])
+def test_only_a_rule_of_the_partner_bus_may_fill_its_queue(rule, queue):
+    properties = RESOURCES[rule]["Properties"]
+    assert properties["EventBusName"] == {"Ref": "PartnerEventBus"}
+    (target,) = properties["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": [queue, "Arn"]}
+    assert senders_to(queue) == [("HasPartnerBus", rule)]
 
 
 @pytest.mark.parametrize("topic", ["v2.audits.entitytype.Queue.entityid.q-1", "v2.routing.queues.q-1.users"])
@@ -1002,10 +1187,37 @@ def test_the_rule_passes_no_other_event(topic):
     assert not heard_by_the_rule(topic)
 
 
-def heard_by_the_rule(topic):
-    kind = re.sub(r"(?<=entitytype\.)\w+|(?<=entityid\.)[\w-]+|(?<=queues\.)[\w-]+", "{id}", topic)
+@pytest.mark.parametrize(
+    "topic", ["v2.users.u-1.routingStatus", "v2.users.u-1.activity", "v2.routing.queues.q-1.users"]
+)
+def test_the_rule_of_agents_passes_every_event_that_its_parser_reads(topic):
+    assert heard_by_the_rule(topic, "AgentsRule")
+    detail = {"topicName": topic, "eventBody": {"id": "u-1", "joined": True, "routingStatus": {"status": "IDLE"}}}
+    assert agent_event_in(json.dumps({"detail": detail}), 0.0)
+
+
+@pytest.mark.parametrize("topic", ["v2.users.u-1.presence", "v2.routing.queues.q-1.conversations"])
+def test_the_rule_of_agents_passes_no_other_event(topic):
+    assert not heard_by_the_rule(topic, "AgentsRule")
+
+
+def test_an_event_of_an_agent_expires_before_it_is_worth_nothing():
+    queue, function = RESOURCES["StandingsQueue"]["Properties"], FUNCTIONS["StandingsFunction"]["Properties"]
+    assert queue["MessageRetentionPeriod"] <= AWAY_S
+    assert function["Timeout"] == CLAIM_S, "two never read at once"
+    assert function["EventInvokeConfig"]["MaximumRetryAttempts"] == 0
+
+
+def test_a_bucket_is_corrected_several_times_before_it_is_given_up():
+    (schedule,) = FUNCTIONS["CorrectFunction"]["Properties"]["Events"].values()
+    assert (schedule["Type"], schedule["Properties"]["Schedule"]) == ("Schedule", "rate(5 minutes)")
+    assert GIVE_UP_S - SETTLED_S >= 5 * 300
+
+
+def heard_by_the_rule(topic, rule="PartnerRule"):
+    kind = re.sub(r"(?<=entitytype\.)\w+|(?<=entityid\.)[\w-]+|(?<=queues\.|.users\.)[\w-]+", "{id}", topic)
     event = {"source": PARTNER_BUS, "detail-type": kind, "detail": {"topicName": topic}}
-    return EventPattern.load(json.dumps(RESOURCES["PartnerRule"]["Properties"]["EventPattern"])).matches_event(event)
+    return EventPattern.load(json.dumps(RESOURCES[rule]["Properties"]["EventPattern"])).matches_event(event)
 
 
 @pytest.mark.parametrize(
@@ -1018,7 +1230,7 @@ def test_a_partner_bus_belongs_to_genesys(name, fits):
 # ---- outcomes --------------------------------------------------------------------------------------------------------
 
 
-def test_exactly_the_closing_records_are_published():
+def test_exactly_outcomes_and_measurements_are_published():
     assert RESOURCES["AuditTable"]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
     mapping = RESOURCES["OutcomesMapping"]["Properties"]
     assert mapping["EventSourceArn"] == {"Fn::GetAtt": ["AuditTable", "StreamArn"]}
@@ -1026,7 +1238,7 @@ def test_exactly_the_closing_records_are_published():
     (only,) = mapping["FilterCriteria"]["Filters"]
     assert json.loads(only["Pattern"]) == {
         "eventName": ["INSERT"],
-        "dynamodb": {"Keys": {"record": {"S": [Closing.KEY]}}},
+        "dynamodb": {"Keys": {"record": {"S": [Closing.KEY, Measurement.KEY, {"prefix": ApprovalAnswered.KEY}]}}},
     }
 
 
@@ -1040,7 +1252,7 @@ def test_an_outcome_becomes_a_dead_letter_before_the_stream_forgets_it():
 
 
 def test_without_a_url_no_webhook_is_sent():
-    off = {"OutgoingRule", "OutgoingQueuePolicy", "OutgoingMapping"}
+    off = {"OutgoingRule", "OutgoingMapping"}
     assert {name for name, item in RESOURCES.items() if item.get("Condition") == "TellsAWebhook"} == off
     assert TEMPLATE["Conditions"]["TellsAWebhook"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "OutgoingWebhookUrl"}, ""]}]}
     assert PARAMETERS["OutgoingWebhookUrl"]["Default"] == ""
@@ -1053,9 +1265,43 @@ def test_only_the_outcome_rule_may_fill_the_outgoing_queue():
     (target,) = rule["Targets"]
     assert target["Arn"] == {"Fn::GetAtt": ["OutgoingQueue", "Arn"]}
     assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["OutgoingDeadLetters", "Arn"]}}
-    (statement,) = RESOURCES["OutgoingQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    assert (statement["Principal"], statement["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["OutgoingRule", "Arn"]}}}
+    assert senders_to("OutgoingQueue") == [("TellsAWebhook", "OutgoingRule")]
+
+
+def test_notifications_are_off_until_a_channel_is_named():
+    conditions = TEMPLATE["Conditions"]
+    off = {"NotifyRule", "NotifyMapping"}
+    assert {name for name, item in RESOURCES.items() if item.get("Condition") == "Notifies"} == off
+    defaults = {name: PARAMETERS[name]["Default"] for name in ("NotifySlack", "NotifyTeams", "NotifyEmail")}
+    assert defaults == {"NotifySlack": "off", "NotifyTeams": "off", "NotifyEmail": ""}
+    assert PARAMETERS["NotifyTopicArn"]["Default"] == PARAMETERS["LinkBaseUrl"]["Default"] == ""
+    assert set(names_in(conditions["Notifies"])) == {"NotifySlack", "NotifyTeams"}
+    assert {"Condition": "MailsNotifications"} in conditions["Notifies"]["Fn::Or"]
+
+
+def test_people_read_of_every_event_of_ours_and_only_their_rule_fills_their_queue():
+    rule = RESOURCES["NotifyRule"]["Properties"]
+    assert rule["EventBusName"] == {"Ref": "OutgoingBus"}
+    assert set(rule["EventPattern"]["detail-type"]) == {
+        DISTRIBUTION_OUTCOME, DISTRIBUTION_MEASURED, DRIFT_FOUND, AWAITING_APPROVAL, APPROVAL_ANSWERED,
+        FLEET_OUTCOME,
+    }  # fmt: skip
+    assert rule["EventPattern"]["source"] == [SOURCE]
+    assert senders_to("NotifyQueue") == [("Notifies", "NotifyRule")]
+
+
+def test_emails_go_to_the_topic_that_the_function_may_publish_to():
+    topic = {"Fn::If": ["HasNotifyTopic", {"Ref": "NotifyTopicArn"}, {"Ref": "NotifyTopic"}]}
+    statement, _ = RESOURCES["NotifyFunctionPolicy"]["Properties"]["PolicyDocument"]["Statement"]  # of the key, too
+    assert statement == {"Effect": "Allow", "Action": "sns:Publish", "Resource": topic}
+    assert RESOURCES["NotifySubscription"]["Properties"]["TopicArn"] == topic
+
+
+def test_a_conversation_is_taken_for_longer_than_the_function_runs():
+    """Three requests to Slack and one to Teams, each as slow as it may be, fit into the function's time."""
+    timeout = FUNCTIONS["NotifyFunction"]["Properties"]["Timeout"]
+    assert 4 * sum(TIMEOUTS_S) < timeout < TAKEN_S
+    assert RESOURCES["NotifyMapping"]["Properties"]["BatchSize"] == 1
 
 
 def test_a_slow_receiver_does_not_delay_other_outcomes():
@@ -1079,12 +1325,34 @@ def test_the_parameter_refuses_unknown_sources(sources):
 # ---- the rest --------------------------------------------------------------------------------------------------------
 
 
-def test_samconfig_deploys_with_confirmation_and_without_named_roles():
-    config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
-    deploy = config["default"]["deploy"]["parameters"]
-    assert deploy["confirm_changeset"] is True
+SAMCONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+
+
+def test_a_deployment_names_its_stage():
+    assert SAMCONFIG["default"].keys() == {"build", "validate"}
+    assert SAMCONFIG["default"]["validate"]["parameters"]["lint"] is True
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_a_stage_deploys_without_named_roles_what_the_template_accepts(stage):
+    deploy = SAMCONFIG[stage]["deploy"]["parameters"]
     assert deploy["capabilities"] == "CAPABILITY_IAM"
-    assert config["default"]["validate"]["parameters"]["lint"] is True
+    assert deploy["confirm_changeset"] is (stage == "prod")
+    for name, value in (override.split("=") for override in deploy["parameter_overrides"]):
+        rule = PARAMETERS[name]
+        assert value != str(rule["Default"])
+        if "AllowedValues" in rule:
+            assert value in map(str, rule["AllowedValues"])
+        else:
+            assert rule["MinValue"] <= float(value) <= rule["MaxValue"]
+
+
+def test_two_stages_in_one_account_share_no_name():
+    """Names of resources: test_no_resource_has_a_fixed_name. An export would be a name of the account, too."""
+    stacks = [SAMCONFIG[stage]["global"]["parameters"]["stack_name"] for stage in ("dev", "prod")]
+    prefixes = [SAMCONFIG[stage]["deploy"]["parameters"]["s3_prefix"] for stage in ("dev", "prod")]
+    assert len({*stacks}) == len({*prefixes}) == len(stacks)
+    assert all("Export" not in output for output in TEMPLATE["Outputs"].values())
 
 
 def test_the_functions_run_on_the_python_of_this_repository():

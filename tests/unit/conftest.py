@@ -82,7 +82,13 @@ def trail(aws, documents):
             {"IndexName": "by_queue", "KeySchema": by_queue, "Projection": {"ProjectionType": "KEYS_ONLY"}}
         ],
     )
-    return AuditTrail("audit", documents, "locks")
+    aws("dynamodb").create_table(
+        TableName="chains",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "chain", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "chain", "KeyType": "HASH"}],
+    )
+    return AuditTrail("audit", documents, "locks", "chains")
 
 
 @pytest.fixture
@@ -100,6 +106,29 @@ def drift_table(aws):
         ],
     )
     return DriftEntries("drift")
+
+
+@pytest.fixture
+def shares_table(aws):
+    """SharesTable, empty. Returns its name."""
+    keys = {"queue_id": "HASH", "kind": "RANGE"}
+    aws("dynamodb").create_table(
+        TableName="shares",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in (*keys, "in_force")],
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys.items()],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "in_force",
+                "KeySchema": [
+                    {"AttributeName": "in_force", "KeyType": "HASH"},
+                    {"AttributeName": "queue_id", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    return "shares"
 
 
 @pytest.fixture

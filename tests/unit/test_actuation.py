@@ -11,19 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing_weights.api.distributions import ActuationView
-from routing_weights.domain.actuation import Actuation, actuator_from_json, as_kept, resolve, statement
+from routing_weights.domain.actuation import actuator_from_json, as_kept, resolve, statement
 from routing_weights.domain.actuators import ACTUATORS, actuator_class, names_for, stored_class
 from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.proficiency import Proficiency
 from routing_weights.domain.actuators.ring import Ring
 from routing_weights.domain.actuators.score import Score
+from routing_weights.domain.actuators.share import Share
 from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.strategies import OverflowGroup, strategies
-from routing_weights.domain.target import members_to_write
-from routing_weights.domain.verify import unverified
 from routing_weights.errors import PlanNotApplicable
 from tests.support import fakes
-from tests.support.fakes import Drawn, plan
+from tests.support.fakes import plan
 
 SKILL = {"skill": "Queue 1"}
 
@@ -272,25 +271,11 @@ def test_an_actuator_comes_back_from_its_stored_form(name):
 def test_the_stored_form_of_an_actuator_stays_the_same():
     assert [actuator_class(name).for_weights([0.4, 0.2], 1).to_json() for name in ACTUATORS] == [
         {"name": "score"},
+        {"hold_s": 10, "then": 20, "name": "share"},
         {"largest": 0.4, "name": "ring"},
         {"largest": 0.4, "digits": 1, "name": "proficiency"},
         {"mean": pytest.approx(0.3), "name": "joined"},
     ]
-
-
-def test_an_actuator_that_writes_no_member_has_weights_and_no_values():
-    wanted = plan(member_weights={"a": 0.4, "b": 0.2})
-    actuation = Actuation(Drawn(), strategies()["longest-available-agent"], None, ())
-    target = actuation.target(wanted, {})
-    assert (target.weights, target.values, target.joins) == ({"a": 0.4, "b": 0.2}, {}, False)
-    before = fakes.queue(fakes.member("a", None), fakes.member("b", None))
-    assert members_to_write(target, before, raise_first=True) == []
-    assert unverified(target, before) == []
-    lines = statement(wanted, target, actuation, overflow="gate", notes=[])["members"]
-    assert lines == {
-        "a": {"requested": 0.4, "value": None, "represented": 0.4, "error": 0.0},
-        "b": {"requested": 0.2, "value": None, "represented": 0.2, "error": 0.0},
-    }
 
 
 # ---- what a plan resolves to -----------------------------------------------------------------------------------------
@@ -358,7 +343,7 @@ def test_the_plans_overflow_groups_go_before_its_strategys(own_strategy):
 def test_each_actuator_is_made_for_the_plans_weights():
     wanted = {"member_weights": {"a": 0.5, "b": 0.1, "c": 0.0}, **SKILL}
     made = [resolve(plan(actuator=name, **wanted), deployed="ring").actuator for name in ACTUATORS]
-    assert made == [Score(), Ring(0.5), Proficiency(0.5, 1), Joined(0.3)]
+    assert made == [Score(), Share(10, 20), Ring(0.5), Proficiency(0.5, 1), Joined(0.3)]
 
 
 def test_a_refusal_with_one_problem_says_it_twice():

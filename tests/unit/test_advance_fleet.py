@@ -7,11 +7,21 @@ import pytest
 
 from routing_weights.application.advance_fleet import AdvanceFleet
 from routing_weights.domain.execution import Execution
-from routing_weights.domain.fleet import Fleet, FleetOptions, FleetStatus, Held, QueueItem, QueueOutcome, WaveOutcome
+from routing_weights.domain.fleet import (
+    FLEET_OUTCOME,
+    Fleet,
+    FleetOptions,
+    FleetStatus,
+    Held,
+    QueueItem,
+    QueueOutcome,
+    WaveOutcome,
+)
 from routing_weights.domain.fleet_steps import MOST_TRIES, Bake, End, Hold, Last, RunQueues, Tick
 from routing_weights.domain.record import Realised
 from routing_weights.domain.status import Status
-from routing_weights.errors import FleetConflict, GenesysUnavailable
+from routing_weights.errors import FleetConflict, GenesysUnavailable, StoreUnavailable
+from tests.support.fakes import FakeBus
 
 NOW = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
 RAN, REVERTED = Last(step="run", wave=0), Last(step="run", wave=-1)
@@ -26,6 +36,7 @@ class Store:
     known: dict[int, WaveOutcome] = field(default_factory=dict)
     items: dict[str, list[dict]] = field(default_factory=dict)
     runs: dict[str, Execution] = field(default_factory=dict)
+    bus: FakeBus = field(default_factory=FakeBus)
 
     def find(self, _fleet_id):
         return self.fleet
@@ -139,7 +150,7 @@ class Service:
 
 
 def advance(store, last=None, now=NOW, service=None, rate=0.0):
-    use_case = AdvanceFleet(store, store, store, lambda: service, 20, rate, 5400.0)
+    use_case = AdvanceFleet(store, store, store, lambda: service, 20, rate, 5400.0, store.bus)
     return use_case.advance(Tick(fleet_id="f", attempt=store.fleet.attempt, last=last), now)
 
 
@@ -373,9 +384,10 @@ def test_a_wave_is_not_held_if_somebody_has_cancelled_the_fleet_since_it_was_jud
     store = stored(waves=[{"count": 2, "max_failed": 0}], on_failure="hold").ended(q0="queue_busy", q1="completed")
     assert isinstance(advance(store, RAN), Hold)
     store.fleet = store.fleet.model_copy(update={"stop": "cancel"})
-    use_case = AdvanceFleet(store, store, store, lambda: None, 20, 0.0, 5400.0)
+    use_case = AdvanceFleet(store, store, store, lambda: None, 20, 0.0, 5400.0, store.bus)
     with pytest.raises(FleetConflict):
-        use_case.hold(Tick(fleet_id="f", attempt=1), Held(token="t", wave=0, reason=""))
+        use_case.hold(Tick(fleet_id="f", attempt=1), Held(token="t", wave=0, reason=""), NOW)
+    assert store.bus.events == []
     assert store.fleet.status is FleetStatus.RUNNING
     assert advance(store, Last(step="hold", wave=0, release="cancel")).status is FleetStatus.CANCELLED
 
@@ -397,7 +409,9 @@ def test_a_wave_that_is_continued_begins_the_queues_that_its_failures_had_stoppe
 def test_an_execution_of_an_earlier_attempt_does_nothing():
     store = stored()
     store.fleet = store.fleet.model_copy(update={"attempt": 2})
-    step = AdvanceFleet(store, store, store, lambda: None, 20, 0, 5400.0).advance(Tick(fleet_id="f", attempt=1), NOW)
+    step = AdvanceFleet(store, store, store, lambda: None, 20, 0, 5400.0, store.bus).advance(
+        Tick(fleet_id="f", attempt=1), NOW
+    )
     assert step.status is FleetStatus.INTERRUPTED
     assert not store.fleet.ended_at
 
@@ -406,6 +420,43 @@ def test_a_fleet_that_has_ended_is_not_changed_by_a_redrive():
     store = stored().ended(q0="completed")
     store.fleet = store.fleet.model_copy(update={"status": FleetStatus.CANCELLED, "ended_at": "then", "reason": "x"})
     assert advance(store) == End(FleetStatus.CANCELLED, "x")
+
+
+# ---- the event of its end --------------------------------------------------------------------------------------------
+
+
+def test_the_end_of_a_fleet_is_one_event_however_often_it_is_put():
+    store = stored(3).ended(q0="completed", q1="verification_failed", q2="completed")
+    store.bus.is_down = True
+    with pytest.raises(StoreUnavailable):
+        advance(store)
+    assert store.fleet.status is FleetStatus.PARTLY_COMPLETED, "the end is stored, and the tick comes again"
+    store.bus.is_down = False
+    assert advance(store, now=NOW + timedelta(minutes=1)) == End(FleetStatus.PARTLY_COMPLETED, "")
+    advance(store)
+    ((kind, first), (_, second)) = store.bus.events
+    assert (kind, first.id, second.id) == (FLEET_OUTCOME, "f:1:partly_completed", "f:1:partly_completed")
+    assert (first.queues, first.total) == ({"completed": 2, "verification_failed": 1}, store.fleet.total)
+    assert first.status == "partly_completed"
+
+
+def test_a_held_fleet_says_why():
+    store = stored(waves=[{"count": 2, "max_failed": 0}], on_failure="hold").ended(q0="queue_busy", q1="completed")
+    use_case = AdvanceFleet(store, store, store, lambda: None, 20, 0.0, 5400.0, store.bus)
+    use_case.hold(Tick(fleet_id="f", attempt=1), Held(token="a-secret-token", wave=0, reason="1 of 2 failed"), NOW)
+    ((_, event),) = store.bus.events
+    assert (event.id, event.status, event.reason) == ("f:1:held:0", "held", "1 of 2 failed")
+    assert event.queues == {"queue_busy": 1, "completed": 1}
+    assert "token" not in event.model_dump_json()
+
+
+def test_the_event_counts_the_queues_that_were_reverted():
+    store = stored(2, atomic=True).ended(q0="completed", q1="queue_busy")
+    store.done[0] = store.done[0].model_copy(update={"revert_status": Status.COMPLETED})
+    store.fleet = store.fleet.model_copy(update={"status": FleetStatus.REVERTING})
+    assert advance(store, REVERTED).status is FleetStatus.REVERTED
+    ((_, event),) = store.bus.events
+    assert event.reverted == 1
 
 
 # ---- how many at once ------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.bootstrap import analytics as wiring
 from routing_weights.bootstrap import deadlines
+from routing_weights.domain.record import Handled
 from routing_weights.domain.run import Origin, Run
 from routing_weights.errors import (
     GenesysAnswerInvalid,
@@ -111,10 +112,11 @@ TRUE = {
     "aggregates/query": {
         "results": [
             {
-                "group": {"queueId": "queue-001", "mediaType": "voice"},
+                "group": {"queueId": "queue-001", "mediaType": "voice", "userId": "agent-001"},
                 "data": [
                     {
                         "metrics": [
+                            {"metric": "tAnswered", "stats": {"count": 48, "sum": 480_000}},
                             {"metric": "nOffered", "stats": {"count": 60}},
                             {"metric": "tHandle", "stats": {"count": 50, "sum": 12_000_000}},
                             {"metric": "tWait", "stats": {"count": 60, "sum": 1_000_000}},
@@ -160,10 +162,12 @@ TRUE = {
     },
 }
 """What Genesys answers at the path that ends so."""
+HOUR = (datetime.fromtimestamp(NOW - 3600, UTC), datetime.fromtimestamp(NOW, UTC))
 ACTS = {
     "observe": lambda source: source.observe("queue-001"),
     "history": lambda source: source.history(["queue-001"]),
     "predicted": lambda source: source.predicted("unit-1", "queue-001"),
+    "realised by member": lambda source: source.realised_by_member(["queue-001"], *HOUR),
 }
 
 
@@ -200,6 +204,8 @@ def test_the_answers_that_are_damaged_below_are_valid():
     source = answering(TRUE)
     assert source.observe("queue-001").on_queue == {"IDLE": 3}
     assert source.history(["queue-001"]) == {"queue-001": History(60.0, 240.0, 100.0, 4, {"voice": 60.0})}
+    handled = source.realised_by_member(["queue-001"], *HOUR)
+    assert handled == {"queue-001": {"agent-001": Handled(48, 12_000.0)}}
     found = source.predicted("unit-1", "queue-001")
     # The other queue has no history, so no contacts.
     assert (found.volume, found.assumed) == (
@@ -246,3 +252,21 @@ def test_an_answer_with_one_damaged_value_is_read_or_refused_with_an_error_of_ou
                 assert found.volume.aht_s > 0, (end, path)
     assert understood > 0
     assert refused > 0 or value in (None, "", "2027-01-11", {}, [], "9999-12-31", "0001-01-01")
+
+
+def test_shares_of_many_queues_take_a_request_for_each_100():
+    def of_queue(name):
+        metrics = [{"metric": "tAnswered", "stats": {"count": 1}}]
+        return {"results": [{"group": {"queueId": name, "userId": "Agent-1"}, "data": [{"metrics": metrics}]}]}
+
+    source = analytics(of_queue("Queue-0"), of_queue("queue-100"))
+    handled = source.realised_by_member([f"queue-{number}" for number in range(101)], *HOUR)
+    assert handled == {"queue-0": {"agent-1": Handled(1)}, "queue-100": {"agent-1": Handled(1)}}
+    session = source.client.transport.session
+    assert [len(sent["json"]["filter"]["predicates"]) for sent in session.sent] == [100, 1]
+
+
+def test_a_contact_that_nobody_answered_is_no_members():
+    metrics = [{"metric": "tAnswered", "stats": {"count": 7}}]
+    results = [{"group": {"queueId": "queue-001"}, "data": [{"metrics": metrics}]}]
+    assert analytics({"results": results}).realised_by_member(["queue-001"], *HOUR) == {}

@@ -6,6 +6,7 @@ import pytest
 
 from routing_weights.application.close import Close
 from tests.support.fakes import (
+    FakeApprovals,
     FakeDocuments,
     FakeFleetSums,
     FakePatrols,
@@ -30,7 +31,9 @@ def closing(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
     app = function_module("audit")
     monkeypatch.setattr(app.AuditSettings, "load", lambda: None)
-    use_case = Close(FakeDocuments(), FakeTrail(), FakePatrols(), FakeSchedules(), account(), FakeFleetSums())
+    use_case = Close(
+        FakeDocuments(), FakeTrail(), FakePatrols(), FakeSchedules(), account(), FakeFleetSums(), FakeApprovals().end
+    )
     monkeypatch.setattr(app.bootstrap, "close", lambda *_: use_case)
 
     def close(status, error):

@@ -1,6 +1,7 @@
 """The audit trail in DynamoDB: append-only, by distribution and by queue, and whole however large a record is."""
 
 import base64
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -92,7 +93,11 @@ def test_a_record_of_five_thousand_members_moves_to_s3_and_comes_back_whole(trai
         TableName="audit", Key={"distribution_id": {"S": "d-1"}, "record": {"S": Closing.KEY}}
     )["Item"]
     assert len(json.dumps(item)) < 400_000
-    assert item["requested_weights"] == {"M": {"document": {"S": "distributions/d-1/9-closed-requested_weights.json"}}}
+    moved = item["requested_weights"]["M"]
+    sha256, reference = moved["sha256"]["S"], moved["document"]["S"]
+    assert reference == f"distributions/d-1/9-closed-requested_weights-{sha256[:16]}.json"
+    body = aws("s3").get_object(Bucket="documents-bucket", Key=reference)["Body"].read()
+    assert hashlib.sha256(body).hexdigest() == sha256
     back = trail.find("d-1").closing
     assert back.applied_weights == weights
     assert back.to_json() == record.to_json()
@@ -107,7 +112,21 @@ def test_only_as_many_fields_move_as_must(trail, aws):
     long = {"reason": "s" * 90_000, "caller": "l" * 150_000}
     trail.append(opened(RUN, plan(), START).model_copy(update=long))
     keys = [entry["Key"] for entry in aws("s3").list_objects_v2(Bucket="documents-bucket")["Contents"]]
-    assert keys == ["distributions/d-1/0-opened-caller.json"]
+    assert [key.rpartition("-")[0] for key in keys] == ["distributions/d-1/0-opened-caller"]
+
+
+def test_a_writer_that_loses_leaves_the_moved_fields_of_the_winner(trail):
+    opening = opened(RUN, plan(), START)
+    assert trail.append(opening.model_copy(update={"reason": "a" * 250_000}))
+    assert not trail.append(opening.model_copy(update={"reason": "b" * 250_000}))
+    assert trail.find("d-1").opening.reason == "a" * 250_000
+
+
+def test_a_moved_field_of_an_earlier_release_has_no_hash_and_is_read(trail, documents, aws):
+    reference = documents.put("d-1", "plan", "why")
+    item = {name: {"S": text} for name, text in opened(RUN, plan(), START).to_json().items() if isinstance(text, str)}
+    aws("dynamodb").put_item(TableName="audit", Item=item | {"reason": {"M": {"document": {"S": reference}}}})
+    assert trail.find("d-1").opening.reason == "why"
 
 
 def test_a_queues_trail_is_newest_first_and_holds_no_other_queues(trail):

@@ -34,7 +34,7 @@ RUN = run_of(START)
 @pytest.mark.parametrize(
     ("service", "operation", "act"),
     [
-        ("dynamodb", "PutItem", lambda: AuditTrail("audit", Documents("b")).append(opened(RUN, plan(), START))),
+        ("dynamodb", "Query", lambda: AuditTrail("audit", Documents("b")).append(opened(RUN, plan(), START))),
         ("dynamodb", "Query", lambda: AuditTrail("audit", Documents("b")).find("d-1")),
         ("dynamodb", "Query", lambda: listing(AuditTrail("audit", Documents("b")))),
         ("dynamodb", "GetItem", lambda: Forecasts("forecasts").find("queue-001")),
@@ -58,7 +58,7 @@ def test_what_aws_refuses_is_reported_and_never_taken_for_an_answer(aws_answers,
 
 
 def test_an_audit_record_that_was_not_written_is_not_taken_for_a_second_writer(trail, aws_answers):
-    aws_answers("dynamodb", "PutItem", "ThrottlingException")
+    aws_answers("dynamodb", "TransactWriteItems", "ThrottlingException")
     with pytest.raises(StoreUnavailable):
         trail.append(opened(RUN, plan(), START))
 
@@ -66,6 +66,10 @@ def test_an_audit_record_that_was_not_written_is_not_taken_for_a_second_writer(t
 CONFLICT = {
     "Error": {"Code": "TransactionCanceledException"},
     "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}],
+}
+PLACE_TAKEN = {
+    "Error": {"Code": "TransactionCanceledException"},
+    "CancellationReasons": [{"Code": "None"}, {"Code": "ConditionalCheckFailed"}, {"Code": "None"}],
 }
 MET_ONE = {"Error": {"Code": "TransactionConflictException"}}
 
@@ -102,17 +106,12 @@ def locked(aws):
     return "me"
 
 
-def test_a_record_alone_is_written_without_a_transaction(trail, meets):
-    assert trail.append(opened(RUN, plan(), START))
-    refused = meets("transact_write_items", CONFLICT, times=math.inf)
-    assert not trail.append(opened(RUN, plan(), START))
-    assert refused == []
-
-
 @pytest.mark.parametrize("with_lock", [False, True], ids=["alone", "with a check of the lock"])
-def test_a_write_that_met_a_transaction_is_tried_again(trail, meets, locked, fake_time, with_lock):
-    operation, response = ("transact_write_items", CONFLICT) if with_lock else ("put_item", MET_ONE)
-    asked = meets(operation, response, times=3)
+@pytest.mark.parametrize("response", ["CONFLICT", "PLACE_TAKEN"])
+def test_a_record_whose_place_in_the_chain_is_taken_is_tried_again(
+    trail, meets, locked, fake_time, with_lock, response
+):
+    asked = meets("transact_write_items", {"CONFLICT": CONFLICT, "PLACE_TAKEN": PLACE_TAKEN}[response], times=3)
     trail = replace(trail, sleep=fake_time.sleep)
     assert trail.append(opened(RUN, plan(), START), locked if with_lock else "")
     assert len(asked) == 4
@@ -123,8 +122,8 @@ def test_a_write_that_conflicts_again_and_again_fails(trail, meets, locked, fake
     asked = meets("transact_write_items", CONFLICT, times=math.inf)
     with pytest.raises(StoreUnavailable, match="TransactionConflict"):
         replace(trail, sleep=fake_time.sleep).append(opened(RUN, plan(), START), locked)
-    assert len(asked) == 8
-    assert sum(fake_time.slept) <= 3.75
+    assert len(asked) == 20
+    assert sum(fake_time.slept) <= 15.6
     assert not trail.find(RUN.distribution_id)
 
 

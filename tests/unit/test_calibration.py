@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.adapters.aws.state_machine import Executions
+from routing_weights.domain.record import MemberShare
 from routing_weights.projection.accuracy import FIGURES
 from routing_weights.settings import Settings
 from tests.support.fakes import function_module
@@ -29,8 +30,21 @@ def scene(trail, document):
 def test_a_projection_that_cannot_be_read_does_not_keep_others_from_being_measured(scene):
     scene.distribution("d-1", projection={"document": "distributions/d-1/lost.json"})
     scene.distribution("d-2", queue="queue-002")
-    assert scene.measure() == {"measured": 1, "failed": 1}
+    assert scene.measure() == {"measured": 1, "shared": 0, "failed": 1}
     assert scene.record("d-2")
+
+
+def test_the_shares_of_5_000_members_are_read_as_they_were_measured(scene):
+    weights = {f"1f0b7a52-3c1d-4a0e-8a55-6d0f8c2b{number:04x}": 0.0002 for number in range(5_000)}
+    scene.genesys.members = {QUEUE: dict.fromkeys(weights, 1)}
+    scene.distribution("d-1", requested_weights=weights)
+    assert scene.measure()["shared"] == 1
+    shares = scene.trail.find("d-1").shares
+    assert (len(shares.shares), shares.contacts, shares.realised_accuracy) == (5_000, 10_000, 100.0)
+    assert shares.shares["1f0b7a52-3c1d-4a0e-8a55-6d0f8c2b0007"] == MemberShare(0.0002, 2, 360.0)
+    (item,) = scene.page().items
+    assert (item.realised_shares.contacts, item.realised_shares.realised_accuracy) == (10_000, 100.0)
+    assert scene.measure()["shared"] == 0
 
 
 def test_executions_are_listed_back_to_a_moment_page_by_page(aws, monkeypatch):
@@ -54,9 +68,11 @@ def test_executions_are_listed_back_to_a_moment_page_by_page(aws, monkeypatch):
 
 @pytest.fixture
 def get(trail, monkeypatch):
-    for name in ("BASELINES_TABLE", "DRIFT_TABLE", "FORECAST_TABLE", "ONE_TIME_GROUP", "STATE_MACHINE_ARN"):
+    unused = ("ACCESS_TABLE", "BASELINES_TABLE", "DRIFT_TABLE", "FORECAST_TABLE", "JWT_ROLES_CLAIM")
+    for name in (*unused, "ONE_TIME_GROUP", "STATE_MACHINE_ARN"):
         monkeypatch.setenv(name, "unused")
     monkeypatch.setenv("AUDIT_TABLE", trail.table)
+    monkeypatch.setenv("CHAINS_TABLE", trail.chains_table)
     monkeypatch.setenv("DOCUMENTS_BUCKET", "documents-bucket")
     monkeypatch.setenv("GENESYS_CONTRACT", "platform")
     Settings.load.__func__.cache_clear()
@@ -64,7 +80,8 @@ def get(trail, monkeypatch):
 
     def request(**query):
         path = f"/queues/{QUEUE}/calibration"
-        http = {"http": {"method": "GET", "path": path}, "stage": "$default"}
+        caller = {"iam": {"userArn": "arn:aws:iam::123456789012:user/ops"}}
+        http = {"http": {"method": "GET", "path": path}, "stage": "$default", "authorizer": caller}
         event = {
             "version": "2.0",
             "rawPath": path,

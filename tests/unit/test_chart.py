@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.checks.chart import example
+from local.checks.chart import example, shares
 from routing_weights.charts import projection as projection_chart
 from routing_weights.charts.projection import VERDICTS, chart
 from routing_weights.charts.sheet import DARK, LIGHT, width
@@ -133,6 +133,11 @@ def box(element):
 def check_picture(projection, queue_id):
     source = chart(projection, queue_id=queue_id)
     assert source == chart(deepcopy(projection), queue_id=queue_id)
+    return check_svg(source)
+
+
+def check_svg(source):
+    """Nothing is referred to, nothing leaves the frame, and no two texts overlap."""
     assert not re.search(r"<(script|image|use|foreignObject|a)\b|href|\son\w+=|@import|url\(|\sid=", source)
     root = ET.fromstring(source)  # noqa: S314
     _, _, width, height = map(float, root.get("viewBox").split())
@@ -411,5 +416,10 @@ def test_texts_and_marks_contrast_with_their_background(palette):
 
 
 def test_the_chart_of_the_docs_is_what_the_code_draws():
-    drawn = (Path(__file__).parents[2] / "docs" / "projection.svg").read_text(encoding="utf-8")
-    assert drawn == example(), "docs/projection.svg is old: make pictures"
+    docs = Path(__file__).parents[2] / "docs"
+    assert (docs / "projection.svg").read_text(encoding="utf-8") == example(), (
+        "docs/projection.svg is old: make pictures"
+    )
+    assert (docs / "attainable.svg").read_text(encoding="utf-8") == shares(), (
+        "docs/attainable.svg is old: make pictures"
+    )

@@ -16,7 +16,14 @@ from routing_weights.adapters.aws.login_lock import LoginLock
 from routing_weights.adapters.genesys import teardown
 from routing_weights.adapters.genesys.client import CONFLICT_TRIES, GenesysClient
 from routing_weights.adapters.genesys.contracts import platform, score
-from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, fingerprint, refresh_after_s
+from routing_weights.adapters.genesys.tokens import (
+    StoredTokens,
+    TokenIssuer,
+    fingerprint,
+    platform_request,
+    refresh_after_s,
+    score_request,
+)
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.api.problem import problem_of
 from routing_weights.bootstrap import deadlines, token
@@ -99,6 +106,14 @@ def test_get_returns_the_document(client):
     (sent,) = genesys.transport.session.sent
     assert (sent["method"], sent["url"], sent["params"]) == ("GET", "https://genesys.example.com/api/v2/x", {"page": 2})
     assert sent["headers"] == {"Authorization": "Bearer token-0", "Accept": "application/json"}
+
+
+@pytest.mark.parametrize(("name", "sent"), [("key-0a:1.b_c", "key-0a:1.b_c"), ("früh", "fr%C3%BCh")])
+def test_every_attempt_of_a_distribution_has_its_id(client, name, sent):
+    genesys = replace(client(answer(503), answer(200, {}), answer(200)), correlation_id=name)
+    genesys.get("/x")
+    genesys.write("PUT", "/x", {})
+    assert [each["headers"]["X-Correlation-Id"] for each in genesys.transport.session.sent] == [sent] * 3
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
@@ -494,6 +509,9 @@ def test_the_representation_of_stored_tokens_shows_no_token(stored):
     assert "first" not in repr(stored.tokens)
 
 
+REQUESTS = {platform: platform_request, score: score_request}
+
+
 # ---- TokenIssuer -----------------------------------------------------------------------------------------------------
 
 
@@ -503,7 +521,7 @@ def issuer(send_over, fake_time):
         return TokenIssuer(
             secret=FakeSecret(held),
             transport=send_over(*answers),
-            token_request=lambda: contract.token_request("https://login.example.com", "client-id", "client-secret"),
+            token_request=lambda: REQUESTS[contract]("https://login.example.com", "client-id", "client-secret"),
             revoke_url="https://genesys.example.com/api/v2/tokens/me",
             revoke_refused=contract is score,
             wall_clock=fake_time.wall_clock,
@@ -578,14 +596,14 @@ def test_the_platforms_request_for_a_token_is_a_form_with_basic_credentials(issu
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_basic_credentials_are_the_pair_in_utf_8(client_id, client_secret):
-    request = platform.token_request("https://login.example.com", client_id, client_secret)
+    request = platform_request("https://login.example.com", client_id, client_secret)
     scheme, encoded = request.arguments["headers"]["Authorization"].split()
     assert (scheme, base64.b64decode(encoded).decode()) == ("Basic", f"{client_id}:{client_secret}")
 
 
 @pytest.mark.parametrize("contract", [score, platform])
 def test_the_representation_of_a_request_for_a_token_shows_no_secret(contract):
-    shown = repr(contract.token_request("https://login.example.com", "client-id", "client-secret"))
+    shown = repr(REQUESTS[contract]("https://login.example.com", "client-id", "client-secret"))
     assert "https://login.example.com/oauth/token" in shown
     assert "client-secret" not in shown
     assert PAIR not in shown
@@ -1077,6 +1095,7 @@ COMMON = {
     "requests_per_minute": 300,
     "token_pool": 1,
     "max_concurrent_writes": 4,
+    "shares_table": "shares",
     "reserved_for_others": 0,
 }
 SCORE = COMMON | {"genesys_contract": "score", "genesys_base_url": "https://genesys.example.com"}

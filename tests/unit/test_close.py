@@ -11,6 +11,7 @@ from routing_weights.domain.restore import Restoration
 from routing_weights.domain.run import Origin, Outcome
 from routing_weights.errors import Interrupted
 from tests.support.fakes import (
+    FakeApprovals,
     FakeDocuments,
     FakeFleetSums,
     FakePatrols,
@@ -34,9 +35,12 @@ class Closer:
 
     def __init__(self):
         self.documents, self.trail, self.patrols = FakeDocuments(), FakeTrail(), FakePatrols()
+        self.approvals = FakeApprovals()
         self.schedules, self.fleets = FakeSchedules("return.d-1", "return.d-2"), FakeFleetSums()
         counted = account(**{f"arn:d-{number}": Effort(requests=7, transitions=4) for number in (1, 2, 3)})
-        self.use_case = Close(self.documents, self.trail, self.patrols, self.schedules, counted, self.fleets)
+        self.use_case = Close(
+            self.documents, self.trail, self.patrols, self.schedules, counted, self.fleets, self.approvals.end
+        )
 
     def close(self, status, name="d-1", holder="", fleet_id="", **changes):
         """Close the record of a run whose plan was accepted, and which decided nothing."""
@@ -159,6 +163,8 @@ def test_metrics_are_of_the_first_closing_only(closer):
     assert closer.close("dry_run").metrics == [
         Metric("DistributionDryRun", "Count", 1),
         Metric("DistributionLatency", "Milliseconds", 60_000),
+        Metric("GenesysRequests", "Count", closer.record().effort.requests),
+        Metric("GenesysThrottled", "Count", 0),
     ]
     assert closer.close("dry_run").metrics == []
 
@@ -171,7 +177,8 @@ def test_a_run_has_the_metric_of_its_accuracy_or_of_its_restore(closer):
         closer.documents.save_after(name, after)
     closer.documents.save_restoration("d-2", Restoration("partial", 1, ["agent-2"]))
     names = {metric.name: metric.value for metric in closer.close("completed").metrics}
-    assert names == {"DistributionCompleted": 1, "DistributionLatency": 60_000, "BalanceAccuracy": 100.0}
+    of_genesys = {"GenesysRequests": closer.record().effort.requests, "GenesysThrottled": 0}
+    assert names == {"DistributionCompleted": 1, "DistributionLatency": 60_000, "BalanceAccuracy": 100.0} | of_genesys
     names = {metric.name for metric in closer.close("member_update_failed", "d-2").metrics}
     assert "RestorePartial" in names
     assert closer.record().before_image == "distributions/d-1/work.json"

@@ -30,6 +30,7 @@ from tests.support.deployment import DEFAULTS
 from tests.support.fakes import (
     FakeDocuments,
     FakePlatform,
+    FakeShares,
     FakeSkillOwners,
     FakeTrail,
     function_module,
@@ -52,13 +53,19 @@ class Deployment:
         self.monkeypatch, self.documents, self.trail = monkeypatch, documents, trail
         self.environment = DEFAULTS | {
             "SKILLS_TABLE": "skills",
+            "SHARES_TABLE": "shares",
             "LOCKS_TABLE": "locks",
+            "APPROVALS_TABLE": "approvals",
+            "APPROVAL_TIMEOUT_S": "14400",
+            "APPROVAL_POLICY": "[]",
+            "CONSOLE_MAY_APPROVE": "false",
             "FORECAST_TABLE": "forecasts",
             "DRIFT_TABLE": "drift",
             "FLEETS_TABLE": "fleets",
             "BASELINES_TABLE": "baselines",
             "DOCUMENTS_BUCKET": "documents-bucket",
             "AUDIT_TABLE": "audit",
+            "CHAINS_TABLE": "chains",
             "GENESYS_REGION": "eu-central-1",
             "TOKEN_SECRET": "token",
             "TOKEN_FUNCTION": "token",
@@ -118,7 +125,7 @@ class Deployment:
         ]
         self.genesys = FakePlatform(raw, members, [SKILL | {"state": "active"}])
         self.genesys.request = self._by_path(self.genesys.request)
-        self.monkeypatch.setattr(genesys, "session", lambda: self.genesys)
+        self.monkeypatch.setattr(genesys, "shared_session", lambda: self.genesys)
 
     @staticmethod
     def _by_path(request):
@@ -173,6 +180,7 @@ def deployment(monkeypatch):
     monkeypatch.setattr(projector, "Forecasts", lambda _table: SimpleNamespace(find=lambda _queue_id: None))
     for function in (project, patch):
         monkeypatch.setattr(function, "SkillOwners", lambda _table: owners)
+    monkeypatch.setattr(project, "SharesTable", lambda _table: FakeShares())
     yield Deployment(monkeypatch, documents, trail)
     Settings.load.__func__.cache_clear()
 
@@ -181,6 +189,7 @@ def deployment(monkeypatch):
 def deployment_on_aws(monkeypatch, documents, trail, aws):
     """The stores are the adapters, on moto."""
     keys = {
+        "shares": ("queue_id", "kind"),
         "skills": ("skill_id",),
         "locks": ("queue_id",),
         "forecasts": ("queue_id",),
@@ -244,7 +253,8 @@ def test_rings_are_made_with_the_time_outs_that_were_decided(deployment):
 
 
 @pytest.mark.parametrize(
-    ("actuator", "other"), [(name, "ring" if name == "joined" else "joined") for name in names_for("platform")]
+    ("actuator", "other"),
+    [(name, "ring" if name == "joined" else "joined") for name in names_for("platform") if name != "share"],
 )
 @pytest.mark.parametrize("strategy", ["kept", "gone", "of another actuator"])
 def test_a_revert_writes_by_the_actuator_of_what_it_reverts(deployment, actuator, other, strategy):

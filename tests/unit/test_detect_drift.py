@@ -282,16 +282,17 @@ def batch():
     for name in "abcd":
         patrols.watch(name, 0)
 
-    def detect(*bodies, has_time=True, sent_ms=0, **errors):
+    def detect(*bodies, has_time=True, sent_ms=0, new=(), **errors):
         def compare(queue_id, events, _now):
             readings.append((queue_id, [event.delivery_id for event in events]))
             if queue_id in errors:
                 raise errors[queue_id]
-            return False
+            return queue_id in new
 
         queue.postponed.clear()
         use_case = DetectDrift(compare, compare, patrols, queue, known, lambda: has_time, lambda: NOW)
-        failed = use_case.detect([Message(f"m{n}", body, f"m{n}", 1, sent_ms) for n, body in enumerate(bodies)])
+        failed, drifts = use_case.detect([Message(f"m{n}", body, f"m{n}", 1, sent_ms) for n, body in enumerate(bodies)])
+        assert drifts == len(new)
         assert list(queue.postponed) == failed
         return readings, failed
 
@@ -306,6 +307,10 @@ def an_event(queue, delivery, **more):
 def test_the_events_of_a_queue_are_answered_by_one_reading(batch):
     readings, failed = batch(an_event("a", "1"), an_event("b", "2"), an_event("a", "3"))
     assert (readings, failed) == ([("a", ["1", "3"]), ("b", ["2"])], [])
+
+
+def test_new_drift_is_counted_by_queue(batch):
+    batch(an_event("a", "1"), an_event("b", "2"), an_event("a", "3"), new="ab")
 
 
 def test_an_event_that_an_earlier_reading_has_answered_needs_none(batch):

@@ -73,7 +73,7 @@ def test_calls_of_s3_and_dynamodb_are_counted_with_the_units_that_dynamodb_repor
     trail.find("d-1")
     effort = measured()
     assert (effort.s3_reads, effort.s3_writes) == (2, 1)
-    assert (effort.dynamodb_reads, effort.dynamodb_writes, effort.read_units, effort.write_units) == (1, 1, 1, 1)
+    assert (effort.dynamodb_reads, effort.dynamodb_writes, effort.read_units, effort.write_units) == (2, 1, 2, 1)
     assert effort.requests == 0
 
 
@@ -305,8 +305,9 @@ RECORD = Closing(distribution_id="d-1", timestamp="2026", status="completed", ex
 
 def test_a_record_has_what_was_counted_what_this_invocation_did_and_what_is_to_come():
     own = Effort(functions={"audit": Busy(invocations=1, ms=50, gb_ms=25)}, s3_reads=5)
-    settled = account(own, run=PROJECT + PATCH).settled(RECORD, AFTER_AUDIT, in_transaction=True)
-    put = Effort(dynamodb_writes=1, write_units=2 * (2 + 1))  # 2 KB, and the check of the lock
+    settled = account(own, run=PROJECT + PATCH).settled(RECORD, AFTER_AUDIT, with_lock=True)
+    # 2 KB, the link, the head of the chain and the check of the lock; before them, the newest link is read
+    put = Effort(dynamodb_reads=1, read_units=1, dynamodb_writes=1, write_units=2 * (2 + 1 + 1 + 1))
     assert settled.effort == PROJECT + PATCH + own + put + AFTER_AUDIT
     assert settled.cost == prices("eu-central-1").cost(settled.effort)
     assert Closing.parse(json.loads(json.dumps(settled.to_json()))) == settled
@@ -315,13 +316,15 @@ def test_a_record_has_what_was_counted_what_this_invocation_did_and_what_is_to_c
 def test_the_largest_record_costs_what_stays_in_the_table():
     huge = RECORD.model_copy(update={"reason": "x" * 3_000_000})
     effort = account(run=Effort()).settled(huge, Effort()).effort
-    assert effort == Effort(dynamodb_writes=1, write_units=math.ceil(MAX_INLINE_BYTES / 1024))
+    units = 2 * (math.ceil(MAX_INLINE_BYTES / 1024) + 2)
+    assert effort == Effort(dynamodb_reads=1, read_units=1, dynamodb_writes=1, write_units=units)
 
 
 def test_a_recovered_run_has_the_effort_of_its_recovery_too():
     books = account(run=PATCH, recovery=PROJECT)
     settled = books.settled(RECORD, AFTER_RECOVERY, recovery="recovery")
-    assert settled.effort == PATCH + PROJECT + Effort(dynamodb_writes=1, write_units=2) + AFTER_RECOVERY
+    put = Effort(dynamodb_reads=1, read_units=1, dynamodb_writes=1, write_units=2 * (2 + 2))
+    assert settled.effort == PATCH + PROJECT + put + AFTER_RECOVERY
     assert books.histories.asked == [("run", True), ("recovery", False)]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from moto.events.models import EventPattern
 from local.checks.outcome_schema import schema
 from routing_weights.adapters.aws.event_bus import SOURCE
 from routing_weights.domain.events import DISTRIBUTION_OUTCOME, DistributionOutcome, outcome_of
+from routing_weights.domain.inputs import Expiry
 from routing_weights.domain.problems import problem
-from routing_weights.domain.record import Closing, closed, refused
+from routing_weights.domain.record import Closing, Reverted, closed, refused
 from routing_weights.domain.restore import Restoration
 from routing_weights.domain.run import Outcome
 from routing_weights.domain.status import Status
@@ -21,7 +23,9 @@ from tests.support.fakes import member, plan, queue, run_of
 ROOT = Path(__file__).parents[2]
 START, END = datetime(2026, 1, 31, 8, 0, tzinfo=UTC), datetime(2026, 1, 31, 8, 0, 4, tzinfo=UTC)
 RUN = run_of(START)
-BEFORE = queue(member("agent-1", 0.1), member("agent-2", 0.35), member("agent-3"), overflow_threshold=0.7)
+BEFORE = replace(
+    queue(member("agent-1", 0.1), member("agent-2", 0.35), member("agent-3"), overflow_threshold=0.7), name="Support"
+)
 AFTER = queue(member("agent-1", 0.4), member("agent-2", 0.35), member("agent-3", 0.25), overflow_threshold=0.85)
 
 
@@ -47,13 +51,24 @@ def test_an_outcome_is_a_summary_and_leads_to_its_record():
         "door": "api",
         "fleet_id": None,
         "caller": "arn:user/ops",
+        "caller_name": None,
         "requested_by": None,
         "reason": "evening",
         "strategy_reference": "longest-available-agent",
         "members": 3,
         "balance_accuracy": 100.0,
         "changes": {"settings": 1, "members": 2},
-        "projection": {"verdict": "pass", "reason": "within the limits"},
+        "queue_name": "Support",
+        "actuator": None,
+        "before": {
+            "members": 3,
+            "values": [{"value": value, "members": 1} for value in (0.0, 0.1, 0.35)],
+        },
+        "after": {"members": 3, "values": [{"value": value, "members": 1} for value in (0.25, 0.35, 0.4)]},
+        "until": None,
+        "purpose": "plan",
+        "reverts": None,
+        "projection": {"verdict": "pass", "reason": "within the limits", "service_level": None},
         "restore": None,
         "errors": [],
         "error_count": 0,
@@ -65,6 +80,46 @@ def test_a_failed_outcome_has_its_errors_and_its_restore():
     told = outcome_of(closing("member_update_failed", {"Error": "Forbidden", "Cause": "No."}, restore=restore))
     assert told.restore.model_dump() == {"outcome": "partial", "unrestored": 1, "unconfirmed": 0, "edited": 0}
     assert [(error.type, error.path) for error in told.errors] == [("Forbidden", None)]
+
+
+def test_an_outcome_says_how_many_members_held_each_value_with_the_rarest_left_out():
+    held = queue(*(member(f"agent-{n}", 1 / (1 + n % 9)) for n in range(90)), member("agent-x", 0.001))
+    counts = outcome_of(closing(after=held)).after
+    assert counts.members == 91
+    assert [count.members for count in counts.values] == [10] * 6
+    assert counts.values == sorted(counts.values, key=lambda count: count.value)
+
+
+def test_an_outcome_has_the_projected_service_level():
+    models = {"simulation": {"after": {"service_level": {"mean": 0.83, "low": 0.8, "high": 0.86}}}}
+    told = outcome_of(closing(projection={"verdict": "pass", "reason": "", "models": models}))
+    assert told.projection.service_level == 0.83
+    for unknown in ({"models": None}, {"models": {"simulation": None}}, {}):
+        assert outcome_of(closing(projection={"verdict": "pass", **unknown})).projection.service_level is None
+
+
+@pytest.mark.parametrize(
+    ("door", "caller", "restores", "expected"),
+    [
+        ("api", "arn:user/ops", None, ("plan", None)),
+        ("api", "arn:user/ops", Reverted(distribution_id="d-0"), ("revert", "d-0")),
+        ("drift", "entry", Reverted(distribution_id="d-0", image="after", drift="f" * 64), ("repair", "d-0")),
+        ("schedule", "return of d-0", Reverted(distribution_id="d-0"), ("expiry", "d-0")),
+        ("schedule", "return of d-0", None, ("expiry", "d-0")),
+        ("schedule", "early-shift", None, ("plan", None)),
+        ("api", "return of d-0", None, ("plan", None)),
+    ],
+)
+def test_an_outcome_says_what_its_distribution_was_for(door, caller, restores, expected):
+    record = closing().model_copy(update={"door": door, "caller": caller, "restores": restores})
+    told = outcome_of(record)
+    assert (told.purpose, told.reverts) == expected
+
+
+def test_the_caller_of_an_expiry_names_what_has_expired():
+    origin = Expiry(returns="d-0").origin
+    told = outcome_of(closing().model_copy(update={"door": origin.door, "caller": origin.caller}))
+    assert (told.purpose, told.reverts) == ("expiry", "d-0")
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status.terminal])
@@ -91,7 +146,7 @@ def test_the_largest_outcome_is_small(trail, aws):
     image = aws("dynamodb").get_item(
         TableName="audit", Key={"distribution_id": {"S": "d-1"}, "record": {"S": Closing.KEY}}
     )
-    told = outcome_of(trail.closing_in(image["Item"]))
+    told = outcome_of(trail.record_in(image["Item"]))
     assert (told.members, told.changes.members) == (5_000, 5_000)
     assert told.errors[0].message == "€" * 999 + "…"
     assert len(told.model_dump_json().encode()) < 10_000

@@ -336,7 +336,7 @@ def test_an_expiry_has_the_plan_of_its_distribution_without_until(documents, acc
     documents.keep_work("boxed", work(of_boxed, target({"agent-1": 0.4}), queue(member("agent-1", 0.1))))
     run, back = accepted({"returns": "boxed"})
     assert (run.returns, run.until, run.wait_for_lock_s) == ("boxed", "", 3600)
-    assert run.origin.model_dump() == {"door": "schedule", "caller": "return of boxed"}
+    assert run.origin.model_dump(exclude_none=True) == {"door": "schedule", "caller": "return of boxed"}
     assert back.restores.model_dump(exclude_unset=True) == {"distribution_id": "boxed", "image": "before"}
     assert (back.until, back.shared_with, back.requested_by, back.on_drift) == (None, [], None, None)
     assert back.member_weights == SMALLEST_PLAN["member_weights"]

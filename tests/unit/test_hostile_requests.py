@@ -9,23 +9,33 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from http import HTTPMethod
 from pathlib import Path
-from urllib.parse import quote
+from random import Random
+from urllib.parse import quote, urlsplit
+from uuid import UUID
 
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+from routing_weights.adapters.aws.access_table import AccessTable
+from routing_weights.adapters.aws.approvals_table import Approvals
 from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.fleet_documents import FleetDocuments
+from routing_weights.adapters.aws.run_answers import RunAnswers
 from routing_weights.adapters.aws.schedule_group import Group
+from routing_weights.api import access
 from routing_weights.api.problem import ProblemDetails
+from routing_weights.application.show_shares import ShowShares
 from routing_weights.application.suggest import Suggest
-from routing_weights.domain.fleet import Fleet
+from routing_weights.domain.access import Person, Role
+from routing_weights.domain.approval import Approval
+from routing_weights.domain.fleet import Fleet, QueueItem
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.record import Closing, Opening
 from routing_weights.domain.signing import DELIVERY, SIGNATURE, TIMESTAMP, signature
-from routing_weights.errors import QueueNotFound, RequestInvalid
+from routing_weights.errors import QueueNotFound, RequestInvalid, SharesNotMeasurable
 from routing_weights.settings import Settings
 from tests.support.fakes import LambdaContext, function_module, member, queue, target, work
 
@@ -43,8 +53,15 @@ ROUTES = {
     for event in function.get("Events", {}).values()
     if event["Type"] == "HttpApi"
 }
+OPS = {"iam": {"userArn": "arn:aws:iam::123456789012:user/ops"}}
 IDS = {"distribution_id": "d-1", "queue_id": "queue-001", "name": "normal", "fleet_id": "f-1"}
 """What there is in the fixture: a completed distribution of a queue, its state as a baseline, and a held fleet."""
+
+
+WAITING = Approval(
+    distribution_id="d-1", number=1, hash="0" * 64, reasons=(), queue_id="queue-001", fleet_id="f-1", door="fleet",
+    asked_at="2026-01-01T00:00:00.000Z", expires_at="9998-01-01T00:00:00.000Z", token="t",
+)  # fmt: skip
 
 
 def sample(name):
@@ -59,6 +76,9 @@ GOOD = {
     "NewForecast": sample("forecast.json"),
     "Schedule": sample("schedule.json"),
     "FleetRequest": sample("fleet.json"),
+    "NewDraw": sample("draw-over-http.json"),
+    "Words": b'{"reason": "why"}',
+    "WordsOnHash": b'{"reason": "why"}',
 }
 """A body that each model takes."""
 
@@ -80,7 +100,14 @@ WITH_A_BODY = [route for route in ROUTES if good_body(route)]
 @pytest.fixture
 def tables(aws, trail, documents, executions, drift_table, fleets):
     """What the functions need: tables, groups, a bucket, a queue, and one completed distribution with a baseline."""
-    for table, *names in (("baselines", "queue_id", "name"), ("forecasts", "queue_id"), ("deliveries", "delivery")):
+    for table, *names in (
+        ("baselines", "queue_id", "name"),
+        ("forecasts", "queue_id"),
+        ("access", "reference"),
+        ("deliveries", "delivery"),
+        ("shares", "queue_id", "kind"),
+        ("approvals", "distribution_id"),
+    ):
         aws("dynamodb").create_table(
             TableName=table,
             BillingMode="PAY_PER_REQUEST",
@@ -108,11 +135,17 @@ def tables(aws, trail, documents, executions, drift_table, fleets):
     FleetDocuments(documents.bucket).put_queues("f-1", [])
     role = "arn:aws:iam::123456789012:role/scheduler"
     return {
+        "ACCESS_TABLE": "access",
         "AUDIT_TABLE": "audit",
+        "CHAINS_TABLE": "chains",
+        "EVIDENCE_BUCKET": documents.bucket,
+        "CHECKPOINT_KEY": aws("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"],
         "BASELINES_TABLE": "baselines",
         "FORECAST_TABLE": "forecasts",
         "DRIFT_TABLE": drift_table.table,
         "FLEETS_TABLE": fleets.table,
+        "SHARES_TABLE": "shares",
+        "APPROVALS_TABLE": Approvals("approvals").ask(WAITING) and "approvals",
         "FLEET_STATE_MACHINE_ARN": executions.state_machine_arn,
         "DELIVERIES_TABLE": "deliveries",
         "DOCUMENTS_BUCKET": documents.bucket,
@@ -141,15 +174,22 @@ def ask(tables, monkeypatch, request):
         parameter = TEMPLATE["Parameters"].get(value.get("Ref"), {}) if isinstance(value, dict) else {}
         monkeypatch.setenv(name, tables.get(name, str(parameter.get("Default", "unused"))))
     monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "RoutingWeights")
     forget_settings()
     module = function_module(folder)
 
     def nobody(*_):
         raise QueueNotFound("Genesys knows no such queue.")
 
-    monkeypatch.setattr(Suggest, "suggest", nobody)
+    def silent(*_):
+        raise SharesNotMeasurable("Genesys says nothing.")
 
-    def send(body=None, *, path=None, headers=None, query=None, ids=IDS):
+    monkeypatch.setattr(RunAnswers, "deliver", lambda *_: True)
+    monkeypatch.setattr(Approvals, "waiting", lambda *_: iter([WAITING]))  # the table of the test has no index
+    monkeypatch.setattr(Suggest, "suggest", nobody)
+    monkeypatch.setattr(ShowShares, "show", silent)
+
+    def send(body=None, *, path=None, headers=None, query=None, ids=IDS, authorizer=OPS):
         method, pattern = route.split()
         path = pattern.format_map(ids) if path is None else path
         event = {
@@ -162,7 +202,8 @@ def ask(tables, monkeypatch, request):
             "requestContext": {
                 "http": {"method": method, "path": path},
                 "stage": "$default",
-                "authorizer": {"iam": {"userArn": "arn:aws:iam::123456789012:user/ops"}},
+                "requestId": "request-1",
+                "authorizer": authorizer,
             },
         }
         if query:
@@ -212,10 +253,11 @@ def test_every_route_of_the_template_is_in_the_openapi_and_no_other():
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_every_route_documents_what_the_gateway_says_itself(route):
-    """403, 413, 429, 500 and 503 have its own shape, and so has 404 where a path may fit no route."""
+    """401, 403, 413, 429, 500 and 503 have its own shape, and so has 404 where a path may fit no route."""
     responses = operation(route)["responses"]
     own = {"400", "429", "500", "503"}
     own |= {"403"} if operation(route).get("security") != [] else set()
+    own |= {"401"} if "security" not in operation(route) else set()
     own |= {"404"} if "{" in route else set()
     own |= {"413"} if "requestBody" in operation(route) else set()
     reference = {"$ref": "#/components/schemas/GatewayMessage"}
@@ -224,7 +266,8 @@ def test_every_route_documents_what_the_gateway_says_itself(route):
     }
     assert found == own
     assert "content" not in responses.get("204", {})
-    for status in {"409", "422", "500", "503"} & responses.keys():
+    ours = {"409", "422", "500"} | (set() if ROUTES[route] == "draw" else {"503"})  # a draw answers without the store
+    for status in ours & responses.keys():
         assert "application/problem+json" in responses[status]["content"]
 
 
@@ -358,7 +401,7 @@ QUERIES = {
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.startswith("GET")])
 def test_an_odd_query_is_a_problem_and_no_server_error(ask, aws_answers, route):
-    known = {parameter["name"]: parameter["schema"] for parameter in operation(route)["parameters"]}
+    known = {parameter["name"]: parameter["schema"] for parameter in operation(route).get("parameters", [])}
     for name, values in QUERIES.items():
         if name == "next":
             aws_answers("scheduler", "ListSchedules", "ValidationException")
@@ -372,8 +415,10 @@ def test_an_odd_query_is_a_problem_and_no_server_error(ask, aws_answers, route):
 @pytest.mark.parametrize("route", ROUTES)
 def test_odd_headers_are_a_problem_and_no_server_error(ask, route):
     for key in ("", " ", "é", "\ud800", "\x00", "a,b", "x" * 256, "x" * 9_000, "../../x", "\U0001f600"):
-        for name in ("idempotency-key", "x-webhook-id", "authorization", "x-webhook-signature", "accept", "cookie"):
-            ask(good_body(route), headers={name: key})
+        ask(good_body(route), headers={"idempotency-key": key})
+        # The signature comes first, and nobody reads the last three: no refusal of one hides that of another.
+        others = ("x-webhook-signature", "x-webhook-id", "authorization", "accept", "cookie")
+        ask(good_body(route), headers=dict.fromkeys(others, key))
 
 
 # ---- page tokens -----------------------------------------------------------------------------------------------------
@@ -402,3 +447,246 @@ def test_a_token_that_the_scheduler_refuses_is_the_callers_mistake(aws_answers):
     aws_answers("scheduler", "ListSchedules", "ValidationException")
     with pytest.raises(RequestInvalid, match="next"):
         Group("schedules").page(20, "garbage")
+
+
+# ---- who may call: a new route fails here until its rule is in the table, and keeps others out -----------------------
+
+OURS, THEIRS = "queue-001", "queue-998"
+ONCE = {
+    "DELETE /schedules/{name}": 204,
+    **{f"POST /distributions/{{distribution_id}}/{answer}": 202 for answer in ("approve", "reject")},
+}
+"""Routes that cannot be called a second time with the same result."""
+OF_PEOPLE = [route for route in ROUTES if access.ROUTES[route].role not in {"machine", "account"}]
+OF_THE_ACCOUNT = [route for route in ROUTES if access.ROUTES[route].role == "account"]
+CHANGES = [route for route in OF_PEOPLE if access.ROUTES[route].role != Role.VIEWER]
+SCHEDULE = {
+    "ScheduleExpression": "cron(0 8 * * ? *)",
+    "FlexibleTimeWindow": {"Mode": "OFF"},
+    "Target": {
+        "Arn": "arn:aws:states:eu-central-1:123456789012:stateMachine:machine",
+        "RoleArn": "arn:aws:iam::123456789012:role/r",
+    },
+}
+TIMING = {
+    "expression": "cron(0 8 * * ? *)",
+    "time_zone": "UTC",
+    "set_at": "2026-01-01T00:00:00.000Z",
+    "set_by": "arn:user/ops",
+}
+
+
+@pytest.fixture
+def inhabited(tables, aws):
+    """What there is belongs to queue-001: the distribution, the baseline, the fleet, and a schedule. All are `IDS`."""
+    baseline = {"queue_id": OURS, "name": "normal"}
+    given = json.dumps({"baseline": baseline, "schedule": TIMING, "origin": {"door": "schedule", "caller": "normal"}})
+    Group(tables["SCHEDULE_GROUP"]).put({"Name": "normal", **SCHEDULE, "Target": SCHEDULE["Target"] | {"Input": given}})
+    item = QueueItem(number=0, queue_id=OURS, distribution_id="f-1.0", wave=0, start=0, length=2, members=1)
+    FleetDocuments(tables["DOCUMENTS_BUCKET"]).put_queues("f-1", [item])
+    return aws
+
+
+def signed_in(reach, user_id="u-1", expires_at=2_000_000_000):
+    """What the gateway says of a person whose roles are for some queues."""
+    person = Person(f"genesys:{user_id}", "Ada", "genesys", {Role.VIEWER: frozenset(), **reach})
+    AccessTable("access").put(user_id, person, expires_at)
+    return {"lambda": {"person": user_id, "caller": person.id}}
+
+
+def all_roles(*queues):
+    return signed_in(dict.fromkeys(Role, frozenset(queues)))
+
+
+def everything(aws):
+    """All items, objects, executions and schedules, without what the tests store about persons."""
+    tables = {name for name in aws("dynamodb").list_tables()["TableNames"] if name != "access"}
+    items = {name: aws("dynamodb").scan(TableName=name)["Items"] for name in sorted(tables)}
+    buckets = [bucket["Name"] for bucket in aws("s3").list_buckets()["Buckets"]]
+    objects = {
+        b: [(o["Key"], o["ETag"]) for o in aws("s3").list_objects_v2(Bucket=b).get("Contents", [])] for b in buckets
+    }
+    machines = [machine["stateMachineArn"] for machine in aws("stepfunctions").list_state_machines()["stateMachines"]]
+    runs = [
+        (run["name"], run["status"])
+        for arn in machines
+        for run in aws("stepfunctions").list_executions(stateMachineArn=arn)["executions"]
+    ]
+    schedules = [
+        aws("scheduler").get_schedule(GroupName=each["GroupName"], Name=each["Name"])["Target"]
+        for each in aws("scheduler").list_schedules()["Schedules"]
+    ]
+    return json.dumps([items, objects, sorted(runs), schedules], sort_keys=True, default=str)
+
+
+def test_every_route_says_who_may_call_it():
+    assert access.ROUTES.keys() == ROUTES.keys()
+    assert [route for route in ROUTES if access.ROUTES[route].role == "machine"] == [
+        "POST /queues/{queue_id}/draws",
+        "POST /webhooks/genesys/callback",
+    ]
+    reading = {route for route in OF_PEOPLE if access.ROUTES[route].role == Role.VIEWER}
+    assert {route.split()[0] for route in reading} == {"GET"}
+
+
+@pytest.mark.parametrize("route", OF_THE_ACCOUNT)
+def test_evidence_about_all_queues_is_for_callers_of_the_account_alone(ask, inhabited, route):
+    before = everything(inhabited)
+    query = {"queue_id": OURS} if "export" in route else {}
+    jwt = {"jwt": {"claims": {"iss": "i", "sub": "u-1", "roles": "[operator]"}}}
+    for authorizer, status in (({}, 403), ({"iam": {}}, 401), (jwt, 403)):
+        assert ask(authorizer=authorizer, query=query)["statusCode"] == status
+    assert everything(inhabited) == before
+
+
+@pytest.mark.parametrize("route", OF_PEOPLE)
+def test_a_queue_of_others_is_neither_shown_nor_changed(ask, inhabited, route):
+    stranger, before = all_roles(THEIRS), everything(inhabited)
+    answer = ask(good_body(route), authorizer=stranger)
+    match access.ROUTES[route].names:
+        case "listed" if route.startswith("GET"):
+            assert (answer["statusCode"], json.loads(answer["body"])["items"]) == (200, [])
+            assert not json.loads(answer["body"]).get("next")
+        case "nothing":
+            assert OURS not in answer["body"]
+        case _ if route == "POST /fleets":
+            assert answer["statusCode"] == 422
+            assert {found["type"] for found in json.loads(answer["body"])["errors"]} == {"queue_unknown"}
+        case _:
+            assert answer["statusCode"] == 404
+    assert everything(inhabited) == before
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in OF_PEOPLE if "{" in route and not route.startswith("PUT /schedules")]
+)
+def test_an_id_of_others_looks_like_an_unknown_one(ask, inhabited, route):
+    assert inhabited
+    stranger, unknown = all_roles(THEIRS), dict.fromkeys(IDS, "unknown-1")
+    known = ask(good_body(route), authorizer=stranger)
+    nobody = ask(good_body(route), authorizer=stranger, ids=unknown)
+    assert known["statusCode"] == nobody["statusCode"] == 404
+    for value in {*IDS.values(), "unknown-1"}:
+        known["body"], nobody["body"] = (text.replace(value, "id") for text in (known["body"], nobody["body"]))
+    assert known["body"] == nobody["body"]
+
+
+@pytest.mark.parametrize("route", OF_PEOPLE)
+def test_whoever_has_the_queue_and_the_role_gets_what_iam_gets(ask, inhabited, route):
+    assert inhabited
+    named = {OURS, *re.findall(r'"queue_id": *"([^"]+)"', (good_body(route) or b"").decode())}
+    person = all_roles(*named, *[f"queue-{number:03}" for number in range(20)])
+    status = ask(good_body(route), authorizer=person)["statusCode"]
+    assert status == (ONCE.get(route) or ask(good_body(route))["statusCode"])
+
+
+@pytest.mark.parametrize("route", CHANGES)
+def test_a_viewer_changes_nothing(ask, inhabited, route):
+    viewer, before = signed_in({Role.VIEWER: None}), everything(inhabited)
+    answer = ask(good_body(route), authorizer=viewer)
+    assert (answer["statusCode"], json.loads(answer["body"])["type"]) == (403, "/problems/role-missing")
+    assert everything(inhabited) == before
+
+
+@pytest.mark.parametrize("route", OF_PEOPLE)
+def test_nobody_is_somebody_without_the_gateway(ask, inhabited, route):
+    """A claim in a header or a query is no identity, and a sign-in ends."""
+    before = everything(inhabited)
+    claims = {"x-amzn-oidc-identity": "genesys:u-1", "x-caller": "arn:user/ops", "authorization": "Bearer u-1"}
+    expired = signed_in(dict.fromkeys(Role), expires_at=int(time.time()))
+    for authorizer in ({}, {"lambda": {"person": "u-2"}}, {"jwt": {"claims": {"sub": "u-1"}}}, {"iam": {}}, expired):
+        answer = ask(good_body(route), authorizer=authorizer, headers=claims, query={"caller": "genesys:u-1"})
+        assert (answer["statusCode"], json.loads(answer["body"])["type"]) == (401, "/problems/sign-in-expired")
+    assert everything(inhabited) == before
+
+
+@pytest.mark.parametrize("route", ["POST /plans"])
+def test_the_record_has_the_caller_whom_the_gateway_verified(ask, inhabited, trail, route):
+    assert inhabited
+    body = json.dumps(json.loads(good_body(route)) | {"requested_by": "the director"}).encode()
+    person, claims = all_roles("queue-001"), {"x-caller": "arn:user/ops", "idempotency-key": "monday"}
+    mine = json.loads(ask(body, authorizer=person, headers=claims)["body"])["distribution_id"]
+    opening = trail.find(mine).opening
+    assert (opening.caller, opening.caller_name, opening.requested_by) == ("genesys:u-1", "Ada", "the director")
+    jwt = {"jwt": {"claims": {"iss": "https://id.example", "sub": "42", "name": "Grace", "roles": "[planner other]"}}}
+    other = json.loads(ask(body, authorizer=jwt, headers=claims)["body"])["distribution_id"]
+    assert (trail.find(other).opening.caller, trail.find(other).opening.caller_name) == (
+        "jwt:https://id.example#42",
+        "Grace",
+    )
+    assert mine != other, "the Idempotency-Key of one person is not that of another"
+    claimed = json.dumps(json.loads(body) | {"caller": "arn:user/ops"})
+    assert ask(claimed, authorizer=person)["statusCode"] == 422
+
+
+@pytest.mark.parametrize("route", ["POST /plans"])
+def test_a_plan_cannot_reach_another_queue_by_what_it_names(ask, inhabited, route):
+    person, before = all_roles(THEIRS), everything(inhabited)
+    mine = json.loads(good_body(route)) | {"queue_id": THEIRS}
+    shared = mine | {"shared_with": [{"queue_id": OURS}]}
+    image = mine | {"restores": {"distribution_id": "d-1"}}
+    nobody = mine | {"restores": {"distribution_id": "d-2"}}
+    refused = json.loads(good_body(route)) | {
+        "member_weights": "wrong"
+    }  # its refusal would be in the trail of the others
+    answers = [ask(json.dumps(body), authorizer=person) for body in (shared, image, nobody, refused)]
+    assert [answer["statusCode"] for answer in answers] == [404] * 4
+    assert answers[1]["body"].replace("d-1", "d-2") == answers[2]["body"]
+    assert everything(inhabited) == before
+
+
+@pytest.mark.parametrize("route", ["POST /fleets"])
+def test_an_upload_belongs_to_whoever_opened_it(ask, inhabited, documents, route):
+    assert route
+    uploads, name = FleetDocuments(documents.bucket), "6f1c9a52-0b7e-4a55-9a3c-1f0f3c7f9d10"
+    line = json.dumps(json.loads(GOOD["Plan"]) | {"queue_id": THEIRS}).encode()
+    place = urlsplit(uploads.upload_address(name, 60, "genesys:u-2")).path.lstrip("/")
+    inhabited("s3").put_object(Bucket=documents.bucket, Key=place.removeprefix(f"{documents.bucket}/"), Body=line)
+    body = json.dumps({"upload": name}).encode()
+    opened, guessed = (
+        ask(body, authorizer=signed_in(dict.fromkeys(Role, frozenset({THEIRS})), user)) for user in ("u-2", "u-1")
+    )
+    assert (opened["statusCode"], guessed["statusCode"], ask(body)["statusCode"]) == (202, 422, 422)
+    assert "no file has this id" in guessed["body"]
+
+
+def test_a_person_with_10000_queues_in_every_role_fits_an_item(tables):
+    """A sign-in reads at most 10,000 queues, and an item of DynamoDB has at most 400 KB."""
+    assert tables
+    random = Random(1)
+    queues = [str(UUID(int=random.getrandbits(128))) for _ in range(10_000)]
+    reach = {Role.VIEWER: frozenset(queues), Role.PLANNER: frozenset(queues[::2]), Role.APPROVER: frozenset(queues[1:])}
+    person = Person("genesys:u-1", "Ada", "genesys", reach | {Role.OPERATOR: None})
+    AccessTable("access").put("r-1", person, 2_000_000_000)
+    assert AccessTable("access").find("r-1", 1.0) == person
+    AccessTable("access").put("r-2", replace(person, reach={Role.VIEWER: frozenset()}), 2_000_000_000)
+    assert AccessTable("access").find("r-2", 1.0).reach == {Role.VIEWER: frozenset()}
+
+
+@pytest.mark.parametrize("route", ["GET /fleets"])
+def test_a_list_and_its_token_name_only_what_is_shown(ask, inhabited, fleets, documents, route):
+    assert inhabited
+    assert route
+    lists = FleetDocuments(documents.bucket)
+    for number in range(7):
+        item = QueueItem(
+            number=0,
+            queue_id=THEIRS if number % 3 == 0 else OURS,
+            distribution_id="d",
+            wave=0,
+            start=0,
+            length=2,
+            members=1,
+        )
+        fleet = fleets.find("f-1").model_copy(
+            update={"fleet_id": f"g-{number}", "submitted_at": f"2026-02-0{number + 1}T00:00:00.000Z"}
+        )
+        fleets.create(fleet)
+        lists.put_queues(fleet.fleet_id, [item])
+    person, seen, token = all_roles(THEIRS), [], ""
+    while token is not None:
+        page = json.loads(ask(authorizer=person, query={"limit": "1"} | ({"next": token} if token else {}))["body"])
+        seen += [item["fleet_id"] for item in page["items"]]
+        token = page.get("next")
+        assert token is None or json.loads(base64.urlsafe_b64decode(token))[1] in seen
+    assert seen == ["g-6", "g-3", "g-0"]

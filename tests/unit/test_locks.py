@@ -8,8 +8,9 @@ import pytest
 
 from routing_weights.adapters.aws.locks_table import Locks, fence
 from routing_weights.adapters.aws.recoveries import EndedExecutions, Recoveries
-from routing_weights.domain.execution import Execution, Lock
+from routing_weights.domain.execution import Execution
 from routing_weights.domain.record import Closing
+from routing_weights.domain.run import Lock
 from routing_weights.errors import Interrupted, StoreUnavailable
 from tests.support.fakes import FakeTime
 

@@ -8,10 +8,10 @@ from routing_weights.api.accuracy import calibration_page
 from routing_weights.api.distributions import distribution
 from routing_weights.application.accuracy import CANNOT_TELL, NOT_ALONE, compared
 from routing_weights.application.measure import MOST, SETTLED, Measure
-from routing_weights.domain.record import Closing, Measurement, Opening, Realised, timestamp
+from routing_weights.domain.record import Closing, Handled, Measurement, Opening, Realised, RealisedAccuracy, timestamp
 from routing_weights.errors import GenesysUnavailable
 from routing_weights.projection.accuracy import LOOK_BACK, SPAN
-from tests.support.fakes import FakeExecutions, FakeTrail
+from tests.support.fakes import FakeDrawnHistory, FakeExecutions, FakeTrail
 from tests.unit.test_accuracy import realised
 from tests.unit.test_projection import reported, told
 
@@ -32,6 +32,7 @@ class Reads:
 
     def __init__(self):
         self.asked, self.happened, self.failure = [], {QUEUE: realised()}, None
+        self.asked_by_member, self.members = [], {}
 
     def realised(self, queue_ids, start, end):
         self.asked.append((queue_ids, start, end))
@@ -39,12 +40,25 @@ class Reads:
             raise self.failure
         return {queue: hour for queue, hour in self.happened.items() if queue in queue_ids}
 
+    def realised_by_member(self, queue_ids, start, end):
+        """The contacts of the members for each whole half-hour."""
+        self.asked_by_member.append((queue_ids, start, end))
+        if self.failure:
+            raise self.failure
+        halves = (end - start) // timedelta(minutes=30)
+        return {
+            queue: {user: Handled(contacts * halves, 180.0 * contacts * halves) for user, contacts in users.items()}
+            for queue, users in self.members.items()
+            if queue in queue_ids
+        }
+
 
 class Scene:
     """Distributions of a queue, and what is measured after them. `trail` is a fake, or the table."""
 
     def __init__(self, trail, document):
         self.trail, self.document, self.genesys, self.executions = trail, document, Reads(), FakeExecutions()
+        self.history = FakeDrawnHistory()
 
     def distribution(self, name, status="completed", *, queue=QUEUE, at=COMPLETED, opened=None, succeeded=True, **more):
         opened = opened or at - timedelta(minutes=1)
@@ -58,7 +72,9 @@ class Scene:
             self.executions.ended.insert(0, (name, opened))
 
     def measure(self, now=OVER, genesys=True, has_time=lambda: True):
-        return Measure(self.trail, self.executions, self.genesys if genesys else None, has_time).measure(now)
+        genesys = self.genesys if genesys else None
+        measure = Measure(self.trail, self.executions, genesys, self.history, has_time)
+        return measure.measure(now)
 
     def record(self, name="d-1"):
         return self.trail.find(name).measurement
@@ -68,7 +84,8 @@ class Scene:
         completed = [run for run in listed if run.status == "completed"]
         found = self.trail.of_kind(Measurement, [run.distribution_id for run in completed])
         items = compared(completed, found, now, can_tell=can_tell)
-        return calibration_page(QUEUE, items, token, can_tell=can_tell)
+        shares = self.trail.of_kind(RealisedAccuracy, [run.distribution_id for run in completed])
+        return calibration_page(QUEUE, items, shares, token, can_tell=can_tell)
 
 
 @pytest.fixture
@@ -78,16 +95,16 @@ def scene(document):
 
 def test_a_completed_distribution_is_measured_once_after_its_hour(scene):
     scene.distribution("d-1")
-    assert scene.measure(OVER - timedelta(seconds=1)) == {"measured": 0, "failed": 0}
+    assert scene.measure(OVER - timedelta(seconds=1)) == {"measured": 0, "shared": 0, "failed": 0}
     assert scene.genesys.asked == []
-    assert scene.measure() == {"measured": 1, "failed": 0}
+    assert scene.measure() == {"measured": 1, "shared": 0, "failed": 0}
     assert scene.genesys.asked == [([QUEUE], START, START + SPAN)]
     kept = scene.record()
     assert (kept.start, kept.end) == ("2026-01-31T08:30:00.000Z", "2026-01-31T09:30:00.000Z")
     assert (kept.others, kept.alone, kept.predicted.source) == ((), True, "plan")
     assert kept.realised == realised()
     scene.genesys.happened = {}
-    assert scene.measure(OVER + timedelta(hours=1)) == {"measured": 0, "failed": 0}
+    assert scene.measure(OVER + timedelta(hours=1)) == {"measured": 0, "shared": 0, "failed": 0}
     assert scene.record() == kept
 
 
@@ -128,7 +145,7 @@ def test_a_run_that_did_not_complete_is_not_measured(scene, status):
 
 def test_an_incomparable_projection_is_recorded_with_the_reason(scene):
     scene.distribution("d-1", projection=scene.document | {"models": None})
-    assert scene.measure() == {"measured": 0, "failed": 0}
+    assert scene.measure() == {"measured": 0, "shared": 0, "failed": 0}
     assert scene.genesys.asked == []
     assert "a load alone" in scene.record().why
     (item,) = scene.page().items
@@ -138,19 +155,19 @@ def test_an_incomparable_projection_is_recorded_with_the_reason(scene):
 def test_a_reading_that_fails_is_logged_and_tried_again(scene, logs):
     scene.distribution("d-1")
     scene.genesys.failure = GenesysUnavailable("Genesys does not answer.")
-    assert scene.measure() == {"measured": 0, "failed": 1}
+    assert scene.measure() == {"measured": 0, "shared": 0, "failed": 2}, "the projection, and the shares"
     assert scene.record() is None
-    (line,) = [line for line in logs() if "Not measured" in line["msg"]]
-    assert (line["distributions"], line["reason"]) == (["d-1"], "Genesys does not answer.")
+    lines = [line for line in logs() if "Not measured" in line["msg"]]
+    assert [(line["distributions"], line["reason"]) for line in lines] == [(["d-1"], "Genesys does not answer.")] * 2
     assert scene.page().items[0].state == "pending"
     scene.genesys.failure = None
-    assert scene.measure(OVER + timedelta(hours=5)) == {"measured": 1, "failed": 0}
+    assert scene.measure(OVER + timedelta(hours=5)) == {"measured": 1, "shared": 0, "failed": 0}
 
 
 def test_an_interval_that_was_never_measured_counts_as_missed(scene):
     scene.distribution("d-1")
     late = COMPLETED + LOOK_BACK + timedelta(minutes=1)
-    assert scene.measure(late) == {"measured": 0, "failed": 0}
+    assert scene.measure(late) == {"measured": 0, "shared": 0, "failed": 0}
     (item,) = scene.page(late).items
     assert item.state == "missed"
     assert "CalibrateFunction" in item.why
@@ -158,7 +175,7 @@ def test_an_interval_that_was_never_measured_counts_as_missed(scene):
 
 def test_under_contract_score_nothing_is_listed_and_the_api_says_why(scene):
     scene.distribution("d-1")
-    assert scene.measure(genesys=False) == {"measured": 0, "failed": 0}
+    assert scene.measure(genesys=False) == {"measured": 0, "shared": 0, "failed": 0}
     assert scene.genesys.asked == []
     page = scene.page(can_tell=False)
     assert (page.sentence, page.items[0].state, page.measured) == (CANNOT_TELL, "cannot_tell", 0)
@@ -166,7 +183,7 @@ def test_under_contract_score_nothing_is_listed_and_the_api_says_why(scene):
 
 def test_without_time_the_rest_waits_for_the_next_run(scene):
     scene.distribution("d-1")
-    assert scene.measure(has_time=lambda: False) == {"measured": 0, "failed": 0}
+    assert scene.measure(has_time=lambda: False) == {"measured": 0, "shared": 0, "failed": 0}
     assert scene.measure()["measured"] == 1
 
 

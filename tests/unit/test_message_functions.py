@@ -1,7 +1,10 @@
 """The functions around drift and outcomes: each event of Lambda becomes one call of a use case."""
 
+import json
+
 import pytest
 
+from routing_weights.application.detect_drift import Detected
 from tests.support.fakes import LambdaContext, function_module
 
 SQS = {
@@ -30,6 +33,8 @@ class UseCase:
 def function(monkeypatch):
     """A function whose builder in bootstrap gives a use case that answers `answer`; its settings are not read."""
 
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
+
     def function(name, builder, settings, answer):
         module, use_case = function_module(name), UseCase(answer)
         monkeypatch.setattr(getattr(module, settings), "load", lambda: None)
@@ -40,15 +45,25 @@ def function(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "builder", "settings"),
-    [("drift", "detect_drift", "DriftSettings"), ("outgoing", "deliver_outcomes", "OutgoingSettings")],
+    ("name", "builder", "settings", "answer"),
+    [
+        ("drift", "detect_drift", "DriftSettings", Detected(["m-1"], 2)),
+        ("outgoing", "deliver_outcomes", "OutgoingSettings", ["m-1"]),
+    ],
 )
-def test_a_batch_of_messages_is_answered_with_those_that_come_back(function, name, builder, settings):
-    call, use_case = function(name, builder, settings, ["m-1"])
+def test_a_batch_of_messages_is_answered_with_those_that_come_back(function, name, builder, settings, answer):
+    call, use_case = function(name, builder, settings, answer)
     assert call({"Records": [SQS]}) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
     (((message,)),) = use_case.given
     assert (message.message_id, message.body, message.receipt) == ("m-1", "a body", "r-1")
     assert (message.received, message.sent_at_ms) == (3, 1000)
+
+
+def test_drift_that_is_new_is_counted(function, capsys):
+    call, _ = function("drift", "detect_drift", "DriftSettings", Detected([], 2))
+    call({"Records": [SQS]})
+    (emitted,) = (json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line)
+    assert emitted["DriftFound"] == [2.0]
 
 
 def test_a_batch_of_the_stream_is_answered_with_the_first_that_comes_back(function):

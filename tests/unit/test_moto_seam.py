@@ -1,12 +1,22 @@
 """The seams that make moto faster answer as moto does."""
 
 import json
+import sys
+import threading
+from datetime import UTC, datetime
 
 import pytest
-from moto.core.serialize import AttributePickerContext, BaseJSONSerializer, JSONSerializer, XFormedAttributePicker
+from moto.core.serialize import (
+    AttributePickerContext,
+    BaseJSONSerializer,
+    JSONSerializer,
+    TimestampSerializer,
+    XFormedAttributePicker,
+)
 from moto.core.utils import get_service_model
 from moto.dynamodb.exceptions import ItemSizeTooLarge
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
+from moto.stepfunctions.parser import utils
 
 from local.stack import moto_seam
 
@@ -109,6 +119,32 @@ def test_attributes_are_written_as_moto_writes_them(replaced):
     assert ours == theirs
 
 
+def test_the_events_of_a_history_are_written_as_moto_writes_them(replaced):
+    operation = get_service_model("stepfunctions").operation_model("GetExecutionHistory")
+    events = [
+        {"id": 1, "timestamp": "2026-01-02T03:04:05.678Z", "type": "ExecutionStarted"}
+        | {"previousEventId": 0, "executionStartedEventDetails": {"input": "{}", "inputDetails": {"truncated": False}}},
+        {"id": 2, "timestamp": datetime(2026, 1, 2, 3, 4, 6, tzinfo=UTC), "type": "TaskFailed", "unknown": 1}
+        | {"previousEventId": 1, "taskFailedEventDetails": {"error": "E", "cause": None, "resource": "invoke"}},
+        {
+            "id": 3,
+            "timestamp": "2026-01-02T03:04:05Z",
+            "type": "ExecutionAborted",
+            "executionAbortedEventDetails": None,
+        },
+    ]
+
+    def written():
+        serializer = JSONSerializer(operation_model=operation, value_picker=XFormedAttributePicker())
+        return json.loads(serializer.serialize({"events": events})["body"])
+
+    theirs = written()
+    replaced(BaseJSONSerializer, "_serialize_type_structure", moto_seam._serialize_structure)
+    replaced(TimestampSerializer, "_convert_timestamp_to_str", moto_seam._timestamp)
+    assert written() == theirs
+    assert len(theirs["events"]) == len(events)
+
+
 @pytest.mark.parametrize("names", [["id"], ["id", "map", "none of them"], ["none of them"], ["list", "n"]])
 def test_attributes_are_projected_as_moto_does(replaced, names):
     item, paths = Item(DynamoType(ATTRIBUTES["id"]), None, ATTRIBUTES), [[name] for name in names]
@@ -117,3 +153,16 @@ def test_attributes_are_projected_as_moto_does(replaced, names):
     assert repr(item.project(paths)) == repr(theirs)
     nested = [["map", "a"], ["list[1]"]]
     assert item.project(nested) == moto_seam._originals[Item, "project"](item, nested)
+
+
+def test_no_module_of_moto_keeps_the_threads_of_executions():
+    """moto's list of them is read by nobody, and would grow with each execution."""
+    known = [
+        module for name, module in sys.modules.items() if name.startswith("moto.") and hasattr(module, "TMP_THREADS")
+    ]
+    assert len(known) >= 6
+    moto_seam.quicken()
+    for module in known:
+        if module is not utils:
+            module.TMP_THREADS.append(threading.current_thread())
+            assert len(module.TMP_THREADS) == 0, module.__name__

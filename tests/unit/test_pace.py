@@ -219,4 +219,5 @@ def test_the_log_is_in_order_and_has_an_entry_for_a_slice(pauses, data):
         pace = pace.counted(now, limit, data.draw(st.integers(0, 300)))
     times = [at for at, _ in pace.log]
     assert times == sorted(times)
-    assert len({int(at // 1000) for at in times}) == len(times) <= 100
+    # 62 slices of a second count, and 30 slots that are spread take 47 seconds more.
+    assert len({int(at // 1000) for at in times}) == len(times) <= 62 + 47

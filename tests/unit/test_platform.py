@@ -13,6 +13,7 @@ from routing_weights.adapters.genesys.client import CONFLICT_TRIES, GenesysClien
 from routing_weights.adapters.genesys.contracts import platform
 from routing_weights.adapters.genesys.contracts.platform import PlatformContract
 from routing_weights.adapters.genesys.contracts.queue_document import FIELDS, QueueDocument
+from routing_weights.adapters.genesys.contracts.shares import QueueShares
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.domain.actuation import resolve
 from routing_weights.domain.actuators import names_for
@@ -35,7 +36,7 @@ from routing_weights.errors import (
     QueueChanged,
     QueueNotFound,
 )
-from tests.support.fakes import Drawn, FakePlatform, FakeTime, answer, plan, written
+from tests.support.fakes import FakePlatform, FakeShares, FakeTime, answer, plan, written
 
 QUEUE = "/routing/queues/queue-001"
 SKILL = {"id": "skill-1", "name": "Queue 1"}
@@ -105,7 +106,7 @@ class Genesys:
             jitter=lambda: 0.5,
         )
         client = GenesysClient("https://genesys.example.com", FakeTokens(), transport, platform.needs)
-        self.contract = PlatformContract(client, resolve(self.plan, deployed="ring"))
+        self.contract = PlatformContract(client, resolve(self.plan, deployed="ring"), QueueShares(FakeShares(), "d-1"))
 
     def read(self):
         """As the before-image keeps it."""
@@ -880,19 +881,6 @@ def test_only_differing_time_outs_are_noted(raw, changes):
     assert "open after" not in noted(raw, **changes)
 
 
-def test_an_actuator_that_writes_no_member_needs_nothing_more_of_the_contract():
-    genesys = Genesys(wrap_up_timeout_s=20)
-    genesys.contract.actuation = dataclasses.replace(genesys.contract.actuation, actuator=Drawn())
-    before, target = genesys.prepare()
-    assert (target.weights, target.values) == (genesys.plan.weights, {})
-    assert {member.value for member in before.members} == {None}
-    genesys.write_queue(before, target)
-    genesys.write_members(before, target)
-    assert [method for method, _, _ in genesys.session.sent] == ["GET", "PUT"]
-    assert genesys.contract.statement(genesys.plan, target, before)["largest_error"] == 0
-    assert genesys.contract.rankings(before, target)[1].rule == "joined"
-
-
 # ---- overflow --------------------------------------------------------------------------------------------------------
 
 
@@ -1302,7 +1290,10 @@ def test_a_distribution_writes_each_member_once_and_the_next_one_nothing(data, a
         )
         for name in names
     ]
-    genesys = Genesys(members, rings(6), [SKILL], member_weights=wanted, actuator=actuator, skill="Queue 1")
+    fields = {"actuator": actuator, "skill": "Queue 1"}
+    if actuator == "share":
+        fields["strategy_reference"] = "share-by-weight"
+    genesys = Genesys(members, rings(6), [SKILL], member_weights=wanted, **fields)
     before, target = genesys.prepare()
     groups = in_groups(target, members_to_write(target, before, raise_first=True))
     genesys.write_members(before, target)

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from local.stack.lambdas import Outcome
 from local.stack.polling import Poller
+from local.stack.runtime import Outcome
 from local.stack.template import EventSource
 from tests.support.waiting import until
 

@@ -1,27 +1,34 @@
 """Project: what is kept when a plan is refused, what an expiry leaves, and what a repeated plan does not write."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
-from routing_weights.application.project import Project, Projector
-from routing_weights.domain.actuation import statement
+from routing_weights.application.project import Project, Projector, beside_shares
+from routing_weights.domain.actuation import resolve, statement
 from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.proficiency import Proficiency
 from routing_weights.domain.effort import prices
 from routing_weights.domain.fleet import Line
 from routing_weights.domain.neighbours import Neighbour, Neighbours
+from routing_weights.domain.queue import QueueSettings
 from routing_weights.domain.record import Closing, Opening
+from routing_weights.domain.shares import SharesInForce
 from routing_weights.domain.status import Status
+from routing_weights.domain.types import ShareOptions
 from routing_weights.errors import ForecastMissing, MemberNotInQueue, StoreUnavailable
 from routing_weights.projection.inputs import Carried, Forecast
+from routing_weights.projection.verdict import Judgement
 from tests.support.fakes import (
     RING,
     FakeDocuments,
+    FakeShares,
     FakeTrail,
     PlainContract,
+    gate,
     limits,
     member,
     plan,
@@ -45,7 +52,7 @@ class Genesys(PlainContract):
         return HELD
 
     def statement(self, *_):
-        return {"overflow": "none", "without_effect": None, "members": {}}
+        return {"overflow": "none", "without_effect": None, "members": {}, "notes": []}
 
 
 def no_forecast(_plan, _neighbours):
@@ -67,7 +74,7 @@ def project(documents, trail):
     """The use case, for a queue without a forecast."""
     projector = SimpleNamespace(forecast_for=no_forecast, deployed_actuator="ring")
     connect = lambda _actuation: Genesys()  # noqa: E731
-    return Project(documents, trail, None, connect, projector, "platform", lambda: START).project
+    return Project(documents, trail, None, FakeShares(), connect, projector, "platform", lambda: START, gate()).project
 
 
 def test_a_plan_that_does_not_fit_the_queue_leaves_its_before_image_for_the_record(project, documents):
@@ -146,11 +153,15 @@ def send(documents, trail, own_strategy):
         documents.save_plan(name, plan(**document))
         projector = SimpleNamespace(
             forecast_for=lambda *_: None,
-            project=lambda *_: SimpleNamespace(document={}, raise_unless_passed=lambda: None),
+            project=lambda *_: SimpleNamespace(
+                document={}, judgement=Judgement("pass", "", ()), raise_if_blocked=lambda: None
+            ),
             deployed_actuator="ring",
         )
         connect = lambda actuation: SameSkill(actuation, values)  # noqa: E731
-        project = Project(documents, trail, AnySkill(), connect, projector, "platform", lambda: START)
+        project = Project(
+            documents, trail, AnySkill(), FakeShares(), connect, projector, "platform", lambda: START, gate()
+        )
         project.project(run_of(START).model_copy(update={"distribution_id": name}))
         common = {"distribution_id": name, "queue_id": "queue-001", "started_at": UNTIL}
         at = {"timestamp": f"2026-01-31T08:0{minute}:00.000Z"}
@@ -213,9 +224,57 @@ def in_fleet(documents, trail):
     def project(forecast_for):
         projector = SimpleNamespace(forecast_for=forecast_for, deployed_actuator="ring")
         documents.save_plan("d-1", plan(member_weights={"agent-1": 0.4}))
-        return Project(documents, trail, None, lambda _: InFleet(), projector, "platform", lambda: START).project
+        return Project(
+            documents, trail, None, FakeShares(), lambda _: InFleet(), projector, "platform", lambda: START, gate()
+        ).project
 
     return project
+
+
+RULED = replace(HELD, settings=QueueSettings(routing_rules="100 for 10 s"))
+GOES_ON, HARDLY = (
+    "Shares of distribution d-0 are in force: a flow that draws goes on",
+    "The weights have hardly any effect",
+)
+
+
+@pytest.mark.parametrize(
+    ("actuator", "contract", "weights", "held", "noted"),
+    [
+        ("ring", "platform", {"agent-1": 0.3}, RULED, HARDLY),
+        ("joined", "platform", {"agent-1": 0.3}, RULED, GOES_ON),
+        ("ring", "platform", {"agent-1": 0.3}, HELD, GOES_ON),
+        ("ring", "platform", {}, RULED, None),
+        ("share", "platform", {"agent-1": 0.3}, RULED, None),
+        ("score", "score", {"agent-1": 0.3}, RULED, None),
+    ],
+)
+def test_shares_that_another_actuator_leaves_in_force_are_noted_and_a_ranking_beside_them_needs_approval(
+    documents, trail, actuator, contract, weights, held, noted
+):
+    class Ruled(InFleet):
+        def read_queue(self, _queue_id):
+            return held
+
+    shares = FakeShares(SharesInForce("queue-001", "d-0", weights, ShareOptions(), 1))
+    projector = SimpleNamespace(forecast_for=no_forecast, deployed_actuator=actuator)
+    connect = lambda _actuation: Ruled()  # noqa: E731
+    project = Project(documents, trail, None, shares, connect, projector, contract, lambda: START, gate())
+    documents.save_plan("d-1", plan(member_weights={"agent-1": 0.4}))
+    with pytest.raises(ForecastMissing):
+        project.project(run_of(START))
+    stated = documents.work("d-1").decision.statement
+    assert [note.startswith(noted) for note in stated["notes"]] == [True] * bool(noted)
+    assert (stated["without_effect"] or "").startswith(HARDLY) is (noted == HARDLY)
+    assert all("no longer ends them. To end them, revert that distribution, or" in note for note in stated["notes"])
+
+
+def test_a_revert_beside_shares_in_force_is_noted_and_needs_no_approval():
+    shares = FakeShares(SharesInForce("queue-001", "d-0", {"agent-1": 0.3}, ShareOptions(), 1))
+    reverts = plan(restores={"distribution_id": "d-1"})
+    stated = {"without_effect": None, "notes": []}
+    stated = beside_shares(stated, reverts, resolve(plan(), deployed="ring"), RULED, shares)
+    assert (stated["without_effect"], stated["notes"][0].startswith(GOES_ON)) == (None, True)
 
 
 def test_a_plan_of_a_fleet_is_projected_with_the_neighbours_of_its_line(documents, in_fleet):
@@ -245,7 +304,9 @@ def test_a_queue_that_shares_agents_by_plan_and_by_fleet_is_counted_once(own, co
     """As a neighbour: with the load of its own plan, else with what this plan states of it."""
     asked = []
     forecasting = SimpleNamespace(forecast_for=lambda _plan, neighbours: asked.append(neighbours))
-    projector = Projector(lambda: forecasting, lambda: None, limits(), "ring", 0, 1, prices("us-east-1"), lambda: 1.0)
+    projector = Projector(
+        lambda: forecasting, lambda: None, limits(), "ring", 0, 1, prices("us-east-1"), None, 20, lambda: 1.0
+    )
     shared = {"queue_id": "queue-b", "forecast": {"offered": 30, "aht_s": 180}}
     wanted = plan(member_weights={"agent-1": 0.4}, shared_with=[shared])
     projector.forecast_for(wanted, Neighbours(counted=(OTHER.model_copy(update=own),)))

@@ -16,7 +16,7 @@ from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.effort import prices
 from routing_weights.domain.queue import Member
 from routing_weights.domain.target import Target, as_targeted
-from routing_weights.domain.types import folded
+from routing_weights.domain.types import ShareOptions, folded
 from routing_weights.domain.weights import normalized
 from routing_weights.errors import (
     ApprovalRequired,
@@ -37,10 +37,11 @@ from routing_weights.projection.outlook import MOST_CONTACTS, Other, ServiceGoal
 from routing_weights.projection.project import ASSUMED_GOAL, project, service_goal
 from routing_weights.projection.simulation import REPLICATIONS, SHARED_AGENTS
 from routing_weights.projection.suggestion import OBJECTIVES, candidates
-from tests.support.fakes import limits, plan, queue, target
+from tests.support.fakes import DRAWS, limits, plan, queue, target
 
 POOL, OWN = Ranking("joined"), (0.8, 20.0)
 RINGS = Ranking("ring", (10.0,) * 5)
+DRAWN = Ranking("share", share=ShareOptions())
 LIMITS = limits()
 AGENTS = [f"agent-{number:02}" for number in range(11)]
 
@@ -63,7 +64,16 @@ def told(offered, **changes):
 
 
 def reported(
-    forecast, *, members=None, values=None, rankings=(POOL, POOL), own=OWN, limits=LIMITS, others=(), **changes
+    forecast,
+    *,
+    members=None,
+    values=None,
+    rankings=(POOL, POOL),
+    own=OWN,
+    limits=LIMITS,
+    others=(),
+    draws=DRAWS,
+    **changes,
 ):
     members = [agent(user) for user in AGENTS] if members is None else members
     weights = {m.user_id: round(0.9 / len(members), 4) for m in members} if values is None else values
@@ -78,6 +88,7 @@ def reported(
         own_goal=own,
         limits=limits,
         overflow_gate=False,
+        draws=draws,
         others=others,
     )
 
@@ -225,7 +236,7 @@ def only(*gates):
 @pytest.mark.parametrize("gate", GATES)
 def test_a_gate_that_is_not_required_is_shown_and_decides_nothing(gate):
     required = only(*({*GATES} - {gate, "abandonment", "service_level"}))
-    found = reported(told(104), limits=required)
+    found = reported(told(104), limits=required, rankings=(POOL, DRAWN))
     assert check(found, gate)["required"] is (gate in required.required)
     assert found.document["verdict"] == "pass"
 
@@ -573,8 +584,8 @@ def test_the_same_plan_on_the_same_queue_has_the_same_projection():
 def test_nothing_offered_and_nobody_there_are_no_errors():
     goal = ServiceGoal(0.8, 20.0, "queue", LIMITS)
     empty = State(POOL, queue(), {})
-    assert outlook(volume(0), empty, empty, goal).compared is None
-    assert outlook(volume(10), empty, empty, goal).shortfall > 0
+    assert outlook(volume(0), empty, empty, goal, draws=DRAWS).compared is None
+    assert outlook(volume(10), empty, empty, goal, draws=DRAWS).shortfall > 0
     assert reported(told(0)).document["verdict"] == "pass"
 
 
@@ -718,7 +729,7 @@ def test_an_unobservable_queue_is_counted_by_its_members(dry_run):
 
     asked = []
     analytics = lambda: asked.append("analytics") or SimpleNamespace(observe=observe)  # noqa: E731
-    projector = Projector(None, analytics, None, "ring", 0, 1, None, lambda: 1.0)
+    projector = Projector(None, analytics, None, "ring", 0, 1, None, None, 20, lambda: 1.0)
     seen = projector.observed(plan(dry_run=dry_run), queue(agent("a"), agent("b", active=False)))
     assert (seen.on_queue, seen.waiting, seen.source) == ({"ON_QUEUE": 1}, None, "members")
     assert asked == ["analytics"] * dry_run, "a distribution sends no more requests for it"

@@ -445,3 +445,9 @@ def test_a_queue_comes_back_from_json_as_it_went(before):
 
 def test_a_before_image_says_what_each_member_held():
     assert queue(member("a", 0.5), member("b", None)).weights() == {"a": 0.5, "b": None}
+
+
+def test_the_name_of_a_queue_is_stored_and_an_earlier_image_has_none():
+    stored = dataclasses.replace(queue(), name="Support").to_json()
+    assert Queue.from_json(json.loads(json.dumps(stored))).name == "Support"
+    assert Queue.from_json({name: value for name, value in stored.items() if name != "name"}).name is None

@@ -2,13 +2,22 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
-from routing_weights.application.recover import LOOK_BACK, RECOVERY_S, Recover, Sweep, Unblock
-from routing_weights.domain.execution import FAILURES, Execution, Lock, Report
+from routing_weights.application.recover import (
+    APPROVED_PAUSE_S,
+    APPROVED_S,
+    LOOK_BACK,
+    RECOVERY_S,
+    Recover,
+    Sweep,
+    Unblock,
+)
+from routing_weights.domain.execution import FAILURES, Execution, Report
 from routing_weights.domain.record import Closing, opened
-from routing_weights.domain.run import Origin, Outcome, Run
+from routing_weights.domain.run import MOST_ASKS, Lock, Origin, Outcome, Run
 from routing_weights.errors import QueueBusy, StoreUnavailable
 from tests.support.fakes import FakeTrail, LambdaContext, function_module, plan
 
@@ -429,7 +438,18 @@ def test_the_longest_wait_fits_into_the_history_of_an_execution(recovery, execut
     executions.put(DEAD, "RUNNING")
     locks.put(DEAD)
     pause = recovery.unblock(blocked(wait_for_lock_s=longest), after(0))
-    assert longest / pause * 12 < 24_000
+    approved = MOST_ASKS * APPROVED_S / recovery.unblock(blocked(approved_at=after(0)), after(0))
+    assert (longest / pause + approved) * 12 < 24_000
+
+
+def test_a_run_that_was_approved_waits_from_then_on_whatever_its_plan_says(recovery, executions, locks):
+    executions.put(DEAD, "RUNNING")
+    locks.put(DEAD)
+    approved = blocked(approved_at=after(7200), wait_for_lock_s=0)
+    assert recovery.unblock(approved, after(7200)) == APPROVED_PAUSE_S
+    assert recovery.unblock(approved, after(7200 + APPROVED_S - 3)) == 3
+    with pytest.raises(QueueBusy):
+        recovery.unblock(approved, after(7200 + APPROVED_S))
 
 
 # ---- the sweeper -----------------------------------------------------------------------------------------------------
@@ -538,9 +558,13 @@ def test_the_function_takes_the_state_machine_of_recoveries_from_its_event(recov
     assert asked == [RECOVER, RECOVER]
 
 
-def test_the_sweep_says_how_many_it_found(left_behind, monkeypatch, logs):
+def test_the_sweep_says_how_many_it_found_and_how_many_wait_for_approval(left_behind, monkeypatch, logs, capsys):
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "test")
     app = function_module("sweep")
     monkeypatch.setattr(app.SweepSettings, "load", lambda: None)
     monkeypatch.setattr(app.bootstrap, "sweep", lambda _: left_behind)
+    monkeypatch.setattr(app.bootstrap, "approvals", lambda _: SimpleNamespace(waiting=lambda _: iter("ab")))
     assert app.handler({}, LambdaContext()) == {"found": 1}
     assert any("left behind" in str(entry.get("msg")) for entry in logs())
+    (emitted,) = (json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line)
+    assert emitted["ApprovalsWaiting"] == [2.0]

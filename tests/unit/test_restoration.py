@@ -758,6 +758,7 @@ def restore(documents, monkeypatch):
         requests_per_minute=0.0,
         token_pool=1,
         max_concurrent_writes=1,
+        shares_table="shares",
         reserved_for_others=0.0,
     )
     monkeypatch.setattr(app.RestoreSettings, "load", lambda: settings)
@@ -767,7 +768,7 @@ def restore(documents, monkeypatch):
 
     def call(*answers, started_ago):
         tokens = SimpleNamespace(begin=lambda _: None, current=lambda _: "token", replace=lambda *_: ("token", True))
-        monkeypatch.setattr(genesys, "session", lambda: FakeSession(*answers))
+        monkeypatch.setattr(genesys, "shared_session", lambda: FakeSession(*answers))
         monkeypatch.setattr(genesys, "tokens", lambda _settings: tokens)
         run = Run(distribution_id="d-1", execution_arn="arn", started_at=datetime.now(UTC) - started_ago)
         context = SimpleNamespace(

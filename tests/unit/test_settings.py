@@ -18,6 +18,7 @@ from routing_weights.settings import (
     ProjectSettings,
     RecoverSettings,
     RestoreSettings,
+    RotateSettings,
     Settings,
     SweepSettings,
     TokenSettings,
@@ -28,7 +29,9 @@ from routing_weights.settings import (
 from tests.support.deployment import DEFAULTS
 
 ENVIRONMENT = DEFAULTS | {
+    "ACCESS_TABLE": "access",
     "AUDIT_TABLE": "audit",
+    "CHAINS_TABLE": "chains",
     "BASELINES_TABLE": "baselines",
     "BUDGET_TABLE": "budget",
     "CREDENTIALS_SECRET": "credentials",
@@ -50,6 +53,7 @@ ENVIRONMENT = DEFAULTS | {
     "OUTGOING_QUEUE": "https://sqs.example/queue",
     "OUTGOING_SECRET": "outgoing",
     "REQUIRED_GATES": "service_level,occupancy",
+    "SHARES_TABLE": "shares",
     "SKILLS_TABLE": "skills",
     "STATE_MACHINE_ARN": "arn:machine",
     "TOKEN_FUNCTION": "token-function",
@@ -57,11 +61,15 @@ ENVIRONMENT = DEFAULTS | {
     "WEBHOOK_QUEUE": "https://sqs.example/queue",
     "WEBHOOK_SECRET": "webhooks",
     "WFM_BUSINESS_UNIT": "unit-1",
+    "APPROVALS_TABLE": "approvals",
+    "APPROVAL_TIMEOUT_S": "14400",
+    "APPROVAL_POLICY": "[]",
+    "CONSOLE_MAY_APPROVE": "false",
 }
 PLATFORM = {"GENESYS_CONTRACT": "platform", "GENESYS_BASE_URL": "", "GENESYS_REGION": "eu-central-1"}
 ALL = [
     *(Audited, PatchSettings, PlansSettings, ProjectSettings, TokenSettings, ValidateSettings, VerifySettings),
-    *(CalibrateSettings, RestoreSettings, RecoverSettings, SweepSettings),
+    *(CalibrateSettings, RestoreSettings, RecoverSettings, RotateSettings, SweepSettings),
     *(DriftSettings, OutcomesSettings, OutgoingSettings, WebhookSettings),
 ]
 CALLERS = [model for model in ALL if issubclass(model, Genesys)]
@@ -204,29 +212,6 @@ def test_settings_are_read_once_per_process_and_model(load, monkeypatch):
 )
 def test_tokens_come_from_the_login_url_or_else_from_the_base_url(load, login, url):
     assert load(TokenSettings, GENESYS_LOGIN_URL=login).login_url == url
-
-
-def test_client_credentials_are_taken_from_the_secret(load):
-    secret = {"client_id": "id", "client_secret": "s", "note": "x"}
-    assert load(TokenSettings).credentials(secret) == ("id", "s")
-
-
-@pytest.mark.parametrize(
-    "secret",
-    [
-        {},
-        {"client_id": "id-1"},
-        {"client_secret": "s3cret"},
-        {"client_id": "", "client_secret": "s3cret"},
-        {"client_id": "id-1", "client_secret": ""},
-        {"client_id": 7, "client_secret": "s3cret"},
-        {"client_id": "id-1", "client_secret": ["s3cret"]},
-    ],
-)
-def test_a_secret_without_credentials_says_what_to_put_into_it(load, secret):
-    with pytest.raises(ConfigurationInvalid, match=r"CredentialsSecret holds no client credentials\. Put ") as caught:
-        load(TokenSettings).credentials(secret)
-    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["login.example.com", "ftp://login.example.com", "https://user:s3cret@example.com"])

@@ -10,17 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from routing_weights.domain.actuators.base import Rule
-from routing_weights.projection import simulation
+from routing_weights.domain.shares import openings
+from routing_weights.domain.types import ShareOptions
+from routing_weights.projection.drawn import Counters, DrawnReplication
 from routing_weights.projection.erlang import erlang_a, erlang_b
 from routing_weights.projection.simulation import (
     SHARED_AGENTS,
     Demand,
+    Drawing,
     Place,
+    Replication,
     Scenario,
     Seat,
     assumption,
     compare,
+    contacts_of,
+    floor_of,
     simulate,
+    student,
 )
 
 
@@ -38,43 +45,110 @@ def pool(agents, *, value=lambda _: 1.0, **fields):
 # ---- the same events, the naive way ----------------------------------------------------------------------------------
 
 
-def naive(scenario, contacts, choose, warm_up_s):  # noqa: C901, PLR0912
+class NaiveDraws:
+    """The draws of a queue. test_drawn.py has its counters."""
+
+    def __init__(self, demand, seats):
+        self.drawing, options = demand.drawing, demand.drawing.options
+        values = {
+            a: seat.places[demand.queue_id].value for a, seat in enumerate(seats) if demand.queue_id in seat.places
+        }
+        self.shares = {a: value for a, value in values.items() if value}
+        if self.drawing.standings_s is None:
+            self.shares |= {f"absent-{number}": share for number, share in enumerate(self.drawing.absent)}
+        self.users, self.openings, self.anyone_s = list(self.shares), openings(options), options.anyone_s
+        self.counters = Counters(list(self.shares.values()), 1 - math.fsum(self.shares.values()))
+        self.read_at, self.read, self.drawn_at, self.buckets = -math.inf, [], {}, {}
+
+    def bucket(self, now):
+        return self.buckets.setdefault(now // 900, ({}, {}))
+
+    def draw(self, now, idle, freed):
+        for number in sorted(self.buckets):
+            if number * 900 + 1500 <= now:
+                self.counters.correct(*self.buckets.pop(number))
+        live = self.drawing.standings_s == 0
+        known = idle if live else self.read if now - self.read_at <= 30 else self.users
+        free = []
+        for user in known:
+            if user not in self.users:
+                continue
+            at = self.drawn_at.get(user, -math.inf)
+            seen_at = freed.get(user, -math.inf) if live else self.read_at
+            expecting = now - at < self.drawing.options.hold_s and seen_at < at + 10
+            if not expecting:
+                free.append(self.users.index(user))
+        if not free:
+            return None
+        drawn = self.counters.draw(free)
+        counts = self.bucket(now)[0]
+        counts[drawn] = counts.get(drawn, 0) + 1
+        if drawn is None:
+            return None
+        self.drawn_at[self.users[drawn]] = now
+        busy = [place for place in range(len(self.users)) if place not in free]
+        order = [drawn, *self.counters.ordered(free, drawn), *self.counters.ordered(busy, drawn)]
+        levels = zip(order[: self.drawing.limit], [*self.openings, *[self.openings[-1]] * len(order)], strict=False)
+        return {self.users[place]: level for place, level in levels}
+
+
+def naive(scenario, contacts, choose, warm_up_s):  # noqa: C901, PLR0912, PLR0915
     """Scans everything at every event. By queue, who answered what when and who hung up; and who was busy when."""
     queues = [d.queue_id for d in scenario.demands]
-    place, idle, busy, now = {}, {}, [], 0.0
+    place, idle, busy, now, freed = {}, {}, [], 0.0, {}
+    draws = {}
+    for q, d in enumerate(scenario.demands):
+        if d.rule == "share" and any(not isinstance(user, str) for user in NaiveDraws(d, scenario.seats).shares):
+            draws[q] = NaiveDraws(d, scenario.seats)
     for a, seat in enumerate(scenario.seats):
         for q, d in enumerate(scenario.demands):
             held = seat.places.get(d.queue_id)
-            if held is None or not d.skills <= seat.skills or (d.rule == "joined" and not held.value):
+            unskilled = not d.skills <= seat.skills and not (q in draws and held is not None and held.value)
+            if held is None or unskilled or (d.rule == "joined" and not held.value):
                 continue
             delay = sum(d.ring_timeouts_s[: int(held.value) - 1]) if d.rule == "ring" else 0.0
             place[a, q] = (delay, -held.value if d.rule in {"proficiency", "score"} else 0.0, held.weight)
         idle[a] = a
     clock, todo = len(idle), list(contacts)
-    lines = [[] for _ in queues]
+    lines, opens = [[] for _ in queues], {}
     answered, lost, spells = [[] for _ in queues], [[] for _ in queues], []
+
+    def after(contact, a, q):
+        """After how long the contact reaches the agent."""
+        if q not in draws or (opens[contact] is not None and a in opens[contact]):
+            return opens[contact][a] if q in draws else place[a, q][0]
+        if not scenario.demands[q].skills <= scenario.seats[a].skills:
+            return math.inf
+        return 0.0 if opens[contact] is None else draws[q].anyone_s
 
     def begin(a, q, contact):
         idle.pop(a, None)
         busy.append((now + contact[2], a))
         spells.append((a, now, now + contact[2]))
+        if q in draws:
+            counts, user = draws[q].bucket(now)[1], draws[q].users.index(a) if a in draws[q].shares else None
+            counts[user] = counts.get(user, 0) + 1
         if contact[0] >= warm_up_s:
             answered[q].append((a, contact[0], now))
 
     def best(q, contact):
         able = [(place[a, q][:2], since, a) for a, since in idle.items() if (a, q) in place]
-        able = [entry for entry in able if contact[0] + entry[0][0] <= now]
+        able = [entry for entry in able if contact[0] + after(contact, entry[2], q) <= now]
         return min(able)[2] if able else None
 
+    def first(a, q):
+        able = [c for c in lines[q] if (a, q) in place and c[0] + after(c, a, q) <= now]
+        return able[0] if able else None
+
     while True:
-        openings = [
-            (c[0] + place[a, q][0], 1, 0)
+        upcoming = [
+            (c[0] + after(c, a, q), 1, 0)
             for q, line in enumerate(lines)
             for c in line
             for a in idle
-            if (a, q) in place and c[0] + place[a, q][0] < c[3]
+            if (a, q) in place and c[0] + after(c, a, q) < c[3]
         ]
-        upcoming = openings + [(done, 0, a) for done, a in busy] + [(c[0], 2, 0) for c in todo[:1]]
+        upcoming += [(done, 0, a) for done, a in busy] + [(c[0], 2, 0) for c in todo[:1]]
         if not upcoming or not (todo or any(lines)):
             break
         now, kind, a = min(upcoming)
@@ -83,12 +157,11 @@ def naive(scenario, contacts, choose, warm_up_s):  # noqa: C901, PLR0912
             lines[q] = [c for c in line if c[3] > now]
         if kind == 0:
             busy.remove((now, a))
-            able = [
-                q for q, line in enumerate(lines) if line and (a, q) in place and line[0][0] + place[a, q][0] <= now
-            ]
+            freed[a] = now
+            able = [q for q in range(len(queues)) if first(a, q)]
             if len(able) > 1:
                 left = choose.random() * math.fsum(place[a, q][2] for q in able)
-                chosen = min(able, key=lambda q: lines[q][0][0])
+                chosen = min(able, key=lambda q: first(a, q))
                 for q in able:
                     left -= place[a, q][2]
                     if left < 0:
@@ -96,18 +169,44 @@ def naive(scenario, contacts, choose, warm_up_s):  # noqa: C901, PLR0912
                         break
                 able = [chosen]
             if able:
-                begin(a, able[0], lines[able[0]].pop(0))
+                begin(a, able[0], contact := first(a, able[0]))
+                lines[able[0]].remove(contact)
             else:
                 idle[a] = clock = clock + 1
         elif kind == 2:
-            contact = todo.pop(0)
-            lines[contact[1]].append(contact)
+            arrived = todo.pop(0)
+            lines[arrived[1]].append(arrived)
+            if arrived[1] in draws:
+                opens[arrived] = draws[arrived[1]].draw(now, sorted(idle, key=idle.get), freed)
         for q, line in enumerate(lines):
-            while line and (found := best(q, line[0])) is not None:
-                begin(found, q, line.pop(0))
+            for contact in list(line):
+                if (found := best(q, contact)) is not None:
+                    begin(found, q, contact)
+                    line.remove(contact)
+        if kind == 2 and arrived[1] in draws:
+            draw = draws[arrived[1]]
+            if draw.drawing.standings_s and now - draw.read_at >= draw.drawing.standings_s:
+                draw.read_at, draw.read = now, sorted(idle, key=idle.get)
     for q, line in enumerate(lines):
         lost[q] += [c for c in line if c[0] >= warm_up_s]
     return answered, lost, spells
+
+
+@st.composite
+def drawings(draw):
+    return Drawing(
+        ShareOptions(hold_s=draw(st.sampled_from([2, 10, 40])), then=draw(st.sampled_from([0, 3, 20]))),
+        standings_s=draw(st.sampled_from([0.0, 5.0, None])),
+        limit=draw(st.sampled_from([1, 3, 20])),
+        absent=draw(st.sampled_from([(), (0.06, 0.02)])),
+    )
+
+
+def values(rule):
+    """The values of an agent."""
+    if rule == "ring":
+        return st.sampled_from([1, 2, 3])
+    return st.sampled_from([0.0, 0.05, 0.1, 0.13] if rule == "share" else [0.0, 1.0, 2.5])
 
 
 @st.composite
@@ -125,12 +224,13 @@ def scenarios(draw):
                 rule=rule,
                 skills=frozenset(draw(st.sets(st.sampled_from("xy"), max_size=1))),
                 ring_timeouts_s=tuple(draw(st.lists(st.sampled_from([0.0, 7.0, 15.0]), min_size=2, max_size=2))),
+                drawing=draw(drawings()) if rule == "share" else None,
             )
         )
     for number in range(draw(st.integers(0, 7))):
         places = {
             d.queue_id: Place(
-                draw(st.sampled_from([1, 2, 3] if d.rule == "ring" else [0.0, 1.0, 2.5])),
+                draw(values(d.rule)),
                 draw(st.sampled_from([0.0, 0.3, 1.0])),
             )
             for d in demands
@@ -145,8 +245,10 @@ def scenarios(draw):
 def test_every_event_equals_that_of_a_naive_simulation(scenario, seed):
     """Lazy deletion, timers and heaps change no contact's agent, start or end."""
     warm_up_s, end_s = 300.0, 3000.0
-    contacts = simulation._contacts(scenario.demands, seed=seed, replication=0, until_s=end_s)
-    run = simulation._Replication(simulation._floor(scenario), random.Random(seed), warm_up_s=warm_up_s, end_s=end_s)
+    contacts = contacts_of(scenario.demands, seed=seed, replication=0, until_s=end_s)
+    floor = floor_of(scenario)
+    events = DrawnReplication if any(floor.drawn) else Replication
+    run = events(floor, random.Random(seed), warm_up_s=warm_up_s, end_s=end_s)
     run.run(contacts)
     answered, lost, spells = naive(scenario, contacts, random.Random(seed), warm_up_s)
     for q, d in enumerate(scenario.demands):
@@ -330,14 +432,14 @@ def test_rings_cost_service():
 
 @given(scenarios(), st.integers(0, 1000))
 def test_contacts_reach_only_skilled_members(scenario, seed):
-    found = simulate(scenario, seed=seed, replications=2, horizon_s=1800)
+    found = simulate(scenario, seed=seed, replications=2, horizon_s=1800, events=DrawnReplication)
     for d in scenario.demands:
         able = {
             seat.agent_id
             for seat in scenario.seats
             if d.queue_id in seat.places
             and (d.rule != "joined" or seat.places[d.queue_id].value)
-            and d.skills <= seat.skills
+            and (d.skills <= seat.skills or (d.rule == "share" and seat.places[d.queue_id].value))
         }
         assert found.queues[d.queue_id].shares.keys() <= able
     for seat in scenario.seats:
@@ -454,7 +556,7 @@ def test_no_contacts_are_no_figures():
     [(1, 12.7062), (4, 2.7764), (9, 2.2622), (10, 2.2281), (19, 2.0930), (30, 2.0423), (120, 1.9799)],
 )
 def test_students_quantile(freedom, quantile):
-    assert simulation._student(freedom) == pytest.approx(quantile, abs=6e-5)
+    assert student(freedom) == pytest.approx(quantile, abs=6e-5)
 
 
 @pytest.mark.parametrize("rule", get_args(Rule))

@@ -13,7 +13,7 @@ from routing_weights.errors import ApprovalRequired, PlanInvalid, QueueSaturated
 from routing_weights.projection.checks.staffing import staffed
 from routing_weights.projection.inputs import Forecast, Volume
 from routing_weights.projection.project import project
-from tests.support.fakes import SMALLEST_PLAN, limits, plan, queue, target
+from tests.support.fakes import DRAWS, SMALLEST_PLAN, limits, plan, queue, target
 
 ABSENCES = ["OFF_QUEUE", "NOT_RESPONDING", "EMPTY", "no routing status"]
 
@@ -41,6 +41,7 @@ def projected(*held, load=1.0, forecast=None, joins=None, without_effect=None, *
         own_goal=(0.8, 20.0),
         limits=limits(),
         overflow_gate=False,
+        draws=DRAWS,
         without_effect=without_effect,
     )
 

@@ -18,6 +18,7 @@ SHIPPED = sorted(
         "proficiency-by-weight",
         "ring-by-weight",
         "score-by-weight",
+        "share-by-weight",
     ]
 )
 GOOD = '[one]\ndescription = "A sentence."\n'
@@ -58,6 +59,7 @@ def test_there_is_a_strategy_for_each_actuator():
         "longest-available-agent": None,
         "by-weight": None,
         "score-by-weight": "score",
+        "share-by-weight": "share",
         "ring-by-weight": "ring",
         "proficiency-by-weight": "proficiency",
         "join-by-weight": "joined",

@@ -6,8 +6,9 @@ import pytest
 from moto.dynamodb.models.table import Table
 
 from local.stack import moto_seam
-from local.stack.lambdas import Outcome as Invoked
+from local.stack.metrics import Metrics, Series
 from local.stack.polling import StreamPoller
+from local.stack.runtime import Outcome as Invoked
 from local.stack.template import StreamSource
 from routing_weights.domain.record import Closing
 
@@ -27,8 +28,9 @@ def stream(aws):
     )
 
 
-def test_a_function_gets_records_in_order_from_the_failed_one_on(stream):
+def test_a_function_gets_records_in_order_from_the_failed_one_on(stream, tmp_path):
     got, failing = [], ["b"]
+    metrics = Metrics(tmp_path / "log")
 
     def invoke(_name, payload, _trace=""):
         records = json.loads(payload)["Records"]
@@ -43,7 +45,7 @@ def test_a_function_gets_records_in_order_from_the_failed_one_on(stream):
 
     pattern = '{"eventName": ["INSERT"], "dynamodb": {"Keys": {"record": {"S": ["9-closed"]}}}}'
     arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/told/stream/now"
-    poller = StreamPoller(StreamSource(arn, "OutcomesFunction", 4, (pattern,), None), invoke, "eu-central-1")
+    poller = StreamPoller(StreamSource(arn, "OutcomesFunction", 4, (pattern,), None), invoke, "eu-central-1", metrics)
     for key in "abc":
         stream(key, "0-opened")
         stream(key, Closing.KEY)
@@ -53,6 +55,9 @@ def test_a_function_gets_records_in_order_from_the_failed_one_on(stream):
     failing.clear()
     assert [poller._turn(), poller._turn() > 0] == [0, True]
     assert got[3:] == [["b", "c"]]
+    (ages,) = metrics.minutes().items()
+    assert ages[0] == Series.of("AWS/Lambda", "IteratorAge", {"FunctionName": "OutcomesFunction"})
+    assert sum(each.total() for each in ages[1].values()) == len(got)
 
 
 def test_a_transaction_that_is_undone_leaves_nothing_in_the_stream(stream, aws, monkeypatch):

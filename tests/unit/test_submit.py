@@ -206,6 +206,17 @@ def test_a_submitted_plan_is_kept_started_and_opened(submit, documents, trail, e
     assert submitted.run.execution_arn in {f"arn:execution:{name}" for name in executions.started}
 
 
+@pytest.mark.parametrize(("key", "in_the_execution"), [(None, "r-1"), ("monday", None)])
+def test_the_request_is_on_record_and_a_request_with_a_key_is_the_same_execution_twice(
+    submit, trail, executions, key, in_the_execution
+):
+    asked = OPS.model_copy(update={"request_id": "r-1"})
+    submitted = submit.submit(TEXT, asked, key, START)
+    assert trail.find(submitted.run.distribution_id).opening.request_id == "r-1"
+    (given,) = executions.started.values()
+    assert given.origin.request_id == in_the_execution
+
+
 def test_a_refused_plan_starts_nothing_and_its_record_is_named(submit, trail, executions):
     with pytest.raises(PlanInvalid) as refusal:
         submit.submit(json.dumps(SMALLEST_PLAN | {"overflow_threshold": 2}), OPS, "key-1", START)

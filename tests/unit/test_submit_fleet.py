@@ -152,7 +152,7 @@ def test_a_body_that_is_no_request_is_refused(door, raw):
 
 
 def test_an_upload_that_is_too_large_is_refused_before_it_is_read(door):
-    door.documents.upload = lambda _: (67_108_865, iter(()))
+    door.documents.upload = lambda *_: (67_108_865, iter(()))
     assert "at most 67108864" in door.refused(upload=UPLOAD).message
 
 

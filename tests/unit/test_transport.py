@@ -11,6 +11,7 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from routing_weights.adapters import meter
 from routing_weights.adapters.genesys.transport import (
     BACKOFF_CAP_S,
     LONGEST_WAIT_S,
@@ -128,8 +129,11 @@ def test_no_retry_after_is_an_error(value):
 
 def test_a_short_pause_is_slept_and_the_request_is_sent_again(fake_time):
     sender = transport(fake_time, answer(429, Retry_After="3"), answer(200))
+    meter.begin(0.0)
     assert send(sender).status_code == 200
     assert fake_time.slept == [3.05]
+    counted = meter.effort("patch", 512, 0.0)
+    assert (counted.requests, counted.limited) == (2, 1)
 
 
 @given(

@@ -64,6 +64,10 @@ class PlanInvalid(RoutingWeightsError):
     title = "The plan is not valid"
 
 
+class AnswerNotPlan(RoutingWeightsError):
+    """The input of an execution answers a distribution that waits for approval. It is no plan."""
+
+
 class FleetInvalid(RoutingWeightsError):
     """The request, or a plan of the fleet, breaks a rule. `details["errors"]` has each problem with its place."""
 
@@ -85,6 +89,27 @@ class FleetConflict(RoutingWeightsError):
     title = "The status of the fleet does not allow that"
 
 
+class SignInExpired(RoutingWeightsError):
+    """The gateway knows the caller, and this system does not, or not any more."""
+
+    http_status = 401
+    title = "Sign in again"
+
+
+class SignInRefused(RoutingWeightsError):
+    """A token of Genesys is not accepted. The gateway answers 403; the log of AuthorizeFunction has the reason."""
+
+    http_status = 403
+    title = "The token is not accepted"
+
+
+class RoleMissing(RoutingWeightsError):
+    """The caller does not have the role that the route needs."""
+
+    http_status = 403
+    title = "Your roles do not allow this"
+
+
 class IdempotencyConflict(RoutingWeightsError):
     """The Idempotency-Key was used for another plan."""
 
@@ -104,6 +129,20 @@ class RouteNotFound(RoutingWeightsError):
 
     http_status = 404
     title = "No such route"
+
+
+class CheckpointExists(RoutingWeightsError):
+    """Another checkpoint took the same number at this moment."""
+
+    http_status = 409
+    title = "Another checkpoint was made at this moment"
+
+
+class VerificationTooLong(RoutingWeightsError):
+    """The records are too many to be verified while the API waits."""
+
+    http_status = 503
+    title = "The verification takes longer than a request may"
 
 
 class BaselineNotFound(RoutingWeightsError):
@@ -176,6 +215,34 @@ class DistributionNotFound(RoutingWeightsError):
     title = "No such distribution"
 
 
+class ApprovalNotFound(RoutingWeightsError):
+    """Nothing of this id waits for approval, or has ever waited."""
+
+    http_status = 404
+    title = "Nothing waits for approval"
+
+
+class ApprovalForbidden(RoutingWeightsError):
+    """The caller may not answer: it is the caller's own distribution, or nobody knows who the caller is."""
+
+    http_status = 403
+    title = "Somebody else has to approve"
+
+
+class ApprovalConflict(RoutingWeightsError):
+    """The distribution no longer waits for this answer: it has expired, was answered, or asks for something else."""
+
+    http_status = 409
+    title = "The distribution does not wait for this answer"
+
+
+class SharesNotMeasurable(RoutingWeightsError):
+    """The deployment's contract does not show what members received."""
+
+    http_status = 409
+    title = "Realised shares are not known"
+
+
 # ---- the projection --------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +278,10 @@ class ServiceLevelAtRisk(RoutingWeightsError):
 
 class ApprovalRequired(RoutingWeightsError):
     """The projection passes, but rests on stale or assumed input, or overloads agents. A person must accept that."""
+
+
+class Rejected(RoutingWeightsError):
+    """Somebody rejected the distribution."""
 
 
 class ProjectionInconclusive(RoutingWeightsError):

@@ -2,14 +2,23 @@
 
 import os
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from routing_weights.domain import regions
 from routing_weights.domain.actuators import ActuatorName, names_for
 from routing_weights.domain.regions import DOMAINS
+from routing_weights.domain.run import LONGEST_APPROVAL
 from routing_weights.errors import ConfigurationInvalid
 from routing_weights.projection.checks import GateName, Limits
 
@@ -75,6 +84,19 @@ class Audited(Documented):
     audit_table: str
 
 
+class Recording(Audited):
+    """Writes audit records."""
+
+    chains_table: str
+
+
+class Guarded(Settings):
+    """Behind the API: who calls."""
+
+    access_table: str
+    jwt_roles_claim: str = "roles"
+
+
 class Genesys(Settings):
     genesys_contract: Literal["platform", "score"]
     genesys_region: Literal["", *DOMAINS] = ""  # type: ignore[valid-type]  # the keys are known at run time only
@@ -123,7 +145,14 @@ class GenesysCaller(Genesys, Granted):
     budget_table: str
 
 
-class Accounting(Audited):
+class EvidenceSettings(Recording):
+    """Verifies the audit trail, or makes checkpoints."""
+
+    evidence_bucket: str
+    checkpoint_key: str
+
+
+class Accounting(Recording):
     aws_region: str
     """Lambda sets it."""
 
@@ -132,19 +161,20 @@ class QueueCaller(GenesysCaller):
     """Reads queues with their members, or writes them."""
 
     max_concurrent_writes: int = Field(ge=1, le=64)
+    shares_table: str
 
 
 class ValidateSettings(Accounting):
     baselines_table: str
 
 
-class Door(Audited):
+class Door(Recording):
     """What a door needs to submit a plan."""
 
     state_machine_arn: str
 
 
-class PlansSettings(Door):
+class PlansSettings(Door, Guarded):
     genesys_contract: Literal["platform", "score"]
     baselines_table: str
     forecast_table: str
@@ -174,7 +204,15 @@ class PatrolSettings(Granted):
     drift_patrol_minutes: float = Field(gt=0, allow_inf_nan=False)
 
 
-class SchedulesSettings(Documented):
+class DrawSettings(Settings):
+    shares_table: str
+    standings_function: str
+    standings_read_seconds: float = Field(ge=0, allow_inf_nan=False)
+    draw_limit: int = Field(ge=1, le=100)
+    draw_patience_s: float = Field(gt=0, allow_inf_nan=False)
+
+
+class SchedulesSettings(Documented, Guarded):
     baselines_table: str
     state_machine_arn: str
     schedule_group: str
@@ -198,6 +236,7 @@ class RestoreSettings(Documented, QueueCaller):
 
 
 class AuditSettings(Accounting):
+    approvals_table: str
     drift_table: str
     fleets_table: str
     locks_table: str
@@ -223,6 +262,17 @@ class OutgoingSettings(Settings):
         return self
 
 
+class NotifySettings(Settings):
+    notify_slack: Literal["off", "webhook", "bot"] = "off"
+    notify_teams: Literal["off", "on"] = "off"
+    notify_topic_arn: str = ""
+    notify_secret: str
+    notify_queue: str
+    notify_dead_letters: str
+    notifications_table: str
+    link_base_url: BaseUrl | Literal[""] = ""
+
+
 def _is_of_the_platform(actuator: ActuatorName) -> ActuatorName:
     if actuator not in (names := names_for("platform")):
         raise ValueError(f"Actuator must be one of {', '.join(names)}")
@@ -236,11 +286,26 @@ class RecoverSettings(Audited):
     locks_table: str
 
 
-class CalibrateSettings(Audited, GenesysCaller):
+class CalibrateSettings(Recording, GenesysCaller):
     state_machine_arn: str
+    shares_table: str
+
+
+class SharesSettings(Audited, GenesysCaller, Guarded):
+    shares_table: str
+
+
+class StandingsSettings(GenesysCaller):
+    shares_table: str
+    standings_read_seconds: float = Field(ge=0, le=600)
+
+
+class CorrectSettings(GenesysCaller):
+    shares_table: str
 
 
 class SweepSettings(RecoverSettings):
+    approvals_table: str
     state_machine_arn: str
     recover_state_machine_arn: str
 
@@ -257,11 +322,12 @@ class Actuated(Settings):
 
 class AdvanceSettings(Documented, Actuated, GenesysCaller):
     fleets_table: str
+    outgoing_bus: str
     fleet_concurrency: int = Field(ge=1, le=1000)
     state_machine_arn: str
 
 
-class FleetsSettings(Documented, Actuated, Granted):
+class FleetsSettings(Documented, Actuated, Granted, Guarded):
     fleets_table: str
     fleet_state_machine_arn: str
 
@@ -276,6 +342,14 @@ class ProjectionSettings(Actuated, QueueCaller):
     forecast_sources: ForecastSources = ("plan", "pushed", "genesys_wfm", "history", "default")
     forecast_max_age_s: float = Field(default=604_800, ge=60, allow_inf_nan=False)
     wfm_business_unit: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{0,64}$")] = ""
+    partner_event_bus: str = ""
+    standings_read_seconds: float = Field(default=5, ge=0, le=600)
+    draw_limit: int = Field(default=20, ge=1, le=100)
+
+    @property
+    def standings_s(self) -> float | None:
+        """How old a reading of agents' standings may be. 0: events of the partner bus say each change. None: none."""
+        return 0.0 if self.partner_event_bus else self.standings_read_seconds or None
 
     @property
     def limits(self) -> Limits:
@@ -284,12 +358,53 @@ class ProjectionSettings(Actuated, QueueCaller):
         )
 
 
-class ProjectSettings(ProjectionSettings, SkillSettings, Audited):
+class SuggestSettings(ProjectionSettings, Guarded):
     pass
+
+
+class Approving(Settings):
+    approvals_table: str
+    console_may_approve: bool
+    """A start in the console has no verified caller."""
+
+
+class ApprovalsSettings(Recording, Approving, Guarded):
+    outgoing_bus: str
+
+
+class ProjectSettings(ProjectionSettings, SkillSettings, Audited, Approving):
+    approval_timeout_s: int = Field(ge=0, le=int(LONGEST_APPROVAL.total_seconds()))
+    """0: nobody can approve anything."""
+    approval_policy: str
+    """See domain.approval.Policy."""
 
 
 class VerifySettings(Documented, QueueCaller):
     verify_timeout_s: float = Field(ge=0)
+
+
+class AuthorizeSettings(Settings):
+    """The user's own token goes to Genesys only, or to a Genesys on this machine."""
+
+    access_table: str
+    genesys_region: Literal["", *DOMAINS] = ""  # type: ignore[valid-type]  # as in Genesys
+    genesys_base_url: BaseUrl | Literal[""] = ""
+    genesys_organisation_id: str
+    approver_role: str
+    operator_role: str
+    sign_in_cache_s: int = Field(ge=0, le=3600)
+
+    @model_validator(mode="after")
+    def _tokens_go_to_genesys_only(self) -> Self:
+        if self.genesys_base_url and not _is_loopback(self.genesys_base_url):
+            raise ValueError("a URL can only name this machine: set GenesysRegion")
+        if not (self.genesys_region or self.genesys_base_url):
+            raise ValueError("set GenesysRegion")
+        return self
+
+    @property
+    def api_url(self) -> str:
+        return self.genesys_base_url or regions.api_url(self.genesys_region)
 
 
 class GenesysLogin(Genesys):
@@ -303,18 +418,12 @@ class GenesysLogin(Genesys):
         return (self.genesys_base_url, self.genesys_login_url)
 
 
-class TokenSettings(GenesysLogin):
+class RotateSettings(GenesysLogin):
     credentials_secret: str
-    budget_table: str
 
-    def credentials(self, secret: dict[str, Any]) -> tuple[str, str]:
-        """Return client id and client secret from the secret's value."""
-        client_id, client_secret = secret.get("client_id"), secret.get("client_secret")
-        if not (isinstance(client_id, str) and client_id and isinstance(client_secret, str) and client_secret):
-            raise ConfigurationInvalid(
-                'CredentialsSecret holds no client credentials. Put {"client_id": ..., "client_secret": ...} into it.'
-            )
-        return client_id, client_secret
+
+class TokenSettings(RotateSettings):
+    budget_table: str
 
 
 def _is_loopback(url: str) -> bool:

@@ -1,16 +1,17 @@
 """The route of accuracy: what was projected for a queue, and what then happened."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 
 from pydantic import BaseModel, Field
 
 from routing_weights.api.problem import answers
+from routing_weights.api.realised import RealisedAccuracyView, realised_accuracy
 from routing_weights.api.request import After, Limit, QueueId, Since, Until, new_router, span_of
 from routing_weights.application.accuracy import CANNOT_TELL, Compared, compared
 from routing_weights.bootstrap import plans as bootstrap
-from routing_weights.domain.record import Measurement
+from routing_weights.domain.record import Measurement, RealisedAccuracy
 from routing_weights.domain.status import Status
 from routing_weights.projection.accuracy import Blame, Figure, Summary, sentence, summarise
 from routing_weights.settings import PlansSettings
@@ -43,6 +44,11 @@ class MeasurementView(BaseModel):
         default=None,
         description="The error of the service level in two parts: by_forecast is the difference in Erlang A between "
         "the forecast and the realised volume, by_model is the rest.",
+    )
+    realised_shares: RealisedAccuracyView | None = Field(
+        default=None,
+        description="How near what the members received came to the plan; null before it is measured. The record of "
+        "the distribution has each member.",
     )
 
 
@@ -80,27 +86,36 @@ def get_calibration(
     measurements = trail.of_kind(Measurement, [run.distribution_id for run in completed])
     can_tell = settings.genesys_contract == "platform"
     items = compared(completed, measurements, datetime.now(UTC), can_tell=can_tell)
-    return calibration_page(queue_id, items, token, can_tell=can_tell)
+    shares = trail.of_kind(RealisedAccuracy, [run.distribution_id for run in completed])
+    return calibration_page(queue_id, items, shares, token, can_tell=can_tell)
 
 
-def calibration_page(queue_id: str, items: Sequence[Compared], token: str | None, *, can_tell: bool) -> CalibrationPage:
+def calibration_page(
+    queue_id: str,
+    items: Sequence[Compared],
+    shares: Mapping[str, RealisedAccuracy],
+    token: str | None,
+    *,
+    can_tell: bool,
+) -> CalibrationPage:
     counted = [item.comparison for item in items if item.state == "measured" and item.comparison]
     return CalibrationPage(
         queue_id=queue_id,
         measured=len(counted),
         sentence=sentence(counted) if can_tell or counted else CANNOT_TELL,
         summary=summarise(counted),
-        items=[measurement(item) for item in items],
+        items=[measurement(item, shares.get(item.run.distribution_id)) for item in items],
         next=token,
     )
 
 
-def measurement(item: Compared) -> MeasurementView:
+def measurement(item: Compared, shares: RealisedAccuracy | None) -> MeasurementView:
     view = MeasurementView(
         distribution_id=item.run.distribution_id,
         completed_at=item.run.timestamp,
         state=item.state,
         why=item.why,
+        realised_shares=realised_accuracy(shares) if shares else None,
     )
     after, comparison = item.measurement, item.comparison
     if after is None or comparison is None or after.predicted is None or after.realised is None:

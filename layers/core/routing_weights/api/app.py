@@ -10,12 +10,14 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from routing_weights.api.access import Owner, guard
 from routing_weights.api.problem import problem_of
 from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.errors import RouteNotFound, RoutingWeightsError
 
 
-def new_app(logger: Logger, *routers: APIGatewayHttpRouter) -> APIGatewayHttpResolver:
+def new_app(logger: Logger, *routers: APIGatewayHttpRouter, **owners: Owner) -> APIGatewayHttpResolver:
+    """`owners` find what a `distribution`, a `fleet` or a `schedule` belongs to, for the routes that name one."""
     app = APIGatewayHttpResolver(
         enable_validation=True, response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR
     )
@@ -40,7 +42,7 @@ def new_app(logger: Logger, *routers: APIGatewayHttpRouter) -> APIGatewayHttpRes
 
     @app.not_found
     def explain_route(_error: NotFoundError) -> Response[str]:
-        return answer(RouteNotFound(f"There is no {app.current_event.http_method} {app.current_event.path}."))
+        return answer(RouteNotFound(f"There is no {app.current_event.http_method} {app.current_event.path[:200]}."))
 
     @app.exception_handler(Exception)  # type: ignore[untyped-decorator]
     def explain_bug(error: Exception) -> Response[str]:
@@ -50,7 +52,7 @@ def new_app(logger: Logger, *routers: APIGatewayHttpRouter) -> APIGatewayHttpRes
         )
 
     app.exception_handler(RoutingWeightsError)(answer)
-    app.use([match_whole])
+    app.use([match_whole, guard(owners)])
     for router in routers:
         app.include_router(router)
     return app

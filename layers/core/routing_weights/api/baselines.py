@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from routing_weights.api.problem import answers
-from routing_weights.api.request import IdempotencyKey, QueueId, body_as, caller_of, new_router, origin_of
+from routing_weights.api.request import IdempotencyKey, QueueId, body_as, caller_of, new_router, origin_of, own_key
 from routing_weights.api.submissions import INVALID, KEY_TAKEN, Accepted, RestoreOptions, accepted
 from routing_weights.bootstrap import plans as bootstrap
 from routing_weights.domain.revert import BaselineName
@@ -89,4 +89,4 @@ def list_baselines(queue_id: QueueId) -> Baselines:
 def restore_baseline(queue_id: QueueId, name: NameInPath, idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
     revert, event, now = bootstrap.revert_to_baseline(PlansSettings.load()), router.current_event, datetime.now(UTC)
     baseline, options = BaselineName(queue_id=queue_id, name=name), body_as(event, RestoreOptions)
-    return accepted(revert.revert(baseline, options, origin_of(event), idempotency_key, now))
+    return accepted(revert.revert(baseline, options, origin_of(event), own_key(event, idempotency_key), now))

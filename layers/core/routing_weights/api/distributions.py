@@ -7,8 +7,10 @@ from typing import Any, Literal
 from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field
 
+from routing_weights.api.access import Owned, owned_by
 from routing_weights.api.problem import answers
 from routing_weights.api.projection import ProjectionView
+from routing_weights.api.realised import RealisedSharesView, realised_shares
 from routing_weights.api.request import (
     After,
     DistributionId,
@@ -30,6 +32,12 @@ from routing_weights.settings import PlansSettings
 
 router = new_router()
 
+
+def owner(distribution_id: str) -> Owned | None:
+    """The queue of a distribution. A refused plan that names no queue belongs to whoever sent it."""
+    return owned_by(bootstrap.trail(PlansSettings.load()).find(distribution_id))
+
+
 NOT_FOUND = {HTTPStatus.NOT_FOUND: "There is no such distribution"}
 
 
@@ -37,10 +45,12 @@ class MemberActuation(BaseModel):
     """One member's weight, as the actuator can carry it."""
 
     requested: float | None = Field(
-        default=None, description="Null if a revert restores a value that stands for no weight."
+        default=None,
+        description="Null if a revert restores a value that stands for no weight, and for a member who loses its share "
+        "because the plan does not name it.",
     )
     value: int | float | bool | None = Field(
-        description="On the wire: a ring number, a proficiency, joined or not, or a score."
+        description="On the wire: a ring number, a proficiency, joined or not, a score, or a share."
     )
     represented: float | None = Field(
         default=None,
@@ -62,7 +72,7 @@ class ActuationView(BaseModel):
     )
     without_effect: str | None = Field(
         default=None,
-        description="Why the weights have no effect on this queue, and what would have one.",
+        description="Why the weights have no effect on this queue, or hardly any, and what would have one.",
     )
     largest_error: float | None = None
     mean_error: float | None = None
@@ -95,6 +105,7 @@ class EffortView(BaseModel):
     """What the distribution asked of Genesys and of AWS, counted. docs/reference/cost.md names what is not counted."""
 
     requests: int = Field(default=0, description="Requests to Genesys, repeated and refused ones included.")
+    limited: int = Field(default=0, description="Of them, those that Genesys answered with its rate limit.")
     transitions: int = Field(default=0, description="State transitions as AWS bills them, retries included.")
     functions: dict[str, BusyView] = Field(default_factory=dict, description="The time of each function, by its name.")
     dynamodb_reads: int = 0
@@ -116,6 +127,23 @@ class CostView(BaseModel):
         description="The region whose prices apply. It is another one if there are no prices for the deployment's."
     )
     prices_of: str = Field(description="The date of the prices.")
+
+
+class ApprovalOfDistribution(BaseModel):
+    """What the distribution asks, or has asked last, and the answer."""
+
+    state: Literal["waiting", "approved", "rejected", "expired", "over"] = Field(
+        description="over: the distribution ended while it waited."
+    )
+    hash: str = Field(description="What the answer is bound to: plan, decision and before-image.")
+    reasons: list[str] = Field(description="Why it waits.")
+    number: int = Field(description="From 1; higher where the queue has changed since somebody approved.")
+    asked_by: str | None = Field(default=None, description="The verified caller, who may not approve it.")
+    asked_at: str
+    expires_at: str
+    answered_by: str | None = Field(default=None, description="Null in the console, which does not say it.")
+    answered_at: str | None = None
+    reason: str | None = Field(default=None, description="Why it was approved or rejected.")
 
 
 class DistributionSummary(BaseModel):
@@ -143,7 +171,15 @@ class Distribution(DistributionSummary):
     opened_at: str
     closed_at: str | None = None
     execution_arn: str | None = None
-    caller: str | None = None
+    request_id: str | None = Field(
+        default=None, description="API Gateway's id of the request that started it, as in the access log."
+    )
+    caller: str | None = Field(
+        default=None,
+        description="Whoever started it, as the gateway verified: an ARN, `genesys:` and a user id, or `jwt:` with "
+        "issuer and subject. For other doors the schedule's name or the drift entry.",
+    )
+    caller_name: str | None = Field(default=None, description="The caller's name, if the caller signed in with one.")
     requested_weights: dict[str, float] = Field(default_factory=dict)
     submitted_weights: dict[str, float] | None = None
     applied_weights: dict[str, float | None] = Field(
@@ -151,6 +187,12 @@ class Distribution(DistributionSummary):
         description="The weights that were read back after the writes; empty if none were.",
     )
     applied_overflow_threshold: float | None = None
+    realised_accuracy: float | None = Field(
+        default=None,
+        description="As balance_accuracy, of the contacts that the members received in the hours after it. Its sample "
+        "size is `realised_shares.contacts`. Null before they are measured, and below 100 contacts.",
+    )
+    realised_shares: RealisedSharesView | None = None
     restores: dict[str, Any] | None = Field(
         default=None,
         description="The distribution and its image (before or after it) that this one restores.",
@@ -168,7 +210,14 @@ class Distribution(DistributionSummary):
     strategy_reference: str | None = None
     wrap_up_timeout_s: int | None = None
     on_drift: str | None = Field(default=None, description="The plan's policy: record, notify or repair.")
+    accept_uncertain: bool | None = Field(
+        default=None, description="The plan itself accepts what is in doubt; null if not."
+    )
+    require_approval: bool | None = Field(default=None, description="The plan itself asks for approval; null if not.")
     projection: ProjectionView | None = None
+    approval: ApprovalOfDistribution | None = Field(
+        default=None, description="Null for a distribution that asked for no approval."
+    )
     actuation: ActuationView | None = None
     restore: RestoreView | None = None
     effort: EffortView | None = Field(
@@ -270,6 +319,34 @@ def summary(run: RunSummary) -> DistributionSummary:
     return DistributionSummary.model_validate({**fields, "terminal": run.status.terminal})
 
 
+def approval(records: Records) -> ApprovalOfDistribution | None:
+    """The last question in the records of a distribution, with its answer."""
+    if not records.asked:
+        return None
+    asked = records.asked[-1]
+    answer = next((each for each in records.answered if each.number == asked.number), None)
+    if answer:
+        state: str = answer.answer
+    elif records.closing is None:
+        state = "waiting"
+    else:
+        state = "expired" if records.closing.status is Status.APPROVAL_EXPIRED else "over"
+    return ApprovalOfDistribution.model_validate(
+        {
+            "state": state,
+            "hash": asked.hash,
+            "reasons": [reason.sentence for reason in asked.reasons],
+            "number": asked.number,
+            "asked_by": asked.asked_by,
+            "asked_at": asked.timestamp,
+            "expires_at": asked.expires_at,
+            "answered_by": answer and answer.caller,
+            "answered_at": answer and answer.timestamp,
+            "reason": answer and answer.reason,
+        }
+    )
+
+
 def distribution(records: Records) -> Distribution:
     """The view of a distribution. At least one of its opening and its closing record is there."""
     documents = [record.to_json() for record in (records.opening, records.closing) if record]
@@ -281,6 +358,9 @@ def distribution(records: Records) -> Distribution:
             "terminal": Status(merged["status"]).terminal,
             "opened_at": documents[0]["timestamp"],
             "closed_at": records.closing and records.closing.timestamp,
+            "realised_accuracy": records.shares and records.shares.realised_accuracy,
+            "realised_shares": records.shares and realised_shares(records.shares),
+            "approval": approval(records),
             "return_cancelled": cancelled and {"at": cancelled.timestamp, "by": cancelled.caller},
         }
     )

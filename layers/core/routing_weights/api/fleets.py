@@ -6,22 +6,33 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler import Response, content_types
-from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, Field
 
+from routing_weights.api.access import Owned
 from routing_weights.api.problem import FieldProblem, answers
-from routing_weights.api.request import After, IdempotencyKey, Limit, body_of, new_router, origin_of
+from routing_weights.api.request import (
+    After,
+    FleetId,
+    IdempotencyKey,
+    Limit,
+    body_of,
+    bounds_of,
+    new_router,
+    origin_of,
+    own_key,
+    person_of,
+)
 from routing_weights.bootstrap import fleets as bootstrap
+from routing_weights.domain.access import Role
 from routing_weights.domain.fleet import MAX_PLANS, Fleet, FleetOptions, FleetStatus, Verdict
 from routing_weights.domain.fleet_progress import Progress, QueueProgress, QueueStatus
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.status import Status
-from routing_weights.domain.types import FleetId as IdInPath
 from routing_weights.settings import FleetsSettings
 
 router = new_router()
 
-FleetId = Annotated[IdInPath, Path(description="The `fleet_id` of POST /fleets.")]
 Start = Annotated[int, Query(alias="next", ge=0, lt=MAX_PLANS, description="The `next` of the previous page.")]
 QueueLimit = Annotated[int, Query(ge=1, le=1000)]
 OfStatus = Annotated[
@@ -31,6 +42,17 @@ OfStatus = Annotated[
 
 NOT_FOUND = {HTTPStatus.NOT_FOUND: "There is no such fleet"}
 STEERED = NOT_FOUND | {HTTPStatus.CONFLICT: "The status of the fleet does not allow that; `detail` says what to do"}
+
+
+def owner(fleet_id: str) -> Owned | None:
+    """The queues of a fleet; None if there is no such fleet."""
+    fleet = bootstrap.fleets(FleetsSettings.load()).find(fleet_id)
+    return _owned(fleet) if fleet else None
+
+
+def _owned(fleet: Fleet) -> Owned:
+    queues = bootstrap.documents(FleetsSettings.load()).queues(fleet.fleet_id)
+    return Owned(frozenset(item.queue_id for item in queues), fleet.origin.caller)
 
 
 class UploadView(BaseModel):
@@ -56,7 +78,7 @@ class AcceptedFleetView(BaseModel):
 
 
 class WaveView(BaseModel):
-    wave: int = Field(description="From 0.")
+    wave: int = Field(description="From 0, as in the list of waves. Sentences count from 1.")
     queues: int
     ended: int
     failed: int
@@ -87,7 +109,10 @@ class FleetView(BaseModel):
         "fleet has ended."
     )
     reverted: int = Field(description="How many queues were reverted.")
-    wave: int | None = Field(default=None, description="The wave that is held or under way; null after the last one.")
+    wave: int | None = Field(
+        default=None,
+        description="The wave that is held or under way, from 0; null after the last one. Sentences count from 1.",
+    )
     waves: list[WaveView]
     requests_left: int = Field(description="Requests to Genesys for the queues that wait, if all their members change.")
     seconds_left: float | None = Field(
@@ -99,6 +124,7 @@ class FleetView(BaseModel):
     ended_at: str | None = None
     door: str
     caller: str | None = None
+    caller_name: str | None = None
     attempt: int = Field(description="From 1; continue and revert begin another one.")
     execution_arn: str
 
@@ -114,6 +140,7 @@ class FleetSummary(BaseModel):
     ended_at: str | None = None
     door: str
     caller: str | None = None
+    caller_name: str | None = None
 
 
 class FleetPage(BaseModel):
@@ -158,7 +185,7 @@ class SteeredFleet(BaseModel):
     responses=answers(HTTPStatus.CREATED, UploadView, {}),
 )
 def open_upload() -> Response[UploadView]:
-    upload = bootstrap.open_upload(FleetsSettings.load()).open(datetime.now(UTC))
+    upload = bootstrap.open_upload(FleetsSettings.load()).open(datetime.now(UTC), bounds_of(router.current_event).space)
     body = UploadView(upload_id=upload.upload_id, url=upload.url, expires_at=timestamp(upload.expires_at))
     return Response(HTTPStatus.CREATED, content_types.APPLICATION_JSON, body)
 
@@ -181,7 +208,8 @@ def open_upload() -> Response[UploadView]:
 )
 def submit_fleet(idempotency_key: IdempotencyKey = None) -> Response[AcceptedFleetView]:
     submit, event = bootstrap.submit_fleet(FleetsSettings.load()), router.current_event
-    accepted = submit.submit(body_of(event), origin_of(event), idempotency_key, datetime.now(UTC))
+    key, bounds = own_key(event, idempotency_key), bounds_of(event)
+    accepted = submit.submit(body_of(event), origin_of(event), key, datetime.now(UTC), bounds)
     fleet, reading = accepted.fleet, accepted.reading
     body = AcceptedFleetView(
         fleet_id=fleet.fleet_id,
@@ -199,12 +227,17 @@ def submit_fleet(idempotency_key: IdempotencyKey = None) -> Response[AcceptedFle
 @router.get(
     "/fleets",
     summary="The fleets",
-    description="Newest first. A fleet and its changes show within seconds.",
+    description="Newest first. A fleet and its changes show within seconds. Whoever may see some queues only gets the "
+    "fleets that have no others.",
     responses=answers(HTTPStatus.OK, FleetPage, {}),
 )
 def list_fleets(limit: Limit = 20, after: After = "") -> FleetPage:
-    fleets = bootstrap.list_fleets(FleetsSettings.load())
-    page, following = fleets.list(limit, after or None, datetime.now(UTC))
+    fleets, person = bootstrap.list_fleets(FleetsSettings.load()), person_of(router.current_event)
+
+    def is_shown(fleet: Fleet) -> bool:
+        return person.queues is None or _owned(fleet).is_for(person, Role.VIEWER)
+
+    page, following = fleets.list(limit, after or None, datetime.now(UTC), is_shown)
     return FleetPage(items=[fleet_summary(fleet, status) for fleet, status in page], next=following)
 
 
@@ -285,6 +318,7 @@ def fleet_view(progress: Progress) -> FleetView:
         ended_at=fleet.ended_at or None,
         door=fleet.origin.door,
         caller=fleet.origin.caller or None,
+        caller_name=fleet.origin.caller_name,
         attempt=fleet.attempt,
         execution_arn=fleet.execution_arn,
     )
@@ -300,6 +334,7 @@ def fleet_summary(fleet: Fleet, status: FleetStatus) -> FleetSummary:
         ended_at=fleet.ended_at or None,
         door=fleet.origin.door,
         caller=fleet.origin.caller or None,
+        caller_name=fleet.origin.caller_name,
     )
 
 

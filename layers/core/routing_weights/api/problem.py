@@ -9,6 +9,8 @@ from routing_weights.domain.problems import sendable
 from routing_weights.errors import RoutingWeightsError
 
 EVERYWHERE = {
+    HTTPStatus.UNAUTHORIZED: "The sign-in is over",
+    HTTPStatus.FORBIDDEN: "The route needs a role that the caller does not have",
     HTTPStatus.UNPROCESSABLE_ENTITY: "A parameter or the body breaks a rule; `errors` has each one with its path",
     HTTPStatus.INTERNAL_SERVER_ERROR: "A defect of this system",
     HTTPStatus.SERVICE_UNAVAILABLE: "An AWS service did not answer; send the request again",

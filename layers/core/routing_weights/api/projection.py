@@ -173,7 +173,8 @@ class ProjectionView(BaseModel):
     models: dict[str, Any] | None = Field(
         default=None,
         description="Service level, abandonment, wait and occupancy before and after, by Erlang C, Erlang A and a "
-        "simulation of the ranking, with its inputs. Indicative if only a load is known.",
+        "simulation of the ranking, with its inputs. Indicative if only a load is known. For actuator share, "
+        "simulation.shares has what each member attains, the cost, and in a dry run the frontier of hold times.",
     )
     skills: dict[str, SkillView] = Field(default_factory=dict)
     expected: ExpectedView | None = None

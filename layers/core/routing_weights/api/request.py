@@ -1,5 +1,7 @@
 """What routes read of a request: the body, the caller, and the parameters that several routes have."""
 
+import re
+import time
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
@@ -9,15 +11,20 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from pydantic import BaseModel
 
 from routing_weights.api.body import raw_body
+from routing_weights.bootstrap import people as bootstrap
+from routing_weights.domain.access import Bounds, Person, Role, everywhere, plain_name
 from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.domain.record import timestamp
-from routing_weights.domain.run import Origin
+from routing_weights.domain.run import LONGEST_CALLER, Origin
 from routing_weights.domain.strict_json import read
 from routing_weights.domain.types import DISTRIBUTION_ID, GenesysId, Name
+from routing_weights.domain.types import FleetId as IdOfFleet
+from routing_weights.errors import SignInExpired
 
 Model = TypeVar("Model", bound=BaseModel)
 
 DistributionId = Annotated[str, Path(pattern=DISTRIBUTION_ID, description="An execution's name.")]
+FleetId = Annotated[IdOfFleet, Path(description="The `fleet_id` of POST /fleets.")]
 QueueId = Annotated[GenesysId, Path(description="The queue's id.")]
 BaselineName = Annotated[Name, Path(description="The baseline's name.")]
 Since = Annotated[str, Query(alias="from", max_length=40, description="RFC 3339; UTC without an offset.")]
@@ -60,14 +67,60 @@ def body_as(event: APIGatewayProxyEventV2, model: type[Model]) -> Model:
     return new
 
 
+def person_of(event: APIGatewayProxyEventV2) -> Person:
+    """The caller, as the gateway's authorizer verified it. No header, parameter or body has a say in it.
+
+    Raises:
+        SignInExpired: the gateway does not say who calls, or what this system knew of the caller has expired.
+    """
+    match dict(event.request_context.authorizer):
+        case {"iam": {"userArn": str(arn)}} if arn:
+            return Person(arn, "", "iam", everywhere(Role))
+        case {"jwt": {"claims": {"iss": str(issuer), "sub": str(subject), **claims}}} if issuer and subject:
+            roles = _roles_in(claims.get(bootstrap.roles_claim()))
+            return Person(_kept(f"jwt:{issuer}#{subject}"), plain_name(claims.get("name")), "jwt", everywhere(roles))
+        case {"lambda": {"person": str(reference)}} if reference:
+            person = bootstrap.signed_in(reference, time.time())
+            if person is not None:
+                return person
+    raise SignInExpired("Your sign-in is over. Get a new token, and send the request again.")
+
+
+def _kept(caller: str) -> str:
+    """A caller as records can keep it. Raises SignInExpired for one that they cannot."""
+    if len(caller) > LONGEST_CALLER or not caller.isprintable():
+        message = f"Issuer and subject of the token are longer than {LONGEST_CALLER} characters, or not printable."
+        raise SignInExpired(f"{message} Records could not keep who you are: get another token.")
+    return caller
+
+
+def _roles_in(claim: object) -> list[Role]:
+    """The roles that a claim names. The gateway turns a list into the text `[planner approver]`."""
+    named = re.split(r"[\s,\[\]]+", claim) if isinstance(claim, str) else []
+    return [role for role in Role if role.value in named]
+
+
 def caller_of(event: APIGatewayProxyEventV2) -> str:
-    """The caller's ARN; empty if the gateway does not say who it is."""
-    identity = event.request_context.authorizer.get("iam") or {}
-    return str(identity.get("userArn") or "")
+    """What records keep of the caller."""
+    return person_of(event).id
 
 
 def origin_of(event: APIGatewayProxyEventV2) -> Origin:
-    return Origin(door="api", caller=caller_of(event))
+    person = person_of(event)
+    request_id = event.request_context.request_id
+    return Origin(door="api", request_id=request_id, caller=person.id, caller_name=person.name or None)
+
+
+def bounds_of(event: APIGatewayProxyEventV2) -> Bounds:
+    """What the caller may plan, for the routes whose body names queues."""
+    person = person_of(event)
+    return Bounds(person.queues_for(Role.PLANNER), "" if person.kind == "iam" else person.id)
+
+
+def own_key(event: APIGatewayProxyEventV2, key: str | None) -> str | None:
+    """An Idempotency-Key as it is stored. Each person's keys are apart; callers by IAM share theirs."""
+    space = bounds_of(event).space
+    return f"{space}\n{key}" if key and space else key
 
 
 def span_of(since: str, until: str) -> tuple[str, str]:

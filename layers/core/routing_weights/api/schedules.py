@@ -11,9 +11,12 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, Field
 
+from routing_weights.api.access import Owned
 from routing_weights.api.problem import answers
-from routing_weights.api.request import Limit, body_of, caller_of, instant, new_router
+from routing_weights.api.request import Limit, body_of, bounds_of, caller_of, instant, new_router, person_of
 from routing_weights.bootstrap import schedules as bootstrap
+from routing_weights.domain.access import Role
+from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.schedule.calendar import NextRun, next_runs
 from routing_weights.domain.schedule.clock import expiry_of
@@ -97,6 +100,17 @@ class PreviewView(BaseModel):
     runs: list[RunView] = Field(description="Fewer than requested if the schedule ends earlier.")
 
 
+def owner(name: str) -> Owned | None:
+    """The queue of a schedule; None if there is no schedule of this name."""
+    settings = SchedulesSettings.load()
+    try:
+        stored = bootstrap.schedules(settings).get(name)
+    except ScheduleNotFound:
+        return None
+    queue_id = bootstrap.schedule_plan(settings).queue_of(stored)
+    return Owned(frozenset([queue_id] if queue_id else []), stored.set_by or "")
+
+
 @router.put(
     "/schedules/<name>",
     summary="Create a schedule, or replace it",
@@ -106,19 +120,28 @@ class PreviewView(BaseModel):
 def put_schedule(name: Name) -> ScheduleView:
     settings, event, now = SchedulesSettings.load(), router.current_event, datetime.now(UTC)
     schedule = parse_schedule(name, body_of(event))
+    bounds = bounds_of(event)
+    bounds.require(schedule.queues_named)
+    if bounds.queues is not None and schedule.plan and schedule.plan.restores:
+        message = "name a baseline of the queue instead: a schedule of yours cannot name distributions"
+        raise request_invalid(problem("plan.restores", message, "restores_alone"))
     return _view(bootstrap.put_schedule(settings).put(schedule, caller_of(event), now), settings)
 
 
 @router.get(
     "/schedules",
     summary="The schedules of this deployment",
+    description="Whoever may see some queues only gets the schedules of these. A page may have fewer than `limit`.",
     responses=answers(HTTPStatus.OK, SchedulePage, INVALID),
 )
 def list_schedules(limit: Limit = 20, after: After = "") -> SchedulePage:
-    schedules = bootstrap.schedules(SchedulesSettings.load())
+    schedules, person = bootstrap.schedules(SchedulesSettings.load()), person_of(router.current_event)
     names, token = schedules.page(limit, after or None)
     items = []
     for name in names:
+        owned = None if person.queues is None else owner(name)
+        if owned and not owned.is_for(person, Role.VIEWER):
+            continue
         with suppress(ScheduleNotFound):  # deleted since, or created by hand
             items.append(ScheduleSummary(**_summary(schedules.get(name))))
     return SchedulePage(items=items, next=token)

@@ -8,7 +8,16 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from pydantic import BaseModel, Field
 
 from routing_weights.api.problem import answers
-from routing_weights.api.request import DistributionId, IdempotencyKey, body_as, body_of, new_router, origin_of
+from routing_weights.api.request import (
+    DistributionId,
+    IdempotencyKey,
+    body_as,
+    body_of,
+    bounds_of,
+    new_router,
+    origin_of,
+    own_key,
+)
 from routing_weights.bootstrap import plans as bootstrap
 from routing_weights.domain.revert import RevertOptions
 from routing_weights.domain.status import Status
@@ -22,6 +31,7 @@ router = new_router()
 INVALID = {
     HTTPStatus.UNPROCESSABLE_ENTITY: "The plan or a parameter breaks a rule; `errors` has each one with its path"
 }
+NOT_YOURS = "The plan names a queue that is in no division of the caller's"
 KEY_TAKEN = "The Idempotency-Key has started another plan"
 
 
@@ -46,11 +56,14 @@ class RestoreOptions(RevertOptions):
     status_code=HTTPStatus.ACCEPTED,
     summary="Submit a plan",
     description="Starts a distribution. The plan is validated at once; its outcome is at `Location`.",
-    responses=answers(HTTPStatus.ACCEPTED, Accepted, INVALID | {HTTPStatus.CONFLICT: KEY_TAKEN}),
+    responses=answers(
+        HTTPStatus.ACCEPTED, Accepted, INVALID | {HTTPStatus.CONFLICT: KEY_TAKEN, HTTPStatus.NOT_FOUND: NOT_YOURS}
+    ),
 )
 def submit_plan(idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
     submit, event, now = bootstrap.submit(PlansSettings.load()), router.current_event, datetime.now(UTC)
-    return accepted(submit.submit(body_of(event), origin_of(event), idempotency_key, now))
+    key = own_key(event, idempotency_key)
+    return accepted(submit.submit(body_of(event), origin_of(event), key, now, bounds_of(event)))
 
 
 @router.post(
@@ -70,7 +83,7 @@ def submit_plan(idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
 def restore_distribution(distribution_id: DistributionId, idempotency_key: IdempotencyKey = None) -> Response[Accepted]:
     revert, event, now = bootstrap.revert_distribution(PlansSettings.load()), router.current_event, datetime.now(UTC)
     options = body_as(event, RestoreOptions)
-    return accepted(revert.revert(distribution_id, options, origin_of(event), idempotency_key, now))
+    return accepted(revert.revert(distribution_id, options, origin_of(event), own_key(event, idempotency_key), now))
 
 
 def accepted(submitted: "Submitted") -> Response[Accepted]:

@@ -8,12 +8,13 @@ from pydantic import BaseModel, Field
 
 from routing_weights.api.problem import answers
 from routing_weights.api.projection import ProjectionView
-from routing_weights.api.request import body_of, new_router
+from routing_weights.api.request import body_of, bounds_of, new_router
 from routing_weights.application.suggest import draft_of
 from routing_weights.bootstrap import suggest as bootstrap
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.run import Run
-from routing_weights.settings import ProjectionSettings
+from routing_weights.domain.types import ShareOptions
+from routing_weights.settings import SuggestSettings
 
 router = new_router()
 
@@ -34,6 +35,12 @@ class Tried(BaseModel):
     reason: str
 
 
+class HoldView(ShareOptions):
+    """The proposed hold time, for actuator share."""
+
+    why: str
+
+
 class Draft(Plan):
     """A plan whose weights are to be proposed."""
 
@@ -49,6 +56,9 @@ class Suggestion(BaseModel):
     objective: str = Field(description="proportional, skill_coverage or equal_occupancy")
     passes: bool = Field(description="False: no plan passes the gates, and this is the best that was tried.")
     plan: dict[str, Any]
+    hold: HoldView | None = Field(
+        default=None, description="For actuator share: the hold time of the plan, and why. Null for other actuators."
+    )
     projection: ProjectionView = Field(description="The projection of that plan: before and after, and the checks.")
     tried: list[Tried]
 
@@ -56,11 +66,14 @@ class Suggestion(BaseModel):
 @router.post(
     "/plans/suggest",
     summary="Propose weights that pass the gates",
-    description="Takes a plan, with or without `member_weights`, and an `objective`. Writes nothing.",
+    description="Takes a plan, with or without `member_weights`, and an `objective`. For actuator share it proposes a "
+    "hold time too. Writes nothing.",
     responses=answers(HTTPStatus.OK, Suggestion, PROBLEMS),
 )
 def suggest_plan() -> Suggestion:
-    draft, objective = draft_of(body_of(router.current_event))
+    event = router.current_event
+    draft, objective = draft_of(body_of(event))
+    bounds_of(event).require(draft.queues_named)
     run = Run(distribution_id="", execution_arn="", started_at=datetime.now(UTC), queue_id=draft.queue_id)
-    suggest = bootstrap.suggest(ProjectionSettings.load(), router.lambda_context, run)
+    suggest = bootstrap.suggest(SuggestSettings.load(), router.lambda_context, run)
     return Suggestion(**suggest.suggest(draft, objective))

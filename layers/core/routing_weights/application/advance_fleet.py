@@ -15,15 +15,25 @@ from typing import TYPE_CHECKING, assert_never
 from aws_lambda_powertools import Logger
 
 from routing_weights.domain.execution import FAILURES, NOT_RECORDED
-from routing_weights.domain.fleet import FleetStatus, QueueOutcome, WaveOutcome, distribution_id, most_at_once
+from routing_weights.domain.fleet import (
+    FLEET_OUTCOME,
+    FleetStatus,
+    QueueOutcome,
+    WaveOutcome,
+    distribution_id,
+    fleet_outcome,
+    most_at_once,
+)
 from routing_weights.domain.fleet_steps import MOST_RUNS, MOST_TRIES, Bake, End, Hold, RunQueues, item_of, revert_of
+from routing_weights.domain.record import timestamp
 from routing_weights.domain.status import Status
 from routing_weights.errors import FleetConflict, RoutingWeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from routing_weights.application.ports import Analytics, FleetDocuments, Fleets, QueueRuns
+    from routing_weights.application.ports import Analytics, Bus, FleetDocuments, Fleets, QueueRuns
+    from routing_weights.domain.execution import Execution
     from routing_weights.domain.fleet import Fleet, Held, QueueItem, Verdict, Wave
     from routing_weights.domain.fleet_steps import Last, Step, Tick
     from routing_weights.domain.record import Realised
@@ -36,7 +46,9 @@ BY_CHANCE = 1.645
 """Standard deviations: of waves whose queues just reach their goals, one in twenty falls short by more than that."""
 REVERTS = -1
 LOOKS_AGAIN_S = 10
-"""After so many seconds: a run of three hours then takes half of the 25,000 events of an execution's history."""
+"""After so many seconds, or after a hundredth of the run's age.
+
+A run may wait for approval for days, and the history of an execution has 25,000 events."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +64,18 @@ class AdvanceFleet:
     """The rate that the runs share; 0 for no limit."""
     longest_run_s: float
     """How long a run may wait for Genesys."""
+    bus: Bus
 
     def advance(self, tick: Tick, now: datetime) -> Step:
         """What the execution of a fleet does next. Its end is stored before it is returned."""
         fleet = self.fleets.find(tick.fleet_id)
         if fleet is None or fleet.attempt != tick.attempt:
             return End(FleetStatus.INTERRUPTED, "The execution is not the one of the fleet's last attempt.")
-        if fleet.ended_at:
-            return End(fleet.status, fleet.reason)
+        if fleet.ended_at:  # the function may have died before it put the event
+            return self.ended(fleet, self.fleets.outcomes(fleet.fleet_id))
         return _Progress(self, fleet, tick, now).step()
 
-    def hold(self, tick: Tick, held: Held) -> None:
+    def hold(self, tick: Tick, held: Held, now: datetime) -> None:
         """Keep the token with which somebody's decision ends the hold of a wave.
 
         Raises:
@@ -70,6 +83,15 @@ class AdvanceFleet:
         """
         if not self.fleets.hold(tick.fleet_id, tick.attempt, held):
             raise FleetConflict("The fleet is cancelled or over, so it is not held.")
+        if fleet := self.fleets.find(tick.fleet_id):
+            held_fleet = fleet.model_copy(update={"status": FleetStatus.HELD, "reason": held.reason})
+            outcomes = self.fleets.outcomes(tick.fleet_id)
+            self.bus.put(FLEET_OUTCOME, fleet_outcome(held_fleet, outcomes, timestamp(now), f"held:{held.wave}"))
+
+    def ended(self, fleet: Fleet, outcomes: Collection[QueueOutcome]) -> End:
+        """The end of a fleet whose end is stored. An event reports it."""
+        self.bus.put(FLEET_OUTCOME, fleet_outcome(fleet, outcomes, fleet.ended_at, fleet.status.value))
+        return End(fleet.status, fleet.reason)
 
 
 class _Progress:
@@ -235,7 +257,9 @@ class _Progress:
         last = self.tick.last
         was_reverting = last is not None and last.step == "run" and last.wave == REVERTS
         if not was_reverting and (running := self._completed_unnoted()):
-            return Bake(running.wave, LOOKS_AGAIN_S)
+            queue, execution = running
+            age_s = (self.now - (execution.started_at or self.now)).total_seconds()
+            return Bake(queue.wave, max(LOOKS_AGAIN_S, int(age_s / 100)))
         done = [outcome for outcome in self.outcomes.values() if outcome.status is Status.COMPLETED]
         left = [
             outcome
@@ -252,11 +276,11 @@ class _Progress:
         status = FleetStatus.REVERTED if reverted else FleetStatus.REVERT_INCOMPLETE
         return self._end(status, self.fleet.reason)
 
-    def _completed_unnoted(self) -> QueueItem | None:
+    def _completed_unnoted(self) -> tuple[QueueItem, Execution] | None:
         """Note queues that were changed, and whose child executions were stopped before they could.
 
         Children begin in the order of the queues, at most `most_at_once` at the same time. Returns a queue whose run is
-        still under way.
+        still under way, with the run.
         """
         unknown = [queue for queue in self.queues if queue.number not in self.outcomes]
         for queue in unknown[: self.ports.most_at_once]:
@@ -266,7 +290,7 @@ class _Progress:
                 if execution.status not in FAILURES or execution.error == NOT_RECORDED:
                     break
             if execution.status == "RUNNING":
-                return queue
+                return queue, execution
             if execution.status == "SUCCEEDED" or execution.error == NOT_RECORDED:
                 status = Status(json.loads(execution.output or execution.cause)["status"])
                 outcome = QueueOutcome(
@@ -289,7 +313,8 @@ class _Progress:
 
     def _end(self, status: FleetStatus, reason: str) -> Step:
         self.ports.fleets.end(self.fleet.fleet_id, self.fleet.attempt, status, reason, self.now)
-        return End(status, reason)
+        ended = {"status": status, "reason": reason, "ended_at": timestamp(self.now)}
+        return self.ports.ended(self.fleet.model_copy(update=ended), self.outcomes.values())
 
 
 def _parts(queues: Sequence[str]) -> Iterator[Sequence[str]]:

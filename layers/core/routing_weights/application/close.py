@@ -1,6 +1,6 @@
 """Close: writes the closing record of a distribution, and ends what the distribution no longer needs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -15,7 +15,7 @@ from routing_weights.domain.effort import Effort, Spent
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.queue import Queue
 from routing_weights.domain.record import Closing, closed
-from routing_weights.domain.run import Origin, Outcome, Run, return_name
+from routing_weights.domain.run import Outcome, Run, return_name
 from routing_weights.domain.status import Status
 from routing_weights.domain.verify import decimals_kept
 from routing_weights.errors import StoreUnavailable
@@ -50,6 +50,8 @@ class Close:
     schedules: OneTimeSchedules
     account: Account
     fleet_sums: FleetSums
+    end_approval: Callable[[str], None]
+    """Ends the wait of a run: no answer reaches it any more."""
 
     def close(self, run: Run, outcome: Outcome, holder: str, recovery: str, now: datetime) -> Closed:
         """Write the closing record.
@@ -75,31 +77,41 @@ class Close:
             projection=self.documents.find_projection(name),
             actuation=_statement(work.decision, after, outcome.status) if work else None,
             restore=restoration,
+            may_have_written=restoration is not None or self._may_have_written(name, outcome),
             after=after,
             at=now,
             before_image=self.documents.reference(name, "work" if work else "before") if before else None,
+            # Verify of a run that was ended from outside may still write what it read.
+            documents=self.documents.read(
+                name, "work", "before", *(("after",) if outcome.status is Status.COMPLETED else ())
+            ),
         )
+        if outcome.status in {Status.INTERRUPTED, Status.APPROVAL_EXPIRED}:  # it may have been waiting
+            self.end_approval(name)
         if plan and outcome.status is Status.COMPLETED:  # before the record is closed: a failure is tried again
             self._patrol(plan, now)
         # A record of writes belongs to the holder of the lock: a run that has lost its lock claims nothing any more.
         holder = holder or (run.execution_arn if outcome.status.wrote == "yes" else "")
         end = (AFTER_RECOVERY if recovery else AFTER_AUDIT) + (FLEET_SUM if run.fleet_id else Effort())
-        record = self.account.settled(record, end, recovery=recovery, in_transaction=bool(holder))
+        record = self.account.settled(record, end, recovery=recovery, with_lock=bool(holder))
         is_first = self.trail.append(record, holder)
         logger.info("AUDIT", record=record.to_json())
         if is_first and run.fleet_id:
             self._count(run.fleet_id, record)
         if plan and plan.until and outcome.status is not Status.COMPLETED:
             self._cancel_expiry(name)
-        return Closed(record, list(_metrics(outcome, record)) if is_first else [])
+        return Closed(record, list(_metrics(run, outcome, record)) if is_first else [])
+
+    def _may_have_written(self, distribution_id: str, outcome: Outcome) -> bool:
+        """False for a run that was stopped before its first write, for example while it waited for approval."""
+        return outcome.status.failed_writing and self.documents.may_have_written(distribution_id)
 
     def _as_opened(self, run: Run) -> Run:
         """The run with its origin and fleet, of which Step Functions knows nothing if Validate was killed."""
         opening = self.trail.find(run.distribution_id).opening
         if opening is None:
             return run
-        origin = Origin.model_validate({"door": opening.door, "caller": opening.caller or ""})
-        return run.model_copy(update={"origin": origin, "fleet_id": opening.fleet_id or ""})
+        return run.model_copy(update={"origin": opening.origin, "fleet_id": opening.fleet_id or ""})
 
     def _patrol(self, plan: Plan, now: datetime) -> None:
         if plan.on_drift:
@@ -125,9 +137,14 @@ class Close:
             logger.warning("A schedule is left that will find nothing to revert", reason=error.message)
 
 
-def _metrics(outcome: Outcome, record: Closing) -> Iterator[Metric]:
+def _metrics(run: Run, outcome: Outcome, record: Closing) -> Iterator[Metric]:
     yield Metric(outcome.status.metric, "Count", 1)
-    yield Metric("DistributionLatency", "Milliseconds", record.latency_ms or 0)
+    if not (run.approved_at or outcome.status in {Status.REJECTED, Status.APPROVAL_EXPIRED}):
+        # The latency of a run that waited is that of a person.
+        yield Metric("DistributionLatency", "Milliseconds", record.latency_ms or 0)
+    if record.effort:
+        yield Metric("GenesysRequests", "Count", record.effort.requests)
+        yield Metric("GenesysThrottled", "Count", record.effort.limited)
     if record.balance_accuracy is not None:
         yield Metric("BalanceAccuracy", "Percent", record.balance_accuracy)
     if record.restore:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aws_lambda_powertools import Logger
 
@@ -41,6 +41,13 @@ Compare = Callable[[str, Sequence[ChangeEvent], datetime], bool]
 """CompareQueue.compare."""
 
 
+class Detected(NamedTuple):
+    """The ids of the messages that have to come back, and how many queues have drift that is new."""
+
+    failed: list[str]
+    drifts: int
+
+
 @dataclass(frozen=True)
 class DetectDrift:
     """Answers a batch of change events: each queue is read once, for all of its events."""
@@ -55,15 +62,17 @@ class DetectDrift:
     has_time: Callable[[], bool]
     clock: Callable[[], datetime]
 
-    def detect(self, messages: Sequence[Message]) -> list[str]:
-        """The ids of the messages that have to come back."""
+    def detect(self, messages: Sequence[Message]) -> Detected:
         failed: list[Message] = []
+        drifts = 0
         for queue_id, waiting in self._by_queue(messages, failed).items():
-            if not self.has_time() or not self._answered(queue_id, waiting):
+            answered, is_new = self._answered(queue_id, waiting) if self.has_time() else (False, False)
+            drifts += is_new
+            if not answered:
                 failed += [message for message, _ in waiting]
         for message in failed:
             self.queue.postpone(message.receipt, message.pause_s())
-        return [message.message_id for message in failed]
+        return Detected([message.message_id for message in failed], drifts)
 
     def _by_queue(
         self, messages: Iterable[Message], failed: list[Message]
@@ -79,16 +88,16 @@ class DetectDrift:
                 waiting.setdefault(event.queue_id, []).append((message, event))
         return waiting
 
-    def _answered(self, queue_id: str, waiting: Sequence[tuple[Message, ChangeEvent]]) -> bool:
-        """False where the events of a queue have to come back."""
+    def _answered(self, queue_id: str, waiting: Sequence[tuple[Message, ChangeEvent]]) -> tuple[bool, bool]:
+        """Return False where the events of a queue have to come back, and True where its drift is new."""
         events, reading_ms = [event for _, event in waiting], self.readings_ms.get(queue_id, 0)
         # A deferred repair is not answered by an earlier reading.
         if all(not event.deferred and message.is_answered_by(reading_ms) for message, event in waiting):
-            return True
+            return True, False
         on_patrol, now = all(event.kind == "patrol" for event in events), self.clock()
-        now_ms = int(now.timestamp() * 1000)
+        now_ms, is_new = int(now.timestamp() * 1000), False
         try:
-            (self.compare_on_patrol if on_patrol else self.compare)(queue_id, events, now)
+            is_new = (self.compare_on_patrol if on_patrol else self.compare)(queue_id, events, now)
             self.patrols.looked(queue_id, now_ms)
             self.readings_ms[queue_id] = now_ms
         except QueueNotFound:
@@ -102,11 +111,11 @@ class DetectDrift:
                 error_type=type(error).__name__,
                 reason=error.message,
             )
-            return gives_way
+            return gives_way, False
         except Exception:  # a defect of ours: logged, tried again, and at last a dead letter, with an alarm
             logger.exception("Unexpected error", queue_id=queue_id)
-            return False
-        return True
+            return False, is_new
+        return True, is_new
 
 
 @dataclass(frozen=True)
@@ -209,7 +218,7 @@ def _entry(
     at = timestamp(now)
     # The newest event that says who made the change, and that covers every difference.
     author = next((event for event in reversed(events) if (event.by or event.at) and _covers(event, drift)), None)
-    settings_only = all(difference.what == "setting" for difference in drift)
+    settings_only = all(difference.is_of_queue for difference in drift)
     stamp = (queue.modified_by, queue.modified_at) if settings_only else (None, None)
     changed_by, changed_at = (author.by, author.at) if author else stamp
     return DriftEntry(
@@ -229,7 +238,7 @@ def _entry(
 def _covers(event: ChangeEvent, drift: Sequence[Difference]) -> bool:
     """True where the change of an event can be all that differs. Otherwise its user did not make the whole change."""
     if event.about == "settings":
-        return all(difference.what == "setting" for difference in drift)
+        return all(difference.is_of_queue for difference in drift)
     if event.about == "members":
         return all(difference.what == "member" for difference in drift)
     return event.about == "membership" and all(

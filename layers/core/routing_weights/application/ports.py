@@ -9,7 +9,7 @@ Every method of a store raises StoreUnavailable when AWS does not answer. Errors
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
+    from routing_weights.domain.access import Divisions, GenesysUser, Person
     from routing_weights.domain.actuation import Actuation, Statement
     from routing_weights.domain.actuators.base import Ranking
+    from routing_weights.domain.approval import Approval
+    from routing_weights.domain.chain import Head
     from routing_weights.domain.change_events import ChangeEvent
     from routing_weights.domain.decision import Decision, Image, Work
+    from routing_weights.domain.draw import Stored, Tally
+    from routing_weights.domain.drawn import DrawnBucket
     from routing_weights.domain.drift import Answer, DriftEntry
     from routing_weights.domain.effort import Effort, Spent
-    from routing_weights.domain.execution import Execution, Lock
+    from routing_weights.domain.evidence import Checkpoint, Inspection, StoredCheckpoint
+    from routing_weights.domain.execution import Execution
     from routing_weights.domain.fleet import (
         Fleet,
         FleetStatus,
@@ -36,15 +42,27 @@ if TYPE_CHECKING:
         WaveOutcome,
     )
     from routing_weights.domain.inputs import FromPlanRef
+    from routing_weights.domain.notifications import Earlier, Notification, Sent
     from routing_weights.domain.plan import Plan, RequiredSkill
     from routing_weights.domain.queue import Member, Queue, SettingName, Settings
-    from routing_weights.domain.record import AuditRecord, Closing, Kind, Realised, Records, RunSummary
+    from routing_weights.domain.record import (
+        AuditRecord,
+        Handled,
+        Kind,
+        Published,
+        Realised,
+        Records,
+        RunSummary,
+    )
     from routing_weights.domain.restore import Restoration
     from routing_weights.domain.revert import Baseline
-    from routing_weights.domain.run import Started
+    from routing_weights.domain.run import Lock, Started
     from routing_weights.domain.schedule.schedule import Schedule, StoredSchedule
+    from routing_weights.domain.shares import SharesInForce
     from routing_weights.domain.signing import Reply
+    from routing_weights.domain.standings import Membership, Standings, Status
     from routing_weights.domain.target import Answers, Target
+    from routing_weights.domain.types import ApprovalAnswer
     from routing_weights.errors import RoutingWeightsError
     from routing_weights.projection.inputs import History, Observed, Predicted, PushedForecast
 
@@ -96,6 +114,10 @@ class Documents(Plans, Protocol):
         """What the audit record calls a document."""
         ...
 
+    def read(self, distribution_id: str, *names: Literal["work", "before", "after"]) -> dict[str, str]:
+        """The SHA-256 of these documents in hex, by what the audit record calls them, as far as they were read here."""
+        ...
+
     def save_projection(self, distribution_id: str, projection: Mapping[str, Any]) -> None: ...
 
     def find_projection(self, distribution_id: str) -> dict[str, Any] | None: ...
@@ -125,12 +147,12 @@ class Documents(Plans, Protocol):
 class FleetDocuments(Protocol):
     """What callers upload, the accepted plans of a fleet, and the list of its queues."""
 
-    def upload_address(self, upload_id: str, expires_s: int) -> str:
+    def upload_address(self, upload_id: str, expires_s: int, space: str = "") -> str:
         """The address to which an upload can be sent with PUT, without credentials, for `expires_s` seconds."""
         ...
 
-    def upload(self, upload_id: str) -> tuple[int, Iterator[bytes]] | None:
-        """The size in bytes of an upload, and its content in pieces; None if nothing was uploaded."""
+    def upload(self, upload_id: str, space: str = "") -> tuple[int, Iterator[bytes]] | None:
+        """The size in bytes of an upload, and its content in pieces; None if nothing was uploaded in this space."""
         ...
 
     def put_plans(self, fleet_id: str, lines: bytes) -> None: ...
@@ -150,6 +172,32 @@ class FleetDocuments(Protocol):
         ...
 
 
+class OwnToken(Protocol):
+    """Genesys, as the owner of a token sees it. Every method may raise SignInRefused and GenesysUnavailable."""
+
+    def user(self) -> GenesysUser: ...
+
+    def divisions(self, permission: str) -> Divisions:
+        """The divisions in which the user has a permission."""
+        ...
+
+    def granted(self) -> dict[str, Divisions]:
+        """The divisions in which the user holds each role, by the role's name."""
+        ...
+
+    def queues(self) -> dict[str, str]:
+        """The queues that the user may see, in lower case, with the division of each."""
+        ...
+
+
+class Access(Protocol):
+    """What persons who signed in may do."""
+
+    def put(self, reference: str, person: Person, expires_at: int) -> None:
+        """Store a person under a new reference. `expires_at` is in epoch seconds."""
+        ...
+
+
 class Fleets(Protocol):
     """Fleets, their queues that have ended, and their waves."""
 
@@ -161,6 +209,10 @@ class Fleets(Protocol):
 
     def newest(self, limit: int, after: str | None) -> tuple[list[Fleet], str | None]:
         """A page of fleets, newest first, as they were some moments ago, and the token of the next page."""
+        ...
+
+    def token(self, fleet: Fleet) -> str:
+        """The token of the page that begins after a fleet."""
         ...
 
     def stop(self, fleet_id: str, attempt: int) -> bool:
@@ -262,6 +314,10 @@ class Trail(Protocol):
         """The records of a distribution, as far as they are written."""
         ...
 
+    def stored(self, distribution_id: str) -> list[dict[str, Any]]:
+        """The records of a distribution as JSON, with their links."""
+        ...
+
     def of_queue(
         self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
     ) -> tuple[list[RunSummary], str | None]:
@@ -279,6 +335,57 @@ class Trail(Protocol):
     def of_kind(self, kind: type[Kind], ids: Sequence[str]) -> dict[str, Kind]:
         """The records of one kind, by id; a distribution that has none is left out."""
         ...
+
+
+class AuditItems(Protocol):
+    """All records, links and heads, as they are stored."""
+
+    def heads(self) -> dict[str, Head]:
+        """The head of each chain, by chain."""
+        ...
+
+    def inspect(self, inspection: Inspection) -> Iterator[None]:
+        """Give every record and every link to an inspection. Yields between, so that the caller can stop."""
+        ...
+
+
+class BoundDocuments(Protocol):
+    """The documents that records rely on."""
+
+    def sha256(self, keys: Sequence[str]) -> Iterator[str | None]:
+        """Each document's SHA-256 in hex, in the order of the keys. None: there is none. Empty: it is unreadable."""
+        ...
+
+
+class Checkpoints(Protocol):
+    """The signed checkpoints. What is stored cannot be changed."""
+
+    def all(self) -> tuple[StoredCheckpoint, ...]:
+        """Every checkpoint, in the order of the numbers, as it was first stored."""
+        ...
+
+    def put(self, checkpoint: Checkpoint) -> None:
+        """Raises CheckpointExists if another one took its number."""
+        ...
+
+
+class Exports(Protocol):
+    """What was exported, for a day."""
+
+    def put(self, text: str, extension: str, content_type: str) -> str:
+        """Store an export, and return its address, which anybody who has it can read for a short time."""
+        ...
+
+
+class Signer(Protocol):
+    """The key of the checkpoints."""
+
+    @property
+    def arn(self) -> str: ...
+
+    def sign(self, statement: Mapping[str, Any]) -> str: ...
+
+    def is_signed(self, checkpoint: Checkpoint) -> bool: ...
 
 
 class Baselines(Protocol):
@@ -389,6 +496,41 @@ class Schedules(Protocol):
         ...
 
 
+# ---- approval --------------------------------------------------------------------------------------------------------
+
+
+class Approvals(Protocol):
+    """The last question of each distribution that has asked for approval, and its answer."""
+
+    def find(self, distribution_id: str) -> Approval | None: ...
+
+    def ask(self, approval: Approval) -> Approval:
+        """Store a question, or give a question that still waits another token. Returns what is stored then."""
+        ...
+
+    def answer(
+        self, asked: Approval, answer: ApprovalAnswer, caller: str, reason: str, now: datetime
+    ) -> Approval | None:
+        """Store the answer to a question. None if it no longer waits, or has expired."""
+        ...
+
+    def end(self, distribution_id: str) -> None:
+        """Note that a run is over: if it waits, no answer reaches it any more."""
+        ...
+
+    def waiting(self, now: datetime) -> Iterator[Approval]:
+        """What waits at this moment, the oldest first. A question and its answer show within seconds."""
+        ...
+
+
+class RunAnswers(Protocol):
+    """The executions that wait for an answer."""
+
+    def deliver(self, answered: Approval) -> bool:
+        """End the wait with an answer. False if the execution no longer waits with this token."""
+        ...
+
+
 # ---- drift -----------------------------------------------------------------------------------------------------------
 
 
@@ -436,6 +578,94 @@ class Patrols(Protocol):
         ...
 
 
+class Shares(Protocol):
+    """The shares in force."""
+
+    def find(self, queue_id: str) -> SharesInForce | None:
+        """The queue's shares. Nobody has one where `weights` is empty. None where nobody ever had one."""
+        ...
+
+    def in_force(self) -> Iterator[SharesInForce]:
+        """Those of every queue in which somebody has a share or had one. A change shows within seconds."""
+        ...
+
+
+class Tallies(Protocol):
+    """What the draws of each queue have counted."""
+
+    def find(self, queue_id: str) -> Tally | None:
+        """None where nothing was drawn yet."""
+        ...
+
+    def put(self, queue_id: str, tally: Tally) -> bool:
+        """Store the successor of what was read. False where its version is no longer the next one."""
+        ...
+
+
+class DrawStore(Protocol):
+    """What a draw reads and writes of a queue."""
+
+    def read(self, queue_id: str) -> Stored:
+        """Shares, tally and standings, in one request."""
+        ...
+
+    def count(self, queue_id: str, tally: Tally) -> Tally | None:
+        """Store the successor of a tally that was read. If a newer one is stored, that one comes back."""
+        ...
+
+
+class Readings(Protocol):
+    """Whoever reads the agents of a queue."""
+
+    def ask(self, queue_id: str) -> Callable[[], None] | None:
+        """Ask for a reading, and return at once. What comes back waits for some moments until the question is sent.
+
+        Nothing is raised. None: this process has just asked.
+        """
+        ...
+
+
+class DrawnHistory(Protocol):
+    """The draws of each queue by quarters of an hour, as far as they are corrected."""
+
+    def put(self, queue_id: str, bucket: DrawnBucket) -> None:
+        """Keep a bucket, in place of an earlier version of it."""
+        ...
+
+    def of_queue(self, queue_id: str, since: datetime, until: datetime) -> Iterator[DrawnBucket]:
+        """The buckets that begin from `since` on and before `until`, the oldest first."""
+        ...
+
+
+class AgentStatuses(Protocol):
+    """Genesys, as far as it shows what the members of a queue are doing. Contract `score` has none of it."""
+
+    def of_queue(self, queue_id: str, now: float) -> Mapping[str, Status | None]:
+        """The status of each user who is a member, joined and active; None where it is unknown. `now`: epoch seconds.
+
+        Raises RateLimited where the request budget has no slot.
+        """
+        ...
+
+
+class AgentStandings(Protocol):
+    """What is known of the agents of each queue that draws."""
+
+    def find(self, queue_id: str) -> Standings: ...
+
+    def claim(self, queue_id: str, known: Standings, until: float) -> bool:
+        """Claim the next reading of a queue. False where another one was faster than whoever knew `known`."""
+        ...
+
+    def replace(self, queue_id: str, standings: Standings) -> bool:
+        """Store what a reading has shown, and end its claim. False where the stored version is no longer this one."""
+        ...
+
+    def note(self, queue_id: str, user_id: str, fact: Status | Membership, now: float) -> bool:
+        """Note a fact that was heard now. False where a newer one about the user is stored, or the same."""
+        ...
+
+
 class Bus(Protocol):
     """The event bus of the deployment."""
 
@@ -479,6 +709,36 @@ class Deliveries(Protocol):
     def note(self, names: Sequence[str], now: float) -> None: ...
 
 
+class SecretVersions(Protocol):
+    """The versions of a secret that is rotated: see `application/rotate.py`."""
+
+    def labels(self, version: str) -> Collection[str]: ...
+
+    def current(self) -> dict[str, Any]: ...
+
+    def pending(self, version: str) -> dict[str, Any] | None: ...
+
+    def store(self, version: str, value: dict[str, Any]) -> None: ...
+
+    def promote(self, version: str) -> dict[str, Any]:
+        """Make a version the current one. Returns the value that it replaces."""
+        ...
+
+
+class Renewal(Protocol):
+    """How the value of one kind of secret is renewed. Raises what Genesys answers."""
+
+    def renewed(self, current: dict[str, Any]) -> dict[str, Any]: ...
+
+    def check(self, pending: dict[str, Any]) -> None:
+        """Raise an error if the new value would not do."""
+        ...
+
+    def retire(self, replaced: dict[str, Any]) -> None:
+        """End the use of the value before."""
+        ...
+
+
 class WebhookSecrets(Protocol):
     """The secrets that webhooks are signed with. During a rotation there are two of a kind."""
 
@@ -498,9 +758,53 @@ class Receiver(Protocol):
 class OutcomeStream(Protocol):
     """The stream of the audit table."""
 
-    def closing_in(self, image: Mapping[str, Any]) -> Closing:
-        """The closing record in a stream record's image of its item."""
+    def record_in(self, image: Mapping[str, Any]) -> Published:
+        """The record in a stream record's image of its item."""
         ...
+
+
+class Channel(Protocol):
+    """Where people read notifications. Nothing of an earlier message is known to a channel but its reference."""
+
+    name: ClassVar[str]
+
+    def send(self, notification: Notification, link: str, earlier: Earlier) -> Sent:
+        """Send a message, or answer and update the one that `earlier` refers to, where the channel can.
+
+        `link` is empty if there is none.
+
+        Raises:
+            ConfigurationInvalid: the secret does not hold what the channel needs.
+        """
+        ...
+
+
+class Conversations(Protocol):
+    """What was sent on each channel about each distribution."""
+
+    def begin(self, channel: str, about: str, now: float) -> Earlier | None:
+        """Take the conversation, so that nobody else sends in it. None while somebody else has it."""
+        ...
+
+    def sent(self, channel: str, about: str, earlier: Earlier, notification: Notification, reference: str) -> None:
+        """Note that a message was sent, or need not be, and give the conversation back."""
+        ...
+
+    def give_back(self, channel: str, about: str, earlier: Earlier) -> None:
+        """Give the conversation back: nothing was sent."""
+        ...
+
+
+class Known(Protocol):
+    """What earlier events said of queues and distributions, for later events that do not say it."""
+
+    def name_queue(self, queue_id: str, name: str) -> None: ...
+
+    def queue_name(self, queue_id: str) -> str | None: ...
+
+    def put_in_fleet(self, distribution_id: str, fleet_id: str) -> None: ...
+
+    def fleet_of(self, distribution_id: str) -> str | None: ...
 
 
 # ---- Genesys ---------------------------------------------------------------------------------------------------------
@@ -522,8 +826,8 @@ class Genesys(Protocol):
     """One contract of Genesys, made for one plan. Reading gives domain objects, writing takes them."""
 
     @property
-    def per_write(self) -> int:
-        """How many members one request writes."""
+    def per_write(self) -> float:
+        """How many members one request writes. Infinite if Genesys gets no request for them."""
         ...
 
     @property
@@ -653,6 +957,15 @@ class Analytics(Protocol):
 
     def realised(self, queue_ids: Sequence[str], start: datetime, end: datetime) -> dict[str, Realised]:
         """What happened in the queues, in one request. A queue without any contact is left out."""
+        ...
+
+    def realised_by_member(
+        self, queue_ids: Sequence[str], start: datetime, end: datetime
+    ) -> dict[str, dict[str, Handled]]:
+        """By queue and user, in lower case, what each user handled. Whoever had no contact is left out.
+
+        One request for each 100 queues.
+        """
         ...
 
 

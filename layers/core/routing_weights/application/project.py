@@ -11,10 +11,11 @@ from aws_lambda_powertools import Logger
 
 from routing_weights.application.expire import expired_with, require_time_left
 from routing_weights.application.forecast import Forecasting
-from routing_weights.application.ports import Analytics, Connect, Documents, Genesys, SkillOwners, Trail
+from routing_weights.application.ports import Analytics, Connect, Documents, Genesys, Shares, SkillOwners, Trail
 from routing_weights.domain.actuation import Actuation, Statement, as_kept, resolve
 from routing_weights.domain.actuators import ActuatorName, actuator_class
 from routing_weights.domain.actuators.base import ContractName
+from routing_weights.domain.approval import Ask, Gate
 from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.effort import Prices
 from routing_weights.domain.images import images_of, kept_before, require_as_applied, require_known_drift, target_of
@@ -38,7 +39,7 @@ from routing_weights.errors import ForecastMissing, RoutingWeightsError, StoreUn
 from routing_weights.projection.checks import Limits
 from routing_weights.projection.effort import expected
 from routing_weights.projection.inputs import Forecast, Observed
-from routing_weights.projection.outlook import Other
+from routing_weights.projection.outlook import Draws, Other
 from routing_weights.projection.project import Projection, project
 
 logger = Logger(child=True)
@@ -57,6 +58,9 @@ class Projector:
     """The part of the request budget that distributions may use; 0 if nothing is paced."""
     concurrent_writes: int
     prices: Prices
+    standings_s: float | None
+    """For actuator share: how old a reading of the agents' standings may be. 0: events say each change. None: none."""
+    draw_limit: int
     wall_clock: Callable[[], float]
 
     def forecast_for(self, plan: Plan, neighbours: Neighbours = NONE) -> Forecast:
@@ -76,6 +80,8 @@ class Projector:
         forecast: Forecast,
         genesys: Genesys,
         statement: Statement,
+        *,
+        frontier: bool = True,
     ) -> Projection:
         """What `plan` does to `queue`, and the requests, the time and the dollars that it is expected to take."""
         projection = project(
@@ -87,6 +93,8 @@ class Projector:
             own_goal=genesys.service_goal(queue),
             limits=self.limits,
             overflow_gate=statement["overflow"] == "gate",
+            draws=Draws(self.standings_s, self.draw_limit),
+            frontier=frontier,
             others=self._others(plan, genesys, {each.queue_id for each in forecast.carried}),
             without_effect=statement["without_effect"],
         )
@@ -145,9 +153,10 @@ class Projected:
     """Members to write."""
     settings_last: bool
     """Settings of the queue are written after the members, too."""
+    approval: Ask
 
-    def to_json(self) -> dict[str, int | bool]:
-        return asdict(self)
+    def to_json(self) -> dict[str, Any]:
+        return {"writes": self.writes, "settings_last": self.settings_last, "approval": self.approval.to_json()}
 
 
 @dataclass(frozen=True)
@@ -155,10 +164,12 @@ class Project:
     documents: Documents
     trail: Trail
     skills: SkillOwners
+    shares: Shares
     connect: Connect
     projector: Projector
     contract: ContractName
     utc_now: Callable[[], datetime]
+    gate: Gate
 
     def project(self, run: Run) -> Projected:
         """Read the queue, decide, keep the before-image, and project. Nothing is written to Genesys.
@@ -166,7 +177,7 @@ class Project:
         Raises:
             PlanNotApplicable: the plan does not fit the queue.
             Superseded: the plan is an expiry, and another distribution has been applied since.
-            SaturationBlocked, ApprovalRequired, ProjectionInconclusive: a gate does not pass.
+            SaturationBlocked, ApprovalRequired, ProjectionInconclusive: a gate does not pass, or nobody can approve.
         """
         plan = self._plan(run)
         images = images_of(plan, self.documents.find_image)
@@ -175,12 +186,9 @@ class Project:
         projection = self._project(work, genesys, self._neighbours(run), is_revert=bool(images))
         if projection:
             self.documents.save_projection(run.distribution_id, projection.document)
-        # The projection of a revert is shown, and decides nothing: the earlier state must stay within reach when the
-        # agents have gone home, a forecast has risen, or a skill is gone.
-        if projection and not images:
-            projection.raise_unless_passed()
+        ask = self.gate.judge(run, work, projection)
         require_time_left(run.until, self.utc_now())  # last: reading a slow queue takes up to two minutes
-        return Projected(len(work.decision.order), bool(work.decision.parts["last"]))
+        return Projected(len(work.decision.order), bool(work.decision.parts["last"]), ask)
 
     def _plan(self, run: Run) -> Plan:
         """The plan of the run; that of an expiry names everything that it reverts, and what it has to leave."""
@@ -215,6 +223,7 @@ class Project:
             statement = genesys.statement(plan, target, queue)
             if decimals is not None and not unsettled(target, queue):
                 statement = as_kept(statement, queue, decimals)
+            statement = beside_shares(statement, plan, actuation, queue, self.shares)
         except RoutingWeightsError:  # nothing is decided; the record says all the same what the queue held
             self.documents.save_before(run.distribution_id, queue)
             raise
@@ -261,6 +270,30 @@ class Project:
             if is_revert:
                 return None
             raise
+
+
+def beside_shares(statement: Statement, plan: Plan, actuation: Actuation, queue: Queue, shares: Shares) -> Statement:
+    """Return the statement with what shares in force mean for another actuator, which does not touch them.
+
+    Where contacts wait for drawn agents, a ranking has hardly any effect: that needs approval. A revert is noted.
+    """
+    actuator = actuation.actuator
+    if actuator.takes_share or actuator.contract != "platform":
+        return statement
+    found = shares.find(plan.queue_id)
+    if found is None or not found.weights:
+        return statement
+    ends = (
+        "After this plan, an `until` of theirs no longer ends them. To end them, revert that distribution, or send a "
+        "plan with actuator share in which every weight is 0"
+    )
+    in_force = f"hares of distribution {found.distribution_id} are in force"
+    note = f"S{in_force}: a flow that draws goes on with them. {ends}."
+    draws_first = bool(queue.settings.routing_rules) and not actuator.joins
+    if plan.restores or statement["without_effect"] or not draws_first:
+        return {**statement, "notes": [*statement["notes"], note]}
+    without_effect = f"The weights have hardly any effect: s{in_force}, so drawn agents come first. {ends}"
+    return {**statement, "without_effect": without_effect, "notes": [f"{without_effect}.", *statement["notes"]]}
 
 
 def _diff(target: Target, queue: Queue, changed: Sequence[str]) -> dict[str, Any]:

@@ -7,12 +7,17 @@ from typing import Any
 
 from routing_weights.application.ports import EndedExecutions, Locks, Recoveries, Trail
 from routing_weights.domain.execution import Execution, Report
-from routing_weights.domain.run import Origin, Outcome, Run
+from routing_weights.domain.run import LONGEST_RUN, Outcome, Run
 from routing_weights.errors import QueueBusy
 
 RECOVERY_S = 60
 """How long a plan waits for the recovery of the run before it, whatever the plan says about waiting."""
-LOOK_BACK = timedelta(days=1)
+APPROVED_S = 600
+"""How long a run that somebody has approved waits, whatever the plan says: nobody is to be asked again for nothing."""
+PAUSE_S, APPROVED_PAUSE_S = 2, 10
+"""The longest pauses between two tries. A run may wait after each of three approvals, and its history is limited."""
+LOOK_BACK = LONGEST_RUN + timedelta(days=1)
+"""Executions are listed by their start."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +43,15 @@ class Unblock:
         if is_over:
             self.recoveries.start(lock.holder, run.queue_id)
         is_recovered = is_over or self.recoveries.includes(lock.holder)
-        patience_s = max(run.wait_for_lock_s, RECOVERY_S) if is_recovered else run.wait_for_lock_s
-        waited_s = (now - run.started_at).total_seconds()
+        wanted_s = APPROVED_S if run.approved_at else run.wait_for_lock_s
+        patience_s = max(wanted_s, RECOVERY_S) if is_recovered else wanted_s
+        waited_s = (now - run.since).total_seconds()
         if waited_s >= patience_s:
             raise QueueBusy(
                 f"Another distribution, {lock.holder.rpartition(':')[2]}, is running on queue {run.queue_id}. Nothing "
                 "was written; send the plan again when it has ended, or let it wait with wait_for_lock_s."
             )
-        return max(1, min(2, int(patience_s - waited_s)))
+        return max(1, min(APPROVED_PAUSE_S if run.approved_at else PAUSE_S, int(patience_s - waited_s)))
 
 
 @dataclass(frozen=True)
@@ -118,7 +124,7 @@ class Recover:
             **known,
             started_at=execution.started_at or opening.started_at or now,
             queue_id=opening.queue_id or queue_id,
-            origin=Origin.model_validate({"door": opening.door, "caller": opening.caller or ""}),
+            origin=opening.origin,
             fleet_id=opening.fleet_id or "",
         )
 

@@ -87,8 +87,10 @@ def revert_plan(
         raise NotRestorable(f"The plan of distribution {distribution_id} is no longer valid.") from error
     if work is None or (image == "after" and documents.find_after(distribution_id) is None):
         raise NotRestorable(f"Distribution {distribution_id} read nothing of its queue, so it has no state {image} it.")
-    # A missing forecast of another queue must not block the revert.
-    left_out = {*RevertOptions.model_fields, "shared_with"} | (set() if keeps_policy else {"on_drift"})
+    # Neither a missing forecast of another queue nor a missing person must block the revert.
+    left_out = {*RevertOptions.model_fields, "shared_with", "require_approval"} | (
+        set() if keeps_policy else {"on_drift"}
+    )
     plan = work.plan.model_dump(exclude_defaults=True, exclude=left_out)
     restores: dict[str, Any] = {"distribution_id": distribution_id, "image": image}
     restores |= {name: value for name, value in (("drift", drift), ("unedited", unedited)) if value}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from routing_weights.application.revert import baseline_plan
+from routing_weights.application.submit import queue_named_in
 from routing_weights.domain.revert import RevertOptions
 from routing_weights.domain.schedule.schedule import require_runs
 
@@ -42,6 +43,13 @@ class PutSchedule:
 class SchedulePlan:
     documents: Documents
     baselines: Baselines
+
+    def queue_of(self, stored: StoredSchedule) -> str | None:
+        """The queue of a schedule, in lower case; None if its plan is no longer kept."""
+        if stored.baseline:
+            return stored.baseline.queue_id
+        text = self.documents.kept_plan(stored.plan_ref) if stored.plan_ref else None
+        return queue_named_in(text) if text else None
 
     def text_of(self, stored: StoredSchedule) -> str | None:
         """The plan of a run that would start now, as JSON text; None if the plan is no longer kept.

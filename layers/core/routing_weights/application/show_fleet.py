@@ -10,11 +10,16 @@ from routing_weights.domain.fleet_progress import progress, queues_of
 from routing_weights.projection.effort import requests_of
 
 if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from routing_weights.application.ports import FleetDocuments, FleetMachine, Fleets, FleetSums
     from routing_weights.domain.fleet import Fleet, FleetStatus
     from routing_weights.domain.fleet_progress import Progress, QueueProgress, QueueStatus
+
+MOST_READ = 20
+"""The most pages of fleets that one listing reads for the sake of those that its caller may see."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +70,30 @@ class ListFleets:
     fleets: Fleets
     machine: FleetMachine
 
-    def list(self, limit: int, after: str | None, now: datetime) -> tuple[list[tuple[Fleet, FleetStatus]], str | None]:
+    def list(
+        self, limit: int, after: str | None, now: datetime, is_shown: Callable[[Fleet], bool] = lambda _fleet: True
+    ) -> tuple[list[tuple[Fleet, FleetStatus]], str | None]:
         """Fleets and their statuses, newest first, and the token of the next page. None on the last page.
+
+        Fleets that are not shown leave no gap, and no trace in the token. MOST_READ pages are read at most.
 
         Raises:
             RequestInvalid: `after` is no token of this listing.
         """
-        page, following = self.fleets.newest(limit, after)
-        return [self._with_status(fleet, now) for fleet in page], following
+        shown: list[Fleet] = []
+        for _ in range(MOST_READ):
+            page, after = self.fleets.newest(limit, after)
+            for fleet in filter(is_shown, page):
+                shown.append(fleet)
+                if len(shown) == limit:
+                    is_last = fleet is page[-1] and after is None
+                    return self._with_statuses(shown, now), None if is_last else self.fleets.token(fleet)
+            if after is None:
+                break
+        return self._with_statuses(shown, now), None
+
+    def _with_statuses(self, fleets: Sequence[Fleet], now: datetime) -> builtins.list[tuple[Fleet, FleetStatus]]:
+        return [self._with_status(fleet, now) for fleet in fleets]
 
     def _with_status(self, fleet: Fleet, now: datetime) -> tuple[Fleet, FleetStatus]:
         if fleet.status.terminal:

@@ -14,13 +14,14 @@ from routing_weights.domain.inputs import FromPlanRef
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.record import opened, refused
 from routing_weights.domain.run import Origin, Run, return_name
-from routing_weights.errors import PlanInvalid
+from routing_weights.errors import DistributionNotFound, PlanInvalid
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from routing_weights.application.account import Account
     from routing_weights.application.ports import Executions, Plans, Trail
+    from routing_weights.domain.access import Bounds
     from routing_weights.domain.schedule.occasion import Occasion
 
 AFTER_REFUSAL = Effort(transitions=1)
@@ -40,17 +41,24 @@ class Submit:
     trail: Trail
     executions: Executions
 
-    def submit(self, text: str | bytes, origin: Origin, key: str | None, now: datetime) -> Submitted:
+    def submit(
+        self, text: str | bytes, origin: Origin, key: str | None, now: datetime, bounds: Bounds | None = None
+    ) -> Submitted:
         """Start a distribution of the plan, or find the one that the same `key` and plan started.
 
         Raises:
+            QueueNotFound, DistributionNotFound: the plan names a queue, or a distribution of a queue, that is out of
+                bounds. Nothing is on record: the trail is that of the others.
             PlanInvalid: the refusal is on record, under the `distribution_id` of the error's details.
             IdempotencyConflict: the key was used for another plan.
         """
         # A refused plan has no execution, so the id of its record is made here.
         run = Run(distribution_id=str(uuid.uuid4()), execution_arn="", started_at=now, origin=origin)
-        run, plan = accept(run, text, self.trail, now)
-        started = self.executions.start(FromPlanRef(plan_ref=self.plans.keep_plan(plan), origin=origin), key)
+        if bounds and (queue_id := queue_named_in(text)):
+            bounds.require([queue_id])
+        run, plan = accept(run, text, self.trail, now, bounds=bounds)
+        given = FromPlanRef(plan_ref=self.plans.keep_plan(plan), origin=origin.repeatable if key else origin)
+        started = self.executions.start(given, key)
         of_execution = {
             "distribution_id": started.distribution_id,
             "execution_arn": started.execution_arn,
@@ -68,6 +76,7 @@ def accept(
     now: datetime,
     occasion: Occasion | None = None,
     account: Account | None = None,
+    bounds: Bounds | None = None,
 ) -> tuple[Run, Plan]:
     """The plan, and the run with what later states ask of it. `occasion` is the run of a schedule.
 
@@ -78,6 +87,8 @@ def accept(
     """
     try:
         plan = parse_plan(text)
+        if bounds:
+            require_bounds(plan, bounds, trail)
         if plan.staffing is None:
             # A schedule runs before the shift that it is for. A person who sends a plan means the queue of this moment.
             plan = plan.model_copy(update={"staffing": "joined" if run.origin.door == "schedule" else "now"})
@@ -88,6 +99,18 @@ def accept(
         record_refusal(run, queue_named_in(text), invalid, trail, now, account)
         raise
     return with_plan(run, plan), plan
+
+
+def require_bounds(plan: Plan, bounds: Bounds, trail: Trail) -> None:
+    """Raise QueueNotFound or DistributionNotFound if a plan names what is out of bounds."""
+    bounds.require(plan.queues_named)
+    if plan.restores and bounds.queues is not None:
+        named = [plan.restores.distribution_id, *plan.restores.also]
+        known = trail.summaries(named)
+        for distribution_id in named:
+            queue_id = known[distribution_id].queue_id if distribution_id in known else None
+            if not queue_id or not bounds.allow([queue_id]):
+                raise DistributionNotFound(f"No distribution of your queues has the id {distribution_id}.")
 
 
 def with_plan(run: Run, plan: Plan) -> Run:

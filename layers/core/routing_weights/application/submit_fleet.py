@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from routing_weights.application.ports import FleetDocuments, FleetExecutions, FleetMachine, Fleets
+    from routing_weights.domain.access import Bounds
     from routing_weights.domain.actuators import ActuatorName
     from routing_weights.domain.fleet_plans import AcceptedPlan, Reading
     from routing_weights.domain.fleet_request import FleetRequest
@@ -57,10 +58,10 @@ class Upload:
 class OpenUpload:
     documents: FleetDocuments
 
-    def open(self, now: datetime) -> Upload:
-        """A new address, to which one file can be sent without credentials."""
+    def open(self, now: datetime, space: str = "") -> Upload:
+        """A new address, to which one file can be sent without credentials. Only `space` can submit the file."""
         upload_id = str(uuid.uuid4())
-        url = self.documents.upload_address(upload_id, UPLOAD_EXPIRES_S)
+        url = self.documents.upload_address(upload_id, UPLOAD_EXPIRES_S, space)
         return Upload(upload_id, url, now + timedelta(seconds=UPLOAD_EXPIRES_S))
 
 
@@ -80,18 +81,20 @@ class AcceptFleet:
     deployed: ActuatorName
     """The actuator of a plan that names none, and whose strategy names none."""
 
-    def accept(self, fleet_id: str, raw: str | bytes, origin: Origin, now: datetime) -> AcceptedFleet:
+    def accept(
+        self, fleet_id: str, raw: str | bytes, origin: Origin, now: datetime, bounds: Bounds | None = None
+    ) -> AcceptedFleet:
         """Store a fleet and its plans, or find the one with this id and these plans. Nothing is started.
 
         Raises:
-            FleetInvalid: the request or a plan breaks a rule. Nothing is written.
+            FleetInvalid: the request or a plan breaks a rule, or names a queue out of bounds. Nothing is written.
             IdempotencyConflict: the id is that of a fleet with other plans or options.
         """
         if not re.fullmatch(FLEET_ID, fleet_id):
             message = f"the name of the execution must match {FLEET_ID}: it is part of the names of the queues' runs"
             raise fleet_invalid([problem("", message, "name_invalid")])
         request, hidden = parse_request(raw)
-        reading = self._read(request, hidden, now)
+        reading = self._read(request, hidden, now, bounds)
         if reading.problems and (reading.broken or not request.options.skip_invalid):
             raise fleet_invalid(reading.problems, reading.problem_count)
         plans = list(reading.accepted.values())
@@ -106,7 +109,7 @@ class AcceptFleet:
             waves=tuple(waves),
             submitted_at=timestamp(now),
             begun_at=timestamp(now),
-            origin=origin,
+            origin=origin.repeatable,
             fingerprint=_fingerprint(request, plans),
             execution_arn=self.executions.execution_arn(fleet_id, 1),
         )
@@ -124,11 +127,11 @@ class AcceptFleet:
             self.documents.put_queues(fleet_id, queues)
         return AcceptedFleet(fleet, reading, is_new)
 
-    def _read(self, request: FleetRequest, hidden: Sequence[Problem], now: datetime) -> Reading:
-        check = partial(_of_time, now=now)
+    def _read(self, request: FleetRequest, hidden: Sequence[Problem], now: datetime, bounds: Bounds | None) -> Reading:
+        check = partial(_of_moment, now=now, bounds=bounds)
         if request.plans is not None:
             return read_plans(request.plans, hidden, request.defaults, check, self.deployed)
-        found = self.documents.upload(request.upload or "")
+        found = self.documents.upload(request.upload or "", bounds.space if bounds else "")
         if found is None:
             message = "no file has this id: nothing was uploaded, or more than 7 days ago. Upload the file again"
             raise fleet_invalid([problem("upload", message, "reference_invalid")])
@@ -145,14 +148,16 @@ class SubmitFleet:
     fleets: Fleets
     machine: FleetMachine
 
-    def submit(self, raw: str | bytes, origin: Origin, key: str | None, now: datetime) -> AcceptedFleet:
+    def submit(
+        self, raw: str | bytes, origin: Origin, key: str | None, now: datetime, bounds: Bounds | None = None
+    ) -> AcceptedFleet:
         """Start a fleet, or find the one that the same `key` and plans started. One that broke off is resumed.
 
         Raises:
             FleetInvalid, IdempotencyConflict: see AcceptFleet.
         """
         fleet_id = fleet_of(key) if key else str(uuid.uuid4())
-        accepted = self.acceptance.accept(fleet_id, raw, origin, now)
+        accepted = self.acceptance.accept(fleet_id, raw, origin, now, bounds)
         if accepted.is_new:
             self.machine.start(fleet_id, 1)
         else:
@@ -201,8 +206,13 @@ def _documents_of(fleet: Fleet, plans: Sequence[AcceptedPlan]) -> tuple[bytes, l
     return bytes(lines), queues
 
 
-def _of_time(plan: Plan, now: datetime) -> Sequence[Problem]:
-    """The problems that depend on the present time."""
+def _of_moment(plan: Plan, now: datetime, bounds: Bounds | None) -> Sequence[Problem]:
+    """The problems that depend on the present time, and on who submits the fleet."""
+    if bounds and not bounds.allow(plan.queues_named):
+        return (problem("queue_id", "there is no such queue, or it is in no division of yours", "queue_unknown"),)
+    if plan.restores and bounds and bounds.queues is not None:
+        message = "send POST /distributions/{id}/restore for each queue, or revert the fleet"
+        return (problem("restores", message, "restores_alone"),)
     try:
         require_until(plan.until, now, now)
     except PlanInvalid as invalid:

@@ -1,4 +1,4 @@
-"""Proposes weights that pass the gates, as a plan that can be posted."""
+"""Proposes weights that pass the gates, and for shares a hold time, as a plan that can be posted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from routing_weights.application.project import beside_shares
 from routing_weights.domain import strict_json
 from routing_weights.domain.actuation import resolve
 from routing_weights.domain.plan import Plan, parse_plan
@@ -14,8 +15,12 @@ from routing_weights.errors import RoutingWeightsError
 from routing_weights.projection.suggestion import OBJECTIVES, Objective, candidates
 
 if TYPE_CHECKING:
-    from routing_weights.application.ports import Connect
+    from routing_weights.application.ports import Connect, Shares
     from routing_weights.application.project import Projector
+    from routing_weights.domain.queue import Queue
+    from routing_weights.projection.attainable import Proposal
+    from routing_weights.projection.inputs import Forecast
+    from routing_weights.projection.project import Projection
 
 PLACEHOLDER = "anybody"
 """Stands for the weights of a draft that names none, while the queue is read."""
@@ -45,6 +50,7 @@ def draft_of(text: str | bytes) -> tuple[Plan, Objective]:
 class Suggest:
     projector: Projector
     connect: Connect
+    shares: Shares
 
     def suggest(self, draft: Plan, objective: Objective) -> dict[str, Any]:
         """The first candidate that passes, else the first that could be projected, with the reason why it does not."""
@@ -53,21 +59,26 @@ class Suggest:
         genesys = self.connect(actuation)
         queue = genesys.with_skills_in_use(genesys.read_queue(draft.queue_id), draft.requirements)
         forecast = projector.forecast_for(draft)
-        tried, best = [], None
+        tried: list[dict[str, Any]] = []
+        best: tuple[Plan, dict[str, Any]] | None = None
+        hold: Proposal | None = None
         given = {m: w for m, w in draft.member_weights.items() if m != PLACEHOLDER}
         base = draft.model_copy(update={"member_weights": given, "normalize": False, "dry_run": True})
         joins = actuation.actuator.joins
         for what, weights in candidates(base, queue, objective, joins=joins):
             plan = base.model_copy(update={"member_weights": weights})
-            one = self.connect(resolve(plan, deployed=deployed))
             try:
-                target = one.target(plan, queue)
-                found = projector.project(plan, queue, target, forecast, one, one.statement(plan, target, queue))
+                plan, verdict, hold = self._projected(plan, queue, forecast, hold)
             except RoutingWeightsError as error:
                 tried.append({"weights": what, "verdict": "blocked", "reason": error.message})
                 continue
-            verdict = found.document
-            tried.append({"weights": what, "verdict": verdict["verdict"], "reason": verdict["reason"]})
+            tried.append(
+                {
+                    "weights": f"{what}, and {hold.options}" if hold else what,
+                    "verdict": verdict["verdict"],
+                    "reason": verdict["reason"],
+                }
+            )
             if best is None or verdict["verdict"] == "pass":
                 best = (plan, verdict)
             if verdict["verdict"] == "pass":
@@ -84,6 +95,32 @@ class Suggest:
             "objective": objective,
             "passes": document["verdict"] == "pass",
             "plan": ready.model_dump(mode="json", exclude_defaults=True),
+            "hold": hold and {**hold.options.model_dump(), "why": hold.why},
             "projection": document,
             "tried": tried,
         }
+
+    def _projected(
+        self, plan: Plan, queue: Queue, forecast: Forecast, hold: Proposal | None
+    ) -> tuple[Plan, dict[str, Any], Proposal | None]:
+        """Project the plan with a hold time. If there is none yet, take what the frontier of the plan proposes."""
+        if hold:
+            plan = plan.model_copy(update={"share": hold.options})
+            return plan, self._project(plan, queue, forecast, frontier=False).document, hold
+        projection = self._project(plan, queue, forecast, frontier=True)
+        outlook = projection.outlook
+        shares = outlook.shares if outlook else None
+        if outlook is None or shares is None or (hold := shares.proposed(outlook.goal.service_level)) is None:
+            return plan, projection.document, None
+        if hold.options == shares.options:
+            return plan, projection.document, hold
+        plan, document, _ = self._projected(plan, queue, forecast, hold)
+        document["models"]["simulation"]["shares"]["frontier"] = shares.to_json()["frontier"]
+        return plan, document, hold
+
+    def _project(self, plan: Plan, queue: Queue, forecast: Forecast, *, frontier: bool) -> Projection:
+        actuation = resolve(plan, deployed=self.projector.deployed_actuator)
+        genesys = self.connect(actuation)
+        target = genesys.target(plan, queue)
+        statement = beside_shares(genesys.statement(plan, target, queue), plan, actuation, queue, self.shares)
+        return self.projector.project(plan, queue, target, forecast, genesys, statement, frontier=frontier)

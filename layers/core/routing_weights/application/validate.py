@@ -54,7 +54,8 @@ def accept_input(
     try:
         given = inputs.parse(document)
         returns = given.returns if isinstance(given, inputs.Expiry) else ""
-        run = run.model_copy(update={"origin": inputs.origin_of(given), "returns": returns})
+        found = {"origin": inputs.origin_of(given), "returns": returns, "asked_by": inputs.asker_in(document, given)}
+        run = run.model_copy(update=found)
         if isinstance(given, inputs.FromFleet):
             run = run.model_copy(update={"fleet_id": given.fleet, "fleet_line": (given.start, given.length)})
         elif isinstance(given, inputs.FleetRevert):

@@ -3,7 +3,8 @@
 There is one module per function, of the function's name, and it imports at its top what it wires. So a function loads
 in Lambda's init phase, which has a whole processor, and loads exactly its own use cases and adapters; its first event
 finds everything in place. What several functions wire alike is in `stores` (documents and records), `genesys` (the
-contract for a plan), `analytics` (loads of queues), `projector`, `submitting`, `secrets`, `session` and `deadlines`.
+contract for a plan), `analytics` (loads of queues), `projector`, `submitting`, `people` (who calls a route), `secrets`,
+`session` and `deadlines`.
 
 To wire a new use case, add a builder to the module of the function that calls it. To wire a new function, add
 `<function>.py`, and import it in `functions/<function>/app.py` or in its routes: `from routing_weights.bootstrap import

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from routing_weights.adapters.aws.client import prepare
+from routing_weights.adapters.aws.event_bus import Bus
 from routing_weights.adapters.aws.fleet_documents import FleetDocuments
 from routing_weights.adapters.aws.fleets_table import Fleets
 from routing_weights.adapters.aws.own_execution import OwnExecution
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from routing_weights.settings import AdvanceSettings
 
-prepare("dynamodb", "lambda", "s3", "secretsmanager", "stepfunctions")
+prepare("dynamodb", "events", "lambda", "s3", "secretsmanager", "stepfunctions")
 
 
 def advance(settings: AdvanceSettings, context: LambdaContext) -> AdvanceFleet:
@@ -32,6 +33,7 @@ def advance(settings: AdvanceSettings, context: LambdaContext) -> AdvanceFleet:
         settings.fleet_concurrency,
         settings.our_requests_per_minute,
         MAX_RUN_S,
+        Bus(settings.outgoing_bus),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from routing_weights.adapters.aws.client import prepare
@@ -25,9 +26,16 @@ prepare("dynamodb", "s3", "scheduler", "stepfunctions")
 def close(settings: AuditSettings, context: LambdaContext) -> Close:
     return Close(
         stores.documents(settings),
-        stores.trail(settings, settings.locks_table),
+        stores.writing_trail(settings, settings.locks_table),
         Patrols(settings.drift_table),
         Group(settings.one_time_group),
         Account(Histories(), own_effort("audit", context), prices(settings.aws_region)),
         FleetSums(settings.fleets_table),
+        partial(_end_approval, settings),
     )
+
+
+def _end_approval(settings: AuditSettings, distribution_id: str) -> None:
+    from routing_weights.adapters.aws.approvals_table import Approvals  # noqa: PLC0415 - of a run that was stopped
+
+    Approvals(settings.approvals_table).end(distribution_id)

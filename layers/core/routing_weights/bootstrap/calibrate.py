@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from routing_weights.adapters.aws.client import prepare
+from routing_weights.adapters.aws.drawn_table import DrawnHistory
 from routing_weights.adapters.aws.state_machine import Executions
 from routing_weights.application.measure import Measure
 from routing_weights.bootstrap import stores
@@ -22,4 +23,10 @@ prepare("dynamodb", "lambda", "s3", "secretsmanager", "stepfunctions")
 
 def measure(settings: CalibrateSettings, context: LambdaContext) -> Measure:
     executions = Executions(settings.state_machine_arn)
-    return Measure(stores.trail(settings), executions, analytics(settings, context), partial(has_time, context))
+    return Measure(
+        stores.writing_trail(settings),
+        executions,
+        analytics(settings, context),
+        DrawnHistory(settings.shares_table),
+        partial(has_time, context),
+    )

@@ -28,7 +28,7 @@ def deadline(context: LambdaContext, run: Run | None = None, *, restoring: bool 
     at = time.monotonic() + remaining_s(context) - RESERVE_S
     if run is None:
         return Deadline(at)
-    since = run.started_at.timestamp()
+    since = run.since.timestamp()
     return Deadline(at, since + (MAX_RESTORE_S if restoring else MAX_RUN_S), since, insists=restoring)
 
 

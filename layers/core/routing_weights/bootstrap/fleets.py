@@ -22,50 +22,49 @@ actuator_classes()  # each is imported when it is asked for, and a plan may name
 
 
 def open_upload(settings: FleetsSettings) -> OpenUpload:
-    return OpenUpload(_documents(settings))
+    return OpenUpload(documents(settings))
 
 
 def submit_fleet(settings: FleetsSettings) -> SubmitFleet:
-    fleets, machine = _fleets(settings), _machine(settings)
-    acceptance = AcceptFleet(_documents(settings), fleets, machine, settings.deployed_actuator)
-    return SubmitFleet(acceptance, fleets, machine)
+    acceptance = AcceptFleet(documents(settings), fleets(settings), _machine(settings), settings.deployed_actuator)
+    return SubmitFleet(acceptance, fleets(settings), _machine(settings))
 
 
 def show_fleet(settings: FleetsSettings) -> ShowFleet:
     return ShowFleet(
-        _fleets(settings),
+        fleets(settings),
         FleetSums(settings.fleets_table),
-        _documents(settings),
+        documents(settings),
         _machine(settings),
         settings.our_requests_per_minute,
     )
 
 
 def list_fleets(settings: FleetsSettings) -> ListFleets:
-    return ListFleets(_fleets(settings), _machine(settings))
+    return ListFleets(fleets(settings), _machine(settings))
 
 
 def list_queues(settings: FleetsSettings) -> ListQueues:
-    return ListQueues(_fleets(settings), _documents(settings), _machine(settings))
+    return ListQueues(fleets(settings), documents(settings), _machine(settings))
 
 
 def cancel_fleet(settings: FleetsSettings) -> CancelFleet:
-    return CancelFleet(_fleets(settings), _machine(settings))
+    return CancelFleet(fleets(settings), _machine(settings))
 
 
 def continue_fleet(settings: FleetsSettings) -> ContinueFleet:
-    return ContinueFleet(_fleets(settings), _machine(settings))
+    return ContinueFleet(fleets(settings), _machine(settings))
 
 
 def revert_fleet(settings: FleetsSettings) -> RevertFleet:
-    return RevertFleet(_fleets(settings), _machine(settings))
+    return RevertFleet(fleets(settings), _machine(settings))
 
 
-def _documents(settings: FleetsSettings) -> FleetDocuments:
+def documents(settings: FleetsSettings) -> FleetDocuments:
     return FleetDocuments(settings.documents_bucket)
 
 
-def _fleets(settings: FleetsSettings) -> Fleets:
+def fleets(settings: FleetsSettings) -> Fleets:
     return Fleets(settings.fleets_table)
 
 

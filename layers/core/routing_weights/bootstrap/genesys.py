@@ -13,9 +13,9 @@ from routing_weights.adapters.aws.token_function import TokenFunction
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.contracts import platform, score
 from routing_weights.adapters.genesys.tokens import StoredTokens
-from routing_weights.adapters.genesys.transport import Transport
+from routing_weights.adapters.genesys.transport import Transport, shared_session
 from routing_weights.bootstrap.deadlines import deadline
-from routing_weights.bootstrap.session import session
+from routing_weights.domain.actuators.base import SharesItem
 from routing_weights.domain.decision import Decision  # noqa: TC001 - Documents.work imports it late
 from routing_weights.domain.verify import Settling
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from routing_weights.adapters.genesys.contracts.shares import QueueShares
     from routing_weights.adapters.genesys.transport import Deadline
     from routing_weights.application.ports import Genesys, Reconnect
     from routing_weights.domain.actuation import Actuation
@@ -57,15 +58,15 @@ def transport(
 ) -> Transport:
     """`patience_s` replaces the deployment's longest pause that is slept."""
     patience = settings.max_retry_after_s if patience_s is None else patience_s
-    return Transport(session(), until, patience, budget=budget(settings), fence=fence)
+    return Transport(shared_session(), until, patience, budget=budget(settings), fence=fence)
 
 
-def client(settings: GenesysCaller, transport: Transport, lanes: int = 1) -> GenesysClient:
+def client(settings: GenesysCaller, transport: Transport, lanes: int = 1, correlation_id: str = "") -> GenesysClient:
     """Authorised by the process's tokens, which are waited for no longer than this invocation may work."""
     authorised = tokens(settings)
     authorised.begin(transport.deadline.at)
     needs = platform.needs if settings.genesys_contract == "platform" else score.needs
-    return GenesysClient(settings.api_url, authorised, transport, needs, lanes)
+    return GenesysClient(settings.api_url, authorised, transport, needs, lanes, correlation_id)
 
 
 def contract(
@@ -84,10 +85,18 @@ def contract(
     """
     until = deadline(context, run, restoring=restoring)
     connection = transport(settings, until, fence, patience_s=patience_s)
-    authorised = client(settings, connection, settings.max_concurrent_writes)
+    authorised = client(settings, connection, settings.max_concurrent_writes, run.distribution_id)
     if settings.genesys_contract == "platform":
-        return platform.PlatformContract(authorised, actuation)
+        shares = _shares(settings, run) if isinstance(actuation.actuator.carrier, SharesItem) else None
+        return platform.PlatformContract(authorised, actuation, shares)
     return score.ScoreContract(authorised, actuation)
+
+
+def _shares(settings: QueueCaller, run: Run) -> QueueShares:
+    from routing_weights.adapters.aws.shares_table import SharesTable  # noqa: PLC0415 - of one actuator
+    from routing_weights.adapters.genesys.contracts.shares import QueueShares  # noqa: PLC0415 - as above
+
+    return QueueShares(SharesTable(settings.shares_table), run.distribution_id)
 
 
 def decided(

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from routing_weights.adapters.aws.client import prepare
 from routing_weights.adapters.aws.queues import DeadLetters, Queue
+from routing_weights.adapters.genesys.transport import shared_session
 from routing_weights.adapters.http.webhook_sender import Receiver
 from routing_weights.application.deliver import DeliverOutcomes
 from routing_weights.bootstrap.secrets import webhook_secrets
-from routing_weights.bootstrap.session import session
 
 if TYPE_CHECKING:
     from routing_weights.settings import OutgoingSettings
@@ -29,4 +29,4 @@ def deliver_outcomes(settings: OutgoingSettings) -> DeliverOutcomes:
 
 @cache
 def _receiver(url: str) -> Receiver:
-    return Receiver(url, session())
+    return Receiver(url, shared_session())

@@ -12,7 +12,7 @@ from routing_weights.adapters.aws.schedule_group import Group
 from routing_weights.application.expire import CancelExpiry
 from routing_weights.application.revert import RevertDistribution, RevertToBaseline
 from routing_weights.application.set_baseline import SetBaseline
-from routing_weights.bootstrap.stores import documents, trail
+from routing_weights.bootstrap.stores import documents, trail, writing_trail
 from routing_weights.bootstrap.submitting import submit
 from routing_weights.domain.actuators import actuator_classes
 
@@ -42,7 +42,7 @@ def baselines(settings: PlansSettings) -> BaselineStore:
 
 
 def cancel_expiry(settings: PlansSettings) -> CancelExpiry:
-    return CancelExpiry(trail(settings), one_time_schedules(settings))
+    return CancelExpiry(writing_trail(settings), one_time_schedules(settings))
 
 
 def one_time_schedules(settings: PlansSettings) -> Group:

@@ -39,5 +39,7 @@ def projector(settings: ProjectionSettings, context: LambdaContext, run: Run) ->
         settings.our_requests_per_minute,
         settings.max_concurrent_writes,
         prices(settings.aws_region),
+        settings.standings_s,
+        settings.draw_limit,
         time.time,
     )

@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 
 
 def submit(settings: Door) -> Submit:
-    return Submit(stores.documents(settings), stores.trail(settings), Executions(settings.state_machine_arn))
+    return Submit(stores.documents(settings), stores.writing_trail(settings), Executions(settings.state_machine_arn))

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from routing_weights.adapters.aws.client import prepare
+from routing_weights.adapters.aws.shares_table import SharesTable
 from routing_weights.application.suggest import Suggest
 from routing_weights.bootstrap import genesys
 from routing_weights.bootstrap.projector import projector
@@ -22,4 +23,8 @@ actuator_classes()  # each is imported when it is asked for, and a plan may name
 
 
 def suggest(settings: ProjectionSettings, context: LambdaContext, run: Run) -> Suggest:
-    return Suggest(projector(settings, context, run), partial(genesys.contract, settings, context, run))
+    return Suggest(
+        projector(settings, context, run),
+        partial(genesys.contract, settings, context, run),
+        SharesTable(settings.shares_table),
+    )

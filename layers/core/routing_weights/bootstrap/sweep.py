@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from routing_weights.adapters.aws.approvals_table import Approvals
 from routing_weights.adapters.aws.client import prepare
 from routing_weights.adapters.aws.locks_table import Locks
 from routing_weights.adapters.aws.recoveries import EndedExecutions, Recoveries
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from routing_weights.settings import SweepSettings
 
 prepare("dynamodb", "s3", "stepfunctions")
+
+
+def approvals(settings: SweepSettings) -> Approvals:
+    return Approvals(settings.approvals_table)
 
 
 def sweep(settings: SweepSettings) -> Sweep:

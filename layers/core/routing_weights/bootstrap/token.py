@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 from routing_weights.adapters.aws.client import prepare
 from routing_weights.adapters.aws.login_lock import LoginLock
 from routing_weights.adapters.aws.secrets import JsonSecret
-from routing_weights.adapters.genesys.contracts import platform, score
 from routing_weights.adapters.genesys.teardown import answer
-from routing_weights.adapters.genesys.tokens import TokenIssuer
-from routing_weights.adapters.genesys.transport import Transport
+from routing_weights.adapters.genesys.tokens import TokenIssuer, platform_request, score_request
+from routing_weights.adapters.genesys.transport import Transport, shared_session
 from routing_weights.bootstrap.deadlines import deadline, remaining_s
-from routing_weights.bootstrap.session import session
+from routing_weights.domain.credentials import credentials_of
 from routing_weights.settings import TokenSettings
 
 if TYPE_CHECKING:
@@ -32,14 +31,15 @@ def teardown(context: LambdaContext) -> Callable[[dict[str, Any]], bool]:
 
 
 def issuer(settings: TokenSettings, context: LambdaContext) -> TokenIssuer:
-    ask = platform.token_request if settings.genesys_contract == "platform" else score.token_request
+    ask = platform_request if settings.genesys_contract == "platform" else score_request
 
     def token_request() -> TokenRequest:
-        return ask(settings.login_url, *settings.credentials(JsonSecret(settings.credentials_secret).read()))
+        client = credentials_of(JsonSecret(settings.credentials_secret).read()).active
+        return ask(settings.login_url, client.client_id, client.client_secret)
 
     return TokenIssuer(
         secret=JsonSecret(settings.token_secret),
-        transport=Transport(session(), deadline(context), settings.max_retry_after_s),
+        transport=Transport(shared_session(), deadline(context), settings.max_retry_after_s),
         token_request=token_request,
         revoke_url=f"{settings.api_url}/api/v2/tokens/me",
         revoke_refused=settings.genesys_contract == "score",

@@ -27,7 +27,7 @@ actuator_classes()  # each is imported when it is asked for, and a plan may name
 def validate(settings: ValidateSettings, context: LambdaContext) -> Validate:
     return Validate(
         stores.documents(settings),
-        stores.trail(settings),
+        stores.writing_trail(settings),
         BaselineStore(settings.baselines_table),
         Account(Histories(), own_effort("validate", context), prices(settings.aws_region)),
     )

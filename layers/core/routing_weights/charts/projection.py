@@ -7,6 +7,7 @@ The document is not trusted. A figure that is missing, or not a finite number, i
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, assert_never
 
+from routing_weights.charts import attainable
 from routing_weights.charts.sheet import COLUMN, LEFT, RIGHT, WIDTH, Sheet, clean, width
 from routing_weights.projection.checks.base import SimulatedGate, Unit, Verdict, title_of
 from routing_weights.projection.checks.occupancy import OVERLOADED, STARVED
@@ -80,6 +81,7 @@ def chart(projection: Mapping[str, Any], *, queue_id: str) -> str:
     _load(sheet, projection)
     summary = _service(sheet, models)
     _checks(sheet, _parts(projection.get("checks")), reason)
+    _shares(sheet, _part(_part(models, "simulation"), "shares"), _number(_part(models, "target").get("service_level")))
     _agents(sheet, _parts(_part(models, "simulation").get("agents")))
     _inputs(sheet, models, _part(projection, "neighbours"))
     return sheet.svg(f"{word}: what the plan will do to queue {queue_id}", f"{summary} {reason}")
@@ -196,6 +198,57 @@ def _checks(sheet: Sheet, checks: list[Mapping[str, Any]], reason: str) -> None:
             sheet.y += 6
     if len(checks) > SHOWN_CHECKS:
         sheet.paragraph(LEFT, f"and {len(checks) - SHOWN_CHECKS:,} more", fill="muted")
+
+
+def _shares(sheet: Sheet, shares: Mapping[str, Any], goal: float | None) -> None:
+    """For actuator `share`: what is attainable, what it costs, and, after a dry run, what other hold times bring."""
+    if not shares:
+        return
+    found = [
+        attainable.Row(str(row.get("member") or "unnamed"), requested, _estimate(row.get("attainable")))
+        for row in _parts(shares.get("members"))
+        if (requested := _number(row.get("requested"))) is not None
+    ]
+    error = _estimate(shares.get("share_error"))
+    sheet.heading("Shares, requested and attainable" + (f" ({len(found):,})" if found else ""))
+    cost = _estimate(_part(shares, "cost").get("service_level"))
+    hold_s, then = (_plain(_number(shares.get(name)), 0) for name in ("hold_s", "then"))
+    rows = [
+        ("Hold", f"{hold_s} s for the drawn agent alone, then {then} s for the others by score, then anyone"),
+        (
+            "Share error",
+            "not known"
+            if error is None
+            else f"{_points((error[0], max(error[1], 0.0), error[2]))} on average over the members",
+        ),
+        ("Cost", "not known" if cost is None else f"{_points(cost)} of service level, against no hold"),
+        ("Standings", str(shares.get("standings") or "not known")),
+    ]
+    sheet.facts(rows)
+    sheet.y += 8
+    if found:
+        found.sort(key=lambda row: (-abs(row.requested - (row.attainable[0] if row.attainable else 0.0)), row.member))
+        shown = found[: NAMED_AGENTS if len(found) <= NAMED_AGENTS else MOST_CHANGED]
+        if len(shown) < len(found):
+            sheet.text(LEFT, sheet.y + 14, f"The {len(shown)} that are missed by most", 13, bold=True)
+            sheet.y += 24
+        attainable.members(sheet, sorted(shown, key=lambda row: (-row.requested, row.member)))
+    points = [
+        attainable.Point(hold, missed, level)
+        for point in _parts(shares.get("frontier"))
+        if (hold := _number(point.get("hold_s"))) is not None
+        and (missed := _estimate(point.get("share_error"))) is not None
+        and (level := _estimate(point.get("service_level"))) is not None
+    ]
+    if points:
+        sheet.y += 6
+        attainable.frontier(sheet, points, _number(shares.get("hold_s")), goal)
+
+
+def _points(estimate: _Estimate) -> str:
+    """A difference of shares: -3.1 points (95 %: -4.0 to -2.2)."""
+    mean, low, high = (_plain(100 * value, 1) for value in estimate)
+    return f"{mean} points (95{PER_CENT}: {low} to {high})"
 
 
 def _agents(sheet: Sheet, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -1,7 +1,7 @@
 """How a plan is carried out: which actuator carries its weights, what the queue will hold, and with which error.
 
-No actuator so far gives agents shares of the work: each one ranks them, so a weight keeps its order, in as many levels
-as its actuator has (DESIGN section 5).
+Actuator `share` gives agents shares of the contacts. Each other one ranks them, so a weight keeps its order, in as many
+levels as its actuator has (DESIGN section 5).
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any, NotRequired, TypedDict
 
 from routing_weights.domain.actuators import ActuatorName, actuator_class
 from routing_weights.domain.actuators.base import Actuator
-from routing_weights.domain.plan import NO_SKILL, Plan
+from routing_weights.domain.plan import NO_SKILL, Plan, only_shares
 from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.queue import Queue, Settings, Value
 from routing_weights.domain.strategies import OverflowGroup, Strategy, strategies
@@ -38,9 +38,10 @@ class Actuation:
         represented = {member: actuator.weight(value) for member, value in values.items()}
         return Target(
             weights=represented,
-            values=values if actuator.carrier else {},
+            values=values,
             settings=settings,
             joins=actuator.joins,
+            together=actuator.together,
             actuator=actuator.name,
         )
 
@@ -59,8 +60,12 @@ def resolve(plan: Plan, *, deployed: ActuatorName) -> Actuation:
     kind = actuator_class(name)
     if kind.takes_skill and skill is None:
         raise not_applicable("skill", NO_SKILL, "skill_missing")
+    if plan.share and not kind.takes_share:
+        raise not_applicable("share", only_shares(name), "share_unused")
     return Actuation(
-        actuator=kind.for_weights(plan.weights.values(), strategy.proficiency_digits),
+        actuator=kind.for_weights(plan.weights.values(), strategy.proficiency_digits).with_share(
+            plan.share or strategy.share
+        ),
         strategy=strategy,
         skill=skill if kind.takes_skill else None,
         overflow_groups=tuple(plan.overflow_groups) or strategy.overflow_groups,
@@ -105,7 +110,9 @@ def statement(
     without_effect: str | None = None,
 ) -> Statement:
     """For the dry run and the audit. `without_effect` says why the values will do nothing on the queue, if so."""
-    requested: Mapping[str, float | None] = target.weights if plan.restores else plan.weights  # the former are exact
+    others = dict.fromkeys(user for user in target.values if user not in plan.weights)  # they lose their value
+    # The weights of a revert's target are exact.
+    requested: Mapping[str, float | None] = target.weights if plan.restores else {**plan.weights, **others}
     errors = {
         member: None if weight is None or represented is None else round(abs(weight - represented), 12)
         for member, weight in requested.items()

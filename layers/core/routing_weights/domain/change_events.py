@@ -67,7 +67,7 @@ def event_in(message: str) -> ChangeEvent:
     Raises:
         WebhookInvalid: it is neither.
     """
-    document = _object_in(message.encode())
+    document = _object_in(message)
     if "detail-type" in document:
         return _read(_object(document.get("detail")), delivery_of({DELIVERY: str(document.get("id", ""))}))
     try:
@@ -76,7 +76,7 @@ def event_in(message: str) -> ChangeEvent:
         raise WebhookInvalid("The message is neither an event that we queued nor one of EventBridge.") from None
 
 
-def _object_in(body: bytes) -> dict[str, Any]:
+def _object_in(body: str | bytes) -> dict[str, Any]:
     document, problems = strict_json.load(body)
     if not problems and not isinstance(document, dict):
         problems = [problem("", "the body is not a JSON object", "object_expected")]

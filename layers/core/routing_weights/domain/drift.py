@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from routing_weights.domain.queue import RING_GROUPS, Queue, Setting, SettingName, Value, deleted_users, holds
-from routing_weights.domain.target import Target
+from routing_weights.domain.queue import (
+    RING_GROUPS,
+    ROUTING_RULES,
+    SHARE_OPTIONS,
+    Queue,
+    Setting,
+    SettingName,
+    Value,
+    deleted_users,
+    holds,
+)
+from routing_weights.domain.target import Target, may_not_leave, with_others
 from routing_weights.domain.verify import carried_out
 
 Action = Literal["notified", "repair_deferred", "repair_started", "repair_refused", "repair_dropped"]
@@ -26,6 +36,11 @@ class Difference:
     held: Setting | Value
     missing: bool = False
     """The member is no longer in the queue, or its user is deleted."""
+
+    @property
+    def is_of_queue(self) -> bool:
+        """True if the value is the queue's own in Genesys, so that the queue's date and editor are about it."""
+        return self.what == "setting" and self.name != SHARE_OPTIONS
 
     @property
     def can_be_reverted(self) -> bool:
@@ -122,9 +137,11 @@ class DriftEntry:
 def differences(applied: Target, queue: Queue, ours: Sequence[Target] = ()) -> tuple[Difference, ...]:
     """Return the differences between `applied` and what the queue holds: settings first, then members, by name.
 
-    Only settings and members of the distribution count. `ours` are targets of later runs that failed and may have left
-    values behind: a member or setting that holds one of these values is not drift.
+    Only settings and members of the distribution count, except where nobody else may hold a value (`with_others`).
+    `ours` are targets of later runs that failed and may have left values behind: a member or setting that holds one of
+    these values is not drift.
     """
+    applied = with_others(applied, queue)
     deleted = deleted_users(queue)  # Genesys may still list a deleted user, who cannot be written
     members = {member.user_id: member for member in queue.members if member.user_id not in deleted}
     left_behind = set[str]().union(*(carried_out(target, queue) for target in ours))
@@ -137,14 +154,18 @@ def differences(applied: Target, queue: Queue, ours: Sequence[Target] = ()) -> t
         Difference("member", user_id, wanted, members[user_id].value if user_id in members else None,
                    missing=user_id not in members)
         for user_id, wanted in sorted(applied.values.items())
-        if user_id not in members or not (holds(members[user_id].value, wanted) or user_id in left_behind)
+        if (
+            not (holds(members[user_id].value, wanted) or user_id in left_behind)
+            if user_id in members
+            else may_not_leave(applied, user_id)
+        )
     ]  # fmt: skip
     return (*settings, *values)
 
 
 def can_be_set(name: str, value: Any) -> bool:
-    """True if the setting can hold the value. A rule or the groups of rings can be removed; a time-out cannot."""
-    return value is not None or name in {"overflow_threshold", RING_GROUPS}
+    """True if the setting can hold the value. Rules and the groups of rings can be removed; a time-out cannot."""
+    return value is not None or name in {"overflow_threshold", RING_GROUPS, ROUTING_RULES, SHARE_OPTIONS}
 
 
 def fingerprint(distribution_id: str, drift: Sequence[Difference]) -> str:
@@ -160,7 +181,7 @@ def edited_at(drift: Sequence[Difference], queue: Queue, now: datetime) -> datet
     the event of a later change may still be on its way. Such a change counts from now, when it is first seen.
     """
     stamp = _moment(queue.modified_at)
-    return min(stamp, now) if stamp and all(difference.what == "setting" for difference in drift) else now
+    return min(stamp, now) if stamp and all(difference.is_of_queue for difference in drift) else now
 
 
 def _moment(text: str | None) -> datetime | None:

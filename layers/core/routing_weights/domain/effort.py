@@ -44,6 +44,8 @@ class Effort(BaseModel):
 
     requests: int = 0
     """To Genesys, with those that were repeated or refused."""
+    limited: int = 0
+    """Of them, those that Genesys answered with its rate limit."""
     transitions: int = 0
     """Of the state machines, as AWS bills them: states entered, and each retry of a state."""
     functions: Mapping[str, Busy] = {}

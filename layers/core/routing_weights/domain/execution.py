@@ -8,7 +8,7 @@ from typing import Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict
 
-from routing_weights.domain.run import Failure, Outcome, Text
+from routing_weights.domain.run import Failure, Lock, Outcome, Text
 from routing_weights.domain.status import Status
 from routing_weights.errors import StoreUnavailable
 
@@ -19,15 +19,6 @@ NOT_RECORDED = "audit_not_written"
 """How an execution fails whose outcome could not be recorded. Its cause is `{status, sentence}`, as JSON."""
 SHOWS_WITHIN = timedelta(minutes=1)
 """DescribeExecution is eventually consistent: an execution that took its lock more recently may run and be unknown."""
-
-
-@dataclass(frozen=True)
-class Lock:
-    """The execution that holds the lock of a queue, and since when."""
-
-    queue_id: str
-    holder: str
-    taken_at: datetime
 
 
 class Report(BaseModel):

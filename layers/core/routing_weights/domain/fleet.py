@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,10 @@ MAX_PLANS = 10_000
 MAX_WAVES = 50
 LONGEST_BAKE_S = 86_400
 MAX_CONCURRENCY = 1_000
+LONGEST_REASON = 1_000
+"""Of the reason in an event, in characters."""
+FLEET_OUTCOME = "Fleet Outcome"
+"""The detail type of the event."""
 
 Verdict = Literal["passed", "failed", "inconclusive"]
 """The verdict of a wave's gate. An inconclusive wave is held until somebody decides."""
@@ -274,6 +279,44 @@ class WaveOutcome(BaseModel):
     def is_watched(self, now: datetime) -> bool:
         """True while its queues have ended and its gate has not judged yet."""
         return bool(self.baked_until) and self.verdict is None and datetime.fromisoformat(self.baked_until) > now
+
+
+class FleetOutcome(BaseModel):
+    """`detail` of the event: a fleet has ended, or is held. Its distributions have events of their own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["fleet_outcome"] = "fleet_outcome"
+    version: Literal["1"] = "1"
+    id: str = Field(description="The same for every copy: remember it to drop the copies.")
+    fleet_id: str
+    record: str = Field(description="Path of the fleet, below the API's address.")
+    status: str
+    reason: str | None = Field(description="Why it was stopped, held or reverted.")
+    at: str = Field(description="RFC 3339, UTC.")
+    submitted_at: str = Field(description="RFC 3339, UTC.")
+    caller: str | None
+    total: int = Field(ge=0, description="The queues of the fleet.")
+    queues: dict[str, int] = Field(description="How many distributions ended with each status.")
+    reverted: int = Field(ge=0, description="How many queues were reverted.")
+
+
+def fleet_outcome(fleet: Fleet, outcomes: Iterable[QueueOutcome], at: str, what: str) -> FleetOutcome:
+    """The event of a fleet that has ended or is held. `what` tells the events of one attempt from each other."""
+    outcomes = list(outcomes)
+    return FleetOutcome(
+        id=f"{fleet.fleet_id}:{fleet.attempt}:{what}",
+        fleet_id=fleet.fleet_id,
+        record=f"/fleets/{fleet.fleet_id}",
+        status=fleet.status.value,
+        reason=fleet.reason[:LONGEST_REASON] or None,
+        at=at,
+        submitted_at=fleet.submitted_at,
+        caller=fleet.origin.caller or None,
+        total=fleet.total,
+        queues=dict(Counter(outcome.status.value for outcome in outcomes)),
+        reverted=sum(outcome.revert_status is not None and outcome.revert_status.green for outcome in outcomes),
+    )
 
 
 @dataclass(frozen=True)

@@ -281,6 +281,7 @@ FIELDS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "skill": ("skill", _text),
     "projected_load": ("projected_load", _number),
     "accept_uncertain": ("accept_uncertain", _flag),
+    "require_approval": ("require_approval", _flag),
     "wrap_up_timeout_s": ("wrap_up_timeout_s", _whole),
     "normalize": ("normalize", _flag),
     "until": ("until", _text),

@@ -59,7 +59,7 @@ def parse_request(raw: str | bytes) -> tuple[FleetRequest, list[Problem]]:
     """
     document, hidden = strict_json.load(raw, MAX_BODY_BYTES)
     of_plans = [found for found in hidden if found["path"].startswith("plans.")]
-    problems = [found for found in hidden if found not in of_plans]
+    problems = [found for found in hidden if not found["path"].startswith("plans.")]
     if document is None and problems:
         raise fleet_invalid(problems)
     try:

@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 from routing_weights.domain.fleet import Release, queue_part, wave_part
 from routing_weights.domain.inputs import FleetRevert, FromFleet
-from routing_weights.domain.run import Origin
 
 if TYPE_CHECKING:
     from routing_weights.domain.fleet import Fleet, FleetStatus, QueueItem, QueueOutcome
+    from routing_weights.domain.run import Origin
 
 MOST_TRIES = 3
 """How often the queues of a wave are begun in one execution. Queues that have no outcome after that are left."""
@@ -102,7 +102,7 @@ def item_of(fleet: Fleet, queue: QueueItem, max_failed: int | None) -> dict[str,
         number=queue.number,
         start=queue.start,
         length=queue.length,
-        origin=Origin(door="fleet", caller=fleet.origin.caller),
+        origin=_of_fleet(fleet),
     )
     return _item(fleet, queue.number, queue.queue_id, queue.wave, queue.distribution_id, given.to_json()) | {
         "max_failed": NO_LIMIT if max_failed is None else max_failed,
@@ -112,13 +112,16 @@ def item_of(fleet: Fleet, queue: QueueItem, max_failed: int | None) -> dict[str,
 
 def revert_of(fleet: Fleet, outcome: QueueOutcome) -> dict[str, Any]:
     """Like `item_of`, for the revert of a queue that was done. Each attempt of the fleet has reverts of its own."""
-    origin = Origin(door="fleet", caller=fleet.origin.caller)
-    given = FleetRevert(reverts=outcome.distribution_id, fleet_id=fleet.fleet_id, origin=origin)
+    given = FleetRevert(reverts=outcome.distribution_id, fleet_id=fleet.fleet_id, origin=_of_fleet(fleet))
     name = f"{outcome.distribution_id}.r{fleet.attempt}"
     return _item(fleet, outcome.number, outcome.queue_id, outcome.wave, name, given.to_json()) | {
         "max_failed": NO_LIMIT,
         "revert": True,
     }
+
+
+def _of_fleet(fleet: Fleet) -> Origin:
+    return fleet.origin.model_copy(update={"door": "fleet"})
 
 
 def _item(fleet: Fleet, number: int, queue_id: str, wave: int, name: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The input of an execution of the state machine: one of seven forms.
+"""The input of an execution of the state machine: one of seven forms of a plan, or an answer.
 
-A person writes the first two into the console. Our own doors start the other five.
+A person writes the first two and the answer into the console. Our own doors start the other five.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, assert_neve
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from routing_weights.domain.plan import NO_CONTROL_CHARACTERS, plan_invalid
+from routing_weights.domain.plan import NO_CONTROL_CHARACTERS, Reason, plan_invalid
 from routing_weights.domain.problems import Location, problem, problems_of
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.revert import BaselineName, RevertOptions
-from routing_weights.domain.run import Origin
+from routing_weights.domain.run import EXPIRY_OF, Origin
 from routing_weights.domain.schedule.timing import TimingFields
-from routing_weights.domain.types import DISTRIBUTION_ID, FleetId
+from routing_weights.domain.types import DISTRIBUTION_ID, ApprovalAnswer, ContentHash, FleetId
+from routing_weights.errors import AnswerNotPlan
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -116,7 +117,7 @@ class Expiry(BaseModel):
 
     @property
     def origin(self) -> Origin:
-        return Origin(door="schedule", caller=f"return of {self.returns}")
+        return Origin(door="schedule", caller=f"{EXPIRY_OF}{self.returns}")
 
 
 class FromFleet(BaseModel):
@@ -132,7 +133,7 @@ class FromFleet(BaseModel):
     origin: Origin = Origin(door="fleet")
 
     def to_json(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude_none=True)
 
 
 class FleetRevert(BaseModel):
@@ -146,7 +147,31 @@ class FleetRevert(BaseModel):
     origin: Origin = Origin(door="fleet")
 
     def to_json(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class ConsoleAnswer(BaseModel):
+    """A person approves or rejects a distribution that waits."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    KEYS: ClassVar[frozenset[str]] = frozenset({"approves", "rejects"})
+
+    approves: DistributionId | None = None
+    rejects: DistributionId | None = None
+    reason: Reason
+    hash: ContentHash | None = None
+
+    @property
+    def answer(self) -> ApprovalAnswer:
+        return "rejected" if self.approves is None else "approved"
+
+    @property
+    def path(self) -> str:
+        return "rejects" if self.approves is None else "approves"
+
+    @property
+    def distribution_id(self) -> str:
+        return self.approves or self.rejects or ""
 
 
 Ours = FromPlanRef | FromBaseline | Expiry | FromFleet | FleetRevert
@@ -158,10 +183,13 @@ def parse(document: Any) -> ExecutionInput:
     """Read an execution's input, which is not trusted. Each form but the bare plan has a key that no plan has.
 
     Raises:
+        AnswerNotPlan: the input has the key of an answer, see `console_answer`.
         PlanInvalid: the input has the key of a form and breaks a rule of it.
     """
     if not isinstance(document, dict):
         return BarePlan(document=document)
+    if document.keys() & ConsoleAnswer.KEYS:
+        raise AnswerNotPlan("The input answers a distribution that waits for approval.")
     if Revert.KEY in document:
         try:
             return Revert.model_validate(document)
@@ -171,6 +199,30 @@ def parse(document: Any) -> ExecutionInput:
         if form.KEY in document:
             return _ours(form, document)
     return BarePlan(document=document)
+
+
+def console_answer(document: Any) -> ConsoleAnswer:
+    """Read the input of an execution that answers. Raises PlanInvalid, with every problem."""
+    try:
+        answer = ConsoleAnswer.model_validate(document)
+    except ValidationError as error:
+        raise plan_invalid(problems_of(error)) from error
+    if (answer.approves is None) == (answer.rejects is None):
+        raise plan_invalid([problem("approves", "name one distribution, in approves or in rejects", "answer_invalid")])
+    return answer
+
+
+def asker_in(document: Any, given: ExecutionInput) -> str:
+    """Whoever wants the run, as a door of ours has verified it. Empty for a start in the console.
+
+    The run of a schedule is wanted by the caller who put the schedule. Repairs and expiries are the system's own.
+    """
+    origin = origin_of(given)
+    if origin.door != "schedule" or isinstance(given, Expiry):
+        return origin.caller
+    asked = document.get("schedule")
+    set_by = asked.get("set_by") if isinstance(asked, dict) else None
+    return set_by if isinstance(set_by, str) else ""
 
 
 def scheduled(schedule: Schedule, plan_ref: str | None, set_by: str, now: datetime) -> FromPlanRef | FromBaseline:
@@ -209,7 +261,8 @@ def _ours(form: type[Ours], document: dict[str, Any]) -> Ours:
     try:
         return form.model_validate(document)
     except ValidationError as error:
-        raise not_ours(*dict.fromkeys(str(entry["loc"][0]) for entry in error.errors())) from error
+        paths = [str(entry["loc"][0]) if entry["loc"] else "" for entry in error.errors(include_input=False)]
+        raise not_ours(*dict.fromkeys(paths)) from error
 
 
 def not_ours(*paths: str) -> PlanInvalid:
@@ -220,7 +273,7 @@ def not_ours(*paths: str) -> PlanInvalid:
 
 
 def _of_a_revert(location: Location, message: str, kind: str) -> tuple[Location, str, str]:
-    match location[0], kind:
+    match location[0] if location else "", kind:  # a field whose name is no Unicode has no place
         case "restore", _:
             return location, "not the id of a distribution", "reference_invalid"
         case "image", _:

@@ -33,6 +33,7 @@ from routing_weights.domain.types import (
     InstantText,
     Line,
     Share,
+    ShareOptions,
     folded,
 )
 from routing_weights.domain.volume import MAX_LOAD, StatedVolume
@@ -176,6 +177,9 @@ class Plan(BaseModel):
         default=None,
         description="For actuator proficiency: the skill, by id or name, that is dedicated to this queue.",
     )
+    share: ShareOptions | None = Field(
+        default=None, description="For actuator share: how strict the shares are. When absent, as the strategy says."
+    )
     overflow_groups: list[OverflowGroup] = Field(
         default_factory=list,
         max_length=5,
@@ -195,6 +199,10 @@ class Plan(BaseModel):
     accept_uncertain: bool = Field(
         default=False,
         description="Accepts that the forecast is stale or assumed, or that the projection is uncertain.",
+    )
+    require_approval: bool = Field(
+        default=False,
+        description="Waits for somebody's approval before the first write, whatever the deployment's policy says.",
     )
     shared_with: list[SharedQueue] = Field(
         default_factory=list,
@@ -267,6 +275,11 @@ class Plan(BaseModel):
     @property
     def drift_policy(self) -> Literal["record", "notify", "repair"]:
         return self.on_drift or "record"
+
+    @property
+    def queues_named(self) -> tuple[str, ...]:
+        """The plan's queue, and those whose load it counts."""
+        return (self.queue_id, *(shared.queue_id for shared in self.shared_with))
 
     @property
     def is_repair(self) -> bool:
@@ -351,6 +364,10 @@ def check_plan(document: Any) -> tuple[Plan | None, list[Problem]]:
     return (None, problems) if problems else (plan, [])
 
 
+def only_shares(actuator: str) -> str:
+    return f"the plan's actuator is {actuator}, whose values are no shares: leave this out, or take actuator share"
+
+
 def plan_invalid(problems: Sequence[Problem]) -> PlanInvalid:
     return PlanInvalid(as_sentence(problems, "plan"), **listed(problems))
 
@@ -386,7 +403,9 @@ def _strategy_problems(document: Any) -> list[Problem]:
     if actuator is not None and wanted is not None and actuator != wanted:
         message = f"strategy {name} is for actuator {wanted}: name that one, none, or another strategy"
         return [problem("actuator", message, "actuator_mismatch")]
-    carrier = stored_class(str(actuator or wanted))
+    carrier, problems = stored_class(str(actuator or wanted)), list[Problem]()
     if carrier and carrier.takes_skill and document.get("skill") is None and known[name].skill is None:
-        return [problem("skill", NO_SKILL, "skill_missing")]
-    return []
+        problems.append(problem("skill", NO_SKILL, "skill_missing"))
+    if carrier and not carrier.takes_share and document.get("share") is not None:
+        problems.append(problem("share", only_shares(carrier.name), "share_unused"))
+    return problems

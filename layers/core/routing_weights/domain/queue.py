@@ -98,12 +98,21 @@ class Member:
 Setting = float | str | None
 """The value of one of a queue's own settings. None if Genesys holds none."""
 SettingName = Literal[
-    "overflow_threshold", "wrap_up_timeout_s", "skill_evaluation_method", "bullseye_rings", "ring_groups"
+    "overflow_threshold",
+    "wrap_up_timeout_s",
+    "skill_evaluation_method",
+    "bullseye_rings",
+    "ring_groups",
+    "routing_rules",
+    "share_options",
 ]
 SETTINGS: tuple[SettingName, ...] = get_args(SettingName)
 RINGS: Final = "bullseye_rings"
 RING_GROUPS: Final = "ring_groups"
 """Two settings: the number of bullseye rings of a queue, and the groups in them, as text."""
+ROUTING_RULES: Final = "routing_rules"
+SHARE_OPTIONS: Final = "share_options"
+"""Two settings, as text (domain.shares): the rules for preferred agents, and how strict the shares in force are."""
 Settings = Mapping[SettingName, Setting]
 """Some of a queue's own settings, to be set. None removes a setting. Other settings are left alone."""
 
@@ -120,6 +129,9 @@ class QueueSettings:
     """As the API counts them, one more than the admin console shows."""
     ring_groups: str | None = None
     """The groups in each ring, as text."""
+    routing_rules: str | None = None
+    share_options: str | None = None
+    """Beside the shares in force, in this system's own table. None if no member has a share."""
 
     def get(self, name: SettingName) -> Setting:
         setting: Setting = getattr(self, name)
@@ -151,6 +163,8 @@ class Queue:
     skill_id: str | None = None
     """The skill whose proficiencies carry the weights, if any."""
     skill_name: str | None = None
+    name: str | None = field(default=None, compare=False)
+    """For people. None if Genesys shows none, or an earlier release stored the queue."""
     modified_by: str | None = field(default=None, compare=False)
     modified_at: str | None = field(default=None, compare=False)
     """The last editor of the queue's own settings, and the time as Genesys writes it. Neither is stored."""
@@ -172,6 +186,7 @@ class Queue:
         skill = _present({"skill_id": self.skill_id, "skill_name": self.skill_name})
         return {
             "queue_id": self.queue_id,
+            **_present({"name": self.name}),
             "settings": self.settings.to_json(),
             "members": [member.to_json() for member in self.members],
             "native": {**self.native, **skill},
@@ -183,6 +198,7 @@ class Queue:
         native = dict(document["native"])
         return cls(
             queue_id=document["queue_id"],
+            name=document.get("name"),
             settings=QueueSettings.from_json(document["settings"]),
             members=tuple(map(Member.from_json, document["members"])),
             ranks=document.get("ranks", True),

@@ -5,6 +5,7 @@ and a field that this release does not know is left out.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,11 +17,13 @@ from routing_weights.domain.effort import Cost, Effort
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import Problem
 from routing_weights.domain.queue import SETTINGS, Member, Queue, same
-from routing_weights.domain.run import Outcome, Run
+from routing_weights.domain.run import Origin, Outcome, Run
 from routing_weights.domain.status import Status
+from routing_weights.domain.types import ApprovalAnswer, ApprovalReason
 
 if TYPE_CHECKING:
     from routing_weights.domain.actuation import Statement
+    from routing_weights.domain.approval import Approval
     from routing_weights.domain.restore import Restoration
 
 MAX_INLINE_BYTES = 200_000
@@ -87,6 +90,25 @@ class MemberChange(_Part):
     value_after: Value = None
 
 
+MOST_VALUES = 6
+"""How many different values MemberCounts names: Genesys has six rings and six proficiencies."""
+
+
+class ValueCount(_Part):
+    """How many members of a queue hold a value, on the wire. None: no value."""
+
+    value: Value = None
+    members: int
+
+
+class MemberCounts(_Part):
+    """How many members a queue has, and how many of them hold each value."""
+
+    members: int
+    values: tuple[ValueCount, ...] = ()
+    """The values that most members hold, at most MOST_VALUES of them, in the order of the values."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A simulated mean and its 95 % interval."""
@@ -134,6 +156,27 @@ class Realised:
     media: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What a member received from a queue in a span of time, all media together."""
+
+    contacts: int = 0
+    """The contacts that the member answered."""
+    handle_s: float = 0.0
+    """The time of the handling that ended in the span: talk, hold and after-call work."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberShare:
+    """The share that a plan asks for, and what the member received."""
+
+    requested: float
+    contacts: int = 0
+    handle_s: float = 0.0
+    drawn: int | None = None
+    """How many contacts were drawn for the member; None where nothing draws."""
+
+
 Kind = TypeVar("Kind", bound="AuditRecord")
 
 
@@ -148,10 +191,15 @@ class AuditRecord(BaseModel):
     """When the record was written: RFC 3339, UTC."""
     queue_id: str | None = None
 
+    @property
+    def key(self) -> str:
+        """The name of the record in the table."""
+        return self.KEY
+
     def to_json(self) -> dict[str, Any]:
         """What is stored: a field that has no value is left out."""
         document = self.model_dump(mode="json", exclude_unset=True)
-        return {"record": self.KEY} | {name: value for name, value in document.items() if value is not None}
+        return {"record": self.key} | {name: value for name, value in document.items() if value is not None}
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self:
@@ -164,8 +212,10 @@ class _OfRun(AuditRecord):
     status: Status
     execution_arn: str = ""
     started_at: str = ""
+    request_id: str | None = None
     door: str = "execution"
     caller: str | None = None
+    caller_name: str | None = None
     fleet_id: str | None = None
     requested_weights: dict[str, float] = {}
     submitted_weights: dict[str, float] | None = None
@@ -178,9 +228,15 @@ class _OfRun(AuditRecord):
     strategy_reference: str | None = None
     wrap_up_timeout_s: int | None = None
     on_drift: str | None = None
+    accept_uncertain: bool | None = None
+    require_approval: bool | None = None
     requested_by: str | None = None
     reason: str | None = None
     plan_fingerprint: str | None = None
+
+    @property
+    def origin(self) -> Origin:
+        return Origin.model_validate({"door": self.door, "caller": self.caller or "", "caller_name": self.caller_name})
 
 
 class Opening(_OfRun):
@@ -206,14 +262,54 @@ class Closing(_OfRun):
     restore: Restored | None = None
     before_image: str | None = None
     """The key of the document that has the before-image."""
+    documents: dict[str, str] = {}
+    """The SHA-256, in hex, of what a later revert reads of this distribution, by the document's key."""
     applied_weights: dict[str, float | None] = {}
     applied_overflow_threshold: float | None = None
     balance_accuracy: float | None = None
     changes: tuple[SettingChange | MemberChange, ...] | None = None
     """The differences from the before-image. None if nothing was read back."""
+    queue_name: str | None = None
+    """As Genesys showed it. None if the queue was not read."""
+    counts_before: MemberCounts | None = None
+    counts_after: MemberCounts | None = None
+    """None if nothing was read back."""
     effort: Effort | None = None
     """None if no execution was started, if Step Functions did not answer, or if an earlier release wrote the record."""
     cost: Cost | None = None
+
+
+class _OfApproval(AuditRecord):
+    """A distribution may ask several times: the name of each record ends with the number."""
+
+    number: int
+    hash: str
+    """What was asked: see approval.content_hash."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.KEY}-{self.number}"
+
+
+class ApprovalAsked(_OfApproval):
+    """The distribution waits for approval."""
+
+    KEY: ClassVar[str] = "3-asked"
+
+    reasons: tuple[ApprovalReason, ...] = ()
+    asked_by: str | None = None
+    expires_at: str
+
+
+class ApprovalAnswered(_OfApproval):
+    """Somebody approved or rejected it."""
+
+    KEY: ClassVar[str] = "4-answered"
+
+    answer: ApprovalAnswer
+    caller: str | None = None
+    """Who answered; None in the console."""
+    reason: str | None = None
 
 
 class Measurement(AuditRecord):
@@ -231,6 +327,58 @@ class Measurement(AuditRecord):
     """The other distributions that were at work on the queue in that time."""
     alone: bool = False
     """No other distribution was at work on the queue."""
+
+
+class Requested(AuditRecord):
+    """Of a closing record, what the plan asks for, and how its weights are carried."""
+
+    KEY: ClassVar[str] = Closing.KEY
+
+    requested_weights: dict[str, float] = {}
+    actuation: dict[str, Any] | None = None
+
+    @property
+    def actuator(self) -> str:
+        """Empty in a record that does not say it."""
+        return str((self.actuation or {}).get("actuator") or "")
+
+
+Published = Closing | Measurement | ApprovalAnswered
+"""The records that become events of the bus."""
+
+
+def published(document: Mapping[str, Any]) -> Published:
+    """Read one of these records by its key."""
+    key = document["record"]
+    if key == Measurement.KEY:
+        return Measurement.parse(document)
+    return (ApprovalAnswered if key.startswith(ApprovalAnswered.KEY) else Closing).parse(document)
+
+
+class RealisedAccuracy(AuditRecord):
+    """How near what the members received came to the plan; of RealisedShares, what does not grow with the queue."""
+
+    KEY: ClassVar[str] = "6-shares"
+
+    start: str | None = None
+    end: str | None = None
+    contacts: int = 0
+    """The contacts of all members of the queue, requested or not."""
+    handle_s: float = 0.0
+    realised_accuracy: float | None = None
+    accuracy_by_chance: float | None = None
+    """What as many contacts have on average if each is given by lot, with exactly the requested shares."""
+    why: str | None = None
+    """Why there is no realised accuracy."""
+    ended_by: str | None = None
+    """The distribution that wrote to the queue next, where that ended the measurement."""
+
+
+class RealisedShares(RealisedAccuracy):
+    """What each requested member received of the queue's contacts after a completed distribution."""
+
+    shares: dict[str, MemberShare] = {}
+    """By requested member."""
 
 
 class ExpiryCancelled(AuditRecord):
@@ -270,8 +418,13 @@ class Records:
 
     opening: Opening | None = None
     measurement: Measurement | None = None
+    shares: RealisedShares | None = None
     expiry_cancelled: ExpiryCancelled | None = None
     closing: Closing | None = None
+    asked: tuple[ApprovalAsked, ...] = ()
+    """Every question of the distribution, by number."""
+    answered: tuple[ApprovalAnswered, ...] = ()
+    """The answers that there were, by number."""
 
     def __bool__(self) -> bool:
         """False where nothing is on record of the distribution."""
@@ -284,7 +437,18 @@ class Records:
         def read(kind: type[Kind]) -> Kind | None:
             return kind.parse(by_key[kind.KEY]) if kind.KEY in by_key else None
 
-        return cls(read(Opening), read(Measurement), read(ExpiryCancelled), read(Closing))
+        def read_all(kind: type[Kind]) -> tuple[Kind, ...]:
+            return tuple(kind.parse(by_key[key]) for key in sorted(by_key) if key.startswith(f"{kind.KEY}-"))
+
+        return cls(
+            read(Opening),
+            read(Measurement),
+            read(RealisedShares),
+            read(ExpiryCancelled),
+            read(Closing),
+            read_all(ApprovalAsked),
+            read_all(ApprovalAnswered),
+        )
 
 
 def timestamp(at: datetime) -> str:
@@ -306,6 +470,35 @@ def opened(run: Run, plan: Plan, at: datetime) -> Opening:
 
 def expiry_cancelled(distribution_id: str, caller: str, at: datetime) -> ExpiryCancelled:
     return ExpiryCancelled(distribution_id=distribution_id, timestamp=timestamp(at), caller=caller or None)
+
+
+def approval_asked(approval: "Approval") -> ApprovalAsked:
+    return ApprovalAsked(
+        distribution_id=approval.distribution_id,
+        queue_id=approval.queue_id,
+        timestamp=approval.asked_at,
+        number=approval.number,
+        hash=approval.hash,
+        reasons=approval.reasons,
+        asked_by=approval.asked_by or None,
+        expires_at=approval.expires_at,
+    )
+
+
+def approval_answered(approval: "Approval") -> ApprovalAnswered:
+    """The record of an approval whose state is its answer."""
+    return ApprovalAnswered.model_validate(
+        {
+            "distribution_id": approval.distribution_id,
+            "queue_id": approval.queue_id,
+            "timestamp": approval.answered_at,
+            "number": approval.number,
+            "hash": approval.hash,
+            "answer": approval.state,
+            "caller": approval.answered_by or None,
+            "reason": approval.reason or None,
+        }
+    )
 
 
 def refused(run: Run, queue_id: str | None, problems: list[Problem], at: datetime) -> tuple[Opening, Closing]:
@@ -333,10 +526,13 @@ def closed(
     after: Queue | None,
     at: datetime,
     before_image: str | None = None,
+    may_have_written: bool = True,
+    documents: Mapping[str, str] | None = None,
 ) -> Closing:
     """The outcome. `after` is a read-back: without one, nothing is claimed to have been applied.
 
-    `before_image` is the key of the document that has `before`.
+    `before_image` is the key of the document that has `before`, and `documents` has the SHA-256 of documents by key.
+    `may_have_written` is False if the run ended before its first write.
     """
     record: dict[str, Any] = {
         "distribution_id": run.distribution_id,
@@ -347,11 +543,16 @@ def closed(
         "errors": outcome.errors(),
         "projection": projection,
         "actuation": actuation,
-        "restore": _restored(outcome, before, restore),
+        "restore": _restored(outcome, before, restore, may_have_written=may_have_written),
         "before_image": before_image,
+        "queue_name": before.name if before else None,
+        "counts_before": _counts(before) if before else None,
+        "counts_after": _counts(after) if after else None,
         **_who(run),
         **(_asked(plan) if plan else {}),
     }
+    if documents:
+        record["documents"] = dict(documents)
     named = _named(plan, actuation) if plan else {}
     # A revert may name a member who had no value: no weight is asked for.
     requested = {member: weight for member, weight in named.items() if weight is not None}
@@ -374,10 +575,13 @@ def last_completed(runs: Iterable[RunSummary]) -> str | None:
     return max(completed, key=lambda run: run.timestamp).distribution_id if completed else None
 
 
-def _restored(outcome: Outcome, before: Queue | None, restore: "Restoration | None") -> Restored | None:
+def _restored(
+    outcome: Outcome, before: Queue | None, restore: "Restoration | None", *, may_have_written: bool
+) -> Restored | None:
     """What a restoration came to. A restoration that left no document has failed, where it had something to restore."""
     if restore is None and before and outcome.status.failed_writing:
-        return Restored(outcome="failed", restored=0, unrestored=(), unconfirmed=(), edited=())
+        came_to = "failed" if may_have_written else "not_needed"
+        return Restored(outcome=came_to, restored=0, unrestored=(), unconfirmed=(), edited=())
     return Restored.model_validate(restore.to_json()) if restore else None
 
 
@@ -393,8 +597,10 @@ def _who(run: Run) -> dict[str, Any]:
     return {
         "execution_arn": run.execution_arn,
         "started_at": timestamp(run.started_at),
+        "request_id": run.origin.request_id,
         "door": run.origin.door,
         "caller": run.origin.caller or None,
+        "caller_name": run.origin.caller_name,
         "fleet_id": run.fleet_id or None,
     }
 
@@ -412,6 +618,8 @@ def _asked(plan: Plan) -> dict[str, Any]:
         "strategy_reference": plan.strategy_reference,
         "wrap_up_timeout_s": plan.wrap_up_timeout_s,
         "on_drift": plan.drift_policy,
+        "accept_uncertain": plan.accept_uncertain or None,
+        "require_approval": plan.require_approval or None,
         "requested_by": plan.requested_by,
         "reason": plan.reason,
         "plan_fingerprint": plan.fingerprint(),
@@ -437,6 +645,13 @@ def _changes(
     old, new = ({member.user_id: member for member in queue.members} for queue in (before, after))
     members = [_change(member, weight, old.get(member), new.get(member)) for member, weight in requested.items()]
     return (*settings, *(change for change in members if change))
+
+
+def _counts(queue: Queue) -> MemberCounts:
+    held = Counter(member.value for member in queue.members).most_common(MOST_VALUES)
+    in_order = sorted(held, key=lambda count: (count[0] is not None, count[0] or 0))
+    values = tuple(ValueCount(value=value, members=members) for value, members in in_order)
+    return MemberCounts(members=len(queue.members), values=values)
 
 
 def _change(member: str, requested: float | None, old: Member | None, new: Member | None) -> MemberChange | None:

@@ -3,7 +3,8 @@
 from routing_weights.domain.actuators.base import Actuator
 from routing_weights.domain.actuators.bullseye import shown
 from routing_weights.domain.problems import problem
-from routing_weights.domain.queue import RINGS, SETTINGS, QueueSettings, Setting, SettingName
+from routing_weights.domain.queue import RINGS, ROUTING_RULES, SETTINGS, QueueSettings, Setting, SettingName
+from routing_weights.domain.shares import as_text, rules
 from routing_weights.domain.strategies import Strategy
 from routing_weights.errors import PlanNotApplicable
 
@@ -26,6 +27,10 @@ def lacking(strategy: Strategy, actuator: Actuator, held: QueueSettings) -> dict
         settings[RINGS] = rings
         found = shown(present) if present else "none"
         sentences[RINGS] = f"{rings} bullseye rings (the admin console shows {rings - 1}), and the queue has {found}"
+    needed = as_text(rules(actuator.share)) if actuator.share else None
+    if needed and needed != held.routing_rules:
+        settings[ROUTING_RULES] = needed
+        sentences[ROUTING_RULES] = f"the routing rules {needed}, and the queue has {held.routing_rules or 'none'}"
     if settings and strategy.if_different == "verify":
         advice = "set it in the admin console, or take a strategy that sets it"
     elif RINGS in settings and present > 1:  # one ring is everybody's, which is as good as none

@@ -12,7 +12,16 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from routing_weights.domain.actuators import stored_class
-from routing_weights.domain.queue import RINGS, SETTINGS, Member, Queue, SettingName, holds
+from routing_weights.domain.queue import (
+    RINGS,
+    ROUTING_RULES,
+    SETTINGS,
+    SHARE_OPTIONS,
+    Member,
+    Queue,
+    SettingName,
+    holds,
+)
 from routing_weights.domain.target import (
     Answers,
     Part,
@@ -187,12 +196,10 @@ class Restorer:
         groups = in_groups(self.target, [member for member in reversed(self._order()) if member.user_id in names])
         if self.target.joins and self._some_are_unjoined():
             groups, early = [group for group in groups if not goes_up(self.target, group[0])], []
-        answers = [
-            self._restore_settings(late),
-            *(self._restore_members(queue, group) for group in groups),
-            self._restore_settings(early),
-        ]
-        return any(answers)
+        answers = [self._restore_settings(late), *(self._restore_members(queue, group) for group in groups)]
+        if self._shares_stay():
+            early = [name for name in early if name not in {ROUTING_RULES, SHARE_OPTIONS}]
+        return any([*answers, self._restore_settings(early)])
 
     def _restore_settings(self, names: list[SettingName]) -> Answers:
         if not names or not self.has_time():
@@ -205,11 +212,12 @@ class Restorer:
 
     def _restore_members(self, queue: Queue, group: list[Member]) -> Answers:
         """Write the members of one group, several at a time."""
-        current = {member.user_id: member for member in queue.members}
+        current, then = {member.user_id: member for member in queue.members}, image(self.before, self.target)
+        then = replace(then, settings={name: value for name, value in then.settings.items() if name in self._ours})
         answers = self.genesys.write_members(
             replace(queue, native=self.before.native, skill_id=self.before.skill_id),
             [current[member.user_id] for member in group],
-            image(self.before, self.target),
+            then,
             f"{self.key}:{self._passes}:member",
             go_on=self.has_time,
             stops_at=AGAIN,
@@ -240,6 +248,10 @@ class Restorer:
         actuator = stored_class(self.target.actuator)
         outside = actuator.outside(self.before.settings, queue) if actuator else []
         return any(now[user] != then.get(user) for user in outside)
+
+    def _shares_stay(self) -> bool:
+        """Return True if shares of the run are still in force. A draw must not meet a queue without their rules."""
+        return self.target.together and bool(({*self._ours} & self.target.values.keys()) - self._accepted)
 
     def _outcome(self, queue: Queue) -> Restoration:
         """Return the result. A name that still holds the run's value is not restored, whatever was accepted."""

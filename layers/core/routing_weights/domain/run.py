@@ -17,17 +17,44 @@ from routing_weights.domain.effort import KEY as EFFORT
 from routing_weights.domain.status import Status
 from routing_weights.errors import RoutingWeightsError
 
-LONGEST_RUN = timedelta(hours=3)
+LONGEST_AT_WORK = timedelta(hours=3)
+"""How long a run takes at most, without its waits for approval."""
+MOST_ASKS = 3
+"""How often a run asks for approval: again, if the queue has changed since somebody approved."""
+LONGEST_APPROVAL = timedelta(days=1)
+"""The bound of ApprovalTimeoutS."""
+GRACE_S = 5
+"""How many seconds longer than people may answer an execution waits."""
+LONGEST_RUN = LONGEST_AT_WORK + MOST_ASKS * (LONGEST_APPROVAL + timedelta(seconds=GRACE_S))
 """The time-out of the state machine: no execution takes longer."""
+
+Door = Literal["api", "schedule", "drift", "fleet", "execution", "expiry"]
+"""How a run was started. The record of an expiry has `schedule`, as the end of a temporary plan is one."""
+
+
+EXPIRY_OF = "return of "
+"""The caller of an expiry is these words and the distribution that has expired."""
+
+
+LONGEST_CALLER = 2048
 
 
 class Origin(BaseModel):
-    """The caller who started the distribution, as the door saw it. A start in the console has no caller."""
+    """The caller who started the distribution, as the gateway verified it. A start in the console has no caller."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     door: Literal["api", "schedule", "drift", "fleet", "execution"] = "execution"
-    caller: str = Field(default="", max_length=2048)
+    request_id: str | None = Field(default=None, max_length=128)
+    """API Gateway's id of the request, as in its access log. No request that may come again has it in its execution."""
+    caller: str = Field(default="", max_length=LONGEST_CALLER)
+    caller_name: str | None = Field(default=None, max_length=200)
+    """The caller's name for people, from Genesys or the JWT."""
+
+    @property
+    def repeatable(self) -> Self:
+        """The same for every copy of a request: an execution must not begin twice under one name with two inputs."""
+        return self.model_copy(update={"request_id": None})
 
 
 class Run(BaseModel):
@@ -52,10 +79,35 @@ class Run(BaseModel):
     """The fleet that the plan belongs to."""
     fleet_line: tuple[int, int] = (0, 0)
     """Where the plan is in the plans.jsonl of its fleet: start and length in bytes."""
+    asked_by: str = ""
+    """Whoever wants the run, if a door has verified it: nobody approves a run of their own. Empty if nobody knows."""
+    can_wait: bool = False
+    """The definition of its execution has the state that waits for approval: an older one would write at once."""
+    approved_at: datetime | None = None
+    """When its last wait for approval ended."""
+
+    @property
+    def since(self) -> datetime:
+        """The time from which the limits of the run count: nobody is to answer in haste."""
+        return self.approved_at or self.started_at
+
+    @property
+    def policy_door(self) -> Door:
+        """The door, as the approval policy names it."""
+        return "expiry" if self.returns else self.origin.door
 
     def latency_ms(self, now: datetime) -> int:
         """From the start of the execution, in whole milliseconds, at least 0."""
         return max(0, round((now - self.started_at.astimezone(UTC)).total_seconds() * 1000))
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The execution that holds the lock of a queue, and since when."""
+
+    queue_id: str
+    holder: str
+    taken_at: datetime
 
 
 @dataclass(frozen=True)

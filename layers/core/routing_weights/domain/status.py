@@ -20,6 +20,8 @@ class Status(StrEnum):
     QUEUE_BUSY = "queue_busy"
     VERIFICATION_FAILED = "verification_failed"
     INTERRUPTED = "interrupted"
+    REJECTED = "rejected"
+    APPROVAL_EXPIRED = "approval_expired"
 
     @property
     def terminal(self) -> bool:
@@ -73,4 +75,6 @@ FACTS = {
     Status.QUEUE_BUSY: Facts(False, "no", "Another distribution was running on the queue."),
     Status.VERIFICATION_FAILED: Facts(False, "yes", "The queue does not hold what was written."),
     Status.INTERRUPTED: Facts(False, "perhaps", "The execution ended before its work did."),
+    Status.REJECTED: Facts(False, "no", "Somebody rejected the distribution."),
+    Status.APPROVAL_EXPIRED: Facts(False, "no", "Nobody approved the distribution in time."),
 }

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from routing_weights.domain.actuators import ActuatorName
-from routing_weights.domain.types import GenesysId, Line
+from routing_weights.domain.types import GenesysId, Line, ShareOptions
 from routing_weights.errors import ConfigurationInvalid
 
 FILE = Path(__file__).with_name("strategies.toml")
@@ -36,6 +36,7 @@ class Strategy(BaseModel):
     proficiency_digits: int = Field(default=1, ge=0, le=6)
     skill_evaluation_method: SkillEvaluation | None = None
     bullseye_timeouts_s: tuple[Annotated[float, Field(gt=0, le=259_200)], ...] = Field(default=(), max_length=5)
+    share: ShareOptions | None = None
     if_different: Literal["verify", "set"] = "verify"
     overflow_groups: tuple[OverflowGroup, ...] = Field(default=(), max_length=5)
 

@@ -5,7 +5,18 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from typing import Any, Literal
 
-from routing_weights.domain.queue import RING_GROUPS, RINGS, Member, Queue, Setting, SettingName, Settings, Value, holds
+from routing_weights.domain.queue import (
+    RING_GROUPS,
+    RINGS,
+    ROUTING_RULES,
+    Member,
+    Queue,
+    Setting,
+    SettingName,
+    Settings,
+    Value,
+    holds,
+)
 from routing_weights.domain.types import folded
 from routing_weights.errors import RoutingWeightsError
 
@@ -30,6 +41,8 @@ class Target:
     settings: Settings = field(default_factory=dict)
     joins: bool = False
     """True if the values decide who is joined to the queue."""
+    together: bool = False
+    """True if one write changes the values of all members."""
     actuator: str = ""
     """The name of the actuator. Empty in documents of earlier releases."""
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -61,6 +74,14 @@ def as_targeted(queue: Queue, target: Target) -> Queue:
     return replace(queue, members=tuple(map(targeted, queue.members))) if target.joins or carrier else queue
 
 
+def with_others(target: Target, queue: Queue) -> Target:
+    """Return the target in which members whom it does not name hold no value, if its actuator says so."""
+    if not target.together:
+        return target
+    others = {m.user_id: 0.0 for m in queue.members if m.value and m.user_id not in target.values}
+    return replace(target, weights={**target.weights, **others}, values={**target.values, **others})
+
+
 def image(before: Queue, target: Target) -> Target:
     """Return the before-image as a target: the state that undoes everything that `target` changes.
 
@@ -73,6 +94,7 @@ def image(before: Queue, target: Target) -> Target:
         values={user_id: members[user_id].value for user_id in known},
         settings={name: before.settings.get(name) for name in target.settings},
         joins=target.joins,
+        together=target.together,
         actuator=target.actuator,
     )
 
@@ -80,12 +102,19 @@ def image(before: Queue, target: Target) -> Target:
 def settings_by_part(target: Target, before: Queue) -> dict[Part, dict[SettingName, Setting]]:
     """Return the queue's own settings that differ from the target, by the time when they are written.
 
-    Rings are made before a member enters one, and removed once they are empty. A lower overflow threshold narrows the
-    queue, so it comes last. Other settings go with either write, so that a queue is written twice only if necessary.
+    Rings are made before a member enters one, and removed once they are empty. Routing rules are made before a member
+    has a share, and removed once nobody has one: a draw never meets a queue without its rules. A lower overflow
+    threshold narrows the queue, so it comes last. Other settings go with either write, so that a queue is written
+    twice only if necessary.
     """
     differing, late = settings_to_write(target, before), set[SettingName]()
+    shares = target.together and any(target.values.values())
     fewer = RINGS in differing and _number(differing[RINGS]) < (before.settings.bullseye_rings or 0)
     early = differing.keys() & {RINGS} if not fewer else set[SettingName]()
+    if shares:
+        early |= differing.keys() & {ROUTING_RULES}
+    else:
+        late |= differing.keys() & {ROUTING_RULES}
     if fewer:
         late |= differing.keys() & {RINGS, RING_GROUPS}
     if "overflow_threshold" in differing and _tightens(differing["overflow_threshold"], before.overflow_threshold):
@@ -134,12 +163,24 @@ def goes_up(target: Target, member: Member) -> bool:
 def in_groups(target: Target, members: Sequence[Member]) -> list[list[Member]]:
     """Split the members to write, in their order, into those that go up and those that do not.
 
-    Writes of one group may be under way together. The next group begins once every write of this one is answered.
+    If one write changes all of them, they are one group. Writes of one group may be under way
+    together. The next group begins once every write of this one is answered.
     """
+    if members and target.together:
+        return [list(members)]
     return [list(group) for _, group in groupby(members, lambda member: goes_up(target, member))]
 
 
 def unsettled(target: Target, held: Queue) -> list[str]:
     """Return the members whose value, as read back, is not the target's, sorted. Members who left are among them."""
     values = {member.user_id: member.value for member in held.members}
-    return sorted(user for user, value in target.values.items() if user not in values or not holds(values[user], value))
+    return sorted(
+        user
+        for user, value in target.values.items()
+        if (not holds(values[user], value) if user in values else may_not_leave(target, user))
+    )
+
+
+def may_not_leave(target: Target, user_id: str) -> bool:
+    """Return True if the target misses a member who has left. A member who only loses its share may leave."""
+    return not target.together or bool(target.values[user_id])

@@ -3,9 +3,17 @@
 import re
 import unicodedata
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$", strict=True)]
 """A name that is safe in a URL path: letters, digits, `-` and `_`, 1 to 64 of them."""
@@ -68,3 +76,56 @@ def in_utc(value: Any) -> str:
 
 InstantText = Annotated[str, BeforeValidator(in_utc)]
 """RFC 3339 with an offset, as text in UTC, to the second: equal instants have equal texts."""
+
+
+ContentHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", strict=True)]
+"""SHA-256, hexadecimal."""
+ApprovalAnswer = Literal["approved", "rejected"]
+
+
+class ApprovalReason(BaseModel):
+    """Why a distribution waits: a check that is in doubt, a rule of the policy, or the plan's own wish."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    sentence: str
+
+
+SHORTEST_WAIT_S, LONGEST_S = 2, 600
+"""The bounds of the waits of shares, in seconds. Genesys lets no routing rule wait for less than 2 s."""
+
+
+def _is_no_second(seconds: int) -> int:
+    if 0 < seconds < SHORTEST_WAIT_S:
+        raise ValueError(f"0, or {SHORTEST_WAIT_S} to {LONGEST_S}: Genesys lets no rule wait for less")
+    return seconds
+
+
+class ShareOptions(BaseModel):
+    """How strict the shares are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    hold_s: Annotated[int, Field(ge=SHORTEST_WAIT_S, le=LONGEST_S, strict=True)] = Field(
+        default=10, description="The seconds that a contact waits for the drawn agent alone."
+    )
+    then: Annotated[int, Field(ge=0, le=LONGEST_S, strict=True), AfterValidator(_is_no_second)] = Field(
+        default=20,
+        description="The seconds after that for all preferred agents, by score: 0, or 2 to 600. Then the contact goes "
+        "to anyone in the queue.",
+    )
+
+    def __str__(self) -> str:
+        return f"{self.hold_s} s alone, then {self.then} s"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the options of a text that `str` has made of them. Raises ValueError for any other text."""
+        hold_s, _, then = text.removesuffix(" s").partition(" s alone, then ")
+        return cls(hold_s=int(hold_s), then=int(then))
+
+    @property
+    def anyone_s(self) -> int:
+        """The second from which a contact reaches anyone in the queue."""
+        return self.hold_s + self.then

@@ -22,6 +22,8 @@ LOCK_S = 1.0
 """How often a run that writes checks its lock."""
 S3_READS, S3_WRITES = 9, 6
 """Of a distribution of any size."""
+LINK_UNITS = 2
+"""The items that are written with a record: its link, and the head of the chain."""
 RECORD_KB, MEMBER_KB = 4.0, 0.5
 """The size of a closing record without its members, and what a changed member adds."""
 
@@ -102,7 +104,7 @@ def _reads(members: int) -> int:
 
 
 def _transitions(patches: int) -> int:
-    """Validate, Lock, Project and `Dry run?`; each patch, and `What is left?` after it; the end."""
+    """Validate, Lock, Project and `May it write?`; each patch, and `What is left?` after it; the end."""
     return 4 + 2 * patches + len(("Verify", "Audit", "Unlock", "Completed?", "Completed"))
 
 
@@ -111,7 +113,7 @@ def _of_aws(draws: int, changed: int, patches: int, seconds: float) -> Effort:
     ms = round(1000 * (seconds + START_S * invocations))
     busy = Busy(invocations=invocations, ms=ms, gb_ms=ms * MEMORY_GB)
     record_kb = min(RECORD_KB + MEMBER_KB * changed, MAX_INLINE_BYTES / 1024)
-    record_units = 2 * math.ceil(record_kb)  # it is written in a transaction, which costs twice
+    record_units = 2 * (math.ceil(record_kb) + LINK_UNITS)  # it is written in a transaction, which costs twice
     return Effort(
         transitions=_transitions(patches),
         functions={"all": busy},

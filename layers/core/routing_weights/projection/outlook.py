@@ -7,7 +7,7 @@ that open late, proficiencies, skills, and agents who serve other queues too. Bo
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from routing_weights.domain.actuators.base import Ranking, Rule
 from routing_weights.domain.plan import RequiredSkill
@@ -20,6 +20,7 @@ from routing_weights.projection.simulation import (
     SHARED_AGENTS,
     Compared,
     Demand,
+    Drawing,
     Interval,
     Place,
     QueueDifference,
@@ -32,6 +33,9 @@ from routing_weights.projection.simulation import (
     is_pool,
 )
 from routing_weights.projection.stability import stability
+
+if TYPE_CHECKING:
+    from routing_weights.projection.attainable import Shares
 
 SEED = 1
 """Constant, so that the same plan on the same queue has the same projection."""
@@ -67,11 +71,18 @@ class State:
                     places[member.user_id] = Place(1.0)
                 case "score":
                     places[member.user_id] = Place(float(value or 0.0), weight=float(value or 0.0))
-                case "proficiency":
+                case "proficiency" | "share":
                     places[member.user_id] = Place(float(value or 0.0))
                 case unreachable:
                     assert_never(unreachable)
         return places
+
+    def shares(self) -> dict[str, float]:
+        """The shares that the draws see, by member, on queue or not. Empty if no contact is drawn."""
+        if self.ranking.rule != "share":
+            return {}
+        held = {member.user_id: self.values.get(member.user_id, member.value) for member in self.queue.members}
+        return {user_id: float(value) for user_id, value in held.items() if value}
 
     def meets(self, required: Sequence[RequiredSkill]) -> dict[str, frozenset[str]]:
         """By active agent, which of the required skills it has."""
@@ -80,6 +91,16 @@ class State:
             for member in self.queue.members
             if member.active
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """How this deployment draws the agents of contacts, for actuator `share`."""
+
+    standings_s: float | None
+    """How many seconds lie between two readings of agents' standings. 0: events say each change. None: never read."""
+    limit: int
+    """The largest number of preferred agents of a contact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +154,8 @@ class Outlook:
     shared: int
     """How many of the agents serve another queue too."""
     others: tuple[Other, ...]
+    shares: "Shares | None"
+    """What the shares attain; None if the plan has another actuator, or nothing is offered."""
 
     @property
     def ranked(self) -> bool:
@@ -168,6 +191,7 @@ class Outlook:
             "before": _figures(before.queues[queue_id]),
             "after": _figures(after.queues[queue_id]),
             "difference": _figures(compared.queues[queue_id]),
+            "shares": self.shares and self.shares.to_json(),
             "agents": [
                 {
                     "member": agent,
@@ -194,6 +218,7 @@ def outlook(
     after: State,
     goal: ServiceGoal,
     *,
+    draws: Draws,
     required_skills: Sequence[RequiredSkill] = (),
     others: Sequence[Other] = (),
     effort: int = 1,
@@ -213,17 +238,25 @@ def outlook(
             state.ranking.rule,
             frozenset(map(str, required_skills)),
             state.ranking.ring_timeouts_s,
+            _drawing(state, draws),
         )
         return Scenario((demand, *map(_demand, others)), tuple(_shared_seats(state, required_skills, others)))
 
     sides = (scenario(before), scenario(after))
     per_s = sum(demand.offered_per_s for demand in sides[1].demands)
-    compared = None
+    compared = shares = None
     if volume.rate > 0:
         horizon_s, warm_up_s = spans(per_s, volume.aht_s)
         affordable = MOST_CONTACTS / REPLICATIONS / per_s / (horizon_s + warm_up_s)
         replications = int(REPLICATIONS * max(1.0, min(effort, affordable)))
-        compared = compare(*sides, seed=SEED, replications=replications, horizon_s=horizon_s, warm_up_s=warm_up_s)
+        if any(side.demands[0].drawing for side in sides):
+            from routing_weights.projection.attainable import Run, attained  # noqa: PLC0415 - for actuator share
+
+            run = Run(SEED, replications, horizon_s, warm_up_s)
+            compared = run.compare(*sides)
+            shares = attained(run, *sides, after.shares(), compared)
+        else:
+            compared = compare(*sides, seed=SEED, replications=replications, horizon_s=horizon_s, warm_up_s=warm_up_s)
     return Outlook(
         volume=volume,
         goal=goal,
@@ -238,7 +271,17 @@ def outlook(
         rule=after.ranking.rule,
         shared=sum(len(seat.places) > 1 for seat in sides[1].seats),
         others=tuple(others),
+        shares=shares,
     )
+
+
+def _drawing(state: State, draws: Draws) -> Drawing | None:
+    """None if no contact of the queue is drawn."""
+    shares, seats = state.shares(), state.seats()
+    if state.ranking.share is None or not shares:
+        return None
+    absent = tuple(share for user_id, share in sorted(shares.items()) if user_id not in seats)
+    return Drawing(state.ranking.share, draws.standings_s, draws.limit, absent)
 
 
 def spans(per_s: float, aht_s: float) -> tuple[float, float]:

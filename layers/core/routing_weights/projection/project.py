@@ -1,7 +1,8 @@
 """The projection of one plan: the ratio, what the models say, the checks, the skills and the verdict."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 from routing_weights.domain.actuators.base import Ranking
@@ -13,7 +14,7 @@ from routing_weights.projection.checks.registry import SIMULATED
 from routing_weights.projection.checks.saturation import Saturation, saturation
 from routing_weights.projection.checks.staffing import staffed
 from routing_weights.projection.inputs import Forecast, Volume
-from routing_weights.projection.outlook import Other, Outlook, ServiceGoal, State, outlook
+from routing_weights.projection.outlook import Draws, Other, Outlook, ServiceGoal, State, outlook
 from routing_weights.projection.verdict import Judgement, judge, undecided
 
 ASSUMED_GOAL = (0.8, 20.0)
@@ -35,6 +36,12 @@ class Projection:
     document: dict[str, Any]
     """As it is recorded."""
 
+    def raise_if_blocked(self) -> None:
+        """Raise the error of a gate that nobody can approve."""
+        self.saturation.raise_if_blocked()
+        if self.judgement.verdict == "blocked":
+            self.judgement.raise_unless_passed()
+
     def raise_unless_passed(self) -> None:
         """Raise the error that says why the plan may not be applied. Its class names the status of the run."""
         self.saturation.raise_if_blocked()
@@ -51,6 +58,8 @@ def project(
     own_goal: tuple[float, float] | None,
     limits: Limits,
     overflow_gate: bool,
+    draws: Draws,
+    frontier: bool = True,
     others: Sequence[Other] = (),
     without_effect: str | None = None,
 ) -> Projection:
@@ -65,6 +74,8 @@ def project(
         own_goal: the queue's own service level and seconds, where it has them.
         limits: what the deployment requires.
         overflow_gate: True: nothing in Genesys carries the plan's overflow threshold, so a load above it blocks.
+        draws: how the deployment draws agents, for actuator share.
+        frontier: False: even a dry run does not simulate other hold times.
         others: queues that share agents with this one.
         without_effect: why the weights will do nothing on the queue, where they will not.
     """
@@ -76,7 +87,11 @@ def project(
     values: Mapping[str, Value | None] = {member.user_id: member.value for member in before.members}
     states = (State(rankings[0], before, values), State(rankings[1], after, {**values, **target.values}))
     # Models of a queue that nobody serves say nothing that staffing does not.
-    modelled = None if staff.nobody else _outlook(plan, forecast, states, own_goal, limits, others)
+    modelled = None if staff.nobody else _outlook(plan, forecast, states, own_goal, limits, draws, others)
+    if (
+        frontier and plan.dry_run and modelled and modelled.shares
+    ):  # a dozen further simulations, for which no distribution waits
+        modelled = replace(modelled, shares=modelled.shares.with_frontier())
     judgement = judge(ratio, forecast, modelled, staff, accepted=plan.accept_uncertain, without_effect=without_effect)
     weights = (before.weights(), {**before.weights(), **target.weights})
     document = ratio.to_json() | judgement.to_json()
@@ -102,6 +117,7 @@ def _outlook(
     states: tuple[State, State],
     own_goal: tuple[float, float] | None,
     limits: Limits,
+    draws: Draws,
     others: Sequence[Other],
 ) -> Outlook | None:
     volume = forecast.pooled
@@ -110,10 +126,9 @@ def _outlook(
             return None
         volume = Volume(offered=forecast.total * 1800 / ASSUMED_AHT_S, interval_s=1800, aht_s=ASSUMED_AHT_S)
     goal = service_goal(volume, own_goal, limits)
-    modelled = outlook(volume, *states, goal, required_skills=plan.requirements, others=others)
-    if forecast.volume and undecided(modelled):
-        modelled = outlook(volume, *states, goal, required_skills=plan.requirements, others=others, effort=MORE)
-    return modelled
+    ask = partial(outlook, volume, *states, goal, draws=draws, required_skills=plan.requirements, others=others)
+    modelled = ask()
+    return ask(effort=MORE) if forecast.volume and undecided(modelled) else modelled
 
 
 def _models(

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import accumulate
 from random import Random
-from typing import assert_never
+from typing import ClassVar, assert_never
 
 from routing_weights.domain.actuators.base import Rule
+from routing_weights.domain.types import ShareOptions
 
 SHARED_AGENTS = (
     "An agent who becomes free takes the longest waiting contact of one queue; of several queues with waiting contacts "
@@ -46,6 +47,13 @@ def assumption(rule: Rule) -> str:
                 "assumption about the routing engine of the source document, which says no more than that scores are "
                 "preferences."
             )
+        case "share":
+            return (
+                "A contact waits for its drawn agent alone, then for the other preferred agents by score, then for "
+                "anyone in the queue; the longest idle of the agents it reaches takes it. A contact without preferred "
+                "agents reaches everybody at once. An agent who becomes free takes the longest waiting contact that "
+                "reaches the agent."
+            )
         case unreachable:
             assert_never(unreachable)
 
@@ -53,7 +61,7 @@ def assumption(rule: Rule) -> str:
 def is_pool(rule: Rule) -> bool:
     """True if every contact can reach every agent at once."""
     match rule:
-        case "ring":
+        case "ring" | "share":
             return False
         case "proficiency" | "joined" | "score":
             return True
@@ -65,6 +73,20 @@ REPLICATIONS = 10
 HORIZON_S = 7200.0
 """Measured with 60 agents at a load of 0.94: intervals of 95 % cover 91 % over one hour, and 94 % over two."""
 WARM_UP_S = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How the contacts of a queue are drawn."""
+
+    options: ShareOptions
+    standings_s: float | None
+    """How many seconds lie between two readings of the agents' standings, as far as there are draws. 0: each change is
+    known at once. None: no standing is ever known, so that busy and absent agents are drawn too."""
+    limit: int
+    """The largest number of preferred agents of a contact, at least 1."""
+    absent: tuple[float, ...] = ()
+    """The shares of members who are not on queue, each above 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +107,8 @@ class Demand:
     """An agent needs all of them, for as long as the contact waits."""
     ring_timeouts_s: tuple[float, ...] = ()
     """For `ring`: after how long the next ring opens to a contact, from ring 1 on. The last ring has no time-out."""
+    drawing: Drawing | None = None
+    """For `share`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +116,8 @@ class Place:
     """An agent's place in a queue. An agent who is not joined to a queue has no place there."""
 
     value: float = 1.0
-    """The actuator's value: ring number (1 to 6), proficiency or score (higher is better), joined (0: not joined)."""
+    """The actuator's value: ring number (1 to 6), proficiency or score (higher is better), joined (0: not joined), or
+    the share."""
     weight: float = 0.0
     """For an agent of several queues: how much this queue is preferred when the agent becomes free; >= 0."""
 
@@ -146,6 +171,8 @@ class QueueOutcome:
     """Of the agents who can get its contacts, whatever queue keeps them busy; None: there are no such agents."""
     shares: Mapping[str, Interval]
     """By agent who can get its contacts: the share of the queue's answered contacts. A weight can attain this share."""
+    share_error: Interval | None
+    """For `share`: the mean over all members with a share of |share - what it attains|, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +222,7 @@ def simulate(
     replications: int = REPLICATIONS,
     horizon_s: float = HORIZON_S,
     warm_up_s: float = WARM_UP_S,
+    events: "type[Replication] | None" = None,
 ) -> Simulated:
     """Simulate `replications` independent stretches of `warm_up_s` and then `horizon_s` seconds, from an empty start.
 
@@ -206,13 +234,14 @@ def simulate(
         seed: equal seeds give equal results.
         replications: at least 2. One replication gives no interval.
         horizon_s: above 0. The figures of short stretches are skewed, so below a few thousand contacts the intervals
-            are too narrow. A contact costs about 4 microseconds of CPU.
+            are too narrow. A contact costs about 4 microseconds of CPU, a drawn one 8 to 40.
         warm_up_s: at least 0; a few mean handling times.
+        events: `drawn.DrawnReplication` for queues whose contacts are drawn.
 
     Raises:
         ValueError: an argument out of its bounds.
     """
-    return _Study(scenario, seed, replications, horizon_s, warm_up_s).simulated()
+    return _Study(scenario, seed, replications, horizon_s, warm_up_s, events or Replication).simulated()
 
 
 def compare(
@@ -223,13 +252,14 @@ def compare(
     replications: int = REPLICATIONS,
     horizon_s: float = HORIZON_S,
     warm_up_s: float = WARM_UP_S,
+    events: "type[Replication] | None" = None,
 ) -> Compared:
     """Simulate both scenarios with the same contacts. Only the policy differs, and intervals are those of the pairs.
 
     Arguments and errors are those of `simulate`. If a demand differs, its stream is stretched and not drawn anew.
     """
-    first = _Study(before, seed, replications, horizon_s, warm_up_s)
-    second = _Study(after, seed, replications, horizon_s, warm_up_s)
+    first = _Study(before, seed, replications, horizon_s, warm_up_s, events or Replication)
+    second = _Study(after, seed, replications, horizon_s, warm_up_s, events or Replication)
     old, new = first.figures(), second.figures()
     differences = {key: _difference(old[key], new[key]) for key in old if key in new}
     return Compared(
@@ -250,12 +280,25 @@ def compare(
 
 # ---- the events ------------------------------------------------------------------------------------------------------
 
-_Contact = tuple[float, int, float, float]
+Contact = tuple[float, int, float, float]
 """Its arrival, the index of its queue, its handling time, and when it hangs up."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Floor:
+class DrawnQueue:
+    """A queue with shares, by numbers of agents."""
+
+    drawing: Drawing
+    weights: Mapping[int, float]
+    """By agent who has a share."""
+    absent: tuple[float, ...]
+    """The shares of those who are drawn in vain."""
+    anyone: frozenset[int]
+    """The agents who can take a contact without being preferred: preferred ones need no skill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
     """A scenario as numbers: queues and agents by index."""
 
     within_s: list[float]
@@ -265,10 +308,12 @@ class _Floor:
     """By agent: queue, level there, delay of the level, weight."""
     eligible: list[list[int]]
     """By queue: its agents."""
+    drawn: list[DrawnQueue | None]
+    """By queue: its shares; None without any."""
 
 
-def _floor(scenario: Scenario) -> _Floor:
-    delays, eligible = [], []
+def floor_of(scenario: Scenario) -> Floor:
+    delays, eligible, drawn = [], [], []
     serves: list[list[tuple[int, int, float, float]]] = [[] for _ in scenario.seats]
     for queue, demand in enumerate(scenario.demands):
         opens_s = [0.0, *accumulate(demand.ring_timeouts_s)]
@@ -276,7 +321,7 @@ def _floor(scenario: Scenario) -> _Floor:
             agent: rank
             for agent, seat in enumerate(scenario.seats)
             if (place := seat.places.get(demand.queue_id)) is not None
-            and demand.skills <= seat.skills
+            and (demand.skills <= seat.skills or (demand.drawing and place.value))
             and (rank := _rank(demand, place.value, opens_s)) is not None
         }
         levels = sorted(set(ranks.values()))
@@ -286,7 +331,20 @@ def _floor(scenario: Scenario) -> _Floor:
             serves[agent].append((queue, level_of[rank], rank[0], weight))
         delays.append([delay for delay, _ in levels])
         eligible.append(list(ranks))
-    return _Floor([demand.within_s for demand in scenario.demands], delays, serves, eligible)
+        drawn.append(_drawn(demand, scenario.seats, eligible[-1]))
+    return Floor([demand.within_s for demand in scenario.demands], delays, serves, eligible, drawn)
+
+
+def _drawn(demand: Demand, seats: Sequence[Seat], eligible: Sequence[int]) -> DrawnQueue | None:
+    if demand.rule != "share" or demand.drawing is None:
+        return None
+    values = {agent: seats[agent].places[demand.queue_id].value for agent in eligible}
+    weights = {agent: value for agent, value in values.items() if value}
+    if not weights:
+        return None
+    absent = demand.drawing.absent if demand.drawing.standings_s is None else ()
+    anyone = frozenset(agent for agent in eligible if demand.skills <= seats[agent].skills)
+    return DrawnQueue(demand.drawing, weights, absent, anyone)
 
 
 def _rank(demand: Demand, value: float, opens_s: Sequence[float]) -> tuple[float, float] | None:
@@ -294,6 +352,8 @@ def _rank(demand: Demand, value: float, opens_s: Sequence[float]) -> tuple[float
     match demand.rule:
         case "joined":
             return (0.0, 0.0) if value else None
+        case "share":
+            return 0.0, 0.0
         case "proficiency" | "score":
             return 0.0, -value
         case "ring":
@@ -308,8 +368,8 @@ def _rank(demand: Demand, value: float, opens_s: Sequence[float]) -> tuple[float
             assert_never(unreachable)
 
 
-def _contacts(demands: Sequence[Demand], *, seed: int, replication: int, until_s: float) -> list[_Contact]:
-    contacts: list[_Contact] = []
+def contacts_of(demands: Sequence[Demand], *, seed: int, replication: int, until_s: float) -> list[Contact]:
+    contacts: list[Contact] = []
     log = math.log
     for queue, demand in enumerate(demands):
         if not demand.offered_per_s:
@@ -329,7 +389,7 @@ def _contacts(demands: Sequence[Demand], *, seed: int, replication: int, until_s
     return contacts
 
 
-class _Replication:
+class Replication:
     """One stretch of time. A contact costs O(log agents), since nothing scans the agents.
 
     A queue keeps its idle agents in a heap, by level and by how long they have been idle. An agent whom another queue
@@ -342,14 +402,17 @@ class _Replication:
         "abandoned", "answered", "busy_s", "choose", "end_s", "events", "floor", "idle", "idle_since", "in_time",
         "offered", "stamp", "timers", "waited_s", "waiting", "warm_up_s",
     )  # fmt: skip
+    draws_contacts: ClassVar[bool] = False
 
-    def __init__(self, floor: _Floor, choose: Random, *, warm_up_s: float, end_s: float) -> None:
+    def __init__(self, floor: Floor, choose: Random, *, warm_up_s: float, end_s: float) -> None:
         queues, agents = len(floor.within_s), len(floor.serves)
+        if any(floor.drawn) and not self.draws_contacts:
+            raise ValueError("the contacts of a queue are drawn: simulate them with drawn.DrawnReplication")
         self.floor, self.choose, self.warm_up_s, self.end_s = floor, choose, warm_up_s, end_s
         self.offered, self.in_time, self.abandoned = [0] * queues, [0] * queues, [0] * queues
         self.waited_s, self.busy_s = [0.0] * queues, [0.0] * agents
         self.answered = [[0] * agents for _ in range(queues)]
-        self.waiting: list[deque[_Contact]] = [deque() for _ in range(queues)]
+        self.waiting: list[deque[Contact]] = [deque() for _ in range(queues)]
         self.idle: list[list[tuple[int, int, int]]] = [[] for _ in range(queues)]
         """By queue, a heap: level, stamp, agent."""
         self.stamp = 0
@@ -361,23 +424,15 @@ class _Replication:
         for agent in range(agents):
             self._rest(agent)
 
-    def run(self, contacts: Sequence[_Contact]) -> None:
-        events, waiting, idle, idle_since = self.events, self.waiting, self.idle, self.idle_since
+    def run(self, contacts: Sequence[Contact]) -> None:
+        events, waiting = self.events, self.waiting
         for contact in contacts:
             now, queue = contact[0], contact[1]
             while events and events[0][0] <= now:
                 self._next()
             if now >= self.warm_up_s:
                 self.offered[queue] += 1
-            ready = idle[queue]
-            while ready and idle_since[ready[0][2]] != ready[0][1]:
-                heappop(ready)
-            if ready and not self.floor.delays[queue][ready[0][0]]:
-                self._begin(heappop(ready)[2], contact, now)
-            else:
-                waiting[queue].append(contact)
-                if ready:
-                    self._watch(queue, now)
+            self._arrive(contact, queue, now)
         while events and any(waiting):
             self._next()
         self._close()
@@ -390,6 +445,17 @@ class _Replication:
                     self.abandoned[queue] += hangs_up < math.inf
                     self.waited_s[queue] += (hangs_up if hangs_up < math.inf else self.end_s) - arrival
 
+    def _arrive(self, contact: Contact, queue: int, now: float) -> None:
+        ready, idle_since = self.idle[queue], self.idle_since
+        while ready and idle_since[ready[0][2]] != ready[0][1]:
+            heappop(ready)
+        if ready and not self.floor.delays[queue][ready[0][0]]:
+            self._begin(heappop(ready)[2], contact, now)
+        else:
+            self.waiting[queue].append(contact)
+            if ready:
+                self._watch(queue, now)
+
     def _next(self) -> None:
         now, who = heappop(self.events)
         if who >= 0:
@@ -397,7 +463,7 @@ class _Replication:
         elif self.timers[~who] == now:
             self._open(~who, now)
 
-    def _begin(self, agent: int, contact: _Contact, now: float) -> None:
+    def _begin(self, agent: int, contact: Contact, now: float) -> None:
         arrival, queue, handling, _ = contact
         self.idle_since[agent] = -1
         done = now + handling
@@ -414,9 +480,9 @@ class _Replication:
     def _free(self, agent: int, now: float) -> None:
         waiting = self.waiting
         candidates = [
-            (queue, weight)
+            (contact, weight)
             for queue, _, delay, weight in self.floor.serves[agent]
-            if waiting[queue] and (head := self._head(queue, now)) is not None and head[0] + delay <= now
+            if waiting[queue] and (contact := self._first(queue, agent, delay, now)) is not None
         ]
         if not candidates:
             self._rest(agent)
@@ -424,16 +490,22 @@ class _Replication:
                 if waiting[queue]:
                     self._watch(queue, now)
             return
-        queue = candidates[0][0] if len(candidates) == 1 else self._choice(candidates)
-        self._begin(agent, waiting[queue].popleft(), now)
+        contact = candidates[0][0] if len(candidates) == 1 else self._choice(candidates)
+        waiting[contact[1]].remove(contact)  # it is the first, or among the first
+        self._begin(agent, contact, now)
 
-    def _choice(self, candidates: list[tuple[int, float]]) -> int:
+    def _first(self, queue: int, agent: int, delay: float, now: float) -> Contact | None:  # noqa: ARG002 - not here
+        """The contact of a queue that has waited longest of those that the agent can take."""
+        head = self._head(queue, now)
+        return head if head is not None and head[0] + delay <= now else None
+
+    def _choice(self, candidates: list[tuple[Contact, float]]) -> Contact:
         left = self.choose.random() * math.fsum(weight for _, weight in candidates)
-        for queue, weight in candidates:
+        for contact, weight in candidates:
             left -= weight
             if left < 0:
-                return queue
-        return min(candidates, key=lambda candidate: self.waiting[candidate[0]][0][0])[0]
+                return contact
+        return min(candidates)[0]
 
     def _rest(self, agent: int) -> None:
         self.stamp += 1
@@ -462,7 +534,7 @@ class _Replication:
             heappop(ready)
         return math.inf if head is None or not ready else head[0] + self.floor.delays[queue][ready[0][0]]
 
-    def _head(self, queue: int, now: float) -> _Contact | None:
+    def _head(self, queue: int, now: float) -> Contact | None:
         """The contact that has waited longest and not hung up. Counts those that have."""
         line = self.waiting[queue]
         while line and line[0][3] <= now:
@@ -483,16 +555,24 @@ _Series = list[float] | None
 class _Study:
     """The replications of one scenario."""
 
-    def __init__(self, scenario: Scenario, seed: int, replications: int, horizon_s: float, warm_up_s: float) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        replications: int,
+        horizon_s: float,
+        warm_up_s: float,
+        events: type[Replication],
+    ) -> None:
         _check(scenario, replications, horizon_s, warm_up_s)
         self.scenario, self.seed, self.horizon_s, self.warm_up_s = scenario, seed, horizon_s, warm_up_s
-        self.floor = _floor(scenario)
+        self.floor = floor_of(scenario)
         self.runs = []
         end_s = warm_up_s + horizon_s
         for number in range(replications):
             choose = Random(f"{seed}/{number}/choice")  # noqa: S311
-            run = _Replication(self.floor, choose, warm_up_s=warm_up_s, end_s=end_s)
-            run.run(_contacts(scenario.demands, seed=seed, replication=number, until_s=end_s))
+            run = events(self.floor, choose, warm_up_s=warm_up_s, end_s=end_s)
+            run.run(contacts_of(scenario.demands, seed=seed, replication=number, until_s=end_s))
             self.runs.append(run)
 
     def figures(self) -> dict[tuple[str, str, str], _Series]:
@@ -511,12 +591,27 @@ class _Study:
             for agent in eligible:
                 key = ("share", identity, self.scenario.seats[agent].agent_id)
                 figures[key] = _ratios([run.answered[queue][agent] for run in runs], answered)
+            figures["queue", identity, "share_error"] = self._share_error(demand, figures)
         answered = [sum(map(sum, run.answered)) for run in runs]
         for agent, seat in enumerate(self.scenario.seats):
             figures["agent", seat.agent_id, "occupancy"] = [run.busy_s[agent] / horizon_s for run in runs]
             own = [sum(by_agent[agent] for by_agent in run.answered) for run in runs]
             figures["agent", seat.agent_id, "share"] = _ratios(own, answered)
         return figures
+
+    def _share_error(self, demand: Demand, figures: Mapping[tuple[str, str, str], _Series]) -> _Series:
+        """The mean deviation of all, by replication: the sign of each is that of its mean, so that chance adds none."""
+        if demand.drawing is None:
+            return None
+        deviations = []
+        for seat in self.scenario.seats:
+            share = seat.places[demand.queue_id].value if demand.queue_id in seat.places else 0.0
+            if share and (series := figures.get(("share", demand.queue_id, seat.agent_id))):
+                sign = math.copysign(1.0, math.fsum(series) - share * len(series))
+                deviations.append([sign * (value - share) for value in series])
+        count = len(deviations) + len(demand.drawing.absent)
+        lost = math.fsum(demand.drawing.absent)
+        return [(math.fsum(each) + lost) / count for each in zip(*deviations, strict=True)] if deviations else None
 
     def simulated(self) -> Simulated:
         figures = {key: None if series is None else _interval(series) for key, series in self.figures().items()}
@@ -534,6 +629,7 @@ class _Study:
                         for (kind, identity, name), share in figures.items()
                         if kind == "share" and identity == demand.queue_id and share is not None
                     },
+                    figures["queue", demand.queue_id, "share_error"],
                 )
                 for queue, demand in enumerate(self.scenario.demands)
             },
@@ -592,13 +688,13 @@ def _interval(values: Sequence[float]) -> Interval:
     count = len(values)
     mean = math.fsum(values) / count
     variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
-    return Interval(mean, _student(count - 1) * math.sqrt(variance / count))
+    return Interval(mean, student(count - 1) * math.sqrt(variance / count))
 
 
 _STUDENT = (12.7062047, 4.3026527, 3.1824463, 2.7764451, 2.5705818, 2.4469118, 2.3646243, 2.3060041, 2.2621572)
 
 
-def _student(freedom: int) -> float:
+def student(freedom: int) -> float:
     """The quantile 0.975 of Student's t: from a table, then by the expansion of Cornish and Fisher, within 2e-5."""
     if freedom <= len(_STUDENT):
         return _STUDENT[freedom - 1]

@@ -77,7 +77,7 @@ def judge(
         )
         checks.append(stability.check(evidence))
         if outlook.after:
-            checks += [gate.judge(evidence) for gate in registry.EVERY]
+            checks += filter(None, (gate.judge(evidence) for gate in registry.EVERY))
     deciding = [check for check in checks if check.required]
     worst = min((check.verdict for check in deciding), key=WORST_FIRST.index)
     reasons = [check.sentence for check in deciding if check.verdict == worst and (worst != "pass" or check.quoted)]

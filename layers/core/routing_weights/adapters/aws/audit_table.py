@@ -2,6 +2,13 @@
 
 No record is ever changed: the second writer of the same record loses silently, since the usual reason is a retry of the
 same step.
+
+Each record is written in one transaction with its link in the chain of its queue (domain.chain), as three items:
+
+- the record, with the link in its fields `chain_queue`, `chain_number`, `chain_before` and `chain_hash`;
+- an item of the same table, `chain#<queue>` and the number, which leads to the record, so a removed record has a name;
+- the head of the chain in ChainsTable. Nothing reads it to write: the newest link is read, so a head that somebody
+  changed keeps no distribution from its record.
 """
 
 import json
@@ -9,24 +16,42 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
-from routing_weights.adapters.aws.client import client, listing, reported, through_conflicts
+from routing_weights.adapters.aws.client import client, is_conflict, listing, reported, through_conflicts
 from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.locks_table import held_by
 from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
-from routing_weights.domain.record import MAX_INLINE_BYTES, AuditRecord, Closing, Kind, Opening, Records, RunSummary
+from routing_weights.domain.record import (
+    MAX_INLINE_BYTES,
+    AuditRecord,
+    Closing,
+    Kind,
+    Opening,
+    Published,
+    Records,
+    RunSummary,
+    published,
+)
 from routing_weights.domain.status import Status
 from routing_weights.errors import Interrupted, StoreUnavailable
+
+if TYPE_CHECKING:
+    from routing_weights.domain.chain import Head
 
 PAGE_LENGTH = 50
 MOST_KEYS = 100
 """The most keys of a BatchGetItem."""
-_FAILED, _FAILED_ALONE = "ConditionalCheckFailed", "ConditionalCheckFailedException"
+CHAIN_TRIES = 20
+"""How often a record is written until it has its place in the chain. All pauses together: at most 15.6 s."""
+LINKS = "chain#"
+"""The beginning of the key of a chain's links. No distribution has such an id."""
+_FAILED = "ConditionalCheckFailed"
 _CANCELLED = "TransactionCanceledException"
+_NEW = "attribute_not_exists(distribution_id)"
 
 Document = dict[str, Any]
 """A record as JSON."""
@@ -37,46 +62,82 @@ class AuditTrail:
     table: str
     documents: Documents
     locks_table: str = ""
+    chains_table: str = ""
+    """The heads of the chains. Whoever only reads records needs none."""
     sleep: Callable[[float], None] = time.sleep
 
     def append(self, record: AuditRecord, holder: str = "") -> bool:
-        """Write a record. False when it was written before.
+        """Write a record with its link. False when it was written before.
 
         With a `holder`, the record is written only while that execution holds the lock of the record's queue.
 
         Raises:
             Interrupted: the lock is somebody else's, so the record is somebody else's to write.
         """
-        lock = None
-        if holder and record.queue_id:
-            lock = held_by(self.locks_table, record.queue_id, holder)
-        put = {
-            "TableName": self.table,
-            "Item": _to_item(self._moved_to_s3(record.to_json())),
-            "ConditionExpression": "attribute_not_exists(distribution_id)",
-        }
+        from routing_weights.domain.chain import chain_of, linked  # noqa: PLC0415  whoever only reads hashes nothing
+
+        # As it will be read: DynamoDB keeps no float, and the hash must fit what is read.
+        stored = document_of(_to_item(self._moved_to_s3(record.to_json())))
+        lock = held_by(self.locks_table, record.queue_id, holder) if holder and record.queue_id else None
+
+        def write() -> None:
+            items = self._puts(linked(stored, self._newest_link(chain_of(record.queue_id))))
+            if lock:
+                items.append({"ConditionCheck": lock})
+            client("dynamodb").transact_write_items(TransactItems=items)
+
         try:
-            with reported("write the audit record", expected=(_FAILED_ALONE, _CANCELLED)):
-                # A transaction only where a condition spans two items: the door and Validate write the same opening
-                # record at the same time, and DynamoDB would cancel one of two transactions.
-                if lock is None:
-                    through_conflicts(lambda: client("dynamodb").put_item(**put), self.sleep)
-                else:
-                    items = [{"Put": put}, {"ConditionCheck": lock}]
-                    through_conflicts(lambda: client("dynamodb").transact_write_items(TransactItems=items), self.sleep)
+            with reported("write the audit record", expected=(_CANCELLED,)):
+                through_conflicts(write, self.sleep, CHAIN_TRIES, _place_is_taken)
         except ClientError as error:
-            reasons = [reason.get("Code") for reason in error.response.get("CancellationReasons", [])]
-            if lock is None or reasons[:1] == [_FAILED]:
+            reasons = _reasons(error.response)
+            if reasons[:1] == [_FAILED]:
                 return False
-            if reasons[1:] == [_FAILED]:
+            if reasons[3:] == [_FAILED]:
                 raise Interrupted(
                     "The lock of the queue is no longer this run's: a recovery has taken over, and closes the record."
                 ) from error
             raise StoreUnavailable(f"Could not write the audit record: {reasons}.") from error
         return True
 
+    def _newest_link(self, chain: str) -> "Head":
+        from routing_weights.domain.chain import Head  # noqa: PLC0415  see append
+
+        answer = client("dynamodb").query(
+            TableName=self.table,
+            KeyConditionExpression="distribution_id = :chain",
+            ExpressionAttributeValues={":chain": {"S": LINKS + chain}},
+            ScanIndexForward=False,
+            Limit=1,
+            ConsistentRead=True,
+        )
+        links = [Head(chain, int(item["record"]["S"]), item["hash"]["S"]) for item in answer["Items"]]
+        return links[0] if links else Head(chain)
+
+    def _puts(self, record: Document) -> list[dict[str, Any]]:
+        """A record, its link and the head of its chain. `_place_is_taken` knows their order."""
+        chain, number = record["chain_queue"], record["chain_number"]
+        link = {
+            "distribution_id": LINKS + chain,
+            "record": f"{number:012}",  # sorts as the number does
+            "leads_to": record["distribution_id"],
+            "kind": record["record"],
+            "before": record["chain_before"],
+            "hash": record["chain_hash"],
+        }
+        head = {"chain": chain, "number": number, "hash": record["chain_hash"]}
+        return [
+            {"Put": {"TableName": self.table, "Item": _to_item(record), "ConditionExpression": _NEW}},
+            {"Put": {"TableName": self.table, "Item": _to_item(link), "ConditionExpression": _NEW}},
+            {"Put": {"TableName": self.chains_table, "Item": _to_item(head)}},
+        ]
+
     def find(self, distribution_id: str) -> Records:
         """The records of a distribution, whole."""
+        return Records.parse(self.stored(distribution_id))
+
+    def stored(self, distribution_id: str) -> list[Document]:
+        """The records of a distribution as JSON, whole, with their links, in the order of their keys."""
         with reported("read the audit trail"):
             answer = client("dynamodb").query(
                 TableName=self.table,
@@ -84,11 +145,11 @@ class AuditTrail:
                 ExpressionAttributeValues={":id": {"S": distribution_id}},
                 ConsistentRead=True,
             )
-        return Records.parse(self._whole(_from_item(item)) for item in answer["Items"])
+        return [self._whole(document_of(item)) for item in answer["Items"]]
 
-    def closing_in(self, image: Mapping[str, Any]) -> Closing:
-        """The closing record in an image of its item, as the table's stream has it."""
-        return Closing.parse(self._whole(_from_item(image)))
+    def record_in(self, image: Mapping[str, Any]) -> Published:
+        """The record in an image of its item, as the table's stream has it."""
+        return published(self._whole(document_of(image)))
 
     def of_queue(
         self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
@@ -159,18 +220,18 @@ class AuditTrail:
             while wanted:
                 with reported("read the audit records"):
                     answer = client("dynamodb").batch_get_item(RequestItems=wanted)
-                documents += map(_from_item, answer["Responses"].get(self.table, []))
+                documents += map(document_of, answer["Responses"].get(self.table, []))
                 wanted = answer.get("UnprocessedKeys", {})
         return sorted(documents, key=lambda document: str(document["record"]))
 
     def _moved_to_s3(self, record: Document) -> Document:
-        """The record with its largest fields replaced by `{"document": reference}` until it fits an item."""
+        """The record with its largest fields replaced by `{"document": reference, "sha256": hash}` until it fits."""
         sizes = {name: len(json.dumps(value)) for name, value in record.items()}
         while sum(sizes.values()) > MAX_INLINE_BYTES:
             largest = max(sizes, key=lambda name: sizes[name])
-            reference = self.documents.put_field(record["distribution_id"], record["record"], largest, record[largest])
-            record[largest] = {"document": reference}
-            sizes[largest] = len(reference)
+            moved = self.documents.put_field(record["distribution_id"], record["record"], largest, record[largest])
+            record[largest] = dict(zip(("document", "sha256"), moved, strict=True))
+            sizes[largest] = len(json.dumps(record[largest]))
         return record
 
     def _whole(self, record: Document) -> Document:
@@ -180,9 +241,22 @@ class AuditTrail:
         }
 
 
+def _reasons(response: Any) -> list[str | None]:
+    """Why a transaction was cancelled: of the record, its link, the head, and the lock if it was checked."""
+    return [reason.get("Code") for reason in response.get("CancellationReasons", [])]
+
+
+def _place_is_taken(response: Any) -> bool:
+    """True if the next place of the chain may be free: another record was faster."""
+    reasons = _reasons(response)
+    if reasons[:1] == [_FAILED] or reasons[3:] == [_FAILED]:
+        return False
+    return reasons[1:2] == [_FAILED] or is_conflict(response)
+
+
 def _is_moved(value: Any) -> bool:
-    """True of a field whose content is in S3."""
-    return isinstance(value, dict) and set(value) == {"document"}
+    """True of a field whose content is in S3. Earlier releases wrote no hash."""
+    return isinstance(value, dict) and "document" in value and set(value) <= {"document", "sha256"}
 
 
 def _start_key(token: str, queue_id: str) -> dict[str, Any]:
@@ -212,15 +286,22 @@ def _decimal(text: str) -> Decimal:
     return value if abs(value) >= Decimal("1e-120") else Decimal(0)
 
 
-def _from_item(item: Mapping[str, Any]) -> Document:
-    return {name: _plain(TypeDeserializer().deserialize(value)) for name, value in item.items()}
+def document_of(item: Mapping[str, Any]) -> Document:
+    """Return an item of the table as JSON. The hash of a record is over this form."""
+    return {name: _plain(value) for name, value in item.items()}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() and abs(value) < 1e15 else float(value)  # noqa: PLR2004
-    if isinstance(value, dict):
-        return {key: _plain(v) for key, v in value.items()}
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    return value
+def _plain(value: Mapping[str, Any]) -> Any:
+    """A value as DynamoDB sends it. A verification reads all records, and boto3's TypeDeserializer is slow."""
+    ((kind, content),) = value.items()
+    match kind:
+        case "N":
+            number = float(content)
+            return int(number) if number.is_integer() and abs(number) < 1e15 else number  # noqa: PLR2004
+        case "M":
+            return {name: _plain(each) for name, each in content.items()}
+        case "L":
+            return [_plain(each) for each in content]
+        case "NULL":
+            return None
+    return content

@@ -21,7 +21,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from botocore.exceptions import ClientError
 
-from routing_weights.adapters.aws.client import client, reported
+from routing_weights.adapters.aws.client import HURRIED, client, reported
 from routing_weights.domain.pace import Limit, Pace, Slot
 from routing_weights.errors import RateLimited, StoreUnavailable
 
@@ -58,7 +58,7 @@ class TokenBudget:
     """Our share of the limit, in [0.1, 1]."""
     wall_clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
-    dynamodb: Callable[[], Any] = field(default=partial(client, "dynamodb", hurried=True), repr=False)
+    dynamodb: Callable[[], Any] = field(default=partial(client, "dynamodb", HURRIED), repr=False)
     _pace: Pace = field(default_factory=Pace, init=False)
     """The pace, as this process read it last."""
     _version: int = field(default=0, init=False)

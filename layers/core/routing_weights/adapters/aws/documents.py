@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import ClientError
@@ -29,11 +30,22 @@ def reference_of(distribution_id: str, name: str) -> str:
     return f"distributions/{distribution_id}/{name}.json"
 
 
+def sha256_of(text: str) -> str:
+    """Return the SHA-256 of a stored document, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _as_text(document: Any) -> str:
+    return json.dumps(document, separators=(",", ":"))
+
+
 @dataclass(frozen=True)
 class Documents:
     """Accepted plans are `plans/{fingerprint}.json`, documents of a run `distributions/{id}/{name}.json`."""
 
     bucket: str
+    _read: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """The SHA-256 of each document that was read whole, by its key."""
 
     def keep_plan(self, plan: Plan) -> str:
         """Store a plan and return its reference. Equal plans have the same reference."""
@@ -56,9 +68,16 @@ class Documents:
         """Store one document of a run and return its reference."""
         return self._put_json(reference_of(distribution_id, name), document)
 
-    def put_field(self, distribution_id: str, record: str, field: str, value: Any) -> str:
-        """Store a field that is too large for its audit record, and return its reference."""
-        return self._put_json(reference_of(distribution_id, f"{record}-{field}"), value)
+    def put_field(self, distribution_id: str, record: str, field: str, value: Any) -> tuple[str, str]:
+        """Store a field that is too large for its audit record. Returns its reference, and its SHA-256 in hex.
+
+        The reference has the hash: of two writers of the same record, the one that loses must not replace the field.
+        """
+        text = _as_text(value)
+        sha256 = sha256_of(text)
+        reference = reference_of(distribution_id, f"{record}-{field}-{sha256[:16]}")
+        self._put(reference, text)
+        return reference, sha256
 
     def get(self, distribution_id: str, name: Name) -> Any:
         return self.resolve(reference_of(distribution_id, name))
@@ -71,6 +90,11 @@ class Documents:
     def reference(self, distribution_id: str, name: Name) -> str:
         """Return what the audit record calls a document."""
         return reference_of(distribution_id, name)
+
+    def read(self, distribution_id: str, *names: Name) -> dict[str, str]:
+        """Return the SHA-256 of these documents of a run, in hex and by reference, as far as they were read here."""
+        references = [reference_of(distribution_id, name) for name in names]
+        return {reference: self._read[reference] for reference in references if reference in self._read}
 
     def save_plan(self, distribution_id: str, plan: Plan) -> None:
         self.put(distribution_id, "plan", plan.model_dump(exclude_defaults=True))
@@ -159,7 +183,7 @@ class Documents:
         return json.loads(self._get(reference))
 
     def _put_json(self, key: str, document: Any) -> str:
-        self._put(key, json.dumps(document, separators=(",", ":")))
+        self._put(key, _as_text(document))
         return key
 
     def _put(self, key: str, text: str) -> None:
@@ -179,4 +203,6 @@ class Documents:
                 body: bytes = client("s3").get_object(Bucket=self.bucket, Key=key, **part)["Body"].read()
         except ClientError:
             return None
+        if not part:
+            self._read[key] = hashlib.sha256(body).hexdigest()
         return body.decode(errors="replace")

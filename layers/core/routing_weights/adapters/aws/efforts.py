@@ -61,7 +61,8 @@ def counted(events: Iterable[Event], *, is_over: bool) -> Effort:
                 is_invoked = resource == "lambda"
                 if resource == "dynamodb":
                     efforts.append(_LOCK)
-            case "TaskSucceeded" | "TaskFailed" | "TaskTimedOut" if is_invoked:
+            # A function that keeps a task token has answered when its task is submitted; its task ends with the token.
+            case "TaskSubmitted" | "TaskSucceeded" | "TaskFailed" | "TaskTimedOut" if is_invoked:
                 is_invoked = False
                 efforts.append(_of_invocation(event))
             case kind if kind.endswith("StateEntered"):
@@ -77,6 +78,8 @@ def counted(events: Iterable[Event], *, is_over: bool) -> Effort:
 def _of_invocation(end: Event) -> Effort:
     """What an invocation reported when it ended, in its answer or in its error."""
     match end["type"]:
+        case "TaskSubmitted":
+            report = reported_in(_answer(end["taskSubmittedEventDetails"].get("output")))
         case "TaskSucceeded":
             report = reported_in(_answer(end["taskSucceededEventDetails"].get("output")))
         case "TaskFailed":

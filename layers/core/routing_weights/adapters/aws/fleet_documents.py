@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,10 @@ CHUNK_BYTES = 262_144
 
 @dataclass(frozen=True)
 class FleetDocuments:
-    """An upload is `uploads/{id}`. A fleet has `fleets/{id}/plans.jsonl` and `fleets/{id}/queues.json`."""
+    """An upload is `uploads/{id}`, or `uploads/{hash of its space}/{id}`.
+
+    A fleet has `fleets/{id}/plans.jsonl` and `fleets/{id}/queues.json`.
+    """
 
     bucket: str
 
@@ -53,18 +57,18 @@ class FleetDocuments:
         self._put(key, json.dumps(list(items), separators=(",", ":")).encode())
         return key
 
-    def upload_address(self, upload_id: str, expires_s: int) -> str:
+    def upload_address(self, upload_id: str, expires_s: int, space: str = "") -> str:
         """The address to which an upload can be sent with PUT, for `expires_s` seconds, without credentials."""
-        parameters = {"Bucket": self.bucket, "Key": f"uploads/{upload_id}"}
+        parameters = {"Bucket": self.bucket, "Key": _upload_key(upload_id, space)}
         with reported("sign the address of an upload"):
             address: str = client("s3").generate_presigned_url("put_object", Params=parameters, ExpiresIn=expires_s)
         return address
 
-    def upload(self, upload_id: str) -> tuple[int, Iterator[bytes]] | None:
+    def upload(self, upload_id: str, space: str = "") -> tuple[int, Iterator[bytes]] | None:
         """The size in bytes of what was uploaded, and its content in pieces; None if nothing was."""
         try:
             with reported("read the upload", expected=("NoSuchKey",)):
-                answer = client("s3").get_object(Bucket=self.bucket, Key=f"uploads/{upload_id}")
+                answer = client("s3").get_object(Bucket=self.bucket, Key=_upload_key(upload_id, space))
         except ClientError:
             return None
         return answer["ContentLength"], _pieces(answer["Body"])
@@ -72,6 +76,11 @@ class FleetDocuments:
     def _put(self, key: str, content: bytes) -> None:
         with reported(f"store document {key}"):
             client("s3").put_object(Bucket=self.bucket, Key=key, Body=content, ContentType="application/json")
+
+
+def _upload_key(upload_id: str, space: str) -> str:
+    folder = f"{hashlib.sha256(space.encode()).hexdigest()}/" if space else ""
+    return f"uploads/{folder}{upload_id}"
 
 
 def _pieces(body: Iterator[bytes]) -> Iterator[bytes]:

@@ -79,8 +79,12 @@ class Fleets:
         with listing("list the fleets", after):
             page = client("dynamodb").query(**query)
         last = page.get("LastEvaluatedKey")
-        token = token_of([last["submitted_at"]["S"], last["fleet_id"]["S"]]) if last else None
-        return [_fleet(item) for item in page["Items"]], token
+        fleets = [_fleet(item) for item in page["Items"]]
+        return fleets, self.token(fleets[-1]) if last else None
+
+    def token(self, fleet: Fleet) -> str:
+        """The token of the page that begins after a fleet."""
+        return token_of([fleet.submitted_at, fleet.fleet_id])
 
     def stop(self, fleet_id: str, attempt: int) -> bool:
         """Note that no further queue begins, unless the fleet has ended, or another attempt runs."""

@@ -10,7 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from routing_weights.adapters.aws.client import client, reported, through_conflicts
-from routing_weights.domain.execution import Lock
+from routing_weights.domain.run import Lock
 from routing_weights.errors import Interrupted
 
 FENCE_HOLDS_S = 1.0

@@ -8,20 +8,23 @@ them so); that a wait counts contacts that were answered, abandoned or flowed ou
 `referenceStartDate` of a week after the first is the forecast's or the week's (either is understood); whether a
 download holds the result or its envelope (either is understood); that `oServiceLevel` comes as `numerator` and
 `denominator` (the SDK's StatisticalSummary has both, and programs of others divide them) and counts by the queue's own
-settings; how late the figures of an interval that is over still change.
+settings; how late the figures of an interval that is over still change; that grouped by `userId`, `tAnswered` counts
+the contacts that a user accepted from the queue, in the interval in which the user answered (help, "What is the
+difference between the answered and handle metrics?": a contact handed over to a colleague counts as answered for the
+first one only), while the time of `tHandle` counts in the interval in which the handling ended, transfers included;
+that an interval may begin at any second, and last 31 days; how many groups an answer holds.
 """
 
-import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.contracts.reading import Entity, child, children
-from routing_weights.domain.record import Realised
+from routing_weights.domain.record import Handled, Realised
 from routing_weights.errors import GenesysAnswerInvalid, RoutingWeightsError
 from routing_weights.projection.inputs import CALLS, HISTORY_INTERVAL, History, Observed, Predicted, Volume, is_call
 
@@ -31,7 +34,7 @@ AGGREGATES = "/api/v2/analytics/conversations/aggregates/query"
 FIRST_WEEKS, MOST_WEEKS, FEWEST_WEEKS = 4, 8, 3
 """How many weeks are read at first and at most. A history needs contacts in at least three of them."""
 MAX_QUEUES = 100
-"""The most queues of planning groups in one query for their shares."""
+"""The most queues in one query."""
 
 WFM_INTERVAL = timedelta(minutes=15)
 WEEK = timedelta(days=7)
@@ -107,7 +110,7 @@ class Analytics:
         """Return the figures of a past interval by queue, without queues that had no contacts."""
         intervals: dict[str, _Interval] = {}
         metrics = ["nOffered", "tHandle", "tWait", "tAbandon"]
-        for queue_id, medium, metric, stats in self._aggregates(queue_ids, start, start + HISTORY_INTERVAL, metrics):
+        for queue_id, medium, metric, stats in self._of_media(queue_ids, start, start + HISTORY_INTERVAL, metrics):
             figures = _figure(stats, "count"), _figure(stats, "sum") / 1000
             intervals.setdefault(queue_id, {})[medium, metric] = figures
         return intervals
@@ -119,7 +122,7 @@ class Analytics:
         """
         realised: dict[str, dict[str, float]] = {}
         media: dict[str, set[str]] = {}
-        aggregates = list(self._aggregates(queue_ids, start, end, list(_REALISED)))
+        aggregates = list(self._of_media(queue_ids, start, end, list(_REALISED)))
         calling = {queue_id for queue_id, medium, _, _ in aggregates if is_call(medium)}
         for queue_id, medium, metric, stats in aggregates:
             if queue_id in calling and not is_call(medium):
@@ -137,25 +140,54 @@ class Analytics:
             for queue_id, figures in realised.items()
         }
 
-    def _aggregates(
+    def realised_by_member(
+        self, queue_ids: Sequence[str], start: datetime, end: datetime
+    ) -> dict[str, dict[str, Handled]]:
+        """Return by queue and user, both in lower case, what each user handled from `start` to `end`.
+
+        All media together. A user without a contact, and a queue without such users, are left out. One request for
+        each 100 queues: an answer has no pages, it holds every group.
+        """
+        realised: dict[str, dict[str, Handled]] = {}
+        for first in range(0, len(queue_ids), MAX_QUEUES):
+            some, metrics = queue_ids[first : first + MAX_QUEUES], ["tAnswered", "tHandle"]
+            for group, metric, stats in self._aggregates(some, start, end, metrics, ["queueId", "userId"]):
+                queue_id, user_id = (str(group.get(name) or "").lower() for name in ("queueId", "userId"))
+                if not user_id:  # a contact that nobody answered
+                    continue
+                users = realised.setdefault(queue_id, {})
+                handled = users.get(user_id, Handled())
+                if metric == "tAnswered":
+                    handled = replace(handled, contacts=handled.contacts + round(_figure(stats, "count")))
+                elif metric == "tHandle":
+                    handled = replace(handled, handle_s=handled.handle_s + _figure(stats, "sum") / 1000)
+                users[user_id] = handled
+        return realised
+
+    def _of_media(
         self, queue_ids: Sequence[str], start: datetime, end: datetime, metrics: list[str]
     ) -> Iterator[tuple[str, str, str, Entity]]:
         """Yield queue, medium, metric and statistics. One request."""
+        for group, metric, stats in self._aggregates(queue_ids, start, end, metrics, ["queueId", "mediaType"]):
+            yield str(group.get("queueId")).lower(), str(group.get("mediaType") or "").lower(), metric, stats
+
+    def _aggregates(
+        self, queue_ids: Sequence[str], start: datetime, end: datetime, metrics: list[str], group_by: list[str]
+    ) -> Iterator[tuple[Entity, str, Entity]]:
+        """Yield group, metric and statistics. One request."""
         predicates = [
             {"type": "dimension", "dimension": "queueId", "operator": "matches", "value": queue_id}
             for queue_id in queue_ids
         ]
         body = {
             "interval": f"{_moment(start)}/{_moment(end)}",
-            "groupBy": ["queueId", "mediaType"],
+            "groupBy": group_by,
             "filter": {"type": "or", "predicates": predicates},
             "metrics": metrics,
         }
         for result in _listed(self.client.query(AGGREGATES, body), "results", AGGREGATES):
-            group = child(result, "group")
             for metric in (metric for data in children(result, "data") for metric in children(data, "metrics")):
-                medium = str(group.get("mediaType") or "").lower()
-                yield str(group.get("queueId")).lower(), medium, str(metric.get("metric")), child(metric, "stats")
+                yield child(result, "group"), str(metric.get("metric")), child(metric, "stats")
 
     # ---- the future -------------------------------------------------------------------------------------------------
 
@@ -330,12 +362,18 @@ def _median(weeks: list[_Interval]) -> History | None:
     offered = [_by_medium([week], "nOffered", 0) for week in weeks]
     media = {medium for week in weeks for medium, _ in week}
     return History(
-        offered=statistics.median(sum(count for medium, count in week.items() if is_call(medium)) for week in offered),
-        aht_s=statistics.median(handles) or None if handles else None,
+        offered=_middle(sum(count for medium, count in week.items() if is_call(medium)) for week in offered),
+        aht_s=_middle(handles) or None if handles else None,
         patience_s=patience or None,
         weeks=len(weeks),
-        by_medium={medium: statistics.median(week.get(medium, 0.0) for week in offered) for medium in sorted(media)},
+        by_medium={medium: _middle(week.get(medium, 0.0) for week in offered) for medium in sorted(media)},
     )
+
+
+def _middle(figures: Iterable[float]) -> float:
+    """Return the median. The module `statistics` is much larger."""
+    ordered = sorted(figures)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
 def _by_medium(weeks: list[_Interval], metric: str, part: int) -> dict[str, float]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 from aws_lambda_powertools import Logger
@@ -62,6 +62,8 @@ class GenesysClient:
     """Maps method and path to what the request needs, for a 403: "the permission routing:queue:edit"."""
     lanes: int = 1
     """How many requests may be under way at once, at least 1."""
+    correlation_id: str = ""
+    """The distribution that asks. Each of its requests has it as X-Correlation-Id, so that logs in between have it."""
 
     def in_lanes(
         self,
@@ -233,6 +235,9 @@ class GenesysClient:
             return tried[-1][1]
 
         headers = {"Accept": "application/json", **(headers or {})}
+        if self.correlation_id:
+            # Step Functions allows names of executions with letters that a header cannot have.
+            headers["X-Correlation-Id"] = quote(self.correlation_id, safe="!$'()*+,-.:;=@_~")
         while True:
             response = self.transport.send(
                 what, method, f"{self.base_url}{path}", bearer=bearer, headers=headers, **parts

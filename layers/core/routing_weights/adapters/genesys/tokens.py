@@ -1,5 +1,6 @@
 """Access tokens. One function issues them, one secret keeps them, and one refresh serves all callers."""
 
+import base64
 import hashlib
 import math
 import random
@@ -173,6 +174,26 @@ class TokenRequest:
     """Texts to hide if the answer repeats them."""
 
 
+SCOPES = ("routing:queue:read", "routing:queue:write", "webhooks:write", "analytics:queue:read")
+"""What contract `score` asks for. The platform takes no scopes: the permissions are those of the client's roles."""
+
+
+def platform_request(login_url: str, client_id: str, client_secret: str) -> TokenRequest:
+    pair = base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
+    arguments = {"data": {"grant_type": "client_credentials"}, "headers": {"Authorization": f"Basic {pair}"}}
+    return TokenRequest(f"{login_url}/oauth/token", arguments, (client_secret, pair))
+
+
+def score_request(login_url: str, client_id: str, client_secret: str) -> TokenRequest:
+    body = {
+        "grant_type": "client_credentials",
+        "client_id": client_id,
+        "client_secret": client_secret,
+        "scope": " ".join(SCOPES),
+    }
+    return TokenRequest(f"{login_url}/oauth/token", {"json": body}, (client_id, client_secret))
+
+
 @dataclass
 class TokenIssuer:
     """Issues tokens, under a lock: the second of two refreshes finds the token of the first one."""
@@ -211,15 +232,10 @@ class TokenIssuer:
         if token and fingerprint(token) != refused and self.wall_clock() < stored.get("refresh_at", 0):
             return
         if token and fingerprint(token) == refused and self.revoke_refused:
-            self._revoke(token)
-        token, expires_in = self._issue()
-        now = self.wall_clock()
+            revoke(self.transport, self.revoke_url, token)
+        token, expires_in = issue(self.transport, self.token_request())
         tokens += [{} for _ in range(number + 1 - len(tokens))]
-        tokens[number] = {
-            "access_token": token,
-            "expires_at": now + expires_in,
-            "refresh_at": now + refresh_after_s(expires_in),
-        }
+        tokens[number] = stored_token(token, expires_in, self.wall_clock())
         first, *others = tokens
         self.secret.write(first | ({"others": others} if others else {}))
         logger.info("A new token is stored", expires_in=expires_in, number=number, token=fingerprint(token))
@@ -228,47 +244,56 @@ class TokenIssuer:
         """Revoke and delete the tokens of a deployment that is being deleted."""
         tokens = [token["access_token"] for token in tokens_in(self.secret.read()) if token.get("access_token")]
         for token in tokens:
-            self._revoke(token)
+            revoke(self.transport, self.revoke_url, token)
         if tokens:
             self.secret.write({})
 
-    def _issue(self) -> tuple[str, float]:
-        request = self.token_request()
-        response = self.transport.send("the request for a token", "POST", request.url, **request.arguments)
-        if response.status_code != requests.codes.ok:
-            details = refusal_details(response, *request.secrets)
-            raise Unauthorized(
-                f"Genesys issues no token for the OAuth client: status {response.status_code}"
-                f"{', ' + details['genesys_message'] if 'genesys_message' in details else ''}. "
-                "Check client_id and client_secret in CredentialsSecret, and that the client is active.",
-                http_status=response.status_code,
-                **details,
-            )
-        try:
-            body = response.json()
-            token, expires_in = body["access_token"], float(body["expires_in"])
-        except (requests.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError) as error:
-            raise GenesysAnswerInvalid(
-                "Genesys answered the request for a token without access_token and expires_in."
-            ) from error
-        if (
-            not isinstance(token, str)
-            or not token.isascii()
-            or not token.isprintable()
-            or not token
-            or not 0 < expires_in < LONGEST_LIFE_S
-        ):
-            raise GenesysAnswerInvalid("Genesys issued a token that is empty or has no lifetime.")
-        return token, expires_in
 
-    def _revoke(self, token: str) -> None:
-        """Ask Genesys to revoke a token. The answer does not matter: the token may be invalid already."""
-        try:
-            self.transport.session.delete(
-                self.revoke_url,
-                headers={"Authorization": f"Bearer {token}"},
-                timeout=CONNECT_TIMEOUT_S,
-                allow_redirects=False,
-            )
-        except requests.RequestException as error:
-            logger.info("The token could not be revoked", reason=type(error).__name__)
+def stored_token(token: str, expires_in: float, now: float) -> dict[str, Any]:
+    """Return a token as the secret holds it."""
+    return {"access_token": token, "expires_at": now + expires_in, "refresh_at": now + refresh_after_s(expires_in)}
+
+
+def issue(transport: Transport, request: TokenRequest) -> tuple[str, float]:
+    """Log in. Returns the token and the seconds that it lives.
+
+    Raises:
+        Unauthorized: Genesys refuses the client.
+        GenesysAnswerInvalid: the answer has no token.
+    """
+    response = transport.send("the request for a token", "POST", request.url, **request.arguments)
+    if response.status_code != requests.codes.ok:
+        details = refusal_details(response, *request.secrets)
+        raise Unauthorized(
+            f"Genesys issues no token for the OAuth client: status {response.status_code}"
+            f"{', ' + details['genesys_message'] if 'genesys_message' in details else ''}. "
+            "Check client_id and client_secret in CredentialsSecret, and that the client is active.",
+            http_status=response.status_code,
+            **details,
+        )
+    try:
+        body = response.json()
+        token, expires_in = body["access_token"], float(body["expires_in"])
+    except (requests.JSONDecodeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise GenesysAnswerInvalid(
+            "Genesys answered the request for a token without access_token and expires_in."
+        ) from error
+    if (
+        not isinstance(token, str)
+        or not token.isascii()
+        or not token.isprintable()
+        or not token
+        or not 0 < expires_in < LONGEST_LIFE_S
+    ):
+        raise GenesysAnswerInvalid("Genesys issued a token that is empty or has no lifetime.")
+    return token, expires_in
+
+
+def revoke(transport: Transport, url: str, token: str) -> None:
+    """Ask Genesys to revoke a token. The answer does not matter: the token may be invalid already."""
+    try:
+        transport.session.delete(
+            url, headers={"Authorization": f"Bearer {token}"}, timeout=CONNECT_TIMEOUT_S, allow_redirects=False
+        )
+    except requests.RequestException as error:
+        logger.info("The token could not be revoked", reason=type(error).__name__)

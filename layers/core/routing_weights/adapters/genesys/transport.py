@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn, Protocol
 
@@ -157,6 +158,7 @@ class Transport:
             body = _refusal_body(response, parts)
             if is_limit(response.status_code, body):
                 limited += 1
+                meter.count(limited=1)
                 asked = requested_pause_s(response.headers, body, now=self.wall_clock())
                 if self.budget:
                     self.budget.limited(token, response.headers, asked, self.clock() - sent_at)
@@ -312,6 +314,12 @@ class Transport:
         """Return about as long as the run has taken so far. Waits double that way, without a counter in the states."""
         taken = 0.0 if self.deadline.since is None else now - self.deadline.since
         return math.ceil((0.5 + self.jitter() / 2) * min(max(taken, FIRST_WAIT_S), LONGEST_WAIT_S))
+
+
+@cache
+def shared_session() -> requests.Session:
+    """Return the one connection pool of a process."""
+    return new_session()
 
 
 def new_session() -> requests.Session:

@@ -35,7 +35,7 @@ class Receiver:
                 )
             except requests.RequestException as error:
                 return Reply("later", type(error).__name__)  # the class only: a requests message holds the URL
-            reply = self._judged(response)
+            reply = judged(response, self.wall_clock())
             if response.status_code not in _REFUSED:
                 break
         return reply
@@ -48,9 +48,11 @@ class Receiver:
         ) as response:
             return response
 
-    def _judged(self, response: requests.Response) -> Reply:
-        status, reason = response.status_code, f"status {response.status_code}"
-        if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            asked = retry_after_s(response.headers, now=self.wall_clock()) or 0
-            return Reply("later", reason, math.ceil(min(asked, LONGEST_PAUSE_S)))
-        return Reply("taken" if status < HTTPStatus.MULTIPLE_CHOICES else "never", reason)
+
+def judged(response: requests.Response, now: float) -> Reply:
+    """What a status says about a request: it was taken, it may be sent again later, or it is refused for ever."""
+    status, reason = response.status_code, f"status {response.status_code}"
+    if status in _AGAIN or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        asked = retry_after_s(response.headers, now=now) or 0
+        return Reply("later", reason, math.ceil(min(asked, LONGEST_PAUSE_S)))
+    return Reply("taken" if status < HTTPStatus.MULTIPLE_CHOICES else "never", reason)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, assert_never, get_args
 if TYPE_CHECKING:
     from routing_weights.domain.actuators.base import Actuator, ContractName
 
-ActuatorName = Literal["score", "ring", "proficiency", "joined"]
+ActuatorName = Literal["score", "share", "ring", "proficiency", "joined"]
 ACTUATORS: tuple[ActuatorName, ...] = get_args(ActuatorName)
 
 
@@ -23,6 +23,10 @@ def actuator_class(name: ActuatorName) -> "type[Actuator]":
             from routing_weights.domain.actuators.score import Score
 
             return Score
+        case "share":
+            from routing_weights.domain.actuators.share import Share
+
+            return Share
         case "ring":
             from routing_weights.domain.actuators.ring import Ring
 

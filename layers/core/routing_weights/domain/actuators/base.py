@@ -1,5 +1,6 @@
 """The interface of an actuator. It states facts, and the contracts (adapters/genesys) turn them into requests."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -8,9 +9,10 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 
 from routing_weights.domain.queue import Queue, QueueSettings, SettingName, Value
 from routing_weights.domain.target import Target
+from routing_weights.domain.types import ShareOptions
 
 ContractName = Literal["platform", "score"]
-Rule = Literal["ring", "proficiency", "joined", "score"]
+Rule = Literal["ring", "proficiency", "joined", "score", "share"]
 """The ways to choose among idle agents that the simulation knows (projection.simulation)."""
 
 
@@ -21,6 +23,8 @@ class Ranking:
     rule: Rule
     ring_timeouts_s: tuple[float, ...] = ()
     """Seconds that a contact stays in each ring, without the last."""
+    share: ShareOptions | None = None
+    """How strict the shares are, for rule `share`."""
 
 
 class Listed(Protocol):
@@ -32,6 +36,11 @@ class Listed(Protocol):
     @property
     def proficiency(self) -> float | None:
         """The proficiency in the skill that carries the weights. None without an active assignment."""
+        ...
+
+    @property
+    def share(self) -> float:
+        """The member's share of the queue's contacts that is in force. 0 if it has none."""
         ...
 
     def number(self, field: str) -> float | None:
@@ -55,8 +64,16 @@ class SkillProficiency:
     per_write: ClassVar[int] = 1
 
 
-Carrier = MemberField | SkillProficiency
-"""Where Genesys keeps the value of a member."""
+@dataclass(frozen=True, slots=True)
+class SharesItem:
+    """The value is in this system's own table: one item has those of all members of a queue (domain.shares)."""
+
+    per_write: ClassVar[float] = math.inf
+    """Genesys gets no request."""
+
+
+Carrier = MemberField | SkillProficiency | SharesItem
+"""Where the value of a member is kept."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +83,17 @@ class Actuator(ABC):
     name: ClassVar[str]
     contract: ClassVar[ContractName]
     """The only contract that has this actuator."""
-    carrier: ClassVar[Carrier | None]
-    """None if no member is written. A target then has weights and no values."""
+    carrier: ClassVar[Carrier]
     does_not: ClassVar[str]
     """The sentence in every dry run about what the values will not do."""
     uses: ClassVar[frozenset[SettingName]] = frozenset()
     """The queue's own settings on which the effect of the values depends."""
     takes_skill: ClassVar[bool] = False
     """True if plan or strategy has to name a skill."""
+    takes_share: ClassVar[bool] = False
+    """True if plan and strategy may say how strict the shares are."""
+    together: ClassVar[bool] = False
+    """True if one write changes the values of all members. Members whom a plan does not name lose theirs: 0."""
     joins: ClassVar[bool] = False
     """True if the values say who is joined to the queue."""
     is_rounded: ClassVar[bool] = False
@@ -87,6 +107,15 @@ class Actuator(ABC):
     @abstractmethod
     def for_weights(cls, weights: Collection[float], digits: int) -> Self:
         """Return the actuator on the scale of these weights. A strategy asks for `digits` decimals."""
+
+    def with_share(self, options: ShareOptions | None) -> Self:  # noqa: ARG002 - most take none
+        """Return the actuator with these options. None: the defaults."""
+        return self
+
+    @property
+    def share(self) -> ShareOptions | None:
+        """How strict the shares are. None if the values are no shares."""
+        return None
 
     @abstractmethod
     def value(self, weight: float, share: Fraction) -> Value:

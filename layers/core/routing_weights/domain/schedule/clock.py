@@ -5,7 +5,7 @@ A *time* is what a clock shows, without a zone. A datetime with a zone is an ins
 
 import re
 from datetime import UTC, datetime, time, timedelta
-from functools import cache
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from routing_weights.domain.schedule.timing import TimingFields
@@ -17,7 +17,7 @@ _NOT_ZONES = re.compile(r"(posix|right)/|(posixrules|localtime|Factory)$")
 """Files beside the zones that are no zones, or that count leap seconds."""
 
 
-@cache
+@lru_cache(maxsize=1_024)  # a stranger may send any number of names
 def zone(name: str) -> ZoneInfo | None:
     """The IANA time zone of that name; None: there is no such zone."""
     if not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+){0,2}", name) or _NOT_ZONES.match(name):

@@ -69,6 +69,11 @@ class Schedule(Timing):
     plan: Plan | None = Field(default=None, description="A whole plan. Send it or baseline.")
     baseline: BaselineName | None = Field(default=None, description="The baseline to revert to. Send it or plan.")
 
+    @property
+    def queues_named(self) -> tuple[str, ...]:
+        """The queue of the schedule, and those whose load its plan counts."""
+        return (*(self.plan.queues_named if self.plan else ()), *((self.baseline.queue_id,) if self.baseline else ()))
+
 
 @dataclass(frozen=True)
 class StoredSchedule:

@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-GateName = Literal["service_level", "abandonment", "occupancy"]
+GateName = Literal["service_level", "abandonment", "occupancy", "shares"]
 GATES: tuple[GateName, ...] = get_args(GateName)
 """The gates that a deployment may require. They decide where contacts and handle time are known."""
 ALWAYS = ("saturation", "staffing", "effect", "stability")

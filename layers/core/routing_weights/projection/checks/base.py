@@ -115,6 +115,11 @@ class Evidence:
         needed = remedy.get("agents")
         if needed is not None and needed <= agents and not self.outlook.ranked:
             return f"{agents + 1} agents would make it clear."
+        if needed is not None and needed <= agents and self.outlook.shares:
+            return (
+                f"In one pool {needed:g} agents would do: shorten hold_s and then, or let the deployment know who is "
+                "free (StandingsReadSeconds, PartnerEventBus)."
+            )
         if needed is not None and needed <= agents:
             return (
                 f"In one pool {needed:g} agents would do: let callers reach more agents sooner (rings that open "
@@ -140,7 +145,9 @@ class Gate(Protocol):
     @property
     def drawn(self) -> Drawn: ...
 
-    def judge(self, evidence: Evidence) -> Check: ...
+    def judge(self, evidence: Evidence) -> Check | None:
+        """None if there is nothing to judge, because the plan has another actuator."""
+        ...
 
     def undecided(self, outlook: Outlook) -> bool:
         """True where more simulated contacts might decide."""

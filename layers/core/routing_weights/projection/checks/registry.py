@@ -8,6 +8,7 @@ from routing_weights.projection.checks.abandonment import ABANDONMENT
 from routing_weights.projection.checks.base import Drawn, Gate, SimulatedGate
 from routing_weights.projection.checks.occupancy import OCCUPANCY
 from routing_weights.projection.checks.service_level import SERVICE_LEVEL
+from routing_weights.projection.checks.shares import SHARES
 
 
 def gate(name: GateName) -> Gate:
@@ -18,6 +19,8 @@ def gate(name: GateName) -> Gate:
             return ABANDONMENT
         case "occupancy":
             return OCCUPANCY
+        case "shares":
+            return SHARES
         case _:
             assert_never(name)
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, assert_never
 
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.contracts.reading import queue_path
-from routing_weights.domain.actuators.base import Carrier, MemberField, SkillProficiency
+from routing_weights.domain.actuators.base import MemberField, SkillProficiency
 from routing_weights.domain.queue import Member, Value
 from routing_weights.domain.target import Answers
 from routing_weights.errors import RoutingWeightsError
@@ -34,7 +34,9 @@ class MemberWrite:
     body: Any = None
 
 
-def member_write(carrier: Carrier, queue_id: str, values: Mapping[str, Value | None], skill_id: str) -> MemberWrite:
+def member_write(
+    carrier: MemberField | SkillProficiency, queue_id: str, values: Mapping[str, Value | None], skill_id: str
+) -> MemberWrite:
     """Return the request that gives these members, at most `carrier.per_write`, their values. None removes a value.
 
     The keys of `values` are the ids as Genesys shows them.

@@ -5,11 +5,10 @@ this module makes the requests. Writes set absolute values, so a repeat is safe.
 accepted, not that it was applied.
 """
 
-import base64
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.contracts.member_writes import member_write, write_each
@@ -35,15 +34,15 @@ from routing_weights.adapters.genesys.contracts.reading import (
     with_pages_anew,
 )
 from routing_weights.adapters.genesys.contracts.skills import Skills, ambiguous, with_key
-from routing_weights.adapters.genesys.tokens import TokenRequest
 from routing_weights.domain.actuation import Actuation, Statement, statement
 from routing_weights.domain.actuators import names_for
-from routing_weights.domain.actuators.base import Carrier, Ranking
+from routing_weights.domain.actuators.base import MemberField, Ranking, SharesItem, SkillProficiency
 from routing_weights.domain.plan import Plan, RequiredSkill
 from routing_weights.domain.problems import Problem, not_applicable, problem
 from routing_weights.domain.queue import (
     RING_GROUPS,
     RINGS,
+    SHARE_OPTIONS,
     Member,
     Queue,
     Setting,
@@ -53,15 +52,13 @@ from routing_weights.domain.queue import (
     notes_on_users,
 )
 from routing_weights.domain.requirements import lacking, other_timeouts
-from routing_weights.domain.target import Answers, Target, settings_to_write
+from routing_weights.domain.shares import SharesInForce
+from routing_weights.domain.target import Answers, Target, image, members_to_write, settings_to_write, with_others
 from routing_weights.domain.types import folded
 from routing_weights.errors import PlanNotApplicable, RoutingWeightsError
 
-
-def token_request(login_url: str, client_id: str, client_secret: str) -> TokenRequest:
-    pair = base64.b64encode(f"{client_id}:{client_secret}".encode()).decode()
-    arguments = {"data": {"grant_type": "client_credentials"}, "headers": {"Authorization": f"Basic {pair}"}}
-    return TokenRequest(f"{login_url}/oauth/token", arguments, (client_secret, pair))
+if TYPE_CHECKING:
+    from routing_weights.adapters.genesys.contracts.shares import QueueShares
 
 
 def needs(method: str, path: str) -> str:
@@ -87,6 +84,8 @@ def needs(method: str, path: str) -> str:
 class PlatformContract:
     client: GenesysClient
     actuation: Actuation
+    shares: "QueueShares | None" = None
+    """For actuator share. None: nothing of this system's own is read, and no share can be written."""
     raise_first: ClassVar[bool] = True
     _carrier: tuple[str | None, str | None] | None = field(default=None, init=False)
     """Id and name of the skill that carries the weights, looked up once in a run. Both are None if no skill does."""
@@ -95,9 +94,8 @@ class PlatformContract:
         self._carrier = self.actuation.found
 
     @property
-    def per_write(self) -> int:
-        carrier = self.actuation.actuator.carrier
-        return carrier.per_write if carrier else 1
+    def per_write(self) -> float:
+        return self.actuation.actuator.carrier.per_write
 
     # ---- reading ----------------------------------------------------------------------------------------------------
 
@@ -107,24 +105,33 @@ class PlatformContract:
             wanted, members = self.actuation.skill, [entity for _, entity in listed]
             self._carrier = Skills(self.client).carrier(wanted, members) if wanted else (None, None)
         skill_id, skill_name = self._carrier
-        settings = QueueDocument(raw, self.actuation).settings()
+        shares = self._shares_of(queue_id)
+        in_force = str(shares.options) if shares and shares.weights else None
+        settings = replace(QueueDocument(raw, self.actuation).settings(), share_options=in_force)
         ranks = not self.actuation.actuator.without_effect(settings)
         return Queue(
             queue_id=queue_id,
             settings=settings,
-            members=tuple(self._member(entity, page, skill_id, ranks=ranks) for page, entity in listed),
-            native={"raw": raw},
+            members=tuple(self._member(entity, page, skill_id, shares, ranks=ranks) for page, entity in listed),
+            native={"raw": raw} | (self.shares.note(shares) if self.shares and shares else {}),
             ranks=ranks,
             skill_id=skill_id,
             skill_name=skill_name,
+            name=text(raw, "name"),
             modified_by=text(raw, "modifiedBy"),
             modified_at=text(raw, "dateModified"),
         )
 
+    def _shares_of(self, queue_id: str) -> SharesInForce | None:
+        is_carried = isinstance(self.actuation.actuator.carrier, SharesItem)
+        return self.shares.read(queue_id) if self.shares and is_carried else None
+
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:
+        shares = self._shares_of(queue.queue_id)
+
         def page(number: int) -> Iterator[Member]:
             listed = self._page(queue.queue_id, number).entities
-            return (self._member(entity, number, queue.skill_id, ranks=queue.ranks) for entity in listed)
+            return (self._member(entity, number, queue.skill_id, shares, ranks=queue.ranks) for entity in listed)
 
         return with_pages_anew(self.client, queue, user_ids, page) or self.read_queue(queue.queue_id)
 
@@ -133,8 +140,10 @@ class PlatformContract:
         listing = self.client.get(path, pageSize=PAGE_SIZE, pageNumber=page, expand="skills,routingStatus")
         return page_of(listing, path, page)
 
-    def _member(self, entity: Entity, page: int, skill_id: str | None, *, ranks: bool) -> Member:
-        member = _Listed(entity, skill_id)
+    def _member(
+        self, entity: Entity, page: int, skill_id: str | None, shares: SharesInForce | None, *, ranks: bool
+    ) -> Member:
+        member = _Listed(entity, skill_id, shares.weights.get(user_id(entity), 0.0) if shares else 0.0)
         value = self.actuation.actuator.read(member)
         return Member(
             user_id=user_id(entity),
@@ -186,18 +195,25 @@ class PlatformContract:
                 message = f"{reason}: change that in the admin console, or leave the groups out"
                 raise not_applicable("overflow_groups", message, "overflow_unavailable")
             settings["overflow_threshold"] = plan.overflow_threshold
+        if actuator.share:
+            has_shares = not all(holds(weight, 0) for weight in plan.weights.values())
+            settings[SHARE_OPTIONS] = str(actuator.share) if has_shares else None
         target = self.actuation.target(plan, settings)
         actuator.require_members(before, target, self.actuation.skill)
         return self.completed(target, before)
 
     def completed(self, target: Target, before: Queue) -> Target:
-        """Return `target` with the other settings that have to change for it.
+        """Return `target` with the other settings, and the values of other members, that have to change for it.
 
         Rings that are to be removed must have no groups. The other rings get the groups that they had then.
 
         Raises:
             PlanNotApplicable: the queue cannot hold the target.
         """
+        target = with_others(target, before)
+        if SHARE_OPTIONS in target.settings and not any(target.values.values()):  # all who had a share have left
+            kept = before.settings.share_options == target.settings[SHARE_OPTIONS]
+            target = target if kept else replace(target, settings={**target.settings, SHARE_OPTIONS: None})
         self.actuation.actuator.require_queue(before, target)
         will = before.settings.changed(target.settings)
         now, then = _count(before.settings.bullseye_rings), _count(will.bullseye_rings)
@@ -262,17 +278,32 @@ class PlatformContract:
     ) -> None:
         """PUT the queue as it is at that moment, with only the named settings changed.
 
-        A PUT of its own takes the groups out of the rings. The next PUT removes the rings.
+        The options of shares are in no PUT, but in the write of the shares. If no share changes, they are written here:
+        after the rules, or before these are removed.
         """
+        options_alone = SHARE_OPTIONS in names and not members_to_write(target, before, raise_first=self.raise_first)
+        ends = not any(target.values.values())
+        if options_alone and ends:
+            # Without the notes: those who hold a share may all have left, and these shares do not come back.
+            self._write_shares(replace(before, native={}), (), target)
+        own = None if own is None else {name: value for name, value in own.items() if name != SHARE_OPTIONS}
+        self._put_settings(before, target, [name for name in names if name != SHARE_OPTIONS], own)
+        if options_alone and not ends:
+            self._write_shares(before, (), target)
+
+    def _put_settings(self, before: Queue, target: Target, names: Sequence[SettingName], own: Settings | None) -> None:
+        """A PUT of its own takes the groups out of the rings. The next PUT removes the rings."""
         groups: list[SettingName] = [name for name in names if name == RING_GROUPS]
         if groups:
             self._set(before, target, groups, own)
             own = {**(own or {}), RING_GROUPS: target.settings[RING_GROUPS]}
-        self._set(before, target, [name for name in names if name not in groups], own)
+        if len(names) > len(groups):
+            self._set(before, target, [name for name in names if name not in groups], own)
 
     def _set(self, before: Queue, target: Target, names: Collection[SettingName], own: Settings | None) -> None:
         """PUT the named settings, and those of `own`, which this run has written, that Genesys does not show yet."""
-        wanted = Target({}, {}, {**(own or {}), **{name: target.settings[name] for name in names}})
+        settings = {**(own or {}), **{name: target.settings[name] for name in names}}
+        wanted = Target({}, {}, settings)
 
         def change(document: QueueDocument) -> Entity | None:
             missing = settings_to_write(wanted, Queue(before.queue_id, document.settings(), ()))
@@ -285,6 +316,9 @@ class PlatformContract:
 
     def restore_settings(self, before: Queue, target: Target, names: Collection[SettingName], key: str) -> None:  # noqa: ARG002 - absolute
         """PUT the queue as it is at that moment. A setting that still holds the run's value gets its earlier one."""
+        if SHARE_OPTIONS in names:
+            self._write_shares(before, (), image(before, target), as_read=False)
+        names = [name for name in names if name != SHARE_OPTIONS]
         emptying = False
 
         def ours(document: QueueDocument) -> list[SettingName]:
@@ -300,7 +334,8 @@ class PlatformContract:
                 return document.without_ring_groups()
             return document.restored(before.native["raw"], settings) if settings else None
 
-        self._put_queue(before.queue_id, change)
+        if names:
+            self._put_queue(before.queue_id, change)
         if emptying:
             self._put_queue(before.queue_id, change)
 
@@ -329,15 +364,41 @@ class PlatformContract:
         stops_at: tuple[type[RoutingWeightsError], ...],
     ) -> Answers:
         carrier = self.actuation.actuator.carrier
-        if carrier is None:
-            raise ValueError(f"actuator {self.actuation.actuator.name} writes no member")
+        if isinstance(carrier, SharesItem):
+            return self._write_together(before, members, target) if go_on() else {}
+        per_write = carrier.per_write
 
         def write(chunk: Sequence[Member]) -> None:
             self._write(carrier, before, chunk, target)
 
-        return write_each(self.client, write, members, self.per_write, go_on=go_on, stops_at=stops_at)
+        return write_each(self.client, write, members, per_write, go_on=go_on, stops_at=stops_at)
 
-    def _write(self, carrier: Carrier, before: Queue, members: Sequence[Member], target: Target) -> None:
+    def _write_together(self, before: Queue, members: Sequence[Member], target: Target) -> Answers:
+        error = None
+        try:
+            self._write_shares(before, members, target)
+        except RoutingWeightsError as refused:
+            error = refused
+        return {member.user_id: error for member in members}
+
+    def _write_shares(self, before: Queue, members: Sequence[Member], target: Target, *, as_read: bool = True) -> None:
+        if self.shares is None:
+            raise ValueError("shares cannot be written without their table")
+        self.shares.write(
+            before,
+            {member.user_id: float(target.values[member.user_id] or 0) for member in members},
+            target.settings.get(SHARE_OPTIONS),
+            self.client.transport.fence,
+            as_read=as_read,
+        )
+
+    def _write(
+        self,
+        carrier: MemberField | SkillProficiency,
+        before: Queue,
+        members: Sequence[Member],
+        target: Target,
+    ) -> None:
         def held() -> bool:
             return members_hold(self.read_again(before, {member.user_id for member in members}), members, target)
 
@@ -359,6 +420,7 @@ class _Listed:
 
     entity: Entity
     skill_id: str | None
+    share: float
 
     @property
     def joined(self) -> bool:

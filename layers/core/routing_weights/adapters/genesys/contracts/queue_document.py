@@ -9,18 +9,30 @@ from typing import Any, assert_never
 
 from routing_weights.adapters.genesys.contracts.reading import Entity, child, children, number
 from routing_weights.domain.actuation import Actuation
-from routing_weights.domain.queue import RING_GROUPS, RINGS, QueueSettings, Setting, SettingName, Settings, holds
+from routing_weights.domain.queue import (
+    RING_GROUPS,
+    RINGS,
+    ROUTING_RULES,
+    QueueSettings,
+    Setting,
+    SettingName,
+    Settings,
+    holds,
+)
+from routing_weights.domain.shares import from_text
 from routing_weights.errors import QueueChanged
 
 MAX_OVERFLOW_RULES = 5
+ROUTING_FIELD = "routingRules"
 FIELDS: Mapping[SettingName, str] = {
     "wrap_up_timeout_s": "acwSettings",
     "skill_evaluation_method": "skillEvaluationMethod",
     RINGS: "bullseye",
     RING_GROUPS: "bullseye",
     "overflow_threshold": "conditionalGroupRouting",
+    ROUTING_RULES: ROUTING_FIELD,
 }
-"""The field of the queue that carries each of our settings."""
+"""The field of the queue that carries each of our settings. The options of shares are not in the queue."""
 LAST_RING_S = 5
 """Every ring has a time-out. For the last ring, the console writes this value (developer forum, thread 21142)."""
 RULE_WAIT_S = 2
@@ -51,6 +63,7 @@ class QueueDocument:
             skill_evaluation_method=method if isinstance(method, str) else None,
             bullseye_rings=len(self._rings),
             ring_groups=self._ring_groups,
+            routing_rules="; ".join(map(_rule_as_text, children(self.raw, ROUTING_FIELD))) or None,
         )
 
     @property
@@ -82,6 +95,9 @@ class QueueDocument:
             "Genesys offers bullseye and conditional group routing as alternatives: see which one the queue uses.": (
                 groups and rings
             ),
+            "Genesys offers bullseye rings and preferred agents as alternatives: see which one the queue uses.": (
+                settings.get(ROUTING_RULES) and child(self.raw, "bullseye")
+            ),
             f"The wrap-up prompt is {prompt}: Genesys takes a time-out only with {', '.join(TIMED_PROMPTS)}.": (
                 "wrap_up_timeout_s" in settings and prompt not in TIMED_PROMPTS
             ),
@@ -90,7 +106,7 @@ class QueueDocument:
 
     def fields_of(self, names: Iterable[SettingName]) -> dict[str, Any]:
         """Return the field that carries each setting, or None if the queue has no such field."""
-        return {name: self.raw.get(FIELDS[name]) for name in names}
+        return {name: self.raw.get(FIELDS[name]) for name in names if name in FIELDS}
 
     def merged(self, settings: Settings, then: Mapping[str, Any] | None = None) -> Entity:
         """Return the whole queue with only `settings` changed.
@@ -179,8 +195,17 @@ class QueueDocument:
             case "overflow_threshold":
                 rules = self._rules_with(value)
                 return {**field, "rules": rules} if rules or field.keys() - {"rules"} else None
+            case "routing_rules":
+                return [
+                    {"operator": "ANY", "waitSeconds": rule.wait_s}
+                    if rule.threshold is None
+                    else {"operator": "MEETS_THRESHOLD", "threshold": rule.threshold, "waitSeconds": rule.wait_s}
+                    for rule in from_text(str(value))
+                ]
             case "skill_evaluation_method":
                 return value
+            case "share_options":
+                raise ValueError("the options of shares are not in the queue")
             case unreachable:
                 assert_never(unreachable)
 
@@ -214,8 +239,10 @@ class QueueDocument:
                 written = {key: part for key, part in field.items() if key != "timeoutMs"}
             case "overflow_threshold" | "wrap_up_timeout_s":
                 written = self._field(name, value)
-            case "skill_evaluation_method" | "bullseye_rings" | "ring_groups":
+            case "skill_evaluation_method" | "bullseye_rings" | "ring_groups" | "routing_rules":
                 return then
+            case "share_options":
+                raise ValueError("the options of shares are not in the queue")
             case unreachable:
                 assert_never(unreachable)
         return None if then is None and written in ({}, {"rules": []}) else written
@@ -231,6 +258,14 @@ class QueueDocument:
             and ours == {group.lower() for group in groups if isinstance(group, str)}
             and len(groups) == len(ours)
         )
+
+
+def _rule_as_text(rule: Entity) -> str:
+    """Return a rule for preferred agents as text: ours as domain.shares writes it."""
+    threshold, wait_s = number(rule, "threshold"), number(rule, "waitSeconds")
+    operator = rule.get("operator")
+    whom = {"ANY": "any", "MEETS_THRESHOLD": f"{threshold or 0:g}"}.get(str(operator), str(operator))
+    return whom if wait_s is None else f"{whom} for {wait_s:g} s"
 
 
 def _unwaiting(rule: Entity, known: list[Entity]) -> Entity:

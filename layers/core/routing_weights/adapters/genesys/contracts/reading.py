@@ -255,15 +255,23 @@ def away(entity: Entity, *, asked: bool = True) -> str | None:
     if not is_active(user):
         gone = state.lower() if isinstance(state, str) else ""
         return f"user {gone}" if gone in GONE else "user of an unknown state"
-    statuses = (holder.get("routingStatus") for holder in (entity, user))
-    shown = (status.get("status") if isinstance(status, dict) else status for status in statuses)
-    status = next((status for status in shown if status is not None), None)
+    status, _ = routing_status(entity)
     if status is None:
         return "no routing status" if asked else None
     status = status.upper() if isinstance(status, str) else ""
     if status in ON_QUEUE:
         return None
     return status if status in OFF else "unknown routing status"
+
+
+def routing_status(entity: Entity) -> tuple[Any, Any]:
+    """Return the status and when it began, as Genesys writes them. None if missing."""
+    for holder in (entity, entity.get("user")):
+        shown = holder.get("routingStatus") if isinstance(holder, dict) else None
+        status, since = (shown.get("status"), shown.get("startTime")) if isinstance(shown, dict) else (shown, None)
+        if status is not None:
+            return status, since
+    return None, None
 
 
 def proficiencies(skills: Any) -> dict[str, float | None]:

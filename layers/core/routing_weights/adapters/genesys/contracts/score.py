@@ -19,11 +19,12 @@ from routing_weights.adapters.genesys.contracts.reading import (
     proficiencies,
     queue_path,
     read_listing,
+    text,
     user_id,
     wire_id,
     with_pages_anew,
 )
-from routing_weights.adapters.genesys.tokens import TokenRequest
+from routing_weights.adapters.genesys.tokens import SCOPES
 from routing_weights.domain.actuation import Actuation, Statement, statement
 from routing_weights.domain.actuators.base import Ranking
 from routing_weights.domain.plan import Plan, RequiredSkill
@@ -32,19 +33,8 @@ from routing_weights.domain.queue import Member, Queue, QueueSettings, Setting, 
 from routing_weights.domain.target import Answers, Target
 from routing_weights.errors import GenesysAnswerInvalid, RoutingWeightsError
 
-SCOPES = ("routing:queue:read", "routing:queue:write", "webhooks:write", "analytics:queue:read")
 WORKING_TYPES = {"Automatic", "Manual"}
 FIELDS: Mapping[SettingName, str] = {"overflow_threshold": "utilizationThreshold", "wrap_up_timeout_s": "wrapUpTimeout"}
-
-
-def token_request(login_url: str, client_id: str, client_secret: str) -> TokenRequest:
-    body = {
-        "grant_type": "client_credentials",
-        "client_id": client_id,
-        "client_secret": client_secret,
-        "scope": " ".join(SCOPES),
-    }
-    return TokenRequest(f"{login_url}/oauth/token", {"json": body}, (client_id, client_secret))
 
 
 def needs(method: str, path: str) -> str:
@@ -68,6 +58,7 @@ class ScoreContract:
             queue_id=queue_id,
             settings=QueueSettings.from_json({ours: number(queue, theirs) for ours, theirs in FIELDS.items()}),
             members=tuple(_members(listed)),
+            name=text(queue, "name"),
         )
 
     def read_again(self, queue: Queue, user_ids: Collection[str]) -> Queue:

@@ -1,0 +1,145 @@
+"""PeopleApi, against a Genesys over HTTP: a supervisor reaches the queues of their divisions, through any route."""
+
+import json
+from http import HTTPStatus
+
+import pytest
+
+from routing_weights.api import access
+from tests.support.waiting import until
+from tests.support.world import DEADLINE_S, ROOT, a_plan
+
+OPENAPI = json.loads((ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
+SEE, EDIT = "routing:queue:view", "routing:queue:edit"
+
+
+class Person:
+    """Somebody with a Genesys token of their own."""
+
+    def __init__(self, world, user_id, *grants):
+        self.world, self.user_id = world, user_id
+        world.sim.put_person(user_id, name=f"Name of {user_id}", grants=list(grants))
+        self.token = world.sim.user_token(user_id)
+
+    def ask(self, method, path, body=None, **headers):
+        headers = {"Authorization": f"Bearer {self.token}"} | headers
+        return self.world.http.request(
+            method, f"{self.world.ready['people_api_url']}{path}", json=body, headers=headers, timeout=DEADLINE_S
+        )
+
+
+def supervisor(world, division, *permissions):
+    name = f"{division}-{'-'.join(permission.rpartition(':')[2] for permission in permissions)}"
+    return Person(world, name, {"role": "Supervisor", "division": division, "permissions": list(permissions)})
+
+
+@pytest.fixture(scope="module")
+def people(platform_world):
+    """A queue of division A with a distribution, a baseline, a schedule, a fleet: all of A's supervisor."""
+    world = platform_world
+    queue, other = (world.queue(queue={"division": {"id": d, "name": d}}) for d in ("division-a", "division-b"))
+    ada, bob = (supervisor(world, division, SEE, EDIT) for division in ("division-a", "division-b"))
+    plan = a_plan(queue, strategy_reference="by-weight")
+    started = ada.ask("POST", "/plans", plan, **{"X-Caller": "arn:somebody/else"})
+    assert started.status_code == HTTPStatus.ACCEPTED, started.text
+    world.ends.wait(started.json()["execution_arn"])
+    distribution = started.json()["distribution_id"]
+    assert ada.ask("PUT", f"/queues/{queue}/baselines/of-a", {}).status_code == HTTPStatus.OK
+    schedule = {"expression": "cron(0 6 ? * MON *)", "time_zone": "UTC", "plan": plan}
+    assert ada.ask("PUT", "/schedules/of-a", schedule).status_code == HTTPStatus.OK
+    fleet = ada.ask("POST", "/fleets", {"plans": [plan | {"dry_run": True}]})
+    assert fleet.status_code == HTTPStatus.ACCEPTED, fleet.text
+    ids = {"queue_id": queue, "distribution_id": distribution, "fleet_id": fleet.json()["fleet_id"], "name": "of-a"}
+    yield type("People", (), {"ada": ada, "bob": bob, "ids": ids, "other": other, "plan": plan, "schedule": schedule})
+    ada.ask("DELETE", "/schedules/of-a")
+
+
+def body_of(people, method, path):
+    """A good body of a route, about the queue of division A."""
+    content = OPENAPI["paths"][path][method].get("requestBody", {}).get("content", {})
+    if not content:
+        return None
+    match path.rpartition("/")[2]:
+        case "fleets":
+            return {"plans": [people.plan]}
+        case "{name}" if "schedules" in path:
+            return people.schedule
+        case "plans" | "suggest":
+            return people.plan
+    return content["application/json"].get("example", {})
+
+
+def test_a_supervisor_of_another_division_gets_nothing_through_any_route(people, platform_world):
+    queue = people.ids["queue_id"]
+    held, records = platform_world.held(queue), platform_world.records(people.ids["distribution_id"])
+    reached = set()
+    for path, methods in OPENAPI["paths"].items():
+        for method in methods:
+            route = f"{method.upper()} {path}"
+            rule = access.ROUTES[route]
+            answer = people.bob.ask(method.upper(), path.format_map(people.ids), body_of(people, method, path))
+            reached.add(answer.status_code)
+            if rule.names == "listed" and method == "get":
+                assert answer.json()["items"] == [], route
+            elif route == "POST /fleets":
+                assert "queue_unknown" in answer.text, route
+            elif route == "POST /fleets/uploads":
+                assert answer.status_code == HTTPStatus.CREATED, route
+            else:
+                assert answer.status_code in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}, f"{route}: {answer.text}"
+            assert "Name of division-a" not in answer.text, route
+    assert {HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN} <= reached
+    assert platform_world.held(queue) == held
+    assert platform_world.records(people.ids["distribution_id"]) == records
+    trail = people.ada.ask("GET", f"/queues/{queue}/distributions").json()["items"]
+    assert {run["distribution_id"] for run in trail} >= {people.ids["distribution_id"]}
+    assert {run["door"] for run in trail} <= {"api", "fleet"}
+
+
+def test_the_supervisor_of_the_division_sees_all_of_it_and_is_on_record(people, platform_world):
+    ids = people.ids
+    shown = people.ada.ask("GET", f"/distributions/{ids['distribution_id']}").json()
+    assert (shown["caller"], shown["caller_name"]) == (f"genesys:{people.ada.user_id}", f"Name of {people.ada.user_id}")
+    for path in ("/fleets", f"/fleets/{ids['fleet_id']}", "/schedules", "/schedules/of-a", "/approvals"):
+        assert people.ada.ask("GET", path).status_code == HTTPStatus.OK, path
+    assert ids["fleet_id"] in people.ada.ask("GET", "/fleets").text
+    assert "of-a" in people.ada.ask("GET", "/schedules").text
+    assert people.ada.ask("POST", "/plans/suggest", people.plan).status_code == HTTPStatus.OK
+    shares = people.ada.ask("GET", f"/queues/{ids['queue_id']}/shares")
+    assert shares.status_code in {HTTPStatus.OK, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}, shares.text
+    by_iam = platform_world.post(people.plan | {"dry_run": True}).json()["distribution_id"]
+    assert platform_world.distribution(by_iam)["caller"] == "arn:aws:iam::123456789012:user/embedded"
+
+
+def test_a_viewer_changes_nothing_and_a_foreign_queue_spoils_a_fleet(people, platform_world):
+    viewer, queue = supervisor(platform_world, "division-a", SEE), people.ids["queue_id"]
+    assert viewer.ask("GET", f"/queues/{queue}/distributions").status_code == HTTPStatus.OK
+    for method, path in (("POST", "/plans"), ("DELETE", "/schedules/of-a"), ("PUT", f"/queues/{queue}/forecast")):
+        assert viewer.ask(method, path, people.plan).json()["type"] == "/problems/role-missing"
+    mixed = {"plans": [a_plan(people.other, strategy_reference="by-weight"), people.plan]}
+    refused = people.bob.ask("POST", "/fleets", mixed)
+    assert (refused.status_code, refused.json()["errors"][0]["path"]) == (422, "plans.1.queue_id")
+
+
+def test_a_hostile_or_revoked_token_is_refused(people, platform_world):
+    refused = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+    url = f"{platform_world.ready['people_api_url']}/fleets"
+    for header in (
+        "",
+        "Bearer",
+        f"Bearer {people.ada.token} x",
+        "Bearer " + "a" * 8000,
+        "Basic YTpi",
+        "Bearer ../../x",
+    ):
+        answer = platform_world.http.get(url, headers={"Authorization": header} if header else {}, timeout=DEADLINE_S)
+        assert answer.status_code in refused, header
+    eve = supervisor(platform_world, "division-e", SEE)
+    assert eve.ask("GET", "/fleets").status_code == HTTPStatus.OK
+    deleted = platform_world.http.delete(
+        f"{platform_world.sim.url}/api/v2/tokens/me",
+        headers={"Authorization": f"Bearer {eve.token}"},
+        timeout=DEADLINE_S,
+    )
+    assert deleted.status_code == HTTPStatus.OK
+    until(lambda: eve.ask("GET", "/fleets").status_code == HTTPStatus.FORBIDDEN)
