@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export SAM_CLI_TELEMETRY := 0
 # With bytecode on disk no process compiles what another one has compiled: each test worker, function and check would.
 export PYTHONDONTWRITEBYTECODE :=
-SOURCES := functions layers local tests bench
+SOURCES := cli functions layers local tests bench
 
 .PHONY: audit-verify vulnerabilities faults fuzz soak help demo up doctor register test stacks units pr lint types template build drift openapi pictures lock bench clean
 .DEFAULT_GOAL := help
@@ -57,7 +57,7 @@ lint: .venv/ready
 	$(BIN)/python -m local.checks.english
 
 types: .venv/ready
-	nice $(BIN)/mypy layers/core/routing_weights functions local
+	nice $(BIN)/mypy layers/core/routing_weights functions local cli/routing_weights_cli
 
 template: .venv/ready .venv/checkov
 	nice $(BIN)/cfn-lint template.yaml
