@@ -326,7 +326,7 @@ def show_mails(side: Side, listed: list[Scene]) -> bool:
     print("\nThe e-mail about plan 2\n")
     about = next((mail for mail in mails if side.results[1][0]["distribution_id"] in mail["Message"]), None)
     for line in about["Message"].splitlines() if about else []:
-        print(f"  {line}")
+        print(wrapped(line, indent="  "))
     return all(any(record["distribution_id"] in mail["Message"] for mail in mails) for record in ended)
 
 

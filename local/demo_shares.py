@@ -47,6 +47,7 @@ SHAPES = {"share": "circle", "ring": "triangle", "proficiency": "diamond"}
 THREE = {"agent-001": 0.40, "agent-002": 0.35, "agent-003": 0.25}
 TWENTY = {f"agent-{place:03}": (31 - place) / 410 for place in range(1, 21)}
 HOTLINE, DRAWS = "hotline", 40
+_AS_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ def show_real_draws(side: Side) -> bool:
     )
     print("\n" + wrapped(introduction, indent="") + "\n")
     print("   POST /plans  strategy share-by-weight")
+    now = datetime.now(UTC)
+    ended = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)  # before the plan: it splits the span
     record = side.submit(plan, show=True)
     rules = side.genesys("GET", "state")["queues"][HOTLINE]["queue"]["routingRules"]
     print(f"   -> {record['status']}; routingRules of the queue: {len(rules)}")
@@ -155,10 +158,8 @@ def show_real_draws(side: Side) -> bool:
     floor.run(DAY_S)
     first = contacts[0].conversation_id
     again = side.draw(HOTLINE, first, "message") == answers[first]
-    now = datetime.now(UTC)
-    ended = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
     side.genesys("PUT", "analytics", json=floor.analytics(ended - timedelta(hours=12)))
-    page = side.api(f"queues/{HOTLINE}/shares")
+    page = side.api(f"queues/{HOTLINE}/shares?from={ended - timedelta(days=1):{_AS_TIME}}&to={ended:{_AS_TIME}}")
 
     drawn = Counter(answer["agents"][0] for answer in answers.values() if answer["agents"])
     realised = {view["user_id"]: view["contacts"] for view in (*page["members"], *page["others"])}
