@@ -109,6 +109,33 @@ def test_a_dry_run_of_a_revert_writes_nothing(carrier):
     )
     assert held(carrier, queue) == before
     assert record["actuation"]["members"].keys() == carrier.weights(3).keys()
+    changed = carrier.world.get(f"/distributions/{first}").json()["changes"]
+    back = {change["member"]: change for change in changed if "member" in change}
+    planned = {change["user_id"]: change for change in record["planned"] if "user_id" in change}
+    assert planned.keys() == back.keys()
+    for member, change in planned.items():
+        was, now = (back[member].get(f"value_{when}", back[member][when]) for when in ("before", "after"))
+        assert (change["before"], change["after"]) == (now, was), "in the unit that Genesys holds"
+
+
+def test_a_revert_that_is_sent_twice_with_one_key_is_one_distribution(world):
+    carrier = Carrier("score", world)
+    queue = carrier.queue()
+    path, since = f"/distributions/{applied(carrier, queue)}/restore", time.monotonic()
+
+    def press(**body):
+        return world.http.post(f"{world.api_url}{path}", json=body, headers={"Idempotency-Key": f"back-{queue}"})
+
+    first, second = press(reason="back"), press(reason="back")
+    assert (first.status_code, second.status_code) == (202, 202)
+    assert first.headers["Location"] == second.headers["Location"]
+    ended(world, first)
+    writes = [entry for entry in world.requests_about(queue, since) if entry["method"] == "PATCH"]
+    third = press(reason="back")
+    assert third.headers["Location"] == first.headers["Location"], "also after it has ended"
+    assert len({entry["path"] for entry in writes}) == len(writes) == 4, "three members and the queue, once each"
+    assert len(world.get(f"/queues/{queue}/distributions").json()["items"]) == 2
+    assert press(reason="another").status_code == 409
 
 
 def steps(world, queue, plan, status="completed"):

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from aws_lambda_powertools import Logger
 
+from routing_weights.api import distributions as distribution_routes
 from routing_weights.api import forecasts as forecast_routes
 from routing_weights.api.app import new_app
 from routing_weights.api.distributions import distribution
@@ -16,13 +17,13 @@ from routing_weights.api.request import instant, span_of
 from routing_weights.bootstrap import plans
 from routing_weights.domain.actuation import resolve, statement
 from routing_weights.domain.actuators import ACTUATORS
-from routing_weights.domain.record import Records, closed, opened, timestamp
+from routing_weights.domain.record import ApprovalAsked, Records, closed, opened, timestamp
 from routing_weights.domain.run import Outcome
 from routing_weights.domain.status import Status
 from routing_weights.errors import RequestInvalid
 from routing_weights.projection.inputs import PushedForecast
 from routing_weights.settings import PlansSettings
-from tests.support.fakes import FakeForecasts, member, plan, queue, run_of
+from tests.support.fakes import FakeDocuments, FakeForecasts, FakeTrail, member, plan, queue, run_of, target, work
 
 START = datetime(2026, 1, 31, 8, 0, 0, 123_456, tzinfo=UTC)
 END = START + timedelta(seconds=4)
@@ -111,8 +112,10 @@ def forecasts(monkeypatch):
 def call(forecasts):
     """Send a request to the routes of forecasts."""
     assert forecasts.held == {}
-    app = new_app(Logger(), forecast_routes.router)
+    return requests_to(new_app(Logger(), forecast_routes.router))
 
+
+def requests_to(app):
     def request(method, body=None, path="/queues/queue-001/forecast", *, encoded=False):
         text = json.dumps(body) if isinstance(body, dict) else body
         event = {
@@ -165,3 +168,59 @@ def test_an_item_that_was_put_there_by_hand_is_shown(call, forecasts):
     status, shown = call("GET")
     assert (status, shown["load"], shown["source"], shown["state"]) == (200, 2.0, "Tuesday", "valid")
     assert shown.get("forecast") is None
+
+
+# ---- what is planned -------------------------------------------------------------------------------------------------
+
+BEFORE = queue(member("agent-1", 0.5, value=4), member("agent-2", 1.0, value=1))
+DECIDED = work(plan(), target({"agent-1": 1.0, "agent-2": 1.0}, values={"agent-1": 1, "agent-2": 1},
+                              overflow_threshold=0.9), BEFORE)  # fmt: skip
+PROJECTED = dict.fromkeys(["active_agents", "members_read", "capacity", "projected_load"], 1) | {
+    "verdict": "pass",
+    "reason": "",
+    "source": "plan",
+    "saturation_ratio": None,
+    "saturation_limit": 0.95,
+    "skill_coverage": {},
+}
+PLANNED = [
+    {"setting": "overflow_threshold", "before": 0.85, "after": 0.9},
+    {"user_id": "agent-1", "before": 4, "after": 1, "weight_before": 0.5, "weight_after": 1.0},
+]
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Return the distribution that GET shows, of records and of what was decided."""
+
+    def show(*records, decided=None):
+        trail, documents = FakeTrail(), FakeDocuments()
+        for record in records:
+            trail.append(record)
+        if decided:
+            documents.keep_work(RUN.distribution_id, decided)
+        for name, fake in (("trail", trail), ("documents", documents), ("one_time_schedules", None)):
+            monkeypatch.setattr(plans, name, lambda _settings, fake=fake: fake)
+        monkeypatch.setattr(PlansSettings, "load", classmethod(lambda _: None))
+        app = new_app(Logger(), distribution_routes.router)
+        return requests_to(app)("GET", path=f"/distributions/{RUN.distribution_id}")[1]
+
+    return show
+
+
+def test_what_is_planned_is_that_of_the_projection(shown):
+    other = {"diff": {"settings": [], "members": []}}
+    assert shown(closing("dry_run", projection=PROJECTED | {"diff": DECIDED.diff()}))["planned"] == PLANNED
+    assert shown(closing("dry_run", projection=PROJECTED | other), decided=DECIDED)["planned"] == []
+
+
+def test_a_revert_without_a_forecast_and_a_run_that_waits_for_approval_say_what_is_planned(shown):
+    assert shown(closing("dry_run"), decided=DECIDED)["planned"] == PLANNED
+    asked = {"number": 1, "hash": "0" * 64, "queue_id": "queue-001", "expires_at": timestamp(END)}
+    waits = ApprovalAsked(distribution_id=RUN.distribution_id, timestamp=timestamp(START), **asked)
+    assert shown(opened(RUN, plan(), START), waits, decided=DECIDED)["planned"] == PLANNED
+
+
+def test_nothing_is_planned_where_nothing_was_decided(shown):
+    assert shown(opened(RUN, plan(), START), decided=DECIDED)["planned"] is None
+    assert shown(closing("validation_failed"))["planned"] is None

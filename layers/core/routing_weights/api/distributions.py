@@ -1,5 +1,6 @@
 """The routes of distributions: one, a queue's audit trail, a projection's chart, and the end of a temporary plan."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Literal
@@ -91,6 +92,26 @@ class RestoreView(BaseModel):
         description="Members and settings that were restored and could not be read back.",
     )
     edited: list[str] = Field(description="Members and settings that somebody else has changed since: not restored.")
+
+
+class PlannedSetting(BaseModel):
+    """A setting of the queue that is to be written."""
+
+    setting: str
+    before: int | float | str | None = Field(description="What Genesys holds; null if it holds none.")
+    after: int | float | str | None = Field(description="What is to be written; null removes it.")
+
+
+class PlannedMember(BaseModel):
+    """A member who is to be written."""
+
+    user_id: str
+    before: int | float | bool | None = Field(
+        description="What Genesys holds: a ring number, a proficiency, joined or not, a score, or a share."
+    )
+    after: int | float | bool | None = Field(description="What is to be written; null removes the value.")
+    weight_before: float | None = Field(description="The weight that `before` stands for; null if it stands for none.")
+    weight_after: float | None
 
 
 class BusyView(BaseModel):
@@ -224,6 +245,12 @@ class Distribution(DistributionSummary):
         default=None, description="Null until the distribution is over, or if the effort could not be counted."
     )
     cost: CostView | None = None
+    planned: list[PlannedSetting | PlannedMember] | None = Field(
+        default=None,
+        description="What the distribution is to write, or a dry run would write: settings, then members in the order "
+        "of the writes. Empty if the queue holds all of it. Known once the distribution waits for approval or is over; "
+        "null where nothing was decided.",
+    )
     changes: list[dict[str, Any]] = Field(
         default_factory=list, description="What was read back and differs from the before-image."
     )
@@ -253,6 +280,9 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
             f"No distribution has the id {distribution_id}. Look it up with GET /queues/{{queue_id}}/distributions."
         )
     shown = distribution(records)
+    if shown.planned is None and (records.asked or records.closing):  # it waits, or it is a revert without a forecast
+        work = bootstrap.documents(settings).find_work(distribution_id)
+        shown = shown.model_copy(update={"planned": planned(work.diff()) if work else None})
     schedules = bootstrap.one_time_schedules(settings)
     if not shown.until or not schedules.exists(return_name(distribution_id)):
         return shown
@@ -347,11 +377,28 @@ def approval(records: Records) -> ApprovalOfDistribution | None:
     )
 
 
+def planned(diff: Mapping[str, Any]) -> list[PlannedSetting | PlannedMember]:
+    """What is to be written, of the diff of a projection or of a run's work."""
+    settings = [PlannedSetting.model_validate(setting) for setting in diff["settings"]]
+    members = [
+        PlannedMember(
+            user_id=member["member"],
+            before=member["value_before"],
+            after=member["value_after"],
+            weight_before=member["before"],
+            weight_after=member["after"],
+        )
+        for member in diff["members"]
+    ]
+    return [*settings, *members]
+
+
 def distribution(records: Records) -> Distribution:
     """The view of a distribution. At least one of its opening and its closing record is there."""
     documents = [record.to_json() for record in (records.opening, records.closing) if record]
     merged = {name: value for document in documents for name, value in document.items()}
     cancelled = records.expiry_cancelled
+    diff = (merged.get("projection") or {}).get("diff")
     return Distribution.model_validate(
         {
             **merged,
@@ -361,6 +408,7 @@ def distribution(records: Records) -> Distribution:
             "realised_accuracy": records.shares and records.shares.realised_accuracy,
             "realised_shares": records.shares and realised_shares(records.shares),
             "approval": approval(records),
+            "planned": planned(diff) if diff else None,
             "return_cancelled": cancelled and {"at": cancelled.timestamp, "by": cancelled.caller},
         }
     )

@@ -27,11 +27,11 @@ from routing_weights.domain.record import last_completed
 from routing_weights.domain.run import Run
 from routing_weights.domain.target import (
     Target,
+    diff,
     image,
     in_groups,
     members_to_write,
     settings_by_part,
-    settings_to_write,
     unsettled,
 )
 from routing_weights.domain.verify import decimals_kept
@@ -113,7 +113,7 @@ class Projector:
         )
         more = {
             "observed": asdict(self.observed(plan, queue)),
-            "diff": _diff(target, queue, [member.user_id for member in changes]),
+            "diff": diff(target, queue, [member.user_id for member in changes]),
             "expected": asdict(needs),
         }
         return replace(projection, document=projection.document | more)
@@ -294,23 +294,3 @@ def beside_shares(statement: Statement, plan: Plan, actuation: Actuation, queue:
         return {**statement, "notes": [*statement["notes"], note]}
     without_effect = f"The weights have hardly any effect: s{in_force}, so drawn agents come first. {ends}"
     return {**statement, "without_effect": without_effect, "notes": [f"{without_effect}.", *statement["notes"]]}
-
-
-def _diff(target: Target, queue: Queue, changed: Sequence[str]) -> dict[str, Any]:
-    """What will be written, with what is there now."""
-    settings, members = settings_to_write(target, queue), {member.user_id: member for member in queue.members}
-    return {
-        "settings": [
-            {"setting": name, "before": queue.settings.get(name), "after": value} for name, value in settings.items()
-        ],
-        "members": [
-            {
-                "member": user_id,
-                "before": members[user_id].weight,
-                "after": target.weights[user_id],
-                "value_before": members[user_id].value,
-                "value_after": target.values[user_id],
-            }
-            for user_id in changed
-        ],
-    }

@@ -19,7 +19,7 @@ from routing_weights.domain.actuators import actuator_classes
 if TYPE_CHECKING:
     from routing_weights.settings import PlansSettings
 
-__all__ = ["submit", "trail"]
+__all__ = ["documents", "submit", "trail"]
 
 prepare("dynamodb", "s3", "scheduler", "stepfunctions")
 actuator_classes()  # each is imported when it is asked for, and a plan may name any

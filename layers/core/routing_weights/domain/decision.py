@@ -15,7 +15,7 @@ from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.queue import Member, Queue, Setting, SettingName
 from routing_weights.domain.strategies import OverflowGroup, Strategy, strategies
-from routing_weights.domain.target import PARTS, Part, Target, members_to_write, settings_by_part
+from routing_weights.domain.target import PARTS, Part, Target, diff, members_to_write, settings_by_part
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,10 @@ class Work:
     plan: Plan
     decision: Decision
     before: Queue
+
+    def diff(self) -> dict[str, list[dict[str, Any]]]:
+        """What the run is to write, as the document of a projection has it."""
+        return diff(self.decision.target, self.before, self.decision.order)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -155,6 +155,27 @@ def members_to_write(target: Target, before: Queue, *, raise_first: bool) -> lis
     return sorted(changed, key=lambda member: goes_up(target, member) != raise_first)
 
 
+def diff(target: Target, before: Queue, changed: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return what is to be written, with what Genesys holds: the settings, and the `changed` members in this order."""
+    members = {member.user_id: member for member in before.members}
+    return {
+        "settings": [
+            {"setting": name, "before": before.settings.get(name), "after": value}
+            for name, value in settings_to_write(target, before).items()
+        ],
+        "members": [
+            {
+                "member": user_id,
+                "before": members[user_id].weight,
+                "after": target.weights[user_id],
+                "value_before": members[user_id].value,
+                "value_after": target.values[user_id],
+            }
+            for user_id in changed
+        ],
+    }
+
+
 def goes_up(target: Target, member: Member) -> bool:
     """Return True if the member, as it was before, gets a higher weight. Under `joined`: if it is joined."""
     return (target.weights[member.user_id] or 0.0) > (member.weight or 0.0)
