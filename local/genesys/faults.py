@@ -51,13 +51,15 @@ class Fault:
     status: int | None = None
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    lifted: bool = field(default=False, init=False)
+    """Nothing waits for this rule any more."""
 
     @classmethod
     def parse(cls, rule: Any) -> Fault:
         """Build a rule from JSON. Raises ValueError, which names the wrong key."""
         if not isinstance(rule, dict) or not isinstance(rule.get("action"), str):
             raise ValueError(f"a fault is an object whose action is one of {', '.join(ACTIONS)}")  # noqa: TRY004
-        if unknown := sorted(rule.keys() - {item.name for item in fields(cls)}):
+        if unknown := sorted(rule.keys() - {item.name for item in fields(cls) if item.init}):
             raise ValueError(f"unknown key in a fault: {', '.join(unknown)}")
         fault = cls(**rule)
         fault._check()

@@ -126,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not isinstance(body, bytes):
             body = json.dumps(body).encode()
         headers = {
-            "Date": self.date_time_string(),
+            "Date": self.date_time_string(self.server.simulator.wall_time()),
             "Content-Type": "application/json",
             "Content-Length": str(len(body)),
             "ININ-Correlation-Id": context_id,

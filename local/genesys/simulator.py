@@ -85,8 +85,9 @@ class GenesysSimulator:
     ) -> None:
         settings = replace(settings or Settings(), **overrides)
         self._lock = threading.Lock()
-        self._closing = threading.Event()
-        self._sleep = sleep or self._closing.wait
+        self._woken = threading.Condition(self._lock)
+        self._closing = False
+        self._sleep = sleep
         self._clock = Clock(clock, time.time())
         organisation, self._respond = _CONTRACTS[settings.contract]
         self._organisation = organisation(settings, self._clock)
@@ -111,13 +112,19 @@ class GenesysSimulator:
     def settings(self) -> Settings:
         return self._organisation.settings
 
+    def wall_time(self) -> float:
+        """Return the seconds since 1970 by the simulator's clock."""
+        return self._clock.wall(self._clock.now())
+
     def start(self) -> Self:
         self._thread.start()
         return self
 
     def close(self) -> None:
         """Stop listening, end waits and open connections, and return once every thread has ended."""
-        self._closing.set()
+        with self._lock:
+            self._closing = True
+            self._woken.notify_all()
         if self._thread.is_alive():
             self._server.shutdown()
             self._thread.join()
@@ -140,9 +147,11 @@ class GenesysSimulator:
             wait = self.settings.latency_ms / 1000 + (fault.delay_s if fault else 0)
             self._in_flight += 1
             self._note_peaks()
-        if wait:
+        if wait and self._sleep:
             self._sleep(wait)
         with self._lock:
+            if wait and not self._sleep:
+                self._woken.wait_for(lambda: self._closing or (fault is not None and fault.lifted), wait)
             self._in_flight -= 1
             self._organisation.settle()
             reply = self._handle(request, fault, context_id or str(uuid.uuid4()))
@@ -276,8 +285,8 @@ class GenesysSimulator:
         now = {"in_flight": self._in_flight, "connections": len(self._server.in_use)}
         self._peaks = {name: max(most, now[name]) for name, most in self._peaks.items()}
 
-    def add_faults(self, *rules: dict[str, Any]) -> None:
-        """Add fault rules, all or none. Their keys are the fields of Fault. Raises ValueError."""
+    def add_faults(self, *rules: dict[str, Any]) -> list[Fault]:
+        """Add fault rules, all or none, and return them. Their keys are the fields of Fault. Raises ValueError."""
         faults = [Fault.parse(rule) for rule in rules]
         checks = {"edit": self._organisation.check_edit, "add_member": self._organisation.check_member}
         for fault in faults:
@@ -285,6 +294,14 @@ class GenesysSimulator:
                 check(fault.body)
         with self._lock:
             self._faults.extend(faults)
+        return faults
+
+    def lift_faults(self, faults: list[Fault]) -> None:
+        """End rules that `add_faults` returned. A request that waits for one of them is answered now."""
+        with self._lock:
+            for fault in faults:
+                fault.times, fault.lifted = 0, True
+            self._woken.notify_all()
 
     def clear_faults(self) -> None:
         with self._lock:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import requests
 
 from local.genesys import GenesysSimulator
+from tests.support.waiting import DEADLINE_S
 
 ERROR_KEYS = {"message", "code", "status", "contextId", "details", "errors"}
 
@@ -18,7 +19,7 @@ class LoopbackClient(requests.Session):
         self.trust_env = False
 
     def request(self, method, path, **options):
-        return super().request(method, self.url + path, timeout=5, **options)
+        return super().request(method, self.url + path, timeout=DEADLINE_S, **options)
 
     def keep_token(self, answer):
         self.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from hypothesis import strategies as st
 
 from local.genesys import GenesysSimulator
 from tests.contract.loopback import LoopbackClient, assert_error, starting
+from tests.support.waiting import DEADLINE_S, until
 
 QUEUE = "/api/v2/routing/queues/queue-001"
 MEMBERS = f"{QUEUE}/members"
@@ -361,7 +364,7 @@ def test_waiting_holds_no_lock():
 
     def sleep(_):
         slow.set()
-        assert release.wait(5)
+        assert release.wait(DEADLINE_S)
 
     with (
         GenesysSimulator(contract="score", sleep=sleep) as simulator,
@@ -373,7 +376,7 @@ def test_waiting_holds_no_lock():
         simulator.add_faults({"action": "delay", "delay_s": 30})
         waiting = threading.Thread(target=one.get, args=(QUEUE,))
         waiting.start()
-        assert slow.wait(5)
+        assert slow.wait(DEADLINE_S)
         assert two.get(QUEUE).status_code == 200
         assert [entry["status"] for entry in simulator.requests()[1:]] == [None, 200]
         release.set()
@@ -467,6 +470,27 @@ def test_any_fault_can_be_delayed(start, fake_time):
     simulator.add_faults({"action": "delay", "delay_s": 2.5}, {"action": "status", "status": 504, "delay_s": 9})
     assert [client.get(QUEUE).status_code for _ in range(2)] == [200, 504]
     assert fake_time.slept == [2.5, 9]
+
+
+def test_a_delay_ends_when_its_rule_is_lifted():
+    with GenesysSimulator(contract="score") as simulator, Client(simulator.url) as client:
+        client.login()
+        faults = simulator.add_faults({"action": "delay", "delay_s": 600, "times": None})
+        with ThreadPoolExecutor() as callers:
+            answer = callers.submit(client.get, QUEUE)
+            until(lambda: len(simulator.requests()) == 2)
+            assert not answer.done()
+            simulator.lift_faults(faults)
+            assert answer.result(DEADLINE_S).status_code == 200
+        assert client.get(QUEUE).status_code == 200
+
+
+def test_the_date_of_an_answer_is_that_of_the_clock(start, fake_time):
+    _, client = start()
+    first = client.get(QUEUE).headers["Date"]
+    fake_time.advance(3600)
+    second = client.get(QUEUE).headers["Date"]
+    assert parsedate_to_datetime(second) - parsedate_to_datetime(first) == timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
@@ -690,10 +714,9 @@ def test_closing_ends_waits_and_open_connections():
 
         waiting = threading.Thread(target=wait)
         waiting.start()
-        while waiting.is_alive() and len(simulator.requests()) < 2:
-            pass
+        until(lambda: len(simulator.requests()) == 2)
         simulator.close()
-        waiting.join(5)
+        waiting.join(DEADLINE_S)
     assert threading.active_count() == before
 
 

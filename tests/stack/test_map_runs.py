@@ -107,9 +107,7 @@ def test_the_results_of_all_items_have_the_limit_of_a_state(start):
 
 def test_a_stopped_map_stops_its_items_and_what_they_have_started(world, start):
     queues = [world.queue(), world.queue(), world.queue()]
-    world.sim.add_faults({"action": "delay", "path": f"/{queues[0]}|/{queues[1]}", "delay_s": 0.5})
     items = items_of(world, queues)
-    describe = start(items, {"Distribute": RUN, "Done": {"Type": "Succeed"}}, MaxConcurrency=2)
     client, machine = world.client("stepfunctions"), world.ready["state_machine_arn"]
     arns = [f"{machine.replace(':stateMachine:', ':execution:')}:{item['name']}" for item in items]
 
@@ -117,9 +115,11 @@ def test_a_stopped_map_stops_its_items_and_what_they_have_started(world, start):
         listed = client.list_executions(stateMachineArn=machine)["executions"]
         return [execution["status"] for arn in arns for execution in listed if execution["executionArn"] == arn]
 
-    until(lambda: statuses() == ["RUNNING", "RUNNING"])
-    client.stop_execution(executionArn=describe()["executionArn"])
-    until(lambda: statuses() == ["ABORTED", "ABORTED"])
+    with world.holding(queues[0]), world.holding(queues[1]):
+        describe = start(items, {"Distribute": RUN, "Done": {"Type": "Succeed"}}, MaxConcurrency=2)
+        until(lambda: statuses() == ["RUNNING", "RUNNING"])
+        client.stop_execution(executionArn=describe()["executionArn"])
+        until(lambda: statuses() == ["ABORTED", "ABORTED"])
     assert describe()["status"] == "ABORTED"
     until(lambda: not world.locks())
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import requests
@@ -14,7 +15,8 @@ from tests.support.world import CLIENT_ID, CLIENT_SECRET, World, a_plan, served_
 KEEPER = {"client_id": "keeper", "client_secret": planted("client-secret", "keeper")}
 STANDBY = {"client_id": "second-client", "client_secret": planted("client-secret", "second")}
 ACTIVE = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-MEMBERS = {f"agent-{n:03}": 0.05 for n in range(1, 13)}
+MEMBERS = {f"agent-{n:03}": n / 100 for n in range(1, 13)}
+"""Different weights, so different rings: nearly every member is written."""
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +58,20 @@ def rotated(world, of="credentials_secret"):
     until(lambda: "AWSCURRENT" in labels(world, version, of))
 
 
-def slow_run(world):
-    plan = a_plan(world.queue(len(MEMBERS), unjoined=0, off_queue=0), MEMBERS, actuator="ring")
-    return world.run(plan).with_fault("delay", method="PATCH", path="/members/", times=None, delay_s=0.4).start()
+@contextmanager
+def runs_under_way(world, count):
+    """Runs that have a token and are at a write of a member, until the block ends."""
+    plans = [a_plan(world.queue(len(MEMBERS), unjoined=0, off_queue=0), MEMBERS, actuator="ring") for _ in range(count)]
+    with ExitStack() as held:
+        for plan in plans:
+            held.enter_context(world.holding(plan["queue_id"], "PATCH", "/members/"))
+        runs = [world.run(plan).start() for plan in plans]
+        until(lambda: all(writes_of_members(world, run) for run in runs))
+        yield runs
+
+
+def writes_of_members(world, run):
+    return [entry for entry in world.requests_about(run.queue_id) if entry["method"] == "PATCH"]
 
 
 def logs_in(world, client):
@@ -70,26 +83,25 @@ def logs_in(world, client):
 
 def test_no_distribution_fails_while_the_credentials_and_the_tokens_rotate(rotating):
     world = rotating
-    runs = [slow_run(world), slow_run(world)]
-    until(lambda: all(world.requests_about(run.queue_id) for run in runs))  # they have a token of the first client
-    before = held(world, "token_secret")["access_token"]
-    rotated(world)
-    assert held(world)["client_id"] == STANDBY["client_id"]
-    assert held(world)["standby"] == ACTIVE  # both pairs are valid now
-    assert logs_in(world, held(world))
-    assert logs_in(world, ACTIVE)
-    assert not logs_in(world, STANDBY)
-    assert held(world, "token_secret")["access_token"] == before
+    with runs_under_way(world, 2) as runs:
+        before = held(world, "token_secret")["access_token"]
+        rotated(world)
+        assert held(world)["client_id"] == STANDBY["client_id"]
+        assert held(world)["standby"] == ACTIVE  # both pairs are valid now
+        assert logs_in(world, held(world))
+        assert logs_in(world, ACTIVE)
+        assert not logs_in(world, STANDBY)
+        assert held(world, "token_secret")["access_token"] == before
 
-    rotated(world, "token_secret")  # the runs' token is revoked: they get a 401 and read the new one
-    runs.append(slow_run(world))
-    rotated(world)  # Genesys makes a new secret for the first client
-    assert (held(world)["client_id"], held(world)["keeper"]) == (CLIENT_ID, KEEPER)
-    assert not logs_in(world, ACTIVE)
-    assert logs_in(world, held(world))
-    for run in runs:
+        rotated(world, "token_secret")  # the runs' token is revoked: they get a 401 and read the new one
+    with runs_under_way(world, 1) as more:
+        rotated(world)  # Genesys makes a new secret for the first client
+        assert (held(world)["client_id"], held(world)["keeper"]) == (CLIENT_ID, KEEPER)
+        assert not logs_in(world, ACTIVE)
+        assert logs_in(world, held(world))
+    for run in [*runs, *more]:
         run.ends("completed")
-    assert len({entry["token"] for entry in runs[0].requests}) > 1, "it ended before the tokens rotated"
+    assert all(len({entry["token"] for entry in run.requests}) > 1 for run in runs), "a run never used the new token"
 
 
 def test_a_rotation_that_fails_leaves_the_credentials_in_use_and_can_begin_again(rotating):

@@ -37,7 +37,7 @@ from local.stack.stack import PERMISSIONS_FOLDER
 from tests.support.waiting import DEADLINE_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKS = "ROUTING_WEIGHTS_STACKS"
@@ -52,6 +52,9 @@ WEIGHTS = {"agent-001": 0.5, "agent-002": 0.3, "agent-003": 0.2}
 WARM = ("Audit", "Patch", "Plans", "Project", "Recover", "Restore", "Token", "Validate", "Verify")
 """The functions that nearly every test of a shared stack needs. The others start when a test needs them."""
 
+
+HELD_S = 8.0
+"""How long a request is held at most: less than the 10 s after which a function takes its answer for lost."""
 
 RINGS = [{"expansionCriteria": [{"type": "TIMEOUT_SECONDS", "threshold": 2}]}] * 6
 NO_RINGS: dict[str, Any] = {"bullseye": None}
@@ -192,6 +195,19 @@ class World:
             for queue_id in set(re.findall(r"queue-of-test-\d+", f"{entry['path']} {entry['body']}")):
                 found[queue_id].append(entry)
         return found
+
+    @contextmanager
+    def holding(self, queue_id: str, method: str = ".*", path: str = "") -> Iterator[None]:
+        """Hold requests about a queue until the block ends. So its run cannot pass them, however slow the block is.
+
+        After `HELD_S` a request is answered, and the run comes to the next one that is held.
+        """
+        rule = {"action": "delay", "method": method, "path": f"/{queue_id}{path}", "times": None, "delay_s": HELD_S}
+        faults = self.sim.add_faults(rule)
+        try:
+            yield
+        finally:
+            self.sim.lift_faults(faults)
 
     def token_requests(self) -> int:
         return sum(entry["path"] == "/oauth/token" for entry in self.sim.requests())
