@@ -28,6 +28,10 @@ class Person:
         )
 
 
+def by_iam(world, method, path, body=None):
+    return world.http.request(method, f"{world.api_url}{path}", json=body, timeout=DEADLINE_S)
+
+
 def supervisor(world, division, *permissions):
     name = f"{division}-{'-'.join(permission.rpartition(':')[2] for permission in permissions)}"
     return Person(world, name, {"role": "Supervisor", "division": division, "permissions": list(permissions)})
@@ -109,6 +113,30 @@ def test_the_supervisor_of_the_division_sees_all_of_it_and_is_on_record(people, 
     assert shares.status_code in {HTTPStatus.OK, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE}, shares.text
     by_iam = platform_world.post(people.plan | {"dry_run": True}).json()["distribution_id"]
     assert platform_world.distribution(by_iam)["caller"] == "arn:aws:iam::123456789012:user/embedded"
+
+
+def test_no_route_shows_anything_of_a_queue_of_another_division(people, platform_world):
+    """The queue shares all of its agents with a foreign one, in one fleet of somebody who may see both."""
+    world, foreign, queue = platform_world, people.other, people.ids["queue_id"]
+    plans = [people.plan, a_plan(foreign, strategy_reference="by-weight", projected_load=1.5)]
+    plans = [plan | {"dry_run": True, "wait_for_lock_s": 60} for plan in plans]  # another test may be at the queue
+    fleet = by_iam(world, "POST", "/fleets", {"plans": plans}).json()["fleet_id"]
+    until(lambda: world.get(f"/fleets/{fleet}").json()["terminal"])
+    lines = {line["queue_id"]: line for line in world.get(f"/fleets/{fleet}/queues").json()["items"]}
+    ids = people.ids | {"distribution_id": lines[queue]["distribution_id"]}
+    assert foreign in world.get(f"/distributions/{ids['distribution_id']}").text
+    schedule = people.schedule | {"plan": plans[1]}
+    assert by_iam(world, "PUT", "/schedules/of-b", schedule).status_code == HTTPStatus.OK
+    reached = set()
+    for path in (path for path, methods in OPENAPI["paths"].items() if "get" in methods):
+        answer = people.ada.ask("GET", path.format_map(ids))
+        reached.add(answer.status_code)
+        assert foreign not in answer.text, path
+        assert "of-b" not in answer.text, path
+    by_iam(world, "DELETE", "/schedules/of-b")
+    assert HTTPStatus.OK in reached
+    hidden = people.ada.ask("GET", f"/distributions/{ids['distribution_id']}").json()["projection"]["neighbours"]
+    assert (hidden["queues"], hidden["not_shown"]) == ([], {"queues": 1, "load": 1.5})
 
 
 def test_a_viewer_changes_nothing_and_a_foreign_queue_spoils_a_fleet(people, platform_world):

@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple, assert_never
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
+from routing_weights.api.foreign import without_foreign
 from routing_weights.api.request import person_of
 from routing_weights.domain.access import Person, Role, require_within
 from routing_weights.domain.record import Records
@@ -108,7 +109,7 @@ Owner = Callable[[str], Owned | None]
 
 
 def guard(owners: Mapping[str, Owner]) -> Callable[..., Any]:
-    """The middleware that refuses whoever may not call a route, or not for these queues.
+    """The middleware that refuses whoever may not call a route, or not for these queues, and hides what is not theirs.
 
     `owners` has an entry for each of `distribution`, `fleet` and `schedule` that routes of the function name.
     """
@@ -123,11 +124,14 @@ def guard(owners: Mapping[str, Owner]) -> Callable[..., Any]:
         person = person_of(event)
         if rule.role == "account":
             return next_middleware(app)
+        app.context["queues"] = person.queues  # for an error, which leaves this place as an exception
         if not person.has(rule.role):
             raise RoleMissing(f"This needs the role {rule.role.value}. {_held(person)}")
         if person.queues_for(rule.role) is not None:
             _require(person, rule.role, rule.names, app.context.get("_route_args") or {}, owners)
-        return next_middleware(app)
+        response = next_middleware(app)
+        response.body = without_foreign(response.body, person.queues)
+        return response
 
     return permit
 

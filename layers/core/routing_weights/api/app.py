@@ -1,5 +1,6 @@
 """The resolver of a function behind the API. It answers every error as application/problem+json."""
 
+import json
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +12,7 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from routing_weights.api.access import Owner, guard
+from routing_weights.api.foreign import without_foreign
 from routing_weights.api.problem import problem_of
 from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.errors import RouteNotFound, RoutingWeightsError
@@ -32,7 +34,8 @@ def new_app(logger: Logger, *routers: APIGatewayHttpRouter, **owners: Owner) -> 
         if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.error("Request failed", error_type=type(error).__name__, reason=error.message)
         details = problem_of(error)
-        return Response(details.status, "application/problem+json", details.model_dump_json(exclude_none=True))
+        shown = without_foreign(details.model_dump(mode="json", exclude_none=True), app.context.get("queues"))
+        return Response(details.status, "application/problem+json", json.dumps(shown, separators=(",", ":")))
 
     # Powertools does not type these decorators.
     @app.exception_handler(RequestValidationError)  # type: ignore[untyped-decorator]

@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from pydantic import BaseModel, Field
 
 from routing_weights.api.access import Owned, owned_by
+from routing_weights.api.foreign import without_foreign
 from routing_weights.api.problem import answers
 from routing_weights.api.projection import ProjectionView
 from routing_weights.api.realised import RealisedSharesView, realised_shares
@@ -21,6 +22,7 @@ from routing_weights.api.request import (
     Until,
     caller_of,
     new_router,
+    person_of,
     span_of,
 )
 from routing_weights.bootstrap import plans as bootstrap
@@ -322,7 +324,8 @@ def show_chart(distribution_id: DistributionId) -> Response[str]:
             f"There is no projection of distribution {distribution_id}: it is not over yet, or it failed before it was "
             "projected."
         )
-    return Response(HTTPStatus.OK, "image/svg+xml", chart(closing.projection, queue_id=str(closing.queue_id)))
+    shown = without_foreign(closing.projection, person_of(router.current_event).queues)
+    return Response(HTTPStatus.OK, "image/svg+xml", chart(shown, queue_id=str(closing.queue_id)))
 
 
 @router.get(

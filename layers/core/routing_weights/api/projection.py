@@ -126,6 +126,13 @@ class LeftOutView(BaseModel):
     agents: int = Field(description="How many agents serve one of them: they can take at most so many erlangs.")
 
 
+class NotShownView(BaseModel):
+    """Queues of the fleet that are not yours, as one load."""
+
+    queues: int
+    load: float = Field(description="Erlangs that the shared agents carry for them.")
+
+
 class NeighboursView(BaseModel):
     """Other queues of the fleet that the same agents serve: projected together, so that their time counts once."""
 
@@ -133,6 +140,7 @@ class NeighboursView(BaseModel):
     queues: list[NeighbourView]
     pooled: PooledView | None = Field(default=None, description="Null if the queue's own volume is not known.")
     left_out: LeftOutView | None = None
+    not_shown: NotShownView | None = Field(default=None, description="Null if all of these queues are yours.")
 
 
 class ProjectionView(BaseModel):

@@ -369,6 +369,9 @@ def _inputs(sheet: Sheet, models: Mapping[str, Any], neighbours: Mapping[str, An
     if rest := queues[NAMED_QUEUES:]:
         load = _plain(sum(_number(queue.get("load")) or 0.0 for queue in rest))
         rows.append(("", f"{load} erlangs of {len(rest):,} more queues of the fleet"))
+    if not_shown := _part(neighbours, "not_shown"):
+        load, count = (_plain(_number(not_shown.get(key)), digits) for key, digits in (("load", 2), ("queues", 0)))
+        rows.append(("" if queues else "Same agents", f"{load} erlangs of queues that are not yours ({count})"))
     rows.append(("Service level", f"answered within {within} ÷ offered"))
     rows.append(("Simulation", sampled if simulation else "missing"))
     sheet.facts(rows)

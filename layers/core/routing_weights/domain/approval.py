@@ -73,8 +73,10 @@ class Rule(BaseModel):
             and (self.shift is None or intent.shift >= self.shift)
         )
 
-    def __str__(self) -> str:
-        return json.dumps(self.model_dump(exclude_none=True), separators=(", ", ": "))
+    def shown(self, queue_id: str) -> str:
+        """The rule, without the other queues that it names: whoever reads it may look at this one."""
+        queues = {"queues": [queue_id]} if self.queues else {}
+        return json.dumps(self.model_dump(exclude_none=True) | queues, separators=(", ", ": "))
 
 
 class _Rules(BaseModel):
@@ -106,7 +108,7 @@ class Policy:
         if found or rules:  # whoever approves has seen the doubts
             found += intent.doubts
         found += [
-            Reason(name="policy", sentence=f"The policy of this deployment: {rule}.")
+            Reason(name="policy", sentence=f"The policy of this deployment: {rule.shown(intent.queue_id)}.")
             for rule in rules
             if rule.verdicts is None or intent.verdict == "pass"
         ]
