@@ -1,0 +1,36 @@
+"""Which queues there are, and how each of them is."""
+
+from typing import Annotated, Any
+
+import typer
+
+from routing_weights_cli.app import Session, session
+
+
+def queues(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(help="A part of the name. All queues when absent.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 200,
+) -> None:
+    """Your queues: members, the last distribution, drift, and when a temporary plan ends."""
+    own = session(ctx)
+    lines = list(own.api.pages("/queues", most=limit, limit=50, name=name))
+    if own.out.form != "table":
+        columns = ["name", "division", "members", "last", "running", "drift", "returns_at", "waiting", "queue_id"]
+        return own.out.table(lines, columns)
+    columns = ["queue", "members", "state", "last", "drift", "returns"]
+    rows = [_row(line, own) for line in lines]
+    return own.out.table(rows, columns, right=["members", "drift"], empty="No queue of yours has such a name.")
+
+
+def _row(line: dict[str, Any], own: Session) -> dict[str, Any]:
+    last = line.get("last") or {}
+    state = "waits for approval" if line.get("waiting") else "running" if line.get("running") else ""
+    return {
+        "queue": line["name"],
+        "members": line["members"],
+        "state": state or last.get("status", "never planned").replace("_", " "),
+        "last": own.shown(last.get("timestamp")),
+        "drift": line["drift"] or "",
+        "returns": own.shown(line.get("returns_at")),
+    }
