@@ -4,7 +4,6 @@ Calabrio's columns: help.calabrio.com, "Forecast file formats" (skill, start, en
 and, with staffing, agents).
 """
 
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,8 @@ Value = TypeVar("Value", float, datetime)
 COLUMNS = ("queue", "start", "volume", "aht_s")
 CALABRIO = ("skill", "start", "end", "volume", "task time", "after-task time", "agents")
 INTERVALS = tuple(timedelta(minutes=minutes) for minutes in (15, 30, 60))
+LONGEST = timedelta(days=31)
+"""The API keeps no forecast for longer."""
 _ALIASES = {"queue_name": "queue", "queue_id": "queue", "skill": "queue", "offered": "volume", "aht": "aht_s"}
 _OF_CALABRIO = re.compile(r"\d{8} \d{1,2}:\d{2}", re.ASCII)
 _LARGEST, _LONGEST_S = 1e6, 86_400
@@ -216,6 +217,9 @@ def _closed(parts: Sequence[_Part], length: timedelta | None, problems: list[Pro
             problems.append(Problem.of(part.line, "start", _shown(part.start), message))
             if part.end is None:
                 break  # the same is true of every other
+        elif intervals and end - part.start != intervals[0].end - intervals[0].start:
+            message = f"is longer or shorter than the first interval of {part.queue}, in line {intervals[0].line}"
+            problems.append(Problem.of(part.line, "end", _shown(end), message))
         elif intervals and part.start < intervals[-1].end:
             message = f"overlaps line {intervals[-1].line}, which is about {part.queue} too"
             problems.append(Problem.of(part.line, "start", _shown(part.start), message))
@@ -228,22 +232,24 @@ def _shown(at: datetime) -> str:
     return f"{at:%Y-%m-%dT%H:%MZ}"
 
 
-def chosen(intervals: Sequence[Interval], now: datetime, until: datetime | None) -> Interval | None:
-    """The interval that covers `now` or, with `until`, the busiest one from now until then. None: there is none."""
-    if until is None:
-        return next((each for each in intervals if each.start <= now < each.end), None)
-    ahead = [each for each in intervals if each.end > now and each.start < until]
-    return max(ahead, key=lambda each: each.load) if ahead else None
+def ahead(intervals: Sequence[Interval], now: datetime) -> list[Interval]:
+    """The intervals that can be pushed: not over yet, and at most 31 days ahead."""
+    return [each for each in intervals if each.end > now and each.end <= now + LONGEST]
 
 
-def pushed(interval: Interval, now: datetime, until: datetime | None, source: str) -> dict[str, object]:
-    """The body of PUT /queues/{queue_id}/forecast, valid until the end of the interval or, if given, `until`."""
-    end = until or interval.end
+def pushed(intervals: Sequence[Interval], source: str) -> dict[str, object]:
+    """The body of PUT /queues/{queue_id}/forecast for intervals that are as long as each other, at least one."""
+    first, *rest = intervals
+    later = [{"start": sent(each.start), "offered": each.volume, "aht_s": each.aht_s} for each in rest]
     return {
-        "offered": interval.volume,
-        "aht_s": interval.aht_s,
-        "interval_s": math.floor((interval.end - interval.start).total_seconds()),
+        "offered": first.volume,
+        "aht_s": first.aht_s,
+        "interval_s": int((first.end - first.start).total_seconds()),
         "source": source,
-        "valid_from": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-        "expires_at": f"{end:%Y-%m-%dT%H:%M:%SZ}",
+        "valid_from": sent(first.start),
+        **({"later": later} if later else {"expires_at": sent(first.end)}),
     }
+
+
+def sent(at: datetime) -> str:
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"

@@ -2,13 +2,15 @@
 
 import csv
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, strategies
 
-from routing_weights_cli.forecasts import INTERVALS, chosen, instant, pushed, read_forecasts
+from routing_weights.api.forecasts import new_forecast
+from routing_weights_cli.forecasts import INTERVALS, ahead, instant, pushed, read_forecasts
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EIGHT = datetime(2026, 11, 30, 7, tzinfo=UTC)
@@ -92,6 +94,7 @@ Support,2026-11-30T09:30Z,"3,240
         (SIMPLE.replace("Support,2026-11-30T08:15+01:00", "One,2026-11-30T08:15+01:00"), (2, "start")),
         (CALABRIO.replace("20261130 08:30,4", "20261130 08:10,4"), (3, "start")),
         (CALABRIO.replace("08:15,20261130 08:30", "08:00,20261130 08:15"), (2, "start")),
+        (CALABRIO.replace("08:15,20261130 08:30", "08:15,20261130 09:15"), (2, "end")),
         (CALABRIO.replace("\nSales,", "\nSales,1,2,"), (3, "")),
     ],
 )
@@ -155,19 +158,25 @@ def test_what_is_written_is_read_again(rows, length, delimiter):
     assert {each.end - each.start for each in intervals} == {length}
 
 
-def test_the_interval_of_now_is_pushed_or_the_busiest_until_a_time():
+def test_what_is_not_over_is_pushed_and_the_api_accepts_it():
     support = read(SIMPLE).queues["Support"]
-    now, later = EIGHT + timedelta(minutes=5), EIGHT + timedelta(hours=10)
-    assert chosen(support, now, None) is support[0]
-    assert chosen(support, now, later) is support[1]
-    assert chosen(support, now, EIGHT + QUARTER) is support[0]
-    assert chosen(support, later, None) is chosen(support, later, later + QUARTER) is None
-    assert pushed(support[0], now, None, "week.csv") == {
+    now, tomorrow = EIGHT + timedelta(minutes=5), EIGHT + timedelta(days=1)
+    assert ahead(support, now) == support
+    assert ahead(support, EIGHT + QUARTER) == support[1:]
+    assert ahead(support, tomorrow) == ahead(support, EIGHT - timedelta(days=40)) == []
+    body = pushed(support, "week.csv")
+    later = [{"start": "2026-11-30T07:15:00Z", "offered": 25.0, "aht_s": 239.0}]
+    assert body == {
         "offered": 16.0,
         "aht_s": 240.5,
         "interval_s": 900,
         "source": "week.csv",
-        "valid_from": "2026-11-30T07:05:00Z",
-        "expires_at": "2026-11-30T07:15:00Z",
+        "valid_from": "2026-11-30T07:00:00Z",
+        "later": later,
     }
-    assert pushed(support[0], now, later, "week.csv")["expires_at"] == "2026-11-30T17:00:00Z"
+    stored = new_forecast(json.dumps(body), None, now.timestamp())
+    loads = [stored.at((EIGHT + at).timestamp()).load for at in (timedelta(0), QUARTER)]
+    assert loads == [each.load for each in support]
+    assert stored.state((EIGHT + 2 * QUARTER).timestamp()) == "expired"
+    alone = new_forecast(json.dumps(pushed(support[:1], "week.csv")), None, now.timestamp())
+    assert (alone.load, alone.state((EIGHT + QUARTER).timestamp())) == (support[0].load, "expired")

@@ -13,6 +13,7 @@ from routing_weights.adapters.aws.forecast_table import Forecasts
 from routing_weights.api.forecasts import DEFAULT_TTL_S, MAX_TTL_S, forecast_view, new_forecast
 from routing_weights.application.forecast import Forecasting
 from routing_weights.domain.neighbours import Neighbour, Neighbours
+from routing_weights.domain.record import timestamp
 from routing_weights.domain.volume import StatedVolume
 from routing_weights.errors import (
     Forbidden,
@@ -498,6 +499,54 @@ def test_a_time_to_live_counts_from_when_the_forecast_begins():
 def test_an_end_is_rounded_to_the_whole_second_after_it():
     stored = pushed(expires_at="2027-01-15T09:00:00.250+01:00")
     assert stored.expires_at == 1_800_000_001
+
+
+def test_a_forecast_of_many_intervals_has_the_figures_of_the_one_that_has_begun_and_none_between_them(table):
+    later = [{"start": rfc3339(NOW + 900), "offered": 50, "aht_s": 90}, {"start": rfc3339(NOW + 3600), "offered": 0}]
+    table.put("queue-001", pushed(interval_s=900, patience_s=60, valid_from=rfc3339(NOW - 300), later=later))
+    stored = table.find("queue-001")
+    assert stored == pushed(interval_s=900, patience_s=60, valid_from=rfc3339(NOW - 300), later=later)
+    at = {after: (stored.state(NOW + after), stored.forecast(NOW + after).load) for after in (0, 599, 900, 1799, 3600)}
+    assert at == {
+        0: ("valid", 20.0),
+        599: ("valid", 20.0),
+        900: ("valid", 5.0),
+        1799: ("valid", 5.0),
+        3600: ("valid", 0),
+    }
+    assert stored.forecast(NOW + 900).volume == Volume(50, 900, 90, 60)
+    states = {after: stored.state(NOW + after) for after in (-301, 600, 1800, 4499, 4500)}
+    assert list(states.values()) == ["not_yet_valid", "not_yet_valid", "not_yet_valid", "valid", "expired"]
+    view = forecast_view("queue-001", stored, NOW + 900)
+    assert (view.load, view.intervals_to_come, view.expires_at) == (5.0, 1, timestamp(datetime.fromtimestamp(NOW + 4500, UTC)))
+    assert view.valid_from == timestamp(datetime.fromtimestamp(NOW + 900, UTC))
+
+
+FROM_NOW = {"valid_from": rfc3339(NOW)}
+INTERVAL = {"start": rfc3339(NOW + 1800), "offered": 1, "aht_s": 60}
+
+
+@pytest.mark.parametrize(
+    ("fields", "paths"),
+    [
+        ({"later": [INTERVAL]}, {"later"}),
+        (FROM_NOW | {"later": [INTERVAL], "ttl_s": 60}, {"later"}),
+        (FROM_NOW | {"later": [INTERVAL], "expires_at": rfc3339(NOW + 60)}, {"later"}),
+        ({"valid_from": rfc3339(NOW + 1), "later": [INTERVAL]}, {"later"}),
+        (FROM_NOW | {"later": [INTERVAL, INTERVAL]}, {"later"}),
+        (FROM_NOW | {"later": [INTERVAL | {"start": rfc3339(NOW + 32 * 86_400)}]}, {"later"}),
+        ({"valid_from": rfc3339(NOW - 99_000), "later": [INTERVAL | {"start": rfc3339(NOW - 3600)}]}, {"later"}),
+        (
+            {"valid_from": rfc3339(NOW), "later": [INTERVAL | {"aht_s": 0, "colour": 1}]},
+            {"later.0.aht_s", "later.0.colour"},
+        ),
+        ({"interval_s": 60, **FROM_NOW, "later": [INTERVAL | {"offered": 1e6, "aht_s": 99}]}, {"later"}),
+        (FROM_NOW | {"later": [{"start": "8:00", "offered": 1, "aht_s": 60}]}, {"later.0.start"}),
+        (FROM_NOW | {"later": [INTERVAL] * 2977}, {"later"}),
+    ],
+)
+def test_intervals_that_overlap_or_end_twice_are_refused(fields, paths):
+    assert refused(json.dumps(NEW | fields)) == paths
 
 
 @pytest.mark.parametrize(

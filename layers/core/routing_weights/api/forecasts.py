@@ -2,7 +2,7 @@
 
 import math
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated
 
@@ -16,19 +16,27 @@ from routing_weights.domain.problems import problem, request_invalid
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.strict_json import read
 from routing_weights.domain.types import Instant, Line
-from routing_weights.domain.volume import StatedVolume
+from routing_weights.domain.volume import Contacts, StatedVolume
 from routing_weights.errors import ForecastNotFound
-from routing_weights.projection.inputs import PushedForecast, Volume
+from routing_weights.projection.inputs import Later, PushedForecast, Volume
 from routing_weights.settings import PlansSettings
 
 router = new_router()
 
 DEFAULT_TTL_S, MAX_TTL_S = 86_400, 31 * 86_400
+MOST_INTERVALS = 31 * 96
+"""The quarters of an hour in a month."""
 NOT_FOUND = {HTTPStatus.NOT_FOUND: "The queue has no forecast"}
 
 
+class LaterInterval(Contacts):
+    """An interval after the first one, as long as that."""
+
+    start: Instant = Field(description="RFC 3339 with an offset. The interval before must have ended.")
+
+
 class NewForecast(StatedVolume):
-    """A forecast as a WFM system pushes it."""
+    """A forecast as a WFM system pushes it: of one interval, or of many."""
 
     source: Line | None = Field(default=None, description="The maker of the forecast, such as the WFM system's name.")
     valid_from: Instant | None = Field(default=None, description="RFC 3339 with an offset. When absent, now.")
@@ -37,6 +45,12 @@ class NewForecast(StatedVolume):
         default=None,
         description="Seconds from valid_from, or from now. When neither this nor expires_at is sent, a day.",
     )
+    later: Annotated[list[LaterInterval], Field(max_length=MOST_INTERVALS)] = Field(
+        default_factory=list,
+        description="Further intervals, in the order of time. The first one then begins at valid_from, which is "
+        "required, and each ends after interval_s, so there is no expires_at and no ttl_s. Between two intervals the "
+        "forecast is not valid.",
+    )
 
     @field_validator("ttl_s")
     @classmethod
@@ -44,6 +58,27 @@ class NewForecast(StatedVolume):
         if ttl_s is not None and info.data.get("expires_at") is not None:
             raise ValueError("the forecast has expires_at too: send one of them")
         return ttl_s
+
+    @field_validator("later")
+    @classmethod
+    def _follow(cls, later: list[LaterInterval], info: ValidationInfo) -> list[LaterInterval]:
+        if not later or "interval_s" not in info.data or "valid_from" not in info.data:
+            return later
+        if info.data["valid_from"] is None or info.data.get("expires_at") or info.data.get("ttl_s"):
+            raise ValueError("a forecast of several intervals has valid_from, and neither expires_at nor ttl_s")
+        ends, length = info.data["valid_from"], timedelta(seconds=info.data["interval_s"])
+        for number, each in enumerate(later):
+            ends += length
+            if each.start < ends:
+                raise ValueError(f"number {number}, from 0, begins before the one before it has ended")
+            each.load(length.total_seconds())
+            ends = each.start
+        return later
+
+    @property
+    def ends(self) -> datetime | None:
+        """The end that it states, or that of its last interval."""
+        return self.later[-1].start + timedelta(seconds=self.interval_s) if self.later else self.expires_at
 
 
 class ForecastView(BaseModel):
@@ -61,6 +96,7 @@ class ForecastView(BaseModel):
     age_s: float | None = None
     valid_from: str | None = None
     expires_at: str | None = None
+    intervals_to_come: int = Field(default=0, description="How many later intervals have not begun yet.")
 
 
 @router.put(
@@ -113,12 +149,12 @@ def new_forecast(raw: str | bytes, pushed_by: str | None, now: float) -> PushedF
     new, problems = read(raw, NewForecast)
     if new is not None:
         begins = max(now, new.valid_from.timestamp()) if new.valid_from else now
-        expires = new.expires_at.timestamp() if new.expires_at else begins + (new.ttl_s or DEFAULT_TTL_S)
+        expires = new.ends.timestamp() if new.ends else begins + (new.ttl_s or DEFAULT_TTL_S)
         if new.valid_from and begins > now + MAX_TTL_S:
             problems.append(problem("valid_from", "must be within 31 days from now", "time_invalid"))
         elif not begins < expires <= begins + MAX_TTL_S:
             message = "must be after now and after valid_from, by at most 31 days"
-            problems.append(problem("expires_at", message, "time_invalid"))
+            problems.append(problem("later" if new.later else "expires_at", message, "time_invalid"))
     if problems or new is None:
         raise request_invalid(*problems)
     volume = StatedVolume.model_validate(new.model_dump(include=set(StatedVolume.model_fields)))
@@ -130,21 +166,24 @@ def new_forecast(raw: str | bytes, pushed_by: str | None, now: float) -> PushedF
         pushed_by=pushed_by,
         valid_from=new.valid_from.timestamp() if new.valid_from else None,
         expires_at=math.ceil(expires),
+        later=[Later(each.start.timestamp(), each.offered, each.aht_s) for each in new.later],
     )
 
 
 def forecast_view(queue_id: str, pushed: PushedForecast, now: float) -> ForecastView:
+    current = pushed.at(now)
     return ForecastView(
         queue_id=queue_id,
         state=pushed.state(now),
-        load=pushed.load,
-        forecast=pushed.volume,
+        load=current.load,
+        forecast=current.volume,
         source=pushed.detail or None,
         pushed_at=_shown(pushed.updated_at),
         pushed_by=pushed.pushed_by,
         age_s=pushed.age_s(now),
-        valid_from=_shown(pushed.valid_from),
+        valid_from=_shown(current.valid_from),
         expires_at=_shown(pushed.expires_at),
+        intervals_to_come=sum(each.start > now for each in pushed.later),
     )
 
 

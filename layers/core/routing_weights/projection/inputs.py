@@ -1,7 +1,7 @@
 """The inputs of a projection. Each has its source, its age, and the parts of it that are assumed."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Literal, NamedTuple, Self
@@ -161,6 +161,15 @@ class Observed:
 Validity = Literal["valid", "not_yet_valid", "expired"]
 
 
+class Later(NamedTuple):
+    """An interval after the first one of a pushed forecast."""
+
+    start: float
+    """Epoch seconds."""
+    offered: float
+    aht_s: float | None
+
+
 @dataclass(frozen=True)
 class PushedForecast:
     """A forecast that was pushed, or put into ForecastTable by hand. Times are epoch seconds."""
@@ -174,21 +183,37 @@ class PushedForecast:
     pushed_by: str | None = None
     valid_from: float | None = None
     expires_at: float | None = None
+    later: Sequence[Later] = ()
+    """The intervals after the first one, in the order of time. Each is as long as the volume's."""
 
     def state(self, now: float) -> Validity:
         """DynamoDB deletes an expired item only within days, so every reader has to check."""
         if self.expires_at is not None and now >= self.expires_at:
             return "expired"
-        return "not_yet_valid" if self.valid_from is not None and now < self.valid_from else "valid"
+        current = self.at(now)
+        if current.valid_from is None or current.volume is None:
+            return "valid"
+        between = bool(self.later) and now >= current.valid_from + current.volume.interval_s
+        return "not_yet_valid" if between or now < current.valid_from else "valid"
+
+    def at(self, now: float) -> Self:
+        """The same with the figures of the interval that has begun last."""
+        begun = [each for each in self.later if each.start <= now]
+        if not begun or self.volume is None:
+            return self
+        current = begun[-1]
+        volume = self.volume.model_copy(update={"offered": current.offered, "aht_s": current.aht_s})
+        return replace(self, load=Volume.of(volume).load, volume=volume, valid_from=current.start)
 
     def age_s(self, now: float) -> float | None:
         return None if self.updated_at is None else max(0.0, now - self.updated_at)
 
     def forecast(self, now: float) -> Forecast:
-        volume = Volume.of(self.volume) if self.volume else None
+        current = self.at(now)
+        volume = Volume.of(current.volume) if current.volume else None
         source: Literal["pushed", "forecast_table"] = "pushed" if volume else "forecast_table"
         modelled = volume.modelled if volume else None
-        return Forecast(self.load, source, age_s=self.age_s(now), detail=self.detail, volume=modelled)
+        return Forecast(current.load, source, age_s=self.age_s(now), detail=self.detail, volume=modelled)
 
 
 HISTORY_INTERVAL = timedelta(minutes=30)

@@ -1,19 +1,21 @@
 """ForecastTable: one item per queue, pushed over the API or put there by hand."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.domain.volume import MAX_LOAD, StatedVolume
 from routing_weights.errors import StoreUnavailable
-from routing_weights.projection.inputs import PushedForecast, Volume
+from routing_weights.projection.inputs import Later, PushedForecast, Volume
 
 
 @dataclass(frozen=True)
 class Forecasts:
     """An item has `queue_id` (S) and either the fields of a `StatedVolume` or `projected_load` (N, erlangs).
 
-    It may have `updated_at`, `valid_from`, `expires_at` (N, epoch seconds), `detail` and `pushed_by` (S).
+    It may have `updated_at`, `valid_from`, `expires_at` (N, epoch seconds), `detail` and `pushed_by` (S), and `later`
+    (S): JSON, a list of start (epoch seconds), contacts and handle time. The intervals of a month have 90 KB.
     """
 
     table: str
@@ -28,7 +30,7 @@ class Forecasts:
             return None
         try:
             return _pushed(answer["Item"])
-        except (KeyError, ValueError) as error:  # a ValidationError is a ValueError
+        except (KeyError, TypeError, ValueError) as error:  # a ValidationError is a ValueError
             message = (
                 f"The item of queue {queue_id} in ForecastTable is no forecast: it has neither a projected_load from 0 "
                 f"to {MAX_LOAD:g} nor a volume, or a value is not a number. Replace the item, or delete it."
@@ -38,6 +40,7 @@ class Forecasts:
     def put(self, queue_id: str, pushed: PushedForecast) -> None:
         """Store a forecast and replace an earlier one."""
         texts = {"queue_id": queue_id, "detail": pushed.detail, "pushed_by": pushed.pushed_by}
+        texts |= {"later": json.dumps(pushed.later, separators=(",", ":"))} if pushed.later else {}
         numbers = (pushed.volume.model_dump() if pushed.volume else {"projected_load": pushed.load}) | {
             name: getattr(pushed, name) for name in ("updated_at", "valid_from", "expires_at")
         }
@@ -72,4 +75,6 @@ def _pushed(item: dict[str, Any]) -> PushedForecast:
         load = Volume.of(volume).load
     if not 0 <= load <= MAX_LOAD:
         raise ValueError("projected_load")
-    return PushedForecast(load, volume, detail=texts.get("detail", ""), pushed_by=texts.get("pushed_by"), **numbers)
+    later = [Later(*each) for each in json.loads(texts.get("later", "[]"))]
+    detail, pushed_by = texts.get("detail", ""), texts.get("pushed_by")
+    return PushedForecast(load, volume, detail, pushed_by=pushed_by, later=later, **numbers)
