@@ -1,20 +1,23 @@
 """Cells of a text file as spreadsheets write it: `,` `;` or tabs, with or without BOM, CRLF, decimal comma."""
 
+import codecs
 import csv
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 DELIMITERS = ";\t,"
 LARGEST = 64 * 2**20
-_BOM = b"\xef\xbb\xbf"
+_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+"""Excel's `CSV UTF-8` and `Unicode Text`."""
+_OF_WINDOWS = "windows-1252"
+"""Excel's plain `CSV` in western Europe and America. Nearly every byte is a character of it."""
 _NOT_TEXT = {
-    b"\xff\xfe": "the file is UTF-16: save it as UTF-8, in Excel as CSV UTF-8",
-    b"\xfe\xff": "the file is UTF-16: save it as UTF-8, in Excel as CSV UTF-8",
     b"PK\x03\x04": "the file is an Excel workbook: save it as CSV UTF-8",
     b"\x1f\x8b": "the file is compressed: unpack it",
 }
 """The first bytes of files that people name by mistake, and what to do."""
-_SEPARATOR = re.compile(rb'(?i)"?sep=([,;\t])"?')
+_SEPARATOR = re.compile(r'(?i)"?sep=([,;\t])"?')
 """Excel's own first line."""
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _QUOTED = 40
@@ -44,54 +47,77 @@ class Row(NamedTuple):
 class Table(NamedTuple):
     """The rows of a file that are not empty. Spaces around cells are cut."""
 
-    delimiter: str
     rows: list[Row]
     problems: list[Problem]
-    """Of lines that could not be divided into cells. They are not among the rows."""
+    """Of the file, or of lines that could not be divided into cells. They are not among the rows."""
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    """utf-8, utf-8-sig, utf-16 or windows-1252. The last one is a guess: names with accents may be wrong."""
 
 
-def read_table(content: bytes) -> Table:
-    """Divide a file into cells. Whatever is wrong is a problem at its line; nothing is raised."""
-    if wrong := _not_text(content):
-        return Table(",", [], [Problem(1, "", "", wrong)])
+def read_table(content: bytes, known: Collection[str] = ()) -> Table:
+    """Divide a file into cells. Whatever is wrong is a problem at its line; nothing is raised.
+
+    The separator is the one that gives the first line the most names of `known`, as `heading` has them.
+    """
+    try:
+        text, encoding = _decoded(content)
+    except ValueError as error:
+        return Table([], [Problem(1, "", "", str(error))])
     rows, problems, delimiter = list[Row](), list[Problem](), ""
-    for number, line in enumerate(content.removeprefix(_BOM).split(b"\n"), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         if not delimiter:
             separator = _SEPARATOR.fullmatch(line.strip())
-            delimiter = separator[1].decode() if separator else _delimiter(line)
+            delimiter = separator[1] if separator else _delimiter(line, known)
             if separator:
                 continue
         try:
             cells = _cells(line, delimiter)
         except ValueError as error:
-            problems.append(Problem.of(number, "", line.decode(errors="replace"), str(error)))
+            problems.append(Problem.of(number, "", line, str(error)))
         else:
             if any(cells):
                 rows.append(Row(number, cells))
-    return Table(delimiter or ",", rows, problems)
+    return Table(rows, problems, delimiter or ",", encoding)
 
 
-def _not_text(content: bytes) -> str | None:
-    """Why the file cannot be divided into cells; None if it can."""
+def _decoded(content: bytes) -> tuple[str, str]:
+    """The text of a file, and its encoding. Raises ValueError with a sentence for people."""
     if len(content) > LARGEST:
-        return f"the file has more than {LARGEST // 2**20} MiB"
-    return next((message for start, message in _NOT_TEXT.items() if content.startswith(start)), None)
+        raise ValueError(f"the file has more than {LARGEST // 2**20} MiB")
+    for start, message in _NOT_TEXT.items():
+        if content.startswith(start):
+            raise ValueError(message)
+    encoding = next((encoding for start, encoding in _BOMS.items() if content.startswith(start)), "utf-8")
+    for each in (encoding, _OF_WINDOWS) if encoding == "utf-8" else (encoding,):
+        try:
+            text = content.decode(each)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text, each
+    raise ValueError("the file is no text: save it as UTF-8, in Excel as CSV UTF-8")
 
 
-def _delimiter(line: bytes) -> str:
-    return next((sign for sign in DELIMITERS if sign.encode() in line), ",")
+def _delimiter(line: str, known: Collection[str]) -> str:
+    """Of signs that name as many columns, a semicolon or a tab is meant: commas are also in numbers and names."""
+
+    def names(sign: str) -> tuple[int, bool]:
+        try:
+            return len({*heading(Row(1, _cells(line, sign)))} & {*known}), sign in line
+        except ValueError:
+            return 0, False
+
+    return max(DELIMITERS, key=names)
 
 
-def _cells(line: bytes, delimiter: str) -> list[str]:
+def _cells(line: str, delimiter: str) -> list[str]:
     """Each line is read alone: otherwise a quote that is never closed would swallow the rest of the file."""
     try:
-        text = line.decode().removesuffix("\r")
-        return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter, strict=True))]
-    except UnicodeDecodeError as error:
-        message = f"the line is not UTF-8 at byte {error.start + 1}: save the file as UTF-8, in Excel as CSV UTF-8"
-        raise ValueError(message) from None
+        row = csv.reader([line.removesuffix("\r")], delimiter=delimiter, strict=True)
+        return [cell.strip() for cell in next(row)]
     except (csv.Error, StopIteration):
         raise ValueError("the line has a quote that is not closed, or text after a closing quote") from None
 

@@ -53,7 +53,7 @@ class ForecastFile:
 
 def read_forecasts(content: bytes, zone: ZoneInfo | None = None, length: timedelta | None = None) -> ForecastFile:
     """Read a file. `zone` is that of times without an offset, `length` that of an interval whose queue has only one."""
-    table = read_table(content)
+    table = read_table(content, {*COLUMNS, *_ALIASES})
     file, cells = ForecastFile(problems=list(table.problems)), _Cells(table.delimiter, zone)
     if not table.rows:
         file.problems = file.problems or [Problem(1, "", "", "the file is empty")]
