@@ -516,6 +516,7 @@ def test_states_all_leads_to_the_states_own_status():
         "MemberNotInQueue": "validation_failed",
         "PlanNotApplicable": "validation_failed",
         "Superseded": "validation_failed",
+        "Outdated": "outdated",
         "QueueSaturated": "saturation_blocked",
         "SkillNotCovered": "saturation_blocked",
         "QueueBusy": "queue_busy",

@@ -62,6 +62,19 @@ def test_ten_plans_that_wait_run_one_after_the_other(scene):
     assert scene.queue_id not in scene.world.locks()
 
 
+def test_of_ten_plans_that_were_made_from_the_same_state_one_is_applied(scene):
+    """They all wait for their turn, and none of the others replaces what its author has not seen."""
+    runs, statuses = started_at_once(scene, wait_for_lock_s=120, based_on="none")
+    assert sorted(statuses) == ["completed"] + ["outdated"] * (PLANS - 1)
+    (one,) = [run for run in runs if run.record["status"] == "completed"]
+    assert_held_whole(scene, one)
+    others = [run for run in runs if run is not one]
+    assert {run.record["errors"][0]["in_force"] for run in others} == {one.distribution_id}
+    assert [run.record["before_image"] for run in others if "before_image" in run.record] == []
+    assert len(one.writes) <= len(scene.users) + 1, "only one run writes"
+    assert scene.queue_id not in scene.world.locks()
+
+
 def only_the_last_write_is_left(scene, last):
     """True while the last write is under way and the others, which may be at the same time, are answered."""
     requests = scene.world.sim.requests()

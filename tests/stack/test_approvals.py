@@ -109,6 +109,19 @@ def test_a_run_writes_after_somebody_else_has_approved_what_it_will_write_and_as
     assert run.record["effort"]["functions"]["approvals"]["invocations"] == 1
 
 
+def test_an_approved_plan_is_outdated_if_another_was_applied_meanwhile(world):
+    queue = world.queue()
+    run = world.run(a_plan(queue, require_approval=True, based_on="none"))
+    asked(run)
+    other = world.run(a_plan(queue, {"agent-001": 0.1})).ends("completed")
+    since = len(world.requests_about(queue))
+    path = f"/distributions/{run.distribution_id}/approve"
+    assert by(world, BOSS, "POST", path, {"reason": "As it was."})[0] == 202
+    run.wait()
+    assert (run.record["status"], run.record["errors"][0]["in_force"]) == ("outdated", other.distribution_id)
+    assert world.requests_about(queue)[since:] == []
+
+
 def test_a_queue_that_changed_meanwhile_is_asked_about_anew(world):
     queue = world.queue()
     run = world.run(a_plan(queue, require_approval=True))

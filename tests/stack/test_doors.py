@@ -462,6 +462,32 @@ def test_the_console_and_the_api_leave_the_same_record(world, queue):
     assert runs[0].states == runs[1].states
 
 
+def test_no_door_lets_a_plan_replace_what_its_author_has_not_seen(world, queue):
+    first = world.run(a_plan(queue, based_on="none")).ends("completed").distribution_id
+    seen = a_plan(queue, {"agent-001": 0.1}, based_on=first, requested_by="wfm", reason="storm")
+    second = world.run(seen).start("api").ends("completed").distribution_id
+    before = world.held(queue)
+    late = a_plan(queue, {"agent-002": 0.7}, based_on=first)
+    for run in (world.run(late), world.run(late | {"dry_run": True}), world.run(late).start("api")):
+        run.ends("outdated").reaches("Lock", "Project", "Audit", "Unlock", "Failed").avoids("Patch queue")
+        (error,) = run.record["errors"]
+        assert {name: error[name] for name in ("type", "path", "in_force", "applied_by", "reason")} == {
+            "type": "Outdated",
+            "path": "based_on",
+            "in_force": second,
+            "applied_by": "wfm",
+            "reason": "storm",
+        }
+        assert (run.requests, run.record["based_on"]) == ([], first)
+    world.run({"restore": second, "based_on": first}).ends("outdated")
+    back = world.http.post(f"{world.api_url}/distributions/{second}/restore", json={"based_on": first}, timeout=60)
+    assert ended(world, back.json()["distribution_id"])["status"] == "outdated"
+    fleet = world.http.post(f"{world.api_url}/fleets", json={"plans": [late]}, timeout=60).headers["Location"]
+    until(lambda: world.get(fleet).json()["terminal"])
+    assert [each["status"] for each in world.get(f"{fleet}/queues").json()["items"]] == ["outdated"]
+    assert world.held(queue) == before
+
+
 def test_the_console_and_the_api_refuse_with_the_same_errors(world):
     plan = a_plan("queue-of-bad-plans", {"a": 0.7, "b": 0.7}, overflow_threshold=2, colour="red")
     at_the_api = problem_of(world.post(plan), 422)

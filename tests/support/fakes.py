@@ -20,7 +20,7 @@ from routing_weights.domain.execution import Execution
 from routing_weights.domain.fleet import execution_name
 from routing_weights.domain.plan import Plan, parse_plan
 from routing_weights.domain.queue import Member, Queue, QueueSettings
-from routing_weights.domain.record import Records, RunSummary, timestamp
+from routing_weights.domain.record import Records, RunSummary, last_completed, timestamp
 from routing_weights.domain.run import Origin, Run, Started, distribution_of
 from routing_weights.domain.standings import Standings, Status
 from routing_weights.domain.strategies import Strategy
@@ -488,6 +488,10 @@ class FakeTrail:
 
     def newest(self, queue_id):
         return self.of_queue(queue_id, since="0000", until="9999", limit=10_000, after=None)[0]
+
+    def last_completed(self, queue_id):
+        runs = {run.distribution_id: run for run in self.newest(queue_id)}
+        return runs.get(last_completed(runs.values()))
 
     def summaries(self, ids):
         known = {i: self.records[i] for i in ids if self.records.get(i)}

@@ -264,6 +264,13 @@ class Superseded(RoutingWeightsError):
     """A later distribution has changed the queue, so the expired plan is not reverted."""
 
 
+class Outdated(RoutingWeightsError):
+    """Another distribution has been applied to the queue since the plan was made, see the plan's `based_on`.
+
+    The details name that distribution (`in_force`), and say who applied it (`applied_by`), when, and why.
+    """
+
+
 class QueueSaturated(RoutingWeightsError):
     """The projected load exceeds the queue's capacity, or there is no capacity."""
 

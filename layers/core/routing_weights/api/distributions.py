@@ -181,6 +181,7 @@ class DistributionSummary(BaseModel):
     latency_ms: float | None = None
     balance_accuracy: float | None = None
     overflow_threshold: float | None = None
+    caller_name: str | None = Field(default=None, description="The caller's name, if the caller signed in with one.")
     requested_by: str | None = None
     reason: str | None = None
     door: str | None = None
@@ -202,7 +203,6 @@ class Distribution(DistributionSummary):
         description="Whoever started it, as the gateway verified: an ARN, `genesys:` and a user id, or `jwt:` with "
         "issuer and subject. For other doors the schedule's name or the drift entry.",
     )
-    caller_name: str | None = Field(default=None, description="The caller's name, if the caller signed in with one.")
     requested_weights: dict[str, float] = Field(default_factory=dict)
     submitted_weights: dict[str, float] | None = None
     applied_weights: dict[str, float | None] = Field(
@@ -235,6 +235,10 @@ class Distribution(DistributionSummary):
     on_drift: str | None = Field(default=None, description="The plan's policy: record, notify or repair.")
     accept_uncertain: bool | None = Field(
         default=None, description="The plan itself accepts what is in doubt; null if not."
+    )
+    based_on: str | None = Field(
+        default=None,
+        description="The distribution that the plan was made from, or none. Null if that does not matter.",
     )
     require_approval: bool | None = Field(default=None, description="The plan itself asks for approval; null if not.")
     projection: ProjectionView | None = None

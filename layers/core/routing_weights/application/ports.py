@@ -328,6 +328,10 @@ class Trail(Protocol):
         """Summaries of a queue's newest distributions, page by page until a completed one is among them."""
         ...
 
+    def last_completed(self, queue_id: str) -> RunSummary | None:
+        """The queue's distribution that completed last. Under the queue's lock, nothing is newer than the answer."""
+        ...
+
     def summaries(self, ids: Sequence[str]) -> dict[str, RunSummary]:
         """Summaries by id; a distribution that has no record is left out."""
         ...

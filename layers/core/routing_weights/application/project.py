@@ -23,7 +23,6 @@ from routing_weights.domain.neighbours import NONE, Neighbours
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.queue import Queue, require_members
-from routing_weights.domain.record import last_completed
 from routing_weights.domain.run import Run
 from routing_weights.domain.target import (
     Target,
@@ -177,9 +176,14 @@ class Project:
         Raises:
             PlanNotApplicable: the plan does not fit the queue.
             Superseded: the plan is an expiry, and another distribution has been applied since.
+            Outdated: another distribution has been applied than the one that the plan is based on.
             SaturationBlocked, ApprovalRequired, ProjectionInconclusive: a gate does not pass, or nobody can approve.
         """
         plan = self._plan(run)
+        if plan.based_on:
+            from routing_weights.domain.based_on import require_based_on  # noqa: PLC0415  other plans need none
+
+            require_based_on(plan, self.trail.last_completed(plan.queue_id))
         images = images_of(plan, self.documents.find_image)
         work, genesys = self._decide(run, plan, images)
         self.documents.keep_work(run.distribution_id, work)
@@ -232,9 +236,14 @@ class Project:
 
     def _kept_before(self, plan: Plan, actuation: Actuation, target: Target, queue: Queue) -> Target:
         """The target with the values that the last distribution read back, if it applied the same plan."""
-        last = last_completed(self.trail.newest(plan.queue_id))
+        last = self._last(plan)
         image = self.documents.find_image(last, "after") if last else None
         return kept_before(plan, actuation, target, queue, image) if image else target
+
+    def _last(self, plan: Plan) -> str | None:
+        """The queue's last completed distribution."""
+        last = self.trail.last_completed(plan.queue_id)
+        return last.distribution_id if last else None
 
     def _target(self, genesys: Genesys, plan: Plan, images: Sequence[Image], queue: Queue) -> Target:
         """What the queue will hold: the plan's weights, or the state that it reverts to."""
@@ -243,10 +252,10 @@ class Project:
             return genesys.target(plan, queue)
         target = target_of(genesys, images, queue)
         if plan.restores and plan.is_repair:
-            require_known_drift(plan.restores, target, queue, last_completed(self.trail.newest(plan.queue_id)))
+            require_known_drift(plan.restores, target, queue, self._last(plan))
         if plan.restores and plan.restores.unedited:
             applied = image(self.documents.after(plan.restores.distribution_id), images[0].decision.target)
-            require_as_applied(plan.restores, applied, queue, last_completed(self.trail.newest(plan.queue_id)))
+            require_as_applied(plan.restores, applied, queue, self._last(plan))
         return target
 
     def _neighbours(self, run: Run) -> Neighbours:

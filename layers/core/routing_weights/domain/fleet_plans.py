@@ -284,6 +284,7 @@ FIELDS: dict[str, tuple[str, Callable[[str, str], Any]]] = {
     "require_approval": ("require_approval", _flag),
     "wrap_up_timeout_s": ("wrap_up_timeout_s", _whole),
     "normalize": ("normalize", _flag),
+    "based_on": ("based_on", _text),
     "until": ("until", _text),
     "on_drift": ("on_drift", _text),
     "wait_for_lock_s": ("wait_for_lock_s", _whole),

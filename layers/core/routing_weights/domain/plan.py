@@ -44,6 +44,8 @@ MAX_MEMBERS = 5_000
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=365)
 """The bounds of a temporary plan. EventBridge Scheduler is exact to the minute, and starts nothing in the past."""
 MOST_RESTORED = 20
+NO_DISTRIBUTION = "none"
+"""Of `based_on`: no distribution has been applied to the queue."""
 SAME_MEMBER, SUM = "duplicate_member", "weight_sum"
 STRATEGY_NAME = r"^[A-Za-z0-9._-]{1,64}$"
 NO_SKILL = "actuator proficiency writes a skill that is dedicated to the queue: name it, by id or name"
@@ -51,11 +53,13 @@ NO_SKILL = "actuator proficiency writes a skill that is dedicated to the queue: 
 PATTERNS = {
     "queue_id": "an id is 1 to 64 letters, digits, '-' and '_'",
     "strategy_reference": "a strategy's name is 1 to 64 letters, digits, '.', '-' and '_'",
+    "based_on": f"the id of a distribution, or {NO_DISTRIBUTION}",
     "overflow_groups": "an id is 1 to 64 letters, digits, '-' and '_'",
 }
 """The pattern of each field, in words."""
 NO_CONTROL_CHARACTERS = "line breaks and control characters are not allowed"
 
+BasedOn = Annotated[str, StringConstraints(pattern=DISTRIBUTION_ID, strict=True)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=LINE, strict=True)]
 
 
@@ -224,6 +228,12 @@ class Plan(BaseModel):
         validate_default=True,
         description="Restore what the queue held before, or after, a distribution: the values of its members and the "
         "settings that it set. The rest of the plan is that distribution's. The API's restore routes set this.",
+    )
+    based_on: BasedOn | None = Field(
+        default=None,
+        description="The distribution that was applied last when this plan was made, or none: as in_force of GET "
+        "/queues/{queue_id} has it. If another one has been applied since, nothing is written, and the status is "
+        "outdated. When absent, that does not matter.",
     )
     until: InstantText | None = Field(
         default=None,

@@ -230,6 +230,7 @@ class _OfRun(AuditRecord):
     on_drift: str | None = None
     accept_uncertain: bool | None = None
     require_approval: bool | None = None
+    based_on: str | None = None
     requested_by: str | None = None
     reason: str | None = None
     plan_fingerprint: str | None = None
@@ -402,6 +403,8 @@ class RunSummary(BaseModel):
     latency_ms: int | None = None
     balance_accuracy: float | None = None
     overflow_threshold: float | None = None
+    caller: str | None = None
+    caller_name: str | None = None
     requested_by: str | None = None
     reason: str | None = None
     door: str | None = None
@@ -410,6 +413,11 @@ class RunSummary(BaseModel):
     restores: Reverted | None = None
     until: str | None = None
     restore: Restored | None = None
+
+    @property
+    def by(self) -> str:
+        """Whoever wanted the distribution, for people: a verified name, otherwise what its plan or its door says."""
+        return self.caller_name or self.requested_by or self.caller or "Somebody in the console"
 
 
 @dataclass(frozen=True)
@@ -620,6 +628,7 @@ def _asked(plan: Plan) -> dict[str, Any]:
         "on_drift": plan.drift_policy,
         "accept_uncertain": plan.accept_uncertain or None,
         "require_approval": plan.require_approval or None,
+        "based_on": plan.based_on,
         "requested_by": plan.requested_by,
         "reason": plan.reason,
         "plan_fingerprint": plan.fingerprint(),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from routing_weights.domain.plan import Reason
+from routing_weights.domain.plan import BasedOn, Reason
 from routing_weights.domain.types import GenesysId, InstantText, Line, Name
 
 
@@ -15,6 +15,11 @@ class RevertOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     dry_run: bool = False
+    based_on: BasedOn | None = Field(
+        default=None,
+        description="The distribution that was applied last when the revert was decided on. If another one has been "
+        "applied since, nothing is written, and the status is outdated.",
+    )
     wait_for_lock_s: Annotated[int, Field(ge=0, le=3600)] = 0
     requested_by: Line | None = None
     reason: Reason | None = None

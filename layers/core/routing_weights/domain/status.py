@@ -22,6 +22,7 @@ class Status(StrEnum):
     INTERRUPTED = "interrupted"
     REJECTED = "rejected"
     APPROVAL_EXPIRED = "approval_expired"
+    OUTDATED = "outdated"
 
     @property
     def terminal(self) -> bool:
@@ -77,4 +78,5 @@ FACTS = {
     Status.INTERRUPTED: Facts(False, "perhaps", "The execution ended before its work did."),
     Status.REJECTED: Facts(False, "no", "Somebody rejected the distribution."),
     Status.APPROVAL_EXPIRED: Facts(False, "no", "Nobody approved the distribution in time."),
+    Status.OUTDATED: Facts(False, "no", "Another distribution was applied since the plan was made."),
 }

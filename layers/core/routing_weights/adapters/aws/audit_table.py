@@ -34,6 +34,7 @@ from routing_weights.domain.record import (
     Published,
     Records,
     RunSummary,
+    last_completed,
     published,
 )
 from routing_weights.domain.status import Status
@@ -189,6 +190,33 @@ class AuditTrail:
             runs += page
             if after is None or any(run.status is Status.COMPLETED for run in page):
                 return runs
+
+    def last_completed(self, queue_id: str) -> RunSummary | None:
+        """The queue's distribution that completed last. Its chain is read, since an index may be late."""
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "distribution_id = :chain",
+            "FilterExpression": "kind = :closing",
+            "ExpressionAttributeValues": {":chain": {"S": LINKS + queue_id}, ":closing": {"S": Closing.KEY}},
+            "ScanIndexForward": False,
+            "Limit": PAGE_LENGTH,
+            "ConsistentRead": True,
+        }
+        while True:
+            with reported("read the chain of the queue"):
+                page = client("dynamodb").query(**query)
+            ids = [link["leads_to"]["S"] for link in page["Items"]]
+            runs = self.summaries(ids)
+            for distribution_id in ids:
+                run = runs.get(distribution_id)  # a removed record still has its link
+                if run and run.status is Status.COMPLETED:
+                    return run
+            if "LastEvaluatedKey" not in page:
+                break
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        earlier = {run.distribution_id: run for run in self.newest(queue_id)}  # an earlier release made no chain
+        last = last_completed(earlier.values())
+        return earlier[last] if last else None
 
     def summaries(self, ids: Sequence[str]) -> dict[str, RunSummary]:
         """Return records by id. A distribution without a record is left out."""
