@@ -100,7 +100,8 @@ UV := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate
 	--no-annotate --no-strip-extras --custom-compile-command "make lock"
 LOCKS := "requirements-dev.txt:pyproject.toml --group dev" "requirements-sdk.txt:--group sdk" \
 	"requirements-checkov.txt:--group checkov" \
-	"layers/core/requirements.txt:pyproject.toml --constraint requirements-dev.txt"
+	"layers/core/requirements.txt:pyproject.toml --constraint requirements-dev.txt" \
+	"functions/desk/requirements.txt:--group desk --constraint requirements-dev.txt"
 lock: .venv/ready ## compile the pinned requirements from pyproject.toml
 	@for pair in $(LOCKS); do \
 		file=$${pair%%:*}; new=.venv/$$(basename $$file); cp $$file $$new 2>/dev/null; \

@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYER = ROOT / "layers/core/requirements.txt"
+DESK = ROOT / "functions/desk/requirements.txt"
 DEVELOPMENT = ROOT / "requirements-dev.txt"
 _ON_LAMBDA = {"python_version": "3.13", "python_full_version": "3.13.0", "sys_platform": "linux", "os_name": "posix"}
 

@@ -1,7 +1,8 @@
 """The software bill of materials of what is deployed, as CycloneDX 1.6: `python -m local.checks.sbom`.
 
-It is made from the lock of the layer, so it has the versions that are deployed. The same lock gives the same bytes: no
-time and no random number is in it. The lock has the hashes of the files; the bill has that of the lock.
+It is made from the locks of the layer and of the desk, so it has the versions that are deployed. The same locks give
+the same bytes: no time and no random number is in it. A lock has the hashes of the files; the bill has those of the
+locks. htmx is a file of the desk, from the npm registry.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
-from local.checks.pinned import LAYER, ROOT, packages_in
+from local.checks.pinned import DESK, LAYER, ROOT, packages_in
+
+HTMX, HTMX_VERSION = "htmx.org", "2.0.11"
+"""As tests/unit/test_desk.py asserts by its hash."""
 
 
 def bill() -> str:
@@ -34,12 +38,17 @@ def bill() -> str:
             purl=(purl := PackageURL("pypi", None, each.name, each.version)),
             bom_ref=str(purl),
         )
-        for each in packages_in(LAYER)
+        for each in sorted({*packages_in(LAYER), *packages_in(DESK)})
     ]
+    purl = PackageURL("npm", None, HTMX, HTMX_VERSION)
+    components.append(
+        Component(name=HTMX, version=HTMX_VERSION, type=ComponentType.LIBRARY, purl=purl, bom_ref=str(purl))
+    )
     bom = Bom(components=components)
     bom.metadata.component = root
-    digest = hashlib.sha256(LAYER.read_bytes()).hexdigest()
-    bom.metadata.properties.add(Property(name=f"{project['name']}:lock-sha256", value=digest))
+    for name, lock in (("lock", LAYER), ("desk-lock", DESK)):
+        digest = hashlib.sha256(lock.read_bytes()).hexdigest()
+        bom.metadata.properties.add(Property(name=f"{project['name']}:{name}-sha256", value=digest))
     bom.register_dependency(root, components)
     document = json.loads(JsonV1Dot6(bom).output_as_string())
     del document["serialNumber"], document["metadata"]["timestamp"]

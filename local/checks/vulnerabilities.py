@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from local.checks.pinned import DEVELOPMENT, LAYER, Package, packages_in
+from local.checks.pinned import DESK, DEVELOPMENT, LAYER, Package, packages_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,13 +63,13 @@ def main(arguments: Sequence[str], ask: Callable[[Any], Any] = post) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.checks.vulnerabilities", description=__doc__)
     parser.add_argument("--required", action="store_true", help="end with 1 if the check is not possible")
     options = parser.parse_args(arguments)
-    packages = sorted({*packages_in(LAYER), *packages_in(DEVELOPMENT)})
+    packages = sorted({*packages_in(LAYER), *packages_in(DESK), *packages_in(DEVELOPMENT)})
     try:
         found = known_vulnerabilities(packages, ask)
     except NotChecked as reason:
         print(f"NOT CHECKED: {reason}. Nothing is known about the {len(packages)} packages.")
         return int(options.required)
-    deployed = set(packages_in(LAYER))
+    deployed = {*packages_in(LAYER), *packages_in(DESK)}
     for package, ids in found.items():
         where = "deployed" if package in deployed else "for development only"
         print(f"{package.name} {package.version} ({where}): {', '.join(ids)}")

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from local.genesys import platform_analytics as analytics
+from local.genesys import platform_login as login
 from local.genesys import platform_people as people
 from local.genesys import platform_queues as queues
 from local.genesys import platform_skills as skills
 from local.genesys import publicapi
+from local.genesys.platform_login import TokenRefused
 from local.genesys.wire import ApiError, Reply
 from local.planted import planted
 
@@ -32,6 +34,8 @@ def handle(organisation: PlatformOrganisation, request: Request) -> Reply:
     """Answer a request. Raises ApiError for a refusal."""
     if request.segments == ["oauth", "token"]:
         return _issue_token(organisation, request)
+    if request.segments == ["oauth", "authorize"]:
+        return login.authorize(organisation, request)
     if request.segments[0] == analytics.DOWNLOADS:
         return analytics.download(organisation, request)
     if request.segments[:2] != ["api", "v2"]:
@@ -86,35 +90,27 @@ def _permit(granted: set[str], operation: publicapi.Operation) -> None:
         raise ApiError(403, "missing.any.permissions", f"Unable to perform the requested action. {message}")
 
 
-class _TokenRefused(ApiError):
-    """A refusal of the login host, in OAuth's own error shape."""
-
-    def __init__(self, status: int, error: str, description: str) -> None:
-        super().__init__(status, error, description)
-
-    def reply(self, context_id: str) -> Reply:  # noqa: ARG002 - the id is in the header alone
-        return Reply(self.status, {"error": self.code, "description": str(self), "error_description": str(self)})
-
-
 def _issue_token(organisation: PlatformOrganisation, request: Request) -> Reply:
     settings = organisation.settings
     if request.method != "POST":
         raise ApiError(405, "method.not.allowed", "Only POST is allowed here.", headers={"Allow": "POST"})
     if not organisation.tokens.may_issue(settings):  # the real host's words, as far as they are documented
-        raise _TokenRefused(400, "invalid_request", "rate limit exceeded; try again later")
+        raise TokenRefused(400, "invalid_request", "rate limit exceeded; try again later")
+    form = parse_qs(request.body.decode(errors="replace"))
+    if form.get("grant_type") == ["authorization_code"] and request.content_type == publicapi.FORM:
+        return login.exchange(organisation, {name: values[-1] for name, values in form.items()})
     client_id, secret = _pair(request) or ("", "")
     client = organisation.client(client_id)
     if client is None or client.secret != secret:
-        raise _TokenRefused(401, "invalid_client", "The client id and secret are wrong, or not in HTTP Basic.")
+        raise TokenRefused(401, "invalid_client", "The client id and secret are wrong, or not in HTTP Basic.")
     if request.content_type != publicapi.FORM:
-        raise _TokenRefused(400, "invalid_request", f"The body must be {publicapi.FORM}.")
-    form = parse_qs(request.body.decode(errors="replace"))
+        raise TokenRefused(400, "invalid_request", f"The body must be {publicapi.FORM}.")
     if form.get("grant_type") != ["client_credentials"]:
-        raise _TokenRefused(400, "unsupported_grant_type", "grant_type must be client_credentials.")
+        raise TokenRefused(400, "unsupported_grant_type", "grant_type must be client_credentials.")
     if "scope" in form:  # our choice: roles decide what such a client may do, so the real host may ignore scopes
-        raise _TokenRefused(400, "invalid_scope", "Scopes do not apply to client credentials.")
+        raise TokenRefused(400, "invalid_scope", "Scopes do not apply to client credentials.")
     if form.keys() & {"client_id", "client_secret"}:  # our choice, after RFC 6749, 2.3
-        raise _TokenRefused(400, "invalid_request", "The client is authenticated by HTTP Basic alone.")
+        raise TokenRefused(400, "invalid_request", "The client is authenticated by HTTP Basic alone.")
     bearer = organisation.tokens.issue(frozenset(), settings.expires_in, client_id)
     return Reply(body={"access_token": bearer, "token_type": "bearer", "expires_in": settings.expires_in})
 

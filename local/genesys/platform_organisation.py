@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from local.genesys import platform_analytics, platform_people
+from local.genesys import platform_analytics, platform_login, platform_people
 from local.genesys.organisation import (
     MEDIA_SETTINGS,
     SKILLS,
@@ -56,6 +56,7 @@ class PlatformOrganisation(Organisation):
         self.users = ById()
         self._assigned = ById()
         self.people: dict[str, Document] = {}
+        self.codes: dict[str, platform_login.Code] = {}
         self.itself = ORGANISATION
         self.analytics = platform_analytics.checked({})
         self.events: Events = Events()

@@ -262,13 +262,14 @@ def _token_breaches(entry: Mapping[str, Any]) -> Iterator[str]:
     body = entry["body"] if isinstance(entry["body"], dict) else {}
     if entry["method"] != "POST":
         yield "A token is asked for with POST."
-    if entry.get("authorization", "basic") != "basic":
-        yield "A token is asked for with HTTP Basic."
+    of_person = body.get("grant_type") == "authorization_code"  # a client with PKCE has no secret, and names itself
+    if entry.get("authorization", "basic") != (None if of_person else "basic"):
+        yield "A token is asked for with HTTP Basic, except a person's."
     if entry.get("content_type", FORM) != FORM:
         yield f"A token is asked for with a body of {FORM}."
-    if body.get("grant_type") != "client_credentials":
+    if not of_person and body.get("grant_type") != "client_credentials":
         yield "grant_type must be client_credentials."
-    for name in sorted(body.keys() - {"grant_type"}):
+    for name in sorted(body.keys() - {"grant_type", *(("client_id",) if of_person else ())}):
         yield f"{name} does not belong in the body of a token request."
     if entry["query"]:
         yield "A token request has no query."

@@ -35,6 +35,8 @@ class Settings:
     scope: str = _setting(DEFAULT_SCOPE, "score: scopes the client may be granted, separated by spaces")
     permissions: str = _setting(DEFAULT_PERMISSIONS, "platform: what the client's role allows, separated by spaces")
     editor: str = _setting("user-in-the-console", "platform: the user who makes the edits of people")
+    desk_client_id: str = _setting("", "platform: the OAuth client with PKCE, with which people sign in; empty: none")
+    redirect_uris: str = _setting("", "platform: the addresses to which its sign-in may return, separated by spaces")
     divisions: str = _setting("division-home", "platform: divisions that the role covers, separated by spaces")
     second_page: int | None = _setting(
         None, "platform: how many members the second page of a listing has; absent: a full page"

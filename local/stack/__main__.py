@@ -16,12 +16,16 @@ import sys
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from local.genesys.platform_organisation import ORGANISATION
 from local.stack import StackError, tether
 from local.stack.live import PATH, Ticking
 from local.stack.stack import ROOT, Stack
 from local.stack.template import declared_parameters, variable_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PATIENCE_S = 40.0
 _STOP = (signal.SIGINT, signal.SIGTERM)
@@ -58,6 +62,7 @@ def main() -> int:
     try:
         with Stack(
             options.template.resolve(),
+            environment=_with_desk(os.environ) if options.live else os.environ,
             api_port=_port("API_PORT", 3000),
             aws_port=_port("AWS_PORT", 3001),
             people_port=_port("PEOPLE_PORT", 3002),
@@ -68,6 +73,8 @@ def main() -> int:
             print("ready", json.dumps(stack.ready()), flush=True)
             if options.live:
                 print(f"metrics: {stack.api_url}{PATH}", file=sys.stderr, flush=True)
+                if stack.desk_url:
+                    print(f"desk: {stack.desk_url}", file=sys.stderr, flush=True)
                 with closing(Ticking(stack.live, sys.stderr)) as ticking:
                     ticking.start()
                     _wait_for_ever(stack)
@@ -77,6 +84,15 @@ def main() -> int:
     except StackError as error:
         print(f"stack: {error}", file=sys.stderr)
         return 1
+
+
+def _with_desk(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Let people sign in at the desk, unless somebody has chosen otherwise, or the simulator cannot sign people in."""
+    chosen = {"PEOPLE_SIGN_IN", "GENESYS_BASE_URL", "GENESYS_REGION"}
+    if any(environment.get(name) for name in chosen) or environment.get("GENESYS_CONTRACT", "platform") != "platform":
+        return environment
+    desk = {"PEOPLE_SIGN_IN": "genesys", "GENESYS_ORGANISATION_ID": ORGANISATION["id"], "DESK_CLIENT_ID": "desk"}
+    return desk | {name: value for name, value in environment.items() if value or name not in desk}
 
 
 def _print_end(execution_arn: str) -> None:
@@ -142,7 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--template", type=Path, default=template, help="another template (default: %(default)s)")
     parser.add_argument("--keep-logs", type=Path, metavar="DIR", help="keep the functions' log in DIR")
     parser.add_argument("--print-ends", action="store_true", help="print `ended ARN` when an execution has ended")
-    parser.add_argument("--live", action="store_true", help="print a summary of the metrics whenever it changes")
+    parser.add_argument("--live", action="store_true", help="serve the desk, and print a summary of the metrics")
     parser.add_argument("--die-with-parent", action="store_true", help="end when the starting process ends")
     return parser
 

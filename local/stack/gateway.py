@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from local.stack.authorizers import Identity
     from local.stack.runtime import Outcome
 
-    Authorize = Callable[[Any, Mapping[str, Any]], Identity]
+    Authorize = Callable[[Any, Mapping[str, Any]], Identity | None]
 
 PUBLIC = "POST /webhooks/genesys/callback"
 """The only route with `Auth: { Authorizer: NONE }`, as tests/template asserts."""
@@ -78,8 +78,12 @@ class _Gateway(LocalApigwService):  # type: ignore[misc]
         )
         event["requestContext"]["requestId"] = str(uuid.uuid4())
         event["headers"] = {name.lower(): value for name, value in event["headers"].items()}
+        # SAM CLI's is always localhost. On AWS it has no port, and is the host that the gateway has found this API by.
+        event["requestContext"]["domainName"] = f"{HOST}:{self.port}"
         if event["routeKey"] != PUBLIC:
-            event["requestContext"]["authorizer"] = self.authorize(flask_request, event)
+            identity = self.authorize(flask_request, event)
+            if identity is not None:
+                event["requestContext"]["authorizer"] = identity
         return event
 
 
@@ -146,6 +150,7 @@ def of_definition(document: Mapping[str, Any], invoke: Callable[[str, bytes], Ou
     integrations = {
         name: _function_in(it["uri"]) for name, it in components["x-amazon-apigateway-integrations"].items()
     }
+    methods = {path: item["x-amazon-apigateway-any-method"] for path, item in document["paths"].items()}
     routes = [
         Route(
             integrations[method["x-amazon-apigateway-integration"]["$ref"].rpartition("/")[2]],
@@ -154,18 +159,29 @@ def of_definition(document: Mapping[str, Any], invoke: Callable[[str, bytes], Ou
             event_type=Route.HTTP,
             payload_format_version="2.0",
         )
-        for path, methods in document["paths"].items()
-        for method in [methods["x-amazon-apigateway-any-method"]]
+        for path, method in methods.items()
     ]
-    (scheme,) = components["securitySchemes"].values()
+    ((name, scheme),) = components["securitySchemes"].items()
     authorizer = scheme["x-amazon-apigateway-authorizer"]
     if authorizer["identitySource"] != "$request.header.Authorization":
         raise StackError("only $request.header.Authorization is an identity source here")
+    if wrong := [path for path, method in methods.items() if method["security"] not in ([], [{name: []}])]:
+        raise StackError(f"security of {', '.join(wrong)}: only [] and the API's one authorizer are known here")
+    authorize = _authorize_with(authorizer, invoke)
+    without = {path for path, method in methods.items() if not method["security"]}
+    return Api(routes), lambda request, event: None if _path_in(event) in without else authorize(request, event)
+
+
+def _authorize_with(authorizer: Mapping[str, Any], invoke: Callable[[str, bytes], Outcome]) -> Authorize:
     if authorizer["type"] == "jwt":
         configuration = authorizer["jwtConfiguration"]
-        return Api(routes), authorizers.Jwt(configuration["issuer"], *configuration["audience"])
+        return authorizers.Jwt(configuration["issuer"], *configuration["audience"])
     name = _function_in(authorizer["authorizerUri"])
-    return Api(routes), authorizers.Function(invoke, name, float(authorizer["authorizerResultTtlInSeconds"]))
+    return authorizers.Function(invoke, name, float(authorizer["authorizerResultTtlInSeconds"]))
+
+
+def _path_in(event: Mapping[str, Any]) -> str:
+    return str(event["routeKey"]).partition(" ")[2]
 
 
 def _function_in(uri: Mapping[str, str]) -> str:

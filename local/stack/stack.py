@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from local.people import introduce
 from local.stack import template as templates
 from local.stack.alarms import alarm_of
 from local.stack.errors import StackError
@@ -54,6 +55,7 @@ class Stack:
 
     api_url: str
     people_api_url: str | None
+    desk_url: str | None
     aws_endpoint_url: str
     transactions: Transactions
     live: Live
@@ -85,6 +87,7 @@ class Stack:
         self._ended = ended
         self._progress = progress
         self._undo = ExitStack()
+        self._simulates = False
 
     def __enter__(self) -> Self:
         try:
@@ -126,6 +129,7 @@ class Stack:
         return {
             "api_url": self.api_url,
             "people_api_url": self.people_api_url,
+            "desk_url": self.desk_url,
             "aws_endpoint_url": self.aws_endpoint_url,
             "region": self.region,
             "state_machine_arn": self.state_machine_arn,
@@ -211,6 +215,7 @@ class Stack:
             contract = self.environment.get("GENESYS_CONTRACT") or declared["GenesysContract"]["Default"]
             self._progress(f"starting the Genesys simulator, contract {contract}")
             self.environment["GENESYS_BASE_URL"] = self._simulate(contract)
+            self._simulates = True
 
     def _has_ended(self, arn: str, machine_arn: str, status: str) -> None:
         metric = f"Executions{_ENDS[status]}"
@@ -228,13 +233,17 @@ class Stack:
         """Serve the API, and PeopleApi if the template has it."""
         from local.stack import authorizers, gateway  # noqa: PLC0415  as above
 
-        iam, self.people_api_url = authorizers.Iam(), None
+        iam, self.people_api_url, self.desk_url = authorizers.Iam(), None, None
         gateway.serve(template.api, api, self._lambdas.invoke, iam, lambda app: WithMetrics(app, self.live, "Api"))
         if template.people:
             people = self._listen("the API of people", self._people_port, "PEOPLE_PORT")
             routes, authorize = gateway.of_definition(template.people, self._lambdas.invoke)
             gateway.serve(routes, people, self._lambdas.invoke, authorize)
             self.people_api_url = people.url
+            if "/desk" in template.people["paths"]:
+                self.desk_url = f"{people.url}/desk"
+                if self._simulates:
+                    introduce(self.environment["GENESYS_BASE_URL"], f"{self.desk_url}/callback")
 
     def _listen(self, name: str, port: int, variable: str) -> Served:
         served = Served(name, port, variable)
@@ -287,6 +296,7 @@ class Stack:
         command = [sys.executable, "-m", "local.genesys", "--port", "0", "--die-with-parent", "--contract", contract]
         command += ["--client-id", client_id, "--client-secret", secret]
         command += ["--webhook-secret", self.environment.get("WEBHOOK_SECRET", "")]
+        command += ["--desk-client-id", self.environment.get("DESK_CLIENT_ID", "")]
         # The child dies with the thread that starts it (see tether). The caller's thread may end, this one stays.
         starter = ThreadPoolExecutor(1, "starter")
         self._undo.callback(starter.shutdown)

@@ -33,6 +33,7 @@ BELONGS = (
     ("states:SendTask* *", "task-token", "whoever ends the wait names the token"),
     ("dynamodb:* */ApprovalsTable", "task-token", "a run that waits for approval keeps the token of its wait"),
     ("dynamodb:* */FleetsTable", "task-token", "a fleet that is held keeps the token of its wait"),
+    ("dynamodb:* */SessionsTable", "access-token", "the desk calls the API with the token of who signed in"),
     ("answer of FleetsFunction", "aws-session", "the address of an upload is signed with the role's session"),
     ("answer of EvidenceFunction", "aws-session", "so is the address of an export"),
 )

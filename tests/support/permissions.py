@@ -24,6 +24,8 @@ EVERYTHING = {
     "OUTGOING_WEBHOOK_URL": "https://localhost",
     "NOTIFY_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:people",
     "ROTATE_CREDENTIALS_DAYS": "30",
+    "PEOPLE_SIGN_IN": "genesys",
+    "DESK_CLIENT_ID": "desk",
     "KMS_KEY_ARN": "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000001",
 }
 """Environment variables with which the template has every resource."""

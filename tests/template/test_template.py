@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le
 from moto.events.models import EventPattern
 from samcli.yamlhelper import yaml_parse
 
+from local.stack import template
 from local.stack.rules import MANAGED_RULE, MOST_ROTATION_DAYS
 from routing_weights import settings
 from routing_weights.adapters.aws.event_bus import SOURCE
@@ -95,6 +96,7 @@ ALLOWED = {
         "states:DescribeExecution": {"executions of FleetStateMachine"},
     },
     "AuthorizeFunction": {"dynamodb:PutItem": {"AccessTable"}},
+    "DeskFunction": {f"dynamodb:{verb}Item": {"SessionsTable"} for verb in ("Get", "Put", "Delete")},
     "DrawFunction": {
         "dynamodb:Query": {"SharesTable"},
         "dynamodb:PutItem": {"SharesTable"},
@@ -652,6 +654,38 @@ def test_every_route_except_the_webhooks_needs_a_signed_request():
     assert not any("FunctionUrlConfig" in item["Properties"] for item in FUNCTIONS.values())
 
 
+def test_every_route_of_people_names_the_authorizer_except_the_desks():
+    """A security requirement of the whole document is not enough to rely on."""
+    definition = RESOURCES["PeopleApi"]["Properties"]["DefinitionBody"]
+    assert definition["security"] == [{"people": []}]
+    of_desk = {"/desk", "/desk/{proxy+}"}
+    assert definition["paths"].keys() > of_desk
+    for path, item in definition["paths"].items():
+        condition, methods, otherwise = item["Fn::If"] if path in of_desk else (None, item, None)
+        assert methods.keys() == {"x-amazon-apigateway-any-method"}
+        method = methods["x-amazon-apigateway-any-method"]
+        integration = method["x-amazon-apigateway-integration"]["$ref"].rpartition("/")[2]
+        assert (path in of_desk) == (integration == "Desk") == (condition == "ServesDesk")
+        assert method["security"] == ([] if path in of_desk else [{"people": []}]), path
+        assert otherwise == ({"Ref": "AWS::NoValue"} if path in of_desk else None)
+
+
+def test_the_desk_is_there_only_if_people_sign_in_with_genesys_and_a_client_is_named():
+    little = {"GENESYS_BASE_URL": "http://localhost"}
+    with_people = little | {"PEOPLE_SIGN_IN": "genesys"}
+    of_desk = {"DeskFunction", "DeskLogGroup", "DeskPermission", "SessionsTable"}
+    assert {name for name, item in RESOURCES.items() if item.get("Condition") == "ServesDesk"} == of_desk
+    for environment, there in (
+        (little, False),
+        (little | {"DESK_CLIENT_ID": "c"}, False),
+        (with_people, False),
+        (with_people | {"DESK_CLIENT_ID": "c"}, True),
+    ):
+        loaded = template.load(ROOT / "template.yaml", environment, "us-east-1")
+        assert ("DeskFunction" in {each.name for each in loaded.functions}) == there
+        assert ("/desk" in (loaded.people or {"paths": {}})["paths"]) == there
+
+
 # ---- settings --------------------------------------------------------------------------------------------------------
 
 
@@ -1090,7 +1124,7 @@ def test_a_lock_does_not_expire():
     assert set(ASL["States"]["Lock"]["Arguments"]["Item"]) == {"queue_id", "holder", "taken_at"}
 
 
-@pytest.mark.parametrize("name", ["ForecastTable", "SharesTable", "NotificationsTable"])
+@pytest.mark.parametrize("name", ["ForecastTable", "SharesTable", "NotificationsTable", "SessionsTable"])
 def test_an_item_expires_by_the_attribute_that_the_store_writes(name):
     ttl = RESOURCES[name]["Properties"]["TimeToLiveSpecification"]
     assert ttl == {"AttributeName": "expires_at", "Enabled": True}

@@ -7,18 +7,19 @@ import pytest
 import requests
 
 from local.checks import sbom, vulnerabilities
-from local.checks.pinned import DEVELOPMENT, LAYER, Package, packages_in
+from local.checks.pinned import DESK, DEVELOPMENT, LAYER, Package, packages_in
 
 CLEAN = {}
 KNOWN = {"vulns": [{"id": "GHSA-known"}]}
 
 
-def test_the_bill_has_every_package_of_the_layer_and_is_always_the_same():
+def test_the_bill_has_every_package_of_the_layer_and_the_desk_and_is_always_the_same():
     text = sbom.bill()
     assert text == sbom.bill()
     document = json.loads(text)
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
-    assert [(each["name"], each["version"]) for each in document["components"]] == packages_in(LAYER)
+    named = {(each["name"], each["version"]) for each in document["components"]}
+    assert named == {*packages_in(LAYER), *packages_in(DESK), (sbom.HTMX, sbom.HTMX_VERSION)}
     refs = {each["bom-ref"] for each in document["components"]}
     assert refs == {each["purl"] for each in document["components"]}
     (whole,) = [

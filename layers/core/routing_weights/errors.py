@@ -110,6 +110,25 @@ class RoleMissing(RoutingWeightsError):
     title = "Your roles do not allow this"
 
 
+class RequestForged(RoutingWeightsError):
+    """A POST to the desk that may come from another site: it has no CSRF token, or another origin."""
+
+    http_status = 403
+    title = "The request is not from the desk"
+
+
+class ApiRefused(RoutingWeightsError):
+    """The API answered the desk with a problem. `details` has its `status`, `title`, and all of it as `problem`."""
+
+
+class ApiUnavailable(RoutingWeightsError):
+    """The API did not answer the desk in time, or its gateway failed."""
+
+    retryable = True
+    http_status = 503
+    title = "The API did not answer"
+
+
 class IdempotencyConflict(RoutingWeightsError):
     """The Idempotency-Key was used for another plan."""
 

@@ -383,16 +383,11 @@ class VerifySettings(Documented, QueueCaller):
     verify_timeout_s: float = Field(ge=0)
 
 
-class AuthorizeSettings(Settings):
-    """The user's own token goes to Genesys only, or to a Genesys on this machine."""
+class PersonsToken(Settings):
+    """A person's own token goes to Genesys only, or to a Genesys on this machine."""
 
-    access_table: str
     genesys_region: Literal["", *DOMAINS] = ""  # type: ignore[valid-type]  # as in Genesys
     genesys_base_url: BaseUrl | Literal[""] = ""
-    genesys_organisation_id: str
-    approver_role: str
-    operator_role: str
-    sign_in_cache_s: int = Field(ge=0, le=3600)
 
     @model_validator(mode="after")
     def _tokens_go_to_genesys_only(self) -> Self:
@@ -405,6 +400,23 @@ class AuthorizeSettings(Settings):
     @property
     def api_url(self) -> str:
         return self.genesys_base_url or regions.api_url(self.genesys_region)
+
+
+class AuthorizeSettings(PersonsToken):
+    access_table: str
+    genesys_organisation_id: str
+    approver_role: str
+    operator_role: str
+    sign_in_cache_s: int = Field(ge=0, le=3600)
+
+
+class DeskSettings(PersonsToken):
+    sessions_table: str
+    desk_client_id: str
+
+    @property
+    def login_url(self) -> str:
+        return self.genesys_base_url or regions.login_url(self.genesys_region)
 
 
 class GenesysLogin(Genesys):

@@ -66,6 +66,20 @@ class OwnToken:
         except (LookupError, TypeError) as error:
             raise _unexpected("routing/queues") from error
 
+    def revoke(self) -> None:
+        """Make the token worthless. Raises GenesysUnavailable; a token that Genesys refuses is worthless already."""
+        try:
+            response = self.session.delete(
+                f"{self.api_url}/api/v2/tokens/me",
+                headers={"Authorization": f"Bearer {self.token}"},
+                timeout=TIMEOUTS_S,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:  # as in _get
+            raise GenesysUnavailable(f"Genesys did not revoke the token: {type(error).__name__}.") from None
+        if response.status_code not in {HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.UNAUTHORIZED}:
+            raise GenesysUnavailable(f"Genesys answered the end of the sign-in with {response.status_code}.")
+
     def _pages(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
         for number in range(1, MOST_PAGES + 1):
             page = self._get(path, pageSize=str(PAGE_SIZE), pageNumber=str(number), **query)

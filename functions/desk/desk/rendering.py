@@ -1,0 +1,40 @@
+"""Pages from templates. Everything that is written into one is escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from desk import static_files
+from desk.web import Request, Response
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@cache
+def environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["static"] = static_files.address
+    made.filters["instant"] = instant
+    return made
+
+
+def page(request: Request, template: str, status: int = HTTPStatus.OK, **values: Any) -> Response:
+    """A whole page, or a part of one, as the template is. `request` is known in each template."""
+    return Response(status, environment().get_template(template).render(request=request, **values))
+
+
+def instant(timestamp: str | None) -> str:
+    """A time for a reader, in UTC: the script of the page shows it in the browser's time zone."""
+    return f"{timestamp[:10]} {timestamp[11:16]} UTC" if timestamp else ""
