@@ -8,8 +8,8 @@ import pytest
 
 from routing_weights.adapters.aws.audit_table import AuditTrail
 from routing_weights.application.project import Project
-from routing_weights.domain.based_on import require_based_on
 from routing_weights.domain.fleet_plans import read_file
+from routing_weights.domain.images import require_based_on
 from routing_weights.domain.record import RunSummary, opened, refused
 from routing_weights.domain.status import Status
 from routing_weights.errors import ForecastMissing, Outdated, PlanInvalid

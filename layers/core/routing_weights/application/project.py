@@ -18,7 +18,14 @@ from routing_weights.domain.actuators.base import ContractName
 from routing_weights.domain.approval import Ask, Gate
 from routing_weights.domain.decision import Decision, Image, Work
 from routing_weights.domain.effort import Prices
-from routing_weights.domain.images import images_of, kept_before, require_as_applied, require_known_drift, target_of
+from routing_weights.domain.images import (
+    images_of,
+    kept_before,
+    require_as_applied,
+    require_based_on,
+    require_known_drift,
+    target_of,
+)
 from routing_weights.domain.neighbours import NONE, Neighbours
 from routing_weights.domain.plan import Plan
 from routing_weights.domain.problems import not_applicable
@@ -181,8 +188,6 @@ class Project:
         """
         plan = self._plan(run)
         if plan.based_on:
-            from routing_weights.domain.based_on import require_based_on  # noqa: PLC0415  other plans need none
-
             require_based_on(plan, self.trail.last_completed(plan.queue_id))
         images = images_of(plan, self.documents.find_image)
         work, genesys = self._decide(run, plan, images)

@@ -1,4 +1,4 @@
-"""The target of a revert: the image of an earlier distribution. And the guards of a repair."""
+"""The target of a revert: the image of an earlier distribution. And the guards of changes that nobody has seen."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -7,12 +7,13 @@ from typing import Any, Literal, Protocol
 from routing_weights.domain.actuation import Actuation
 from routing_weights.domain.decision import Image
 from routing_weights.domain.drift import can_be_set, differences, fingerprint
-from routing_weights.domain.plan import Plan, Restores
+from routing_weights.domain.plan import NO_DISTRIBUTION, Plan, Restores
 from routing_weights.domain.problems import not_applicable
 from routing_weights.domain.queue import SETTINGS, Queue, SettingName, deleted_users, holds, named
+from routing_weights.domain.record import RunSummary
 from routing_weights.domain.target import Target, image
 from routing_weights.domain.verify import carried_out
-from routing_weights.errors import QueueChanged
+from routing_weights.errors import Outdated, QueueChanged
 
 Find = Callable[[str, Literal["before", "after"]], Image | None]
 """Takes a distribution id and which image. Returns the image, or None if there is none."""
@@ -86,6 +87,26 @@ def kept_before(plan: Plan, actuation: Actuation, target: Target, queue: Queue, 
     )
 
 
+def require_based_on(plan: Plan, last: RunSummary | None) -> None:
+    """Raise Outdated if the plan is based on another distribution than the queue's last completed one."""
+    in_force = last.distribution_id if last else NO_DISTRIBUTION
+    if plan.based_on in {None, in_force}:
+        return
+    if last is None:
+        message = f"No distribution has been applied to queue {plan.queue_id}, so the plan cannot be based on one."
+        raise Outdated(f"{message} Send it with based_on: {NO_DISTRIBUTION}.", path="based_on", in_force=in_force)
+    why, reason = (f" ({last.reason})", {"reason": last.reason}) if last.reason else ("", {})
+    raise Outdated(
+        f"{last.by} has applied distribution {in_force} to queue {plan.queue_id} at {last.timestamp}{why}, and this "
+        f"plan was made before that, from {_base(plan)}. Look at both, then send the plan with based_on: {in_force}.",
+        path="based_on",
+        in_force=in_force,
+        applied_by=last.by,
+        applied_at=last.timestamp,
+        **reason,
+    )
+
+
 def require_known_drift(restores: Restores, target: Target, queue: Queue, last: str | None) -> None:
     """Raise PlanNotApplicable if a repair would overwrite other values than those that it was decided on.
 
@@ -137,6 +158,10 @@ def require_unedited(target: Target, before: Queue, now: Queue) -> None:
             "That change is left alone.",
             fields=edited,
         )
+
+
+def _base(plan: Plan) -> str:
+    return "what Genesys held" if plan.based_on == NO_DISTRIBUTION else f"distribution {plan.based_on}"
 
 
 def _all_of(target: Target) -> dict[str, Any]:
