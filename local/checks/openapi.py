@@ -64,7 +64,7 @@ LINKS: dict[tuple[str, str, str], dict[tuple[str, str], dict[str, str]]] = {
     (f"{BASELINE}/restore", "post", "202"): _STARTED,
     (DISTRIBUTION, "get", "200"): {
         (f"{QUEUE}/{listing}", "get"): {"queue_id": "$response.body#/queue_id"}
-        for listing in ("distributions", "drift", "calibration", "shares")
+        for listing in ("distributions", "drift", "calibration", "shares", "members")
     },
     (BASELINE, "put", "200"): {
         (f"{BASELINE}/restore", "post"): _BY_QUEUE | _BY_NAME,
@@ -114,7 +114,10 @@ def main() -> None:
 
     document, *others = (
         _documented(folder)
-        for folder in ("plans", "suggest", "schedules", "fleets", "shares", "approvals", "checkpoint", "evidence")
+        for folder in (
+            *("plans", "suggest", "schedules", "fleets", "shares", "approvals"),
+            *("directory", "checkpoint", "evidence"),
+        )
     )
     schemas, paths = document["components"]["schemas"], document["paths"]
     for other in others:

@@ -83,7 +83,9 @@ def test_a_supervisor_of_another_division_gets_nothing_through_any_route(people,
             rule = access.ROUTES[route]
             answer = people.bob.ask(method.upper(), path.format_map(people.ids), body_of(people, method, path))
             reached.add(answer.status_code)
-            if rule.names == "listed" and method == "get":
+            if route == "GET /queues":
+                assert [queue["queue_id"] for queue in answer.json()["items"]] == [people.other], route
+            elif rule.names == "listed" and method == "get":
                 assert answer.json()["items"] == [], route
             elif route == "POST /fleets":
                 assert "queue_unknown" in answer.text, route

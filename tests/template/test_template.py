@@ -131,6 +131,14 @@ ALLOWED = {
     "SuggestFunction": TOKENS
     | BUDGET
     | {"dynamodb:GetItem": {"AccessTable", "ForecastTable", "BudgetTable", "SharesTable"}},
+    "DirectoryFunction": TOKENS
+    | BUDGET
+    | {
+        "dynamodb:GetItem": {"AccessTable", "SharesTable", "BudgetTable"},
+        "dynamodb:Query": {"AuditTable/index/by_queue", "ApprovalsTable/index/by_time"},
+        "dynamodb:BatchGetItem": {"AuditTable", "DriftTable"},
+        "s3:GetObject": {OF_RUNS},
+    },
     "SharesFunction": TOKENS
     | BUDGET
     | {
@@ -637,7 +645,7 @@ def test_every_route_except_the_webhooks_needs_a_signed_request():
         for event in item["Properties"].get("Events", {}).values()
         if event["Type"] != "Schedule"
     ]
-    assert len(routes) == 41
+    assert len(routes) == 44
     assert all(list(names_in(route["ApiId"])) == ["Api"] for route in routes)
     (public,) = (route for route in routes if "Auth" in route)
     assert (public["Method"], public["Path"]) == ("POST", "/webhooks/genesys/callback")

@@ -30,7 +30,7 @@ CEILINGS = {
     "approvals": 465,
     **dict.fromkeys(["draw", "patrol", "recover", "sweep", "webhook"], 295),
     **dict.fromkeys(["audit", "outcomes"], 300),
-    "validate": 310,
+    "validate": 311,
     "fleets": 460,
     "notify": 430,
     "authorize": 395,
@@ -40,8 +40,8 @@ CEILINGS = {
     **dict.fromkeys(
         ["advance", "calibrate", "correct", "drift", "patch", "restore", "schedules", "standings", "verify"], 450
     ),
-    **dict.fromkeys(["plans", "project"], 465),
-    "shares": 575,
+    **dict.fromkeys(["plans", "project"], 466),
+    **dict.fromkeys(["directory", "shares"], 575),
     **dict.fromkeys(["checkpoint", "evidence"], 445),
     "suggest": 595,
 }

@@ -262,6 +262,13 @@ class SharesNotMeasurable(RoutingWeightsError):
     title = "Realised shares are not known"
 
 
+class QueuesNotListable(RoutingWeightsError):
+    """The deployment's contract has no listing of queues."""
+
+    http_status = 409
+    title = "Queues cannot be listed"
+
+
 # ---- the projection --------------------------------------------------------------------------------------------------
 
 

@@ -320,6 +320,11 @@ class Actuated(Settings):
         return "score" if self.genesys_contract == "score" else self.actuator
 
 
+class DirectorySettings(Audited, Actuated, QueueCaller, Guarded):
+    approvals_table: str
+    drift_table: str
+
+
 class AdvanceSettings(Documented, Actuated, GenesysCaller):
     fleets_table: str
     outgoing_bus: str

@@ -37,6 +37,9 @@ _DISTRIBUTION, _QUEUE, _FLEET = "/distributions/{distribution_id}", "/queues/{qu
 _BASELINES, _SCHEDULE = f"{_QUEUE}/baselines", "/schedules/{name}"
 
 ROUTES: Mapping[str, Rule] = {
+    "GET /queues": Rule(Role.VIEWER, "listed"),
+    f"GET {_QUEUE}": Rule(Role.VIEWER, "queue"),
+    f"GET {_QUEUE}/members": Rule(Role.VIEWER, "queue"),
     "POST /plans": Rule(Role.PLANNER, "body"),
     "POST /plans/suggest": Rule(Role.PLANNER, "body"),
     f"GET {_DISTRIBUTION}": Rule(Role.VIEWER, "distribution"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from routing_weights.domain.chain import Head
     from routing_weights.domain.change_events import ChangeEvent
     from routing_weights.domain.decision import Decision, Image, Work
+    from routing_weights.domain.directory import ListedQueue
     from routing_weights.domain.draw import Stored, Tally
     from routing_weights.domain.drawn import DrawnBucket
     from routing_weights.domain.drift import Answer, DriftEntry
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from routing_weights.domain.inputs import FromPlanRef
     from routing_weights.domain.notifications import Earlier, Notification, Sent
     from routing_weights.domain.plan import Plan, RequiredSkill
-    from routing_weights.domain.queue import Member, Queue, SettingName, Settings
+    from routing_weights.domain.queue import Member, Queue, QueueSettings, SettingName, Settings
     from routing_weights.domain.record import (
         AuditRecord,
         Handled,
@@ -341,6 +342,14 @@ class Trail(Protocol):
         ...
 
 
+class NewestRuns(Protocol):
+    """The audit trail, of many queues at once."""
+
+    def of(self, queue_ids: Sequence[str], most: int) -> dict[str, list[RunSummary]]:
+        """By queue, its newest distributions, newest first, until a completed one is among them; at most `most`."""
+        ...
+
+
 class AuditItems(Protocol):
     """All records, links and heads, as they are stored."""
 
@@ -547,6 +556,10 @@ class DriftEntries(Protocol):
 
     def of_state(self, queue_id: str, fingerprint: str) -> DriftEntry | None:
         """The entry of the state that the queue was last seen in, None when that is another state by now."""
+        ...
+
+    def open(self, queue_ids: Sequence[str]) -> dict[str, DriftEntry]:
+        """By queue, the entry of the state that the queue was last seen in. Queues without drift are left out."""
         ...
 
     def note(self, queue_id: str, entry_id: str, answer: Answer, *, final: bool) -> bool:
@@ -926,6 +939,22 @@ class Genesys(Protocol):
             key: unique per distribution and attempt. Each write adds the id of its first member.
             go_on: False ends it, for instance because the time is up.
             stops_at: the errors after which no further write makes sense.
+        """
+        ...
+
+
+class Directory(Protocol):
+    """The queues of the organisation."""
+
+    def queues(self) -> list[ListedQueue]:
+        """All queues, in one request for each 100. Raises QueuesNotListable under contract `score`."""
+        ...
+
+    def queue(self, queue_id: str) -> tuple[ListedQueue, QueueSettings | None]:
+        """A queue, and the settings that say how it chooses among agents; None under contract `score`.
+
+        Raises:
+            QueueNotFound.
         """
         ...
 

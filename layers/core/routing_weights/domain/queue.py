@@ -42,6 +42,9 @@ class Member:
     """True if the user is a member through a group."""
     assignment_inactive: bool = False
     """True if the user has the skill that carries the weights, but the assignment is inactive."""
+    name: str | None = field(default=None, compare=False)
+    email: str | None = field(default=None, compare=False)
+    """For people. None if Genesys does not show it. Neither is stored."""
 
     @property
     def absent(self) -> str | None:

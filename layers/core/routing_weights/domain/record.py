@@ -344,6 +344,21 @@ class Requested(AuditRecord):
         return str((self.actuation or {}).get("actuator") or "")
 
 
+class Applied(Requested):
+    """Of a closing record, what a distribution has put in force."""
+
+    caller_name: str | None = None
+    requested_by: str | None = None
+    overflow_threshold: float | None = None
+    utilization_target: float | None = None
+    strategy_reference: str | None = None
+    until: str | None = None
+
+    @property
+    def skill(self) -> str | None:
+        return (self.actuation or {}).get("skill")
+
+
 Published = Closing | Measurement | ApprovalAnswered
 """The records that become events of the bus."""
 

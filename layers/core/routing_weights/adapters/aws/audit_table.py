@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeSerializer
 from botocore.exceptions import ClientError
 
+from routing_weights.adapters.aws.batch import batch_get
 from routing_weights.adapters.aws.client import client, is_conflict, listing, reported, through_conflicts
 from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.locks_table import held_by
@@ -44,8 +45,6 @@ if TYPE_CHECKING:
     from routing_weights.domain.chain import Head
 
 PAGE_LENGTH = 50
-MOST_KEYS = 100
-"""The most keys of a BatchGetItem."""
 CHAIN_TRIES = 20
 """How often a record is written until it has its place in the chain. All pauses together: at most 15.6 s."""
 LINKS = "chain#"
@@ -235,22 +234,14 @@ class AuditTrail:
         """Some fields of the records, those of one distribution in the order of their keys."""
         aliases = {f"#f{i}": field for i, field in enumerate(dict.fromkeys(("distribution_id", "record", *fields)))}
         keys = [{"distribution_id": {"S": i}, "record": {"S": kind.KEY}} for i in ids for kind in kinds]
-        documents: list[Document] = []
-        for first in range(0, len(keys), MOST_KEYS):
-            wanted: dict[str, Any] = {
-                self.table: {
-                    "Keys": keys[first : first + MOST_KEYS],
-                    "ProjectionExpression": ",".join(aliases),
-                    "ExpressionAttributeNames": aliases,
-                    "ConsistentRead": True,
-                }
-            }
-            while wanted:
-                with reported("read the audit records"):
-                    answer = client("dynamodb").batch_get_item(RequestItems=wanted)
-                documents += map(document_of, answer["Responses"].get(self.table, []))
-                wanted = answer.get("UnprocessedKeys", {})
-        return sorted(documents, key=lambda document: str(document["record"]))
+        items = batch_get(
+            "read the audit records",
+            self.table,
+            keys,
+            ProjectionExpression=",".join(aliases),
+            ExpressionAttributeNames=aliases,
+        )
+        return sorted(map(document_of, items), key=lambda document: str(document["record"]))
 
     def _moved_to_s3(self, record: Document) -> Document:
         """The record with its largest fields replaced by `{"document": reference, "sha256": hash}` until it fits."""

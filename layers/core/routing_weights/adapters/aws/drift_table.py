@@ -2,12 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from routing_weights.adapters.aws.batch import batch_get
 from routing_weights.adapters.aws.client import client, listing, reported, through_conflicts
 from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
 from routing_weights.domain.drift import Answer, DriftEntry
@@ -66,6 +67,16 @@ class DriftEntries:
         if "current" not in state or state["fingerprint"]["S"] != fingerprint:
             return None
         return _entry(self._item(queue_id, state["current"]["S"]))
+
+    def open(self, queue_ids: Sequence[str]) -> dict[str, DriftEntry]:
+        """By queue, the entry of the state that the queue was last seen in. Queues without drift are left out."""
+        states = self._items((queue_id, STATE) for queue_id in queue_ids)
+        current = ((state["queue_id"]["S"], state["current"]["S"]) for state in states if "current" in state)
+        return {item["queue_id"]["S"]: _entry(item) for item in self._items(current)}
+
+    def _items(self, keys: Iterable[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+        wanted = [{"queue_id": {"S": queue_id}, "record": {"S": record}} for queue_id, record in keys]
+        return batch_get("read the drift of the queues", self.table, wanted)
 
     def note(self, queue_id: str, entry_id: str, answer: Answer, *, final: bool) -> bool:
         """Note the answer beside an entry, in place of an earlier one. False where that one was final."""

@@ -23,6 +23,7 @@ from routing_weights.adapters.genesys.contracts.reading import (
     get_queue,
     is_active,
     members_hold,
+    name_of,
     number,
     page_of,
     proficiencies,
@@ -155,6 +156,8 @@ class PlatformContract:
             carried=value,
             by_group=entity.get("memberBy") == "group",
             assignment_inactive=member.is_inactive,
+            name=name_of(entity),
+            email=text(child(entity, "user"), "email"),
         )
 
     def with_skills_in_use(self, queue: Queue, required: Sequence[RequiredSkill]) -> Queue:

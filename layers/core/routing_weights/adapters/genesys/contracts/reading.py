@@ -243,6 +243,12 @@ def shown_id(entity: Any) -> str:
     return shown
 
 
+def name_of(entity: Entity) -> str | None:
+    """Return the name of the member's user, for people."""
+    user = entity.get("user")
+    return text(entity, "name") or (text(user, "name") if isinstance(user, dict) else None)
+
+
 def away(entity: Entity, *, asked: bool = True) -> str | None:
     """Return the reason why this user could not take work even when joined, or None.
 

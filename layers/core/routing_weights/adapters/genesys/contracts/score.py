@@ -14,6 +14,7 @@ from routing_weights.adapters.genesys.contracts.reading import (
     away,
     get_queue,
     members_hold,
+    name_of,
     number,
     page_of,
     proficiencies,
@@ -176,4 +177,5 @@ def _member(entity: Entity, page: int, *, asked: bool) -> Member:
         away=away(entity, asked=asked) if routing_type in WORKING_TYPES else "routing type of no agent",
         skills=proficiencies(entity.get("skills")),
         native={"page": page, "routing_type": routing_type} | as_shown(entity),
+        name=name_of(entity),
     )
