@@ -21,7 +21,6 @@ from unittest import mock
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from local.checks import hostile
-from routing_weights.adapters.aws.pages import key_in, token_of
 from routing_weights.adapters.http.retry_after import retry_after_s
 from routing_weights.api import approvals, draws, forecasts, request, shares, webhook
 from routing_weights.application.receive_webhook import ReceiveWebhook
@@ -38,6 +37,7 @@ from routing_weights.domain.draw import Draw
 from routing_weights.domain.fleet_plans import read_file, read_plans
 from routing_weights.domain.fleet_request import parse_request
 from routing_weights.domain.notifications import LONGEST_HEADING, plain
+from routing_weights.domain.pages import key_in, token_of
 from routing_weights.domain.plan import check_plan, parse_plan
 from routing_weights.domain.problems import request_invalid
 from routing_weights.domain.record import timestamp
@@ -503,7 +503,7 @@ PARSERS: dict[str, Parser] = {
     "instant": Parser(("domain.types.in_utc",), _texts(*MOMENTS), in_utc, (ValueError,)),
     "span of a listing": Parser(("api.request.instant", "api.request.span_of", "api.shares.span_until"),
                                 _spans, _span, (RequestInvalid,)),
-    "page token": Parser(("adapters.aws.pages.key_in",), _tokens, key_in, (RequestInvalid,)),
+    "page token": Parser(("domain.pages.key_in",), _tokens, key_in, (RequestInvalid,)),
     "forecast": Parser(("api.forecasts.new_forecast",), _bodies(_sample("forecast.json")),
                        lambda raw: forecasts.new_forecast(raw, None, NOW.timestamp()), (RequestInvalid,)),
     "draw": Parser(("api.draws.answer", "api.body.raw_body"), _draw_events, _draw, ()),
@@ -567,7 +567,7 @@ OURS = {
 }
 """Functions with such a parameter that read nothing of a stranger's, and why."""
 
-_FOLDERS = ("api", "application", "domain", "adapters/http", "adapters/aws/pages.py")
+_FOLDERS = ("api", "application", "domain", "adapters/http")
 _NAMES = {
     "header",
     "raw",

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from routing_weights.adapters.aws.efforts import FleetSums
-from routing_weights.adapters.aws.pages import token_of
 from routing_weights.domain.effort import Spent
 from routing_weights.domain.fleet import Fleet, FleetOptions, FleetStatus, Held, QueueOutcome, Wave, WaveOutcome
+from routing_weights.domain.pages import token_of
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.run import Origin
 from routing_weights.domain.status import Status

@@ -25,12 +25,15 @@ from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.fleet_documents import FleetDocuments
 from routing_weights.adapters.aws.run_answers import RunAnswers
 from routing_weights.adapters.aws.schedule_group import Group
+from routing_weights.adapters.genesys.directory import PlatformDirectory
 from routing_weights.api import access
 from routing_weights.api.problem import ProblemDetails
+from routing_weights.application.show_queues import ShowMembers
 from routing_weights.application.show_shares import ShowShares
 from routing_weights.application.suggest import Suggest
 from routing_weights.domain.access import Person, Role
 from routing_weights.domain.approval import Approval
+from routing_weights.domain.directory import ListedQueue
 from routing_weights.domain.fleet import Fleet, QueueItem
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.record import Closing, Opening
@@ -188,6 +191,9 @@ def ask(tables, monkeypatch, request):
     monkeypatch.setattr(Approvals, "waiting", lambda *_: iter([WAITING]))  # the table of the test has no index
     monkeypatch.setattr(Suggest, "suggest", nobody)
     monkeypatch.setattr(ShowShares, "show", silent)
+    monkeypatch.setattr(PlatformDirectory, "queues", lambda _self: [ListedQueue("queue-001", "Billing", "Home", 3)])
+    monkeypatch.setattr(PlatformDirectory, "queue", nobody)
+    monkeypatch.setattr(ShowMembers, "show", nobody)
 
     def send(body=None, *, path=None, headers=None, query=None, ids=IDS, authorizer=OPS):
         method, pattern = route.split()

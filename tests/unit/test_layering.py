@@ -41,7 +41,7 @@ CEILINGS = {
         ["advance", "calibrate", "correct", "drift", "patch", "restore", "schedules", "standings", "verify"], 450
     ),
     **dict.fromkeys(["plans", "project"], 466),
-    **dict.fromkeys(["directory", "shares"], 575),
+    **dict.fromkeys(["directory", "shares"], 577),
     **dict.fromkeys(["checkpoint", "evidence"], 445),
     "suggest": 595,
 }

@@ -11,6 +11,7 @@ from routing_weights.api.problem import answers
 from routing_weights.api.request import After, Limit, QueueId, new_router, person_of
 from routing_weights.bootstrap import directory as bootstrap
 from routing_weights.domain.access import Role
+from routing_weights.domain.pages import key_in, token_invalid, token_of
 from routing_weights.domain.status import Status
 from routing_weights.settings import DirectorySettings
 
@@ -122,7 +123,7 @@ def list_queues(name: NamePart = "", limit: Limit = 50, after: After = "") -> Qu
     use_case = bootstrap.list_queues(DirectorySettings.load(), router.lambda_context)
     seen = person_of(router.current_event).queues_for(Role.VIEWER)
     states, last = use_case.list(seen, name, limit, _place(after), datetime.now(UTC))
-    return QueuePage(items=[QueueLine(**_line(state)) for state in states], next=_token(last))
+    return QueuePage(items=[QueueLine(**_line(state)) for state in states], next=token_of(last) if last else None)
 
 
 @router.get(
@@ -197,10 +198,11 @@ def _member(each: "MemberInForce") -> MemberView:
 
 
 def _place(token: str) -> tuple[str, str] | None:
-    """The place that a token names: the queue's id and name. Any text is a place, so no token is wrong."""
-    queue_id, _, name = token.partition("/")
-    return (name, queue_id) if token else None
-
-
-def _token(place: tuple[str, str] | None) -> str | None:
-    return f"{place[1]}/{place[0]}" if place else None
+    """The place that a page token names. It is a name and an id, and opens no queue."""
+    if not token:
+        return None
+    match key_in(token):
+        case [str(name), str(queue_id)]:
+            return name, queue_id
+        case _:
+            raise token_invalid()

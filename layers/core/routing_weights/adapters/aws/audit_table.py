@@ -25,7 +25,7 @@ from routing_weights.adapters.aws.batch import batch_get
 from routing_weights.adapters.aws.client import client, is_conflict, listing, reported, through_conflicts
 from routing_weights.adapters.aws.documents import Documents
 from routing_weights.adapters.aws.locks_table import held_by
-from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
+from routing_weights.domain.pages import key_in, token_invalid, token_of
 from routing_weights.domain.record import (
     MAX_INLINE_BYTES,
     AuditRecord,

@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from routing_weights.adapters import meter
-from routing_weights.adapters.aws.pages import token_invalid
+from routing_weights.domain.pages import token_invalid
 from routing_weights.errors import StoreUnavailable
 
 if TYPE_CHECKING:

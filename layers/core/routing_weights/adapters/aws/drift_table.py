@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from routing_weights.adapters.aws.batch import batch_get
 from routing_weights.adapters.aws.client import client, listing, reported, through_conflicts
-from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
 from routing_weights.domain.drift import Answer, DriftEntry
+from routing_weights.domain.pages import key_in, token_invalid, token_of
 from routing_weights.errors import StoreUnavailable
 
 STATE = "state"

@@ -15,7 +15,6 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from routing_weights.adapters.aws.client import client, listing, reported
-from routing_weights.adapters.aws.pages import key_in, token_invalid, token_of
 from routing_weights.domain.fleet import (
     Fleet,
     FleetStatus,
@@ -26,6 +25,7 @@ from routing_weights.domain.fleet import (
     queue_part,
     wave_part,
 )
+from routing_weights.domain.pages import key_in, token_invalid, token_of
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.types import FLEET_ID
 
