@@ -1,4 +1,4 @@
-"""Reading many items of a table in few requests."""
+"""Reads many items of a table in few requests."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
