@@ -30,6 +30,8 @@ class Problem(NamedTuple):
     column: str
     value: str
     message: str
+    suggestion: str = ""
+    """What was probably meant."""
 
     @classmethod
     def of(cls, line: int, column: str, value: str, message: str) -> "Problem":
@@ -76,7 +78,7 @@ def read_table(content: bytes, known: Collection[str] = ()) -> Table:
         try:
             cells = _cells(line, delimiter)
         except ValueError as error:
-            problems.append(Problem.of(number, "", line, str(error)))
+            problems.append(Problem.of(number, "", line.removesuffix("\r"), str(error)))
         else:
             if any(cells):
                 rows.append(Row(number, cells))

@@ -7,7 +7,7 @@ import typer
 
 from routing_weights_cli import __version__
 from routing_weights_cli.app import Command, Group, Session
-from routing_weights_cli.commands import queues
+from routing_weights_cli.commands import distributions, queues, sheets
 from routing_weights_cli.errors import CliError, Exit
 from routing_weights_cli.out import Out
 
@@ -44,7 +44,22 @@ def root(
     """See, change and restore who gets the calls of a Genesys Cloud queue."""
 
 
-app.command("queues", cls=Command)(queues.queues)
+for _name, _command in (
+    ("queues", queues.queues),
+    ("export", sheets.export),
+    ("apply", sheets.apply),
+    ("watch", distributions.watch),
+    ("status", distributions.status),
+    ("history", distributions.history),
+    ("diff", distributions.compare),
+    ("restore", distributions.restore),
+):
+    app.command(_name, cls=Command)(_command)
+app.command(
+    "plan",
+    cls=sheets.PlanCommand,
+    help="What a sheet would change: the diff, the projection, notes. Nothing is written. 2 if something would change.",
+)(sheets.apply)
 
 
 def main(arguments: list[str] | None = None, session: Session | None = None) -> int:

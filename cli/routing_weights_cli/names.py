@@ -1,17 +1,21 @@
 """Names of people and queues to ids, as the API knows them. A name with two meanings is an error, never a guess."""
 
-import difflib
 import re
 import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from difflib import SequenceMatcher
+from functools import cached_property
 
 from routing_weights_cli.api import Api, Json, segment
 from routing_weights_cli.errors import CliError, Exit, ProblemError
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SUGGESTED = 3
+_COMPARED = 12
+"""So many names, those that share most pairs of letters, are compared letter by letter."""
+_ALIKE, _FURTHER = 0.6, 0.1
 _PAGE = 50
 
 
@@ -35,13 +39,38 @@ def folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def near(text: str, names: Iterable[str]) -> list[str]:
-    """At most three names that somebody may have meant, the nearest first."""
-    known = {folded(name): name for name in names}
-    wanted = folded(text)
-    close = difflib.get_close_matches(wanted, known, _SUGGESTED, 0.6)
-    inside = sorted(name for name in known if wanted and (wanted in name or name in wanted) and name not in close)
-    return [known[name] for name in (*close, *inside)][:_SUGGESTED]
+class Near:
+    """Finds the names that somebody may have meant. Built once for many questions: a sheet has thousands of rows."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = {folded(name): name for name in names}
+        self._with: dict[str, list[str]] = defaultdict(list)
+        for name in self._names:
+            for part in _parts(name):
+                self._with[part].append(name)
+
+    def to(self, text: str) -> list[str]:
+        """At most three names, the nearest first. Names that are much less near than the first are left out."""
+        wanted = folded(text)
+        shared = Counter(name for part in _parts(wanted) for name in self._with.get(part, ()))
+        likeness = {
+            name: max(SequenceMatcher(None, wanted, name).ratio(), _ALIKE if _is_part(wanted, name) else 0)
+            for name, _ in shared.most_common(_COMPARED)
+        }
+        best = max(likeness.values(), default=0.0)
+        near = [name for name, ratio in likeness.items() if ratio >= max(_ALIKE, best - _FURTHER)]
+        near.sort(key=lambda name: (-likeness[name], name))
+        return [self._names[name] for name in near[:_SUGGESTED]]
+
+
+def _parts(name: str) -> set[str]:
+    """The pairs of letters in a name. Of an address, only what is before the @: the rest is alike in all of them."""
+    text = f" {name.partition('@')[0]} "
+    return {text[place : place + 2] for place in range(len(text) - 1)}
+
+
+def _is_part(one: str, other: str) -> bool:
+    return bool(one and other) and (one in other or other in one)
 
 
 @dataclass
@@ -85,7 +114,7 @@ class Names:
         Raises:
             UnknownNameError, AmbiguousNameError.
         """
-        return member_among(self.members(queue["queue_id"]), text, str(queue["name"]))
+        return Members(self.members(queue["queue_id"]), queue["name"]).find(text)
 
     def _find(self, text: str) -> Json:
         if self._queues is None:
@@ -106,31 +135,44 @@ class Names:
                     raise
             else:
                 return line
-        names = [line["name"] for line in self.queues()]
-        raise UnknownNameError(f"No queue of yours has the name or id {text}.", near(text, names))
+        near = Near(line["name"] for line in self.queues())
+        raise UnknownNameError(f"No queue of yours has the name or id {text}.", near.to(text))
 
 
-def member_among(members: Sequence[Json], text: str, queue_name: str) -> Json:
-    """One of these members, by e-mail address, id or name, in this order.
+class Members:
+    """The members of one queue, found by e-mail address, id or name, in this order."""
 
-    Raises:
-        UnknownNameError, AmbiguousNameError.
-    """
-    wanted = folded(text)
-    for key in ("email", "user_id", "name"):
-        matches = [member for member in members if folded(str(member.get(key) or "")) == wanted]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            known = ", ".join(f"{_told_apart(member)}" for member in matches)
-            raise AmbiguousNameError(
-                f"{len(matches)} members of {queue_name} have the {key.replace('_', ' ')} {text}.",
-                f"Use one of: {known}.",
-            )
-    known_as: list[Any] = [m.get("email") if "@" in text else m.get("name") for m in members]
-    message = f"{text} is not a member of queue {queue_name}."
-    raise UnknownNameError(message, near(text, [str(name) for name in known_as if name]))
+    def __init__(self, members: Sequence[Json], queue_name: str) -> None:
+        self._queue_name = queue_name
+        self._by: dict[str, dict[str, list[Json]]] = {key: defaultdict(list) for key in ("email", "user_id", "name")}
+        for member in members:
+            for key, known in self._by.items():
+                if member.get(key):
+                    known[folded(member[key])].append(member)
 
+    def find(self, text: str) -> Json:
+        """The member that is meant.
 
-def _told_apart(member: Json) -> str:
-    return str(member.get("email") or member["user_id"])
+        Raises:
+            UnknownNameError, AmbiguousNameError.
+        """
+        for key, known in self._by.items():
+            matches = known.get(folded(text), [])
+            if len(matches) == 1:
+                return matches[0]
+            if matches:
+                ids = ", ".join(str(member.get("email") or member["user_id"]) for member in matches)
+                raise AmbiguousNameError(
+                    f"{len(matches)} members of {self._queue_name} have the {key.replace('_', ' ')} {text}.",
+                    f"Use one of: {ids}.",
+                )
+        near = self._near_addresses if "@" in text else self._near_names
+        raise UnknownNameError(f"{text} is not a member of queue {self._queue_name}.", near.to(text))
+
+    @cached_property
+    def _near_names(self) -> Near:
+        return Near(member["name"] for members in self._by["name"].values() for member in members)
+
+    @cached_property
+    def _near_addresses(self) -> Near:
+        return Near(member["email"] for members in self._by["email"].values() for member in members)

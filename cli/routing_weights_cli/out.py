@@ -121,7 +121,7 @@ class Out:
 
     def say(self, text: str = "", style: str = "") -> None:
         """A sentence for people: with the result in a table, beside it otherwise."""
-        (self.console if self.form == "table" else self.stderr).print(Text(_lines(text), style=style))
+        self._print(self.console if self.form == "table" else self.stderr, Text(_lines(text), style=style))
 
     def change(self, sign: str, text: str) -> None:
         """A line of a diff: sign `~`, `+` or `-`, or a space where nothing changes."""
@@ -129,12 +129,17 @@ class Out:
 
     def note(self, text: str) -> None:
         """Something beside the result."""
-        self.stderr.print(Text(_lines(text), style="yellow"))
+        self._print(self.stderr, Text(_lines(text), style="yellow"))
 
     def error(self, message: str, remedy: str = "") -> None:
-        self.stderr.print(Text.assemble(("Error: ", "bold red"), _lines(message)))
+        self._print(self.stderr, Text.assemble(("Error: ", "bold red"), _lines(message)))
         if remedy:
-            self.stderr.print(Text(_lines(remedy)))
+            self._print(self.stderr, Text(_lines(remedy)))
+
+    @staticmethod
+    def _print(console: Console, text: Text) -> None:
+        """Print a text, in lines that fit the terminal. A file or a pipe gets it as it is."""
+        console.print(text, soft_wrap=not console.is_terminal)
 
     def _csv(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
         text = io.StringIO()

@@ -2,9 +2,14 @@
 
 import json
 from http import HTTPStatus
+from urllib.parse import parse_qs
 
 import requests
 from requests.adapters import BaseAdapter
+
+from routing_weights_cli.api import Api
+from routing_weights_cli.app import Session
+from routing_weights_cli.main import main
 
 
 def answer(status, body, **headers):
@@ -37,3 +42,102 @@ class FakeApi(BaseAdapter):
 
     def close(self):
         pass
+
+
+class Desk:
+    """A deployment with queues, members and plans, as the API shows it. Distributions end at once.
+
+    `plans` has the body of every plan that was sent. `ends` is what the record of each that writes has besides.
+    """
+
+    URL = "http://127.0.0.1:9"
+
+    def __init__(self, *names):
+        self.queues = [{"queue_id": f"queue-{number}", "name": name} for number, name in enumerate(names, 1)]
+        self.in_force = {queue["queue_id"]: self.plan_in_force(queue["queue_id"]) for queue in self.queues}
+        self.weights = {"agent-001": 0.5, "agent-002": 0.3, "agent-003": 0.2}
+        self.plans, self.fleets, self.records = [], [], {}
+        self.ends = {"status": "completed", "terminal": True}
+        self.refusal = None
+        self.fake = FakeApi(self.reply)
+
+    @staticmethod
+    def plan_in_force(queue_id):
+        fields = {"overflow_threshold": 0.85, "utilization_target": 0.8, "strategy_reference": "by-weight"}
+        return {"distribution_id": f"in-force-of-{queue_id}", "actuator": "ring", "skill": None, **fields}
+
+    def members(self, queue_id):
+        people = {"agent-001": "Ana Ruiz", "agent-002": "Bo Lind", "agent-003": "Cem Kaya"}
+        return [
+            {"user_id": user, "name": name, "email": f"{name.lower().replace(' ', '.')}@example.com"}
+            | {"weight": self.weights[user] if self.in_force[queue_id] else None, "holds": "ring 3"}
+            for user, name in people.items()
+        ]
+
+    def reply(self, request):  # noqa: C901, PLR0911 - a table of routes
+        path, _, query = request.url.removeprefix(self.URL).partition("?")
+        match request.method, path.strip("/").split("/"):
+            case "GET", ["queues"]:
+                part = parse_qs(query).get("name", [""])[0].casefold()
+                found = [queue for queue in self.queues if part in queue["name"].casefold()]
+                return answer(200, {"items": found, "next": None})
+            case "GET", ["queues", queue_id]:
+                queue = next((queue for queue in self.queues if queue["queue_id"] == queue_id), None)
+                found = queue and {**queue, "in_force": self.in_force[queue_id]}
+                return answer(200, found) if found else answer(404, {"detail": "no such queue"})
+            case "GET", ["queues", queue_id, "members"]:
+                return answer(200, {"items": self.members(queue_id)})
+            case "GET", ["queues", queue_id, "distributions"]:
+                items = [record for record in self.records.values() if record["queue_id"] == queue_id]
+                return answer(200, {"items": items[::-1], "next": None})
+            case "GET", ["distributions", distribution_id]:
+                found = self.records.get(distribution_id)
+                return answer(200, found) if found else answer(404, {"detail": "no such distribution"})
+            case "POST", ["plans"]:
+                if self.refusal is not None:
+                    return self.refusal
+                return answer(202, {"distribution_id": self.start(json.loads(request.body))})
+            case "POST", ["distributions", distribution_id, "restore"]:
+                earlier = {"queue_id": self.records[distribution_id]["queue_id"], "member_weights": {}}
+                return answer(202, {"distribution_id": self.start(earlier | json.loads(request.body))})
+            case "POST", ["fleets"]:
+                plans = json.loads(request.body)["plans"]
+                self.fleets.append([self.start(plan) for plan in plans])
+                return answer(202, {"fleet_id": "fleet"})
+            case "GET", ["fleets", "fleet"]:
+                fleet = {"fleet_id": "fleet", "status": "completed", "terminal": True, "sentence": "Done."}
+                total = len(self.fleets[-1])
+                return answer(200, fleet | {"total": total, "queues": {"completed": total}, "waves": []})
+            case "GET", ["fleets", "fleet", "queues"]:
+                records = [self.records[distribution_id] for distribution_id in self.fleets[-1]]
+                items = [{**record, "sentence": None} for record in records]
+                return answer(200, {"items": items, "next": None})
+        return answer(404, {"message": "Not Found"})
+
+    def start(self, plan):
+        self.plans.append(plan)
+        number = f"00000000-0000-0000-0000-{len(self.plans):012}"
+        planned = [
+            {"user_id": user, "before": 3, "after": 1, "weight_before": 0.5, "weight_after": weight}
+            for user, weight in plan["member_weights"].items()
+            if weight != self.weights.get(user)
+        ]
+        values = {user: {"value": 3, "requested": weight} for user, weight in plan["member_weights"].items()}
+        self.records[number] = {
+            "distribution_id": number,
+            "queue_id": plan["queue_id"],
+            "requested_weights": plan["member_weights"],
+            "started_at": "2026-12-01T10:00:00.000Z",
+            "reason": plan.get("reason"),
+            "planned": planned,
+            "actuation": {"actuator": "ring", "members": values},
+            "errors": [],
+            **({"status": "dry_run", "terminal": True} if plan.get("dry_run") else self.ends),
+        }
+        return number
+
+    def run(self, *arguments):
+        """Run a command line against this deployment, and return its exit code."""
+        session = Session(environ={"ROUTING_WEIGHTS_API": self.URL, "TZ": "Europe/Berlin"})
+        session.api = Api(session.config, self.fake.session, lambda _: None)
+        return main([str(argument) for argument in arguments], session)

@@ -1,0 +1,133 @@
+"""What a distribution changes, as lines: `~ Ana Ruiz  ring 1 → 3`. And what its projection says."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from routing_weights_cli.api import Json
+from routing_weights_cli.out import Out, plain
+
+ARROW = "\u2192"
+_NAME_WIDTH = 26
+_WORDS = {"ring": "ring {}", "proficiency": "proficiency {}", "score": "score {}", "share": "share {}"}
+_FIGURES = (
+    ("service_level", "service level", "{:.1%}"),
+    ("abandonment", "abandonment", "{:.1%}"),
+    ("mean_wait_s", "mean wait", "{:.0f} s"),
+    ("occupancy", "occupancy", "{:.1%}"),
+)
+
+
+class Line(NamedTuple):
+    sign: str
+    """`~` changes, `+` is added, `-` is removed."""
+    text: str
+
+
+def held(actuator: str, value: Any) -> str:
+    """A value on the wire in words: `ring 3`, `not joined`."""
+    if value is None:
+        return "nothing"
+    if actuator == "joined":
+        return "joined" if value else "not joined"
+    return _WORDS.get(actuator, "{}").format(plain(value))
+
+
+def lines_of(record: Json, names: Mapping[str, str]) -> list[Line]:
+    """The changes of `planned`, each with names and in the actuator's own unit."""
+    actuator = (record.get("actuation") or {}).get("actuator", "")
+    requested = record.get("requested_weights") or {}
+    lines = []
+    for change in record.get("planned") or ():
+        before, after = change["before"], change["after"]
+        if "setting" in change:
+            setting = change["setting"].replace("_", " ")
+            lines.append(Line(_sign(before, after), f"queue: {setting} {_values('', before, after)}"))
+            continue
+        name = plain(names.get(change["user_id"], change["user_id"]))
+        weight = requested.get(change["user_id"])
+        note = "" if weight is None else f"   weight {weight:g}"
+        lines.append(Line(_sign(before, after), f"{name:<{_NAME_WIDTH}} {_values(actuator, before, after)}{note}"))
+    return lines
+
+
+def _values(actuator: str, before: Any, after: Any) -> str:
+    if actuator == "joined" or before is None or after is None or not actuator:
+        words = (held(actuator, before), held(actuator, after)) if actuator else (plain(before), plain(after))
+        return f"{words[0] or 'nothing'} {ARROW} {words[1] or 'nothing'}"
+    return f"{held(actuator, before)} {ARROW} {plain(after)}"
+
+
+def _sign(before: Any, after: Any) -> str:
+    if before in {None, False} and type(before) in {type(None), bool}:
+        return "+"
+    return "-" if after is None or after is False else "~"
+
+
+def show(out: Out, record: Json, names: Mapping[str, str], queue_name: str) -> None:
+    """Print the diff of a distribution, its projection, and what else a person should know."""
+    changes = lines_of(record, names)
+    out.say(f"{queue_name}", "bold")
+    for line in changes:
+        out.change(line.sign, line.text)
+    if record.get("planned") is not None and not changes:
+        out.say("  Genesys holds all of it already: nothing would be written.")
+    show_projection(out, record)
+
+
+def show_projection(out: Out, record: Json) -> None:
+    projection = record.get("projection")
+    if not projection:
+        return
+    out.say(f"  Projection: {projection['verdict'].replace('_', ' ')}. {projection['reason']}")
+    for label, before, after in figures(projection):
+        out.say(f"    {label:<14} {before:>7} {ARROW} {after:>7}")
+    for check in projection.get("checks") or ():
+        if check["verdict"] != "pass" and check["required"] and check["sentence"] != projection["reason"]:
+            out.say(f"  {check['sentence']}")
+    for note in _notes(record):
+        out.say(f"  Note: {note}")
+
+
+def figures(projection: Json) -> list[tuple[str, str, str]]:
+    """The figures of the queue before and after: from the simulation of the ranking, or by Erlang's formula."""
+    models = projection.get("models") or {}
+    model: Json = next((models[name] for name in ("simulation", "erlang_a") if _has_both(models.get(name))), {})
+    shown = []
+    for key, label, form in _FIGURES:
+        values = [_number((model.get(at) or {}).get(key)) for at in ("before", "after")]
+        if None not in values:
+            shown.append((label, form.format(values[0]), form.format(values[1])))
+    return shown
+
+
+def _has_both(model: Any) -> bool:
+    return isinstance(model, dict) and isinstance(model.get("before"), dict) and isinstance(model.get("after"), dict)
+
+
+def _number(value: Any) -> float | None:
+    value = value.get("value", value.get("mean")) if isinstance(value, dict) else value
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _notes(record: Json) -> Iterable[str]:
+    actuation, projection = record.get("actuation") or {}, record.get("projection") or {}
+    if actuation.get("without_effect"):
+        yield actuation["without_effect"]
+    yield from actuation.get("notes") or ()
+    yield from projection.get("notes") or ()
+
+
+def summary(records: Sequence[Json]) -> str:
+    """`3 members and 1 setting of 2 queues would change.`, or that nothing would."""
+    changes = [change for record in records for change in record.get("planned") or ()]
+    members, settings = (sum(kind in change for change in changes) for kind in ("user_id", "setting"))
+    parts = [_count(members, "member"), *([_count(settings, "setting")] if settings else [])]
+    queues = sum(bool(record.get("planned")) for record in records)
+    if not changes:
+        return "Nothing would change."
+    where = f" of {queues} queues" if queues > 1 else ""
+    return f"{' and '.join(parts)}{where} would change."
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,241 @@
+"""The circle of a sheet: export, dry run, confirm, result; and the commands about distributions. Against a fake API."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from routing_weights_cli.errors import Exit
+from routing_weights_cli.sheet import read_sheet
+from tests.support.cli import Desk, answer
+
+HEAD = "queue,email,weight\r\n"
+WHOLE = (
+    f"{HEAD}Support,ana.ruiz@example.com,0.2\r\nSupport,bo.lind@example.com,30%\r\nSupport,cem.kaya@example.com,0.5\r\n"
+)
+
+
+@pytest.fixture
+def desk():
+    return Desk("Support", "Support sales", "Sales")
+
+
+@pytest.fixture
+def sheet(tmp_path):
+    """Write a sheet, and return its path."""
+
+    def write(content):
+        path = tmp_path / "support.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+# ---- out -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_export_goes_back_without_a_change(desk, sheet, capfdbinary):
+    assert desk.run("export", "support") == Exit.DONE
+    exported = capfdbinary.readouterr().out
+    assert exported.startswith(
+        b"\xef\xbb\xbfqueue,email,name,weight,holds\r\nSupport,ana.ruiz@example.com,Ana Ruiz,0.5,"
+    )
+    assert desk.run("plan", sheet(exported)) == Exit.DONE
+    assert desk.plans[-1]["member_weights"] == desk.weights
+    assert desk.plans[-1]["dry_run"] is True
+
+
+def test_a_sheet_for_german_spreadsheets_has_semicolons_and_decimal_commas(desk, tmp_path):
+    path = tmp_path / "out.csv"
+    assert desk.run("export", "Support", "--separator", "semicolon", "--file", path) == Exit.DONE
+    assert ";0,5;" in path.read_text()
+    assert read_sheet(path.read_bytes()).problems == []
+
+
+# ---- in --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_shows_the_diff_and_writes_nothing(desk, sheet, capsys):
+    assert desk.run("apply", sheet(WHOLE)) == Exit.DIFFERS
+    shown = capsys.readouterr().out
+    assert "~ Ana Ruiz" in shown
+    assert "ring 3 → 1" in shown
+    assert "2 members would change. Nothing was written." in shown
+    assert desk.plans == [
+        {
+            "queue_id": "queue-1",
+            "member_weights": {"agent-001": 0.2, "agent-002": 0.3, "agent-003": 0.5},
+            "overflow_threshold": 0.85,
+            "utilization_target": 0.8,
+            "strategy_reference": "by-weight",
+            "actuator": "ring",
+            "based_on": "in-force-of-queue-1",
+            "dry_run": True,
+        }
+    ]
+
+
+def test_a_confirmed_sheet_is_applied_and_comes_back_with_its_result(desk, sheet, capsys):
+    path = sheet(WHOLE)
+    arguments = ("--confirm", "--until", "2099-07-01 18:00", "--reason", "storm")
+    assert desk.run("apply", path, *arguments) == Exit.DONE
+    plan = desk.plans[-1]
+    assert (plan["dry_run"], plan["until"], plan["reason"]) == (False, "2099-07-01T16:00:00Z", "storm")
+    error = capsys.readouterr().err
+    assert "2099-07-01 18:00 CEST, in zone Europe/Berlin" in error
+    assert "If you leave, this shows how it ends:\n  routing-weights watch 00000000-" in error
+    rows = list(csv.DictReader(io.StringIO(path.with_suffix(".result.csv").read_text(encoding="utf-8-sig"))))
+    outcomes = [(row["before"], row["after"], row["result"], row["reason"]) for row in rows]
+    assert outcomes[0] == ("ring 3", "ring 1", "changed", "storm")
+    assert outcomes[1][:3] == ("ring 3", "ring 3", "unchanged")
+
+
+def test_every_problem_has_its_row_and_column_and_nothing_is_sent(desk, sheet, capsys, tmp_path):
+    desk.queues.append({"queue_id": "queue-9", "name": "Sales", "division": "North"})
+    content = (
+        "\ufeffQueue;E-Mail;Weight;Colour\r\n"
+        "Suport;ana.ruiz@example.com;0,4;red\r\n"
+        "Support;anna.ruiz@example.com;0,1;red\r\n"
+        "Support;bo.lind@example.com;=A1;red\r\n"
+        "Support;cem.kaya@example.com;0,2;\r\n"
+        "support;Cem.Kaya@example.com;0,2;\r\n"
+        "Sales;bo.lind@example.com;1;\r\n"
+    )
+    result = tmp_path / "problems.csv"
+    assert desk.run("-o", "json", "apply", sheet(content), "--confirm", "--result", result) == Exit.REFUSED
+    captured = capsys.readouterr()
+    found = {(p["row"], p["column"], p["value"]): p["suggestion"] for p in json.loads(captured.out)}
+    assert found[("2", "queue", "Suport")] == "Support"
+    assert found[("3", "email", "anna.ruiz@example.com")] == "ana.ruiz@example.com"
+    assert ("4", "weight", "=A1") in found
+    assert ("6", "email", "Cem.Kaya@example.com") in found
+    assert ("7", "queue", "Sales") in found
+    assert "Colour" in captured.err
+    assert desk.plans == []
+    rows = list(csv.DictReader(io.StringIO(result.read_text(encoding="utf-8-sig")), delimiter=";"))
+    assert [row["result"] for row in rows] == ["refused", "refused", "refused", "not applied", "refused", "refused"]
+    assert "Did you mean Support?" in rows[0]["reason"]
+
+
+def test_three_thousand_rows_are_refused_with_each_row_named(desk, sheet, capsys):
+    rows = "".join(f"Suport,agent-{number}@example.com,0\r\n" for number in range(3000))
+    assert desk.run("-o", "json", "plan", sheet(HEAD + rows)) == Exit.REFUSED
+    assert [problem["row"] for problem in json.loads(capsys.readouterr().out)] == ["2-3001"]
+    asked = len(desk.fake.requests)
+    assert asked < 5, "a name is asked for once"
+
+
+def test_members_without_a_weight_need_a_word(desk, sheet, capsys):
+    path = sheet(f"{HEAD}Support,ana.ruiz@example.com,0.4\r\nSupport,bo.lind@example.com,\r\n")
+    assert desk.run("plan", path) == Exit.REFUSED
+    assert "--merge" in capsys.readouterr().out.replace("\n", " ")
+    assert desk.plans == []
+    assert desk.run("plan", path, "--merge") == Exit.DIFFERS
+    assert desk.plans[-1]["member_weights"] == {"agent-001": 0.4, "agent-002": 0.3, "agent-003": 0.2}
+    assert desk.run("plan", path, "--replace") == Exit.DIFFERS
+    assert desk.plans[-1]["member_weights"] == {"agent-001": 0.4, "agent-002": 0, "agent-003": 0}
+
+
+def test_weights_that_sum_to_more_than_one_say_whose_they_are(desk, sheet, capsys):
+    path = sheet(f"{HEAD}Support,ana.ruiz@example.com,80%\r\n")
+    assert desk.run("-o", "json", "plan", path, "--merge") == Exit.REFUSED
+    message = json.loads(capsys.readouterr().out)[0]["problem"]
+    assert "sum to 1.3, 0.5 of it of members whom the sheet gives no weight" in message
+    assert desk.run("plan", path, "--merge", "--normalize") == Exit.DIFFERS
+    assert desk.plans[-1]["normalize"] is True
+
+
+def test_a_queue_that_was_never_planned_needs_the_rest_of_a_plan(desk, sheet, capsys):
+    desk.in_force["queue-1"] = None
+    assert desk.run("-o", "json", "plan", sheet(WHOLE)) == Exit.REFUSED
+    assert "--overflow-threshold, --utilization-target, --strategy" in capsys.readouterr().out
+    rest = ("--overflow-threshold", "0.85", "--utilization-target", "0.8", "--strategy", "by-weight")
+    assert desk.run("plan", sheet(WHOLE), *rest) == Exit.DIFFERS
+    assert desk.plans[-1]["based_on"] == "none"
+
+
+def test_rows_of_several_queues_are_one_fleet(desk, sheet, capsys):
+    path = sheet(WHOLE + WHOLE.removeprefix(HEAD).replace("Support", "Sales"))
+    assert desk.run("apply", path, "--confirm") == Exit.DONE
+    assert [plan["queue_id"] for plan in desk.plans] == ["queue-1", "queue-3"]
+    assert "The fleet has begun" in capsys.readouterr().err
+    assert desk.run("plan", path) == Exit.DIFFERS
+    assert "4 members of 2 queues would change." in capsys.readouterr().out
+
+
+def test_what_the_api_refuses_is_at_its_row(desk, sheet, capsys):
+    found = {"path": "member_weights.agent-003", "message": "has left", "type": "member_unknown"}
+    desk.refusal = answer(422, {"detail": "The plan is not valid.", "errors": [found]})
+    assert desk.run("-o", "json", "plan", sheet(WHOLE)) == Exit.REFUSED
+    problem = json.loads(capsys.readouterr().out)[0]
+    assert (problem["row"], problem["problem"]) == ("4", "Cem Kaya: has left")
+
+
+def test_a_sheet_that_is_older_than_the_queue_is_noted(desk, sheet, capsys):
+    old = WHOLE.replace("weight\r\n", "weight,holds\r\n").replace("0.2\r\n", "0.2,ring 5\r\n")
+    assert desk.run("plan", sheet(old)) == Exit.DIFFERS
+    assert "Support has changed since the export: the column holds is old in row 2." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "words"),
+    [
+        ({"status": "saturation_blocked"}, Exit.REFUSED, "would not cope"),
+        ({"status": "member_update_failed", "restore": {"outcome": "restored"}}, Exit.RESTORED, "is restored"),
+        (
+            {"status": "member_update_failed", "restore": {"outcome": "partial", "unrestored": ["agent-002"]}},
+            Exit.NEEDS_A_PERSON,
+            "agent-002",
+        ),
+        ({"status": "approval_expired"}, Exit.NEEDS_A_PERSON, "Nobody approved"),
+        ({"status": "outdated"}, Exit.REFUSED, "Somebody else"),
+    ],
+)
+def test_the_exit_code_says_how_it_ended(desk, sheet, capsys, ends, code, words):
+    desk.ends = {"terminal": True, **ends}
+    assert desk.run("apply", sheet(WHOLE), "--confirm") == code
+    assert words in capsys.readouterr().out
+
+
+def test_a_plan_that_waits_for_an_approval_needs_a_person(desk, sheet, capsys):
+    waiting = {"state": "waiting", "reasons": ["The forecast is old."], "expires_at": "2026-12-01T14:00:00Z"}
+    desk.ends = {"status": "initiated", "terminal": False, "approval": waiting}
+    assert desk.run("apply", sheet(WHOLE), "--confirm") == Exit.NEEDS_A_PERSON
+    shown = capsys.readouterr().out
+    assert "The forecast is old." in shown
+    assert "2026-12-01 15:00 CET" in shown
+    assert "routing-weights approve" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--until", "25:00"), "is not a time"),
+        (("--merge", "--replace"), "contradict"),
+        (("--until", "2099-10-25 02:30"), "twice"),
+    ],
+)
+def test_a_wrong_option_is_refused_before_anything_is_sent(desk, sheet, capsys, arguments, words):
+    assert desk.run("apply", sheet(WHOLE), "--confirm", *arguments) == Exit.REFUSED
+    assert words in capsys.readouterr().err
+    assert desk.plans == []
+
+
+def test_a_file_that_is_not_there_is_refused(desk, capsys, tmp_path):
+    assert desk.run("plan", tmp_path / "none.csv") == Exit.REFUSED
+    assert "No such file" in capsys.readouterr().err
+
+
+def test_reason_and_until_may_be_columns_and_one_queue_has_one_of_each(desk, sheet, capsys):
+    head, *rows = WHOLE.splitlines()
+    head, rows = f"{head},reason,until", [f"{row},storm,2099-07-01 18:00" for row in rows]
+    assert desk.run("plan", sheet("\n".join([head, *rows]))) == Exit.DIFFERS
+    assert (desk.plans[-1]["reason"], desk.plans[-1]["until"]) == ("storm", "2099-07-01T16:00:00Z")
+    capsys.readouterr()
+    rows[2] = rows[2].replace("storm", "flood")
+    assert desk.run("-o", "json", "plan", sheet("\n".join([head, *rows]))) == Exit.REFUSED
+    assert [(p["row"], p["column"], p["value"]) for p in json.loads(capsys.readouterr().out)] == [
+        ("4", "reason", "flood")
+    ]
