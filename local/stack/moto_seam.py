@@ -189,6 +189,7 @@ def install(
         (states, "long_uid", _task_token),
         (CallbackPoolManager, "notify", _answer_task),
         (StepFunctionResponse, "send_task_failure", _send_task_failure),
+        (StepFunctionResponse, "get_execution_history", _get_execution_history),
         (BaseExecutionWorkerCommunication, "_reflect_execution_status", _reflect_execution_status),
         (Environment, "set_error", _set_error),
         (ExecutionWorker, "_get_evaluation_entrypoint", _program),
@@ -393,6 +394,16 @@ def _send_task_failure(self: Any) -> ActionResult:
     names = ("taskToken", "error", "cause")
     self.stepfunction_backend.send_task_failure(*(self._get_param(name) for name in names))
     return EmptyResult()
+
+
+def _get_execution_history(self: Any) -> ActionResult:
+    """In the asked order and pages, which moto ignores. Without maxResults all events: AWS answers 100 then."""
+    arn, page = self._get_param("executionArn"), self._get_param("nextToken")
+    events = self.stepfunction_backend.get_execution_history(arn)["events"]
+    start, most = int(page or 0), self._get_param("maxResults") or len(events)
+    ordered = events[::-1] if self._get_param("reverseOrder") else events
+    more = {"nextToken": str(start + most)} if start + most < len(events) else {}
+    return ActionResult({"events": ordered[start : start + most], **more})
 
 
 _originals: dict[tuple[Any, str], Any] = {}

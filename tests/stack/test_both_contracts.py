@@ -7,6 +7,7 @@ import pytest
 from local.genesys import publicapi
 from tests.support.carriers import CARRIERS, Carrier
 from tests.support.waiting import until
+from tests.support.world import a_plan
 
 MEMBERS = [3, 100, 1_000]
 UNKNOWN_FIELDS = {"surveyRouting": {"mode": "X", "weights": [1, 2.5, None]}, "futureFlag": True}
@@ -215,3 +216,13 @@ def test_two_plans_for_one_queue_do_not_mix(carrier):
     carrier.world.run(carrier.plan(queue, weights)).ends("queue_busy")
     first.ends("completed")
     assert carrier.held(queue) == carrier.expected(weights)
+
+
+def test_a_distribution_under_way_shows_its_state(platform_world):
+    world = platform_world
+    plan = a_plan(world.queue(2, unjoined=0, off_queue=0), {"agent-001": 0.6, "agent-002": 0.4}, actuator="ring")
+    with world.holding(plan["queue_id"], "PATCH", "/members/"):
+        run = world.run(plan).start("api")
+        until(lambda: (world.distribution(run.distribution_id)["progress"] or {}).get("state") == "Patch members")
+    run.ends("completed")
+    assert world.distribution(run.distribution_id)["progress"] is None

@@ -666,7 +666,7 @@ class FakeExecutions:
     """
 
     def __init__(self, now=datetime(2026, 1, 31, 8, tzinfo=UTC)):
-        self.now, self.started, self.failures, self.ended = now, {}, 0, []
+        self.now, self.started, self.failures, self.ended, self.states = now, {}, 0, [], {}
 
     def start(self, given, key):
         if self.failures:
@@ -676,6 +676,9 @@ class FakeExecutions:
         if self.started.setdefault(name, given).plan_ref != given.plan_ref:
             raise IdempotencyConflict("The key was used for another plan.", distribution_id=name)
         return Started(name, f"arn:execution:{name}", self.now)
+
+    def entered(self, distribution_id):
+        return self.states.get(distribution_id)
 
     def succeeded(self, since):
         return iter([name for name, started_at in self.ended if started_at >= since])

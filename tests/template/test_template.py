@@ -60,6 +60,7 @@ ALLOWED = {
     "PlansFunction": {
         "states:StartExecution": {"DistributeStateMachine"},
         "states:DescribeExecution": {"executions of DistributeStateMachine"},
+        "states:GetExecutionHistory": {"executions of DistributeStateMachine"},
         "dynamodb:PutItem": {"AuditTable", "ChainsTable", "BaselinesTable", "ForecastTable"},
         "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue", "BaselinesTable", "DriftTable"},
         "dynamodb:GetItem": {"AccessTable", "BaselinesTable", "ForecastTable"},

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from aws_lambda_powertools import Logger
 
+from routing_weights.adapters.aws.state_machine import Entered
 from routing_weights.api import distributions as distribution_routes
 from routing_weights.api import forecasts as forecast_routes
 from routing_weights.api.app import new_app
@@ -23,7 +24,18 @@ from routing_weights.domain.status import Status
 from routing_weights.errors import RequestInvalid
 from routing_weights.projection.inputs import PushedForecast
 from routing_weights.settings import PlansSettings
-from tests.support.fakes import FakeDocuments, FakeForecasts, FakeTrail, member, plan, queue, run_of, target, work
+from tests.support.fakes import (
+    FakeDocuments,
+    FakeExecutions,
+    FakeForecasts,
+    FakeTrail,
+    member,
+    plan,
+    queue,
+    run_of,
+    target,
+    work,
+)
 
 START = datetime(2026, 1, 31, 8, 0, 0, 123_456, tzinfo=UTC)
 END = START + timedelta(seconds=4)
@@ -193,13 +205,20 @@ PLANNED = [
 def shown(monkeypatch):
     """Return the distribution that GET shows, of records and of what was decided."""
 
-    def show(*records, decided=None):
-        trail, documents = FakeTrail(), FakeDocuments()
+    def show(*records, decided=None, entered=None):
+        trail, documents, executions = FakeTrail(), FakeDocuments(), FakeExecutions()
+        if entered:
+            executions.states[RUN.distribution_id] = entered
         for record in records:
             trail.append(record)
         if decided:
             documents.keep_work(RUN.distribution_id, decided)
-        for name, fake in (("trail", trail), ("documents", documents), ("one_time_schedules", None)):
+        for name, fake in (
+            ("trail", trail),
+            ("documents", documents),
+            ("one_time_schedules", None),
+            ("executions", executions),
+        ):
             monkeypatch.setattr(plans, name, lambda _settings, fake=fake: fake)
         monkeypatch.setattr(PlansSettings, "load", classmethod(lambda _: None))
         app = new_app(Logger(), distribution_routes.router)
@@ -224,3 +243,11 @@ def test_a_revert_without_a_forecast_and_a_run_that_waits_for_approval_say_what_
 def test_nothing_is_planned_where_nothing_was_decided(shown):
     assert shown(opened(RUN, plan(), START), decided=DECIDED)["planned"] is None
     assert shown(closing("validation_failed"))["planned"] is None
+
+
+def test_a_distribution_under_way_says_which_state_it_has_entered_and_one_that_is_over_does_not(shown):
+    entered = Entered("Patch members", START)
+    progress = shown(opened(RUN, plan(), START), entered=entered)["progress"]
+    assert progress == {"state": "Patch members", "since": timestamp(START)}
+    assert shown(opened(RUN, plan(), START))["progress"] is None
+    assert shown(closing("dry_run"), entered=entered)["progress"] is None

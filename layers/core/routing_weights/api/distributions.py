@@ -27,7 +27,7 @@ from routing_weights.api.request import (
 )
 from routing_weights.bootstrap import plans as bootstrap
 from routing_weights.domain.actuators import ACTUATORS
-from routing_weights.domain.record import Records, RunSummary
+from routing_weights.domain.record import Records, RunSummary, timestamp
 from routing_weights.domain.run import return_name
 from routing_weights.domain.status import Status
 from routing_weights.errors import DistributionNotFound
@@ -169,6 +169,13 @@ class ApprovalOfDistribution(BaseModel):
     reason: str | None = Field(default=None, description="Why it was approved or rejected.")
 
 
+class ProgressView(BaseModel):
+    """How far a distribution under way has come."""
+
+    state: str = Field(description="The state of the state machine that it entered last, as the console names it.")
+    since: str = Field(description="When it entered the state.")
+
+
 class DistributionSummary(BaseModel):
     """One line of a queue's audit trail."""
 
@@ -194,6 +201,7 @@ class Distribution(DistributionSummary):
 
     opened_at: str
     closed_at: str | None = None
+    progress: ProgressView | None = Field(default=None, description="Null once the distribution is over.")
     execution_arn: str | None = None
     request_id: str | None = Field(
         default=None, description="API Gateway's id of the request that started it, as in the access log."
@@ -289,6 +297,9 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
     if shown.planned is None and (records.asked or records.closing):  # it waits, or it is a revert without a forecast
         work = bootstrap.documents(settings).find_work(distribution_id)
         shown = shown.model_copy(update={"planned": planned(work.diff()) if work else None})
+    if not shown.terminal and (entered := bootstrap.executions(settings).entered(distribution_id)):
+        progress = ProgressView(state=entered.state, since=timestamp(entered.at))
+        shown = shown.model_copy(update={"progress": progress})
     schedules = bootstrap.one_time_schedules(settings)
     if not shown.until or not schedules.exists(return_name(distribution_id)):
         return shown

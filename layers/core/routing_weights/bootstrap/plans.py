@@ -9,6 +9,7 @@ from routing_weights.adapters.aws.client import prepare
 from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.forecast_table import Forecasts
 from routing_weights.adapters.aws.schedule_group import Group
+from routing_weights.adapters.aws.state_machine import Executions
 from routing_weights.application.expire import CancelExpiry
 from routing_weights.application.revert import RevertDistribution, RevertToBaseline
 from routing_weights.application.set_baseline import SetBaseline
@@ -23,6 +24,10 @@ __all__ = ["documents", "submit", "trail"]
 
 prepare("dynamodb", "s3", "scheduler", "stepfunctions")
 actuator_classes()  # each is imported when it is asked for, and a plan may name any
+
+
+def executions(settings: PlansSettings) -> Executions:
+    return Executions(settings.state_machine_arn)
 
 
 def revert_distribution(settings: PlansSettings) -> RevertDistribution:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -15,6 +16,17 @@ from routing_weights.errors import IdempotencyConflict
 
 MOST_PAGES = 10
 """How many pages of a listing are read, with 100 executions each."""
+
+
+NEWEST = 50
+"""Events. A state and all its retries are fewer."""
+
+
+class Entered(NamedTuple):
+    """A state that an execution entered, and when."""
+
+    state: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -52,8 +64,27 @@ class Executions:
                 return
             query["nextToken"] = page["nextToken"]
 
+    def entered(self, distribution_id: str) -> Entered | None:
+        """The state that a distribution entered last; None if its execution is unknown or has entered none."""
+        try:
+            with reported("read the history of the execution", expected=("ExecutionDoesNotExist",)):
+                events = client("stepfunctions").get_execution_history(
+                    executionArn=self._arn(distribution_id),
+                    reverseOrder=True,
+                    maxResults=NEWEST,
+                    includeExecutionData=False,
+                )["events"]
+        except ClientError:
+            return None
+        entries = (event for event in events if "stateEnteredEventDetails" in event)
+        newest = next(entries, None)
+        return Entered(newest["stateEnteredEventDetails"]["name"], newest["timestamp"]) if newest else None
+
+    def _arn(self, name: str) -> str:
+        return f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+
     def _found(self, name: str, plan_ref: str) -> Started:
-        arn = f"{self.state_machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
+        arn = self._arn(name)
         with reported("read the execution that the Idempotency-Key started"):
             execution = client("stepfunctions").describe_execution(executionArn=arn)
         if json.loads(execution["input"]).get("plan_ref") != plan_ref:
