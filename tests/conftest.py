@@ -32,7 +32,12 @@ FIRST = (
 )
 """The files that take longest, so that the last minute of a run is not that of one worker."""
 KINDS = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
-OF_PEOPLE = {"PEOPLE_SIGN_IN": "genesys", "GENESYS_ORGANISATION_ID": ORGANISATION["id"], "SIGN_IN_CACHE_S": "2"}
+OF_PEOPLE = {
+    "PEOPLE_SIGN_IN": "genesys",
+    "GENESYS_ORGANISATION_ID": ORGANISATION["id"],
+    "SIGN_IN_CACHE_S": "2",
+    "DESK_CLIENT_ID": "desk",
+}
 COMPLAINTS = pytest.StashKey[list[str]]()
 
 
