@@ -165,7 +165,7 @@ def of_definition(document: Mapping[str, Any], invoke: Callable[[str, bytes], Ou
     authorizer = scheme["x-amazon-apigateway-authorizer"]
     if authorizer["identitySource"] != "$request.header.Authorization":
         raise StackError("only $request.header.Authorization is an identity source here")
-    if wrong := [path for path, method in methods.items() if method["security"] not in ([], [{name: []}])]:
+    if wrong := [path for path, method in methods.items() if method.get("security") not in ([], [{name: []}])]:
         raise StackError(f"security of {', '.join(wrong)}: only [] and the API's one authorizer are known here")
     authorize = _authorize_with(authorizer, invoke)
     without = {path for path, method in methods.items() if not method["security"]}

@@ -16,6 +16,8 @@ from werkzeug.exceptions import HTTPException
 from local.genesys import GenesysSimulator, publicapi
 from local.genesys.platform_organisation import ORGANISATION
 from local.stack.authorizers import Function, Iam, Jwt
+from local.stack.errors import StackError
+from local.stack.gateway import of_definition
 from routing_weights.adapters.genesys.own_token import OwnToken
 from routing_weights.adapters.genesys.transport import new_session
 from routing_weights.application.sign_in import SignIn
@@ -266,6 +268,40 @@ def test_the_caller_by_iam_is_the_owner_of_the_access_key():
     signed = "AWS4-HMAC-SHA256 Credential=alice/20260101/eu-central-1/execute-api/aws4_request, SignedHeaders=host"
     assert asking(Iam(), signed)["iam"]["userArn"] == "arn:aws:iam::123456789012:user/alice"
     assert asking(Iam())["iam"]["userArn"] == "arn:aws:iam::123456789012:user/embedded"
+
+
+def test_a_route_without_a_requirement_has_no_authorizer_and_every_other_one_has_it():
+    uri = {"Fn::Sub": "arn:…/functions/${DeskFunction.Arn}/invocations"}
+    integration = {"x-amazon-apigateway-integration": {"$ref": "#/integrations/Desk"}}
+    document = {
+        "components": {
+            "securitySchemes": {
+                "people": {
+                    "x-amazon-apigateway-authorizer": {
+                        "type": "request",
+                        "identitySource": "$request.header.Authorization",
+                        "authorizerUri": uri,
+                        "authorizerResultTtlInSeconds": "0",
+                    }
+                }
+            },
+            "x-amazon-apigateway-integrations": {"Desk": {"uri": uri}},
+        },
+        "paths": {
+            path: {"x-amazon-apigateway-any-method": {"security": security, **integration}}
+            for path, security in (("/desk", []), ("/fleets", [{"people": []}]))
+        },
+    }
+    api, authorize = of_definition(document, lambda *_: SimpleNamespace(failed=True))
+    assert [route.path for route in api.routes] == ["/desk", "/fleets"]
+    asked = {}
+    for path in ("/desk", "/fleets"):
+        event = {"routeKey": f"GET {path}", "rawPath": "/desk"}
+        asked[path] = asking(lambda request, _, event=event: authorize(request, event))
+    assert asked == {"/desk": None, "/fleets": 401}
+    del document["paths"]["/fleets"]["x-amazon-apigateway-any-method"]["security"]
+    with pytest.raises(StackError, match="/fleets"):
+        of_definition(document, None)
 
 
 # ---- JWT -------------------------------------------------------------------------------------------------------------
