@@ -40,7 +40,7 @@ def sessions(world):
 def test_a_person_signs_in_and_sees_the_queues_of_their_divisions_alone(visitor, desk_url):
     shown = visitor.sign_in("of-east")
     assert (shown.status_code, shown.url) == (HTTPStatus.OK, desk_url)
-    assert "Claims &lt;script&gt;" in shown.text
+    shown = until(lambda: (page := visitor.get()).ok and "Claims &lt;script&gt;" in page.text and page)  # as in the API
     assert "Somebody of the east &lt;script&gt;" in shown.text
     assert HOSTILE not in shown.text
     assert "Sales of the west" not in shown.text
@@ -101,7 +101,7 @@ def test_a_token_that_genesys_revoked_ends_the_session(visitor, platform_world):
     (token,) = (item["token"]["S"] for item in sessions(platform_world) if item["session"]["S"] == key)
     me = f"{platform_world.sim.url}/api/v2/tokens/me"
     platform_world.http.delete(me, headers={"Authorization": f"Bearer {token}"}).raise_for_status()
-    until(lambda: visitor.get().status_code == HTTPStatus.UNAUTHORIZED)  # the gateway keeps its answer for a while
+    until(lambda: visitor.get().status_code == HTTPStatus.UNAUTHORIZED)  # the gateway keeps its answer for some seconds
     assert key not in str(sessions(platform_world))
     assert "Simulated Genesys" in visitor.get().text
 

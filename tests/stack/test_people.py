@@ -77,6 +77,7 @@ def test_a_supervisor_of_another_division_gets_nothing_through_any_route(people,
     queue = people.ids["queue_id"]
     held, records = platform_world.held(queue), platform_world.records(people.ids["distribution_id"])
     reached = set()
+    until(lambda: people.bob.ask("GET", "/queues").json()["items"])  # a listing holds for some seconds
     for path, methods in OPENAPI["paths"].items():
         for method in methods:
             route = f"{method.upper()} {path}"
