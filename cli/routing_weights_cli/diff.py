@@ -32,10 +32,10 @@ def held(actuator: str, value: Any) -> str:
     return _WORDS.get(actuator, "{}").format(plain(value))
 
 
-def lines_of(record: Json, names: Mapping[str, str]) -> list[Line]:
+def lines_of(record: Json, members: Mapping[str, Json]) -> list[Line]:
     """The changes of `planned`, each with names and in the actuator's own unit."""
     actuator = (record.get("actuation") or {}).get("actuator", "")
-    requested = record.get("requested_weights") or {}
+    requested = {} if record.get("restores") else record.get("requested_weights") or {}
     lines = []
     for change in record.get("planned") or ():
         before, after = change["before"], change["after"]
@@ -43,10 +43,17 @@ def lines_of(record: Json, names: Mapping[str, str]) -> list[Line]:
             setting = change["setting"].replace("_", " ")
             lines.append(Line(_sign(before, after), f"queue: {setting} {_values('', before, after)}"))
             continue
-        name = plain(names.get(change["user_id"], change["user_id"]))
+        name = plain(members.get(change["user_id"], {}).get("name") or change["user_id"])
         weight = requested.get(change["user_id"])
         note = "" if weight is None else f"   weight {weight:g}"
         lines.append(Line(_sign(before, after), f"{name:<{_NAME_WIDTH}} {_values(actuator, before, after)}{note}"))
+    written = {change.get("user_id") for change in record.get("planned") or ()}
+    for user_id, weight in requested.items():
+        old = members.get(user_id, {}).get("weight")
+        if user_id not in written and old not in {None, weight} and record["status"] == "dry_run":
+            same = held(actuator, record["actuation"]["members"][user_id]["value"])
+            name = plain(members[user_id]["name"])
+            lines.append(Line(" ", f"{name:<{_NAME_WIDTH}} {same} stays   weight {old:g} {ARROW} {weight:g}"))
     return lines
 
 
@@ -63,13 +70,13 @@ def _sign(before: Any, after: Any) -> str:
     return "-" if after is None or after is False else "~"
 
 
-def show(out: Out, record: Json, names: Mapping[str, str], queue_name: str) -> None:
-    """Print the diff of a distribution, its projection, and what else a person should know."""
-    changes = lines_of(record, names)
+def show(out: Out, record: Json, members: Mapping[str, Json], queue_name: str) -> None:
+    """Print the diff of a distribution, its projection, and what else a person should know. `members` are by id."""
+    changes = lines_of(record, members)
     out.say(f"{queue_name}", "bold")
     for line in changes:
         out.change(line.sign, line.text)
-    if record.get("planned") is not None and not changes:
+    if record.get("planned") == []:
         out.say("  Genesys holds all of it already: nothing would be written.")
     show_projection(out, record)
 
@@ -79,12 +86,14 @@ def show_projection(out: Out, record: Json) -> None:
     if not projection:
         return
     out.say(f"  Projection: {projection['verdict'].replace('_', ' ')}. {projection['reason']}")
+    if projection["source"] == "default":
+        out.say("  That load is assumed, because no forecast is known. Give one with --load.")
     for label, before, after in figures(projection):
         out.say(f"    {label:<14} {before:>7} {ARROW} {after:>7}")
     for check in projection.get("checks") or ():
         if check["verdict"] != "pass" and check["required"] and check["sentence"] != projection["reason"]:
             out.say(f"  {check['sentence']}")
-    for note in _notes(record):
+    for note in _notes(record) if record["status"] == "dry_run" else ():
         out.say(f"  Note: {note}")
 
 
@@ -110,11 +119,10 @@ def _number(value: Any) -> float | None:
 
 
 def _notes(record: Json) -> Iterable[str]:
-    actuation, projection = record.get("actuation") or {}, record.get("projection") or {}
+    actuation = record.get("actuation") or {}
     if actuation.get("without_effect"):
         yield actuation["without_effect"]
     yield from actuation.get("notes") or ()
-    yield from projection.get("notes") or ()
 
 
 def summary(records: Sequence[Json]) -> str:

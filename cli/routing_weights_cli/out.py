@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, Literal
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -131,6 +132,10 @@ class Out:
         """Something beside the result."""
         self._print(self.stderr, Text(_lines(text), style="yellow"))
 
+    def command(self, text: str) -> None:
+        """A command to copy: no line break is put into it."""
+        self.stderr.print(Text(f"  {plain(text)}"), soft_wrap=True)
+
     def error(self, message: str, remedy: str = "") -> None:
         self._print(self.stderr, Text.assemble(("Error: ", "bold red"), _lines(message)))
         if remedy:
@@ -138,8 +143,12 @@ class Out:
 
     @staticmethod
     def _print(console: Console, text: Text) -> None:
-        """Print a text, in lines that fit the terminal. A file or a pipe gets it as it is."""
-        console.print(text, soft_wrap=not console.is_terminal)
+        """Print a text, in lines that fit the terminal and keep its indent. A file or a pipe gets it as it is."""
+        indent = len(text.plain) - len(text.plain.lstrip())
+        if console.is_terminal and indent and "\n" not in text.plain:
+            console.print(Padding(text[indent:], (0, 0, 0, indent)))
+        else:
+            console.print(text, soft_wrap=not console.is_terminal)
 
     def _csv(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
         text = io.StringIO()

@@ -13,8 +13,12 @@ from routing_weights_cli.sheet import Entry, Sheet
 
 Absent = Literal["merge", "replace"]
 """What happens to members whom the sheet gives no weight: they keep the weight in force, or get 0."""
-OF_A_PLAN = ("overflow_threshold", "utilization_target", "strategy_reference")
-"""Fields that a plan needs, and that a sheet does not have."""
+OF_A_PLAN = {
+    "overflow_threshold": "--overflow-threshold 0.85",
+    "utilization_target": "--utilization-target 0.8",
+    "strategy_reference": "--strategy by-weight",
+}
+"""Fields that a plan needs and a sheet does not have, each with an example of its option."""
 _FROM_IN_FORCE = ("actuator", "skill")
 NEVER_PLANNED = "none"
 _NAMED = 5
@@ -42,8 +46,8 @@ class QueuePlan:
     plan: Json = field(default_factory=dict)
 
     @property
-    def names(self) -> dict[str, str]:
-        return {member["user_id"]: member["name"] for member in self.members}
+    def by_id(self) -> dict[str, Json]:
+        return {member["user_id"]: member for member in self.members}
 
 
 def plans_of(sheet: Sheet, names: Names, options: Options) -> tuple[list[QueuePlan], list[Problem], list[str]]:
@@ -137,15 +141,11 @@ def _fields(planned: QueuePlan, entries: Sequence[Entry], options: Options) -> t
                 problems.append(Problem.of(line, column, text, f"{error.message} {error.remedy}"))
     missing = [name for name in OF_A_PLAN if name not in fields]
     if missing:
-        named = ", ".join(option_of(name) for name in missing)
-        message = f"no plan is in force in this queue, so the command line must say {named}"
-        problems.append(Problem.of(entries[0].line, "queue", planned.queue["name"], message))
+        options_for = " ".join(OF_A_PLAN[name] for name in missing)
+        message = "no plan is in force in this queue, so the command line must say the rest of it"
+        problem = Problem.of(entries[0].line, "queue", planned.queue["name"], message)
+        problems.append(problem._replace(suggestion=options_for))
     return fields, problems
-
-
-def option_of(name: str) -> str:
-    """The option of the command line for a field of a plan."""
-    return {"strategy_reference": "--strategy"}.get(name, f"--{name.replace('_', '-')}")
 
 
 def _weights(
@@ -219,6 +219,6 @@ def _at_its_row(found: Json, plans: Sequence[QueuePlan]) -> Problem:
     if head == "member_weights":
         entry = planned.entries.get(rest)
         weight = "" if entry is None or entry.weight is None else f"{entry.weight:f}"
-        name = planned.names.get(rest, rest)
+        name = planned.by_id.get(rest, {}).get("name", rest)
         return Problem.of(entry.line if entry else line, "weight", weight, f"{name}: {message}" if rest else message)
     return Problem.of(line, path, planned.queue["name"], message)

@@ -50,7 +50,8 @@ def carry_out(own: Session, path: str, body: Json, *, confirm: bool, key: str | 
 
 def announce(own: Session, kind: str, run_id: str) -> None:
     """Say under which id a run can be found, before anything can interrupt this command."""
-    own.out.note(f"The {kind} has begun. If you leave, this shows how it ends:\n  {watch_command(run_id)}")
+    own.out.note(f"The {kind} has begun. If you leave, this shows how it ends:")
+    own.out.command(watch_command(run_id))
 
 
 def watch(own: Session, distribution_id: str) -> Exit:
@@ -60,16 +61,17 @@ def watch(own: Session, distribution_id: str) -> Exit:
 
 def show(own: Session, record: Json) -> Exit:
     """Print what a distribution changes, its projection and its outcome. Returns its exit code."""
-    names, queue_name = dict[str, str](), record.get("queue_id") or "no queue"
+    members, queue_name = dict[str, Json](), record.get("queue_id") or "no queue"
     if record.get("queue_id"):
         queue_name = own.names.queue(record["queue_id"])["name"]
-        names = {member["user_id"]: member["name"] for member in own.names.members(record["queue_id"])}
+        members = {member["user_id"]: member for member in own.names.members(record["queue_id"])}
     if own.out.form == "json":
         own.out.document(record)
     elif own.out.form == "csv":
-        rows = [{**change, "name": names.get(change.get("user_id", ""))} for change in record.get("planned") or ()]
+        changes = record.get("planned") or ()
+        rows = [{**change, "name": members.get(change.get("user_id"), {}).get("name")} for change in changes]
         own.out.table(rows, ["setting", "user_id", "name", "before", "after"])
-    diff.show(own.out, record, names, queue_name)
+    diff.show(own.out, record, members, queue_name)
     if record["status"] == "dry_run":
         own.out.say(f"{diff.summary([record])} Nothing was written.", "bold")
         return exit_of(record)
@@ -113,14 +115,16 @@ def _live(own: Session, run_id: str) -> Iterator[Callable[[str], None]]:
         else:
             yield own.out.note
     except KeyboardInterrupt:
-        own.out.note(f"It goes on without you. This shows how it ends:\n  {watch_command(run_id)}")
+        own.out.note("It goes on without you. This shows how it ends:")
+        own.out.command(watch_command(run_id))
         raise
 
 
 def _state(record: Json) -> str:
     if (record.get("approval") or {}).get("state") == "waiting":
         return "Waiting for an approval."
-    return sentence(record) if record["terminal"] else "Running."
+    progress = record.get("progress") or {}
+    return sentence(record) if record["terminal"] else f"{progress.get('state') or 'On its way'} ..."
 
 
 def _state_of_fleet(fleet: Json) -> str:
@@ -169,7 +173,7 @@ def report(own: Session, record: Json) -> Exit:
         for reason in approval["reasons"]:
             out.say(f"  {reason}")
         out.say(f"It waits for an approval until {own.shown(approval['expires_at'])}. Somebody else can give it:")
-        out.say(f"  routing-weights approve {run_id}")
+        out.command(f"routing-weights approve {run_id}")
     restore = record.get("restore") or {}
     match restore.get("outcome"):
         case "restored":

@@ -85,6 +85,14 @@ def shown(at: datetime | str | None, zone: ZoneInfo) -> str:
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
+def brief(at: str | None, zone: ZoneInfo, now: datetime) -> str:
+    """An instant in few letters, for a column: the time if it is today, or the day with the time."""
+    if not at:
+        return ""
+    moment = datetime.fromisoformat(at).astimezone(zone)
+    return f"{moment:%H:%M}" if moment.date() == now.astimezone(zone).date() else f"{moment:%Y-%m-%d %H:%M}"
+
+
 def sent(at: datetime) -> str:
     """An instant as the API takes it: RFC 3339, to the second."""
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

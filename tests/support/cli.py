@@ -136,8 +136,8 @@ class Desk:
         }
         return number
 
-    def run(self, *arguments):
+    def run(self, *arguments, sleep=lambda _: None):
         """Run a command line against this deployment, and return its exit code."""
         session = Session(environ={"ROUTING_WEIGHTS_API": self.URL, "TZ": "Europe/Berlin"})
-        session.api = Api(session.config, self.fake.session, lambda _: None)
+        session.api = Api(session.config, self.fake.session, sleep)
         return main([str(argument) for argument in arguments], session)

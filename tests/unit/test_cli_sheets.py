@@ -150,8 +150,8 @@ def test_weights_that_sum_to_more_than_one_say_whose_they_are(desk, sheet, capsy
 def test_a_queue_that_was_never_planned_needs_the_rest_of_a_plan(desk, sheet, capsys):
     desk.in_force["queue-1"] = None
     assert desk.run("-o", "json", "plan", sheet(WHOLE)) == Exit.REFUSED
-    assert "--overflow-threshold, --utilization-target, --strategy" in capsys.readouterr().out
-    rest = ("--overflow-threshold", "0.85", "--utilization-target", "0.8", "--strategy", "by-weight")
+    rest = json.loads(capsys.readouterr().out)[0]["suggestion"].split()
+    assert rest == ["--overflow-threshold", "0.85", "--utilization-target", "0.8", "--strategy", "by-weight"]
     assert desk.run("plan", sheet(WHOLE), *rest) == Exit.DIFFERS
     assert desk.plans[-1]["based_on"] == "none"
 
@@ -203,10 +203,10 @@ def test_a_plan_that_waits_for_an_approval_needs_a_person(desk, sheet, capsys):
     waiting = {"state": "waiting", "reasons": ["The forecast is old."], "expires_at": "2026-12-01T14:00:00Z"}
     desk.ends = {"status": "initiated", "terminal": False, "approval": waiting}
     assert desk.run("apply", sheet(WHOLE), "--confirm") == Exit.NEEDS_A_PERSON
-    shown = capsys.readouterr().out
-    assert "The forecast is old." in shown
-    assert "2026-12-01 15:00 CET" in shown
-    assert "routing-weights approve" in shown
+    shown = capsys.readouterr()
+    assert "The forecast is old." in shown.out
+    assert "2026-12-01 15:00 CET" in shown.out
+    assert "routing-weights approve" in shown.err
 
 
 @pytest.mark.parametrize(
@@ -239,3 +239,70 @@ def test_reason_and_until_may_be_columns_and_one_queue_has_one_of_each(desk, she
     assert [(p["row"], p["column"], p["value"]) for p in json.loads(capsys.readouterr().out)] == [
         ("4", "reason", "flood")
     ]
+
+
+# ---- distributions ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def applied(desk, sheet):
+    """A queue with two distributions: the older one gives everybody ring 3, the newer one a dry run."""
+    desk.run("apply", sheet(WHOLE), "--confirm", "--reason", "storm")
+    desk.run("plan", sheet(WHOLE))
+    desk.in_force["queue-1"] = {**Desk.plan_in_force("queue-1"), "distribution_id": next(iter(desk.records))}
+    return desk
+
+
+def test_the_history_names_each_distribution_by_its_place(applied, capsys):
+    capsys.readouterr()
+    assert applied.run("history", "Support") == Exit.DONE
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["~0", "~1"]
+    assert "2026-12-01 11:00 CET" in lines[1]
+    assert "storm" in lines[2]
+
+
+@pytest.mark.parametrize("ref", ["Support", "Support~1", "00000000-0000-0000-0000-000000000001"])
+def test_a_restore_is_dry_until_it_is_confirmed(applied, ref):
+    assert applied.run("restore", ref) in {Exit.DONE, Exit.DIFFERS}
+    assert applied.plans[-1]["dry_run"] is True
+    assert applied.run("restore", ref, "--confirm", "--reason", "storm is over") == Exit.DONE
+    assert (applied.plans[-1]["dry_run"], applied.plans[-1]["reason"]) == (False, "storm is over")
+
+
+def test_a_queue_without_a_distribution_has_nothing_to_restore(desk, capsys):
+    desk.in_force["queue-1"] = None
+    assert desk.run("restore", "Support") == Exit.REFUSED
+    assert "nothing to revert" in capsys.readouterr().err
+    assert desk.run("status", "Support") == Exit.REFUSED
+    assert desk.run("restore", "Support~3") == Exit.REFUSED
+
+
+def test_a_distribution_is_compared_with_another_and_with_what_genesys_holds(applied, capsys):
+    assert applied.run("diff", "Support") == Exit.DONE
+    first = next(iter(applied.records.values()))
+    first["actuation"]["members"]["agent-001"]["value"] = 1
+    assert applied.run("diff", "Support") == Exit.DIFFERS
+    assert "~ Ana Ruiz                   ring 1 → ring 3" in capsys.readouterr().out
+    assert applied.run("-o", "json", "diff", "Support~0", "Support~1") == Exit.DIFFERS
+    assert json.loads(capsys.readouterr().out)[0]["member"] == "Ana Ruiz"
+
+
+def test_watch_and_status_follow_a_distribution_a_fleet_or_a_queue(applied, capsys):
+    capsys.readouterr()
+    assert applied.run("status", "Support~1") == Exit.DONE
+    assert "The plan was applied and read back." in capsys.readouterr().out
+    assert applied.run("watch", "Support") == Exit.DIFFERS
+    assert "Nothing was written." in capsys.readouterr().out
+
+
+def test_an_interrupted_wait_says_how_to_go_on(desk, sheet, capsys):
+    desk.ends = {"status": "initiated", "terminal": False}
+    pauses = iter([None, None])
+
+    def sleep(_):
+        if next(pauses, "over") == "over":
+            raise KeyboardInterrupt
+
+    assert desk.run("apply", sheet(WHOLE), "--confirm", sleep=sleep) == 130
+    assert "It goes on without you. This shows how it ends:\n  routing-weights watch 0000" in capsys.readouterr().err

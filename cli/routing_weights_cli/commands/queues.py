@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from routing_weights_cli import times
 from routing_weights_cli.app import Session, session
 
 
@@ -18,9 +19,9 @@ def queues(
     if own.out.form != "table":
         columns = ["name", "division", "members", "last", "running", "drift", "returns_at", "waiting", "queue_id"]
         return own.out.table(lines, columns)
-    columns = ["queue", "members", "state", "last", "drift", "returns"]
-    rows = [_row(line, own) for line in lines]
-    return own.out.table(rows, columns, right=["members", "drift"], empty="No queue of yours has such a name.")
+    columns = ["queue", "members", "state", "since", "drift", "goes_back"]
+    rows, right = [_row(line, own) for line in lines], ["members", "drift"]
+    return own.out.table(rows, columns, right=right, fold=["queue"], empty="No queue of yours has such a name.")
 
 
 def _row(line: dict[str, Any], own: Session) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def _row(line: dict[str, Any], own: Session) -> dict[str, Any]:
         "queue": line["name"],
         "members": line["members"],
         "state": state or last.get("status", "never planned").replace("_", " "),
-        "last": own.shown(last.get("timestamp")),
+        "since": times.brief(last.get("timestamp"), own.zone, own.now()),
         "drift": line["drift"] or "",
-        "returns": own.shown(line.get("returns_at")),
+        "goes_back": times.brief(line.get("returns_at"), own.zone, own.now()),
     }

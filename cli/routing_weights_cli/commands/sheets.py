@@ -1,6 +1,7 @@
 """The circle that spreadsheets know: export, edit, dry run, confirm, and the same file with its result."""
 
 import sys
+from codecs import BOM_UTF8
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, NoReturn
 
@@ -75,7 +76,7 @@ def export(
     if file:
         file.write_bytes(content)
         return own.out.note(f"{len(lines)} rows are in {file}.")
-    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.write(content if not sys.stdout.isatty() else content.removeprefix(BOM_UTF8))
     sys.stdout.flush()
     return None
 
@@ -206,7 +207,7 @@ def _many(own: Session, plans: list[QueuePlan], bodies: list[Json], *, confirm: 
         if item["distribution_id"]:
             record = own.api.distribution(item["distribution_id"])
             records.append(record)
-            diff.show(own.out, record, planned.names, item["name"])
+            diff.show(own.out, record, planned.by_id, item["name"])
     if own.out.form == "json":
         own.out.document({**fleet, "distributions": records})
     code = running.report_fleet(own, fleet, items)
@@ -239,7 +240,8 @@ def _outcome(record: Json | None, user_id: str, held: str) -> Outcome:
     )
     status, why = record["status"], running.sentence(record)
     if change is None:
-        return Outcome(held, held, "unchanged" if status in {"completed", "dry_run"} else status, why)
+        is_good = status in {"completed", "dry_run"}
+        return Outcome(held, held, "unchanged" if is_good else status, "" if is_good else why)
     actuator = (record.get("actuation") or {}).get("actuator", "")
     before, after = (diff.held(actuator, change[at]) for at in ("before", "after"))
     match status:
@@ -268,9 +270,9 @@ def _refuse(own: Session, sheet: Sheet, problems: list[Problem] | Any, result: P
         others = {entry.line: Outcome(result="not applied", reason=_OTHER_ROWS) for entry in sheet.entries}
         _write(own, result, result_of(sheet, others | outcomes))
     count = len(problems)
+    rows = len({problem.line for problem in problems})
     raise CliError(
-        f"{count} problem{'s' if count > 1 else ''} in {len({problem.line for problem in problems})} rows. Nothing was "
-        "written.",
+        f"{count} problem{'s' if count > 1 else ''} in {rows} row{'s' if rows > 1 else ''}. Nothing was written.",
         "Correct the sheet, and run the command again.",
     )
 
