@@ -1,4 +1,6 @@
-"""Lists what the built layer carries and no function needs: `python -m local.checks.layer`. Run `sam build` first.
+"""Lists what the built layer, or the desk, carries and no function needs: `python -m local.checks.layer`.
+
+Run `sam build` first.
 
 Of each package's metadata, METADATA stays, because scanners of vulnerabilities read it. Licences and lists of parts
 stay too. The rest is for pip.
@@ -8,7 +10,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-LAYER = Path(__file__).parents[2] / ".aws-sam" / "build" / "CoreLayer" / "python"
+BUILD = Path(__file__).parents[2] / ".aws-sam" / "build"
+LAYER, DESK = BUILD / "CoreLayer" / "python", BUILD / "DeskFunction"
+"""What has packages of others."""
 OF_THE_RUNTIME = {"boto3", "botocore", "s3transfer", "awslambdaric"}
 """Packages that every Lambda runtime has (docs/adr/0003-boto3-from-the-runtime.md)."""
 OF_PIP = {"INSTALLER", "RECORD", "REQUESTED", "WHEEL", "direct_url.json", "entry_points.txt", "top_level.txt"}
@@ -31,11 +35,11 @@ def not_needed(layer: Path) -> Iterator[str]:
 
 
 def main() -> int:
-    if not LAYER.is_dir():
+    if not LAYER.is_dir() or not DESK.is_dir():
         print("layer: nothing is built; run `sam build` first", file=sys.stderr)
         return 1
-    found = list(not_needed(LAYER))
-    size_mb = sum(path.stat().st_size for path in LAYER.rglob("*") if path.is_file()) / 1e6
+    found = [*not_needed(LAYER), *not_needed(DESK)]
+    size_mb = sum(path.stat().st_size for top in (LAYER, DESK) for path in top.rglob("*") if path.is_file()) / 1e6
     print("\n".join(f"layer: {line}" for line in found) or f"layer: ok, {size_mb:.1f} MB")
     if size_mb > MAX_MB:
         print(f"layer: {size_mb:.1f} MB are more than {MAX_MB:g} MB")

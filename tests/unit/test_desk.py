@@ -28,7 +28,7 @@ OWN = {"origin": f"https://{HOST}", "sec-fetch-site": "same-origin"}
 OURS = {
     *("html", "head", "meta", "title", "link", "script", "body", "a", "header", "nav", "ul", "li", "form", "input"),
     *("span", "button", "main", "h1", "label", "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "small"),
-    *("time", "p"),
+    *("time", "p", "strong", "select", "option", "fieldset", "legend"),
 }
 
 
@@ -112,7 +112,11 @@ class FakeDesk:
                 raise answer
             return answer
 
-        return SimpleNamespace(get=get)
+        def ask(method, *path, query=None):
+            assert method == "GET"
+            return SimpleNamespace(status=303, headers={"Location": get(*path, query=query)})
+
+        return SimpleNamespace(get=get, ask=ask)
 
 
 class Browser:
@@ -510,6 +514,44 @@ def test_an_empty_list_has_a_sentence(browser):
     browser.signed_in().desk.answers["queues"] = {"items": [], "next": None}
     assert "There are no queues in your divisions." in browser.get("/desk")["body"]
     assert "has “zz” in its name" in browser.get("/desk?name=zz")["body"]
+
+
+# ---- the audit export ------------------------------------------------------------------------------------------------
+
+
+def test_the_records_of_a_queue_are_exported_for_whole_days(browser):
+    browser.signed_in().desk.answers |= {"audit/export": "https://bucket.example/x?a=1&b=2"}
+    body = browser.get("/desk/audit?queue_id=queue-001&from=2026-11-01&to=2026-11-30&format=csv")["body"]
+    assert 'href="https://bucket.example/x?a=1&amp;b=2"' in body
+    assert "The records of <strong>Support</strong>" in body
+    (_, _, path, query) = browser.desk.asked[-1]
+    assert (path, query) == (
+        ("audit", "export"),
+        {"queue_id": "queue-001", "format": "csv", "from": "2026-11-01", "to": "2026-11-30T23:59:59.999999Z"},
+    )
+
+
+def test_without_a_queue_nothing_is_exported(browser):
+    body = browser.signed_in().get("/desk/audit?queue_id=&format=<b>")["body"]
+    assert {path for _, _, path, _ in browser.desk.asked} == {("queues",)}
+    assert '<option value="queue-001">Support (Home)</option>' in body
+    assert "Download" not in body
+
+
+def test_an_export_that_the_api_refuses_is_a_page_that_says_why(browser):
+    refused = ApiRefused("There is no queue x.", status=404, title="No such queue")
+    browser.signed_in().desk.answers |= {"audit/export": refused}
+    shown = browser.get("/desk/audit?queue_id=x")
+    assert shown["statusCode"] == 404
+    assert "There is no queue x." in shown["body"]
+
+
+def test_hostile_text_in_the_export_is_text(browser):
+    line = queue(HOSTILE, queue_id=HOSTILE, division=HOSTILE)
+    browser.signed_in().desk.answers |= {"queues": {"items": [line], "next": None}, "audit/export": HOSTILE}
+    body = browser.get(f"/desk/audit?{urlencode(dict.fromkeys(('queue_id', 'from', 'to', 'format'), HOSTILE))}")["body"]
+    assert {name for name, _ in Elements.of(body)} <= OURS
+    assert not [name for _, attributes in Elements.of(body) for name in attributes if name.startswith("on")]
 
 
 # ---- routes ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from desk.rendering import page
 from desk.web import Request, Response, Routes
 
 routes = Routes()
+NAV = ("/desk", "Queues")
 PER_PAGE = "50"
 
 
