@@ -66,6 +66,10 @@ class Api:
         """GET of something that is not JSON."""
         return self._ask("GET", path, query=query).text
 
+    def location(self, path: str, **query: Any) -> str:
+        """GET of something that lies elsewhere: the address. Fetch it without credentials, it has its own."""
+        return str(self._ask("GET", path, query=query, may_lead=True).headers["Location"])
+
     def post(self, path: str, body: Any = None, key: str | None = None) -> Any:
         """POST, with an Idempotency-Key: a repeated request starts nothing twice."""
         answer = self._ask("POST", path, body=body, headers={"Idempotency-Key": key or str(uuid.uuid4())})
@@ -121,6 +125,7 @@ class Api:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
+        may_lead: bool = False,
     ) -> requests.Response:
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         url = f"{self.config.api}{path}"
@@ -143,7 +148,7 @@ class Api:
                 if pause is None or isinstance(error, requests.exceptions.SSLError):
                     raise _unreachable(self.config, error) from error
             else:
-                if answer.ok and not answer.is_redirect:
+                if answer.ok and answer.is_redirect == may_lead:
                     return answer
                 if answer.status_code not in _PASSING or pause is None:
                     raise _refusal(answer, self.config)

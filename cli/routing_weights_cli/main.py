@@ -7,7 +7,21 @@ import typer
 
 from routing_weights_cli import __version__
 from routing_weights_cli.app import Command, Group, Session
-from routing_weights_cli.commands import distributions, queues, sheets
+from routing_weights_cli.commands import (
+    approvals,
+    audit,
+    baselines,
+    distributions,
+    doctor,
+    drift,
+    fleets,
+    forecasts,
+    plans,
+    queues,
+    schedules,
+    shares,
+    sheets,
+)
 from routing_weights_cli.errors import CliError, Exit
 from routing_weights_cli.out import Out
 
@@ -53,6 +67,12 @@ for _name, _command in (
     ("history", distributions.history),
     ("diff", distributions.compare),
     ("restore", distributions.restore),
+    ("drift", drift.drift),
+    ("shares", shares.shares),
+    ("approvals", approvals.approvals),
+    ("approve", approvals.approve),
+    ("reject", approvals.reject),
+    ("doctor", doctor.doctor),
 ):
     app.command(_name, cls=Command)(_command)
 app.command(
@@ -60,6 +80,15 @@ app.command(
     cls=sheets.PlanCommand,
     help="What a sheet would change: the diff, the projection, notes. Nothing is written. 2 if something would change.",
 )(sheets.apply)
+for _name, _group in (
+    ("plans", plans.group),
+    ("baseline", baselines.group),
+    ("schedule", schedules.group),
+    ("fleet", fleets.group),
+    ("forecast", forecasts.group),
+    ("audit", audit.group),
+):
+    app.add_typer(_group, name=_name)
 
 
 def main(arguments: list[str] | None = None, session: Session | None = None) -> int:

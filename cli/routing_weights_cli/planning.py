@@ -9,6 +9,7 @@ from routing_weights_cli.api import Json, segment
 from routing_weights_cli.cells import Problem
 from routing_weights_cli.errors import CliError, ProblemError
 from routing_weights_cli.names import AmbiguousNameError, Members, Names, UnknownNameError
+from routing_weights_cli.refusals import ranges
 from routing_weights_cli.sheet import Entry, Sheet
 
 Absent = Literal["merge", "replace"]
@@ -189,17 +190,6 @@ def _changed_since(planned: QueuePlan) -> list[str]:
         return []
     where = f"row{'s' if len(rows) > 1 else ''} {ranges(rows)}"
     return [f"{planned.queue['name']} has changed since the export: the column holds is old in {where}."]
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Numbers as text, such as `2, 5-9`."""
-    parts: list[list[int]] = []
-    for number in sorted(numbers):
-        if parts and number == parts[-1][-1] + 1:
-            parts[-1][1:] = [number]
-        else:
-            parts.append([number])
-    return ", ".join("-".join(str(end) for end in part) for part in parts)
 
 
 def problems_of_refusal(error: ProblemError, plans: Sequence[QueuePlan]) -> list[Problem]:

@@ -45,7 +45,10 @@ def carry_out(own: Session, path: str, body: Json, *, confirm: bool, key: str | 
     distribution_id = own.api.post(path, {**body, "dry_run": not confirm}, key)["distribution_id"]
     if confirm:
         announce(own, "distribution", distribution_id)
-    return watch(own, distribution_id)
+    code = watch(own, distribution_id)
+    if not confirm and code is Exit.DIFFERS:
+        own.out.say("To write it: the same command with --confirm.")
+    return code
 
 
 def announce(own: Session, kind: str, run_id: str) -> None:

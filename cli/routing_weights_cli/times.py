@@ -65,6 +65,21 @@ def instant(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     return at
 
 
+def bound(text: str | None, zone: ZoneInfo) -> str | None:
+    """One end of a span as the API takes it: a day, which begins at midnight, or a day with a time.
+
+    Raises:
+        CliError: it is neither, or clocks show it twice or never.
+    """
+    if text is None:
+        return None
+    try:
+        local = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CliError(f"{text} is neither a day nor a time.", "Write 2026-03-31, or '2026-03-31 18:00'.") from error
+    return sent(local if local.tzinfo else _in(zone, local, text))
+
+
 def _in(zone: ZoneInfo, local: datetime, text: str) -> datetime:
     """A local time in its zone. Raises CliError if clocks show it twice or never."""
     first, second = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))

@@ -105,10 +105,7 @@ def restore(
     own = session(ctx)
     distribution_id = find(own, run, applied=True)
     options: Json = {"wait_for_lock_s": wait, **({"reason": reason} if reason else {})}
-    code = running.carry_out(own, f"/distributions/{segment(distribution_id)}/restore", options, confirm=confirm)
-    if not confirm and code is Exit.DIFFERS:
-        own.out.say("To write it: the same command with --confirm.")
-    return code
+    return running.carry_out(own, f"/distributions/{segment(distribution_id)}/restore", options, confirm=confirm)
 
 
 def find(own: Session, text: str, *, applied: bool = False) -> str:

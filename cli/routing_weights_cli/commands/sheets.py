@@ -12,7 +12,8 @@ from routing_weights_cli.api import Json, segment
 from routing_weights_cli.app import Command, Session, session
 from routing_weights_cli.cells import Problem
 from routing_weights_cli.errors import CliError, Exit, ProblemError
-from routing_weights_cli.planning import Absent, Options, QueuePlan, plans_of, problems_of_refusal, ranges
+from routing_weights_cli.planning import Absent, Options, QueuePlan, plans_of, problems_of_refusal
+from routing_weights_cli.refusals import show_problems
 from routing_weights_cli.sheet import SEPARATORS, Outcome, Sheet, exported, read_sheet, result_of
 
 _OTHER_ROWS = "Other rows have problems, so nothing was applied."
@@ -256,10 +257,7 @@ def _outcome(record: Json | None, user_id: str, held: str) -> Outcome:
 
 def _refuse(own: Session, sheet: Sheet, problems: list[Problem] | Any, result: Path | None) -> NoReturn:
     """Print every problem, write the sheet with them if wanted, and end the command."""
-    listed = _grouped(problems)
-    own.out.table(
-        listed, ["row", "column", "value", "problem", "suggestion"], fold=["row", "value", "problem", "suggestion"]
-    )
+    show_problems(own.out, problems)
     if result and sheet.table.rows:
         outcomes: dict[int, Outcome] = {}
         for problem in problems:
@@ -275,17 +273,6 @@ def _refuse(own: Session, sheet: Sheet, problems: list[Problem] | Any, result: P
         f"{count} problem{'s' if count > 1 else ''} in {rows} row{'s' if rows > 1 else ''}. Nothing was written.",
         "Correct the sheet, and run the command again.",
     )
-
-
-def _grouped(problems: list[Problem]) -> list[Json]:
-    """The same problem of several rows as one line, which names them all."""
-    rows: dict[tuple[str, str, str, str], list[int]] = {}
-    for problem in problems:
-        rows.setdefault((problem.column, problem.value, problem.message, problem.suggestion), []).append(problem.line)
-    return [
-        {"row": ranges(lines), "column": column, "value": value, "problem": message, "suggestion": suggestion}
-        for (column, value, message, suggestion), lines in rows.items()
-    ]
 
 
 def _write(own: Session, path: Path, text: str) -> None:
