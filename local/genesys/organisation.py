@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from local.genesys.names import agent_name, email_of
 from local.genesys.settings import Settings
 from local.genesys.tokens import Client, Clock, Tokens
 from local.genesys.wire import ApiError, Change, Reply, Request, SkillChange
@@ -214,8 +215,8 @@ class Organisation(ABC):
 def agents(count: int, *, off_queue: int | None = None, unjoined: int | None = None) -> list[Document]:
     """Make the members agent-001 and up, without the fields that a contract adds.
 
-    The last `unjoined` members have not joined, and the `off_queue` members before them are OFF_QUEUE. The members
-    with low numbers are active.
+    Contract score leaves their e-mail addresses out. The last `unjoined` members have not joined, and the `off_queue`
+    members before them are OFF_QUEUE. The members with low numbers are active.
     """
     off_queue = count // 12 if off_queue is None else off_queue
     unjoined = count // 20 if unjoined is None else unjoined
@@ -224,7 +225,7 @@ def agents(count: int, *, off_queue: int | None = None, unjoined: int | None = N
     on_queue = count - off_queue - unjoined
     return [
         {
-            "user": {"id": f"agent-{number + 1:03}", "name": f"Agent {number + 1:03}"},
+            "user": {"id": f"agent-{number + 1:03}", "name": (name := agent_name(number)), "email": email_of(name)},
             "joined": number < count - unjoined,
             "routingStatus": {
                 "status": "OFF_QUEUE" if on_queue <= number < count - unjoined else _ON_QUEUE[number % len(_ON_QUEUE)]
@@ -255,8 +256,9 @@ def check_user(member: Any) -> None:
     user = member.get("user") if isinstance(member, dict) else None
     if not isinstance(user, dict) or not isinstance(user.get("id"), str) or not user["id"]:
         raise ValueError('a member is an object with at least {"user": {"id": "…"}}')
-    if not isinstance(user.get("name", ""), str) or user.get("state", "active") not in STATES:
-        raise ValueError(f"a user's name is a string, its state one of {', '.join(STATES)}")
+    are_texts = all(isinstance(user.get(name, ""), str) for name in ("name", "email"))
+    if not are_texts or user.get("state", "active") not in STATES:
+        raise ValueError(f"a user's name and email are strings, its state one of {', '.join(STATES)}")
 
 
 def check_fields(fields: Document, kinds: Mapping[str, Callable[[Any], bool]]) -> Document:

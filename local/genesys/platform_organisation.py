@@ -127,8 +127,8 @@ class PlatformOrganisation(Organisation):
         self._publish_member("delete", queue_id, user_id, {"joined": False}, self.settings.editor)
 
     def edit_user(self, user_id: str, fields: Document) -> None:
-        """Change the name or the state of a user. The user stays a member of queues in every state."""
-        check_keys(fields, {"name", "state"})
+        """Change name, e-mail address or state of a user. The user stays a member of queues in every state."""
+        check_keys(fields, {"name", "email", "state"})
         user = self.user(user_id)
         edited = user | fields
         check_user({"user": edited})
@@ -302,7 +302,7 @@ class PlatformOrganisation(Organisation):
         """Add a member from a specification, with the usual skills."""
         user_id = self.users.stored(given["user"]["id"])
         known = self.users.get(user_id, {"name": user_id, "state": "active", "version": 1})
-        user = {name: given["user"][name] for name in ("name", "state") if name in given["user"]}
+        user = {name: given["user"][name] for name in ("name", "email", "state") if name in given["user"]}
         self.users[user_id] = {"id": user_id, **known, **user}
         self._members[queue_id][user_id] = _with_status(_membership(given), user_id, stamp)
         for skill in [*usual, *map(_skill, _list_of(given, "skills"))]:

@@ -181,4 +181,5 @@ def _member(given: Document, score: float, skill: Document) -> Document:
         "skills": [skill],
     }
     edited = check_fields({name: value for name, value in given.items() if name != "user"}, _MEMBER_FIELDS)
-    return {"user": {"name": user["id"], **user}, **without_absent(usual | edited)}
+    user = {"name": user["id"], **{name: value for name, value in user.items() if name != "email"}}
+    return {"user": user, **without_absent(usual | edited)}

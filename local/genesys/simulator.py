@@ -184,8 +184,8 @@ class GenesysSimulator:
         `{id, name?, state?, division?, proficiency?, assignment?}`: skills of the organisation. With a `proficiency`,
         every member gets the skill, and `assignment` is the state of the assignment.
 
-        A member is `{user: {id, name?, state?}, …}`. Its `routingStatus` is any object, or null, or `absent` for a
-        member that is listed without one.
+        A member is `{user: {id, name?, email?, state?}, …}`. Its `routingStatus` is any object, or null, or `absent`
+        for a member that is listed without one.
         """
         with self._lock:
             self._organisation.settle()

@@ -10,10 +10,12 @@ from local.genesys import GenesysSimulator
 from routing_weights.adapters.genesys.client import GenesysClient
 from routing_weights.adapters.genesys.contracts import score
 from routing_weights.adapters.genesys.contracts.score import ScoreContract
+from routing_weights.adapters.genesys.directory import ScoreDirectory
 from routing_weights.adapters.genesys.tokens import StoredTokens, TokenIssuer, score_request
 from routing_weights.adapters.genesys.transport import Deadline, Transport
 from routing_weights.domain.actuation import Actuation
 from routing_weights.domain.actuators.score import Score
+from routing_weights.domain.directory import ListedQueue
 from routing_weights.domain.queue import QueueSettings, require_members
 from routing_weights.domain.strategies import strategies
 from routing_weights.domain.target import Target, members_to_write, settings_to_write, unsettled
@@ -24,6 +26,7 @@ from routing_weights.errors import (
     GenesysUnavailable,
     MemberNotInQueue,
     QueueNotFound,
+    QueuesNotListable,
     Unauthorized,
 )
 from tests.support.fakes import FakeTime, written
@@ -118,6 +121,19 @@ def genesys():
     yield start
     for one in running:
         one.close()
+
+
+# ---- the directory ---------------------------------------------------------------------------------------------------
+
+
+def test_a_queue_is_shown_by_its_id_and_its_members_without_addresses_and_nothing_is_listed(genesys):
+    one = genesys(agents=2)
+    directory = ScoreDirectory(one.contract.client)
+    assert directory.queue(QUEUE) == (ListedQueue(QUEUE, f"Queue {QUEUE}", "Home", 2), None)
+    members = one.contract.read_queue(QUEUE).members
+    assert [(member.name, member.email) for member in members] == [("Ada Abel", None), ("Ben Brandt", None)]
+    with pytest.raises(QueuesNotListable):
+        directory.queues()
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------

@@ -513,8 +513,9 @@ def test_members_are_paged_by_name_without_a_total(start):
     _, client = start(agents=105)
     pages = [client.get(MEMBERS, params={"pageSize": 50, "pageNumber": page}).json() for page in (1, 2, 3, 4)]
     assert [len(page["entities"]) for page in pages] == [50, 50, 5, 0]
-    listed = [member["id"] for page in pages for member in page["entities"]]
-    assert listed == [f"agent-{number:03}" for number in range(1, 106)]
+    listed = [member["name"] for page in pages for member in page["entities"]]
+    assert len(set(listed)) == 105
+    assert listed == sorted(listed)
     links = [page.keys() - {"entities", "pageSize", "pageNumber", "selfUri", "firstUri"} for page in pages]
     assert links == [{"nextUri"}, {"nextUri", "previousUri"}, {"previousUri"}, {"previousUri"}]
     assert client.get(pages[0]["nextUri"]).json() == pages[1]
@@ -563,10 +564,11 @@ def test_expand_adds_fields_to_a_member(start):
     plain = client.get(MEMBERS).json()["entities"][0]
     assert plain == {
         "id": "agent-001",
-        "name": "Agent 001",
+        "name": "Ada Abel",
         "user": {
             "id": "agent-001",
-            "name": "Agent 001",
+            "name": "Ada Abel",
+            "email": "ada.abel@example.com",
             "state": "active",
             "version": 1,
             "selfUri": "/api/v2/users/agent-001",
@@ -1378,8 +1380,14 @@ def test_a_state_has_queues_users_and_skills(start):
     member = state["queues"]["queue-001"]["members"][0]
     assert member == {
         "id": "agent-001",
-        "name": "Agent 001",
-        "user": {"id": "agent-001", "name": "Agent 001", "state": "active", "version": 1},
+        "name": "Ada Abel",
+        "user": {
+            "id": "agent-001",
+            "name": "Ada Abel",
+            "email": "ada.abel@example.com",
+            "state": "active",
+            "version": 1,
+        },
         "ringNumber": 1,
         "joined": True,
         "memberBy": "user",

@@ -142,6 +142,39 @@ def test_no_route_shows_anything_of_a_queue_of_another_division(people, platform
     assert (hidden["queues"], hidden["not_shown"]) == ([], {"queues": 1, "load": 1.5})
 
 
+def test_the_directory_names_queues_and_members_and_says_what_is_in_force(people, platform_world):
+    queue, ids = people.ids["queue_id"], people.ids
+    (line,) = people.ada.ask("GET", "/queues?name=QUEUE").json()["items"]
+    assert (line["queue_id"], line["name"], line["division"]) == (queue, f"Queue {queue}", "division-a")
+    assert (line["members"], line["drift"], line["returns_at"], line["waiting"]) == (3, 0, None, False)
+    assert (line["last"]["distribution_id"], line["last"]["status"]) == (ids["distribution_id"], "completed")
+    shown = people.ada.ask("GET", f"/queues/{queue}").json()
+    assert shown["in_force"]["distribution_id"] == ids["distribution_id"]
+    assert (shown["in_force"]["by"], shown["in_force"]["actuator"]) == (f"Name of {people.ada.user_id}", "ring")
+    assert (shown["in_force"]["member_weights"], shown["evaluation"]) == (
+        people.plan["member_weights"],
+        "6 bullseye rings, skills by BEST",
+    )
+    members = people.ada.ask("GET", f"/queues/{queue}/members").json()["items"]
+    assert [(each["name"], each["email"]) for each in members] == [
+        ("Ada Abel", "ada.abel@example.com"),
+        ("Ben Brandt", "ben.brandt@example.com"),
+        ("Carla Castro", "carla.castro@example.com"),
+    ]
+    assert {each["user_id"]: each["weight"] for each in members} == people.plan["member_weights"]
+    held = {member["id"]: member["ringNumber"] for member in platform_world.sim.state_of(queue)["members"]}
+    assert {each["user_id"]: each["ring"] for each in members} == held
+    assert {each["holds"] for each in members} == {f"ring {number}" for number in held.values()}
+
+
+def test_a_foreign_queue_is_word_for_word_an_unknown_one(people):
+    foreign, unknown = people.ids["queue_id"], "queue-of-nobody"
+    for path in ("/queues/{}", "/queues/{}/members"):
+        answers = [people.bob.ask("GET", path.format(queue)) for queue in (foreign, unknown)]
+        assert [answer.status_code for answer in answers] == [HTTPStatus.NOT_FOUND] * 2
+        assert answers[0].text.replace(foreign, unknown) == answers[1].text
+
+
 def test_a_viewer_changes_nothing_and_a_foreign_queue_spoils_a_fleet(people, platform_world):
     viewer, queue = supervisor(platform_world, "division-a", SEE), people.ids["queue_id"]
     assert viewer.ask("GET", f"/queues/{queue}/distributions").status_code == HTTPStatus.OK

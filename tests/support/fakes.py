@@ -561,6 +561,10 @@ class FakeEntries:
         _, known, entry_id = self.states.get(queue_id, (-1, "", ""))
         return self.entries[queue_id, entry_id] if known == state and entry_id else None
 
+    def open(self, queue_ids):
+        current = {queue_id: self.states.get(queue_id, (-1, "", ""))[2] for queue_id in queue_ids}
+        return {queue_id: self.entries[queue_id, entry_id] for queue_id, entry_id in current.items() if entry_id}
+
     def note(self, queue_id, entry_id, answer, *, final):
         self._meets("note")
         if (queue_id, entry_id) not in self.entries or (queue_id, entry_id) in self.final:

@@ -136,7 +136,7 @@ ALLOWED = {
     | BUDGET
     | {
         "dynamodb:GetItem": {"AccessTable", "SharesTable", "BudgetTable"},
-        "dynamodb:Query": {"AuditTable/index/by_queue", "ApprovalsTable/index/by_time"},
+        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue", "ApprovalsTable/index/by_time"},
         "dynamodb:BatchGetItem": {"AuditTable", "DriftTable"},
         "s3:GetObject": {OF_RUNS},
     },

@@ -65,6 +65,15 @@ def test_the_entry_of_a_state_is_found_while_the_queue_is_in_it(entries):
     assert entries.of_state("q-1", "x") is None
 
 
+def test_the_queues_with_drift_are_found_together_while_they_have_it(entries):
+    append(entries, 1, "x")
+    append(entries, 2, "y")
+    entries.append(entry_of(3, "q-2"), "x", 3)
+    entries.settled("q-2", 4)
+    assert entries.open([]) == {}
+    assert entries.open(["q-1", "q-2", "q-3"]) == {"q-1": entry_of(2)}
+
+
 def test_an_entry_comes_back_as_it_went(drift_table):
     entry = DriftEntry(
         queue_id="q-1",

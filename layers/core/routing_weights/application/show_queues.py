@@ -153,8 +153,8 @@ class ShowQueue:
 
 def applied_to(queue_id: str, trail: Trail) -> Applied | None:
     """What the newest completed distribution of a queue has put in force. None if there was none."""
-    last = last_completed(trail.newest(queue_id))
-    return trail.of_kind(Applied, [last]).get(last) if last else None
+    last = trail.last_completed(queue_id)
+    return trail.of_kind(Applied, [last.distribution_id]).get(last.distribution_id) if last else None
 
 
 @dataclass(frozen=True)
