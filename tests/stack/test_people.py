@@ -144,7 +144,7 @@ def test_no_route_shows_anything_of_a_queue_of_another_division(people, platform
 
 def test_the_directory_names_queues_and_members_and_says_what_is_in_force(people, platform_world):
     queue, ids = people.ids["queue_id"], people.ids
-    (line,) = people.ada.ask("GET", "/queues?name=QUEUE").json()["items"]
+    (line,) = until(lambda: people.ada.ask("GET", "/queues?name=QUEUE").json()["items"])
     assert (line["queue_id"], line["name"], line["division"]) == (queue, f"Queue {queue}", "division-a")
     assert (line["members"], line["drift"], line["returns_at"], line["waiting"]) == (3, 0, None, False)
     assert (line["last"]["distribution_id"], line["last"]["status"]) == (ids["distribution_id"], "completed")

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from routing_weights.application.show_queues import (
+    AGAIN_AFTER_S,
     NAMES_HOLD_S,
     KnownQueues,
     ListKnownQueues,
@@ -143,12 +144,30 @@ def test_names_are_read_once_in_some_seconds(scene):
     assert (ids(scene.list(name="new")), scene.readings) == (["queue-4"], 2)
 
 
+def test_a_listing_that_lacks_a_queue_of_the_person_is_read_again_soon(scene):
+    assert ids(scene.list(seen={"queue-4"})) == []
+    scene.listed.append(ListedQueue("queue-4", "New"))
+    assert (ids(scene.list(seen={"queue-4"})), scene.readings) == ([], 1)
+    scene.time.advance(AGAIN_AFTER_S + 0.1)
+    assert (ids(scene.list(seen={"queue-1"})), scene.readings) == (["queue-1"], 1)
+    assert (ids(scene.list(seen={"queue-4"})), scene.readings) == (["queue-4"], 2)
+
+
 def test_a_queue_without_distributions_has_nothing_but_its_name(scene):
     state = scene.state()
     assert (state.last, state.running, state.drift, state.returns_at, state.waiting) == (None, None, 0, None, False)
 
 
-def test_the_last_distribution_is_no_dry_run_and_has_ended(scene):
+def test_dry_runs_are_neither_the_last_distribution_nor_under_way(scene):
+    scene.ran("d-1", minutes=50)
+    scene.ran("d-2", "saturation_blocked", minutes=40, dry_run=True)
+    scene.ran("d-3", "dry_run", minutes=30)
+    scene.ran("d-4", "initiated", minutes=20, dry_run=True)
+    state = scene.state()
+    assert (state.last.distribution_id, state.running) == ("d-1", None)
+
+
+def test_the_last_distribution_has_ended_and_the_one_under_way_has_not(scene):
     scene.ran("d-1", minutes=50, reason="Monday")
     scene.ran("d-2", "saturation_blocked", minutes=40, reason="too much")
     scene.ran("d-3", "dry_run", minutes=30)

@@ -49,10 +49,12 @@ class QueueLine(BaseModel):
     division: str | None = Field(description="The name of the queue's division. Null if Genesys does not show it.")
     members: int | None = Field(description="How many members it has. Null if Genesys does not show it.")
     last: LastView | None = Field(
-        description="The newest distribution that has ended and was no dry run. Null if there is none among the newest "
-        "10, or after the one in force."
+        description="The newest distribution that has ended. Dry runs do not count, and no more than the newest 10 "
+        "distributions are looked at."
     )
-    running: str | None = Field(description="The newest distribution that has not ended: at work, or waiting.")
+    running: str | None = Field(
+        description="The newest distribution that has not ended: at work, or waiting. Dry runs do not count."
+    )
     drift: int = Field(description="1 if Genesys held something else than what is in force when it was last read.")
     returns_at: str | None = Field(description="When the plan in force expires. Null for a permanent plan.")
     waiting: bool = Field(description="True if a distribution waits for approval.")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 NAMES_HOLD_S = 15.0
 """How long a process relies on a listing of queues. A page that reloads costs no request."""
+AGAIN_AFTER_S = 2.0
+"""How old a listing is, at least, before it is read again because it lacks a queue."""
 MOST_RUNS = 10
 """How many distributions of a queue are looked at, to find the last one and what is in force."""
 
@@ -43,10 +45,15 @@ class KnownQueues:
     _queues: list[ListedQueue] = field(default_factory=list, init=False)
     _reading: threading.Lock = field(default_factory=threading.Lock, init=False)
 
-    def through(self, directory: Directory) -> list[ListedQueue]:
-        """Return the queues by name. They are read by `directory` if they are not known, or no longer."""
+    def through(self, directory: Directory, seen: Queues) -> list[ListedQueue]:
+        """Return the queues by name. They are read by `directory` if that is some seconds ago.
+
+        A listing that lacks a queue among `seen` is read again sooner: the queue may be new.
+        """
         with self._reading:
-            if self.monotonic() - self._read_at > NAMES_HOLD_S:
+            age = self.monotonic() - self._read_at
+            is_complete = not seen or seen <= {queue.queue_id for queue in self._queues}
+            if age > (NAMES_HOLD_S if is_complete else AGAIN_AFTER_S):
                 self._queues = sorted(directory.queues(), key=lambda queue: queue.place)
                 self._read_at = self.monotonic()
             return self._queues
@@ -93,10 +100,11 @@ def _state(
     queue: ListedQueue, runs: Sequence[RunSummary], waits_for: str | None, returns: Sequence[str], drifted: str | None
 ) -> QueueState:
     in_force = _in_force(runs)
+    runs = [run for run in runs if not run.dry_run and run.status is not Status.DRY_RUN]
     running = next((run.distribution_id for run in runs if not run.status.terminal), waits_for)
     return QueueState(
         queue,
-        last=next((run for run in runs if run.status.terminal and run.status is not Status.DRY_RUN), None),
+        last=next((run for run in runs if run.status.terminal), None),
         running=running,
         # What drifted from an earlier distribution is over.
         drift=int(in_force is not None and drifted == in_force.distribution_id),
@@ -129,7 +137,7 @@ class ListKnownQueues:
         part = name.casefold()
         found = [
             queue
-            for queue in self.known.through(self.directory)
+            for queue in self.known.through(self.directory, seen)
             if part in queue.name.casefold()
             and (seen is None or queue.queue_id in seen)
             and (after is None or queue.place > after)

@@ -33,9 +33,9 @@ class QueueState:
 
     queue: ListedQueue
     last: RunSummary | None = None
-    """The newest distribution that has ended and was no dry run."""
+    """The newest distribution that has ended. Dry runs do not count."""
     running: str | None = None
-    """The newest distribution that has not ended."""
+    """The newest distribution that has not ended. Dry runs do not count."""
     drift: int = 0
     returns_at: str | None = None
     waiting: bool = False

@@ -231,6 +231,8 @@ class _OfRun(AuditRecord):
     accept_uncertain: bool | None = None
     require_approval: bool | None = None
     based_on: str | None = None
+    dry_run: bool | None = None
+    """Unset where the plan was to be applied, and in records of earlier releases."""
     requested_by: str | None = None
     reason: str | None = None
     plan_fingerprint: str | None = None
@@ -427,6 +429,7 @@ class RunSummary(BaseModel):
     errors: tuple[Failure, ...] = ()
     restores: Reverted | None = None
     until: str | None = None
+    dry_run: bool | None = None
     restore: Restored | None = None
 
     @property
@@ -644,6 +647,7 @@ def _asked(plan: Plan) -> dict[str, Any]:
         "accept_uncertain": plan.accept_uncertain or None,
         "require_approval": plan.require_approval or None,
         "based_on": plan.based_on,
+        "dry_run": plan.dry_run or None,
         "requested_by": plan.requested_by,
         "reason": plan.reason,
         "plan_fingerprint": plan.fingerprint(),
