@@ -1,6 +1,14 @@
-"""A fake of the HTTP API for unit tests of the command line: one function answers each request."""
+"""For tests of the command line: a fake of the HTTP API, a deployment behind it, and a terminal."""
 
+import fcntl
 import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
@@ -10,6 +18,9 @@ from requests.adapters import BaseAdapter
 from routing_weights_cli.api import Api
 from routing_weights_cli.app import Session
 from routing_weights_cli.main import main
+from tests.support.world import ROOT
+
+COLUMNS = 80
 
 
 def answer(status, body, **headers):
@@ -141,3 +152,33 @@ class Desk:
         session = Session(environ={"ROUTING_WEIGHTS_API": self.URL, "TZ": "Europe/Berlin"})
         session.api = Api(session.config, self.fake.session, sleep)
         return main([str(argument) for argument in arguments], session)
+
+
+class Terminal:
+    """A terminal of 80 columns in a folder, in which `routing-weights` is installed."""
+
+    def __init__(self, folder, environ):
+        self.folder = folder
+        program = folder / "bin" / "routing-weights"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m routing_weights_cli "$@"\n')
+        program.chmod(0o755)
+        keep = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+        self.environ = keep | environ | {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT / "cli")}
+        self.environ["PATH"] = f"{program.parent}:{os.environ['PATH']}"
+
+    def run(self, command, exit_code):
+        """Run a command of a shell, check its exit code, and return what the terminal shows, without colours."""
+        master, slave = os.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+        shell, streams = ["/bin/sh", "-c", command], {"stdin": slave, "stdout": slave, "stderr": slave}
+        process = subprocess.Popen(shell, cwd=self.folder, env=self.environ, start_new_session=True, **streams)
+        os.close(slave)
+        shown = b""
+        with suppress(OSError):  # of a closed terminal
+            while part := os.read(master, 65536):
+                shown += part
+        os.close(master)
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+        assert process.wait() == exit_code, text
+        return text
