@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from local.genesys.names import agent_name, email_of
 from routing_weights_cli.errors import Exit
 from tests.support.cli import Terminal
 from tests.support.world import ROOT
@@ -14,7 +15,8 @@ from tests.support.world import ROOT
 PAGE = ROOT / "docs" / "use" / "first-hour-command-line.md"
 QUEUE = "First hour"
 """The queue of this file. The page calls it Support."""
-NEW = {"Agent 001": "0,4", "Agent 002": "35 %", "Agent 003": "0,25"}
+ADA, BEN, CARLA, DARIO = (agent_name(number) for number in range(4))
+NEW = {ADA: "0,4", BEN: "35 %", CARLA: "0,25"}
 
 
 def zone_where_it_is_noon():
@@ -68,7 +70,7 @@ def test_the_first_hour_from_export_to_restore(platform_world, terminal, queue):
     assert {row["holds"] for row in rows} == {"ring 1"}
 
     shown = terminal.run(dry_run, Exit.DIFFERS)
-    assert re.search(r"~ Agent 003 +ring 1 → 3", shown)
+    assert re.search(rf"~ {CARLA} +ring 1 → 3", shown)
     assert "Projection: pass." in shown
     assert "service level" in shown
     assert platform_world.held(queue)["members"] == before
@@ -79,14 +81,14 @@ def test_the_first_hour_from_export_to_restore(platform_world, terminal, queue):
     assert "18:00" in shown
     result = (terminal.folder / "support.result.csv").read_text(encoding="utf-8-sig")
     by_name = {row["name"]: row for row in csv.DictReader(io.StringIO(result), delimiter=";")}
-    changed = by_name["Agent 003"]
+    changed = by_name[CARLA]
     assert (changed["before"], changed["after"]) == ("ring 1", "ring 3")
     assert (changed["result"], changed["reason"]) == ("changed", "storm")
-    assert by_name["Agent 001"]["result"] == "unchanged"
+    assert by_name[ADA]["result"] == "unchanged"
     assert platform_world.held(queue)["members"]["agent-003"]["ringNumber"] == 3
 
     assert "storm" in terminal.run(history, Exit.DONE)
-    assert re.search(r"~ Agent 003 +ring 3 → 1", terminal.run(undo, Exit.DIFFERS))
+    assert re.search(rf"~ {CARLA} +ring 3 → 1", terminal.run(undo, Exit.DIFFERS))
     terminal.run(undo_confirmed, Exit.DONE)
     held = platform_world.held(queue)["members"]
     assert {name: member["ringNumber"] for name, member in held.items()} == {
@@ -97,16 +99,19 @@ def test_the_first_hour_from_export_to_restore(platform_world, terminal, queue):
 
 def test_a_sheet_from_the_wild_is_refused_whole_and_applies_when_it_is_corrected(platform_world, terminal, queue):
     weights = ("0,4", "40 %", "0,2", "0")
-    good = [["First Hour", "", f"Agent 00{number}", weight] for number, weight in enumerate(weights, 1)]
+    good = [
+        ["First Hour", email_of(name), "", weight]
+        for name, weight in zip((ADA, BEN, CARLA, DARIO), weights, strict=True)
+    ]
     wrong = [
-        ["Frist hour", "", "Agent 001", "0,1"],
-        ["First hour", "", "Agnet 002", "0,1"],
-        ["First hour", "", "Agent 003", "=D2"],
-        ["Nobody's", "", "Agent 001", "0"],
-        ["first hour", "", "agent 001", "0"],
+        ["Frist hour", email_of(ADA), "", "0,1"],
+        ["First hour", "ben.brnadt@example.com", "", "0,1"],
+        ["First hour", "", CARLA, "=D2"],
+        ["Nobody's", "", ADA, "0"],
+        ["first hour", "", ADA.upper(), "0"],
     ]
     wild = [["QUEUE", "E-Mail", "Name", "Weight", "Team"], *good, *wrong]
-    wild += [["First hour", "", f"Agent {number}", "0"] for number in range(1000, 4000)]
+    wild += [["First hour", f"agent-{number}@example.com", "", "0"] for number in range(1000, 4000)]
     path = terminal.folder / "wild.csv"
     path.write_bytes("\r\n".join(";".join(row) for row in wild).encode("utf-8-sig"))
     rest = "--overflow-threshold 0.85 --utilization-target 0.8 --strategy by-weight"
@@ -116,9 +121,9 @@ def test_a_sheet_from_the_wild_is_refused_whole_and_applies_when_it_is_corrected
     result = (terminal.folder / "wild.result.csv").read_text(encoding="utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(result), delimiter=";"))
     assert [row["result"] for row in rows] == ["not applied"] * len(good) + ["refused"] * (len(wrong) + 3000)
-    assert [row["reason"].partition(":")[0] for row in rows[4:9]] == ["queue", "name", "weight", "queue", "name"]
+    assert [row["reason"].partition(":")[0] for row in rows[4:9]] == ["queue", "email", "weight", "queue", "name"]
     assert "Did you mean First hour?" in rows[4]["reason"]
-    assert "Did you mean Agent 002" in rows[5]["reason"]
+    assert f"Did you mean {email_of(BEN)}?" in rows[5]["reason"]
     assert platform_world.held(queue) == before
     assert distributions(platform_world, queue) == runs
 
