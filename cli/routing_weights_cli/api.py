@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -60,7 +60,7 @@ class Api:
 
     def get(self, path: str, **query: Any) -> Any:
         """GET; parameters that are None are left out."""
-        return self._ask("GET", path, query=query).json()
+        return self._parsed(self._ask("GET", path, query=query))
 
     def text(self, path: str, **query: Any) -> str:
         """GET of something that is not JSON."""
@@ -73,11 +73,11 @@ class Api:
     def post(self, path: str, body: Any = None, key: str | None = None) -> Any:
         """POST, with an Idempotency-Key: a repeated request starts nothing twice."""
         answer = self._ask("POST", path, body=body, headers={"Idempotency-Key": key or str(uuid.uuid4())})
-        return answer.json() if answer.content else {}
+        return self._parsed(answer) if answer.content else {}
 
     def put(self, path: str, body: Any, **headers: str) -> Any:
         answer = self._ask("PUT", path, body=body, headers={k.replace("_", "-"): v for k, v in headers.items()})
-        return answer.json() if answer.content else {}
+        return self._parsed(answer) if answer.content else {}
 
     def delete(self, path: str) -> None:
         self._ask("DELETE", path)
@@ -107,6 +107,12 @@ class Api:
         path = f"/fleets/{segment(fleet_id)}"
         yield from self._poll(lambda: self.get(path), lambda fleet: fleet["terminal"] or fleet["status"] == "held")
 
+    def _parsed(self, answer: requests.Response) -> Any:
+        try:
+            return answer.json()
+        except requests.exceptions.JSONDecodeError as error:
+            raise CliError(f"{self.config.api} is not this API: it answers no JSON.", "Check the address.") from error
+
     def _poll(self, look: Callable[[], Json], is_over: Callable[[Json], bool]) -> Iterator[Json]:
         looks = 0
         while True:
@@ -128,8 +134,9 @@ class Api:
         may_lead: bool = False,
     ) -> requests.Response:
         data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
-        url = f"{self.config.api}{path}"
-        parameters = {name: str(value) for name, value in (query or {}).items() if value is not None}
+        # A signature covers a space as %20, and requests would write a plus.
+        given = {name: str(value) for name, value in (query or {}).items() if value is not None}
+        url = f"{self.config.api}{path}" + (f"?{urlencode(given, quote_via=quote)}" if given else "")
         sent = {"Content-Type": "application/json"} if data is not None else {}
         for pause in (*_PAUSES_S, None):
             asked = 0.0
@@ -137,7 +144,6 @@ class Api:
                 answer = self._session.request(
                     method,
                     url,
-                    params=parameters,
                     data=data,
                     headers={**sent, **(headers or {})},
                     auth=self._auth,

@@ -97,6 +97,27 @@ def test_the_first_hour_from_export_to_restore(platform_world, terminal, queue):
     assert "They are equal." in terminal.run(compare, Exit.DONE)
 
 
+def test_a_supervisor_sees_and_exports_only_the_queues_of_their_division(platform_world, terminal, queue):
+    world = platform_world
+    world.put_queue(queue, agents=4, queue={"name": QUEUE, "division": {"id": "north", "name": "North"}})
+    other = world.queue(2, queue={"name": "Of the south", "division": {"id": "south", "name": "South"}})
+    for division, own, foreign in (("north", QUEUE, "Of the south"), ("south", "Of the south", QUEUE)):
+        permissions = ["routing:queue:view", "routing:queue:edit"]
+        grant = {"role": "Supervisor", "division": division, "permissions": permissions}
+        world.sim.put_person(f"planner-{division}", name=f"Planner {division}", grants=[grant])
+        terminal.environ |= {
+            "ROUTING_WEIGHTS_API": world.ready["people_api_url"],
+            "GENESYSCLOUD_ACCESS_TOKEN": world.sim.user_token(f"planner-{division}"),
+        }
+        shown = terminal.run("routing-weights queues", Exit.DONE)
+        assert own in shown
+        assert foreign not in shown
+        assert f"{own}," in terminal.run(f'routing-weights export "{own}"', Exit.DONE)
+        for name in (foreign, queue if division == "south" else other):
+            refused = terminal.run(f'routing-weights export "{name}"', Exit.REFUSED)
+            assert "No queue of yours has the name or id" in refused
+
+
 def test_a_sheet_from_the_wild_is_refused_whole_and_applies_when_it_is_corrected(platform_world, terminal, queue):
     weights = ("0,4", "40 %", "0,2", "0")
     good = [

@@ -66,7 +66,7 @@ def test_requests_are_signed_for_execute_api_in_the_region_of_the_host(monkeypat
     Api(config.resolve(DEPLOYED, None, {}), session=fake.session).get("/queues", name="a b&c")
     sent = fake.requests[0]
     assert "/eu-central-1/execute-api/aws4_request" in sent.headers["Authorization"]
-    assert sent.url == f"{DEPLOYED}/queues?name=a+b%26c"
+    assert sent.url == f"{DEPLOYED}/queues?name=a%20b%26c"
 
 
 def test_a_token_is_sent_as_bearer_and_a_redirect_does_not_take_it_elsewhere():
@@ -119,6 +119,14 @@ def test_a_refusal_of_the_gateway_itself_says_what_to_do(status):
     assert refused.value.remedy
 
 
+def test_an_address_that_is_something_else_is_named():
+    page = answer(200, {})
+    page._content = b"<html>"
+    api, _, _ = api_that(page)
+    with pytest.raises(CliError, match="is not this API"):
+        api.get("/queues")
+
+
 def test_pages_are_read_to_the_end_or_to_the_limit():
     def page(request):
         return answer(200, {"items": [1, 2], "next": "more"} if "next=" not in request.url else {"items": [3]})
@@ -152,7 +160,7 @@ def names_of(*lines, members=MEMBERS):
     def reply(request):
         path, _, query = request.url.removeprefix("http://127.0.0.1:3000").partition("?")
         if path == "/queues":
-            part = dict(item.split("=") for item in query.split("&")).get("name", "").replace("+", " ").casefold()
+            part = dict(item.split("=") for item in query.split("&")).get("name", "").replace("%20", " ").casefold()
             return answer(200, {"items": [line for line in lines if part in line["name"].casefold()], "next": None})
         if path.endswith("/members"):
             return answer(200, {"items": members})
