@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from desk import static_files
+from desk import numbers, static_files
 from desk.web import Request, Response
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -27,6 +27,8 @@ def environment() -> Environment:
     )
     made.globals["static"] = static_files.address
     made.filters["instant"] = instant
+    made.filters["percent"] = percent
+    made.filters["value"] = value
     return made
 
 
@@ -38,3 +40,19 @@ def page(request: Request, template: str, status: int = HTTPStatus.OK, **values:
 def instant(timestamp: str | None) -> str:
     """A time for a reader, in UTC: the script of the page shows it in the browser's time zone."""
     return f"{timestamp[:10]} {timestamp[11:16]} UTC" if timestamp else ""
+
+
+def percent(ratio: float, request: Request) -> str:
+    """A ratio as a percentage with one decimal, as the reader writes numbers."""
+    return f"{numbers.shown(round(100 * ratio, 1), numbers.mark(request))} %"
+
+
+def value(held: Any) -> str:
+    """A value that Genesys holds: a number, a name, joined or not, or none."""
+    match held:
+        case None:
+            return "none"
+        case bool():
+            return "joined" if held else "not joined"
+        case _:
+            return str(held)

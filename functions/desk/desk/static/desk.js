@@ -13,3 +13,17 @@ function localTimes(part) {
 }
 
 document.addEventListener("htmx:load", (event) => localTimes(event.detail.elt));
+
+// Without a network nothing is sent: the page says so, and what was typed stays.
+function showNetwork() {
+  document.getElementById("offline").hidden = navigator.onLine;
+}
+
+for (const event of ["online", "offline", "DOMContentLoaded"]) window.addEventListener(event, showNetwork);
+document.addEventListener("htmx:sendError", () => { document.getElementById("offline").hidden = false; });
+document.addEventListener("htmx:afterRequest", (event) => { if (event.detail.successful) showNetwork(); });
+document.addEventListener("submit", (event) => {
+  if (navigator.onLine) return;
+  event.preventDefault();
+  showNetwork();
+}, true);
