@@ -291,6 +291,19 @@ def test_json_and_json_lines_may_have_names_too(desk, shown, file):
     assert bodies[0]["defaults"] == {"strategy_reference": "by-weight", "dry_run": True}
 
 
+def test_a_rehearsal_shows_what_each_queue_would_change(desk, shown, file):
+    def accept(body):
+        desk.fleets.append([desk.start(plan | body["defaults"]) for plan in body["plans"]])
+        return answer(202, ACCEPTED)
+
+    desk.answers["POST /fleets"] = accept
+    path = file("plans.json", json.dumps([{"queue": "Support", "member_weights": {"Ana Ruiz": 0.4}}]))
+    code, out, err = shown("fleet", "submit", path)
+    assert (code, "ring 3 → 1" in out, "--confirm" in out, "fleet" in err) == (Exit.DIFFERS, True, True, True)
+    rows = list(csv.DictReader(io.StringIO(shown("-o", "csv", "fleet", "submit", path)[1])))
+    assert [(row["name"], row["status"]) for row in rows] == [("Support", "dry_run")]
+
+
 def test_names_that_nobody_has_are_refused_together_and_nothing_is_sent(desk, shown, file):
     path = file("plans.csv", PLANS.replace("Support", "Suport").replace("Bo Lind", "Bo Lint"))
     code, out, _ = shown("-o", "json", "fleet", "submit", path, "--confirm")
@@ -444,8 +457,8 @@ def waiting(desk):
 
 
 def test_what_waits_is_listed_and_needs_a_person(waiting, shown):
-    code, out, _ = shown("approvals")
-    assert (code, "Support" in out, "ada" in out, DISTRIBUTION in out) == (Exit.NEEDS_A_PERSON, True, True, True)
+    code, out, err = shown("approvals")
+    assert (code, "Support" in out, "ada" in out, DISTRIBUTION in err) == (Exit.NEEDS_A_PERSON, True, True, True)
     waiting.answers["GET /approvals"] = {"items": [], "more": False}
     assert shown("approvals", "Support")[0] == Exit.DONE
     assert waiting.queries["GET /approvals"] == {"queue_id": "queue-1"}

@@ -36,7 +36,7 @@ def approvals(ctx: typer.Context, queue: MaybeQueue = None) -> int:
         ]
         own.out.table(rows, ["queue", "asked by", "until", "why"], fold=["why"], empty="Nothing waits.")
         for row in rows if own.out.form == "table" else []:
-            own.out.say(f"routing-weights approve {row['distribution_id']}")
+            own.out.command(f"routing-weights approve {row['distribution_id']}")
     return Exit.NEEDS_A_PERSON if waiting else Exit.DONE
 
 

@@ -22,7 +22,7 @@ def list_baselines(ctx: typer.Context, queue: Queue) -> None:
     line = own.names.queue(queue)
     items = own.api.get(f"/queues/{segment(line['queue_id'])}/baselines")["items"]
     rows = [{**item, "set": own.shown(item["set_at"])} for item in items]
-    empty = f"{line['name']} has no baselines. Set one: routing-weights baseline set '{line['name']}' Default"
+    empty = f"{line['name']} has no baselines. `baseline set` makes one."
     own.out.table(rows, ["name", "set", "distribution_id"], empty=empty)
 
 

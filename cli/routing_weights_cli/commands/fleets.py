@@ -153,7 +153,8 @@ def cancel(ctx: typer.Context, fleet: Fleet = None) -> None:
     own = session(ctx)
     found = _found(own, fleet)
     own.api.post(f"/fleets/{segment(found)}/cancel")
-    own.out.say(f"Accepted. Follow it: routing-weights fleet watch {found}")
+    own.out.say("Accepted. This shows how it ends:")
+    own.out.command(f"routing-weights fleet watch {found}")
 
 
 @group.command("continue", cls=Command)
@@ -201,8 +202,8 @@ def _watch(own: Session, fleet_id: str) -> int:
         rows = [{**item, "planned": planned.get(item["distribution_id"])} for item in items]
         own.out.table(rows, ["name", "queue_id", "wave", "status", "distribution_id", "planned"])
     for item, record in zip(rehearsed, records, strict=True):
-        named = {member["user_id"]: member["name"] for member in own.names.members(item["queue_id"])}
-        diff.show(own.out, record, named, item["name"])
+        members = {member["user_id"]: member for member in own.names.members(item["queue_id"])}
+        diff.show(own.out, record, members, item["name"])
     code: int = report_fleet(own, fleet, items)
     if records and code == Exit.DONE:
         own.out.say(f"{diff.summary(records)} Nothing was written. Add --confirm to do it.", "bold")

@@ -27,7 +27,7 @@ def list_plans(ctx: typer.Context, queue: Queue) -> None:
     line = own.names.queue(queue)
     items = own.api.get(_path(line))["items"]
     rows = [{**item, "saved": own.shown(item["saved_at"]), "by": _by(item)} for item in items]
-    empty = f"{line['name']} has no named plans. Save one: routing-weights plans save '{line['name']}' Default"
+    empty = f"{line['name']} has no named plans. `plans save` makes one."
     own.out.table(rows, ["name", "members", "saved", "by"], right=["members"], empty=empty)
 
 
