@@ -79,7 +79,7 @@ class FakeDesk:
     def __init__(self):
         self.sessions = FakeSessions()
         self.codes = {}
-        self.asked, self.revoked = [], []
+        self.asked, self.sent, self.revoked = [], [], []
         self.answers = {"queues": {"items": [queue()], "next": None}}
         self.login = self
 
@@ -112,9 +112,11 @@ class FakeDesk:
                 raise answer
             return answer
 
-        def ask(method, *path, query=None):
-            assert method == "GET"
-            return SimpleNamespace(status=303, headers={"Location": get(*path, query=query)})
+        def ask(method, *path, query=None, body=None):
+            if method == "GET":
+                return SimpleNamespace(status=303, headers={"Location": get(*path, query=query)})
+            self.sent.append((method, path, body))
+            return SimpleNamespace(status=202, headers={}, body=self.answers.get("/".join(path)))
 
         return SimpleNamespace(get=get, ask=ask)
 

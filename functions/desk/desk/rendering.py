@@ -42,9 +42,9 @@ def instant(timestamp: str | None) -> str:
     return f"{timestamp[:10]} {timestamp[11:16]} UTC" if timestamp else ""
 
 
-def percent(ratio: float, request: Request) -> str:
+def percent(ratio: float | None, request: Request) -> str:
     """A ratio as a percentage with one decimal, as the reader writes numbers."""
-    return f"{numbers.shown(round(100 * ratio, 1), numbers.mark(request))} %"
+    return "none" if ratio is None else f"{numbers.shown(round(100 * ratio, 1), numbers.mark(request))} %"
 
 
 def value(held: Any) -> str:

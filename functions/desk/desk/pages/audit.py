@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from desk.names import queues_of
 from desk.rendering import page
 from desk.web import Request, Response, Routes
 
 routes = Routes()
 NAV = ("/desk/audit", "Audit export")
-PER_PAGE, MOST_PAGES = "50", 20
 
 
 @routes.get("/desk/audit")
@@ -17,7 +15,7 @@ def ask(request: Request) -> Response:
     """Ask for a queue and days. With a queue, the export is made."""
     chosen = {name: request.query.get(name, "")[:64] for name in ("queue_id", "from", "to")}
     chosen["format"] = "jsonl" if request.query.get("format") == "jsonl" else "csv"
-    queues = _queues(request)
+    queues = queues_of(request)
     address = _export(request, chosen) if chosen["queue_id"] else None
     name = next((queue["name"] for queue in queues if queue["queue_id"] == chosen["queue_id"]), chosen["queue_id"])
     return page(request, "audit.html", queues=queues, chosen=chosen, name=name, address=address)
@@ -31,16 +29,3 @@ def _export(request: Request, chosen: dict[str, str]) -> str:
     if chosen["to"]:
         query["to"] = f"{chosen['to']}T23:59:59.999999Z" if "T" not in chosen["to"] else chosen["to"]
     return request.api.ask("GET", "audit", "export", query=query).headers["Location"]
-
-
-def _queues(request: Request) -> list[dict[str, Any]]:
-    """The person's queues, the first thousand by name."""
-    queues: list[dict[str, Any]] = []
-    after = ""
-    for _ in range(MOST_PAGES):
-        listed = request.api.get("queues", query={"limit": PER_PAGE} | ({"next": after} if after else {}))
-        queues += listed["items"]
-        after = listed.get("next") or ""
-        if not after:
-            break
-    return queues
