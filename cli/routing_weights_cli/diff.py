@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from routing_weights_cli.api import Json
+from routing_weights_cli.names import Names
 from routing_weights_cli.out import Out, plain
 
 ARROW = "\u2192"
@@ -70,30 +71,38 @@ def _sign(before: Any, after: Any) -> str:
     return "-" if after is None or after is False else "~"
 
 
-def show(out: Out, record: Json, members: Mapping[str, Json], queue_name: str) -> None:
-    """Print the diff of a distribution, its projection, and what else a person should know. `members` are by id."""
+def show(out: Out, record: Json, names: Names, *, with_notes: bool = True) -> None:
+    """Print the diff of a distribution, its projection, and its notes."""
+    queue_id, members = record.get("queue_id"), dict[str, Json]()
+    if queue_id:
+        out.say(names.of_queue(queue_id), "bold")
+        members = {member["user_id"]: member for member in names.members(queue_id)}
     changes = lines_of(record, members)
-    out.say(f"{queue_name}", "bold")
     for line in changes:
         out.change(line.sign, line.text)
     if record.get("planned") == []:
         out.say("  Genesys holds all of it already: nothing would be written.")
-    show_projection(out, record)
+    if record.get("projection"):
+        _show_projection(out, record["projection"], names)
+    if with_notes:
+        show_notes(out, [record])
 
 
-def show_projection(out: Out, record: Json) -> None:
-    projection = record.get("projection")
-    if not projection:
-        return
-    out.say(f"  Projection: {projection['verdict'].replace('_', ' ')}. {projection['reason']}")
+def _show_projection(out: Out, projection: Json, names: Names) -> None:
+    out.say(f"  Projection: {projection['verdict'].replace('_', ' ')}. {names.in_words(projection['reason'])}")
     if projection["source"] == "default":
         out.say("  That load is assumed, because no forecast is known. Give one with --load.")
     for label, before, after in figures(projection):
         out.say(f"    {label:<14} {before:>7} {ARROW} {after:>7}")
     for check in projection.get("checks") or ():
         if check["verdict"] != "pass" and check["required"] and check["sentence"] != projection["reason"]:
-            out.say(f"  {check['sentence']}")
-    for note in _notes(record) if record["status"] == "dry_run" else ():
+            out.say(f"  {names.in_words(check['sentence'])}")
+
+
+def show_notes(out: Out, records: Sequence[Json]) -> None:
+    """Print what the values of dry runs will not do, each note once."""
+    notes = dict.fromkeys(note for record in records if record["status"] == "dry_run" for note in _notes(record))
+    for note in notes:
         out.say(f"  Note: {note}")
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from routing_weights_cli.api import Api, Json, segment
 from routing_weights_cli.errors import CliError, Exit, ProblemError
 
+_WORD = re.compile(r"[\w-]+")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SUGGESTED = 3
 _COMPARED = 12
@@ -83,6 +84,8 @@ class Names:
     api: Api
     _queues: list[Json] | None = None
     _found: dict[str, Json] = field(default_factory=dict)
+    """By what somebody typed. An id may be the name of another queue."""
+    _by_id: dict[str, Json] = field(default_factory=dict)
     _members: dict[str, list[Json]] = field(default_factory=dict)
 
     def queue(self, text: str) -> Json:
@@ -93,13 +96,15 @@ class Names:
         """
         key = folded(text)
         if key not in self._found:
-            self._found[key] = self._find(text)
+            line = self._found[key] = self._find(text)
+            self._by_id[line["queue_id"]] = line
         return self._found[key]
 
     def queues(self) -> list[Json]:
         """All queues that the caller may see, by name."""
         if self._queues is None:
             self._queues = list(self.api.pages("/queues", limit=_PAGE))
+            self._by_id |= {line["queue_id"]: line for line in self._queues}
         return self._queues
 
     def members(self, queue_id: str) -> list[Json]:
@@ -115,6 +120,18 @@ class Names:
             UnknownNameError, AmbiguousNameError.
         """
         return Members(self.members(queue["queue_id"]), queue["name"]).find(text)
+
+    def of_queue(self, queue_id: str) -> str:
+        """The name of a queue that the API has named by its id."""
+        if queue_id not in self._by_id:
+            self._by_id[queue_id] = self.api.get(f"/queues/{segment(queue_id)}")
+        return str(self._by_id[queue_id]["name"])
+
+    def in_words(self, text: str) -> str:
+        """A sentence of the API with names in the place of ids, as far as this command has read them."""
+        known = {queue_id: line["name"] for queue_id, line in self._by_id.items()}
+        known |= {member["user_id"]: member["name"] for members in self._members.values() for member in members}
+        return _WORD.sub(lambda word: str(known.get(word[0], word[0])), text)
 
     def _find(self, text: str) -> Json:
         if self._queues is None:

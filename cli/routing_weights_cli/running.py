@@ -1,6 +1,6 @@
 """Distributions and fleets while they run, and what their end means for the exit code."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
@@ -64,17 +64,13 @@ def watch(own: Session, distribution_id: str) -> Exit:
 
 def show(own: Session, record: Json) -> Exit:
     """Print what a distribution changes, its projection and its outcome. Returns its exit code."""
-    members, queue_name = dict[str, Json](), record.get("queue_id") or "no queue"
-    if record.get("queue_id"):
-        queue_name = own.names.queue(record["queue_id"])["name"]
-        members = {member["user_id"]: member for member in own.names.members(record["queue_id"])}
     if own.out.form == "json":
         own.out.document(record)
-    elif own.out.form == "csv":
+    diff.show(own.out, record, own.names)
+    if own.out.form == "csv":
         changes = record.get("planned") or ()
-        rows = [{**change, "name": members.get(change.get("user_id"), {}).get("name")} for change in changes]
+        rows = [{**change, "name": own.names.in_words(change.get("user_id") or "")} for change in changes]
         own.out.table(rows, ["setting", "user_id", "name", "before", "after"])
-    diff.show(own.out, record, members, queue_name)
     if record["status"] == "dry_run":
         own.out.say(f"{diff.summary([record])} Nothing was written.", "bold")
         return exit_of(record)
@@ -166,15 +162,25 @@ def exit_of(record: Json) -> Exit:
             return Exit.REFUSED
 
 
+def worst(code: Exit, records: Sequence[Json]) -> Exit:
+    """The exit code of a fleet with these distributions: a person must look where some queues are changed, not all."""
+    codes = {exit_of(record) for record in records}
+    if code is not Exit.REFUSED:
+        return code
+    if Exit.NEEDS_A_PERSON in codes or any(record["status"] == "completed" for record in records):
+        return Exit.NEEDS_A_PERSON
+    return Exit.RESTORED if Exit.RESTORED in codes else code
+
+
 def report(own: Session, record: Json) -> Exit:
     """Print how a distribution ended and what to do next. Returns its exit code."""
     code, run_id = exit_of(record), record["distribution_id"]
     out = own.out
-    out.say(sentence(record), "green" if code is Exit.DONE else "bold")
+    out.say(own.names.in_words(sentence(record)), "green" if code is Exit.DONE else "bold")
     approval = record.get("approval") or {}
     if approval.get("state") == "waiting":
         for reason in approval["reasons"]:
-            out.say(f"  {reason}")
+            out.say(f"  {own.names.in_words(reason)}")
         out.say(f"It waits for an approval until {own.shown(approval['expires_at'])}. Somebody else can give it:")
         out.command(f"routing-weights approve {run_id}")
     restore = record.get("restore") or {}
@@ -182,10 +188,12 @@ def report(own: Session, record: Json) -> Exit:
         case "restored":
             out.say("What was written is restored: the queue holds what it held before.")
         case "partial" | "failed":
-            out.say(f"These still hold a value of this run: {', '.join(restore['unrestored'])}.", "red")
+            unrestored = own.names.in_words(", ".join(restore["unrestored"]))
+            out.say(f"These still hold a value of this run: {unrestored}.", "red")
             out.say("docs/operate/runbook.md says what to do.")
     if restore.get("edited"):
-        out.say(f"Somebody else has changed these meanwhile, and they stay: {', '.join(restore['edited'])}.")
+        edited = own.names.in_words(", ".join(restore["edited"]))
+        out.say(f"Somebody else has changed these meanwhile, and they stay: {edited}.")
     if record.get("returns_at"):
         out.say(f"It goes back on {own.shown(record['returns_at'])}.")
     return code
@@ -195,8 +203,10 @@ def report_fleet(own: Session, fleet: Json, items: list[dict[str, Any]]) -> Exit
     """Print how a fleet ended, queue by queue. Returns its exit code."""
     out = own.out
     out.say(fleet["sentence"] + (f" {fleet['reason']}" if fleet.get("reason") else ""), "bold")
-    for item in items:
-        out.say(f"  {item['name']:<28} {item['status'].replace('_', ' '):<20} {item['sentence'] or ''}")
+    if out.form == "table":
+        rows = [item | {"queue": item["name"], "status": item["status"].replace("_", " ")} for item in items]
+        columns = ["queue", "status", *(["sentence"] if any(item["sentence"] for item in items) else [])]
+        out.table(rows, columns, fold=["queue", "sentence"])
     if fleet["status"] == "held" or any(item["status"] in _FOR_A_PERSON for item in items):
         return Exit.NEEDS_A_PERSON
     if fleet["status"] == "completed":

@@ -69,7 +69,7 @@ class Desk:
         self.weights = {"agent-001": 0.5, "agent-002": 0.3, "agent-003": 0.2}
         self.plans, self.fleets, self.records = [], [], {}
         self.ends = {"status": "completed", "terminal": True}
-        self.refusal = None
+        self.ends_of, self.fleet_status, self.refusal = {}, "completed", None
         self.fake = FakeApi(self.reply)
 
     @staticmethod
@@ -116,7 +116,7 @@ class Desk:
                 self.fleets.append([self.start(plan) for plan in plans])
                 return answer(202, {"fleet_id": "fleet"})
             case "GET", ["fleets", "fleet"]:
-                fleet = {"fleet_id": "fleet", "status": "completed", "terminal": True, "sentence": "Done."}
+                fleet = {"fleet_id": "fleet", "status": self.fleet_status, "terminal": True, "sentence": "Over."}
                 total = len(self.fleets[-1])
                 return answer(200, fleet | {"total": total, "queues": {"completed": total}, "waves": []})
             case "GET", ["fleets", "fleet", "queues"]:
@@ -143,7 +143,11 @@ class Desk:
             "planned": planned,
             "actuation": {"actuator": "ring", "members": values},
             "errors": [],
-            **({"status": "dry_run", "terminal": True} if plan.get("dry_run") else self.ends),
+            **(
+                {"status": "dry_run", "terminal": True}
+                if plan.get("dry_run")
+                else self.ends_of.get(plan["queue_id"], self.ends)
+            ),
         }
         return number
 

@@ -165,6 +165,33 @@ def test_rows_of_several_queues_are_one_fleet(desk, sheet, capsys):
     assert "4 members of 2 queues would change." in capsys.readouterr().out
 
 
+FAILED = {"status": "member_update_failed", "terminal": True, "restore": {"outcome": "restored", "edited": []}}
+
+
+@pytest.mark.parametrize(
+    ("ends", "code"),
+    [
+        ({"queue-1": FAILED, "queue-3": FAILED}, Exit.RESTORED),
+        ({"queue-3": FAILED}, Exit.NEEDS_A_PERSON),
+        ({name: {"status": "saturation_blocked", "terminal": True} for name in ("queue-1", "queue-3")}, Exit.REFUSED),
+    ],
+)
+def test_a_fleet_that_fails_says_if_a_person_must_look(desk, sheet, ends, code):
+    desk.ends_of, desk.fleet_status = ends, "partly_completed"
+    path = sheet(WHOLE + WHOLE.removeprefix(HEAD).replace("Support", "Sales"))
+    assert desk.run("apply", path, "--confirm") == code
+    results = list(csv.DictReader(io.StringIO(path.with_suffix(".result.csv").read_text(encoding="utf-8-sig"))))
+    assert (results[0]["result"] == "restored") is (ends.get("queue-1") is FAILED)
+
+
+def test_sentences_of_the_api_have_names(desk, sheet, capsys):
+    reason = "Agents of queue-1 are starved: agent-002."
+    desk.ends = {"status": "saturation_blocked", "terminal": True}
+    desk.ends |= {"projection": {"verdict": "blocked", "reason": reason, "source": "plan", "checks": []}}
+    assert desk.run("apply", sheet(WHOLE), "--confirm") == Exit.REFUSED
+    assert "Agents of Support are starved: Bo Lind." in capsys.readouterr().out
+
+
 def test_what_the_api_refuses_is_at_its_row(desk, sheet, capsys):
     found = {"path": "member_weights.agent-003", "message": "has left", "type": "member_unknown"}
     desk.refusal = answer(422, {"detail": "The plan is not valid.", "errors": [found]})
@@ -187,7 +214,7 @@ def test_a_sheet_that_is_older_than_the_queue_is_noted(desk, sheet, capsys):
         (
             {"status": "member_update_failed", "restore": {"outcome": "partial", "unrestored": ["agent-002"]}},
             Exit.NEEDS_A_PERSON,
-            "agent-002",
+            "of this run: Bo Lind.",
         ),
         ({"status": "approval_expired"}, Exit.NEEDS_A_PERSON, "Nobody approved"),
         ({"status": "outdated"}, Exit.REFUSED, "Somebody else"),

@@ -29,7 +29,7 @@ def watch(ctx: typer.Context, run: Annotated[str, typer.Argument(help="A distrib
     fleet = running.follow_fleet(own, run)
     items = list(own.api.pages(f"/fleets/{segment(run)}/queues"))
     for item in items:
-        item["name"] = own.names.queue(item["queue_id"])["name"]
+        item["name"] = own.names.of_queue(item["queue_id"])
     return running.report_fleet(own, fleet, items)
 
 

@@ -201,9 +201,9 @@ def _watch(own: Session, fleet_id: str) -> int:
         planned = {record["distribution_id"]: record["planned"] for record in records}
         rows = [{**item, "planned": planned.get(item["distribution_id"])} for item in items]
         own.out.table(rows, ["name", "queue_id", "wave", "status", "distribution_id", "planned"])
-    for item, record in zip(rehearsed, records, strict=True):
-        members = {member["user_id"]: member for member in own.names.members(item["queue_id"])}
-        diff.show(own.out, record, members, item["name"])
+    for record in records:
+        diff.show(own.out, record, own.names, with_notes=False)
+    diff.show_notes(own.out, records)
     code: int = report_fleet(own, fleet, items)
     if records and code == Exit.DONE:
         own.out.say(f"{diff.summary(records)} Nothing was written. Add --confirm to do it.", "bold")

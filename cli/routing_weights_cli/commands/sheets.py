@@ -149,7 +149,7 @@ def run(own: Session, file: str, given: Given, result: Path | None, *, confirm: 
         own.out.note(f"The plan ends on {own.shown(end)}, in zone {own.zone.key}.")
     try:
         records, code = (
-            _one(own, bodies[0], confirm=confirm) if len(bodies) == 1 else _many(own, plans, bodies, confirm=confirm)
+            _one(own, bodies[0], confirm=confirm) if len(bodies) == 1 else _many(own, bodies, confirm=confirm)
         )
     except ProblemError as error:
         if not error.errors:
@@ -193,27 +193,26 @@ def _one(own: Session, body: Json, *, confirm: bool) -> tuple[list[Json], int]:
     return [record], code
 
 
-def _many(own: Session, plans: list[QueuePlan], bodies: list[Json], *, confirm: bool) -> tuple[list[Json], int]:
+def _many(own: Session, bodies: list[Json], *, confirm: bool) -> tuple[list[Json], int]:
     """Several queues are one fleet: it stops at the first failure, and says what became of each queue."""
     fleet_id = own.api.post("/fleets", {"plans": bodies})["fleet_id"]
     if confirm:
         running.announce(own, "fleet", fleet_id)
     fleet = running.follow_fleet(own, fleet_id)
-    by_queue = {planned.queue["queue_id"]: planned for planned in plans}
     items = list(own.api.pages(f"/fleets/{segment(fleet_id)}/queues"))
     records = []
     for item in items:
-        planned = by_queue[item["queue_id"]]
-        item["name"] = planned.queue["name"]
+        item["name"] = own.names.of_queue(item["queue_id"])
         if item["distribution_id"]:
             record = own.api.distribution(item["distribution_id"])
             records.append(record)
-            diff.show(own.out, record, planned.by_id, item["name"])
+            diff.show(own.out, record, own.names, with_notes=False)
+    diff.show_notes(own.out, records)
     if own.out.form == "json":
         own.out.document({**fleet, "distributions": records})
     code = running.report_fleet(own, fleet, items)
     if confirm or code is not Exit.DONE:
-        return records, code
+        return records, running.worst(code, records)
     own.out.say(f"{diff.summary(records)} Nothing was written.", "bold")
     return records, Exit.DIFFERS if any(record["planned"] for record in records) else Exit.DONE
 
