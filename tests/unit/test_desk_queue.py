@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from desk import numbers
+from desk import numbers, rendering
 from desk.drafts import Draft
 from desk.pages import queue as page_of_queue
 from desk.web import Request
@@ -204,6 +204,14 @@ def test_a_plan_is_kept_under_a_name_and_replaces_only_the_version_that_was_show
         ("PUT", "queues/q-1/plans/Night", PLAN, {}),
     ]
     assert page_of_queue.save(request(api, form), "q-1").status == 422
+
+
+def test_sentences_have_names_in_place_of_ids_and_of_nothing_else():
+    names = {"agent-1": "Ada Abel", "agent-10": "Ben Brandt", "a.c": "Carla", "": "nobody", "agent-2": ""}
+    sentence = "Starved: agent-1, agent-10, abc and a.c; agent-100, my-agent-1 and agent-2 are not."
+    expected = "Starved: Ada Abel, Ben Brandt, abc and Carla; agent-100, my-agent-1 and agent-2 are not."
+    assert rendering.named(sentence, names) == expected
+    assert rendering.named(sentence, {}) == sentence
 
 
 @given(st.decimals(min_value=0, max_value=100, places=6), st.sampled_from(".,"))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from desk import numbers, static_files
 from desk.web import Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -27,6 +31,7 @@ def environment() -> Environment:
     )
     made.globals["static"] = static_files.address
     made.filters["instant"] = instant
+    made.filters["named"] = named
     made.filters["percent"] = percent
     made.filters["value"] = value
     return made
@@ -56,3 +61,12 @@ def value(held: Any) -> str:
             return "joined" if held else "not joined"
         case _:
             return str(held)
+
+
+def named(text: str, names: Mapping[str, str]) -> str:
+    """A sentence of the API with names in place of ids."""
+    known = sorted(filter(None, names), key=len, reverse=True)
+    if not known:
+        return text
+    ids = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, known))})(?![\w-])")
+    return ids.sub(lambda match: names[match[0]] or match[0], text)
