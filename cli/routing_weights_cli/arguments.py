@@ -1,5 +1,6 @@
 """Arguments that many commands have, and what a shell completes for them."""
 
+import shlex
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -9,14 +10,19 @@ from routing_weights_cli.app import Session
 from routing_weights_cli.errors import CliError
 from routing_weights_cli.names import folded
 
+_COMPLETING = "_ROUTING_WEIGHTS_COMPLETE"
+"""The variable in which a shell says that it completes a command, and which shell it is."""
+_MOST = 50
+
 
 def _queues(ctx: typer.Context, incomplete: str) -> Iterator[tuple[str, str]]:
     """Names of queues, for a shell. It has no place for an error: then there is nothing to complete."""
     session = ctx.find_root().obj or Session()
+    is_bash = session.environ.get(_COMPLETING, "").endswith("_bash")  # it inserts a name as it is; others quote it
     try:
-        for line in session.api.pages("/queues", most=50, limit=50, name=incomplete or None):
+        for line in session.api.pages("/queues", most=_MOST, limit=_MOST, name=incomplete or None):
             if folded(line["name"]).startswith(folded(incomplete)):
-                yield line["name"], line.get("division") or ""
+                yield shlex.quote(line["name"]) if is_bash else line["name"], line.get("division") or ""
     except CliError:
         return
 

@@ -106,8 +106,8 @@ def main(arguments: list[str] | None = None, session: Session | None = None) -> 
     except Exception as error:
         if not isinstance(error, _CLICK_ERROR):
             raise
-        usage = f"`{NAME} --help` shows what there is."
-        Out().error(cast("typer.BadParameter", error).format_message(), usage)
+        if message := cast("typer.BadParameter", error).format_message():  # none after the help of a group
+            Out().error(message, f"`{NAME} --help` shows what there is.")
         return Exit.REFUSED
     return code if isinstance(code, int) else Exit.DONE
 

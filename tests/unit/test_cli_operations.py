@@ -4,13 +4,15 @@ import csv
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from routing_weights.domain import regions
-from routing_weights_cli import genesys
+from routing_weights_cli import arguments, genesys
 from routing_weights_cli.api import Api
+from routing_weights_cli.app import Session
 from routing_weights_cli.bars import bar
 from routing_weights_cli.commands.schedules import cron
 from routing_weights_cli.config import Config
@@ -203,8 +205,8 @@ def test_a_schedule_is_put_from_words_and_shows_what_the_clocks_do_to_it(desk, s
 
 
 def test_a_schedule_applies_one_thing_at_one_time(shown):
-    for arguments in ((), ("--plan", "Peak", "--baseline", "Default"), ("--baseline", "Default", "--expression", "x")):
-        code, _, err = shown("schedule", "put", "early", "Support", "--at", "07:30", *arguments)
+    for given in ((), ("--plan", "Peak", "--baseline", "Default"), ("--baseline", "Default", "--expression", "x")):
+        code, _, err = shown("schedule", "put", "early", "Support", "--at", "07:30", *given)
         assert (code, "Give" in err) == (Exit.REFUSED, True)
 
 
@@ -391,20 +393,31 @@ def test_drift_names_people_and_says_by_its_exit_code_that_the_queue_differs(des
     assert (code, "Support" in out, "Sales" in out) == (Exit.DIFFERS, True, False)
 
 
-def share(user_id, requested, received, contacts):
-    fields = {"user_id": user_id, "requested": requested, "drawn": None, "drawn_share": None, "contacts": contacts}
+def share(user_id, requested, received, contacts, drawn):
+    fields = {"user_id": user_id, "requested": requested, "drawn": 1, "drawn_share": drawn, "contacts": contacts}
     return fields | {"share": received, "low": received - 0.05, "high": received + 0.06}
 
 
 def test_shares_have_names_figures_and_bars_within_80_columns(desk, shown):
     report = {"start": "2026-11-30T08:00:00.000Z", "end": "2026-11-30T09:00:00.000Z", "sentence": "As requested."}
     report |= {"contacts": 200, "realised_accuracy": 97.2, "accuracy_by_chance": 96.1, "notes": ["Figures still grow."]}
-    report |= {"members": [share("agent-001", 0.6, 0.55, 110), share("agent-002", 0.4, 0.4, 80)]}
-    report |= {"others": [share("somebody", None, 0.05, 10)]}
+    report |= {"members": [share("agent-001", 0.6, 0.55, 110, 0.61), share("agent-002", 0.4, 0.4, 80, 0.39)]}
+    report |= {"others": [share("somebody-whose-name-is-very-long-indeed", None, 0.05, 10, 0.0)]}
     desk.answers["GET /queues/queue-1/shares"] = report
     code, out, err = shown("shares", "Support", "--from", "2026-11-30 09:00", "--to", "2026-11-30T09:00:00Z")
     assert code == Exit.DONE
-    for words in ("Ana Ruiz", "60.0 %", "55.0 %", "6.0 %", "97.2 %", "96.1 %", "█", "│", "somebody"):
+    for words in (
+        "Ana Ruiz",
+        "60.0 %",
+        "55.0 %",
+        "6.0 %",
+        "61.0 %",
+        "97.2 %",
+        "96.1 %",
+        "█",
+        "│",
+        "somebody-whose-na…",
+    ):
         assert words in out
     assert "Figures still grow." in err
     span = {"from": "2026-11-30T08:00:00Z", "to": "2026-11-30T09:00:00Z"}
@@ -547,6 +560,34 @@ def test_a_file_that_is_over_is_refused(shown, file):
 
 def test_rows_are_named_as_people_do():
     assert ranges([7, 2, 5, 6, 8]) == "2, 5-8"
+
+
+def test_a_group_without_a_command_shows_its_help_and_no_error(shown):
+    for group in ("fleet", "schedule", "baseline", "plans", "forecast", "audit"):
+        code, out, err = shown(group)
+        assert (code, "Commands" in out, "Error" in err) == (Exit.REFUSED, True, False)
+
+
+# ---- completion ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shell", "typed", "completed"),
+    [
+        ("bash", "su", ["Support", "'Support at night'"]),
+        ("zsh", "Support a", ["Support at night"]),
+        ("fish", "", ["Sales", "Support", "Support at night"]),
+        ("bash", "night", []),
+    ],
+)
+def test_a_shell_completes_the_names_of_queues(shell, typed, completed):
+    desk = Deployment("Sales", "Support", "Support at night")
+    session = Session(environ={"ROUTING_WEIGHTS_API": desk.URL, "_ROUTING_WEIGHTS_COMPLETE": f"complete_{shell}"})
+    session.api = Api(session.config, desk.fake.session)
+    context = SimpleNamespace(find_root=lambda: SimpleNamespace(obj=session))
+    assert [name for name, _ in arguments._queues(context, typed)] == completed
+    desk.answers["GET /queues"] = answer(403, {"detail": "no"})
+    assert list(arguments._queues(context, typed)) == [], "a shell has no place for an error"
 
 
 # ---- doctor ----------------------------------------------------------------------------------------------------------

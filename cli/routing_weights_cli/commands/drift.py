@@ -14,9 +14,9 @@ _MOST = 20
 
 
 def drift(ctx: typer.Context, queue: MaybeQueue = None, since: From = None) -> int:
-    """What others have changed in a queue. Without a queue: which queues differ now.
+    """What others have changed in a queue. Without a queue: which queues differ.
 
-    Exit code 2 if a queue differs now from what was applied.
+    Exit code 2 if a queue held something else than what was applied when it was last read. `diff` reads it now.
     """
     own = session(ctx)
     if queue is None:
@@ -32,7 +32,7 @@ def drift(ctx: typer.Context, queue: MaybeQueue = None, since: From = None) -> i
         own.out.document(entries)
     else:
         columns = ["found", "what", "applied", "now", "by", "action"]
-        own.out.table(rows, columns, fold=columns[1:], empty=f"Nobody else has changed {line['name']}.")
+        own.out.table(rows, columns, fold=columns[1:], empty=f"No change of {line['name']} by others is known.")
         for why in dict.fromkeys(entry["why"] for entry in entries if entry["why"]):
             own.out.note(why)
     return Exit.DIFFERS if own.api.get(f"/queues/{segment(line['queue_id'])}")["drift"] else Exit.DONE
@@ -40,7 +40,11 @@ def drift(ctx: typer.Context, queue: MaybeQueue = None, since: From = None) -> i
 
 def _queues(own: Session) -> int:
     differing = [line for line in own.names.queues() if line["drift"]]
-    own.out.table(differing, ["name", "division", "drift"], empty="Every queue holds what was applied.")
+    own.out.table(
+        differing,
+        ["name", "division", "drift"],
+        empty="No queue is known to hold something else than what was applied.",
+    )
     return Exit.DIFFERS if differing else Exit.DONE
 
 

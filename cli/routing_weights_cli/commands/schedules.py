@@ -54,8 +54,8 @@ def show(ctx: typer.Context, name: Name) -> None:
     baseline = found.pop("baseline")
     queue = own.names.queue(queue_id)["name"] if queue_id else None
     times = {
-        "next_run": _local(found["next_run"]),
-        "next_return": _local(found["next_return"]),
+        "next_run": _local(found["next_run"]) or None,
+        "next_return": _local(found["next_return"]) or None,
         "set_at": own.shown(found["set_at"]),
     }
     applied = {"baseline": baseline and baseline["name"], "weights": None if baseline else len(weights)}

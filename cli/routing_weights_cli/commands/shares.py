@@ -10,7 +10,8 @@ from routing_weights_cli.arguments import From, Queue, To
 from routing_weights_cli.bars import bar
 from routing_weights_cli.times import bound
 
-_WIDTH = 20
+_BAR, _BAR_BESIDE_DRAWN, _NAME = 20, 12, 18
+"""Widths: with the figures between them, a row has 80 columns."""
 
 
 def shares(ctx: typer.Context, queue: Queue, since: From = None, to: To = None) -> None:
@@ -35,7 +36,8 @@ def shares(ctx: typer.Context, queue: Queue, since: From = None, to: To = None) 
     drawn = any(row["drawn"] is not None for row in rows)
     columns = ["agent", "requested", *(["drawn"] if drawn else []), "received", "±", "contacts", "share"]
     right = ["requested", "drawn", "received", "±", "contacts"]
-    return own.out.table([_shown(row, largest) for row in rows], columns, right=right)
+    width = _BAR_BESIDE_DRAWN if drawn else _BAR
+    return own.out.table([_shown(row, largest, width) for row in rows], columns, right=right)
 
 
 def _sentences(own: Session, line: Json, report: Json) -> None:
@@ -61,15 +63,16 @@ def _row(share: Json, named: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _shown(row: dict[str, Any], largest: float) -> dict[str, Any]:
-    received = row["received"]
+def _shown(row: dict[str, Any], largest: float, width: int) -> dict[str, Any]:
+    received, name = row["received"], row["agent"]
     either = max(row["high"] - received, received - row["low"]) if received is not None else None
     percents = {name: _percent(row[name]) for name in ("requested", "drawn", "received")}
     return {
         **row,
         **percents,
+        "agent": name if len(name) <= _NAME else f"{name[: _NAME - 1]}…",
         "±": _percent(either),
-        "share": bar(received or 0.0, largest, _WIDTH, row["requested"]),
+        "share": bar(received or 0.0, largest, width, row["requested"]),
     }
 
 
