@@ -29,6 +29,7 @@ DISTRIBUTION = {
     "requested_by": None,
     "reason": HOSTILE,
     "planned": PLANNED,
+    "actuation": {"actuator": "ring"},
     "approval": {**WAITING, "state": "waiting", "hash": "a" * 64},
 }
 FLEET = {
@@ -133,7 +134,7 @@ def test_an_approver_sees_what_would_be_written_by_name_before_and_after(browser
     text = re.sub(r"\s+", " ", shown(browser, "/desk/approvals/d-1"))
     assert "Pia Planner asked" in text
     row = re.search(r"<th scope=\"row\">Ada Abel</th>.*?</tr>", text)[0]
-    assert re.findall(r"<td[^>]*>(.*?)</td>", row) == ["4", "1", "10 % → 25 %"]
+    assert re.findall(r"<td[^>]*>(.*?)</td>", row) == ["ring 4", "ring 1", "10 % → 25 %"]
     assert "agent-009" in text, "a member who has left has no name"
     assert "skill evaluation method" in text
 

@@ -40,6 +40,7 @@ def show(request: Request, distribution_id: str) -> Response:
         approval=distribution["approval"],
         queue=request.api.get("queues", queue_id),
         planned=distribution.get("planned"),
+        actuator=(distribution.get("actuation") or {}).get("actuator"),
         names=member_names(request, queue_id),
     )
 
