@@ -12,7 +12,7 @@ WAITING = {
     "distribution_id": "d-1",
     "queue_id": "queue-001",
     "fleet_id": "f-1",
-    "reasons": ["The projection is too close to its limit.", HOSTILE],
+    "reasons": ["The projection of queue queue-001 is too close to its limit.", HOSTILE],
     "asked_by": "genesys:user-2",
     "asked_at": "2026-03-02T08:00:00.000Z",
     "expires_at": "2026-03-02T12:00:00.000Z",
@@ -124,7 +124,7 @@ def test_what_waits_is_listed_by_the_names_of_queues_and_why(browser):
     text = shown(browser, "/desk/approvals")
     assert ">Support</a>" in text
     assert 'href="/desk/approvals/d-1"' in text
-    assert "too close to its limit" in text
+    assert "The projection of queue Support is too close to its limit." in text
     assert "More are waiting" in text
     browser.desk.answers["approvals"] = {"items": [], "more": False}
     assert "Nothing waits for approval" in shown(browser, "/desk/approvals")
@@ -133,6 +133,7 @@ def test_what_waits_is_listed_by_the_names_of_queues_and_why(browser):
 def test_an_approver_sees_what_would_be_written_by_name_before_and_after(browser):
     text = re.sub(r"\s+", " ", shown(browser, "/desk/approvals/d-1"))
     assert "Pia Planner asked" in text
+    assert "The projection of this queue is too close" in text
     row = re.search(r"<th scope=\"row\">Ada Abel</th>.*?</tr>", text)[0]
     assert re.findall(r"<td[^>]*>(.*?)</td>", row) == ["ring 4", "ring 1", "10 % → 25 %"]
     assert "agent-009" in text, "a member who has left has no name"
