@@ -55,6 +55,7 @@ class Api:
     ) -> None:
         self.config, self._sleep = config, sleep
         self._session = session or requests.Session()
+        self._session.trust_env = not config.is_local  # no proxy stands between this machine and itself
         self._session.headers["User-Agent"] = f"routing-weights-cli/{__version__}"
         self._auth = auth_of(config)
 

@@ -1,5 +1,6 @@
 """`routing-weights`: registers the commands, and turns every error into a sentence and an exit code."""
 
+import io
 import sys
 from typing import Annotated, cast
 
@@ -114,4 +115,7 @@ def main(arguments: list[str] | None = None, session: Session | None = None) -> 
 
 def run() -> None:
     """The entry point of the package."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no arrows shows a question mark
     sys.exit(main())

@@ -11,7 +11,8 @@ from functools import cached_property
 from routing_weights_cli.api import Api, Json, segment
 from routing_weights_cli.errors import CliError, Exit, ProblemError
 
-_WORD = re.compile(r"[\w-]+")
+_WORD = re.compile(r"(?<![\w/-])[\w-]+")
+"""A word that is no part of a path."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SUGGESTED = 3
 _COMPARED = 12

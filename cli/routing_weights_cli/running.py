@@ -96,9 +96,9 @@ def _follow(own: Session, looks: Iterator[Json], run_id: str, state: Callable[[J
     with _live(own, run_id) as update:
         for seen in looks:
             text = state(seen)
-            if own.out.is_live:
+            if text and own.out.is_live:
                 update(f"{text} ({monotonic() - begun:.0f} s)")
-            elif text != shown:
+            elif text and text != shown:
                 update(text)
             shown = text
     return seen
@@ -123,7 +123,7 @@ def _state(record: Json) -> str:
     if (record.get("approval") or {}).get("state") == "waiting":
         return "Waiting for an approval."
     progress = record.get("progress") or {}
-    return sentence(record) if record["terminal"] else f"{progress.get('state') or 'On its way'} ..."
+    return "" if record["terminal"] else f"{progress.get('state') or 'On its way'} ..."
 
 
 def _state_of_fleet(fleet: Json) -> str:
@@ -142,6 +142,12 @@ def sentence(record: Json) -> str:
     if status in {"saturation_blocked", "approval_required", "projection_inconclusive"}:
         reasons = reasons or [(record.get("projection") or {}).get("reason") or ""]
     return " ".join([text, *(reason for reason in reasons[:3] if reason and reason != text)])
+
+
+def _news(record: Json) -> str:
+    """What happened, without the reason if the projection above has it."""
+    reason, text = (record.get("projection") or {}).get("reason"), sentence(record)
+    return text.removesuffix(f" {reason}") if reason else text
 
 
 def exit_of(record: Json) -> Exit:
@@ -176,7 +182,7 @@ def report(own: Session, record: Json) -> Exit:
     """Print how a distribution ended and what to do next. Returns its exit code."""
     code, run_id = exit_of(record), record["distribution_id"]
     out = own.out
-    out.say(own.names.in_words(sentence(record)), "green" if code is Exit.DONE else "bold")
+    out.say(own.names.in_words(_news(record)), "green" if code is Exit.DONE else "bold")
     approval = record.get("approval") or {}
     if approval.get("state") == "waiting":
         for reason in approval["reasons"]:

@@ -209,6 +209,14 @@ def test_a_member_is_found_by_address_name_or_id_and_two_of_one_name_are_an_erro
     assert unknown.value.suggestions == ("ana.ruiz@example.com",)
 
 
+def test_ids_in_sentences_become_names_and_paths_stay():
+    names, _ = names_of(SUPPORT)
+    names.queue("Support")
+    names.members("q-1")
+    text = "Queue q-1: agent-001, agent-0011, /queues/q-1/members/agent-001."
+    assert names.in_words(text) == "Queue Support: Ana Ruiz, agent-0011, /queues/q-1/members/agent-001."
+
+
 def test_names_that_share_nothing_are_not_suggested():
     assert Near(["Support", "Sales"]).to("Wombat") == []
 
