@@ -18,7 +18,7 @@ _SUGGESTED = 3
 _COMPARED = 12
 """So many names, those that share most pairs of letters, are compared letter by letter."""
 _ALIKE, _FURTHER = 0.6, 0.1
-_PAGE = 50
+_PAGE, _NOT_LISTED = 50, 409
 
 
 class UnknownNameError(CliError):
@@ -104,7 +104,7 @@ class Names:
     def queues(self) -> list[Json]:
         """All queues that the caller may see, by name."""
         if self._queues is None:
-            self._queues = list(self.api.pages("/queues", limit=_PAGE))
+            self._queues = self._listed()
             self._by_id |= {line["queue_id"]: line for line in self._queues}
         return self._queues
 
@@ -134,11 +134,17 @@ class Names:
         known |= {member["user_id"]: member["name"] for members in self._members.values() for member in members}
         return _WORD.sub(lambda word: str(known.get(word[0], word[0])), text)
 
+    def _listed(self, name: str | None = None) -> list[Json]:
+        """The queues with this part in their name. None at contract score, which knows queues by their ids only."""
+        try:
+            return list(self.api.pages("/queues", limit=_PAGE, name=name))
+        except ProblemError as error:
+            if error.status == _NOT_LISTED:
+                return []
+            raise
+
     def _find(self, text: str) -> Json:
-        if self._queues is None:
-            listed: Iterable[Json] = self.api.pages("/queues", limit=_PAGE, name=" ".join(text.split()))
-        else:
-            listed = self._queues
+        listed = self._listed(" ".join(text.split())) if self._queues is None else self._queues
         matches = [line for line in listed if folded(line["name"]) == folded(text)]
         if len(matches) > 1:
             ids = ", ".join(f"{line['queue_id']} ({line.get('division') or 'no division'})" for line in matches)

@@ -6,6 +6,9 @@ import uuid
 import pytest
 
 from local.genesys import GenesysSimulator
+from routing_weights_cli.app import Session
+from routing_weights_cli.errors import Exit
+from routing_weights_cli.main import main
 from tests.support.waiting import until
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, WEIGHTS, World, a_plan, served_stack
 
@@ -211,3 +214,22 @@ def test_a_question_that_nobody_answers_in_time_ends_the_run(world, unanswered):
     assert shown["approval"]["state"] == "expired"
     path = f"/distributions/{unanswered.distribution_id}/approve"
     assert by(world, BOSS, "POST", path, {"reason": "Too late."})[0] == 409
+
+
+def test_the_command_line_shows_what_waits_and_approves_exactly_that(world, capsys):
+    run = by_api(world, a_plan(world.queue(), require_approval=True))
+    question = asked(run)
+    answer = ["approve", run.distribution_id, "--reason", "I have looked."]
+
+    def command(*words):
+        code = main([*words], Session(environ={"ROUTING_WEIGHTS_API": world.api_url, "TZ": "UTC"}))
+        return code, capsys.readouterr().out
+
+    code, out = command("approvals")
+    assert (code, run.distribution_id in out or run.queue_id in out) == (Exit.NEEDS_A_PERSON, True)
+    code, out = command(*answer)
+    assert (code, "Ada Abel" in out, question["reasons"][0] in out) == (Exit.NEEDS_A_PERSON, True, True)
+    code, out = command(*answer, "--confirm")
+    assert (code, "The plan was applied and read back." in out) == (Exit.DONE, True)
+    run.ends("completed")
+    assert world.distribution(run.distribution_id)["approval"]["reason"] == "I have looked."

@@ -106,6 +106,14 @@ def test_baselines_are_listed_set_and_gone_back_to(desk, shown):
     assert real == {"dry_run": False, "reason": "over", "until": "2099-01-01T07:00:00Z"}
 
 
+def test_a_deployment_that_lists_no_queues_takes_their_ids(desk, shown):
+    desk.answers["GET /queues"] = answer(409, {"detail": "Contract score has no listing of queues."})
+    desk.answers["GET /queues/queue-1/baselines"] = {"items": [BASELINE]}
+    assert shown("baseline", "list", "queue-1")[0] == Exit.DONE
+    code, _, err = shown("baseline", "list", "Support")
+    assert (code, "No queue of yours" in err) == (Exit.REFUSED, True)
+
+
 # ---- named plans -----------------------------------------------------------------------------------------------------
 
 WEIGHTS = {"agent-001": 0.5, "agent-002": 0.3, "agent-003": 0.2}

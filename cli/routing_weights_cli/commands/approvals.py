@@ -23,10 +23,9 @@ def approvals(ctx: typer.Context, queue: MaybeQueue = None) -> int:
     if own.out.form == "json":
         own.out.document(waiting)
     else:
-        named = {} if line else {each["queue_id"]: each["name"] for each in own.names.queues()}
         rows = [
             {
-                "queue": line["name"] if line else named.get(each["queue_id"], each["queue_id"]),
+                "queue": own.names.of_queue(each["queue_id"]),
                 "asked by": _person(each["asked_by"]),
                 "until": own.shown(each["expires_at"]),
                 "why": " ".join(each["reasons"]),

@@ -213,9 +213,9 @@ def _watch(own: Session, fleet_id: str) -> int:
 
 def _queues(own: Session, fleet_id: str, status: str | None = None) -> list[Json]:
     """The queues of a fleet, each with its name."""
-    known = {line["queue_id"]: line["name"] for line in own.names.queues()}
+    own.names.queues()  # all at once: a fleet may have thousands
     items = own.api.pages(f"/fleets/{segment(fleet_id)}/queues", limit=1000, status=status)
-    return [{**item, "name": known.get(item["queue_id"], item["queue_id"])} for item in items]
+    return [{**item, "name": own.names.of_queue(item["queue_id"])} for item in items]
 
 
 def _exit_of(fleet: Json) -> Exit:
