@@ -154,11 +154,13 @@ def _weights(
 ) -> tuple[dict[str, float], list[Problem]]:
     """The weight of each member. Whoever has none in the sheet keeps the one in force, or gets 0, as `absent` says."""
     given = {user_id: entry.weight for user_id, entry in planned.entries.items() if entry.weight is not None}
-    absent = [member for member in planned.members if member["user_id"] not in given]
+    unsound = {user_id for user_id, entry in planned.entries.items() if not entry.is_sound}
+    absent = [member for member in planned.members if member["user_id"] not in given.keys() | unsound]
     first, name = entries[0].line, planned.queue["name"]
     weights: dict[str, Decimal] = dict(given)
     problems = []
-    if absent and options.absent is None:
+    are_all_known = len(planned.entries) == len(entries)  # whoever seems to be absent may be misspelt
+    if absent and are_all_known and options.absent is None:
         who = ", ".join(member["name"] for member in absent[:_NAMED])
         more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
         message = (

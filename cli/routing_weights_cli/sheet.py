@@ -53,6 +53,8 @@ class Entry(NamedTuple):
     until: str
     holds: str
     """What Genesys held when the sheet was exported; empty if the sheet does not say."""
+    is_sound: bool = True
+    """False: the weight is wrong, so the row is only good for finding what else is wrong."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,8 @@ def _entry(sheet: Sheet, row: Row) -> tuple[Entry | None, list[Problem]]:
         problems.append(Problem.of(row.line, "weight", text, error.message)._replace(suggestion=error.suggestion))
     reason = "" if "result" in sheet.columns else sheet.cell(row, "reason")
     rest = (reason, sheet.cell(row, "until"), sheet.cell(row, "holds"))
-    return None if problems else Entry(row.line, queue, person, column, weight, *rest), problems
+    entry = Entry(row.line, queue, person, column, weight, *rest, is_sound=not problems)
+    return entry if queue and person else None, problems
 
 
 class WeightError(ValueError):

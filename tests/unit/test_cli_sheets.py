@@ -119,6 +119,18 @@ def test_every_problem_has_its_row_and_column_and_nothing_is_sent(desk, sheet, c
     assert "Did you mean Support?" in rows[0]["reason"]
 
 
+def test_a_wrong_weight_hides_no_other_problem_and_makes_none(desk, sheet, capsys):
+    rows = "Support,ana.ruiz@example.com,40\r\nSupport,bo.lnid@example.com,=A1\r\nSupport,cem.kaya@example.com,0.1\r\n"
+    assert desk.run("-o", "json", "plan", sheet(HEAD + rows)) == Exit.REFUSED
+    found = [(p["row"], p["column"], p["suggestion"]) for p in json.loads(capsys.readouterr().out)]
+    assert found == [("2", "weight", "40%"), ("3", "weight", ""), ("3", "email", "bo.lind@example.com")]
+
+
+def test_a_result_that_cannot_be_written_does_not_hide_that_the_plan_was_applied(desk, sheet, capsys, tmp_path):
+    assert desk.run("apply", sheet(WHOLE), "--confirm", "--result", tmp_path / "none" / "out.csv") == Exit.DONE
+    assert "could not be written" in capsys.readouterr().err
+
+
 def test_three_thousand_rows_are_refused_with_each_row_named(desk, sheet, capsys):
     rows = "".join(f"Suport,agent-{number}@example.com,0\r\n" for number in range(3000))
     assert desk.run("-o", "json", "plan", sheet(HEAD + rows)) == Exit.REFUSED

@@ -275,10 +275,10 @@ def _refuse(own: Session, sheet: Sheet, problems: list[Problem] | Any, result: P
 
 
 def _write(own: Session, path: Path, text: str) -> None:
+    """Write a sheet with its result. The command goes on if that fails: its exit code says what became of the plan."""
     try:
         path.write_bytes(text.encode())
     except OSError as error:
-        raise CliError(
-            f"The result could not be written to {path}: {error.strerror}.", "Name another --result."
-        ) from error
-    own.out.note(f"The sheet with its result is in {path}.")
+        own.out.error(f"The sheet with its result could not be written. {path}: {error.strerror}.")
+    else:
+        own.out.note(f"The sheet with its result is in {path}.")
