@@ -11,17 +11,19 @@ import pytest
 from routing_weights_cli.app import Session
 from routing_weights_cli.errors import Exit
 from routing_weights_cli.main import main
+from tests.support.waiting import until
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, a_plan
 
 PAGE = (ROOT / "docs" / "use" / "command-line.md").read_text(encoding="utf-8")
 NAMES = {"Support": "Support of the page", "Sales": "Sales of the page"}
 """The queues of this file: other tests may have a queue of the same name."""
+DIVISION = {"id": "of-page", "name": "Of the page"}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def queues(platform_world):
     """Support and Sales, by name. Nothing was ever planned for Sales."""
-    ids = {name: platform_world.queue(4, queue={"name": long}) for name, long in NAMES.items()}
+    ids = {name: platform_world.queue(4, queue={"name": long, "division": DIVISION}) for name, long in NAMES.items()}
     platform_world.run(a_plan(ids["Support"], strategy_reference="by-weight")).ends("completed")
     yield ids
     for name, queue_id in ids.items():
@@ -72,6 +74,26 @@ def test_the_doctor_says_what_is_there(run, platform_world):
     assert (code, "ok       divisions" in out, CLIENT_SECRET in out) == (Exit.DONE, True, False)
     code, out, err = run(command, **asked, GENESYSCLOUD_OAUTHCLIENT_SECRET="wrong")
     assert (code, "gives the OAuth client no token" in " ".join((out + err).split())) == (Exit.REFUSED, True)
+
+
+def test_the_doctor_names_the_divisions_that_are_not_covered(run, platform_world):
+    grant = {"role": "Supervisor", "division": "of-page", "permissions": ["routing:queue:view"]}
+    platform_world.sim.put_person("viewer-of-page", name="Vera", grants=[grant])
+    token, people = platform_world.sim.user_token("viewer-of-page"), platform_world.ready["people_api_url"]
+    headers = {"Authorization": f"Bearer {token}"}
+    until(lambda: len(platform_world.http.get(f"{people}/queues", headers=headers).json()["items"]) == len(NAMES))
+    environ = {"ROUTING_WEIGHTS_API": people, "ROUTING_WEIGHTS_TOKEN": token}
+    environ |= {"GENESYS_BASE_URL": platform_world.sim.url, "GENESYSCLOUD_OAUTHCLIENT_ID": CLIENT_ID}
+    platform_world.queue()  # of another division, and listed by Genesys
+    code, out, _ = run("routing-weights doctor", **environ, GENESYSCLOUD_OAUTHCLIENT_SECRET=CLIENT_SECRET)
+    shown = " ".join(out.split())
+    assert code == Exit.REFUSED
+    assert "You see 2 queues in Of the page." in shown
+    assert "skipped planner" in shown
+    assert "missing divisions" in shown
+    assert "does not cover Home" in shown
+    code, out, _ = run("routing-weights doctor", **environ | {"GENESYSCLOUD_ACCESS_TOKEN": token})
+    assert (code, "sees all 2 queues" in " ".join(out.split())) == (Exit.DONE, True)
 
 
 def test_a_baseline_is_set_listed_and_compared(run):
