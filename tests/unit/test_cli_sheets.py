@@ -47,6 +47,17 @@ def test_an_export_goes_back_without_a_change(desk, sheet, capfdbinary):
     assert desk.plans[-1]["dry_run"] is True
 
 
+def test_a_name_that_does_not_lead_back_is_exported_as_an_id(desk, sheet, capfdbinary, monkeypatch):
+    desk.queues.append({"queue_id": "queue-9", "name": "Sales"})
+    desk.in_force["queue-9"] = Desk.plan_in_force("queue-9")
+    members = [{**member, "name": "Bo Lind", "email": None} for member in desk.members("queue-9")]
+    monkeypatch.setattr(desk, "members", lambda _: members)
+    assert desk.run("export", "queue-9") == Exit.DONE
+    exported = capfdbinary.readouterr().out
+    assert b"queue-9,agent-001,Bo Lind,0.5,ring 3" in exported
+    assert desk.run("plan", sheet(exported)) == Exit.DONE
+
+
 def test_a_sheet_for_german_spreadsheets_has_semicolons_and_decimal_commas(desk, tmp_path):
     path = tmp_path / "out.csv"
     assert desk.run("export", "Support", "--separator", "semicolon", "--file", path) == Exit.DONE

@@ -2,6 +2,7 @@
 
 import sys
 from codecs import BOM_UTF8
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, NoReturn
 
@@ -12,6 +13,7 @@ from routing_weights_cli.api import Json, segment
 from routing_weights_cli.app import Command, Session, session
 from routing_weights_cli.cells import Problem
 from routing_weights_cli.errors import CliError, Exit, ProblemError
+from routing_weights_cli.names import folded
 from routing_weights_cli.planning import Absent, Options, QueuePlan, plans_of, problems_of_refusal
 from routing_weights_cli.refusals import show_problems
 from routing_weights_cli.sheet import SEPARATORS, Outcome, Sheet, exported, read_sheet, result_of
@@ -70,7 +72,11 @@ def export(
     lines: list[Json] = []
     for name in queues:
         queue = own.names.queue(name)
-        lines += [{**member, "queue": queue["name"]} for member in own.names.members(queue["queue_id"])]
+        members = own.names.members(queue["queue_id"])
+        named, by_name = _name_of(own, queue), Counter(folded(member["name"]) for member in members)
+        for member in members:
+            is_known = member["email"] or by_name[folded(member["name"])] == 1
+            lines.append({**member, "queue": named, "email": member["email"] if is_known else member["user_id"]})
     if own.out.form == "json":
         return own.out.document(lines)
     content = exported(lines, SEPARATORS[separator]).encode()
@@ -80,6 +86,15 @@ def export(
     sys.stdout.buffer.write(content if not sys.stdout.isatty() else content.removeprefix(BOM_UTF8))
     sys.stdout.flush()
     return None
+
+
+def _name_of(own: Session, queue: Json) -> str:
+    """The name of a queue, or its id where the name does not lead back to it."""
+    try:
+        is_found = own.names.queue(queue["name"])["queue_id"] == queue["queue_id"]
+    except CliError:
+        is_found = False
+    return str(queue["name"] if is_found else queue["queue_id"])
 
 
 class PlanCommand(Command):
