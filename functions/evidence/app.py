@@ -7,7 +7,7 @@ from aws_lambda_powertools import Logger, Metrics
 from routing_weights.api.app import new_app
 from routing_weights.api.evidence import report_of, router
 from routing_weights.bootstrap import evidence as bootstrap
-from routing_weights.settings import EvidenceSettings
+from routing_weights.settings import AuditorSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -20,7 +20,7 @@ app = new_app(logger, router)
 @metrics.log_metrics
 def _verify(_event: dict[str, Any], context: "LambdaContext") -> dict[str, Any]:
     seconds = context.get_remaining_time_in_millis() / 1000 - 10
-    report = report_of(bootstrap.verify_chain(EvidenceSettings.load(), seconds).verify())
+    report = report_of(bootstrap.verify_chain(AuditorSettings.load(), seconds).verify())
     for finding in report.findings:
         logger.error("The audit trail is broken", finding=finding.model_dump(exclude_none=True))
     metrics.add_metric("AuditBroken", "Count", report.finding_count)

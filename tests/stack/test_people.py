@@ -21,10 +21,15 @@ class Person:
         world.sim.put_person(user_id, name=f"Name of {user_id}", grants=list(grants))
         self.token = world.sim.user_token(user_id)
 
-    def ask(self, method, path, body=None, **headers):
+    def ask(self, method, path, body=None, *, allow_redirects=True, **headers):
         headers = {"Authorization": f"Bearer {self.token}"} | headers
         return self.world.http.request(
-            method, f"{self.world.ready['people_api_url']}{path}", json=body, headers=headers, timeout=DEADLINE_S
+            method,
+            f"{self.world.ready['people_api_url']}{path}",
+            json=body,
+            headers=headers,
+            timeout=DEADLINE_S,
+            allow_redirects=allow_redirects,
         )
 
 
@@ -82,7 +87,8 @@ def test_a_supervisor_of_another_division_gets_nothing_through_any_route(people,
         for method in methods:
             route = f"{method.upper()} {path}"
             rule = access.ROUTES[route]
-            answer = people.bob.ask(method.upper(), path.format_map(people.ids), body_of(people, method, path))
+            address = path.format_map(people.ids) + (f"?queue_id={queue}" if rule.names == "asked" else "")
+            answer = people.bob.ask(method.upper(), address, body_of(people, method, path))
             reached.add(answer.status_code)
             if route == "GET /queues":
                 assert [queue["queue_id"] for queue in answer.json()["items"]] == [people.other], route
@@ -173,6 +179,20 @@ def test_a_foreign_queue_is_word_for_word_an_unknown_one(people):
         answers = [people.bob.ask("GET", path.format(queue)) for queue in (foreign, unknown)]
         assert [answer.status_code for answer in answers] == [HTTPStatus.NOT_FOUND] * 2
         assert answers[0].text.replace(foreign, unknown) == answers[1].text
+
+
+def test_an_operator_exports_the_records_of_the_queues_of_the_division(people, platform_world):
+    grants = [{"role": "Routing Weights Operator", "division": "division-a", "permissions": [SEE]}]
+    operator, queue = Person(platform_world, "operator-of-a", *grants), people.ids["queue_id"]
+    exported = operator.ask("GET", f"/audit/export?queue_id={queue}", allow_redirects=False)
+    assert exported.status_code == HTTPStatus.SEE_OTHER, exported.text
+    file = platform_world.http.get(exported.headers["Location"], timeout=DEADLINE_S)
+    assert {json.loads(line)["distribution_id"] for line in file.text.splitlines()} >= {people.ids["distribution_id"]}
+    foreign = operator.ask("GET", f"/audit/export?queue_id={people.other}", allow_redirects=False)
+    unknown = operator.ask("GET", "/audit/export?queue_id=queue-of-nobody", allow_redirects=False)
+    assert foreign.status_code == unknown.status_code == HTTPStatus.NOT_FOUND
+    assert foreign.text.replace(people.other, "queue-of-nobody") == unknown.text
+    assert people.ada.ask("GET", f"/audit/export?queue_id={queue}").status_code == HTTPStatus.FORBIDDEN
 
 
 def test_a_viewer_changes_nothing_and_a_foreign_queue_spoils_a_fleet(people, platform_world):

@@ -119,6 +119,7 @@ ALLOWED = {
         "kms:Sign": {"CheckpointKey"},
     },
     "EvidenceFunction": {
+        "dynamodb:GetItem": {"AccessTable"},
         "dynamodb:Scan": {"AuditTable", "ChainsTable"},
         "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue"},
         "dynamodb:BatchGetItem": {"AuditTable"},

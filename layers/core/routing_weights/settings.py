@@ -152,6 +152,10 @@ class EvidenceSettings(Recording):
     checkpoint_key: str
 
 
+class AuditorSettings(EvidenceSettings, Guarded):
+    """Verifies the audit trail, and exports it."""
+
+
 class Accounting(Recording):
     aws_region: str
     """Lambda sets it."""

@@ -8,12 +8,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import BaseModel, Field
 
 from routing_weights.api.checkpoint_view import CheckpointView, view_of
+from routing_weights.api.foreign import without_foreign
 from routing_weights.api.problem import answers
-from routing_weights.api.request import Since, Until, new_router, span_of
+from routing_weights.api.request import Since, Until, new_router, person_of, span_of
 from routing_weights.bootstrap import evidence as bootstrap
+from routing_weights.domain.access import Role, require_within
 from routing_weights.domain.evidence import MOST_FINDINGS, Inspection
 from routing_weights.domain.types import GenesysId
-from routing_weights.settings import EvidenceSettings
+from routing_weights.settings import AuditorSettings
 
 router = new_router()
 
@@ -60,7 +62,7 @@ class Verification(BaseModel):
     responses=answers(HTTPStatus.OK, Checkpoints, {}),
 )
 def list_checkpoints() -> Checkpoints:
-    stored = bootstrap.checkpoints(EvidenceSettings.load()).all()
+    stored = bootstrap.checkpoints(AuditorSettings.load()).all()
     return Checkpoints(items=[view_of(each.checkpoint) for each in stored if each.checkpoint])
 
 
@@ -71,22 +73,26 @@ def list_checkpoints() -> Checkpoints:
     responses=answers(HTTPStatus.OK, Verification, {}),
 )
 def verify_audit() -> Verification:
-    return report_of(bootstrap.verify_chain(EvidenceSettings.load(), REQUEST_S).verify())
+    return report_of(bootstrap.verify_chain(AuditorSettings.load(), REQUEST_S).verify())
 
 
 @router.get(
     "/audit/export",
     summary="Export the records of a queue",
     description="The answer leads to a file, which can be fetched for 15 minutes. `from` and `to` are inclusive and "
-    "refer to the time at which a distribution was opened.",
-    responses=answers(HTTPStatus.SEE_OTHER, None, {})
+    "refer to the time at which a distribution was opened. Operators export the queues that they see. What a record "
+    "says of other queues is left out for them.",
+    responses=answers(HTTPStatus.SEE_OTHER, None, {HTTPStatus.NOT_FOUND: "The queue is in no division of the caller's"})
     | {303: {"description": "See Other", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 def export_audit(
     queue_id: QueueParameter, since: Since = "", until: Until = "", form: Format = "jsonl"
 ) -> Response[str]:
+    seen = person_of(router.current_event).queues_for(Role.OPERATOR)
+    require_within(seen, [queue_id])
     begin, end = span_of(since, until)
-    address = bootstrap.export_audit(EvidenceSettings.load()).export(queue_id, begin, end, form)
+    export = bootstrap.export_audit(AuditorSettings.load())
+    address = export.export(queue_id, begin, end, form, lambda record: without_foreign(record, seen))
     return Response(HTTPStatus.SEE_OTHER, "text/plain", "", headers={"Location": address})
 
 

@@ -25,7 +25,7 @@ class Role(StrEnum):
     APPROVER = "approver"
     """Answers distributions that wait for an approval."""
     OPERATOR = "operator"
-    """Verifies and exports the audit trail."""
+    """Exports the records of a queue."""
 
 
 @dataclass(frozen=True)
