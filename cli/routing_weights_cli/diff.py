@@ -9,7 +9,6 @@ from routing_weights_cli.out import Out, plain
 
 ARROW = "\u2192"
 _NAME_WIDTH = 26
-_WORDS = {"ring": "ring {}", "proficiency": "proficiency {}", "score": "score {}", "share": "share {}"}
 _FIGURES = (
     ("service_level", "service level", "{:.1%}"),
     ("abandonment", "abandonment", "{:.1%}"),
@@ -25,12 +24,12 @@ class Line(NamedTuple):
 
 
 def held(actuator: str, value: Any) -> str:
-    """A value on the wire in words: `ring 3`, `not joined`."""
-    if value is None:
-        return "nothing"
+    """A value on the wire in the words of the API's `holds`: `ring 3`, `no share`, `not joined`."""
     if actuator == "joined":
         return "joined" if value else "not joined"
-    return _WORDS.get(actuator, "{}").format(plain(value))
+    if value is None or (actuator == "share" and not value):
+        return f"no {actuator}"
+    return f"{actuator} {value:g}"
 
 
 def lines_of(record: Json, members: Mapping[str, Json]) -> list[Line]:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from routing_weights_cli.diff import held
 from routing_weights_cli.errors import Exit
 from routing_weights_cli.sheet import read_sheet
 from tests.support.cli import Desk, answer
@@ -336,6 +337,23 @@ def test_a_distribution_is_compared_with_another_and_with_what_genesys_holds(app
     assert "~ Ana Ruiz                   ring 1 → ring 3" in capsys.readouterr().out
     assert applied.run("-o", "json", "diff", "Support~0", "Support~1") == Exit.DIFFERS
     assert json.loads(capsys.readouterr().out)[0]["member"] == "Ana Ruiz"
+
+
+def test_values_of_another_actuator_are_not_compared(applied, capsys):
+    applied.in_force["queue-1"]["actuator"] = "proficiency"
+    assert applied.run("diff", "Support~1") == Exit.DIFFERS
+    assert "ring carried its weights, and now proficiency does" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("actuator", "value", "words"),
+    [
+        *(("ring", 3, "ring 3"), ("ring", None, "no ring"), ("share", 0.4, "share 0.4"), ("share", 0.0, "no share")),
+        *(("joined", True, "joined"), ("joined", None, "not joined"), ("proficiency", 0.0, "proficiency 0")),
+    ],
+)
+def test_a_value_is_in_the_words_of_the_api(actuator, value, words):
+    assert held(actuator, value) == words
 
 
 def test_watch_and_status_follow_a_distribution_a_fleet_or_a_queue(applied, capsys):

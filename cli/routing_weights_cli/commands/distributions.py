@@ -71,6 +71,10 @@ def compare(
     members = {member["user_id"]: member for member in own.names.members(old["queue_id"])}
     before = _values(old)
     if second is None:
+        carried, now = old["actuation"]["actuator"], _actuator_now(own, old["queue_id"])
+        if now not in {None, carried}:
+            own.out.say(f"They cannot be compared: {carried} carried its weights, and now {now} does.", "bold")
+            return Exit.DIFFERS
         after = {user_id: str(member["holds"]) for user_id, member in members.items() if user_id in before}
     else:
         new = own.api.distribution(find(own, second, applied=True))
@@ -144,6 +148,11 @@ def _is_distribution(own: Session, run_id: str) -> bool:
             raise
         return False
     return True
+
+
+def _actuator_now(own: Session, queue_id: str) -> str | None:
+    """What carries the weights in force. None: no plan is in force."""
+    return (own.api.get(f"/queues/{segment(queue_id)}").get("in_force") or {}).get("actuator")
 
 
 def _values(record: Json) -> dict[str, Any]:
