@@ -58,10 +58,10 @@ def lines_of(record: Json, members: Mapping[str, Json]) -> list[Line]:
 
 
 def _values(actuator: str, before: Any, after: Any) -> str:
-    if actuator == "joined" or before is None or after is None or not actuator:
-        words = (held(actuator, before), held(actuator, after)) if actuator else (plain(before), plain(after))
-        return f"{words[0] or 'nothing'} {ARROW} {words[1] or 'nothing'}"
-    return f"{held(actuator, before)} {ARROW} {plain(after)}"
+    if not actuator:
+        return f"{plain(before) or 'nothing'} {ARROW} {plain(after) or 'nothing'}"
+    first, second, unit = held(actuator, before), held(actuator, after), f"{actuator} "
+    return f"{first} {ARROW} {second.removeprefix(unit) if first.startswith(unit) else second}"
 
 
 def _sign(before: Any, after: Any) -> str:

@@ -19,7 +19,7 @@ SENTENCES = {
     "validation_failed": "The plan is not valid, or does not fit the queue.",
     "projection_failed": "The queue could not be read or projected.",
     "saturation_blocked": "The queue would not cope with the plan.",
-    "approval_required": "The plan needs somebody's approval, and nobody can give it.",
+    "approval_required": "The plan needs somebody's approval.",
     "projection_inconclusive": "The projection is too close to its limit.",
     "queue_update_failed": "The queue's own settings could not be written.",
     "member_update_failed": "A member could not be written.",
@@ -141,7 +141,8 @@ def sentence(record: Json) -> str:
     reasons = [str(error.get("message") or "") for error in record.get("errors") or ()]
     if status in {"saturation_blocked", "approval_required", "projection_inconclusive"}:
         reasons = reasons or [(record.get("projection") or {}).get("reason") or ""]
-    return " ".join([text, *(reason for reason in reasons[:3] if reason and reason != text)])
+    different = [reason for reason in dict.fromkeys(reasons) if reason and reason != text][:3]
+    return " ".join([text, *(f"{reason[0].upper()}{reason[1:].removesuffix('.')}." for reason in different)])
 
 
 def _news(record: Json) -> str:

@@ -224,6 +224,14 @@ def test_what_the_api_refuses_is_at_its_row(desk, sheet, capsys):
     assert (problem["row"], problem["problem"]) == ("4", "Cem Kaya: has left")
 
 
+def test_what_only_the_queue_could_tell_is_at_its_row(desk, sheet, capsys):
+    found = {"path": "member_weights.agent-002", "message": "ring 2 is not there", "type": "ring"}
+    desk.ends = {"status": "validation_failed", "terminal": True, "errors": [found]}
+    assert desk.run("-o", "json", "apply", sheet(WHOLE), "--confirm") == Exit.REFUSED
+    problem = json.loads(capsys.readouterr().out)[0]
+    assert (problem["row"], problem["problem"]) == ("3", "Bo Lind: ring 2 is not there")
+
+
 def test_a_sheet_that_is_older_than_the_queue_is_noted(desk, sheet, capsys):
     old = WHOLE.replace("weight\r\n", "weight,holds\r\n").replace("0.2\r\n", "0.2,ring 5\r\n")
     assert desk.run("plan", sheet(old)) == Exit.DIFFERS

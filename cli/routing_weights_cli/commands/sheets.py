@@ -3,6 +3,7 @@
 import sys
 from codecs import BOM_UTF8
 from collections import Counter
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, NoReturn
 
@@ -202,6 +203,9 @@ def _one(own: Session, body: Json, *, confirm: bool) -> tuple[list[Json], int]:
     if confirm:
         running.announce(own, "distribution", distribution_id)
     record = running.follow(own, distribution_id)
+    found = [error for error in record["errors"] if error.get("path")]
+    if record["status"] == "validation_failed" and found:  # what only the queue itself could tell, at its rows
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, {"detail": running.sentence(record), "errors": found})
     code = running.show(own, record)
     if not confirm and code is Exit.DIFFERS:
         own.out.say("To write it: the same command with --confirm, as `apply`.")
