@@ -618,7 +618,7 @@ def test_the_record_has_the_caller_whom_the_gateway_verified(ask, inhabited, tra
     mine = json.loads(ask(body, authorizer=person, headers=claims)["body"])["distribution_id"]
     opening = trail.find(mine).opening
     assert (opening.caller, opening.caller_name, opening.requested_by) == ("genesys:u-1", "Ada", "the director")
-    jwt = {"jwt": {"claims": {"iss": "https://id.example", "sub": "42", "name": "Grace", "roles": "[planner other]"}}}
+    jwt = {"jwt": {"claims": {"iss": "https://id.example", "sub": "42", "name": "Grace", "roles": "planner other"}}}
     other = json.loads(ask(body, authorizer=jwt, headers=claims)["body"])["distribution_id"]
     assert (trail.find(other).opening.caller, trail.find(other).opening.caller_name) == (
         "jwt:https://id.example#42",

@@ -1,5 +1,7 @@
 """What routes read of a request: the body, the caller, and the parameters that several routes have."""
 
+import base64
+import json
 import re
 import time
 from datetime import UTC, datetime
@@ -77,7 +79,8 @@ def person_of(event: APIGatewayProxyEventV2) -> Person:
         case {"iam": {"userArn": str(arn)}} if arn:
             return Person(arn, "", "iam", everywhere(Role))
         case {"jwt": {"claims": {"iss": str(issuer), "sub": str(subject), **claims}}} if issuer and subject:
-            roles = _roles_in(claims.get(bootstrap.roles_claim()))
+            name = bootstrap.roles_claim()
+            roles = _roles_in(claims.get(name), _in_token(event.headers.get("authorization", ""), name))
             return Person(_kept(f"jwt:{issuer}#{subject}"), plain_name(claims.get("name")), "jwt", everywhere(roles))
         case {"lambda": {"person": str(reference)}} if reference:
             person = bootstrap.signed_in(reference, time.time())
@@ -94,10 +97,31 @@ def _kept(caller: str) -> str:
     return caller
 
 
-def _roles_in(claim: object) -> list[Role]:
-    """The roles that a claim names. The gateway turns a list into the text `[planner approver]`."""
-    named = re.split(r"[\s,\[\]]+", claim) if isinstance(claim, str) else []
+def _roles_in(claim: object, in_token: object) -> list[Role]:
+    """The roles that a claim names: the words of a text, or the entries of a list.
+
+    The gateway turns the list `["Junior planner"]` into the text `[Junior planner]`, which does not show where an entry
+    ends. So the list is taken from the token that the gateway has verified, and counts only if it gives this text.
+    """
+    if not isinstance(claim, str):
+        return []
+    if not claim.startswith("["):
+        named = claim.split()
+    elif isinstance(in_token, list) and claim == f"[{' '.join(map(str, in_token))}]":
+        named = in_token
+    else:
+        named = []
     return [role for role in Role if role.value in named]
+
+
+def _in_token(header: str, name: str) -> object:
+    """A claim of a JWT that is not verified here."""
+    _, *parts = re.sub(r"^Bearer +", "", header, flags=re.IGNORECASE).split(".")
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(f"{parts[0]}==")) if parts else None
+    except (ValueError, RecursionError):
+        return None
+    return claims.get(name) if isinstance(claims, dict) else None
 
 
 def caller_of(event: APIGatewayProxyEventV2) -> str:
