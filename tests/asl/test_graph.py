@@ -94,7 +94,7 @@ OF_THE_API = {
     *("IdempotencyConflict", "RequestInvalid", "RouteNotFound", "DistributionNotFound", "NotRestorable"),
     *("BaselineNotFound", "ScheduleInvalid", "WebhookInvalid", "WebhookRefused", "WebhookTooLarge"),
     *("ScheduleNotFound", "ReturnNotFound", "ApprovalNotFound", "ApprovalForbidden", "ApprovalConflict"),
-    *("FleetNotFound", "RoleMissing", "SignInExpired"),
+    *("FleetNotFound", "RoleMissing", "SignInExpired", "ExpiryApproved"),
 }
 FALLS_TO_ITS_STATE = {
     "Project": "projection_failed",

@@ -375,6 +375,53 @@ def test_an_answer_that_was_lost_on_its_way_is_delivered_by_its_repetition(offic
     assert len(office.records.answered) == 1
 
 
+@pytest.mark.parametrize(
+    ("caller", "answer", "error"),
+    [
+        (OTHER, "approved", ApprovalConflict),
+        (OTHER, "rejected", ApprovalConflict),
+        (ASKER, "approved", ApprovalForbidden),
+    ],
+)
+def test_an_answer_that_was_lost_is_delivered_by_the_next_one_of_anybody(office, caller, answer, error):
+    """The function was killed after it had stored the answer."""
+    office.approvals.answer(office.approvals.find("d-1"), "approved", BOSS, "It is all right.", LATER)
+    assert (office.machine.sent, office.records.answered) == ([], ())
+    with pytest.raises(error):
+        office.answer(answer, caller)
+    assert office.machine.sent == [(TOKEN, "approved")]
+    assert [(each.answer, each.caller) for each in office.records.answered] == [("approved", BOSS)]
+
+
+ROLE = "arn:aws:sts::123456789012:assumed-role/Planners"
+
+
+@pytest.mark.parametrize(
+    ("asker", "caller", "is_refused"),
+    [
+        (f"{ROLE}/ada", f"{ROLE}/bob", True),
+        (f"{ROLE}/ada", f"{ROLE}/a/b", True),
+        ("arn:aws:sts::123456789012:federated-user/ada", "arn:aws:sts::123456789012:federated-user/bob", True),
+        ("arn:aws:iam::123456789012:root", "arn:aws:iam::123456789012:root", True),
+        ("arn:aws:iam::123456789012:user/ada", "arn:aws:iam::123456789012:user/ada", True),
+        (f"{ROLE}/ada", "arn:aws:sts::123456789012:assumed-role/Approvers/ada", False),
+        (f"{ROLE}/ada", "arn:aws:sts::210987654321:assumed-role/Planners/ada", False),
+        ("arn:aws:iam::123456789012:user/team/ada", "arn:aws:iam::123456789012:user/team/bob", False),
+        ("genesys:u-1", "genesys:u-2", False),
+        ("jwt:https://id.example/a#1", "jwt:https://id.example/a#2", False),
+    ],
+)
+def test_all_sessions_of_a_role_are_one_caller(asker, caller, is_refused):
+    office = Office()
+    office.ask(asked_by=asker)
+    if is_refused:
+        with pytest.raises(ApprovalForbidden):
+            office.answer(caller=caller)
+        assert office.machine.sent == []
+    else:
+        assert office.answer(caller=caller).state == "approved"
+
+
 def test_a_question_that_is_repeated_keeps_its_time_and_gets_the_new_token(office):
     office.machine.tokens = {"new"}
     assert office.asking.ask(RUN, office.asked, "new", LATER) is False

@@ -12,11 +12,18 @@ from routing_weights.domain.actuators.joined import Joined
 from routing_weights.domain.actuators.score import Score
 from routing_weights.domain.images import images_of, target_of
 from routing_weights.domain.queue import Member
-from routing_weights.domain.record import Closing, Opening, expiry_cancelled, timestamp
+from routing_weights.domain.record import ApprovalAnswered, Closing, Opening, expiry_cancelled, timestamp
 from routing_weights.domain.revert import Baseline
 from routing_weights.domain.run import Run, return_name
 from routing_weights.domain.status import Status
-from routing_weights.errors import NotRestorable, PlanInvalid, PlanNotApplicable, ReturnNotFound, Superseded
+from routing_weights.errors import (
+    ExpiryApproved,
+    NotRestorable,
+    PlanInvalid,
+    PlanNotApplicable,
+    ReturnNotFound,
+    Superseded,
+)
 from tests.support.fakes import (
     RING,
     SMALLEST_PLAN,
@@ -289,6 +296,17 @@ def test_an_expiry_whose_time_has_come_can_no_longer_be_cancelled(ran, trail, mi
             cancel.cancel("boxed", "arn:me", START)
     assert (trail.find("boxed").expiry_cancelled is not None) is is_cancelled
     assert schedules.names == (set() if is_cancelled else {return_name("boxed")})
+
+
+def test_a_temporary_plan_that_somebody_approved_does_not_become_permanent(ran, trail):
+    ran(("boxed", None), until=timestamp(START + timedelta(minutes=10)))
+    common = {"distribution_id": "boxed", "timestamp": timestamp(START), "number": 1, "hash": "0" * 64}
+    trail.append(ApprovalAnswered(**common, answer="approved", caller="arn:boss"))
+    schedules = FakeSchedules(return_name("boxed"))
+    with pytest.raises(ExpiryApproved, match="without `until`"):
+        CancelExpiry(trail, schedules).cancel("boxed", "arn:me", START)
+    assert trail.find("boxed").expiry_cancelled is None
+    assert schedules.names == {return_name("boxed")}
 
 
 def test_the_newest_completed_distribution_is_the_one_that_ended_last(ran, trail):

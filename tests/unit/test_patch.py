@@ -70,6 +70,25 @@ def test_an_outage_ends_a_tick_that_has_written_and_the_next_one_goes_on_there(e
     assert (tick, written) == (Tick(3, 3), ["agent-2", "agent-3"])
 
 
+@pytest.mark.parametrize("is_approved", [True, False])
+def test_an_edit_after_the_reading_of_an_approved_run_is_not_overwritten(is_approved):
+    """People approved what Project read. Another run keeps the last word, as before."""
+    documents, genesys = FakeDocuments(), Genesys()
+    documents.keep_work("d-1", work(plan(), TARGET, BEFORE))
+    edited = queue(member("agent-1"), member("agent-2", 0.9), member("agent-3"))
+    genesys.read_queue = lambda _queue_id: edited
+    run = RUN.model_copy(update={"approved_at": RUN.started_at if is_approved else None})
+    tick = PatchMembers(documents, lambda _decision: genesys, Settling(15, None, None), lambda: True).patch(run, 0)
+    if not is_approved:
+        assert (tick, genesys.written) == (Tick(3, 3), ["agent-1", "agent-2", "agent-3"])
+        return
+    assert (tick.failure.name, tick.next, genesys.written) == ("QueueChanged", 0, [])
+    assert "agent-2" in tick.failure.cause
+    genesys.read_queue = lambda _queue_id: queue(member("agent-1", 0.4), member("agent-2"), member("agent-3"))
+    tick = PatchMembers(documents, lambda _decision: genesys, Settling(15, None, None), lambda: True).patch(run, 1)
+    assert (tick.failure, genesys.written) == (None, ["agent-2", "agent-3"]), "its own writes are no edits"
+
+
 @pytest.mark.parametrize("error", [GenesysUnavailable, StoreUnavailable])
 def test_a_tick_that_fails_before_its_first_write_is_retried(error):
     with pytest.raises(error):

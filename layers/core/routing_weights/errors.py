@@ -199,6 +199,13 @@ class NotRestorable(RoutingWeightsError):
     title = "There is nothing to restore"
 
 
+class ExpiryApproved(RoutingWeightsError):
+    """Somebody approved the plan as a temporary one, so its expiry cannot be cancelled."""
+
+    http_status = 409
+    title = "The plan was approved as a temporary one"
+
+
 class ReturnNotFound(RoutingWeightsError):
     """No expiry is scheduled: the plan is permanent, has expired already, or its expiry was cancelled."""
 

@@ -312,7 +312,12 @@ def get_distribution(distribution_id: DistributionId) -> Distribution:
     summary="Cancel the expiry of a temporary plan",
     description="What the plan has applied stays.",
     responses=answers(
-        HTTPStatus.NO_CONTENT, None, {HTTPStatus.NOT_FOUND: "The distribution has no expiry to come, or there is none"}
+        HTTPStatus.NO_CONTENT,
+        None,
+        {
+            HTTPStatus.NOT_FOUND: "The distribution has no expiry to come, or there is none",
+            HTTPStatus.CONFLICT: "The plan was approved as a temporary one: send it again without `until`",
+        },
     ),
 )
 def cancel_return(distribution_id: DistributionId) -> Response[None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from routing_weights.application.submit import record_refusal
+from routing_weights.domain.access import same_caller
 from routing_weights.domain.inputs import console_answer
 from routing_weights.domain.plan import plan_invalid
 from routing_weights.domain.problems import problem
@@ -45,8 +46,9 @@ class AnswerApproval:
         """Approve or reject what a distribution asks now. The same answer of the same caller can be repeated.
 
         The answer is stored first, then it is on record, then it ends the wait: a run never goes on without a record
-        of who approved. `hash_` is what the caller has seen, None for whatever is asked. With `is_trusted` the
-        deployment trusts its console, which does not say who the caller is.
+        of who approved. An answer that got lost after it was stored is delivered by the next attempt of anybody.
+        `hash_` is what the caller has seen, None for whatever is asked. With `is_trusted` the deployment trusts its
+        console, which does not say who the caller is.
 
         Raises:
             ApprovalNotFound: the distribution has never asked.
@@ -56,6 +58,8 @@ class AnswerApproval:
         asked = self.approvals.find(distribution_id)
         if asked is None:
             raise ApprovalNotFound(f"Distribution {distribution_id} has never waited for approval. See GET /approvals.")
+        if asked.state in {"approved", "rejected"}:  # whoever answered may not know that the answer got lost
+            self._deliver(asked)
         if not is_trusted:
             _require_another(caller, asked, answer)
         if hash_ is not None and hash_ != asked.hash:
@@ -64,8 +68,6 @@ class AnswerApproval:
                 f"GET /distributions/{distribution_id}."
             )
         if (asked.state, asked.answered_by) == (answer, caller):
-            self.trail.append(approval_answered(asked))
-            self.answers.deliver(asked)
             return asked
         if asked.state != "waiting":
             ended = (
@@ -77,20 +79,24 @@ class AnswerApproval:
         answered = self.approvals.answer(asked, answer, caller, reason, now)
         if answered is None:
             raise ApprovalConflict("Somebody else has just answered, or the distribution asks anew. Look at it again.")
-        self.trail.append(approval_answered(answered))
-        if not self.answers.deliver(answered):
+        if not self._deliver(answered):
             raise ApprovalConflict(
                 "The answer is on record, but the execution no longer waits for it. "
                 f"GET /distributions/{distribution_id} shows how it ended."
             )
         return answered
 
+    def _deliver(self, answered: Approval) -> bool:
+        """Put an answer on record, and end the wait with it. It can be repeated."""
+        self.trail.append(approval_answered(answered))
+        return self.answers.deliver(answered)
+
 
 def _require_another(caller: str, asked: Approval, answer: Answer) -> None:
     """Whoever asked may reject, which withdraws the distribution, and not approve."""
     if not caller:
         raise ApprovalForbidden("Nobody knows who you are, so the answer does not count. Sign the request.")
-    if answer == "approved" and caller == asked.asked_by:
+    if answer == "approved" and same_caller(caller, asked.asked_by):
         raise ApprovalForbidden("You asked for this distribution yourself. Somebody else has to approve it.")
 
 

@@ -12,7 +12,7 @@ from routing_weights.domain.problems import not_applicable, problem
 from routing_weights.domain.record import ExpiryCancelled, RunSummary, expiry_cancelled, timestamp
 from routing_weights.domain.run import LONGEST_RUN, return_name
 from routing_weights.domain.status import Status
-from routing_weights.errors import ReturnNotFound, Superseded
+from routing_weights.errors import ExpiryApproved, ReturnNotFound, Superseded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -157,14 +157,25 @@ class CancelExpiry:
     schedules: OneTimeSchedules
 
     def cancel(self, distribution_id: str, caller: str, now: datetime) -> None:
-        """Raises ReturnNotFound if no expiry is to come."""
-        opening, name = self.trail.find(distribution_id).opening, return_name(distribution_id)
+        """Make what a temporary plan has applied permanent.
+
+        Raises:
+            ReturnNotFound: no expiry is to come.
+            ExpiryApproved: the plan was approved, and with it its end.
+        """
+        records, name = self.trail.find(distribution_id), return_name(distribution_id)
+        opening = records.opening
         until = opening and opening.until
         # Scheduler deletes a schedule only some time after it has started it, so one whose time has come may be found.
         if not self.schedules.exists(name) or not until or datetime.fromisoformat(until) <= now:
             raise ReturnNotFound(
                 f"Distribution {distribution_id} has no expiry to come. GET /distributions/{distribution_id} shows one "
                 "as returns_at."
+            )
+        if any(answered.answer == "approved" for answered in records.answered):
+            raise ExpiryApproved(
+                f"Distribution {distribution_id} was approved as a temporary plan. To make it permanent, send its plan "
+                "again without `until`: that asks for approval like any other plan."
             )
         self.trail.append(expiry_cancelled(distribution_id, caller, now))
         self.schedules.delete(name)

@@ -52,7 +52,7 @@ class PatchQueue:
         settings, earlier = decision.settings(part), decision.settings("first")
         if not settings:
             return False
-        _require_unedited(genesys, work)
+        _require_unedited(genesys, work, run)
         if part == "last" and RINGS in settings:
             self._await_empty_rings(genesys, work)
         own = earlier if part == "last" and (decision.order or earlier) else None
@@ -125,7 +125,7 @@ class PatchMembers:
         left = [member for member in members[start:] if member.user_id not in also]
         accepted = set(also)
         try:
-            _require_unedited(genesys, work)
+            _require_unedited(genesys, work, run)
             for group in in_groups(target, left):
                 if target.joins and not goes_up(target, group[0]):
                     if not self.has_time():
@@ -182,7 +182,10 @@ def _reached(members: Sequence[Member], start: int, accepted: Collection[str]) -
     return position, tuple(beyond[:MOST_ALSO])
 
 
-def _require_unedited(genesys: Genesys, work: Work) -> None:
-    """Genesys may have kept the run waiting for a long time. A repair overwrites no edit of that time."""
-    if work.plan.overwrites_no_edit:
+def _require_unedited(genesys: Genesys, work: Work, run: Run) -> None:
+    """Genesys may have kept the run waiting for a long time. A repair overwrites no edit of that time.
+
+    Neither does a run that somebody approved: the approval is for the queue as Project read it.
+    """
+    if work.plan.overwrites_no_edit or run.approved_at:
         require_unedited(work.decision.target, work.before, genesys.read_queue(work.plan.queue_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -106,6 +107,18 @@ class Bounds:
     def require(self, queue_ids: Iterable[str]) -> None:
         """Raise QueueNotFound for a queue that is out of bounds."""
         require_within(self.queues, queue_ids)
+
+
+_SESSION = re.compile(r"(arn:[^:]+:sts::[^:]+:(?:assumed-role/[^/]+|federated-user))/.+")
+
+
+def same_caller(one: str, other: str) -> bool:
+    """True if two callers may be the same person.
+
+    Whoever may assume a role chooses the name of the session, and so does whoever asks for a federated user. So all
+    sessions of a role are one caller, also those of several people.
+    """
+    return _SESSION.sub(r"\1", one) == _SESSION.sub(r"\1", other)
 
 
 def everywhere(roles: Iterable[Role]) -> dict[Role, Queues]:

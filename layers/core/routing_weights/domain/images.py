@@ -137,7 +137,7 @@ def require_as_applied(restores: Restores, applied: Target, queue: Queue, last: 
 
 
 def require_unedited(target: Target, before: Queue, now: Queue) -> None:
-    """Raise QueueChanged if a repair or a fleet's revert would overwrite an edit younger than its before-image.
+    """Raise QueueChanged if a run would overwrite an edit younger than its before-image.
 
     A value of the target is no edit: this run may have written it already.
     """
@@ -154,7 +154,7 @@ def require_unedited(target: Target, before: Queue, now: Queue) -> None:
     )
     if edited:
         raise QueueChanged(
-            f"Queue {now.queue_id} was changed by somebody after this revert had read it: {named(edited)}. "
+            f"Queue {now.queue_id} was changed by somebody after this distribution had read it: {named(edited)}. "
             "That change is left alone.",
             fields=edited,
         )
