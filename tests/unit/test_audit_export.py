@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
+from routing_weights.application.export_audit import ExportAudit
 from routing_weights.domain.audit_export import COLUMNS, as_csv, json_lines
 
 CLOSED = {
@@ -65,3 +68,15 @@ def test_no_cell_is_a_formula(text):
 
 def test_a_line_is_the_record_as_it_is_stored():
     assert [json.loads(line) for line in json_lines([CLOSED, CLOSED]).splitlines()] == [CLOSED, CLOSED]
+
+
+def test_an_export_has_of_each_record_what_the_caller_may_see():
+    run = SimpleNamespace(distribution_id="d-1")
+    trail = SimpleNamespace(of_queue=lambda *_, **__: ([run], None), stored=lambda _id: [CLOSED, {"record": "other"}])
+    exports = SimpleNamespace(put=lambda text, extension, _kind: (text, extension))
+    exported = partial(ExportAudit(trail, exports).export, "queue-001", "0000", "9999")
+    assert [json.loads(line) for line in exported("jsonl")[0].splitlines()] == [CLOSED, {"record": "other"}]
+    seen, extension = exported("jsonl", lambda record: {"record": record["record"]})
+    assert [json.loads(line) for line in seen.splitlines()] == [{"record": "9-closed"}, {"record": "other"}]
+    assert extension == "jsonl"
+    assert "agent-1" not in exported("csv", lambda record: record | {"changes": []})[0]
