@@ -10,12 +10,15 @@ ROOT = Path(__file__).parents[2]
 PROBLEM, JSON = "application/problem+json", "application/json"
 DISTRIBUTION, QUEUE = "/distributions/{distribution_id}", "/queues/{queue_id}"
 BASELINE, SCHEDULE, CALLBACK = QUEUE + "/baselines/{name}", "/schedules/{name}", "/webhooks/genesys/callback"
+NAMED_PLAN = QUEUE + "/plans/{name}"
 FLEET = "/fleets/{fleet_id}"
 
 BODIES = {
     ("/plans", "post"): "Plan",
     ("/plans/suggest", "post"): "Draft",
     (f"{DISTRIBUTION}/restore", "post"): "RestoreOptions",
+    (NAMED_PLAN, "put"): "PlanToKeep",
+    (f"{NAMED_PLAN}/apply", "post"): "ApplyRequest",
     (BASELINE, "put"): "NewBaseline",
     (f"{BASELINE}/restore", "post"): "RestoreOptions",
     (f"{QUEUE}/forecast", "put"): "NewForecast",
@@ -28,12 +31,13 @@ BODIES = {
     (f"{FLEET}/reject", "post"): "Words",
 }
 """The functions read these bodies from raw bytes, so that nothing is dropped. Powertools does not know their models."""
-OPTIONAL = {"RestoreOptions", "NewBaseline"}
+OPTIONAL = {"ApplyRequest", "RestoreOptions", "NewBaseline"}
 EXAMPLES: dict[str, Any] = {
     **{
         name: json.loads((ROOT / "events" / f"{sample}.json").read_text(encoding="utf-8"))
         for name, sample in {
             "Plan": "plan",
+            "PlanToKeep": "named-plan",
             "Draft": "suggest",
             "NewForecast": "forecast",
             "Schedule": "schedule",
@@ -41,6 +45,7 @@ EXAMPLES: dict[str, Any] = {
             "NewDraw": "draw-over-http",
         }.items()
     },
+    "ApplyRequest": {"dry_run": True},
     "RestoreOptions": {"dry_run": True},
     "NewBaseline": {},
     "Words": {"reason": "The shift leader agrees."},
@@ -62,6 +67,13 @@ LINKS: dict[tuple[str, str, str], dict[tuple[str, str], dict[str, str]]] = {
     ("/plans", "post", "202"): _STARTED,
     (f"{DISTRIBUTION}/restore", "post", "202"): _STARTED,
     (f"{BASELINE}/restore", "post", "202"): _STARTED,
+    (f"{NAMED_PLAN}/apply", "post", "202"): _STARTED,
+    (NAMED_PLAN, "put", "200"): {
+        (NAMED_PLAN, "get"): _BY_QUEUE | _BY_NAME,
+        (f"{NAMED_PLAN}/apply", "post"): _BY_QUEUE | _BY_NAME,
+        (f"{QUEUE}/plans", "get"): _BY_QUEUE,
+        (NAMED_PLAN, "delete"): _BY_QUEUE | _BY_NAME,
+    },
     (DISTRIBUTION, "get", "200"): {
         (f"{QUEUE}/{listing}", "get"): {"queue_id": "$response.body#/queue_id"}
         for listing in ("distributions", "drift", "calibration", "shares", "members")
@@ -106,9 +118,11 @@ def main() -> None:
     from routing_weights.api.baselines import NewBaseline  # noqa: PLC0415 - only now on the path
     from routing_weights.api.draws import DrawAnswer, NewDraw  # noqa: PLC0415
     from routing_weights.api.forecasts import NewForecast  # noqa: PLC0415
+    from routing_weights.api.named_plans import ApplyRequest  # noqa: PLC0415
     from routing_weights.api.submissions import RestoreOptions  # noqa: PLC0415
     from routing_weights.api.suggestion import Draft  # noqa: PLC0415
     from routing_weights.domain.fleet_request import FleetRequest  # noqa: PLC0415
+    from routing_weights.domain.named_plan import NOT_SAVED  # noqa: PLC0415
     from routing_weights.domain.plan import Plan  # noqa: PLC0415
     from routing_weights.domain.schedule.schedule import Schedule  # noqa: PLC0415
 
@@ -133,12 +147,20 @@ def main() -> None:
         NewBaseline,
         NewForecast,
         RestoreOptions,
+        ApplyRequest,
         FleetRequest,
         NewDraw,
         DrawAnswer,
     ):
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= schema.pop("$defs", {}) | {model.__name__: schema}
+    schemas["PlanToKeep"] = {
+        **schemas["Plan"],
+        "title": "PlanToKeep",
+        "description": "A plan that a queue keeps under a name.",
+        "properties": {n: field for n, field in schemas["Plan"]["properties"].items() if n not in NOT_SAVED},
+        "required": [name for name in schemas["Plan"]["required"] if name not in NOT_SAVED],
+    }
     for unused in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
         schemas.pop(unused, None)  # Powertools' own error shapes, which our API does not use
     schemas["GatewayMessage"] = {

@@ -36,6 +36,7 @@ from routing_weights.domain.chain import digest
 from routing_weights.domain.draw import Draw
 from routing_weights.domain.fleet_plans import read_file, read_plans
 from routing_weights.domain.fleet_request import parse_request
+from routing_weights.domain.named_plan import plan_to_save
 from routing_weights.domain.notifications import LONGEST_HEADING, plain
 from routing_weights.domain.pages import key_in, token_of
 from routing_weights.domain.plan import check_plan, parse_plan
@@ -477,6 +478,9 @@ PARSERS: dict[str, Parser] = {
                                 (PlanInvalid,)),
     "plan, to suggest": Parser(("application.suggest.draft_of",), _bodies(*_samples("suggest"), *PLANS), draft_of,
                                (PlanInvalid, RequestInvalid)),
+    "plan, to keep": Parser(("domain.named_plan.plan_to_save", "application.save_plan.save"),
+                            _bodies(_sample("named-plan.json"), *PLANS), lambda raw: plan_to_save(raw, "queue-001"),
+                            (PlanInvalid,)),
     "queue of a refused plan": Parser(("application.submit.queue_named_in",), _bodies(*PLANS), queue_named_in, ()),
     "fleet": Parser(("domain.fleet_request.parse_request", "domain.fleet_plans.read_plans",
                      "application.submit_fleet.submit", "application.submit_fleet.accept"),
@@ -542,6 +546,7 @@ OURS = {
     "domain.problems.not_applicable": "makes the text of a problem",
     "domain.problems.problem": "makes the text of a problem",
     "domain.problems.sendable": "makes the text of a problem",
+    "api.foreign.without_foreign": "our own answers",
     "api.accuracy.calibration_page": "hands our own token on",
     "domain.draw.from_json": "our own table; a spoilt item is a StoreUnavailable",
     "domain.drawn.from_json": "our own table",

@@ -21,6 +21,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 PLANS = ROOT / "docs/use/plans.md"
+NAMED_PLANS = ROOT / "docs/use/named-plans.md"
 REVERTING = ROOT / "docs/use/reverting.md"
 WHAT_CHANGES = ROOT / "docs/administer/what-changes.md"
 TEMPLATE = (ROOT / "template.yaml").read_text()
@@ -65,6 +66,19 @@ def test_the_commands_of_the_page_on_reverting_do_what_it_says(world, queue):
     printed = run_script(baseline, world)
     assert printed.count(f'"distribution_id":"{reverted["distribution_id"]}"') == 2, "set, and listed"
     assert '"status":"initiated"' in printed
+
+
+@needs_curl
+def test_the_commands_of_the_page_on_named_plans_do_what_it_says(world):
+    world.put_queue("queue-001", agents=12)
+    (script,) = blocks(NAMED_PLANS, "sh")
+    printed = run_script(script, world)
+    assert printed.count('"version":"') == 2, "saved, and listed"
+    started = re.findall(r'"distribution_id":"([\w-]+)","status":"initiated"', printed)
+    assert len(started) == 2, printed
+    for distribution_id in started:
+        until(lambda one=distribution_id: world.distribution(one)["terminal"])
+    assert world.get("/queues/queue-001/plans").json() == {"items": []}
 
 
 @needs_curl
@@ -205,6 +219,9 @@ def test_the_openapi_document_says_what_the_api_is():
         "/queues/{queue_id}/shares.svg",
         "/queues/{queue_id}/forecast",
         "/queues/{queue_id}/draws",
+        "/queues/{queue_id}/plans",
+        "/queues/{queue_id}/plans/{name}",
+        "/queues/{queue_id}/plans/{name}/apply",
         "/queues/{queue_id}/baselines",
         "/queues/{queue_id}/baselines/{name}",
         "/queues/{queue_id}/baselines/{name}/restore",

@@ -438,6 +438,43 @@ def test_the_commands_of_the_page_on_forecasts_do_what_it_says(world):
     assert done.stdout.splitlines()[2:] == ["204"]
 
 
+# ---- named plans -----------------------------------------------------------------------------------------------------
+
+
+def test_a_named_plan_is_saved_applied_and_deleted_by_people_who_do_not_replace_each_others_work(world, queue):
+    path = f"/queues/{queue}/plans/Storm"
+
+    def ask(method, path=path, body=None, **headers):
+        return world.http.request(method, f"{world.api_url}{path}", json=body, headers=headers, timeout=60)
+
+    content = {name: value for name, value in a_plan(queue).items() if name != "queue_id"}
+    problem_of(ask("GET"), 404)
+    saved = ask("PUT", body=content)
+    assert (saved.status_code, saved.headers["ETag"]) == (200, f'"{saved.json()["version"]}"')
+    assert (saved.json()["plan"], saved.json()["members"]) == (content, 3)
+    mine = {"If-Match": saved.headers["ETag"]}
+    theirs = ask("PUT", body=content | {"overflow_threshold": 0.6}, **mine)
+    assert theirs.status_code == 200
+    told = problem_of(ask("PUT", body=content | {"overflow_threshold": 0.5}, **mine), 412)
+    assert told["type"] == "/problems/named-plan-changed"
+    assert theirs.json()["version"] in told["detail"]
+    problem_of(ask("POST", f"{path}/apply", {}, **mine), 412)
+    assert ask("GET").json() == theirs.json()
+    (line,) = ask("GET", f"/queues/{queue}/plans").json()["items"]
+    assert line == {name: value for name, value in theirs.json().items() if name != "plan"}
+
+    key = {"Idempotency-Key": f"storm-{queue}"}
+    first, second = (ask("POST", f"{path}/apply", {"requested_by": "wfm"}, **key) for _ in range(2))
+    assert (first.status_code, first.headers["Location"]) == (202, second.headers["Location"])
+    record = ended(world, first.json()["distribution_id"])
+    assert (record["status"], record["requested_by"], record["reason"]) == ("completed", "wfm", "Named plan Storm.")
+    assert (world.held(queue)["scores"], record["overflow_threshold"]) == (WEIGHTS, 0.6)
+
+    problem_of(ask("DELETE", **mine), 412)
+    assert ask("DELETE", **{"If-Match": theirs.headers["ETag"]}).status_code == 204
+    problem_of(ask("DELETE"), 404)
+
+
 # ---- two doors, one system -------------------------------------------------------------------------------------------
 
 
@@ -507,6 +544,7 @@ def test_every_sample_is_known():
         "partner-audit.json",
         "partner-queue-user.json",
         "partner-routing-status.json",
+        "named-plan.json",
         "plan-next-shift.json",
         "plan-until.json",
         "reading.json",

@@ -61,13 +61,13 @@ ALLOWED = {
         "states:StartExecution": {"DistributeStateMachine"},
         "states:DescribeExecution": {"executions of DistributeStateMachine"},
         "states:GetExecutionHistory": {"executions of DistributeStateMachine"},
-        "dynamodb:PutItem": {"AuditTable", "ChainsTable", "BaselinesTable", "ForecastTable"},
-        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue", "BaselinesTable", "DriftTable"},
-        "dynamodb:GetItem": {"AccessTable", "BaselinesTable", "ForecastTable"},
-        "dynamodb:DeleteItem": {"ForecastTable"},
+        "dynamodb:PutItem": {"AuditTable", "ChainsTable", "BaselinesTable", "PlansTable", "ForecastTable"},
+        "dynamodb:Query": {"AuditTable", "AuditTable/index/by_queue", "BaselinesTable", "PlansTable", "DriftTable"},
+        "dynamodb:GetItem": {"AccessTable", "BaselinesTable", "PlansTable", "ForecastTable"},
+        "dynamodb:DeleteItem": {"PlansTable", "ForecastTable"},
         "dynamodb:BatchGetItem": {"AuditTable"},
         "s3:PutObject": {PLANS, OF_RUNS},
-        "s3:GetObject": {OF_RUNS},
+        "s3:GetObject": {PLANS, OF_RUNS},
         "s3:ListBucket": {BEFORE},
         "scheduler:GetSchedule": {"schedules of OneTimeGroup"},
         "scheduler:DeleteSchedule": {"schedules of OneTimeGroup"},
@@ -647,7 +647,7 @@ def test_every_route_except_the_webhooks_needs_a_signed_request():
         for event in item["Properties"].get("Events", {}).values()
         if event["Type"] != "Schedule"
     ]
-    assert len(routes) == 44
+    assert len(routes) == 49
     assert all(list(names_in(route["ApiId"])) == ["Api"] for route in routes)
     (public,) = (route for route in routes if "Auth" in route)
     assert (public["Method"], public["Path"]) == ("POST", "/webhooks/genesys/callback")
@@ -1107,7 +1107,7 @@ def test_data_survives_the_stack_but_not_a_failed_first_deployment():
     kept = {name for name, item in RESOURCES.items() if item.get("UpdateReplacePolicy") == "Retain"}
     assert kept == {
         *("AuditTable", "ChainsTable", "ForecastTable", "SkillsTable", "BaselinesTable", "DriftTable", "FleetsTable"),
-        *("DocumentsBucket", "SharesTable", "EvidenceBucket", "CheckpointKey"),
+        *("PlansTable", "DocumentsBucket", "SharesTable", "EvidenceBucket", "CheckpointKey"),
     }
     # The rollback of a first deployment deletes what it has created; `Retain` would leave it behind.
     assert kept == {name for name, item in RESOURCES.items() if item.get("DeletionPolicy") == "RetainExceptOnCreate"}

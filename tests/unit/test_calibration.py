@@ -68,7 +68,7 @@ def test_executions_are_listed_back_to_a_moment_page_by_page(aws, monkeypatch):
 
 @pytest.fixture
 def get(trail, monkeypatch):
-    unused = ("ACCESS_TABLE", "BASELINES_TABLE", "DRIFT_TABLE", "FORECAST_TABLE", "JWT_ROLES_CLAIM")
+    unused = ("ACCESS_TABLE", "BASELINES_TABLE", "PLANS_TABLE", "DRIFT_TABLE", "FORECAST_TABLE", "JWT_ROLES_CLAIM")
     for name in (*unused, "ONE_TIME_GROUP", "STATE_MACHINE_ARN"):
         monkeypatch.setenv(name, "unused")
     monkeypatch.setenv("AUDIT_TABLE", trail.table)

@@ -23,6 +23,7 @@ from routing_weights.adapters.aws.access_table import AccessTable
 from routing_weights.adapters.aws.approvals_table import Approvals
 from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.fleet_documents import FleetDocuments
+from routing_weights.adapters.aws.plans_table import NamedPlanStore
 from routing_weights.adapters.aws.run_answers import RunAnswers
 from routing_weights.adapters.aws.schedule_group import Group
 from routing_weights.adapters.genesys.directory import PlatformDirectory
@@ -35,6 +36,7 @@ from routing_weights.domain.access import Person, Role
 from routing_weights.domain.approval import Approval
 from routing_weights.domain.directory import ListedQueue
 from routing_weights.domain.fleet import Fleet, QueueItem
+from routing_weights.domain.named_plan import NamedPlan, plan_to_save
 from routing_weights.domain.plan import parse_plan
 from routing_weights.domain.record import Closing, Opening
 from routing_weights.domain.signing import DELIVERY, SIGNATURE, TIMESTAMP, signature
@@ -74,6 +76,8 @@ def sample(name):
 GOOD = {
     "Plan": sample("plan.json"),
     "Draft": sample("suggest.json"),
+    "PlanToKeep": sample("named-plan.json"),
+    "ApplyRequest": b'{"dry_run": true}',
     "RestoreOptions": b'{"dry_run": true}',
     "NewBaseline": b'{"distribution_id": "d-1"}',
     "NewForecast": sample("forecast.json"),
@@ -105,6 +109,7 @@ def tables(aws, trail, documents, executions, drift_table, fleets):
     """What the functions need: tables, groups, a bucket, a queue, and one completed distribution with a baseline."""
     for table, *names in (
         ("baselines", "queue_id", "name"),
+        ("named-plans", "queue_id", "name"),
         ("forecasts", "queue_id"),
         ("access", "reference"),
         ("deliveries", "delivery"),
@@ -131,6 +136,9 @@ def tables(aws, trail, documents, executions, drift_table, fleets):
     documents.put("d-1", "after", held.to_json())
     baseline = {"queue_id": "queue-001", "name": "normal", "distribution_id": "d-1", "set_at": common["timestamp"]}
     aws("dynamodb").put_item(TableName="baselines", Item={name: {"S": value} for name, value in baseline.items()})
+    kept = plan_to_save(sample("named-plan.json"), "queue-001")
+    named = NamedPlan("queue-001", "normal", "0" * 32, documents.keep_plan(kept), 2, common["timestamp"])
+    NamedPlanStore("named-plans").put(named, None)
     held_fleet = {"fleet_id": "f-1", "status": "held", "options": {}, "total": 1, "waves": [{"count": 1}]}
     held_fleet |= {"submitted_at": common["timestamp"], "held": {"token": "t", "wave": 0, "reason": "too few contacts"}}
     execution = aws("stepfunctions").start_execution(stateMachineArn=executions.state_machine_arn, name="f-1")
@@ -144,6 +152,7 @@ def tables(aws, trail, documents, executions, drift_table, fleets):
         "EVIDENCE_BUCKET": documents.bucket,
         "CHECKPOINT_KEY": aws("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"],
         "BASELINES_TABLE": "baselines",
+        "PLANS_TABLE": "named-plans",
         "FORECAST_TABLE": "forecasts",
         "DRIFT_TABLE": drift_table.table,
         "FLEETS_TABLE": fleets.table,
@@ -459,6 +468,7 @@ def test_a_token_that_the_scheduler_refuses_is_the_callers_mistake(aws_answers):
 
 OURS, THEIRS = "queue-001", "queue-998"
 ONCE = {
+    "DELETE /queues/{queue_id}/plans/{name}": 204,
     "DELETE /schedules/{name}": 204,
     **{f"POST /distributions/{{distribution_id}}/{answer}": 202 for answer in ("approve", "reject")},
 }

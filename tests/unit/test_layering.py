@@ -40,7 +40,8 @@ CEILINGS = {
     **dict.fromkeys(
         ["advance", "calibrate", "correct", "drift", "patch", "restore", "schedules", "standings", "verify"], 450
     ),
-    **dict.fromkeys(["plans", "project"], 466),
+    "plans": 470,
+    "project": 466,
     **dict.fromkeys(["directory", "shares"], 577),
     **dict.fromkeys(["checkpoint", "evidence"], 445),
     "suggest": 595,

@@ -33,6 +33,7 @@ ENVIRONMENT = DEFAULTS | {
     "AUDIT_TABLE": "audit",
     "CHAINS_TABLE": "chains",
     "BASELINES_TABLE": "baselines",
+    "PLANS_TABLE": "plans",
     "BUDGET_TABLE": "budget",
     "CREDENTIALS_SECRET": "credentials",
     "DEFAULT_PROJECTED_LOAD": "1.5",

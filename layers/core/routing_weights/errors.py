@@ -171,6 +171,20 @@ class BaselineNotFound(RoutingWeightsError):
     title = "No such baseline"
 
 
+class NamedPlanNotFound(RoutingWeightsError):
+    """The queue has no plan of this name."""
+
+    http_status = 404
+    title = "No such named plan"
+
+
+class NamedPlanChanged(RoutingWeightsError):
+    """Somebody has saved or deleted the named plan since the caller has seen it. Nothing was replaced."""
+
+    http_status = 412
+    title = "Somebody else has changed the named plan"
+
+
 class ForecastNotFound(RoutingWeightsError):
     """Nobody has stored a forecast for the queue, or it has been deleted."""
 

@@ -181,6 +181,7 @@ class Door(Recording):
 class PlansSettings(Door, Guarded):
     genesys_contract: Literal["platform", "score"]
     baselines_table: str
+    plans_table: str
     forecast_table: str
     drift_table: str
     one_time_group: str

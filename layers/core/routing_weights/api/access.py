@@ -34,7 +34,7 @@ class Rule(NamedTuple):
 
 
 _DISTRIBUTION, _QUEUE, _FLEET = "/distributions/{distribution_id}", "/queues/{queue_id}", "/fleets/{fleet_id}"
-_BASELINES, _SCHEDULE = f"{_QUEUE}/baselines", "/schedules/{name}"
+_BASELINES, _PLANS, _SCHEDULE = f"{_QUEUE}/baselines", f"{_QUEUE}/plans", "/schedules/{name}"
 
 ROUTES: Mapping[str, Rule] = {
     "GET /queues": Rule(Role.VIEWER, "listed"),
@@ -57,6 +57,11 @@ ROUTES: Mapping[str, Rule] = {
     f"GET {_BASELINES}": Rule(Role.VIEWER, "queue"),
     f"PUT {_BASELINES}/{{name}}": Rule(Role.PLANNER, "queue"),
     f"POST {_BASELINES}/{{name}}/restore": Rule(Role.PLANNER, "queue"),
+    f"GET {_PLANS}": Rule(Role.VIEWER, "queue"),
+    f"GET {_PLANS}/{{name}}": Rule(Role.VIEWER, "queue"),
+    f"PUT {_PLANS}/{{name}}": Rule(Role.PLANNER, "queue"),
+    f"DELETE {_PLANS}/{{name}}": Rule(Role.PLANNER, "queue"),
+    f"POST {_PLANS}/{{name}}/apply": Rule(Role.PLANNER, "queue"),
     "GET /approvals": Rule(Role.VIEWER, "listed"),
     f"POST {_DISTRIBUTION}/approve": Rule(Role.APPROVER, "distribution"),
     f"POST {_DISTRIBUTION}/reject": Rule(Role.APPROVER, "distribution"),

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         WaveOutcome,
     )
     from routing_weights.domain.inputs import FromPlanRef
+    from routing_weights.domain.named_plan import NamedPlan
     from routing_weights.domain.notifications import Earlier, Notification, Sent
     from routing_weights.domain.plan import Plan, RequiredSkill
     from routing_weights.domain.queue import Member, Queue, QueueSettings, SettingName, Settings
@@ -399,6 +400,24 @@ class Signer(Protocol):
     def sign(self, statement: Mapping[str, Any]) -> str: ...
 
     def is_signed(self, checkpoint: Checkpoint) -> bool: ...
+
+
+class NamedPlans(Protocol):
+    """The named plans."""
+
+    def put(self, plan: NamedPlan, replaces: str | None) -> bool:
+        """Store a plan. False if another version than `replaces` is kept. None: no plan of this name is kept yet."""
+        ...
+
+    def delete(self, queue_id: str, name: str, version: str | None) -> bool:
+        """Delete a plan. False if there is none, or, with a `version`, if another one is kept."""
+        ...
+
+    def find(self, queue_id: str, name: str) -> NamedPlan | None: ...
+
+    def of_queue(self, queue_id: str) -> list[NamedPlan]:
+        """The named plans of a queue, sorted by name."""
+        ...
 
 
 class Baselines(Protocol):

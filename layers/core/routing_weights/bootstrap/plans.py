@@ -8,10 +8,12 @@ from routing_weights.adapters.aws.baselines_table import BaselineStore
 from routing_weights.adapters.aws.client import prepare
 from routing_weights.adapters.aws.drift_table import DriftEntries
 from routing_weights.adapters.aws.forecast_table import Forecasts
+from routing_weights.adapters.aws.plans_table import NamedPlanStore
 from routing_weights.adapters.aws.schedule_group import Group
 from routing_weights.adapters.aws.state_machine import Executions
 from routing_weights.application.expire import CancelExpiry
 from routing_weights.application.revert import RevertDistribution, RevertToBaseline
+from routing_weights.application.save_plan import ApplyPlan, KeepPlans
 from routing_weights.application.set_baseline import SetBaseline
 from routing_weights.bootstrap.stores import documents, trail, writing_trail
 from routing_weights.bootstrap.submitting import submit
@@ -44,6 +46,18 @@ def set_baseline(settings: PlansSettings) -> SetBaseline:
 
 def baselines(settings: PlansSettings) -> BaselineStore:
     return BaselineStore(settings.baselines_table)
+
+
+def named_plans(settings: PlansSettings) -> NamedPlanStore:
+    return NamedPlanStore(settings.plans_table)
+
+
+def keep_plans(settings: PlansSettings) -> KeepPlans:
+    return KeepPlans(named_plans(settings), documents(settings))
+
+
+def apply_plan(settings: PlansSettings) -> ApplyPlan:
+    return ApplyPlan(keep_plans(settings), submit(settings))
 
 
 def cancel_expiry(settings: PlansSettings) -> CancelExpiry:
