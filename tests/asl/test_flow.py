@@ -526,10 +526,17 @@ def test_a_plan_without_a_load_uses_the_queues_forecast(world, queue):
     assert known["source_age_s"] == pytest.approx(3600, abs=30)
 
 
-def test_a_queue_with_another_distribution_is_left_alone(world, queue):
-    first = world.run(a_plan(queue)).with_fault("delay", method="GET", path="$", delay_s=3.0).start()
+def locked(world, queue):
+    """Start a run, and wait until it has its lock."""
+    run = world.run(a_plan(queue)).start()
     until(lambda: queue in world.locks())
-    busy = world.run(a_plan(queue, {"agent-001": 0.1})).ends("queue_busy")
+    return run
+
+
+def test_a_queue_with_another_distribution_is_left_alone(world, queue):
+    with world.holding(f"/{queue}"):
+        first = locked(world, queue)
+        busy = world.run(a_plan(queue, {"agent-001": 0.1})).ends("queue_busy")
     assert busy.states == ["Validate", "Lock", "Recover", "Audit", "Unlock", "Completed?", "Failed"]
     assert busy.writes == []
     assert "send the plan again" in busy.cause
@@ -538,18 +545,19 @@ def test_a_queue_with_another_distribution_is_left_alone(world, queue):
 
 
 def test_a_plan_that_waits_for_the_lock_starts_when_it_is_free(world, queue):
-    first = world.run(a_plan(queue)).with_fault("delay", method="GET", path="$", delay_s=1.0).start()
-    until(lambda: queue in world.locks())
-    second = world.run(a_plan(queue, WEIGHTS | {"agent-001": 0.1}, wait_for_lock_s=30))
+    with world.holding(f"/{queue}"):
+        first = locked(world, queue)
+        second = world.run(a_plan(queue, WEIGHTS | {"agent-001": 0.1}, wait_for_lock_s=300)).start()
+        until(lambda: "Wait for the lock" in second.entered)
     second.reaches("Lock", "Recover", "Wait for the lock", "Lock", "Project").ends("completed")
     first.ends("completed")
     assert second.held["scores"] == WEIGHTS | {"agent-001": 0.1}
 
 
 def test_a_plan_waits_for_the_lock_no_longer_than_it_says(world, queue):
-    first = world.run(a_plan(queue)).with_fault("delay", method="GET", path="$", delay_s=3.0).start()
-    until(lambda: queue in world.locks())
-    busy = world.run(a_plan(queue, {"agent-001": 0.1}, wait_for_lock_s=1)).ends("queue_busy")
+    with world.holding(f"/{queue}"):
+        first = locked(world, queue)
+        busy = world.run(a_plan(queue, {"agent-001": 0.1}, wait_for_lock_s=1)).ends("queue_busy")
     busy.reaches("Lock", "Recover", "Wait for the lock", "Lock", "Recover", "Audit")
     assert busy.writes == []
     completed(first)
@@ -566,9 +574,11 @@ def test_any_plan_takes_over_the_lock_of_an_ended_execution(world, queue):
 @pytest.fixture(scope="module", autouse=True)
 def aborted(world):
     """A run that was aborted during the write of its second member."""
-    run = world.run(a_plan(world.queue())).with_fault("delay", path="/members/agent-002", delay_s=1.5).start()
-    until(lambda: world.held(run.queue_id)["scores"]["agent-001"] == 0.5)
-    return run.abort()
+    run = world.run(a_plan(world.queue()))
+    with world.holding(f"/{run.queue_id}/members/agent-002"):
+        run.start()
+        until(lambda: world.held(run.queue_id)["scores"]["agent-001"] == 0.5)
+        return run.abort()
 
 
 def test_an_aborted_run_is_restored_and_its_record_is_closed(aborted, world):
@@ -584,8 +594,10 @@ def test_an_aborted_run_is_restored_and_its_record_is_closed(aborted, world):
 
 
 def test_of_two_plans_at_once_on_a_queue_one_is_refused_as_busy(world, queue):
-    first = world.run(a_plan(queue)).with_fault("delay", method="GET", path="$", delay_s=0.8).start()
-    second = world.run(a_plan(queue, {"agent-001": 0.1})).start()
+    first, second = world.run(a_plan(queue)), world.run(a_plan(queue, {"agent-001": 0.1}))
+    with world.holding(f"/{queue}"):
+        runs = [first.start(), second.start()]
+        until(lambda: any(run.arn in world.ends for run in runs))
     statuses = sorted(run.record["status"] for run in (first, second))
     assert statuses == ["completed", "queue_busy"]
     winner = first if first.record["status"] == "completed" else second

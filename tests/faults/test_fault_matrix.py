@@ -229,9 +229,7 @@ def to_be_aborted(cell: Cell, tick: Tick) -> bool:
 
 
 def is_in(run: Run, state: str) -> bool:
-    history = run.world.client("stepfunctions").get_execution_history(executionArn=run.arn)["events"]
-    entered = [e["stateEnteredEventDetails"]["name"] for e in history if e["type"].endswith("StateEntered")]
-    return bool(entered) and entered[-1] == state
+    return run.entered[-1:] == [state]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

@@ -27,11 +27,9 @@ def fleet(world):
     world.sim.clear_faults()
 
 
-def slowly(fleet, *numbers, delay_s=1.0):
-    """Have each write of a member of these queues take some time."""
-    for number in numbers:
-        path = f"/{fleet.queues[number]}/members/"
-        fleet.world.sim.add_faults({"action": "delay", "method": "PATCH", "path": path, "delay_s": delay_s})
+def members_of(fleet, *numbers):
+    """The paths of the members of these queues, for `holding`."""
+    return [f"/{fleet.queues[number]}/members/" for number in numbers]
 
 
 def refuse(fleet, *numbers):
@@ -73,7 +71,8 @@ def children(fleet):
 
 def test_a_fleet_whose_runtimes_are_killed_again_and_again_ends_with_queues_that_are_old_or_new(fleet, world):
     killed = fleet(6, {"concurrency": 3})
-    slowly(killed, *range(6), delay_s=0.2)
+    for path in members_of(killed, *range(6)):  # each run takes some time
+        world.sim.add_faults({"action": "delay", "method": "PATCH", "path": path, "delay_s": 0.2})
     killed.start()
     for kills in range(1, KILLS + 1):
         until(lambda kills=kills: killed.is_over() or sum(is_written(killed, n) for n in range(6)) >= kills)
@@ -88,16 +87,15 @@ def test_a_fleet_goes_on_after_its_execution_a_child_or_a_run_was_stopped(fleet,
     """Each stop costs 15 s, in which a recovery waits for a last write. So all of them are at the same time."""
     client = world.client("stepfunctions")
     whole, child, run = fleet(4, {"concurrency": 2}), fleet(2, {"concurrency": 2}), fleet(2, {"concurrency": 2})
-    for each in (whole, child, run):
-        slowly(each, 0, 1)
-        each.start()
-    until(lambda: all(is_written(each, number) for each in (whole, child, run) for number in (0, 1)))
-    client.stop_execution(executionArn=whole.arn)
-    client.stop_execution(executionArn=children(child)[0])
-    client.stop_execution(
-        executionArn=f"{world.ready['state_machine_arn'].replace(':stateMachine:', ':execution:')}:{run.fleet_id}.1"
-    )
-    world.sim.clear_faults()
+    fleets = (whole, child, run)
+    with world.holding(*(path for each in fleets for path in members_of(each, 0, 1)), method="PATCH"):
+        for each in fleets:
+            each.start()
+        until(lambda: all(is_written(each, number) for each in fleets for number in (0, 1)))
+        client.stop_execution(executionArn=whole.arn)
+        client.stop_execution(executionArn=children(child)[0])
+        distribution = world.ready["state_machine_arn"].replace(":stateMachine:", ":execution:")
+        client.stop_execution(executionArn=f"{distribution}:{run.fleet_id}.1")
     until(whole.is_over)
     assert (whole.execution()["status"], whole.shown()["status"]) == ("ABORTED", "interrupted")
     whole.start().ends("completed")
@@ -114,10 +112,10 @@ def test_a_fleet_goes_on_after_its_execution_a_child_or_a_run_was_stopped(fleet,
 
 def test_a_cancelled_fleet_finishes_what_it_is_changing_and_begins_nothing_else(fleet):
     cancelled = fleet(4, {"concurrency": 1})
-    slowly(cancelled, 0)
-    cancelled.start()
-    until(lambda: is_written(cancelled, 0))
-    cancelled.post("cancel")
+    with cancelled.world.holding(*members_of(cancelled, 0), method="PATCH"):
+        cancelled.start()
+        until(lambda: is_written(cancelled, 0))
+        cancelled.post("cancel")
     cancelled.ends("cancelled")
     assert judge(cancelled) == {0: "completed"}
 
@@ -129,11 +127,11 @@ def test_a_failed_wave_stops_holds_or_reverts_the_fleet(fleet, world):
     reverted, edited = fleet(4, {"atomic": True, "concurrency": 1}), fleet(3, {"atomic": True, "concurrency": 1})
     for each, number in ((stopped, 1), (continued, 1), (back, 1), (reverted, 2), (edited, 2)):
         refuse(each, number)
-    slowly(edited, 2)
-    for each in (stopped, continued, back, reverted, edited):
-        each.start()
-    until(lambda: is_written(edited, 2))
-    world.sim.edit_member(edited.queues[0], "agent-003", score=0.05)
+    with world.holding(*members_of(edited, 2), method="PATCH"):
+        for each in (stopped, continued, back, reverted, edited):
+            each.start()
+        until(lambda: is_written(edited, 2))
+        world.sim.edit_member(edited.queues[0], "agent-003", score=0.05)
     stopped.ends("stopped")
     assert judge(stopped) == {0: "completed", 1: "member_update_failed"}
     until(continued.is_held)

@@ -1,45 +1,53 @@
 """kill -9 of a working function: the queue is old or new, and the record is true."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from tests.faults import processes
-from tests.faults.cases import failing, first_back, held_up, status
+from tests.faults.cases import failing, first_back, status
 from tests.faults.oracle import judge
 from tests.faults.scenes import Scene, matches
 from tests.faults.waves import recoveries_are_over
 from tests.support.waiting import until
 
-UNDER_WAY_S = 1.5
-"""How long the request of the killed function takes: Genesys answers when nobody listens any more."""
 FUNCTIONS = ("validate", "project", "patch", "verify", "restore", "recover", "audit", "token")
 
 RECOVERY = (*("Begin", "Anything left?", "Wait for the last write", "Restore", "Restored?", "Audit", "Unlock", "Done"),)
 
 
-def under_way(rule, skip=0):
-    return held_up(rule, skip) | {"delay_s": UNDER_WAY_S}
+def nth(rule, skip=0):
+    """The rule of one request, after as many others as it skips."""
+    return rule | {"times": 1, "skip": rule.get("skip", 0) + skip}
+
+
+@contextmanager
+def under_way(scene, rule, *others):
+    """A run at the request of a rule. The block kills its function: Genesys answers when nobody listens any more."""
+    with scene.world.holding(**rule):
+        scene.world.sim.add_faults(*others)
+        run = scene.run().start()
+        until(lambda: any(e["fault"] == "delay" and matches(rule, e) for e in scene.world.sim.requests()))
+        yield run
 
 
 KILLED = {
-    "project": (lambda s: [under_way(s.listing)], "projection_failed", None),
-    "patch, the queue's setting": (lambda s: [under_way(s.settings_write)], "queue_update_failed", "restored"),
-    "patch, a member": (lambda s: [under_way(s.writes_of(s.order[1]))], "member_update_failed", "restored"),
-    "verify": (lambda s: [under_way(s.listing, 1)], "verification_failed", "restored"),
-    "restore, which reads": (lambda s: [under_way(s.listing, 1), *failing(s)], "member_update_failed", "restored"),
-    "restore, which writes": (lambda s: [under_way(first_back(s), 1), *failing(s)], "member_update_failed", "restored"),
-    "everything": (lambda s: [under_way(s.writes_of(s.order[-1]))], "member_update_failed", "restored"),
+    "project": (lambda s: [nth(s.listing)], "projection_failed", None),
+    "patch, the queue's setting": (lambda s: [nth(s.settings_write)], "queue_update_failed", "restored"),
+    "patch, a member": (lambda s: [nth(s.writes_of(s.order[1]))], "member_update_failed", "restored"),
+    "verify": (lambda s: [nth(s.listing, 1)], "verification_failed", "restored"),
+    "restore, which reads": (lambda s: [nth(s.listing, 1), *failing(s)], "member_update_failed", "restored"),
+    "restore, which writes": (lambda s: [nth(first_back(s), 1), *failing(s)], "member_update_failed", "restored"),
+    "everything": (lambda s: [nth(s.writes_of(s.order[-1]))], "member_update_failed", "restored"),
 }
 
 
 @pytest.mark.parametrize("what", KILLED)
 def test_a_killed_function_leaves_the_queue_as_it_was(scene, what):
     rules, outcome, restoration = KILLED[what]
-    scene.world.sim.add_faults(*rules(scene))
-    run = scene.run().start()
-    rule = rules(scene)[0]
-    until(lambda: any(e["fault"] == "delay" and matches(rule, e) for e in scene.world.sim.requests()))
     functions = FUNCTIONS if what == "everything" else [what.partition(",")[0]]
-    processes.kill(processes.runtimes(scene.world, *functions))
+    with under_way(scene, *rules(scene)) as run:
+        processes.kill(processes.runtimes(scene.world, *functions))
     closed(scene, run, (outcome,), (restoration,))
 
 
@@ -48,11 +56,9 @@ def test_a_function_killed_between_two_settings_writes_leaves_no_rings(platform_
     """The killed function's request is answered later, and its PUT then contains the rings again."""
     platform_world.sim.clear_faults()
     scene = Scene(platform_world, "ring", narrows=True, makes_rings=True)
-    rule = under_way(scene.writes_of(scene.order[-1])) if "member" in what else under_way(scene.settings_write, 1)
-    platform_world.sim.add_faults(rule)
-    run = scene.run().start()
-    until(lambda: any(e["fault"] == "delay" and matches(rule, e) for e in platform_world.sim.requests()))
-    processes.kill(processes.runtimes(platform_world, "patch"))
+    rule = nth(scene.writes_of(scene.order[-1])) if "member" in what else nth(scene.settings_write, 1)
+    with under_way(scene, rule) as run:
+        processes.kill(processes.runtimes(platform_world, "patch"))
     failed = "member_update_failed" if "member" in what else "queue_update_failed"
     closed(scene, run, (failed,), ("restored",))
 
@@ -64,7 +70,7 @@ def test_a_run_whose_audit_is_killed_has_completed(scene):
 
         def audits():
             hold()
-            return "Audit" in states_of(run)
+            return "Audit" in run.entered
 
         until(audits, pause_s=0.05, longest_pause_s=0.05)  # a new runtime is held before it has worked
         processes.kill(processes.runtimes(scene.world, "audit"))
@@ -74,17 +80,14 @@ def test_a_run_whose_audit_is_killed_has_completed(scene):
 
 
 def test_a_run_that_is_stopped_while_its_function_is_killed_is_restored(scene):
-    rule = under_way(scene.writes_of(scene.order[1]))
-    scene.world.sim.add_faults(rule)
-    run = scene.run().start()
-    until(lambda: any(e["fault"] == "delay" and matches(rule, e) for e in scene.world.sim.requests()))
-    run.abort()
-    processes.kill(processes.runtimes(scene.world, "patch"))
+    with under_way(scene, nth(scene.writes_of(scene.order[1]))) as run:
+        run.abort()
+        processes.kill(processes.runtimes(scene.world, "patch"))
     closed(scene, run, ("interrupted",), ("restored",))
     effort = scene.world.records(run.distribution_id)["9-closed"]["effort"]
     assert effort["unreported"] == 1, "nobody knows what the killed function sent"
     assert effort["functions"].keys() == {"validate", "project", "patch", "recover", "restore", "audit"}
-    assert effort["transitions"] == len(states_of(run)) + len(RECOVERY), "of the recovery, too"
+    assert effort["transitions"] == len(run.entered) + len(RECOVERY), "of the recovery, too"
 
 
 @pytest.mark.parametrize("scene", ["score"], indirect=True)
@@ -110,8 +113,3 @@ def closed(scene, run, statuses, outcomes):
     until(lambda: "9-closed" in world.records(run.distribution_id) and scene.queue_id not in world.locks())
     until(lambda: recoveries_are_over(world))
     judge(scene, world.records(run.distribution_id), scene.snapshot(), statuses=statuses, outcomes=outcomes)
-
-
-def states_of(run):
-    history = run.world.client("stepfunctions").get_execution_history(executionArn=run.arn)["events"]
-    return [e["stateEnteredEventDetails"]["name"] for e in history if e["type"].endswith("StateEntered")]

@@ -86,9 +86,11 @@ def failed_restore(world):
 def aborted_recovery(world):
     """A run is stopped while it writes, and its recovery, too."""
     machine, states = world.ready["recover_state_machine"], world.client("stepfunctions")
-    run = run_of(world).with_fault("delay", "PATCH", "/members", times=None, delay_s=0.2).start()
-    until(world.locks)
-    run.abort()
+    run = run_of(world)
+    with world.holding(f"/{run.queue_id}", method="PATCH"):
+        run.start()
+        until(world.locks)
+        run.abort()
     arn = until(
         lambda: [
             each["executionArn"]
@@ -466,12 +468,13 @@ def test_the_commands_that_follow_a_distribution_show_it(observed):
 
 def test_the_commands_of_the_page_on_stopping_stop_every_change_and_resume(observed):
     stop, end, look, locks, resume = commands_on("stop.md")
-    slow = run_of(observed).with_fault("delay", "PATCH", "/members", times=None, delay_s=0.3).start()
-    until(observed.locks)
-    assert run(observed, stop, {})
-    run(observed, end, {})
-    observed.ends.wait(slow.arn)
-    observed.sim.clear_faults()
+    slow = run_of(observed)
+    with observed.holding(f"/{slow.queue_id}", method="PATCH"):
+        slow.start()
+        until(observed.locks)
+        assert run(observed, stop, {})
+        run(observed, end, {})
+        observed.ends.wait(slow.arn)
     real = run_of(observed, wait_for_lock_s=60)
     real.wait().reaches("Patch queue", "Restore", "Audit", "Unlock", "Failed")
     assert (real.record["status"], real.writes) == ("queue_update_failed", [])

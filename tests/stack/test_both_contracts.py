@@ -210,10 +210,10 @@ def test_a_small_change_of_a_large_queue_takes_few_requests(carrier):
 
 def test_two_plans_for_one_queue_do_not_mix(carrier):
     queue, weights = carrier.queue(), carrier.weights(3)
-    first = carrier.world.run(carrier.plan(queue, weights)).with_fault("delay", method="GET", path="$", delay_s=0.5)
-    first.start()
-    until(lambda: queue in carrier.world.locks())
-    carrier.world.run(carrier.plan(queue, weights)).ends("queue_busy")
+    with carrier.world.holding(f"/{queue}"):
+        first = carrier.world.run(carrier.plan(queue, weights)).start()
+        until(lambda: queue in carrier.world.locks())
+        carrier.world.run(carrier.plan(queue, weights)).ends("queue_busy")
     first.ends("completed")
     assert carrier.held(queue) == carrier.expected(weights)
 

@@ -115,7 +115,7 @@ def test_a_stopped_map_stops_its_items_and_what_they_have_started(world, start):
         listed = client.list_executions(stateMachineArn=machine)["executions"]
         return [execution["status"] for arn in arns for execution in listed if execution["executionArn"] == arn]
 
-    with world.holding(queues[0]), world.holding(queues[1]):
+    with world.holding(*(f"/{queue}" for queue in queues)):
         describe = start(items, {"Distribute": RUN, "Done": {"Type": "Succeed"}}, MaxConcurrency=2)
         until(lambda: statuses() == ["RUNNING", "RUNNING"])
         client.stop_execution(executionArn=describe()["executionArn"])

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import pytest
 import requests
@@ -62,9 +62,7 @@ def rotated(world, of="credentials_secret"):
 def runs_under_way(world, count):
     """Runs that have a token and are at a write of a member, until the block ends."""
     plans = [a_plan(world.queue(len(MEMBERS), unjoined=0, off_queue=0), MEMBERS, actuator="ring") for _ in range(count)]
-    with ExitStack() as held:
-        for plan in plans:
-            held.enter_context(world.holding(plan["queue_id"], "PATCH", "/members/"))
+    with world.holding(*(f"/{plan['queue_id']}/members/" for plan in plans), method="PATCH"):
         runs = [world.run(plan).start() for plan in plans]
         until(lambda: all(writes_of_members(world, run) for run in runs))
         yield runs

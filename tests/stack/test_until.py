@@ -91,10 +91,10 @@ def test_a_failed_plan_leaves_no_expiry(timed, then):
 
 def test_an_aborted_plan_leaves_no_expiry(timed, then):
     queue = timed.queue()
-    run = timed.run(a_plan(queue, until=then.isoformat())).with_fault("delay", "PATCH", "/members/", delay_s=3)
-    run.start("api")
-    once(lambda: scheduled(timed))
-    run.abort()
+    with timed.holding(f"/{queue}", method="PATCH"):
+        run = timed.run(a_plan(queue, until=then.isoformat())).start("api")
+        once(lambda: scheduled(timed))
+        run.abort()
     (item,) = timed.ended(queue, 1)
     assert item["status"] == "interrupted"
     once(lambda: scheduled(timed) == [])
@@ -286,30 +286,19 @@ def test_an_invalid_until_is_refused_at_every_door(timed, until, says):
 
 def test_a_plan_that_expires_before_its_queue_is_free_is_not_applied(timed, then):
     """The wall clock decides what has expired: the first plan's expiry is far away, the second's is not."""
-    queue = timed.queue()
-    soon = datetime.now(UTC) + timedelta(seconds=63)
-    timed.client("dynamodb").put_item(
-        TableName=timed.ready["locks_table"],
-        Item={
-            "queue_id": {"S": queue},
-            "holder": {"S": holder_that_runs(timed, then)},
-            "taken_at": {"N": f"{datetime.now(UTC).timestamp():.0f}"},
-        },
-    )
-    plan = a_plan(queue, until=soon.isoformat(), wait_for_lock_s=30)
-    run = timed.run(plan).start("api")
-    once(lambda: datetime.now(UTC) > soon - timedelta(seconds=59))
-    timed.client("dynamodb").delete_item(TableName=timed.ready["locks_table"], Key={"queue_id": {"S": queue}})
+    queue, other = timed.queue(), timed.queue()
+    with timed.holding(f"/{other}"):
+        holder = timed.run(a_plan(other, until=then.isoformat())).start("api").arn
+        taken_at = {"N": f"{datetime.now(UTC).timestamp():.0f}"}
+        lock = {"queue_id": {"S": queue}, "holder": {"S": holder}, "taken_at": taken_at}
+        timed.client("dynamodb").put_item(TableName=timed.ready["locks_table"], Item=lock)
+        soon = datetime.now(UTC) + timedelta(seconds=64)
+        run = timed.run(a_plan(queue, until=soon.isoformat(), wait_for_lock_s=60)).start("api")
+        once(lambda: datetime.now(UTC) > soon - timedelta(seconds=59))
+        timed.client("dynamodb").delete_item(TableName=timed.ready["locks_table"], Key={"queue_id": {"S": queue}})
     run.ends("validation_failed").avoids("Schedule the expiry")
     assert run.record["errors"][0]["type"] == "time_invalid"
     assert run.writes == []
-
-
-def holder_that_runs(timed, then):
-    """An execution that takes some time: on another queue, whose Genesys is slow."""
-    other = timed.queue()
-    run = timed.run(a_plan(other, until=then.isoformat())).with_fault("delay", "GET", "$", delay_s=9)
-    return run.start("api").arn
 
 
 @pytest.mark.parametrize("returns", [5, "nowhere", "a b", ""])

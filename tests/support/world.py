@@ -197,13 +197,13 @@ class World:
         return found
 
     @contextmanager
-    def holding(self, queue_id: str, method: str = ".*", path: str = "") -> Iterator[None]:
-        """Hold requests about a queue until the block ends. So its run cannot pass them, however slow the block is.
+    def holding(self, *paths: str, **rule: Any) -> Iterator[None]:
+        """Hold the matching requests until the block ends. So a run cannot pass them, however slow the block is.
 
-        After `HELD_S` a request is answered, and the run comes to the next one that is held.
+        After `HELD_S` a request is answered, and its run comes to the next one that is held.
         """
-        rule = {"action": "delay", "method": method, "path": f"/{queue_id}{path}", "times": None, "delay_s": HELD_S}
-        faults = self.sim.add_faults(rule)
+        each = {"action": "delay", "times": None, "delay_s": HELD_S} | rule
+        faults = self.sim.add_faults(*(each | {"path": path} for path in paths or [rule["path"]]))
         try:
             yield
         finally:
@@ -382,7 +382,12 @@ class Run:
     @property
     def states(self) -> list[str]:
         """Return the entered states, in order."""
-        return [e["stateEnteredEventDetails"]["name"] for e in self.events if e["type"].endswith("StateEntered")]
+        return _entered(self.events)
+
+    @property
+    def entered(self) -> list[str]:
+        """Return the states that a run has entered so far, in order."""
+        return _entered(self.world.client("stepfunctions").get_execution_history(executionArn=self._arn)["events"])
 
     @property
     def transitions(self) -> int:
@@ -504,6 +509,10 @@ def served_stack(
                 connection.settimeout(DEADLINE_S)
                 assert connection.recv(16) == b"0", said.read_text()
                 ready["ends"].join()
+
+
+def _entered(events: list[dict[str, Any]]) -> list[str]:
+    return [e["stateEnteredEventDetails"]["name"] for e in events if e["type"].endswith("StateEntered")]
 
 
 def _plain(value: Any) -> Any:
