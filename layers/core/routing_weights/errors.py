@@ -124,7 +124,6 @@ class ApiRefused(RoutingWeightsError):
 class ApiUnavailable(RoutingWeightsError):
     """The API did not answer the desk in time, or its gateway failed."""
 
-    retryable = True
     http_status = 503
     title = "The API did not answer"
 
