@@ -56,7 +56,7 @@ def section(heading):
 
 
 def test_every_section_of_the_page_is_run_here():
-    run_here = ["What is missing", "Baselines", "Schedules", "Fleets", "Forecasts"]
+    run_here = ["What is missing", "Baselines", "Named plans", "Schedules", "Fleets", "Forecasts"]
     run_here += ["What came out", "Approvals", "Evidence"]
     headings = [line.removeprefix("## ") for line in PAGE.splitlines() if line.startswith("## ")]
     with_commands = [heading for heading in headings if section(re.escape(heading))[0]]
@@ -102,6 +102,23 @@ def test_a_baseline_is_set_listed_and_compared(run):
     assert "Default" in run(listing)[1]
     code, out, _ = run(restoring)
     assert (code, "Nothing would change." in out) == (Exit.DONE, True)
+
+
+def test_a_named_plan_is_saved_and_applied(run, platform_world, queues):
+    saving, listing, showing, comparing, dry, confirmed = section("Named plans")[0]
+    assert run(saving)[0] == Exit.DONE
+    assert "Peak" in run(listing)[1]
+    assert "0.5" in run(showing)[1]
+    assert run(comparing)[0] == Exit.DONE
+    platform_world.run(a_plan(queues["Support"], {"agent-001": 0.1, "agent-002": 0.9})).ends("completed")
+    assert run(comparing)[0] == Exit.DIFFERS
+    code, _, err = run(saving)
+    assert (code, "saved" in err) == (Exit.REFUSED, True), "no plan is replaced by chance"
+    assert run(dry)[0] == Exit.DIFFERS
+    code, out, _ = run(confirmed)
+    assert (code, "The plan was applied and read back." in out) == (Exit.DONE, True)
+    assert run(comparing)[0] == Exit.DONE
+    assert run(f"{saving} --replace")[0] == Exit.DONE
 
 
 def test_schedules_are_put_previewed_and_deleted(run):

@@ -162,7 +162,23 @@ def test_what_is_in_force_is_saved_and_a_plan_is_replaced_only_with_the_option(d
     assert shown("plans", "save", "Support", "Peak", "--file", file("list.json", "[]"))[0] == Exit.REFUSED
 
 
+def test_a_plan_of_somebody_else_stays_and_a_name_with_a_typo_has_suggestions(desk, shown):
+    desk.in_force["queue-1"]["member_weights"] = WEIGHTS
+    changed = answer(412, {"detail": "Somebody else has saved it."})
+    desk.answers |= {
+        f"GET {PLANS_OF}/Peak": PEAK,
+        f"PUT {PLANS_OF}/Peak": changed,
+        f"GET {PLANS_OF}": {"items": [PEAK]},
+    }
+    code, _, err = shown("plans", "save", "Support", "Peak")
+    assert (code, "Ada saved another one on 2026-11-30 09:00 CET" in err, "--replace" in err) == (1, True, True)
+    for command in ("show", "diff", "apply"):
+        code, _, err = shown("plans", command, "Support", "Peek")
+        assert (code, "Did you mean Peak?" in err) == (Exit.REFUSED, True)
+
+
 def test_a_named_plan_is_applied_with_one_command(desk, shown):
+    desk.answers[f"GET {PLANS_OF}/Peak"] = PEAK
     desk.answers[f"POST {PLANS_OF}/Peak/apply"] = lambda body: answer(
         202, {"distribution_id": desk.start({"queue_id": "queue-1", "member_weights": {"agent-001": 0.1}} | body)}
     )

@@ -32,7 +32,7 @@ def export(
 ) -> None:
     """Export the records of a queue: one row for each property that changed, with who, when, old and new.
 
-    It needs an AWS profile: the trail is about all queues.
+    It needs the role operator, or an AWS profile.
     """
     own = session(ctx)
     line = own.names.queue(queue)

@@ -9,13 +9,15 @@ from routing_weights_cli import times
 from routing_weights_cli.api import Json, segment
 from routing_weights_cli.app import Command, Session, new_group, session
 from routing_weights_cli.arguments import Confirm, Queue, Reason, Until
-from routing_weights_cli.errors import CliError, Exit
+from routing_weights_cli.errors import CliError, Exit, ProblemError
+from routing_weights_cli.names import Near, UnknownNameError
 from routing_weights_cli.plan_files import plan_in
 from routing_weights_cli.running import carry_out
 
 group = new_group("Plans with a name: save one, compare it with what is in force, apply it.")
 
 Name = Annotated[str, typer.Argument(help="The plan's name: letters, digits, - and _.")]
+_NOT_FOUND, _CHANGED = 404, 412
 _OF_A_RUN = {"queue_id", "dry_run", "until", "based_on", "wait_for_lock_s", "requested_by"}
 _OF_A_PLAN = ("member_weights", "overflow_threshold", "utilization_target", "strategy_reference", "actuator", "skill")
 
@@ -36,7 +38,7 @@ def show(ctx: typer.Context, queue: Queue, name: Name) -> None:
     """A named plan, with the weight of each member."""
     own = session(ctx)
     line = own.names.queue(queue)
-    found = own.api.get(_path(line, name))
+    found = _kept(own, line, name)
     if own.out.form == "json":
         return own.out.document(found)
     plan = found["plan"]
@@ -67,8 +69,16 @@ def save(
     own = session(ctx)
     line = own.names.queue(queue)
     plan = _of_any_queue(plan_in(file)) if file else _in_force(own, line)
-    version = _version(own, line, name) if replace else None
-    kept = own.api.put(_path(line, name), plan, **({"If_Match": f'"{version}"'} if version else {}))
+    seen = {"If_Match": f'"{_kept(own, line, name)["version"]}"'} if replace else {}
+    try:
+        kept = own.api.put(_path(line, name), plan, **seen)
+    except ProblemError as error:
+        if error.status != _CHANGED:
+            raise
+        theirs = _kept(own, line, name)
+        who = f"{_by(theirs)} saved another one on {own.shown(theirs['saved_at'])}"
+        remedy = f"Look at it (`plans show`), and say --replace to replace it, or choose another name than {name}."
+        raise CliError(f"{line['name']} has a plan {name} already: {who}, and that stays.", remedy) from error
     if own.out.form != "table":
         return own.out.record(kept)
     return own.out.say(f"{line['name']}: {name} is saved, with {len(kept['plan']['member_weights'])} weights.")
@@ -79,7 +89,7 @@ def compare(ctx: typer.Context, queue: Queue, name: Name) -> int:
     """Compare the weights of a named plan with those in force. Exit code 2 if they differ."""
     own = session(ctx)
     line = own.names.queue(queue)
-    wanted = own.api.get(_path(line, name))["plan"]
+    wanted = _kept(own, line, name)["plan"]
     held = own.api.get(f"/queues/{segment(line['queue_id'])}").get("in_force") or {}
     members = {member["user_id"]: member["name"] or member["user_id"] for member in own.names.members(line["queue_id"])}
     rows = [
@@ -113,6 +123,7 @@ def apply(
         "require_approval": require_approval or None,
     }
     given = {name: value for name, value in body.items() if value is not None}
+    _kept(own, line, name)
     return carry_out(own, f"{_path(line, name)}/apply", given, confirm=confirm)
 
 
@@ -134,8 +145,16 @@ def _by(item: Json) -> str:
     return str(item.get("saved_by_name") or item.get("saved_by") or "").rpartition("/")[2]
 
 
-def _version(own: Session, line: Json, name: str) -> Any:
-    return own.api.get(_path(line, name))["version"]
+def _kept(own: Session, line: Json, name: str) -> Json:
+    """The named plan. Raises UnknownNameError with the names that are near."""
+    try:
+        found: Json = own.api.get(_path(line, name))
+    except ProblemError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        near = Near(item["name"] for item in own.api.get(_path(line))["items"])
+        raise UnknownNameError(f"{line['name']} has no plan {name}.", near.to(name)) from error
+    return found
 
 
 def _of_any_queue(plan: Json) -> Json:
