@@ -23,6 +23,10 @@ def _approves(division: str) -> dict[str, Any]:
     return _grant("Routing Weights Approver", division, SEE)
 
 
+def _operates(division: str) -> dict[str, Any]:
+    return _grant("Routing Weights Operator", division, SEE)
+
+
 PEOPLE: dict[str, dict[str, Any]] = {
     "person-vera": {"name": "Vera Viewer", "grants": [_grant("Analyst", HOME["id"], SEE)]},
     "person-pia": {"name": "Pia Planner", "grants": [_grant("Supervisor", HOME["id"], SEE, EDIT)]},
@@ -31,7 +35,10 @@ PEOPLE: dict[str, dict[str, Any]] = {
         "name": "Nora North",
         "grants": [_grant("Supervisor", NORTH["id"], SEE, EDIT), _approves(NORTH["id"])],
     },
-    "person-alma": {"name": "Alma Admin", "grants": [_grant("Administrator", ALL, SEE, EDIT), _approves(ALL)]},
+    "person-alma": {
+        "name": "Alma Admin",
+        "grants": [_grant("Administrator", ALL, SEE, EDIT), _approves(ALL), _operates(ALL)],
+    },
     "person-rolf": {"name": "Rolf Noroles", "grants": []},
 }
 QUEUES: dict[str, dict[str, Any]] = {
