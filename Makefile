@@ -10,7 +10,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
 SOURCES := cli functions layers local tests bench
 
-.PHONY: audit-verify vulnerabilities faults fuzz soak help demo up doctor register test stacks units pr lint types template build drift openapi pictures lock bench clean
+.PHONY: audit-verify chromium vulnerabilities faults fuzz soak help demo up doctor register test stacks units pr lint types template build drift openapi pictures lock bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -36,8 +36,14 @@ register: .venv/ready ## register the webhook at a gateway of contract score
 test: .venv/ready ## all tests: stacks and units side by side, some minutes
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target stacks units
 
-stacks: .venv/ready ## the tests that start a stack
+stacks: .venv/ready chromium ## the tests that start a stack
 	@+$(BIN)/python -m pytest -q --numprocesses 6 --dist loadfile --no-loadscope-reorder tests/faults tests/stack tests/asl
+
+# The desk's pages are tested in Debian's browser. Without it, their tests skip and say why.
+chromium: ## install the browser that tests the desk, if it is missing and this is root on Debian
+	@command -v chromium > /dev/null || test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null || \
+		{ echo "Adding chromium for the tests of the desk, once ..."; apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq install --no-install-recommends chromium > /dev/null 2>&1; } || echo "chromium could not be installed"
 
 units: .venv/ready .venv/sdk ## the tests that start none
 	@nice $(BIN)/python -m pytest -q tests/contract tests/template tests/unit
@@ -81,7 +87,7 @@ drift: .venv/ready
 openapi: .venv/ready ## write docs/openapi.json from the code
 	$(BIN)/python -m local.checks.openapi > docs/openapi.json
 
-pictures: .venv/ready ## draw the pictures of the docs anew
+pictures: .venv/ready chromium ## draw the pictures of the docs anew
 	$(BIN)/python -m local.checks.chart > docs/projection.svg
 	$(BIN)/python -m local.checks.chart shares > docs/attainable.svg
 	$(BIN)/python -m local.checks.architecture > docs/architecture.svg
@@ -93,6 +99,7 @@ pictures: .venv/ready ## draw the pictures of the docs anew
 	$(BIN)/python -m local.checks.picture recover > docs/state-machine-recover.svg
 	$(BIN)/python -m local.checks.picture fleet > docs/state-machine-fleet.svg
 	$(BIN)/python -m local.checks.picture fleet "Run queues" > docs/state-machine-fleet-queue.svg
+	DESK_PICTURES=docs/use $(BIN)/python -m pytest -q tests/stack/test_desk_page.py -k first_hour
 
 # The layer has the versions of the embedded stack, so the tested versions are deployed.
 # uv starts from the old file, and keeps every pin that still fits: it changes only what pyproject.toml requires.

@@ -2,16 +2,18 @@
 
 import copy
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from desk.rendering import named
+from desk.rendering import TEMPLATES, named
 from routing_weights.domain.session import csrf_of
 from routing_weights.errors import ApiRefused
 from tests.unit.test_desk import HOSTILE, OWN, VALUE, Browser, Elements, queue
 from tests.unit.test_desk_pages import MEMBERS, PLANNED
 
+ROOT = Path(__file__).parents[2]
 DISTRIBUTION = {
     "distribution_id": "d-1",
     "queue_id": "queue-001",
@@ -94,6 +96,7 @@ def test_the_record_is_in_words_and_names(browser):
     assert re.search(r"Ada Abel</th>\s*<td[^>]*>ring 4</td>\s*<td[^>]*>ring 1</td>", body)
     assert "Restore what was before it" in body
     assert 'hx-trigger="every' not in body, "it is over"
+    assert '<img src="/desk/distributions/d-1/projection.svg" alt=' in body
 
 
 def test_a_run_under_way_is_asked_for_again_until_it_is_over(browser):
@@ -232,3 +235,15 @@ def test_names_stand_for_whole_ids_only():
     names = {"agent-1": "Ada", "agent-11": "Bo", "q": "Support"}
     assert named("agent-11, agent-1; agent-111 of q-1 in q.", names) == "Bo, Ada; agent-111 of q-1 in Support."
     assert named("agent-1", {}) == "agent-1"
+
+
+def test_the_page_on_the_first_hour_names_what_the_pages_have():
+    text = (ROOT / "docs/use/first-hour-desk.md").read_text(encoding="utf-8")
+    templates = "".join(path.read_text(encoding="utf-8") for path in sorted(TEMPLATES.glob("*.html")))
+    modules = "".join(path.read_text(encoding="utf-8") for path in sorted((TEMPLATES.parent / "pages").glob("*.py")))
+    named_there = re.findall(r"[*][*](.+?)[*][*]", text)
+    assert len(named_there) > 8
+    assert [name for name in named_there if name not in templates + modules] == []
+    pictures = re.findall(r"\((\S+[.]png)\)", text)
+    assert len(pictures) == 4
+    assert all((ROOT / "docs/use" / name).stat().st_size < 150_000 for name in pictures)
