@@ -156,7 +156,8 @@ def test_the_history_names_person_and_day_and_goes_back_page_by_page(browser):
         "to": "2026-03-02T23:59:59.999999Z",
     }
     assert "History of Support" in browser.get("/desk/queues/queue-001/trail")["body"]
-    browser.desk.answers["queues/queue-001/distributions"] = {"items": [], "next": None}
+    rehearsals = [RUN | {"status": "dry_run"}, RUN | {"status": "queue_busy", "dry_run": True}]
+    browser.desk.answers["queues/queue-001/distributions"] = {"items": rehearsals, "next": None}
     assert "Nothing yet." in browser.get("/desk/queues/queue-001/trail")["body"]
 
 

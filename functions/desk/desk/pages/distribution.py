@@ -27,11 +27,11 @@ def show(request: Request, distribution_id: str) -> Response:
 
 @routes.get("/desk/queues/{queue_id}/trail")
 def trail(request: Request, queue_id: str) -> Response:
-    """What was asked for and applied, the newest first. `day` is one of UTC."""
+    """What was asked for and applied, the newest first, without dry runs. `day` is one of UTC."""
     day, after = request.query.get("day", "")[:10], request.query.get("next", "")
     query = {"limit": LINES} | ({"from": day, "to": f"{day}T23:59:59.999999Z"} if day else {})
     listed = request.api.get("queues", queue_id, "distributions", query=query | ({"next": after} if after else {}))
-    runs = [run | {"sentence": Status(run["status"]).sentence} for run in listed["items"]]
+    runs = [run | {"sentence": Status(run["status"]).sentence} for run in listed["items"] if not _is_rehearsal(run)]
     values = {"queue_id": queue_id, "runs": runs, "after": listed.get("next"), "day": day}
     if request.of_htmx:
         return page(request, "trail.html", **values)
@@ -68,6 +68,11 @@ def restore(request: Request, distribution_id: str) -> Response:
     headers = {"Idempotency-Key": f"desk-restore-{form.get('dry_run', '')}"}
     accepted = request.api.ask("POST", "distributions", distribution_id, "restore", body=body, headers=headers).body
     return redirect(request, f"/desk/distributions/{accepted['distribution_id']}")
+
+
+def _is_rehearsal(run: dict[str, Any]) -> bool:
+    """A dry run, also one that failed. The editor begins one whenever somebody pauses: nobody looks for them."""
+    return bool(run.get("dry_run")) or run["status"] == Status.DRY_RUN
 
 
 def _of_record(request: Request, distribution: dict[str, Any]) -> dict[str, Any]:

@@ -192,6 +192,7 @@ class DistributionSummary(BaseModel):
     requested_by: str | None = None
     reason: str | None = None
     door: str | None = None
+    dry_run: bool | None = Field(default=None, description="True: it wrote nothing, however it ended.")
     fleet_id: str | None = Field(default=None, description="The fleet that the plan belongs to.")
     errors: list[dict[str, Any]] = Field(default_factory=list)
 
