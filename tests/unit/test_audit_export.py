@@ -26,7 +26,23 @@ CLOSED = {
     "chain_hash": "aa",
 }
 _STATUS = ("Distribution", "status", "")
-FORMULAS = ["=1+1", "+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "  =1", '=HYPERLINK("https://example.com")']
+FORMULAS = [
+    *"\uff1d\uff0b\uff0d\uff20",
+    "\ufeff=1",
+    "\u200b+1",
+    "\n-1",
+    "\u3000\uff1d1",
+    "\ttext",
+    "\rtext",
+    "=1+1",
+    "+1",
+    "-1+1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "  =1",
+    '=HYPERLINK("https://example.com")',
+]
 
 
 def rows(*records):

@@ -83,6 +83,10 @@ class Evidence:
         key = {"distribution_id": {"S": name}, "record": {"S": kind}}
         return self.db.get_item(TableName="audit", Key=key)["Item"]
 
+    def links(self, queue_id):
+        query = {"TableName": "audit", "KeyConditionExpression": "distribution_id = :chain"}
+        return self.db.query(**query, ExpressionAttributeValues={":chain": {"S": f"chain#{queue_id}"}})["Items"]
+
     def put(self, item, **changes):
         self.db.put_item(TableName="audit", Item=item | changes)
 
@@ -319,6 +323,47 @@ def test_an_object_that_is_no_checkpoint_stops_neither_checkpoints_nor_verificat
         "An object among the checkpoints has the name of none.",
         "Checkpoint 2 is not as it was signed.",
     }
+
+
+FORGED_LINKS = ["999999999999", "zzz", "100000000000", "99", "00000000000x", "000000000001x"]
+
+
+@pytest.mark.parametrize("name", FORGED_LINKS)
+def test_a_forged_link_keeps_no_record_from_its_place_and_is_named(evidence, name):
+    """It sorts behind, or among, the newest links. A record after it would have no number that a link can have."""
+    number = int(evidence.item("d-3", "9-closed")["chain_number"]["N"])
+    link = evidence.item("chain#queue-001", f"{number:012}")
+    evidence.put(link, record={"S": name}, leads_to={"S": "nobody"})
+    for following in range(3):
+        evidence.record(f"new-{following}")
+    numbers = [int(evidence.item(f"new-{following}")["chain_number"]["N"]) for following in range(3)]
+    assert numbers == [number + 2, number + 3, number + 4], "d-3 is followed by the large record"
+    findings = evidence.findings()
+    assert findings
+    assert all("new-" not in sentence for _, sentence in findings), findings
+    assert any(name in sentence or "nobody" in sentence for _, sentence in findings), findings
+
+
+def test_a_forged_newest_link_without_a_hash_keeps_no_record_from_its_place(evidence):
+    newest = max(int(item["record"]["S"]) for item in evidence.links("queue-001"))
+    link = evidence.item("chain#queue-001", f"{newest:012}")
+    evidence.db.put_item(TableName="audit", Item={key: value for key, value in link.items() if key != "hash"})
+    evidence.record("new")
+    assert int(evidence.item("new")["chain_number"]["N"]) == newest + 1
+    assert "altered" in {kind for kind, _ in evidence.findings()}
+
+
+@pytest.mark.parametrize("name", ["999999999999", "100000000000", "zzz", "999999999999999"])
+def test_a_forged_checkpoint_keeps_no_checkpoint_from_its_number(evidence, name):
+    evidence.checkpoint()
+    evidence.s3.put_object(Bucket="evidence", Key=f"checkpoints/{name}.json", Body=b"{}")
+    for day in (1, 2):
+        assert evidence.checkpoint(timedelta(days=day)).number == day + 1
+    findings = evidence.findings()
+    assert {kind for kind, _ in findings} == {"checkpoint"}
+    assert any("no checkpoint" in s or "name of none" in s or "not as it was signed" in s for _, s in findings), (
+        findings
+    )
 
 
 @pytest.mark.parametrize("reference", ["", "x" * 2000, "plans/abc.json", "distributions/d-3/work.json"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from routing_weights.domain.access import Queues, within
 
-_ID = r"(?=[\w-]*\d)[\w-]{8,64}"
+_ID = r"(?=[\w-]{0,63}\d)[\w-]{8,64}"
 """An id of Genesys is a UUID, so it has a digit. A word after `queue` has none."""
 _NAMED = re.compile(rf"(?<!no )\b[Qq]ueue ({_ID})")
 _PART = r"(?:, (?:less than )?\d+% of its load)?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from routing_weights.domain.evidence import Checkpoint, Inspection, stated
+from routing_weights.domain.evidence import HIGHEST, Checkpoint, Inspection, stated
 from routing_weights.domain.record import timestamp
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class MakeCheckpoint:
         Raises:
             CheckpointExists: another one took its number.
         """
-        before = [each for each in self.checkpoints.all() if each.number]
+        before = [each for each in self.checkpoints.all() if 0 < each.number <= HIGHEST]
         number, sha256 = (before[-1].number + 1, before[-1].sha256) if before else (1, "")
         heads = self.items.heads()
         older = Inspection(heads)

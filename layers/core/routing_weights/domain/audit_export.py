@@ -3,14 +3,15 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 COLUMNS = ("Date", "Service", "Entity", "Action", "Changed By", "Level", "Property", "Old", "New")
 """As audits of contact centres have them."""
 SERVICE = "Routing Weights"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a text that begins with one of these for a formula."""
+_FORMULA = re.compile(r"[\s\ufeff\u200b-\u200f\u2060]*[=+@\uff1d\uff0b\uff0d\uff20-]|[\t\r\n]")
+"""A spreadsheet takes a text that begins so for a formula. Some read full-width signs as the plain ones."""
 
 Record = Mapping[str, Any]
 
@@ -46,4 +47,4 @@ def _cell(value: Any) -> Any:
     """A value that no spreadsheet takes for a formula. None is an empty cell."""
     if not isinstance(value, str):
         return "" if value is None else value
-    return f"'{value}" if value.lstrip().startswith(_FORMULA) or value.startswith(_FORMULA) else value
+    return f"'{value}" if _FORMULA.match(value) else value

@@ -115,6 +115,10 @@ def _whole(number: Any) -> int:
     return number
 
 
+HIGHEST = 99_999_999_999
+"""No checkpoint gets so high a number. One above is forged, and nothing follows it."""
+
+
 def number_of(name: str) -> int:
     """Return the number in the name of a link or a checkpoint: 12 digits. 0: it is not the name of one."""
     return int(name) if _NUMBER.fullmatch(name) else 0

@@ -12,6 +12,7 @@ Each record is written in one transaction with its link in the chain of its queu
 """
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
 PAGE_LENGTH = 50
 CHAIN_TRIES = 20
 """How often a record is written until it has its place in the chain. All pauses together: at most 15.6 s."""
+HIGHEST = 99_999_999_999
+"""No chain has that many links. Items with a higher number or another name are forged: no record follows them."""
 LINKS = "chain#"
 """The beginning of the key of a chain's links. No distribution has such an id."""
 _FAILED = "ConditionalCheckFailed"
@@ -103,16 +106,27 @@ class AuditTrail:
     def _newest_link(self, chain: str) -> "Head":
         from routing_weights.domain.chain import Head  # noqa: PLC0415  see append
 
-        answer = client("dynamodb").query(
-            TableName=self.table,
-            KeyConditionExpression="distribution_id = :chain",
-            ExpressionAttributeValues={":chain": {"S": LINKS + chain}},
-            ScanIndexForward=False,
-            Limit=1,
-            ConsistentRead=True,
-        )
-        links = [Head(chain, int(item["record"]["S"]), item["hash"]["S"]) for item in answer["Items"]]
-        return links[0] if links else Head(chain)
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "distribution_id = :chain AND #record BETWEEN :first AND :last",
+            "ExpressionAttributeNames": {"#record": "record"},
+            "ExpressionAttributeValues": {
+                ":chain": {"S": LINKS + chain},
+                ":first": {"S": f"{1:012}"},
+                ":last": {"S": f"{HIGHEST:012}"},
+            },
+            "ScanIndexForward": False,
+            "Limit": 1,
+            "ConsistentRead": True,
+        }
+        while True:
+            page = client("dynamodb").query(**query)
+            for item in page["Items"]:
+                if re.fullmatch("[0-9]{12}", item["record"]["S"]):
+                    return Head(chain, int(item["record"]["S"]), item.get("hash", {}).get("S", ""))
+            if "LastEvaluatedKey" not in page:
+                return Head(chain)
+            query["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _puts(self, record: Document) -> list[dict[str, Any]]:
         """A record, its link and the head of its chain. `_place_is_taken` knows their order."""
