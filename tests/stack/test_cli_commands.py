@@ -11,6 +11,7 @@ import pytest
 from routing_weights_cli.app import Session
 from routing_weights_cli.errors import Exit
 from routing_weights_cli.main import main
+from tests.support.cli import until_listed
 from tests.support.waiting import until
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, a_plan
 
@@ -25,6 +26,7 @@ def queues(platform_world):
     """Support and Sales, by name. Nothing was ever planned for Sales."""
     ids = {name: platform_world.queue(4, queue={"name": long, "division": DIVISION}) for name, long in NAMES.items()}
     platform_world.run(a_plan(ids["Support"], strategy_reference="by-weight")).ends("completed")
+    until_listed(platform_world, *NAMES.values())
     yield ids
     for name, queue_id in ids.items():
         platform_world.put_queue(queue_id, agents=4, queue={"name": f"{name} of a test that is over"})
@@ -67,7 +69,7 @@ def test_every_section_of_the_page_is_run_here():
 def test_the_doctor_says_what_is_there(run, platform_world):
     (command,), _ = section("What is missing")
     code, out, _ = run(command)
-    assert code == Exit.DONE
+    assert code == Exit.DONE, out
     assert "Support of the page has 4 members" in " ".join(out.split())
     asked = {"GENESYS_BASE_URL": platform_world.sim.url, "GENESYSCLOUD_OAUTHCLIENT_ID": CLIENT_ID}
     code, out, _ = run(command, **asked, GENESYSCLOUD_OAUTHCLIENT_SECRET=CLIENT_SECRET)

@@ -9,7 +9,7 @@ import pytest
 
 from local.genesys.names import agent_name, email_of
 from routing_weights_cli.errors import Exit
-from tests.support.cli import Terminal
+from tests.support.cli import Terminal, until_listed
 from tests.support.world import ROOT
 
 PAGE = ROOT / "docs" / "use" / "first-hour-command-line.md"
@@ -28,6 +28,7 @@ def zone_where_it_is_noon():
 @pytest.fixture(scope="module")
 def queue(platform_world):
     queue_id = platform_world.queue(4, queue={"name": QUEUE})
+    until_listed(platform_world, QUEUE)
     yield queue_id
     platform_world.put_queue(queue_id, agents=4, queue={"name": f"Closed {queue_id}"})
 

@@ -18,9 +18,20 @@ from requests.adapters import BaseAdapter
 from routing_weights_cli.api import Api
 from routing_weights_cli.app import Session
 from routing_weights_cli.main import main
+from tests.support.waiting import DEADLINE_S, until
 from tests.support.world import ROOT
 
 COLUMNS = 80
+
+
+def until_listed(world, *names):
+    """Wait until the API lists queues of these names: a listing holds for some seconds (NAMES_HOLD_S)."""
+    for name in names:
+        until(
+            lambda name=name: world.http.get(
+                f"{world.api_url}/queues", params={"name": name}, timeout=DEADLINE_S
+            ).json()["items"]
+        )
 
 
 def answer(status, body, **headers):
