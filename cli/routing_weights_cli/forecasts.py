@@ -13,6 +13,8 @@ from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from routing_weights_cli.cells import Problem, Row, Table, heading, number, read_table
+from routing_weights_cli.errors import CliError
+from routing_weights_cli.times import in_zone, sent
 
 Value = TypeVar("Value", float, datetime)
 COLUMNS = ("queue", "start", "volume", "aht_s")
@@ -122,23 +124,16 @@ def instant(text: str, zone: ZoneInfo | None) -> datetime:
         raise ValueError("is not a time such as 2026-01-31T08:00+01:00")
     try:
         at = datetime.fromisoformat(written)
-        if at.tzinfo is not None:
-            return at.astimezone(UTC)
-        shown = [at.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
+        if at.tzinfo is None and zone is not None:
+            at = in_zone(zone, at, text)
+        at_utc = at.astimezone(UTC)
+    except CliError as error:
+        raise ValueError(f"{error.message} {error.remedy}") from None
     except (ValueError, OverflowError):
         raise ValueError("is not a time such as 2026-01-31T08:00+01:00") from None
-    if zone is None:
+    if at.tzinfo is None:
         raise ValueError("has no offset: write it as 2026-01-31T08:00+01:00, or name the clock with --zone")
-    if all(one.astimezone(zone).replace(tzinfo=None) != at for one in shown):
-        raise ValueError(f"does not exist: clocks of {zone.key} skip it")
-    if shown[0] != shown[1]:
-        first, second = (_offset(at.replace(tzinfo=zone, fold=fold)) for fold in (0, 1))
-        raise ValueError(f"is ambiguous: clocks of {zone.key} show it twice. Write its offset, {first} or {second}")
-    return shown[0]
-
-
-def _offset(at: datetime) -> str:
-    return at.isoformat()[-6:]
+    return at_utc
 
 
 def _simple(table: Table, cells: _Cells) -> Iterable[_Part]:
@@ -249,7 +244,3 @@ def pushed(intervals: Sequence[Interval], source: str) -> dict[str, object]:
         "valid_from": sent(first.start),
         **({"later": later} if later else {"expires_at": sent(first.end)}),
     }
-
-
-def sent(at: datetime) -> str:
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"

@@ -49,7 +49,7 @@ def instant(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     clock = _CLOCK.fullmatch(typed)
     try:
         local = (
-            datetime(today.year, today.month, today.day, int(clock[1]), int(clock[2]))  # noqa: DTZ001  `_in` adds it
+            datetime(today.year, today.month, today.day, int(clock[1]), int(clock[2]))  # noqa: DTZ001  `in_zone` adds it
             if clock
             else datetime.fromisoformat(typed)
         )
@@ -57,7 +57,7 @@ def instant(text: str, zone: ZoneInfo, now: datetime) -> datetime:
         raise CliError(f"{text} is not a time.", _EXAMPLES) from error
     if not clock and len(typed) <= len("2026-03-31"):
         raise CliError(f"{text} is a day without a time.", _EXAMPLES)
-    at = local if local.tzinfo else _in(zone, local, text)
+    at = local if local.tzinfo else in_zone(zone, local, text)
     if at <= now:
         tomorrow = (today + timedelta(days=1)).date()
         remedy = f"For tomorrow, write {tomorrow} {local:%H:%M}." if clock else "Write a time that is still to come."
@@ -77,10 +77,10 @@ def bound(text: str | None, zone: ZoneInfo) -> str | None:
         local = datetime.fromisoformat(text)
     except ValueError as error:
         raise CliError(f"{text} is neither a day nor a time.", "Write 2026-03-31, or '2026-03-31 18:00'.") from error
-    return sent(local if local.tzinfo else _in(zone, local, text))
+    return sent(local if local.tzinfo else in_zone(zone, local, text))
 
 
-def _in(zone: ZoneInfo, local: datetime, text: str) -> datetime:
+def in_zone(zone: ZoneInfo, local: datetime, text: str) -> datetime:
     """A local time in its zone. Raises CliError if clocks show it twice or never."""
     first, second = (local.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     if first.utcoffset() == second.utcoffset():

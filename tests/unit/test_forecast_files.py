@@ -106,12 +106,14 @@ def test_a_file_that_cannot_be_meant_is_refused(text, expected):
 def test_a_local_time_needs_a_zone_in_which_it_is_one_instant():
     for text, zone, words in (
         ("2026-11-30T08:00", None, "--zone"),
-        ("20261025 02:30", BERLIN, "+02:00 or +01:00"),
-        ("2026-03-29 02:30", BERLIN, "skip"),
+        ("20261025 02:30", BERLIN, "twice"),
+        ("2026-03-29 02:30", BERLIN, "never"),
         ("2026-02-30 02:30", BERLIN, "is not a time"),
+        ("9999-12-31 23:59", ZoneInfo("America/New_York"), "is not a time"),
+        ("0001-01-01 00:00", BERLIN, "is not a time"),
         ("30.11.2026 08:00", BERLIN, "is not a time"),
     ):
-        with pytest.raises(ValueError, match=words.replace("+", r"\+")):
+        with pytest.raises(ValueError, match=words):
             instant(text, zone)
     assert instant("20261130 8:00", BERLIN) == instant("2026-11-30T08:00+01:00", None) == EIGHT
     assert instant("2026-10-25T02:30+01:00", BERLIN) == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
