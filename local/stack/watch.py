@@ -36,6 +36,7 @@ BELONGS = (
     ("dynamodb:* */SessionsTable", "access-token", "the desk calls the API with the token of who signed in"),
     ("answer of FleetsFunction", "aws-session", "the address of an upload is signed with the role's session"),
     ("answer of EvidenceFunction", "aws-session", "so is the address of an export"),
+    ("answer of DeskFunction", "aws-session", "a page has the address of an export as a link"),
 )
 """Place, kind of secret, and why it may be there."""
 PLACES = ("dynamodb", "s3", "sqs", "events", "states", "scheduler", "event of", "answer of", "history of", "log")

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from html import unescape
 from http import HTTPStatus
 
 import pytest
@@ -24,6 +25,8 @@ def desk_url(platform_world):
         world.queue(queue=fields)
         grant = {"role": "Supervisor", "division": f"desk-{division}", "permissions": [SEE, EDIT]}
         world.sim.put_person(f"of-{division}", name=f"Somebody of the {division} {HOSTILE}", grants=[grant])
+        exports = {"role": "Routing Weights Operator", "division": f"desk-{division}", "permissions": [SEE]}
+        world.sim.put_person(f"operator-{division}", name=f"Operator of the {division}", grants=[exports])
     world.sim.put_person("of-nothing", name="No Body", grants=[])
     return url
 
@@ -120,3 +123,26 @@ def test_the_api_itself_still_needs_a_token(visitor, platform_world):
     assert visitor.http.get(f"{api}/fleets").status_code == HTTPStatus.UNAUTHORIZED, (
         "a cookie is no credential of the API"
     )
+
+
+def test_an_operator_exports_the_records_of_the_divisions_queues_alone(visitor, desk_url, platform_world):
+    def listed(person):
+        page = until(lambda: (page := person.get("/audit")).ok and '<option value="queue' in page.text and page)
+        return dict(re.findall(r'<option value="([^"]+)">([^<]+)', page.text))
+
+    visitor.sign_in("operator-east")
+    queues = listed(visitor)
+    (queue_id,) = (queue_id for queue_id, name in queues.items() if name.startswith("Claims"))
+    assert not [name for name in queues.values() if "Sales" in name]
+    shown = visitor.get(f"/audit?queue_id={queue_id}&format=csv&from=2026-01-01&to=2099-01-01")
+    (address,) = re.findall(r'class="button" href="([^"]+)"', shown.text)
+    exported = platform_world.http.get(unescape(address))
+    assert exported.text.startswith("Date,Service,Entity,Action,")
+    other = Visitor(desk_url)
+    other.sign_in("operator-west")
+    refused = other.get(f"/audit?queue_id={queue_id}")
+    assert refused.status_code == HTTPStatus.NOT_FOUND
+    assert "Claims" not in refused.text
+    planner = Visitor(desk_url)
+    planner.sign_in("of-east")
+    assert "role operator" in planner.get(f"/audit?queue_id={queue_id}").text

@@ -232,6 +232,15 @@ def test_hostile_text_is_text(browser):
         assert not [1 for tag, each in elements if tag == "img" and "alt" not in each], path
 
 
+def test_the_chart_has_names_that_stay_text(browser):
+    browser.desk.answers["queues/queue-001/members"] = {"items": [{"user_id": "agent-001", "name": HOSTILE}]}
+    browser.desk.answers["distributions/d-1/projection.svg"] = "<svg><text>agent-001 of queue-001</text></svg>"
+    shown = browser.get("/desk/distributions/d-1/projection.svg")
+    assert shown["headers"]["Content-Type"] == "image/svg+xml"
+    assert "of Support</text>" in shown["body"]
+    assert {tag for tag, _ in Elements.of(shown["body"])} == {"svg", "text"}
+
+
 def test_names_stand_for_whole_ids_only():
     names = {"agent-1": "Ada", "agent-11": "Bo", "q": "Support"}
     assert named("agent-11, agent-1; agent-111 of q-1 in q.", names) == "Bo, Ada; agent-111 of q-1 in Support."

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from html import escape
 from http import HTTPStatus
 from typing import Any
 
 from desk.names import member_names
-from desk.rendering import page
+from desk.rendering import named, page
 from desk.web import Request, Response, Routes, redirect
 from routing_weights.domain.status import Status
 from routing_weights.errors import ApiRefused
@@ -23,6 +24,14 @@ def show(request: Request, distribution_id: str) -> Response:
     distribution = request.api.get("distributions", distribution_id)
     template = "distribution_record.html" if request.of_htmx else "distribution.html"
     return page(request, template, **_of_record(request, distribution))
+
+
+@routes.get(f"{PAGE}/projection.svg")
+def chart(request: Request, distribution_id: str) -> Response:
+    """The chart of the API, with names in place of ids. They become text of the picture, so they are escaped for it."""
+    _, names = _names(request, request.api.get("distributions", distribution_id)["queue_id"])
+    svg = request.api.get("distributions", distribution_id, "projection.svg")
+    return Response(HTTPStatus.OK, named(svg, {key: escape(name) for key, name in names.items()}), "image/svg+xml")
 
 
 @routes.get("/desk/queues/{queue_id}/trail")
@@ -77,16 +86,8 @@ def _is_rehearsal(run: dict[str, Any]) -> bool:
 
 def _of_record(request: Request, distribution: dict[str, Any]) -> dict[str, Any]:
     """What both the page and its changing part show. Nobody asks Genesys for names before they are needed."""
-    queue, names = None, dict[str, str]()
-    queue_id = distribution["queue_id"]
-    needed = distribution["terminal"] or bool(distribution["approval"])
-    if queue_id and (needed or not request.of_htmx):
-        try:
-            queue = request.api.get("queues", queue_id)
-            names = member_names(request, queue_id) | {queue_id: queue["name"]} if needed else {}
-        except ApiRefused as error:  # the queue is gone, and its records are not
-            if error.details["status"] != HTTPStatus.NOT_FOUND:
-                raise
+    needed = distribution["terminal"] or bool(distribution["approval"]) or not request.of_htmx
+    queue, names = _names(request, distribution["queue_id"] if needed else None)
     status, entered = Status(distribution["status"]), (distribution["progress"] or {}).get("state", "Validate")
     return {
         "distribution": distribution,
@@ -99,6 +100,19 @@ def _of_record(request: Request, distribution: dict[str, Any]) -> dict[str, Any]
         "may_be_restored": status is Status.COMPLETED,
         "state": _STATES.get(entered, entered),
     }
+
+
+def _names(request: Request, queue_id: str | None) -> tuple[dict[str, Any] | None, dict[str, str]]:
+    """The queue, and the names of the queue and its members by id. A queue may be gone, and its records are not."""
+    if not queue_id:
+        return None, {}
+    try:
+        queue = request.api.get("queues", queue_id)
+        return queue, member_names(request, queue_id) | {queue_id: queue["name"]}
+    except ApiRefused as error:
+        if error.details["status"] != HTTPStatus.NOT_FOUND:
+            raise
+        return None, {}
 
 
 _STATES = {

@@ -121,12 +121,6 @@ def save(request: Request, queue_id: str) -> Response:
     return _editor(request, Facts.of(request, queue_id), draft, saved=True)
 
 
-@routes.get("/desk/distributions/{distribution_id}/projection.svg")
-def chart(request: Request, distribution_id: str) -> Response:
-    svg = request.api.get("distributions", distribution_id, "projection.svg")
-    return Response(HTTPStatus.OK, svg, "image/svg+xml")
-
-
 def _result(request: Request, queue_id: str, distribution_id: str) -> Response:
     distribution = request.api.get("distributions", distribution_id)
     members = _members(request, queue_id) if distribution["terminal"] else []
