@@ -53,6 +53,16 @@ def test_no_more_distributions_are_looked_at_than_asked_for(trail, ran):
     assert [run.status for run in NewestRuns(trail).of(["queue-a"], 2)["queue-a"]] == ["dry_run", "dry_run"]
 
 
+def test_dry_runs_are_passed_over_in_few_requests(trail, ran, asked):
+    ran("queue-a", "completed", *["dry_run"] * 30)
+    ran("queue-b", *["dry_run"] * 12)
+    asked.clear()
+    runs = NewestRuns(trail).of(["queue-a", "queue-b"], 50)
+    assert [len(found) for found in runs.values()] == [31, 12]
+    assert runs["queue-a"][-1].status == "completed"
+    assert (asked.count("Query"), asked.count("BatchGetItem")) == (2, 4)
+
+
 def test_fifty_queues_cost_a_query_each_and_one_request_for_all_records(trail, ran, asked):
     names = [f"queue-{number}" for number in range(50)]
     for name in names:

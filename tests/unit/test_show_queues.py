@@ -7,6 +7,7 @@ import pytest
 
 from routing_weights.application.show_queues import (
     AGAIN_AFTER_S,
+    MOST_RUNS,
     NAMES_HOLD_S,
     KnownQueues,
     ListKnownQueues,
@@ -165,6 +166,14 @@ def test_dry_runs_are_neither_the_last_distribution_nor_under_way(scene):
     scene.ran("d-4", "initiated", minutes=20, dry_run=True)
     state = scene.state()
     assert (state.last.distribution_id, state.running) == ("d-1", None)
+
+
+def test_what_is_in_force_is_found_behind_any_number_of_dry_runs(scene):
+    scene.ran("d-1", minutes=500, until=LATER)
+    for number in range(MOST_RUNS):
+        scene.ran(f"dry-{number}", "dry_run", minutes=100 - number)
+    state = scene.state()
+    assert (state.last.distribution_id, state.returns_at) == ("d-1", LATER)
 
 
 def test_the_last_distribution_has_ended_and_the_one_under_way_has_not(scene):

@@ -49,8 +49,8 @@ class QueueLine(BaseModel):
     division: str | None = Field(description="The name of the queue's division. Null if Genesys does not show it.")
     members: int | None = Field(description="How many members it has. Null if Genesys does not show it.")
     last: LastView | None = Field(
-        description="The newest distribution that has ended. Dry runs do not count, and no more than the newest 10 "
-        "distributions are looked at."
+        description="The newest distribution that has ended. Neither dry runs count nor what ended before the "
+        "distribution in force."
     )
     running: str | None = Field(
         description="The newest distribution that has not ended: at work, or waiting. Dry runs do not count."

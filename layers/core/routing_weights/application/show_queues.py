@@ -32,8 +32,9 @@ NAMES_HOLD_S = 15.0
 """How long a process relies on a listing of queues. A page that reloads costs no request."""
 AGAIN_AFTER_S = 2.0
 """How old a listing is, at least, before it is read again because it lacks a queue."""
-MOST_RUNS = 10
-"""How many distributions of a queue are looked at, to find the last one and what is in force."""
+MOST_RUNS = 50
+"""How many distributions of a queue are looked at together with those of others. Whoever edits weights leaves many dry
+runs."""
 
 
 @dataclass
@@ -76,6 +77,13 @@ class StatesOfQueues:
         ids = [queue.queue_id for queue in queues]
         runs, drift = self.newest.of(ids, MOST_RUNS), self.drift.open(ids)
         waiting = {approval.queue_id: approval.distribution_id for approval in self.approvals.waiting(now)}
+        for queue_id, found in runs.items():
+            if (
+                len(found) == MOST_RUNS
+                and not last_completed(found)
+                and (earlier := self.trail.last_completed(queue_id))
+            ):
+                found.append(earlier)
         in_force = {queue_id: _in_force(runs[queue_id]) for queue_id in ids}
         temporary = [run.distribution_id for run in in_force.values() if run and (run.until or "") > timestamp(now)]
         kept = self.trail.of_kind(ExpiryCancelled, temporary)
