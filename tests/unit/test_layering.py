@@ -34,7 +34,7 @@ CEILINGS = {
     "fleets": 460,
     "notify": 430,
     "authorize": 395,
-    "desk": 435,
+    "desk": 440,
     "outgoing": 415,
     **dict.fromkeys(["rotate", "token"], 395),
     **dict.fromkeys(
