@@ -81,6 +81,8 @@ def test_a_held_fleet_is_reverted_on_request_and_a_key_is_one_fleet(world):
     assert post(world, f"{location}/revert").status_code == 202
     fleet = ended(world, location)
     assert (fleet["status"], fleet["reverted"], fleet["queues"]["skipped"]) == ("reverted", 1, 1)
+    me = "arn:aws:iam::123456789012:user/embedded"
+    assert [(each["action"], each["by"]) for each in fleet["steered"]] == [("revert", me)]
     newest = world.get("/fleets?limit=1").json()["items"][0]
     assert (newest["fleet_id"], newest["status"], newest["total"]) == (fleet["fleet_id"], "reverted", 3)
     assert newest["ended_at"] == fleet["ended_at"]

@@ -725,16 +725,16 @@ class FakeFleets:
         newest = sorted(self.held.values(), key=lambda one: one.submitted_at, reverse=True)
         return str(newest.index(fleet) + 1)
 
-    def stop(self, fleet_id, attempt):
-        return self._change(fleet_id, attempt, stop="cancel")
+    def stop(self, fleet_id, attempt, by):
+        return self._change(fleet_id, attempt, by, stop="cancel")
 
-    def begin_again(self, fleet_id, attempt, status, execution_arn, now):
+    def begin_again(self, fleet_id, attempt, status, execution_arn, now, by):
         changes = {"status": status, "attempt": attempt + 1, "execution_arn": execution_arn, "ended_at": ""}
         gone = {"stop": None, "held": None, "reason": ""}
-        return self._change(fleet_id, attempt, again=True, begun_at=timestamp(now), **changes, **gone)
+        return self._change(fleet_id, attempt, by, again=True, begun_at=timestamp(now), **changes, **gone)
 
-    def end(self, fleet_id, attempt, status, reason, now):
-        return self._change(fleet_id, attempt, status=status, reason=reason, held=None, ended_at=timestamp(now))
+    def end(self, fleet_id, attempt, status, reason, now, by=None):
+        return self._change(fleet_id, attempt, by, status=status, reason=reason, held=None, ended_at=timestamp(now))
 
     def outcomes(self, fleet_id):
         return sorted(self.queues.get(fleet_id, []), key=lambda outcome: outcome.number)
@@ -742,10 +742,11 @@ class FakeFleets:
     def waves(self, fleet_id):
         return self.of_waves.get(fleet_id, [])
 
-    def _change(self, fleet_id, of_attempt, again=False, **changes):
+    def _change(self, fleet_id, of_attempt, by, again=False, **changes):
         fleet = self.held.get(fleet_id)
         if fleet is None or fleet.attempt != of_attempt or (fleet.ended_at and not again):
             return False
+        changes |= {"steered": (*fleet.steered, by)} if by else {}
         self.held[fleet_id] = fleet.model_copy(update=changes)
         return True
 
@@ -817,9 +818,9 @@ class FakeFleetMachine:
     def describe(self, execution_arn):
         return Execution(execution_arn, self.statuses.get(execution_arn, "UNKNOWN"))
 
-    def release(self, held, how):
+    def release(self, held, by):
         if self.waits:
-            self.released.append((held.token, how))
+            self.released.append((held.token, by.action))
         return self.waits
 
 

@@ -15,10 +15,12 @@ from routing_weights.domain.fleet import (
     Held,
     QueueItem,
     QueueOutcome,
+    Steered,
     WaveOutcome,
 )
 from routing_weights.domain.fleet_steps import MOST_TRIES, Bake, End, Hold, Last, RunQueues, Tick
-from routing_weights.domain.record import Realised
+from routing_weights.domain.record import Realised, timestamp
+from routing_weights.domain.run import Origin
 from routing_weights.domain.status import Status
 from routing_weights.errors import FleetConflict, GenesysUnavailable, StoreUnavailable
 from tests.support.fakes import FakeBus
@@ -47,13 +49,19 @@ class Store:
     def waves(self, _fleet_id):
         return list(self.known.values())
 
-    def end(self, _fleet_id, _attempt, status, reason, now):
+    def end(self, _fleet_id, _attempt, status, reason, now, by=None):
         self.fleet = self.fleet.model_copy(update={"status": status, "reason": reason, "ended_at": str(now)})
+        self._note(by)
         return True
 
-    def go_on(self, _fleet_id, _attempt, status, reason):
+    def go_on(self, _fleet_id, _attempt, status, reason, by=None):
         self.fleet = self.fleet.model_copy(update={"status": status, "reason": reason, "stop": None, "held": None})
+        self._note(by)
         return True
+
+    def _note(self, by):
+        if by:
+            self.fleet = self.fleet.model_copy(update={"steered": (*self.fleet.steered, by)})
 
     def hold(self, _fleet_id, _attempt, held):
         if self.fleet.stop == "cancel":
@@ -378,6 +386,19 @@ def held(release):
 )
 def test_somebodys_decision_ends_a_hold(release, expected):
     assert held(release)[1] == expected
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_revert_of_a_held_wave_is_wanted_by_whoever_decided_it(times):
+    """Not by whoever submitted the fleet: nobody approves a revert of their own. A tick may come twice."""
+    bob = Steered(action="revert", at=timestamp(NOW), origin=Origin(door="api", caller="arn:bob"))
+    store = stored(waves=[{"count": 2, "max_failed": 0}], on_failure="hold").ended(q0="queue_busy", q1="completed")
+    advance(store, RAN)
+    for _ in range(times):
+        advance(store, Last(step="hold", wave=0, release="revert", steered=bob))
+    (revert,) = store.items["revert-1"]
+    assert (revert["input"]["origin"]["door"], revert["input"]["origin"]["caller"]) == ("fleet", "arn:bob")
+    assert store.fleet.steered == (bob,)
 
 
 def test_a_wave_is_not_held_if_somebody_has_cancelled_the_fleet_since_it_was_judged():

@@ -5,7 +5,9 @@ import json
 import pytest
 
 from routing_weights.adapters.aws.fleet_machine import FleetMachine
-from routing_weights.domain.fleet import Held
+from routing_weights.domain.fleet import Held, Steered
+from routing_weights.domain.fleet_steps import Last
+from routing_weights.domain.run import Origin
 from routing_weights.errors import StoreUnavailable
 
 HELD = Held(token="t-1", wave=0, reason="")
@@ -33,19 +35,25 @@ def test_an_attempt_that_has_ended_is_not_started_again(machine, aws_answers):
     assert len(asked) == 1
 
 
+def by(action):
+    return Steered(action=action, at="2026-01-31T08:00:00.000Z", origin=Origin(door="api", caller="arn:me"))
+
+
 def test_a_held_fleet_is_released_with_the_decision(machine, aws_answers):
     asked = aws_answers("stepfunctions", "SendTaskSuccess", {})
-    assert machine.release(HELD, "revert")
-    assert json.loads(asked[0]["body"]) == {"taskToken": "t-1", "output": '{"release": "revert"}'}
+    assert machine.release(HELD, by("revert"))
+    body = json.loads(asked[0]["body"])
+    last = Last.model_validate({"step": "hold", **json.loads(body.pop("output"))})
+    assert (body, last.release, last.steered) == ({"taskToken": "t-1"}, "revert", by("revert"))
 
 
 @pytest.mark.parametrize("code", ["TaskDoesNotExist", "TaskTimedOut", "InvalidToken"])
 def test_a_fleet_that_is_no_longer_held_is_not_released(machine, aws_answers, code):
     aws_answers("stepfunctions", "SendTaskSuccess", code)
-    assert not machine.release(HELD, "continue")
+    assert not machine.release(HELD, by("continue"))
 
 
 def test_a_refusal_of_aws_is_no_answer(machine, aws_answers):
     aws_answers("stepfunctions", "SendTaskSuccess", "AccessDeniedException")
     with pytest.raises(StoreUnavailable, match="Could not release the fleet: AccessDeniedException"):
-        machine.release(HELD, "continue")
+        machine.release(HELD, by("continue"))

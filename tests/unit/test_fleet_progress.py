@@ -172,7 +172,7 @@ def test_a_list_that_is_older_than_the_last_attempt_does_not_show_it_as_interrup
     listed = Listed()
     listed.machine.statuses["arn:execution:f-1"] = "ABORTED"
     old = listed.fleets.newest(20, None)
-    listed.fleets.begin_again("f-1", 1, FleetStatus.RUNNING, "arn:execution:f-1.2", NOW)
+    listed.fleets.begin_again("f-1", 1, FleetStatus.RUNNING, "arn:execution:f-1.2", NOW, None)
     listed.machine.start("f-1", 2)
     listed.fleets.newest = lambda *_: old
     assert listed.list()[0] == ("f-1", "running")

@@ -6,7 +6,16 @@ import pytest
 
 from routing_weights.adapters.aws.efforts import FleetSums
 from routing_weights.domain.effort import Spent
-from routing_weights.domain.fleet import Fleet, FleetOptions, FleetStatus, Held, QueueOutcome, Wave, WaveOutcome
+from routing_weights.domain.fleet import (
+    Fleet,
+    FleetOptions,
+    FleetStatus,
+    Held,
+    QueueOutcome,
+    Steered,
+    Wave,
+    WaveOutcome,
+)
 from routing_weights.domain.pages import token_of
 from routing_weights.domain.record import timestamp
 from routing_weights.domain.run import Origin
@@ -111,13 +120,19 @@ def test_a_token_that_dynamodb_refuses_is_the_callers_mistake(fleets, aws_answer
         fleets.newest(20, token_of(["9999", "f-1"]))
 
 
+def by(action, caller):
+    return Steered(action=action, at=timestamp(NOW), origin=Origin(door="api", caller=caller))
+
+
 def test_a_fleet_ends_once_and_cannot_be_cancelled_then(stored):
     stored.create(fleet())
-    assert stored.stop("f-1", 1)
+    assert stored.stop("f-1", 1, by("cancel", "arn:ada"))
     assert stored.end("f-1", 1, FleetStatus.CANCELLED, "as asked", NOW)
     assert not stored.end("f-1", 1, FleetStatus.COMPLETED, "", NOW)
-    assert not stored.stop("f-1", 1)
+    assert not stored.stop("f-1", 1, by("cancel", "arn:late"))
     ended = stored.find("f-1")
+    assert ended.steered == (by("cancel", "arn:ada"),)
+    assert ended.reverted_by == ended.origin
     assert (ended.status, ended.stop, ended.reason) == ("cancelled", "cancel", "as asked")
     assert ended.ended_at == "2026-01-31T08:00:00.000Z"
 
@@ -125,22 +140,26 @@ def test_a_fleet_ends_once_and_cannot_be_cancelled_then(stored):
 def test_one_of_two_callers_resumes_a_fleet_and_the_old_attempt_can_write_no_more(stored):
     stored.create(fleet(stop="cancel"))
     stored.end("f-1", 1, FleetStatus.CANCELLED, "", NOW)
-    assert [stored.begin_again("f-1", 1, FleetStatus.RUNNING, "arn:f-1.2", NOW) for _ in range(2)] == [True, False]
+    bob = by("revert", "arn:bob")
+    begun = [stored.begin_again("f-1", 1, FleetStatus.RUNNING, "arn:f-1.2", NOW, bob) for _ in range(2)]
+    assert begun == [True, False]
     again = stored.find("f-1")
     assert (again.status, again.attempt, again.execution_arn, again.begun_at) == (
         *("running", 2, "arn:f-1.2"),
         timestamp(NOW),
     )
     assert (again.stop, again.ended_at, again.held) == (None, "", None)
+    assert again.steered == (by("revert", "arn:bob"),)
+    assert again.reverted_by.caller == "arn:bob"
     assert not stored.end("f-1", 1, FleetStatus.COMPLETED, "", NOW)
-    assert not stored.stop("f-1", 1)
+    assert not stored.stop("f-1", 1, by("cancel", "arn:late"))
 
 
 @pytest.mark.parametrize(
     ("change", "arguments"),
     [
-        ("stop", (1,)),
-        ("begin_again", (1, FleetStatus.RUNNING, "arn", NOW)),
+        ("stop", (1, by("cancel", "arn:bob"))),
+        ("begin_again", (1, FleetStatus.RUNNING, "arn", NOW, by("continue", "arn:bob"))),
         ("end", (1, FleetStatus.COMPLETED, "", NOW)),
     ],
 )

@@ -227,6 +227,7 @@ def test_posting_again_does_not_revive_a_fleet_that_somebody_cancelled(door):
 
 # ---- cancel, continue, revert ----------------------------------------------------------------------------------------
 
+BOB = Origin(door="api", caller="arn:bob", caller_name="Bob")
 HELD = {"status": FleetStatus.HELD, "held": Held(token="t-1", wave=0, reason="too few contacts")}
 ENDED = [status for status in FleetStatus if status.terminal and status is not FleetStatus.INTERRUPTED]
 
@@ -235,7 +236,7 @@ def steer(door, use_case):
     (fleet_id,) = door.fleets.held
     steering = use_case(door.fleets, door.machine)
     method = {CancelFleet: "cancel", ContinueFleet: "go_on", RevertFleet: "revert"}[use_case]
-    getattr(steering, method)(fleet_id, NOW)
+    getattr(steering, method)(fleet_id, BOB, NOW)
     return door.fleets.find(fleet_id)
 
 
@@ -280,6 +281,7 @@ def test_an_interrupted_fleet_is_closed_by_cancel_and_resumed_by_continue(door):
     door.machine.statuses[f"{fleet.execution_arn}.2"] = "FAILED"
     closed = steer(door, CancelFleet)
     assert (closed.status, closed.attempt) == ("cancelled", 2)
+    assert [(each.action, each.origin) for each in closed.steered] == [("continue", BOB), ("cancel", BOB)]
     assert steer(door, CancelFleet) == closed
 
 
@@ -338,8 +340,9 @@ def test_what_a_fleet_cannot_do_now_is_refused_with_what_can_be_done(door, use_c
 @pytest.mark.parametrize("use_case", [CancelFleet, ContinueFleet, RevertFleet])
 def test_a_fleet_that_nobody_submitted_is_not_found(door, use_case):
     steering = use_case(door.fleets, door.machine)
+    method = {CancelFleet: "cancel", ContinueFleet: "go_on", RevertFleet: "revert"}[use_case]
     with pytest.raises(FleetNotFound):
-        getattr(steering, {CancelFleet: "cancel", ContinueFleet: "go_on", RevertFleet: "revert"}[use_case])("f-9", NOW)
+        getattr(steering, method)("f-9", BOB, NOW)
 
 
 def test_a_fleet_that_ends_while_it_is_looked_at_is_not_taken_for_interrupted(door):

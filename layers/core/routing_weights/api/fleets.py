@@ -95,6 +95,15 @@ class SpentView(BaseModel):
     usd: float = Field(description="US dollars for AWS, at list prices.")
 
 
+class SteeredView(BaseModel):
+    """Somebody cancelled, continued or reverted the fleet."""
+
+    action: Literal["cancel", "continue", "revert"]
+    at: str
+    by: str | None = Field(default=None, description="The verified caller.")
+    by_name: str | None = None
+
+
 class FleetView(BaseModel):
     """A fleet and how far it has come."""
 
@@ -125,6 +134,11 @@ class FleetView(BaseModel):
     door: str
     caller: str | None = None
     caller_name: str | None = None
+    steered: list[SteeredView] = Field(
+        default_factory=list,
+        description="Who cancelled, continued or reverted it, the oldest first. A decision about a held fleet shows "
+        "once the fleet has acted on it.",
+    )
     attempt: int = Field(description="From 1; continue and revert begin another one.")
     execution_arn: str
 
@@ -268,7 +282,7 @@ def list_queues(
     responses=answers(HTTPStatus.ACCEPTED, SteeredFleet, STEERED),
 )
 def cancel_fleet(fleet_id: FleetId) -> Response[SteeredFleet]:
-    bootstrap.cancel_fleet(FleetsSettings.load()).cancel(fleet_id, datetime.now(UTC))
+    bootstrap.cancel_fleet(FleetsSettings.load()).cancel(fleet_id, origin_of(router.current_event), datetime.now(UTC))
     return _steered(fleet_id)
 
 
@@ -280,7 +294,7 @@ def cancel_fleet(fleet_id: FleetId) -> Response[SteeredFleet]:
     responses=answers(HTTPStatus.ACCEPTED, SteeredFleet, STEERED),
 )
 def continue_fleet(fleet_id: FleetId) -> Response[SteeredFleet]:
-    bootstrap.continue_fleet(FleetsSettings.load()).go_on(fleet_id, datetime.now(UTC))
+    bootstrap.continue_fleet(FleetsSettings.load()).go_on(fleet_id, origin_of(router.current_event), datetime.now(UTC))
     return _steered(fleet_id)
 
 
@@ -292,7 +306,7 @@ def continue_fleet(fleet_id: FleetId) -> Response[SteeredFleet]:
     responses=answers(HTTPStatus.ACCEPTED, SteeredFleet, STEERED),
 )
 def revert_fleet(fleet_id: FleetId) -> Response[SteeredFleet]:
-    bootstrap.revert_fleet(FleetsSettings.load()).revert(fleet_id, datetime.now(UTC))
+    bootstrap.revert_fleet(FleetsSettings.load()).revert(fleet_id, origin_of(router.current_event), datetime.now(UTC))
     return _steered(fleet_id)
 
 
@@ -319,6 +333,10 @@ def fleet_view(progress: Progress) -> FleetView:
         door=fleet.origin.door,
         caller=fleet.origin.caller or None,
         caller_name=fleet.origin.caller_name,
+        steered=[
+            SteeredView(action=each.action, at=each.at, by=each.origin.caller or None, by_name=each.origin.caller_name)
+            for each in fleet.steered
+        ],
         attempt=fleet.attempt,
         execution_arn=fleet.execution_arn,
     )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from routing_weights.application.ports import Analytics, Bus, FleetDocuments, Fleets, QueueRuns
     from routing_weights.domain.execution import Execution
-    from routing_weights.domain.fleet import Fleet, Held, QueueItem, Verdict, Wave
+    from routing_weights.domain.fleet import Fleet, Held, QueueItem, Steered, Verdict, Wave
     from routing_weights.domain.fleet_steps import Last, Step, Tick
     from routing_weights.domain.record import Realised
 
@@ -122,15 +122,16 @@ class _Progress:
 
     def _decided(self, held: Last) -> Step | None:
         """The next step after somebody's decision about a held wave. None to continue with the fleet."""
+        by = held.steered if held.steered not in self.fleet.steered else None  # a tick may be repeated
         match held.release:
             case "continue":
                 self._judge(held.wave, "passed", ["Somebody decided to continue."])
-                self._go_on(FleetStatus.RUNNING, "")
+                self._go_on(FleetStatus.RUNNING, "", by)
                 return None
             case "revert":
-                return self._begin_to_revert("Somebody decided to revert a held wave.")
+                return self._begin_to_revert("Somebody decided to revert a held wave.", by)
             case "cancel":
-                return self._end(FleetStatus.CANCELLED, "Somebody cancelled the held fleet.")
+                return self._end(FleetStatus.CANCELLED, "Somebody cancelled the held fleet.", by)
             case None:
                 return self._end(FleetStatus.STOPPED, "Nobody decided about the held wave in time.")
             case _:
@@ -248,8 +249,8 @@ class _Progress:
 
     # ---- reverts ----------------------------------------------------------------------------------------------------
 
-    def _begin_to_revert(self, reason: str) -> Step:
-        self._go_on(FleetStatus.REVERTING, reason)
+    def _begin_to_revert(self, reason: str, by: Steered | None = None) -> Step:
+        self._go_on(FleetStatus.REVERTING, reason, by)
         return self._revert()
 
     def _revert(self) -> Step:
@@ -307,12 +308,14 @@ class _Progress:
         known = self.waves.get(wave, WaveOutcome(wave=wave))
         self.waves[wave] = known.model_copy(update={"verdict": verdict})
 
-    def _go_on(self, status: FleetStatus, reason: str) -> None:
-        self.ports.fleets.go_on(self.fleet.fleet_id, self.fleet.attempt, status, reason)
-        self.fleet = self.fleet.model_copy(update={"status": status, "reason": reason, "stop": None, "held": None})
+    def _go_on(self, status: FleetStatus, reason: str, by: Steered | None = None) -> None:
+        self.ports.fleets.go_on(self.fleet.fleet_id, self.fleet.attempt, status, reason, by)
+        steered = (*self.fleet.steered, by) if by else self.fleet.steered
+        changes = {"status": status, "reason": reason, "stop": None, "held": None, "steered": steered}
+        self.fleet = self.fleet.model_copy(update=changes)
 
-    def _end(self, status: FleetStatus, reason: str) -> Step:
-        self.ports.fleets.end(self.fleet.fleet_id, self.fleet.attempt, status, reason, self.now)
+    def _end(self, status: FleetStatus, reason: str, by: Steered | None = None) -> Step:
+        self.ports.fleets.end(self.fleet.fleet_id, self.fleet.attempt, status, reason, self.now, by)
         ended = {"status": status, "reason": reason, "ended_at": timestamp(self.now)}
         return self.ports.ended(self.fleet.model_copy(update=ended), self.outcomes.values())
 

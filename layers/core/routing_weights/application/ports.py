@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         Line,
         QueueItem,
         QueueOutcome,
-        Release,
+        Steered,
         Verdict,
         WaveOutcome,
     )
@@ -217,15 +217,25 @@ class Fleets(Protocol):
         """The token of the page that begins after a fleet."""
         ...
 
-    def stop(self, fleet_id: str, attempt: int) -> bool:
+    def stop(self, fleet_id: str, attempt: int, by: Steered) -> bool:
         """Note that somebody cancelled the fleet. False if it has ended, or another attempt runs."""
         ...
 
-    def begin_again(self, fleet_id: str, attempt: int, status: FleetStatus, execution_arn: str, now: datetime) -> bool:
+    def begin_again(
+        self, fleet_id: str, attempt: int, status: FleetStatus, execution_arn: str, now: datetime, by: Steered
+    ) -> bool:
         """Note the attempt after `attempt`, before its execution starts. False if somebody else has begun it."""
         ...
 
-    def end(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str, now: datetime) -> bool:
+    def end(
+        self,
+        fleet_id: str,
+        attempt: int,
+        status: FleetStatus,
+        reason: str,
+        now: datetime,
+        by: Steered | None = None,
+    ) -> bool:
         """Store how an attempt has ended. False if it has ended already, or another attempt runs."""
         ...
 
@@ -233,7 +243,7 @@ class Fleets(Protocol):
         """Note that a wave waits for a decision. False if the fleet is cancelled or over, or another attempt runs."""
         ...
 
-    def go_on(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str) -> bool:
+    def go_on(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str, by: Steered | None = None) -> bool:
         """Note that a fleet runs, or reverts, and is neither held nor stopped. False as for `hold`."""
         ...
 
@@ -291,7 +301,7 @@ class FleetMachine(FleetExecutions, Protocol):
         """Start an attempt, if it is not started yet. The fleet's stored status tells the attempt whether to revert."""
         ...
 
-    def release(self, held: Held, how: Release) -> bool:
+    def release(self, held: Held, by: Steered) -> bool:
         """Release a held fleet with a decision. False if it is no longer held."""
         ...
 

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, assert_never
 
 from routing_weights.application.submit_fleet import begin_again, go_on
-from routing_weights.domain.fleet import FleetStatus
+from routing_weights.domain.fleet import FleetStatus, Steered
+from routing_weights.domain.record import timestamp
 from routing_weights.errors import FleetConflict, FleetNotFound
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from routing_weights.application.ports import FleetMachine, Fleets
-    from routing_weights.domain.fleet import Fleet, Release
+    from routing_weights.domain.fleet import Fleet
+    from routing_weights.domain.run import Origin
 
 
 def fleet_with(fleet_id: str, fleets: Fleets, machine: FleetMachine, now: datetime) -> tuple[Fleet, FleetStatus]:
@@ -40,7 +42,7 @@ class CancelFleet:
     fleets: Fleets
     machine: FleetMachine
 
-    def cancel(self, fleet_id: str, now: datetime) -> None:
+    def cancel(self, fleet_id: str, origin: Origin, now: datetime) -> None:
         """Begin no further queue. Queues that are being changed are finished, or restored if they fail.
 
         A fleet that is running ends as soon as these queues have; at once while a wave is watched, or held.
@@ -50,18 +52,20 @@ class CancelFleet:
             FleetConflict: it has ended in another way, or is being reverted.
         """
         fleet, status = fleet_with(fleet_id, self.fleets, self.machine, now)
+        by = Steered(action="cancel", at=timestamp(now), origin=origin)
         match status:
             case FleetStatus.CANCELLED:
                 return
             case FleetStatus.RUNNING:
-                self.fleets.stop(fleet_id, fleet.attempt)
+                self.fleets.stop(fleet_id, fleet.attempt, by)
                 if any(wave.is_watched(now) for wave in self.fleets.waves(fleet_id)):
                     # Its execution waits for up to a day. Nothing is being changed.
                     self.fleets.end(fleet_id, fleet.attempt, status.CANCELLED, "Somebody cancelled the fleet.", now)
             case FleetStatus.HELD:
-                _release(fleet, self.machine, "cancel")
+                _release(fleet, self.machine, by)
             case FleetStatus.INTERRUPTED:
-                self.fleets.end(fleet_id, fleet.attempt, FleetStatus.CANCELLED, "Its execution had broken off.", now)
+                reason = "Its execution had broken off."
+                self.fleets.end(fleet_id, fleet.attempt, FleetStatus.CANCELLED, reason, now, by)
             case FleetStatus.REVERTING:
                 refuse(status, "wait until it is reverted")
             case (
@@ -82,7 +86,7 @@ class ContinueFleet:
     fleets: Fleets
     machine: FleetMachine
 
-    def go_on(self, fleet_id: str, now: datetime) -> None:
+    def go_on(self, fleet_id: str, origin: Origin, now: datetime) -> None:
         """Let a held fleet finish its wave and begin the next one, or resume a fleet that broke off.
 
         Raises:
@@ -90,11 +94,12 @@ class ContinueFleet:
             FleetConflict: it is neither held nor interrupted.
         """
         fleet, status = fleet_with(fleet_id, self.fleets, self.machine, now)
+        by = Steered(action="continue", at=timestamp(now), origin=origin)
         match status:
             case FleetStatus.HELD:
-                _release(fleet, self.machine, "continue")
+                _release(fleet, self.machine, by)
             case FleetStatus.INTERRUPTED:
-                go_on(fleet, self.fleets, self.machine, now)
+                go_on(fleet, self.fleets, self.machine, now, by)
             case FleetStatus.RUNNING | FleetStatus.REVERTING:
                 refuse(status, "it goes on by itself")
             case (
@@ -115,7 +120,7 @@ class RevertFleet:
     fleets: Fleets
     machine: FleetMachine
 
-    def revert(self, fleet_id: str, now: datetime) -> None:
+    def revert(self, fleet_id: str, origin: Origin, now: datetime) -> None:
         """Revert the queues that the fleet has changed, newest first.
 
         Raises:
@@ -123,9 +128,10 @@ class RevertFleet:
             FleetConflict: it is running, or reverted already.
         """
         fleet, status = fleet_with(fleet_id, self.fleets, self.machine, now)
+        by = Steered(action="revert", at=timestamp(now), origin=origin)
         match status:
             case FleetStatus.HELD:
-                _release(fleet, self.machine, "revert")
+                _release(fleet, self.machine, by)
             case (
                 FleetStatus.COMPLETED
                 | FleetStatus.PARTLY_COMPLETED
@@ -134,7 +140,7 @@ class RevertFleet:
                 | FleetStatus.CANCELLED
                 | FleetStatus.INTERRUPTED
             ):
-                begin_again(fleet, FleetStatus.REVERTING, self.fleets, self.machine, now)
+                begin_again(fleet, FleetStatus.REVERTING, self.fleets, self.machine, now, by)
             case FleetStatus.RUNNING:
                 refuse(status, f"cancel it first, with POST /fleets/{fleet_id}/cancel")
             case FleetStatus.REVERTING | FleetStatus.REVERTED:
@@ -147,7 +153,7 @@ def refuse(status: FleetStatus, advice: str) -> NoReturn:
     raise FleetConflict(f"The fleet is {status.value}: {advice}.")
 
 
-def _release(fleet: Fleet, machine: FleetMachine, how: Release) -> None:
-    if fleet.held is None or not machine.release(fleet.held, how):
+def _release(fleet: Fleet, machine: FleetMachine, by: Steered) -> None:
+    if fleet.held is None or not machine.release(fleet.held, by):
         message = "The fleet is no longer held, because somebody else has just decided. "
         raise FleetConflict(message + f"GET /fleets/{fleet.fleet_id} shows its status.")

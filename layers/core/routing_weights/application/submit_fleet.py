@@ -16,6 +16,7 @@ from routing_weights.domain.fleet import (
     FleetStatus,
     Line,
     QueueItem,
+    Steered,
     distribution_id,
     fleet_of,
     waves_by_number,
@@ -161,11 +162,12 @@ class SubmitFleet:
         if accepted.is_new:
             self.machine.start(fleet_id, 1)
         else:
-            go_on(accepted.fleet, self.fleets, self.machine, now)
+            by = Steered(action="continue", at=timestamp(now), origin=origin.repeatable)
+            go_on(accepted.fleet, self.fleets, self.machine, now, by)
         return accepted
 
 
-def go_on(fleet: Fleet, fleets: Fleets, machine: FleetMachine, now: datetime) -> bool:
+def go_on(fleet: Fleet, fleets: Fleets, machine: FleetMachine, now: datetime, by: Steered) -> bool:
     """Resume a fleet whose execution broke off. False if it has ended, or is running."""
     execution = machine.describe(fleet.execution_arn)
     if execution.status == "UNKNOWN" and not fleet.status.terminal:
@@ -174,14 +176,16 @@ def go_on(fleet: Fleet, fleets: Fleets, machine: FleetMachine, now: datetime) ->
     if fleet.status_with(execution, now) is not FleetStatus.INTERRUPTED:
         return False
     reverts = fleet.status is FleetStatus.REVERTING
-    begin_again(fleet, FleetStatus.REVERTING if reverts else FleetStatus.RUNNING, fleets, machine, now)
+    begin_again(fleet, FleetStatus.REVERTING if reverts else FleetStatus.RUNNING, fleets, machine, now, by)
     return True
 
 
-def begin_again(fleet: Fleet, status: FleetStatus, fleets: Fleets, machine: FleetMachine, now: datetime) -> None:
+def begin_again(
+    fleet: Fleet, status: FleetStatus, fleets: Fleets, machine: FleetMachine, now: datetime, by: Steered
+) -> None:
     """Start the next attempt, which reverts if `status` is `reverting`. Somebody else may start it first."""
     arn = machine.execution_arn(fleet.fleet_id, fleet.attempt + 1)
-    if fleets.begin_again(fleet.fleet_id, fleet.attempt, status, arn, now):
+    if fleets.begin_again(fleet.fleet_id, fleet.attempt, status, arn, now, by):
         machine.start(fleet.fleet_id, fleet.attempt + 1)
 
 

@@ -190,6 +190,16 @@ class Held(BaseModel):
     reason: str
 
 
+class Steered(BaseModel):
+    """Somebody cancelled, continued or reverted a fleet."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    action: Release
+    at: str
+    origin: Origin = Origin()
+
+
 class Fleet(BaseModel):
     """The stored item of a fleet."""
 
@@ -217,6 +227,14 @@ class Fleet(BaseModel):
     reason: str = ""
     """Why the fleet was stopped, held or reverted, as a sentence."""
     ended_at: str = ""
+    steered: tuple[Steered, ...] = ()
+    """What people did with it, the oldest first."""
+
+    @property
+    def reverted_by(self) -> Origin:
+        """Whoever wants the revert: the last one who asked for it, else whoever submitted the fleet."""
+        asked = [steered.origin for steered in self.steered if steered.action == "revert"]
+        return asked[-1] if asked else self.origin
 
     def status_with(self, execution: Execution, now: datetime) -> FleetStatus:
         """The status, given the execution of the last attempt: an execution that broke off could not store one."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from routing_weights.domain.fleet import Release, queue_part, wave_part
+from routing_weights.domain.fleet import Release, Steered, queue_part, wave_part
 from routing_weights.domain.inputs import FleetRevert, FromFleet
 
 if TYPE_CHECKING:
@@ -79,6 +79,8 @@ class Last(BaseModel):
     wave: int = -1
     tries: int = 1
     release: Release | None = None
+    steered: Steered | None = None
+    """Whoever released it."""
 
 
 class Tick(BaseModel):
@@ -102,7 +104,7 @@ def item_of(fleet: Fleet, queue: QueueItem, max_failed: int | None) -> dict[str,
         number=queue.number,
         start=queue.start,
         length=queue.length,
-        origin=_of_fleet(fleet),
+        origin=_of_fleet(fleet.origin),
     )
     return _item(fleet, queue.number, queue.queue_id, queue.wave, queue.distribution_id, given.to_json()) | {
         "max_failed": NO_LIMIT if max_failed is None else max_failed,
@@ -112,7 +114,7 @@ def item_of(fleet: Fleet, queue: QueueItem, max_failed: int | None) -> dict[str,
 
 def revert_of(fleet: Fleet, outcome: QueueOutcome) -> dict[str, Any]:
     """Like `item_of`, for the revert of a queue that was done. Each attempt of the fleet has reverts of its own."""
-    given = FleetRevert(reverts=outcome.distribution_id, fleet_id=fleet.fleet_id, origin=_of_fleet(fleet))
+    given = FleetRevert(reverts=outcome.distribution_id, fleet_id=fleet.fleet_id, origin=_of_fleet(fleet.reverted_by))
     name = f"{outcome.distribution_id}.r{fleet.attempt}"
     return _item(fleet, outcome.number, outcome.queue_id, outcome.wave, name, given.to_json()) | {
         "max_failed": NO_LIMIT,
@@ -120,8 +122,8 @@ def revert_of(fleet: Fleet, outcome: QueueOutcome) -> dict[str, Any]:
     }
 
 
-def _of_fleet(fleet: Fleet) -> Origin:
-    return fleet.origin.model_copy(update={"door": "fleet"})
+def _of_fleet(origin: Origin) -> Origin:
+    return origin.repeatable.model_copy(update={"door": "fleet"})
 
 
 def _item(fleet: Fleet, number: int, queue_id: str, wave: int, name: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from routing_weights.adapters.aws.client import client, reported
 from routing_weights.adapters.aws.recoveries import EndedExecutions
 from routing_weights.domain.execution import Execution
-from routing_weights.domain.fleet import Held, Release, execution_name
+from routing_weights.domain.fleet import Held, Steered, execution_name
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class FleetMachine:
     def describe(self, execution_arn: str) -> Execution:
         return EndedExecutions().describe(execution_arn)
 
-    def release(self, held: Held, how: Release) -> bool:
-        """Release a held fleet with a decision. False if it is no longer held."""
+    def release(self, held: Held, by: Steered) -> bool:
+        """Release a held fleet with somebody's decision. False if it is no longer held."""
         return self._done(
             "send_task_success",
             "release the fleet",
             ("TaskDoesNotExist", "TaskTimedOut", "InvalidToken"),
             taskToken=held.token,
-            output=json.dumps({"release": how}),
+            output=json.dumps({"release": by.action, "steered": by.model_dump(mode="json", exclude_none=True)}),
         )
 
     @staticmethod

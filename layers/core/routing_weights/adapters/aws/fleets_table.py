@@ -20,6 +20,7 @@ from routing_weights.domain.fleet import (
     FleetStatus,
     Held,
     QueueOutcome,
+    Steered,
     Verdict,
     WaveOutcome,
     queue_part,
@@ -86,7 +87,7 @@ class Fleets:
         """The token of the page that begins after a fleet."""
         return token_of([fleet.submitted_at, fleet.fleet_id])
 
-    def stop(self, fleet_id: str, attempt: int) -> bool:
+    def stop(self, fleet_id: str, attempt: int, by: Steered) -> bool:
         """Note that no further queue begins, unless the fleet has ended, or another attempt runs."""
         return self._change(
             fleet_id,
@@ -94,9 +95,12 @@ class Fleets:
             "SET stop = :stop",
             _RUNS,
             {":stop": {"S": "cancel"}, ":attempt": {"N": str(attempt)}},
+            by,
         )
 
-    def begin_again(self, fleet_id: str, attempt: int, status: FleetStatus, execution_arn: str, now: datetime) -> bool:
+    def begin_again(
+        self, fleet_id: str, attempt: int, status: FleetStatus, execution_arn: str, now: datetime, by: Steered
+    ) -> bool:
         """Note a further attempt before its execution starts. False if somebody else has begun one after `attempt`."""
         values = {
             ":status": {"S": status.value},
@@ -109,9 +113,17 @@ class Fleets:
             "SET #status = :status, attempt = :next, execution_arn = :arn, begun_at = :now "
             "REMOVE stop, held, reason, ended_at"
         )
-        return self._change(fleet_id, "resume the fleet", change, "attempt = :attempt", values)
+        return self._change(fleet_id, "resume the fleet", change, "attempt = :attempt", values, by)
 
-    def end(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str, now: datetime) -> bool:
+    def end(
+        self,
+        fleet_id: str,
+        attempt: int,
+        status: FleetStatus,
+        reason: str,
+        now: datetime,
+        by: Steered | None = None,
+    ) -> bool:
         """Store how an attempt has ended. False if it has ended already, or another attempt runs."""
         values = {
             ":status": {"S": status.value},
@@ -120,7 +132,7 @@ class Fleets:
             ":attempt": {"N": str(attempt)},
         }
         change = "SET #status = :status, reason = :reason, ended_at = :now REMOVE held"
-        return self._change(fleet_id, "close the fleet", change, _RUNS, values)
+        return self._change(fleet_id, "close the fleet", change, _RUNS, values, by)
 
     def hold(self, fleet_id: str, attempt: int, held: Held) -> bool:
         """Note that a wave waits for a decision. False if the fleet is cancelled or over, or another attempt runs."""
@@ -135,11 +147,11 @@ class Fleets:
         wanted = f"{_RUNS} AND (attribute_not_exists(stop) OR stop <> :cancel)"
         return self._change(fleet_id, "hold the fleet", change, wanted, values)
 
-    def go_on(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str) -> bool:
+    def go_on(self, fleet_id: str, attempt: int, status: FleetStatus, reason: str, by: Steered | None = None) -> bool:
         """Note that a fleet runs, or reverts, and is neither held nor stopped. False as for `hold`."""
         values = {":status": {"S": status.value}, ":reason": {"S": reason}, ":attempt": {"N": str(attempt)}}
         change = "SET #status = :status, reason = :reason REMOVE held, stop"
-        return self._change(fleet_id, "continue the fleet", change, _RUNS, values)
+        return self._change(fleet_id, "continue the fleet", change, _RUNS, values, by)
 
     def begin_wave(self, fleet_id: str, wave: int, failed: Collection[int]) -> None:
         """Note which queues of a wave have failed, before the others begin. The state machine adds to them.
@@ -203,8 +215,13 @@ class Fleets:
                 **({"ExpressionAttributeValues": values} if values else {}),
             )
 
-    def _change(self, fleet_id: str, action: str, change: str, condition: str, values: Item) -> bool:
-        """Change the item of a fleet. False if `condition` does not hold."""
+    def _change(
+        self, fleet_id: str, action: str, change: str, condition: str, values: Item, by: Steered | None = None
+    ) -> bool:
+        """Change the item of a fleet, and note who wanted that. False if `condition` does not hold."""
+        if by:
+            change = change.replace("SET ", "SET steered = list_append(if_not_exists(steered, :none), :by), ", 1)
+            values = values | {":by": {"L": [{"S": by.model_dump_json()}]}, ":none": {"L": []}}
         names = {"ExpressionAttributeNames": {"#status": "status"}} if "#status" in change + condition else {}
         return self._written(
             "update_item",
@@ -243,13 +260,16 @@ def _to_item(fleet: Fleet) -> Item:
     document = fleet.model_dump(mode="json", exclude_none=True)
     texts = {name: json.dumps(value) if name in _JSON else value for name, value in document.items()}
     typed = {name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in texts.items()}
+    typed.pop("steered")  # a list, which people add to
     typed.pop("ended_at")  # its absence is the condition of every change
     return typed | {"part": {"S": "fleet"}, "kind": {"S": _KIND}}
 
 
 def _fleet(item: Mapping[str, Any]) -> Fleet:
-    document = _plain(item)
-    return Fleet.model_validate(document | {name: json.loads(document[name]) for name in _JSON if name in document})
+    document = _plain({name: value for name, value in item.items() if name != "steered"})
+    steered = [json.loads(each["S"]) for each in item.get("steered", {}).get("L", [])]
+    read = {name: json.loads(document[name]) for name in _JSON if name in document}
+    return Fleet.model_validate(document | read | {"steered": steered})
 
 
 def _queue(item: Mapping[str, Any]) -> QueueOutcome:
