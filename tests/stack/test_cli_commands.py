@@ -12,7 +12,7 @@ from routing_weights_cli.app import Session
 from routing_weights_cli.errors import Exit
 from routing_weights_cli.main import main
 from tests.support.cli import until_listed
-from tests.support.waiting import until
+from tests.support.waiting import DEADLINE_S, until
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, a_plan
 
 PAGE = (ROOT / "docs" / "use" / "command-line.md").read_text(encoding="utf-8")
@@ -83,7 +83,12 @@ def test_the_doctor_names_the_divisions_that_are_not_covered(run, platform_world
     platform_world.sim.put_person("viewer-of-page", name="Vera", grants=[grant])
     token, people = platform_world.sim.user_token("viewer-of-page"), platform_world.ready["people_api_url"]
     headers = {"Authorization": f"Bearer {token}"}
-    until(lambda: len(platform_world.http.get(f"{people}/queues", headers=headers).json()["items"]) == len(NAMES))
+
+    def listed():
+        answer = platform_world.http.get(f"{people}/queues", headers=headers, timeout=DEADLINE_S)
+        return answer.json().get("items", [])
+
+    until(lambda: len(listed()) == len(NAMES))  # a listing may be 15 seconds old
     environ = {"ROUTING_WEIGHTS_API": people, "ROUTING_WEIGHTS_TOKEN": token}
     environ |= {"GENESYS_BASE_URL": platform_world.sim.url, "GENESYSCLOUD_OAUTHCLIENT_ID": CLIENT_ID}
     platform_world.queue()  # of another division, and listed by Genesys
