@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from tests.support.browser import Reader, chromium
+from tests.support.waiting import until
 
 SEE, EDIT = "routing:queue:view", "routing:queue:edit"
 PEOPLE = {"planner-of-desk": "Petra Planner", "second-of-desk": "Sven Second", "other-of-desk": "Olga Other"}
@@ -99,6 +100,8 @@ def test_the_first_hour_by_names_only(reader, desk, queue):
     expect(page.locator(".status-line")).to_contain_text("Completed")
     expect(page.locator("#record")).to_contain_text("Petra Planner")
     expect(page.get_by_role("row", name=re.compile("Ben Brandt"))).to_contain_text("ring 1")
+    chart = page.locator(".chart img")
+    until(lambda: chart.evaluate("image => image.complete && image.naturalWidth > 0"))
     picture(page, "desk-record")
     assert rings(desk, queue) != before
     page.get_by_role("link", name=queue.name).click()

@@ -415,6 +415,24 @@ def test_another_method_is_refused(browser, method):
     assert browser.signed_in().ask(method, "/desk", **OWN)["statusCode"] == 405
 
 
+@pytest.mark.parametrize(
+    "query", ["&" * 10_200, "a=1&" * 2_500 + "&" * 200, "%", "%zz=%ff", "=", "a" * 10_000, "a=\x00"]
+)
+def test_a_hostile_query_or_form_is_a_page_and_no_crash(browser, query):
+    assert browser.signed_in().get(f"/desk?{query}")["statusCode"] == 200
+    assert browser.post("/desk/sign-out", {"x": query})["statusCode"] == 403
+
+
+def test_a_problem_without_a_path_or_a_message_is_shown(browser):
+    refused = ApiRefused(
+        "No.", status=422, title="Wrong", problem={"errors": [{}, {"message": HOSTILE}, {"path": "a"}]}
+    )
+    browser.signed_in().desk.answers["queues"] = refused
+    shown = browser.get("/desk")
+    assert shown["statusCode"] == 422
+    assert "<script>alert" not in shown["body"]
+
+
 # ---- hostile text ----------------------------------------------------------------------------------------------------
 
 

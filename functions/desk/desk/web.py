@@ -57,7 +57,7 @@ class Request:
             host=context["domainName"],
             headers=headers,
             cookies={name.strip(): value for name, _, value in pairs},
-            query=dict(parse_qsl(raw_query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)),
+            query=dict(_fields(raw_query)),
             raw_query=raw_query,
             fields=tuple(_fields(body)) if is_form else (),
         )
@@ -115,9 +115,9 @@ def return_path(text: str) -> str:
 _FORM = "application/x-www-form-urlencoded"
 
 
-def _fields(body: str) -> list[tuple[str, str]]:
+def _fields(text: str) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(body, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:  # too many
         return []
 
