@@ -95,6 +95,11 @@ def test_a_queue_is_exported_as_json_lines_and_as_a_table(world, queue):
     }
     assert "completed" in {row["New"] for row in rows}
 
+    image = world.distribution(run.distribution_id)["before_image"]
+    world.client("s3").delete_object(Bucket=world.ready["documents_bucket"], Key=image)
+    findings = [each for each in findings_of(world, run.distribution_id)[1] if each["kind"] == "document"]
+    assert any(image in each["sentence"] and "gone" in each["sentence"] for each in findings), findings
+
 
 def exported(world, queue, form):
     answer = world.http.get(

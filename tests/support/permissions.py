@@ -31,7 +31,7 @@ EVERYTHING = {
 """Environment variables with which the template has every resource."""
 UNMET = {
     (
-        "Approvals Evidence",
+        "Approvals",
         "s3:ListBucket",
         "*documentsbucket",
     ): "a document that somebody removed: S3 answers 404, so a wrong policy does not look like a removal",
