@@ -183,7 +183,17 @@ def test_a_person_of_another_division_sees_none_of_it_anywhere(reader, queue):
 
 
 def pages_of(queue, distribution):
-    return ["", queue.path, distribution, f"{queue.path}/trail", "/approvals", "/fleets", "/audit", "/nothing"]
+    return [
+        "",
+        queue.path,
+        distribution,
+        f"{queue.path}/trail",
+        "/approvals",
+        "/schedules",
+        "/fleets",
+        "/audit",
+        "/nothing",
+    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
