@@ -10,7 +10,7 @@ export SAM_CLI_TELEMETRY := 0
 export PYTHONDONTWRITEBYTECODE :=
 SOURCES := cli functions layers local tests bench
 
-.PHONY: audit-verify chromium vulnerabilities faults fuzz soak help demo up doctor register test stacks units pr lint types template build drift openapi pictures lock bench clean
+.PHONY: audit-verify chromium vulnerabilities faults fuzz soak help demo up doctor register test stacks stacks-again units pr lint types template build drift openapi pictures lock bench clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -36,8 +36,14 @@ register: .venv/ready ## register the webhook at a gateway of contract score
 test: .venv/ready ## all tests: stacks and units side by side, some minutes
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target stacks units
 
+STACK_TESTS := tests/faults tests/stack tests/asl
+BESIDE_EACH_OTHER := --numprocesses 6 --dist loadfile --no-loadscope-reorder
 stacks: .venv/ready chromium ## the tests that start a stack
-	@+$(BIN)/python -m pytest -q --numprocesses 6 --dist loadfile --no-loadscope-reorder tests/faults tests/stack tests/asl
+	@+$(BIN)/python -m pytest -q $(BESIDE_EACH_OTHER) $(STACK_TESTS)
+
+# For CI: what failed is run once more, alone, and is named. What fails twice fails the build.
+stacks-again: .venv/ready chromium
+	@+$(BIN)/python -m local.checks.again $(STACK_TESTS) -- $(BESIDE_EACH_OTHER)
 
 # The desk's pages are tested in Debian's browser. Without it, their tests skip and say why.
 chromium: ## install the browser that tests the desk, if it is missing and this is root on Debian
@@ -55,7 +61,7 @@ fuzz: .venv/ready ## 100,000 hostile inputs for every parser and route
 	@$(BIN)/python -m local.checks.fuzz
 
 pr: .venv/ready ## what CI runs: all tests, template, build, types, lint, drift, vulnerabilities
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target stacks units template build types lint drift vulnerabilities
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target stacks-again units template build types lint drift vulnerabilities
 
 lint: .venv/ready
 	$(BIN)/ruff check $(SOURCES)

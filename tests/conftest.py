@@ -85,6 +85,7 @@ def pytest_sessionfinish(session):
     folder = os.environ[PERMISSIONS_FOLDER]
     config.stash[COMPLAINTS] = [f"template.yaml: {line}" for line in complaints(folder, whole=whole)]
     config.stash[COMPLAINTS] += leaks.complaints(folder, whole=whole)
+    config.cache.set("suite/complaints", config.stash[COMPLAINTS])  # for local.checks.again
     if config.stash[COMPLAINTS] and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
