@@ -21,7 +21,7 @@ from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, STACKS, World, s
 
 FIRST = (
     *("stack/test_on_drift.py", "faults/test_fault_matrix.py", "faults/test_killed.py"),
-    *("stack/test_alarms.py",),
+    *("stack/test_alarms.py", "stack/test_desk_page.py"),
     *("stack/test_both_contracts.py", "stack/test_webhook.py", "faults/test_fleets.py"),
     # Each of six workers has one of these at hand while it runs one of those.
     *("stack/test_nursery.py", "stack/test_documents.py", "stack/test_fleets.py"),

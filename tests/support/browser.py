@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-PATIENCE_MS = 15_000
+PATIENCE_MS = 60_000
 """As for everything that a test waits for: no machine is too slow."""
 _SILENT = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage"),

@@ -34,7 +34,7 @@ CEILINGS = {
     "fleets": 460,
     "notify": 430,
     "authorize": 395,
-    "desk": 440,
+    "desk": 450,
     "outgoing": 415,
     **dict.fromkeys(["rotate", "token"], 395),
     **dict.fromkeys(
