@@ -202,7 +202,7 @@ def report(own: Session, record: Json) -> Exit:
         edited = own.names.in_words(", ".join(restore["edited"]))
         out.say(f"Somebody else has changed these meanwhile, and they stay: {edited}.")
     if record.get("returns_at"):
-        out.say(f"It goes back on {own.shown(record['returns_at'])}.")
+        out.say(f"The plan expires on {own.shown(record['returns_at'])}.")
     return code
 
 

@@ -94,7 +94,7 @@ def test_the_record_is_in_words_and_names(browser):
         assert text in body
     assert "Ada Abel of Support takes more." in body
     assert re.search(r"Ada Abel</th>\s*<td[^>]*>ring 4</td>\s*<td[^>]*>ring 1</td>", body)
-    assert "Restore what was before it" in body
+    assert "Restore what the queue held before" in body
     assert 'hx-trigger="every' not in body, "it is over"
     assert '<img src="/desk/distributions/d-1/projection.svg" alt=' in body
 
@@ -158,7 +158,7 @@ def test_the_history_names_person_and_day_and_goes_back_page_by_page(browser):
     assert "History of Support" in browser.get("/desk/queues/queue-001/trail")["body"]
     rehearsals = [RUN | {"status": "dry_run"}, RUN | {"status": "queue_busy", "dry_run": True}]
     browser.desk.answers["queues/queue-001/distributions"] = {"items": rehearsals, "next": None}
-    assert "Nothing yet." in browser.get("/desk/queues/queue-001/trail")["body"]
+    assert "Nothing was applied yet." in browser.get("/desk/queues/queue-001/trail")["body"]
 
 
 def test_a_restore_shows_its_diff_first_and_writes_nothing_for_it(browser):

@@ -137,7 +137,7 @@ def test_an_approver_sees_what_would_be_written_by_name_before_and_after(browser
     row = re.search(r"<th scope=\"row\">Ada Abel</th>.*?</tr>", text)[0]
     assert re.findall(r"<td[^>]*>(.*?)</td>", row) == ["ring 4", "ring 1", "10 % → 25 %"]
     assert "agent-009" in text, "a member who has left has no name"
-    assert "skill evaluation method" in text
+    assert "Skill evaluation method" in text
 
 
 @pytest.mark.parametrize(("answer", "told"), [("approve", "approved"), ("reject", "rejected")])

@@ -10,7 +10,7 @@ from routing_weights_cli.app import Command, new_group, session
 from routing_weights_cli.arguments import Confirm, Queue, Reason, Until
 from routing_weights_cli.running import carry_out
 
-group = new_group("Named states of a queue, to go back to.")
+group = new_group("Named states of a queue, to restore later.")
 
 Name = Annotated[str, typer.Argument(help="The baseline's name: letters, digits, - and _.")]
 
@@ -58,7 +58,7 @@ def restore_baseline(
     reason: Reason = None,
     until: Until = None,
 ) -> int:
-    """Go back to a baseline. Without --confirm, show what would change."""
+    """Restore a baseline. Without --confirm, show what would change."""
     own = session(ctx)
     line = own.names.queue(queue)
     ends = times.sent(times.instant(until, own.zone, own.now())) if until else None

@@ -1,4 +1,4 @@
-"""Which queues there are, and how each of them is."""
+"""The queues of the caller, and the state of each."""
 
 from typing import Annotated, Any
 
@@ -13,13 +13,13 @@ def queues(
     name: Annotated[str | None, typer.Argument(help="A part of the name. All queues when absent.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 200,
 ) -> None:
-    """Your queues: members, the last distribution, drift, and when a temporary plan ends."""
+    """Your queues: members, the last distribution, drift, and when a temporary plan expires."""
     own = session(ctx)
     lines = list(own.api.pages("/queues", most=limit, limit=50, name=name))
     if own.out.form != "table":
         columns = ["name", "division", "members", "last", "running", "drift", "returns_at", "waiting", "queue_id"]
         return own.out.table(lines, columns)
-    columns = ["queue", "members", "state", "since", "drift", "goes_back"]
+    columns = ["queue", "members", "state", "since", "drift", "expires"]
     rows, right = [_row(line, own) for line in lines], ["members", "drift"]
     return own.out.table(rows, columns, right=right, fold=["queue"], empty="No queue of yours has such a name.")
 
@@ -33,5 +33,5 @@ def _row(line: dict[str, Any], own: Session) -> dict[str, Any]:
         "state": state or last.get("status", "never planned").replace("_", " "),
         "since": times.brief(last.get("timestamp"), own.zone, own.now()),
         "drift": line["drift"] or "",
-        "goes_back": times.brief(line.get("returns_at"), own.zone, own.now()),
+        "expires": times.brief(line.get("returns_at"), own.zone, own.now()),
     }

@@ -93,13 +93,13 @@ def put(
         str | None, typer.Option("--plan", help="The named plan that each run applies, as it is now.")
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option("--baseline", help="Or the baseline that each run goes back to, as it is then.")
+        str | None, typer.Option("--baseline", help="Or the baseline that each run applies, as it is then.")
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", help="Or a JSON file with a plan, as POST /plans takes it.", exists=True)
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="HH:MM", help="The time of day at which each run goes back.")
+        str | None, typer.Option("--until", metavar="HH:MM", help="The time of day at which the plan of each run expires.")
     ] = None,
     window: Annotated[int, typer.Option("--window", min=0, max=1440, help="Start within so many minutes.")] = 0,
     reason: Reason = None,
@@ -169,13 +169,13 @@ def _show_runs(own: Session, name: str, count: int, since: str | None) -> None:
     rows: list[dict[str, Any]] = [
         {
             "runs": _local(run["local"]),
-            "goes back": _local(run["returns"]),
+            "expires": _local(run["returns"]),
             "clock change": run["clock_change"] or "",
             "utc": run["utc"],
         }
         for run in found["runs"]
     ]
-    columns = ["runs", "goes back", "clock change"] if own.out.form == "table" else ["runs", "goes back", "utc"]
+    columns = ["runs", "expires", "clock change"] if own.out.form == "table" else ["runs", "expires", "utc"]
     return own.out.table(rows, columns, fold=["clock change"], empty=f"Schedule {name} never runs again.")
 
 

@@ -102,7 +102,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const weight = cells[cells.length - 1];
       const keys = cells.slice(0, -1).map((cell) => cell.toLowerCase());
       const input = keys.length ? keys.map((key) => byName.get(key)).find(Boolean) : inputs[place++];
-      if (!input) problems.push(`${cells.slice(0, -1).join(" ") || weight}: not one member of this queue`);
+      if (!input) problems.push(`${cells.slice(0, -1).join(" ") || weight}: no member of this queue, or several`);
       else if (!Number.isFinite(read(weight))) problems.push(`${cells.join(" ")}: “${weight}” is no number`);
       else input.value = weight.replace("%", "").trim().replace(/[.,]/, decimal);
     }
@@ -135,7 +135,7 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const part of form.querySelectorAll(".scripted")) part.hidden = false;
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   form.elements.zone.value = zone;
-  document.getElementById("zone").textContent = `${zone}; empty: until something else is applied`;
+  document.getElementById("zone").textContent = `in ${zone}. Empty: the plan does not expire.`;
   form.addEventListener("input", (event) => {
     if (event.target.classList.contains("weight")) draw();
     if (event.target.classList.contains("weight") || event.target.closest("details")) rehearse();
