@@ -99,7 +99,7 @@ def put(
         Path | None, typer.Option("--file", help="Or a JSON file with a plan, as POST /plans takes it.", exists=True)
     ] = None,
     until: Annotated[
-        str | None, typer.Option("--until", metavar="HH:MM", help="The time of day at which the plan of each run expires.")
+        str | None, typer.Option("--until", metavar="HH:MM", help="The time of day at which the plan expires.")
     ] = None,
     window: Annotated[int, typer.Option("--window", min=0, max=1440, help="Start within so many minutes.")] = 0,
     reason: Reason = None,
