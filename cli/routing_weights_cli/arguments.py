@@ -33,7 +33,9 @@ Confirm = Annotated[bool, typer.Option("--confirm", help="Do it. Without this, s
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the record.")]
 Until = Annotated[
     str | None,
-    typer.Option("--until", metavar="TIME", help="When the plan expires: 18:00, '2026-12-24 18:00', or 2h30m from now."),
+    typer.Option(
+        "--until", metavar="TIME", help="When the plan expires: 18:00, '2026-12-24 18:00', or 2h30m from now."
+    ),
 ]
 From = Annotated[
     str | None, typer.Option("--from", metavar="TIME", help="The begin: a day such as 2026-11-30, or a day and time.")

@@ -23,7 +23,7 @@ def list_baselines(ctx: typer.Context, queue: Queue) -> None:
     items = own.api.get(f"/queues/{segment(line['queue_id'])}/baselines")["items"]
     rows = [{**item, "set": own.shown(item["set_at"])} for item in items]
     empty = f"{line['name']} has no baselines. `baseline set` makes one."
-    own.out.table(rows, ["name", "set", "distribution_id"], empty=empty)
+    own.out.table(rows, ["name", "set", "distribution_id"], fold=["distribution_id"], empty=empty)
 
 
 @group.command("set", cls=Command)
