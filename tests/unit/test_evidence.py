@@ -13,6 +13,7 @@ from local.stack import moto_seam
 from local.stack.template import ACCOUNT
 from routing_weights.adapters.aws.audit_table import document_of
 from routing_weights.adapters.aws.evidence import AuditItems, BoundDocuments, CheckpointBucket, CheckpointKey
+from routing_weights.api.evidence import report_of
 from routing_weights.application.make_checkpoint import MakeCheckpoint
 from routing_weights.application.verify_chain import VerifyChain
 from routing_weights.domain.chain import Head, linked
@@ -366,14 +367,22 @@ def test_a_forged_checkpoint_keeps_no_checkpoint_from_its_number(evidence, name)
     )
 
 
-@pytest.mark.parametrize("reference", ["", "x" * 2000, "plans/abc.json", "distributions/d-3/work.json"])
-def test_a_document_that_s3_refuses_stops_no_verification(evidence, aws_answers, reference):
+@pytest.mark.parametrize("reference", ["", "x" * 2000, "plans/abc.json"])
+def test_a_document_that_no_record_may_rely_on_stops_no_verification(evidence, reference):
     """Anybody can compute the hash of a record that names such a document."""
     forged = linked(evidence.opening("forged").to_json() | {"documents": {reference: "aa"}}, Head("queue-001", 7, "aa"))
     evidence.put(moto_item(forged))
-    if reference.startswith("distributions"):
-        aws_answers("s3", "GetObject", "InvalidObjectState")
     assert "document" in {kind for kind, sentence in evidence.findings() if "distribution forged" in sentence}
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "InvalidObjectState", "KMS.DisabledException"])
+def test_a_document_that_s3_refuses_is_unreadable_and_not_altered(evidence, aws_answers, code):
+    aws_answers("s3", "GetObject", code)
+    inspection = evidence.verify()
+    assert {finding.kind for finding in inspection.findings} == {"unreadable"}
+    assert all("nobody knows whether it is as it was written" in each.sentence for each in inspection.findings)
+    report = report_of(inspection)
+    assert (report.finding_count, report.unreadable, report.sound) == (2, 2, False)
 
 
 def test_the_bucket_gives_nobody_a_locked_checkpoint_to_delete(evidence):

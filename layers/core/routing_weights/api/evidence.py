@@ -34,7 +34,7 @@ class Checkpoints(BaseModel):
 class FindingView(BaseModel):
     """What is not as it was written."""
 
-    kind: str = Field(description="altered, removed, inserted, moved, document, head or checkpoint.")
+    kind: str = Field(description="altered, removed, inserted, moved, document, unreadable, head or checkpoint.")
     sentence: str
     chain: str | None = Field(default=None, description="The queue of the chain; - for records without a queue.")
     number: int | None = Field(default=None, description="The place in the chain, or of the checkpoint.")
@@ -52,6 +52,9 @@ class Verification(BaseModel):
     documents: int = Field(description="Documents in the bucket that records rely on.")
     checkpoints: int
     finding_count: int
+    unreadable: int = Field(
+        description="Of the findings, the documents that S3 did not give. Nothing says that they were altered."
+    )
     findings: list[FindingView] = Field(description=f"At most {MOST_FINDINGS}.")
 
 
@@ -105,5 +108,6 @@ def report_of(inspection: Inspection) -> Verification:
         documents=len(inspection.documents),
         checkpoints=len(inspection.checkpoints),
         finding_count=len(inspection.findings),
+        unreadable=sum(each.kind == "unreadable" for each in inspection.findings),
         findings=[FindingView.model_validate(each.to_json()) for each in inspection.findings[:MOST_FINDINGS]],
     )

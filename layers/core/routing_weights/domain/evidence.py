@@ -49,7 +49,7 @@ class Claim(NamedTuple):
 class Finding:
     """What does not fit, and where."""
 
-    kind: Literal["altered", "removed", "inserted", "moved", "document", "head", "checkpoint"]
+    kind: Literal["altered", "removed", "inserted", "moved", "document", "unreadable", "head", "checkpoint"]
     sentence: str
     chain: str | None = None
     number: int | None = None
@@ -218,8 +218,11 @@ class Inspection:
             self._find("altered", key, claim, "is not as it was written: its hash does not fit")
 
     def take_document(self, key: Key, reference: str, wanted: str, sha256: str | None) -> None:
-        """What the bucket has of a document: its SHA-256, None if there is none."""
-        if sha256 != wanted:
+        """What the bucket has of a document: its SHA-256, None if there is none, empty if it could not be read."""
+        if sha256 == "":
+            what = f"relies on {reference}, which S3 does not give: nobody knows whether it is as it was written"
+            self._find("unreadable", key, self._claims.get(key), what)
+        elif sha256 != wanted:
             state = "is gone" if sha256 is None else "is not as it was written"
             self._find("document", key, self._claims.get(key), f"relies on {reference}, which {state}")
 
