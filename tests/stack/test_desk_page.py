@@ -143,6 +143,65 @@ def test_two_editors_lose_no_work(browser, reader, desk, queue):
         assert rings(desk, queue) == held
 
 
+def weights(page):
+    return {name: page.get_by_label(f"Weight of {name} in percent").input_value() for name in AGENTS.values()}
+
+
+def paste(page, into, text):
+    """Paste a text as a spreadsheet copies it."""
+    page.get_by_label(f"Weight of {into} in percent").evaluate(
+        """(input, text) => {
+            const clipboardData = new DataTransfer();
+            clipboardData.setData("text", text);
+            input.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+        }""",
+        text,
+    )
+
+
+def test_the_editor_takes_cells_of_a_spreadsheet_and_undoes_redoes_and_scales(browser, desk, queue):
+    with closing(Reader(browser, desk.ready["desk_url"], locale="de-DE")) as reader:
+        page = reader.sign_in("Petra Planner", queue.path).page
+        paste(page, "Ada Abel", "Ben Brandt\t12,5 %\r\nada abel\t0.5\r\nNobody\t3\r\nCarla Castro\tmany")
+        pasted = {"Ada Abel": "0,5", "Ben Brandt": "12,5", "Carla Castro": ""}
+        assert weights(page) == pasted
+        expect(page.locator("#unmatched li")).to_have_count(2)
+        expect(page.locator("#unmatched")).to_contain_text("Nobody: not taken over")
+        paste(page, "Ben Brandt", "1\n2")
+        assert weights(page) == {"Ada Abel": "0,5", "Ben Brandt": "1", "Carla Castro": "2"}
+        weigh(page, Ada_Abel="7", Ben_Brandt="7", Carla_Castro="7")
+        page.get_by_role("button", name="Scale").click()
+        assert weights(page) == {"Ada Abel": "33,3334", "Ben Brandt": "33,3333", "Carla Castro": "33,3333"}
+        expect(page.locator("#total")).to_have_text("100 %, 0 % left")
+        for _ in range(5):  # the scaling, three weights that were typed, the second paste
+            page.get_by_role("button", name="Undo").click()
+        assert weights(page) == pasted
+        page.get_by_role("button", name="Redo").click()
+        assert weights(page)["Carla Castro"] == "2"
+        page.get_by_label("Weight of Ada Abel in percent").press("Control+z")
+        assert weights(page) == pasted
+
+
+def test_a_named_plan_fills_all_that_it_has_and_is_undone_whole(reader, queue):
+    page = reader.sign_in("Petra Planner", queue.path).page
+    weigh(page, Ada_Abel="20", Ben_Brandt="80")
+    page.get_by_text("Options", exact=True).click()
+    page.get_by_label("Overflow threshold").fill("70")
+    page.get_by_label("Name", exact=True).fill("Night")
+    page.get_by_role("button", name="Keep").click()
+    expect(page.get_by_role("status").filter(has_text="kept as")).to_be_visible()
+    reader.open(queue.path)
+    weigh(page, Carla_Castro="5")
+    page.get_by_role("link", name="Night").click()
+    expect(page.get_by_label("Weight of Ben Brandt in percent")).to_have_value("80")
+    assert weights(page) == {"Ada Abel": "20", "Ben Brandt": "80", "Carla Castro": ""}
+    page.get_by_text("Options", exact=True).click()
+    expect(page.get_by_label("Overflow threshold")).to_have_value("70")
+    page.get_by_role("button", name="Undo").click()
+    assert weights(page) == {"Ada Abel": "", "Ben Brandt": "", "Carla Castro": "5"}
+    expect(page.get_by_label("Overflow threshold")).to_have_value("85")
+
+
 def test_a_restore_button_that_is_pressed_twice_restores_once(reader, desk, queue):
     page = reader.sign_in("Petra Planner", queue.path).page
     apply(page, queue, "a mistake", Ada_Abel="20", Ben_Brandt="80")
@@ -190,6 +249,9 @@ def pages_of(queue, distribution):
         f"{queue.path}/trail",
         "/approvals",
         "/schedules",
+        "/schedules/new",
+        "/shares",
+        f"{queue.path}/shares",
         "/fleets",
         "/audit",
         "/nothing",

@@ -179,7 +179,7 @@ def test_a_preview_is_a_dry_run_and_asks_for_its_result(api):
     shown = page_of_queue.preview(request(api, FORM, **{"hx-request": "true"}), "q-1").body
     assert api.sent == [("POST", "plans", PLAN | {"queue_id": "q-1", "based_on": "d-1", "dry_run": True}, {})]
     assert 'hx-get="/desk/queues/q-1/preview/d-2"' in shown
-    assert "Projecting: Project" in shown
+    assert "Projecting …" in shown
     assert "<!doctype html>" in page_of_queue.preview(request(api, FORM), "q-1").body, "a whole page without htmx"
 
 

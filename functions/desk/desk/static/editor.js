@@ -7,6 +7,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const decimal = form.dataset.decimal;
   const total = document.getElementById("total");
   const inputs = [...form.querySelectorAll("input.weight")];
+  const fields = [...inputs, ...form.querySelectorAll("details input, [data-kept]")];
   const buttons = Object.fromEntries([...form.querySelectorAll("[data-do]")].map((each) => [each.dataset.do, each]));
   const past = [];
   let future = [];
@@ -16,7 +17,7 @@ document.addEventListener("DOMContentLoaded", () => {
     return plain === "" ? 0 : /^\d+(\.\d+)?$/.test(plain) ? Number(plain) : NaN;
   };
   const write = (value, places = 4) => String(Number(value.toFixed(places))).replace(".", decimal);
-  const values = () => inputs.map((input) => input.value);
+  const values = () => fields.map((field) => field.value);
 
   function draw() {
     const numbers = inputs.map((input) => read(input.value));
@@ -43,7 +44,7 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   function restore(snapshot) {
-    inputs.forEach((input, place) => { input.value = snapshot[place]; });
+    fields.forEach((field, place) => { field.value = snapshot[place]; });
     draw();
     rehearse();
   }
@@ -74,13 +75,14 @@ document.addEventListener("DOMContentLoaded", () => {
     restore(past[past.length - 1]);
   }
 
+  // In units of 0.0001 %, so that the sum is exactly 100 %: what rounding leaves goes to the first ones.
   function scale() {
-    const sum = inputs.reduce((all, input) => all + (read(input.value) || 0), 0);
+    const given = inputs.filter((input) => read(input.value) > 0);
+    const sum = given.reduce((all, input) => all + read(input.value), 0);
     if (sum <= 0) return;
-    inputs.forEach((input) => {
-      const number = read(input.value);
-      if (input.value.trim() !== "" && Number.isFinite(number)) input.value = write(Math.floor((number / sum) * 1e6) / 1e4);
-    });
+    const units = given.map((input) => Math.floor((read(input.value) / sum) * 1e6));
+    let left = 1e6 - units.reduce((all, unit) => all + unit, 0);
+    given.forEach((input, place) => { input.value = write((units[place] + (left-- > 0 ? 1 : 0)) / 1e4); });
     remember();
     rehearse();
   }
@@ -102,14 +104,14 @@ document.addEventListener("DOMContentLoaded", () => {
       const weight = cells[cells.length - 1];
       const keys = cells.slice(0, -1).map((cell) => cell.toLowerCase());
       const input = keys.length ? keys.map((key) => byName.get(key)).find(Boolean) : inputs[place++];
-      if (!input) problems.push(`${cells.slice(0, -1).join(" ") || weight}: no member of this queue, or several`);
-      else if (!Number.isFinite(read(weight))) problems.push(`${cells.join(" ")}: “${weight}” is no number`);
+      if (!input) problems.push(`${cells.slice(0, -1).join(" ") || weight}: not taken over: no member of this queue, or several`);
+      else if (!Number.isFinite(read(weight))) problems.push(`${cells.join(" ")}: not taken over: “${weight}” is no number`);
       else input.value = weight.replace("%", "").trim().replace(/[.,]/, decimal);
     }
-    const said = document.getElementById("preview");
-    said.replaceChildren(...problems.map((problem) => Object.assign(document.createElement("p"), { textContent: problem, className: "problems" })));
+    const items = problems.map((problem) => Object.assign(document.createElement("li"), { textContent: problem }));
+    document.getElementById("unmatched").replaceChildren(...items);
     remember();
-    if (!problems.length) rehearse();
+    rehearse();
   }
 
   // A named plan: its page has the values, and this page takes them over, so that they can be undone.
@@ -123,9 +125,9 @@ document.addEventListener("DOMContentLoaded", () => {
       location.assign(link.href);
       return;
     }
-    for (const input of form.elements) {
-      const other = there.querySelector(`#plan [name="${CSS.escape(input.name)}"]`);
-      if (other && (input.classList.contains("weight") || input.closest("details"))) input.value = other.value;
+    for (const field of fields) {
+      const other = there.querySelector(`#plan [name="${CSS.escape(field.name)}"]`);
+      field.value = other ? other.value : "";
     }
     form.elements.name.value = link.textContent;
     remember();
@@ -140,7 +142,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (event.target.classList.contains("weight")) draw();
     if (event.target.classList.contains("weight") || event.target.closest("details")) rehearse();
   });
-  form.addEventListener("change", (event) => event.target.classList.contains("weight") && remember());
+  form.addEventListener("change", (event) => fields.includes(event.target) && remember());
   form.addEventListener("paste", (event) => event.target.classList.contains("weight") && paste(event));
   form.addEventListener("click", fill);
   form.addEventListener("submit", (event) => {
