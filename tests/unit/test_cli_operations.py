@@ -156,9 +156,10 @@ def test_what_is_in_force_is_saved_and_a_plan_is_replaced_only_with_the_option(d
     assert shown("plans", "save", "Support", "Peak", "--file", path, "--replace")[0] == Exit.DONE
     assert desk.fake.requests[-1].headers["If-Match"] == f'"{"f" * 32}"'
     assert desk.sent[f"PUT {PLANS_OF}/Peak"][-1] == {"member_weights": {"agent-001": 1.0}}
-    desk.in_force["queue-2"] = None
-    code, _, err = shown("plans", "save", "Sales", "Peak")
-    assert (code, "--file" in err) == (Exit.REFUSED, True)
+    for in_force in (None, desk.in_force["queue-1"] | {"member_weights": {}}):
+        desk.in_force["queue-2"] = in_force
+        code, _, err = shown("plans", "save", "Sales", "Peak")
+        assert (code, "No weights are in force in Sales." in err, "--file" in err) == (Exit.REFUSED, True, True)
     assert shown("plans", "save", "Support", "Peak", "--file", file("list.json", "[]"))[0] == Exit.REFUSED
 
 

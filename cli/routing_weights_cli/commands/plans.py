@@ -164,8 +164,8 @@ def _of_any_queue(plan: Json) -> Json:
 
 def _in_force(own: Session, line: Json) -> Json:
     held = own.api.get(f"/queues/{segment(line['queue_id'])}").get("in_force")
-    if not held:
-        raise CliError(f"Nothing is in force in {line['name']}.", "Name a file with --file, or apply a plan first.")
+    if not held or not held["member_weights"]:  # after a revert to a state before every plan
+        raise CliError(f"No weights are in force in {line['name']}.", "Name a file with --file, or apply a plan first.")
     return {name: held[name] for name in _OF_A_PLAN if held.get(name) is not None}
 
 
