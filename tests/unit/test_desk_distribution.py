@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from desk.rendering import TEMPLATES, named
+from desk.rendering import TEMPLATES, caller, named
 from routing_weights.domain.session import csrf_of
 from routing_weights.errors import ApiRefused
 from tests.unit.test_desk import HOSTILE, OWN, VALUE, Browser, Elements, queue
@@ -245,6 +245,13 @@ def test_names_stand_for_whole_ids_only():
     names = {"agent-1": "Ada", "agent-11": "Bo", "q": "Support"}
     assert named("agent-11, agent-1; agent-111 of q-1 in q.", names) == "Bo, Ada; agent-111 of q-1 in Support."
     assert named("agent-1", {}) == "agent-1"
+
+
+@pytest.mark.parametrize(
+    ("identity", "text"), [("arn:aws:iam::123456789012:user/ops/ada", "ada"), ("schedule", "schedule")]
+)
+def test_a_caller_without_a_name_is_the_end_of_their_arn(identity, text):
+    assert caller(identity) == text
 
 
 def test_the_page_on_the_first_hour_names_what_the_pages_have():

@@ -30,6 +30,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals["static"] = static_files.address
+    made.filters["caller"] = caller
     made.filters["instant"] = instant
     made.filters["named"] = named
     made.filters["percent"] = percent
@@ -45,6 +46,11 @@ def page(request: Request, template: str, status: int = HTTPStatus.OK, **values:
 def instant(timestamp: str | None) -> str:
     """A time for a reader, in UTC: the script of the page shows it in the browser's time zone."""
     return f"{timestamp[:10]} {timestamp[11:16]} UTC" if timestamp else ""
+
+
+def caller(identity: str) -> str:
+    """A caller without a name: the last part of an ARN says who it is."""
+    return identity.rpartition("/")[2]
 
 
 def percent(ratio: float | None, request: Request) -> str:
