@@ -20,6 +20,8 @@ _NOT_TEXT = {
 _SEPARATOR = re.compile(r'(?i)"?sep=([,;\t])"?')
 """Excel's own first line."""
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+_UNSEEN = "\u200b\u200e\u200f\u2060\ufeff"
+"""Signs without a width, which copies from web pages and chats carry at their ends."""
 _QUOTED = 40
 
 
@@ -67,7 +69,8 @@ def read_table(content: bytes, known: Collection[str] = ()) -> Table:
     except ValueError as error:
         return Table([], [Problem(1, "", "", str(error))])
     rows, problems, delimiter = list[Row](), list[Problem](), ""
-    for number, line in enumerate(text.split("\n"), 1):
+    # Excel on a Mac has a format whose lines end with CR alone.
+    for number, line in enumerate(text.split("\n" if "\n" in text else "\r"), 1):
         if not line.strip():
             continue
         if not delimiter:
@@ -119,7 +122,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
     """Each line is read alone: otherwise a quote that is never closed would swallow the rest of the file."""
     try:
         row = csv.reader([line.removesuffix("\r")], delimiter=delimiter, strict=True)
-        return [cell.strip() for cell in next(row)]
+        return [cell.strip().strip(_UNSEEN).strip() for cell in next(row)]
     except (csv.Error, StopIteration):
         raise ValueError("the line has a quote that is not closed, or text after a closing quote") from None
 

@@ -76,3 +76,13 @@ def test_whatever_a_file_contains_is_rows_or_problems(content):
     assert table.delimiter in DELIMITERS
     assert all(any(row.cells) for row in table.rows)
     assert all(problem.message and problem.line >= 1 for problem in table.problems)
+
+
+def test_lines_may_end_as_those_of_old_macs():
+    table = read_table(b"queue;weight\rSupport;0,4\r")
+    assert (table.rows, table.problems) == ([Row(1, ["queue", "weight"]), Row(2, ["Support", "0,4"])], [])
+
+
+def test_signs_without_a_width_at_the_ends_of_a_cell_are_cut():
+    table = read_table("\ufeff\ufeffqueue;weight\n\u200bSupport\u00a0\u200b;0,4\u200e\n".encode())
+    assert [row.cells for row in table.rows] == [["queue", "weight"], ["Support", "0,4"]]

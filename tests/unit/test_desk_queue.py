@@ -235,3 +235,23 @@ def test_weights_in_force_come_back_as_the_same_weights(weights):
     draft = Draft.of_plan(IN_FORCE | {"member_weights": weights}, IN_FORCE, ",")
     plan, problems = draft.plan({})
     assert (plan["member_weights"], problems) == (weights, [])
+
+
+def test_a_third_that_is_in_force_can_be_sent_as_it_is_shown():
+    draft = Draft.of_plan(IN_FORCE | {"member_weights": {"ann": 1 / 3}}, IN_FORCE, ",")
+    plan, problems = draft.plan({})
+    assert (plan["member_weights"], problems) == ({"ann": 1 / 3}, [])
+
+
+@pytest.mark.parametrize(
+    ("until", "zone"),
+    [
+        ("2026-10-01T10:00", "No/Where"),
+        ("0001-01-01T00:00", "Asia/Tokyo"),
+        ("9999-12-31T23:59", "America/Lima"),
+    ],
+)
+def test_an_end_without_a_moment_in_utc_is_a_problem_of_its_field(until, zone):
+    at, problems = Draft({}, {}, "none", until=until, zone=zone).ends_at()
+    assert at is None
+    assert [problem["path"] for problem in problems] == ["Until"]

@@ -103,9 +103,10 @@ class Draft:
             return None, []
         try:
             local = datetime.fromisoformat(self.until).replace(tzinfo=ZoneInfo(self.zone or "UTC"))
-        except (ValueError, OSError):  # no time, or no zone of this name
+            at = local.astimezone(UTC)
+        except (ValueError, OSError, KeyError, OverflowError):  # no time, no such zone, or no year
             return None, [{"path": _LABELS["until"], "message": "is no time of your time zone"}]
         if local.utcoffset() != local.replace(fold=1).utcoffset():
             message = f"the clock changes in this hour in {self.zone}: choose another one"
             return None, [{"path": _LABELS["until"], "message": message}]
-        return local.astimezone(UTC).isoformat().replace("+00:00", "Z"), []
+        return at.isoformat().replace("+00:00", "Z"), []

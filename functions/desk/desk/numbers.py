@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 WITH_POINT = frozenset({"en", "ja", "ko", "zh", "th", "he", "hi", "ms"})
 """Languages that write a decimal point. Every other one writes a comma."""
-_NUMBER = re.compile(r"[0-9]{1,9}([.,][0-9]{1,12})?")
+_NUMBER = re.compile(r"[0-9]{1,9}([.,][0-9]{1,20})?")
 
 
 def mark(request: Request) -> str:
