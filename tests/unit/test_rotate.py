@@ -16,6 +16,7 @@ from routing_weights.errors import (
     Forbidden,
     GenesysAnswerInvalid,
     GenesysRefused,
+    GenesysUnavailable,
     StoreUnavailable,
     Unauthorized,
 )
@@ -26,6 +27,7 @@ OLD, NEW = "0" * 32, "1" * 32
 PAIR = {"client_id": "first", "client_secret": "s-first"}
 STANDBY = {"client_id": "second", "client_secret": "s-second"}
 KEEPER = {"client_id": "keeper", "client_secret": "s-keeper"}
+STORED = PAIR | {"standby": STANDBY}
 TOKEN = answer(200, {"access_token": "new-token", "expires_in": 3600})
 DONE = answer(200, {})
 QUEUES = answer(200, {"entities": []})
@@ -63,7 +65,7 @@ class Counter:
         self._called("renewed", current)
         return {"n": next(self.numbers)}
 
-    def check(self, pending):
+    def check(self, pending, _current):
         self._called("check", pending)
 
     def retire(self, replaced):
@@ -87,7 +89,20 @@ def test_each_step_may_run_again(aws, versions):
         rotation.rotate(step, NEW)
         rotation.rotate(step, NEW)
     assert current(aws) == {"n": 1}
-    assert [name for name, _ in renewal.calls] == ["renewed", "check", "check", "retire"]
+    assert renewal.calls[-2:] == [("retire", {"n": 0}), ("retire", {"n": 0})]
+    assert [name for name, _ in renewal.calls[:-2]] == ["renewed", "check", "check"]
+
+
+def test_a_last_step_that_fails_after_the_value_is_current_ends_the_value_before_when_it_runs_again(aws, versions):
+    rotation = Rotate(versions, renewal := Counter(retire=GenesysUnavailable("no")))
+    for step in STEPS[:-1]:
+        rotation.rotate(step, NEW)
+    with pytest.raises(GenesysUnavailable):
+        rotation.rotate("finishSecret", NEW)
+    assert current(aws) == {"n": 1}
+    for step in STEPS:  # Secrets Manager begins again, with the same version
+        rotation.rotate(step, NEW)
+    assert [call for call in renewal.calls if call[0] == "retire"] == [("retire", {"n": 0})] * 2
 
 
 def test_a_value_that_fails_its_test_is_not_made_current(aws, versions):
@@ -228,23 +243,24 @@ def test_a_secret_that_genesys_does_not_make_is_an_error_and_the_keeper_is_logge
     [
         ([answer(401, {"error": "invalid_client"})], Unauthorized),
         ([TOKEN, answer(403, {"code": "missing.any.permissions"}), DONE], Forbidden),
+        ([TOKEN, answer(302, {}), DONE], GenesysRefused),
     ],
 )
 def test_a_client_that_cannot_log_in_or_read_queues_fails_the_test(logins, refusals, error):
     with pytest.raises(error):
-        CredentialsRenewal(logins(*refusals)).check(STANDBY)
+        CredentialsRenewal(logins(*refusals)).check(STANDBY, STORED)
 
 
 def test_a_client_that_passes_the_test_leaves_no_token(logins):
     renewal = CredentialsRenewal(logins(TOKEN, QUEUES, DONE))
-    renewal.check(STANDBY)
+    renewal.check(STANDBY, STORED)
     assert [method for method, _ in sent(renewal.logins)] == ["POST", "GET", "DELETE"]
     assert renewal.logins.transport.session.sent[1]["headers"] == {"Authorization": "Bearer new-token"}
 
 
 def test_under_contract_score_a_login_is_the_test(logins):
     renewal = CredentialsRenewal(logins(TOKEN, DONE, lists_queues=False))
-    renewal.check(STANDBY)
+    renewal.check(STANDBY, STORED)
     assert [method for method, _ in sent(renewal.logins)] == ["POST", "DELETE"]
 
 
@@ -255,7 +271,7 @@ def test_every_stored_token_is_replaced_and_those_before_are_revoked(logins, fak
     now = fake_time.wall_clock()
     new = {"access_token": "new-token", "expires_at": now + 3600, "refresh_at": now + 3540}
     assert renewed == new | {"others": [{}, new]}
-    renewal.check(renewed)
+    renewal.check(renewed, held)
     renewal.retire(held)
     used = [request["headers"]["Authorization"] for request in renewal.logins.transport.session.sent[2:]]
     assert used == ["Bearer new-token", "Bearer new-token", "Bearer a", "Bearer c"]
@@ -264,6 +280,62 @@ def test_every_stored_token_is_replaced_and_those_before_are_revoked(logins, fak
 def test_a_deployment_without_a_token_rotates_to_nothing(logins, fake_time):
     renewal = TokensRenewal(logins(TOKEN), lambda: PAIR, fake_time.wall_clock)
     assert renewal.renewed({}) == {}
-    renewal.check({})
+    renewal.check({}, {})
     renewal.retire({})
     assert sent(renewal.logins) == []
+
+
+def test_tokens_that_are_due_before_they_become_current_do_not_fail_the_test_for_ever(logins, fake_time):
+    renewal = TokensRenewal(logins(TOKEN, answer(401, {})), lambda: PAIR, fake_time.wall_clock)
+    renewed = renewal.renewed({"access_token": "a", "refresh_at": 1})
+    fake_time.now += 3540  # Secrets Manager tries a rotation again for hours, and a version keeps its value
+    renewal.check(renewed, {})
+    assert len(sent(renewal.logins)) == 1
+
+
+def test_a_token_that_genesys_does_not_revoke_fails_the_step_and_the_others_are_revoked(logins, fake_time):
+    held = {"access_token": "a", "others": [{"access_token": "b"}, {"access_token": "c"}]}
+    renewal = TokensRenewal(logins(*[answer(503)] * 6, answer(401, {}), DONE), lambda: PAIR, fake_time.wall_clock)
+    with pytest.raises(GenesysUnavailable, match="the revocation of a token"):
+        renewal.retire(held)
+    used = [request["headers"]["Authorization"] for request in renewal.logins.transport.session.sent]
+    assert used == ["Bearer a"] * 6 + ["Bearer b", "Bearer c"]
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        PAIR | {"standby": STANDBY | {"client_secret": "s-newer"}},
+        PAIR,
+        STORED | {"keeper": KEEPER},
+    ],
+)
+def test_a_rotation_does_not_undo_what_somebody_stored_after_it_began(logins, stored):
+    renewal = CredentialsRenewal(logins(TOKEN, QUEUES, DONE))
+    pending = renewal.renewed(STORED)
+    with pytest.raises(ConfigurationInvalid, match="after this rotation began") as caught:
+        renewal.check(pending, stored)
+    assert "s-" not in str(caught.value)
+    assert sent(renewal.logins) == []
+    renewal.check(pending, STORED)
+
+
+@pytest.mark.parametrize(
+    ("stored", "is_undone"),
+    [
+        ({}, False),
+        (PAIR | {"client_secret": "s-newer"}, True),
+        ({"keeper": KEEPER | {"client_secret": "s-newer"}}, True),
+        ({"standby": {"client_id": "third", "client_secret": "s-third"}}, True),
+    ],
+)
+def test_with_a_keeper_it_does_not_undo_it_either(logins, stored, is_undone):
+    before = STORED | {"keeper": KEEPER}
+    made = answer(200, {"id": "second", "secret": "fresh"})
+    renewal = CredentialsRenewal(logins(TOKEN, made, DONE, TOKEN, QUEUES, DONE))
+    pending = renewal.renewed(before)
+    if is_undone:
+        with pytest.raises(ConfigurationInvalid, match="after this rotation began"):
+            renewal.check(pending, before | stored)
+    else:
+        renewal.check(pending, before | stored)

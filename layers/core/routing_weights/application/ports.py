@@ -762,6 +762,10 @@ class SecretVersions(Protocol):
 
     def current(self) -> dict[str, Any]: ...
 
+    def previous(self) -> dict[str, Any]:
+        """Return the value that was current before, empty if there is none."""
+        ...
+
     def pending(self, version: str) -> dict[str, Any] | None: ...
 
     def store(self, version: str, value: dict[str, Any]) -> None: ...
@@ -776,12 +780,12 @@ class Renewal(Protocol):
 
     def renewed(self, current: dict[str, Any]) -> dict[str, Any]: ...
 
-    def check(self, pending: dict[str, Any]) -> None:
-        """Raise an error if the new value would not do."""
+    def check(self, pending: dict[str, Any], current: dict[str, Any]) -> None:
+        """Raise an error if the new value would not do, or would undo a change of the current one."""
         ...
 
     def retire(self, replaced: dict[str, Any]) -> None:
-        """End the use of the value before."""
+        """End the use of the value before. It may have ended already."""
         ...
 
 

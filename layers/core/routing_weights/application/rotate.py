@@ -27,11 +27,14 @@ class Rotate:
         """Do one step for a version of the secret.
 
         Raises:
-            ConfigurationInvalid: the secret cannot be rotated, or nobody has begun to rotate to this version.
+            ConfigurationInvalid: the secret cannot be rotated, nobody has begun to rotate to this version, or somebody
+                has stored another value since then.
             Unauthorized, Forbidden: Genesys refuses an OAuth client of the secret.
         """
         labels = self.versions.labels(version)
         if "AWSCURRENT" in labels:
+            if step == "finishSecret":  # it may have died, or failed, before it had ended the use of the value before
+                self.renewal.retire(self.versions.previous())
             return
         if "AWSPENDING" not in labels:
             raise ConfigurationInvalid("This version of the secret is not pending. Start a rotation of the secret.")
@@ -42,7 +45,7 @@ class Rotate:
             case "setSecret":
                 pass  # Genesys itself chooses new secrets and tokens, so `createSecret` has set what it has stored
             case "testSecret":
-                self.renewal.check(self._pending(version))
+                self.renewal.check(self._pending(version), self.versions.current())
             case "finishSecret":
                 self._pending(version)
                 self.renewal.retire(self.versions.promote(version))

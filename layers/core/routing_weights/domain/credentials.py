@@ -10,7 +10,7 @@ have Genesys make new client secrets, and nothing else. `standby` and `keeper` a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from routing_weights.errors import ConfigurationInvalid
@@ -33,6 +33,10 @@ class Credentials:
     active: OAuthClient
     standby: OAuthClient | None = None
     keeper: OAuthClient | None = None
+
+    def after(self, standby: OAuthClient) -> Credentials:
+        """Return the credentials after the standby client has taken over. Without a keeper there is no next standby."""
+        return replace(self, active=standby, standby=self.active if self.keeper else None)
 
     def as_json(self) -> dict[str, Any]:
         others = {"standby": self.standby, "keeper": self.keeper}

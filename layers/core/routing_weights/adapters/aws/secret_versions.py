@@ -26,6 +26,9 @@ class SecretVersions:
     def current(self) -> dict[str, Any]:
         return self._value(VersionStage="AWSCURRENT") or {}
 
+    def previous(self) -> dict[str, Any]:
+        return self._value(VersionStage="AWSPREVIOUS") or {}
+
     def pending(self, version: str) -> dict[str, Any] | None:
         """Return the value of a version, None if it has none."""
         return self._value(VersionId=version, VersionStage="AWSPENDING")

@@ -9,8 +9,14 @@ import requests
 
 from routing_weights.adapters.genesys.tokens import issue, revoke, stored_token, tokens_in
 from routing_weights.adapters.genesys.transport import refusal_details
-from routing_weights.domain.credentials import OAuthClient, credentials_of
-from routing_weights.errors import ConfigurationInvalid, Forbidden, GenesysAnswerInvalid, GenesysRefused
+from routing_weights.domain.credentials import Credentials, OAuthClient, credentials_of
+from routing_weights.errors import (
+    ConfigurationInvalid,
+    Forbidden,
+    GenesysAnswerInvalid,
+    GenesysRefused,
+    RoutingWeightsError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,11 +45,18 @@ class Logins:
             self.send("the list of queues with a new token", "GET", url, token, params={"pageSize": 1})
 
     def logout(self, token: str) -> None:
+        """Revoke a token that nobody else has had, if that is possible."""
         revoke(self.transport, f"{self.api_url}/api/v2/tokens/me", token)
 
-    def send(self, what: str, method: str, url: str, token: str, **parts: Any) -> requests.Response:
+    def end(self, token: str) -> None:
+        """Revoke a token that somebody may know. Raises an error unless it is certain that Genesys takes it no more."""
+        url = f"{self.api_url}/api/v2/tokens/me"
+        self.send("the revocation of a token", "DELETE", url, token, done=requests.codes.unauthorized)
+
+    def send(self, what: str, method: str, url: str, token: str, *, done: int = 0, **parts: Any) -> requests.Response:
+        """Raise an error for a refusal, except for the status `done`."""
         response = self.transport.send(what, method, url, bearer=lambda _: token, **parts)
-        if response.ok:
+        if requests.codes.ok <= response.status_code < requests.codes.multiple_choices or response.status_code == done:
             return response
         details = refusal_details(response, token)
         message = (
@@ -73,13 +86,19 @@ class CredentialsRenewal:
                 'CredentialsSecret has no "standby". Store {"client_id": ..., "client_secret": ...} of a second OAuth '
                 "client with the same roles under this name."
             )
-        if credentials.keeper is None:
-            return replace(credentials, active=credentials.standby, standby=None).as_json()
-        standby = self._with_new_secret(credentials.standby.client_id, credentials.keeper)
-        return replace(credentials, active=standby, standby=credentials.active).as_json()
+        standby = credentials.standby
+        if credentials.keeper:
+            standby = self._with_new_secret(standby.client_id, credentials.keeper)
+        return credentials.after(standby).as_json()
 
-    def check(self, pending: dict[str, Any]) -> None:
-        token, _ = self.logins.login(credentials_of(pending).active)
+    def check(self, pending: dict[str, Any], current: dict[str, Any]) -> None:
+        new, now = credentials_of(pending), credentials_of(current)
+        if new != now and not _follows(new, now):  # they are equal where Secrets Manager tests this function
+            raise ConfigurationInvalid(
+                "Somebody stored another value in CredentialsSecret after this rotation began, and the rotation would "
+                "undo that. End the pending rotation, and begin another one."
+            )
+        token, _ = self.logins.login(new.active)
         try:
             self.logins.check(token)
         finally:
@@ -117,17 +136,33 @@ class TokensRenewal:
         first, *others = [self._new(client) if one.get("access_token") else one for one in tokens_in(current)]
         return first | ({"others": others} if others else {})
 
-    def check(self, pending: dict[str, Any]) -> None:
-        for token in _tokens(pending):
-            self.logins.check(token)
+    def check(self, pending: dict[str, Any], current: dict[str, Any]) -> None:  # noqa: ARG002  tokens are never stored by hand
+        for one in _tokens(pending):
+            if self.wall_clock() < one["refresh_at"]:  # else nobody uses it: a reader has it replaced first
+                self.logins.check(one["access_token"])
 
     def retire(self, replaced: dict[str, Any]) -> None:
-        for token in _tokens(replaced):
-            self.logins.logout(token)
+        """Revoke every token that Genesys still takes. Raises the first error after all of them were tried."""
+        errors = []
+        for one in _tokens(replaced):
+            try:
+                self.logins.end(one["access_token"])
+            except RoutingWeightsError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _new(self, client: OAuthClient) -> dict[str, Any]:
         return stored_token(*self.logins.login(client), self.wall_clock())
 
 
-def _tokens(secret: dict[str, Any]) -> list[str]:
-    return [one["access_token"] for one in tokens_in(secret) if one.get("access_token")]
+def _follows(new: Credentials, now: Credentials) -> bool:
+    """True if a rotation of `now` leads to `new`. With a keeper, the secret of the client that takes over is new."""
+    if now.standby is None:
+        return False
+    standby = replace(now.standby, client_secret=new.active.client_secret) if now.keeper else now.standby
+    return new == now.after(standby)
+
+
+def _tokens(secret: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in tokens_in(secret) if one.get("access_token")]
