@@ -142,15 +142,15 @@ class TokensRenewal:
                 self.logins.check(one["access_token"])
 
     def retire(self, replaced: dict[str, Any]) -> None:
-        """Revoke every token that Genesys still takes. Raises the first error after all of them were tried."""
-        errors = []
+        """Revoke every token that Genesys still takes. Raises an error after all of them were tried."""
+        failure = None
         for one in _tokens(replaced):
             try:
                 self.logins.end(one["access_token"])
             except RoutingWeightsError as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
+                failure = error
+        if failure:
+            raise failure
 
     def _new(self, client: OAuthClient) -> dict[str, Any]:
         return stored_token(*self.logins.login(client), self.wall_clock())

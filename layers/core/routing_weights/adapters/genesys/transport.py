@@ -1,5 +1,6 @@
 """HTTP requests to Genesys: every request has a time-out, retries are bounded, and Retry-After is obeyed."""
 
+import logging
 import math
 import random
 import re
@@ -329,6 +330,8 @@ def new_session() -> requests.Session:
     (https://github.com/psf/requests/issues/2766). So it takes none; Genesys needs none. The pool behind it is safe. It
     keeps a connection for each thread, because it closes those that it has no room for.
     """
+    # It warns of broken headers with the whole address, and the addresses of chats and of reports are secrets.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     session = requests.Session()
     session.trust_env = False  # a .netrc would replace the token
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from routing_weights.adapters.http.webhook_sender import TIMEOUTS_S, judged
 from routing_weights.domain.signing import Reply
@@ -55,15 +56,15 @@ class Poster:
             with self.session.post(
                 address, data=body, headers=headers, timeout=TIMEOUTS_S, allow_redirects=False, stream=True
             ) as response:
-                text = response.raw.read(MOST_BYTES, decode_content=True)
-                return Answer(judged(response, self.wall_clock()), _object(text))
+                return Answer(judged(response, self.wall_clock()), _object(response))
         except (requests.RequestException, OSError) as error:
             return Answer(Reply("later", type(error).__name__), {})  # the class only: a message holds the URL
 
 
-def _object(text: bytes) -> Mapping[str, Any]:
+def _object(response: requests.Response) -> Mapping[str, Any]:
+    """The JSON object of a response; empty if the body is none, or breaks off. The status says what it means then."""
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = json.loads(response.raw.read(MOST_BYTES, decode_content=True))
+    except (ValueError, HTTPError, OSError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
