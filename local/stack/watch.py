@@ -39,7 +39,19 @@ BELONGS = (
     ("answer of DeskFunction", "aws-session", "a page has the address of an export as a link"),
 )
 """Place, kind of secret, and why it may be there."""
-PLACES = ("dynamodb", "s3", "sqs", "events", "states", "scheduler", "event of", "answer of", "history of", "log")
+PLACES = (
+    "dynamodb",
+    "s3",
+    "sqs",
+    "events",
+    "states",
+    "scheduler",
+    "event of",
+    "answer of",
+    "history of",
+    "log",
+    "received by",
+)
 """What a run of all tests must have looked at."""
 UNPLANTED = {"client_id", "expires_at", "refresh_at", "expires_in", "slack_channel", "slack_api_url"}
 """Fields of secrets that are no secrets."""

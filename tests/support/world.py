@@ -34,6 +34,7 @@ from local.stack import nursery
 from local.stack.faults import PATH as FAULTS
 from local.stack.lambdas import NURSERY
 from local.stack.stack import PERMISSIONS_FOLDER
+from tests.support.leaks import look_at_requests
 from tests.support.waiting import DEADLINE_S
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ class World:
             door.result()
 
     def close(self) -> None:
+        look_at_requests(self.sim.requests())
         self.http.close()
         for client in self._clients.values():
             client.close()

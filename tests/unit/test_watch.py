@@ -12,7 +12,7 @@ from local.stack import moto_app
 from local.stack.iam import credential_of
 from local.stack.stack import PERMISSIONS_FOLDER
 from local.stack.watch import BELONGS, PLACES, Watch, Watched
-from tests.support.leaks import complaints, look_at_received
+from tests.support.leaks import complaints, look_at_received, look_at_requests
 
 SECRET = planted("client-secret", "1")
 TOKEN = planted("task-token", "1")
@@ -173,3 +173,14 @@ def test_a_secret_that_another_system_gets_is_found(monkeypatch, tmp_path):
     look_at_received("Slack", json.dumps({"text": f"Approve with {TOKEN}"}).encode())
     (line,) = complaints(tmp_path, whole=False)
     assert line.startswith("a planted secret leaks: received by Slack: task-token: ")
+
+
+@pytest.mark.parametrize("part", [{"body": {"name": [SECRET]}}, {"path": f"/{SECRET}"}, {"idempotency_key": SECRET}])
+def test_a_secret_that_genesys_gets_outside_of_a_login_is_found(monkeypatch, tmp_path, part):
+    monkeypatch.setenv(PERMISSIONS_FOLDER, str(tmp_path))
+    entry = dict.fromkeys(("path", "query", "body", "idempotency_key", "correlation_id")) | {"authorization": "Bearer"}
+    look_at_requests([entry])
+    assert list(complaints(tmp_path, whole=False)) == []
+    look_at_requests([entry, entry | part])
+    (line,) = complaints(tmp_path, whole=False)
+    assert line.startswith("a planted secret leaks: received by Genesys: client-secret: ")
