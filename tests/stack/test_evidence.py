@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
-from tests.support.world import a_plan
+from tests.support.world import WEIGHTS, a_plan
 
 WRITERS = 50
 
@@ -99,6 +99,34 @@ def test_a_queue_is_exported_as_json_lines_and_as_a_table(world, queue):
     world.client("s3").delete_object(Bucket=world.ready["documents_bucket"], Key=image)
     findings = [each for each in findings_of(world, run.distribution_id)[1] if each["kind"] == "document"]
     assert any(image in each["sentence"] and "gone" in each["sentence"] for each in findings), findings
+
+
+def test_an_unreadable_record_is_named_and_stops_neither_export_nor_listing(world, queue):
+    other = {**WEIGHTS, "agent-001": 0.1, "agent-002": 0.2}
+    good, poison = (world.run(a_plan(queue, weights)).ends("completed") for weights in (WEIGHTS, other))
+    key = {"distribution_id": {"S": poison.distribution_id}, "record": {"S": "9-closed"}}
+    world.client("dynamodb").update_item(
+        TableName=world.ready["audit_table"],
+        Key=key,
+        UpdateExpression="SET #status = :none, changes = :none",
+        ExpressionAttributeNames={"#status": "status"},
+        ExpressionAttributeValues={":none": {"S": "no status"}},
+    )
+    page = world.get(f"/queues/{queue}/distributions").json()
+    assert [item["distribution_id"] for item in page["items"]] == [good.distribution_id]
+    (unreadable,) = page["unreadable"]
+    assert (unreadable["distribution_id"], unreadable["record"]) == (poison.distribution_id, "9-closed")
+    assert "status" in unreadable["why"]
+
+    lines = [json.loads(line) for line in exported(world, queue, "jsonl").splitlines()]
+    assert [line["distribution_id"] for line in lines] == [poison.distribution_id] * 2 + [good.distribution_id] * 2
+    rows = list(csv.DictReader(io.StringIO(exported(world, queue, "csv"))))
+    assert [(row["Entity"], row["Action"]) for row in rows if row["Property"] == "unreadable"] == [
+        (poison.distribution_id, "closed")
+    ]
+    assert good.distribution_id in {row["Entity"] for row in rows}
+    altered = [each for each in findings_of(world, poison.distribution_id)[1] if each["kind"] == "altered"]
+    assert [each["record"] for each in altered] == ["9-closed"]
 
 
 def exported(world, queue, form):

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from routing_weights.application.export_audit import ExportAudit
+from routing_weights.application.export_audit import PAGE, ExportAudit
 from routing_weights.domain.audit_export import COLUMNS, as_csv, json_lines
+from routing_weights.errors import RequestInvalid
 
 CLOSED = {
     "distribution_id": "d-1",
@@ -46,7 +47,7 @@ FORMULAS = [
 
 
 def rows(*records):
-    return list(csv.reader(io.StringIO(as_csv(records))))
+    return list(csv.reader(io.StringIO("".join(as_csv(records)))))
 
 
 def test_every_changed_property_has_a_row():
@@ -83,14 +84,78 @@ def test_no_cell_is_a_formula(text):
 
 
 def test_a_line_is_the_record_as_it_is_stored():
-    assert [json.loads(line) for line in json_lines([CLOSED, CLOSED]).splitlines()] == [CLOSED, CLOSED]
+    assert [json.loads(line) for line in json_lines([CLOSED, CLOSED])] == [CLOSED, CLOSED]
+
+
+@pytest.mark.parametrize("field", [{"changes": 5}, {"changes": [5]}, {"reason": b"bytes"}, {"changes": {"a": b""}}])
+def test_a_record_that_cannot_be_exported_is_a_line_and_a_row_of_its_own(field):
+    lines = [json.loads(line) for line in json_lines([CLOSED | field, CLOSED])]
+    poison = {"distribution_id": "d-1", "record": "9-closed"}
+    assert lines[1] == CLOSED
+    if any(isinstance(value, int | list) for value in field.values()):
+        assert lines[0] == CLOSED | field, "JSON has these values"
+    else:
+        assert lines[0].items() > poison.items()
+        assert "bytes" in lines[0]["unreadable"]
+    if "changes" in field:
+        first, *others = rows(CLOSED | field, CLOSED)[1:]
+        assert first[2:8] == ["d-1", "closed", "", "Record", "unreadable", ""]
+        assert first[8]
+        assert others == rows(CLOSED)[1:]
+
+
+def test_what_the_trail_could_not_read_is_a_row():
+    (row,) = rows({"distribution_id": "d-1", "record": "0-opened", "unreadable": "=why"})[1:]
+    assert row == ["", "Routing Weights", "d-1", "opened", "", "Record", "unreadable", "", "'=why"]
+
+
+class Trail:
+    """A queue with many distributions of one record each, in pages of two."""
+
+    def __init__(self, count):
+        self.ids, self.read = [f"d-{number}" for number in range(count)], 0
+
+    def listed(self, _queue_id, *, since, until, limit, after):
+        assert (since, until, limit) == ("0000", "9999", PAGE)
+        start = int(after or 0)
+        page = [SimpleNamespace(distribution_id=each) for each in self.ids[start : start + 2]]
+        return page, str(start + 2) if start + 2 < len(self.ids) else None
+
+    def exported(self, distribution_id):
+        self.read += 1
+        return [CLOSED | {"distribution_id": distribution_id}]
+
+
+def export(trail, form, **limits):
+    use_case = ExportAudit(trail, SimpleNamespace(put=lambda text, *_: text), **{"has_time": lambda: True} | limits)
+    return use_case.export("queue-001", "0000", "9999", form)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    ("limits", "most_read"),
+    [({"most_records": 4}, 5), ({"most_bytes": 1000}, 4), ({"has_time": lambda: False}, 0)],
+    ids=["records", "bytes", "time"],
+)
+def test_an_export_beyond_its_bound_is_refused_and_read_no_further(form, limits, most_read):
+    trail = Trail(100)
+    with pytest.raises(RequestInvalid, match="shorter time") as caught:
+        export(trail, form, **limits)
+    assert [each["path"] for each in caught.value.details["errors"]] == ["from"]
+    assert trail.read <= most_read
+    assert len(caught.value.details["errors"][0]["message"]) < 300, "it is not cut"
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_an_export_as_large_as_its_bound_is_made(form):
+    assert export(Trail(4), form, most_records=4).count("d-3") == 1
 
 
 def test_an_export_has_of_each_record_what_the_caller_may_see():
     run = SimpleNamespace(distribution_id="d-1")
-    trail = SimpleNamespace(of_queue=lambda *_, **__: ([run], None), stored=lambda _id: [CLOSED, {"record": "other"}])
+    trail = SimpleNamespace(listed=lambda *_, **__: ([run], None), exported=lambda _id: [CLOSED, {"record": "other"}])
     exports = SimpleNamespace(put=lambda text, extension, _kind: (text, extension))
-    exported = partial(ExportAudit(trail, exports).export, "queue-001", "0000", "9999")
+    exported = partial(ExportAudit(trail, exports, lambda: True).export, "queue-001", "0000", "9999")
     assert [json.loads(line) for line in exported("jsonl")[0].splitlines()] == [CLOSED, {"record": "other"}]
     seen, extension = exported("jsonl", lambda record: {"record": record["record"]})
     assert [json.loads(line) for line in seen.splitlines()] == [{"record": "9-closed"}, {"record": "other"}]

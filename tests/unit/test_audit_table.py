@@ -8,13 +8,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from routing_weights.adapters.aws.audit_table import _start_key
 from routing_weights.domain.problems import problem
-from routing_weights.domain.record import Closing, Records, opened, refused, timestamp
+from routing_weights.domain.record import Closing, Records, Unreadable, opened, refused, timestamp
 from routing_weights.domain.restore import Restoration
 from routing_weights.errors import (
     RequestInvalid,
+    StoreUnavailable,
 )
 from tests.support.fakes import member, plan, queue, run_of
 from tests.unit.test_record import BEFORE, closing_record
@@ -159,6 +161,56 @@ def test_a_refused_plan_is_in_its_queues_trail(trail):
     for record in refused(RUN, "queue-001", [problem("", "bad", "json_invalid")], START):
         trail.append(record)
     assert listing(trail)[0] == ["d-1"]
+
+
+def spoil(aws, name, kind="0-opened", **fields):
+    key = {"distribution_id": {"S": name}, "record": {"S": kind}}
+    item = aws("dynamodb").get_item(TableName="audit", Key=key).get("Item", key)
+    aws("dynamodb").put_item(TableName="audit", Item=item | fields)
+
+
+def test_a_listing_names_an_unreadable_record_and_has_all_others(trail, aws):
+    open_several(trail, 3)
+    spoil(aws, "d-1", "9-closed", status={"S": "no status"}, reason={"N": "5"})
+    page, token = trail.listed("queue-001", since="0000", until="9999", limit=20, after=None)
+    assert [run.distribution_id for run in page] == ["d-2", "d-1", "d-0"]
+    assert token is None
+    assert isinstance(page[1], Unreadable)
+    assert page[1].record == "9-closed"
+    assert page[1].why.startswith("status: Input should be")
+    assert "reason" in page[1].why
+
+
+def test_whoever_decides_by_the_trail_does_not_pass_over_an_unreadable_record(trail, aws):
+    open_several(trail, 2)
+    spoil(aws, "d-0", status={"S": "no status"})
+    with pytest.raises(ValidationError):
+        listing(trail)
+
+
+@pytest.mark.parametrize("state", ["gone", "no JSON", "NoSuchKey", "AccessDenied"])
+def test_a_record_whose_field_in_the_bucket_cannot_be_read_is_named(trail, aws, aws_answers, state):
+    trail.append(opened(RUN, plan(), START).model_copy(update={"reason": "x" * 250_000}))
+    trail.append(closing_record())
+    key = aws("s3").list_objects_v2(Bucket="documents-bucket")["Contents"][0]["Key"]
+    if state == "gone":
+        aws("s3").delete_object(Bucket="documents-bucket", Key=key)
+    elif state == "no JSON":
+        aws("s3").put_object(Bucket="documents-bucket", Key=key, Body=b"[" * 100_000)
+    else:
+        aws_answers("s3", "GetObject", state)
+    unreadable, closing = trail.exported("d-1")
+    assert (unreadable["distribution_id"], unreadable["record"]) == ("d-1", "0-opened")
+    assert unreadable.keys() == {"distribution_id", "record", "unreadable"}
+    assert key in unreadable["unreadable"]
+    assert closing["status"] == "completed"
+
+
+def test_an_outage_of_the_bucket_makes_no_record_unreadable(trail, aws_answers):
+    trail.append(opened(RUN, plan(), START).model_copy(update={"reason": "x" * 250_000}))
+    aws_answers("s3", "GetObject", "SlowDown")
+    with pytest.raises(StoreUnavailable):
+        trail.exported("d-1")
 
 
 @pytest.mark.parametrize(

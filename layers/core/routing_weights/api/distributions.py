@@ -1,6 +1,7 @@
 """The routes of distributions: one, a queue's audit trail, a projection's chart, and the end of a temporary plan."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Literal
@@ -27,7 +28,7 @@ from routing_weights.api.request import (
 )
 from routing_weights.bootstrap import plans as bootstrap
 from routing_weights.domain.actuators import ACTUATORS
-from routing_weights.domain.record import Records, RunSummary, timestamp
+from routing_weights.domain.record import Records, RunSummary, Unreadable, timestamp
 from routing_weights.domain.run import return_name
 from routing_weights.domain.status import Status
 from routing_weights.errors import DistributionNotFound
@@ -274,11 +275,24 @@ class Distribution(DistributionSummary):
     )
 
 
+class UnreadableView(BaseModel):
+    """A record that cannot be read."""
+
+    distribution_id: str
+    record: str = Field(description="The kind of the record, as in an export.")
+    why: str
+
+
 class DistributionPage(BaseModel):
     """The audit trail of a queue, newest first."""
 
     items: list[DistributionSummary]
     next: str | None = Field(default=None, description="Send it as `next` to read on; null on the last page.")
+    unreadable: list[UnreadableView] = Field(
+        default_factory=list,
+        description="Distributions of this page with a record that no release of this system writes. "
+        "GET /audit/verification says what happened to it.",
+    )
 
 
 @router.get(
@@ -364,8 +378,12 @@ def list_distributions(
 ) -> DistributionPage:
     begin, end = span_of(since, until)
     trail = bootstrap.trail(PlansSettings.load())
-    runs, token = trail.of_queue(queue_id, since=begin, until=end, limit=limit, after=after or None)
-    return DistributionPage(items=[summary(run) for run in runs], next=token)
+    runs, token = trail.listed(queue_id, since=begin, until=end, limit=limit, after=after or None)
+    return DistributionPage(
+        items=[summary(run) for run in runs if isinstance(run, RunSummary)],
+        next=token,
+        unreadable=[UnreadableView(**asdict(run)) for run in runs if isinstance(run, Unreadable)],
+    )
 
 
 def summary(run: RunSummary) -> DistributionSummary:

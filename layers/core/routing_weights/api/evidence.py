@@ -11,6 +11,7 @@ from routing_weights.api.checkpoint_view import CheckpointView, view_of
 from routing_weights.api.foreign import without_foreign
 from routing_weights.api.problem import answers
 from routing_weights.api.request import Since, Until, new_router, person_of, span_of
+from routing_weights.application.export_audit import MOST_BYTES, MOST_RECORDS
 from routing_weights.bootstrap import evidence as bootstrap
 from routing_weights.domain.access import Role, require_within
 from routing_weights.domain.evidence import MOST_FINDINGS, Inspection
@@ -20,7 +21,7 @@ from routing_weights.settings import AuditorSettings
 router = new_router()
 
 REQUEST_S = 25.0
-"""How long a verification may take while the API waits."""
+"""How long a verification or an export may take while the API waits."""
 QueueParameter = Annotated[GenesysId, Query(alias="queue_id", description="The queue's id.")]
 Format = Annotated[Literal["jsonl", "csv"], Query(alias="format", description="JSON Lines, or CSV for a spreadsheet.")]
 
@@ -83,7 +84,9 @@ def verify_audit() -> Verification:
     "/audit/export",
     summary="Export the records of a queue",
     description="The answer leads to a file, which can be fetched for 15 minutes. `from` and `to` are inclusive and "
-    "refer to the time at which a distribution was opened. Operators export the queues that they see. What a record "
+    f"refer to the time at which a distribution was opened. An export has at most {MOST_RECORDS:,} records and "
+    f"{MOST_BYTES // 1_000_000} MB: a longer time is refused with 422. A record that cannot be read is a line with its "
+    "key and, as `unreadable`, the reason. Operators export the queues that they see. What a record "
     "says of other queues is left out for them.",
     responses=answers(HTTPStatus.SEE_OTHER, None, {HTTPStatus.NOT_FOUND: "The queue is in no division of the caller's"})
     | {303: {"description": "See Other", "content": {"text/plain": {"schema": {"type": "string"}}}}},
@@ -94,7 +97,7 @@ def export_audit(
     seen = person_of(router.current_event).queues_for(Role.OPERATOR)
     require_within(seen, [queue_id])
     begin, end = span_of(since, until)
-    export = bootstrap.export_audit(AuditorSettings.load())
+    export = bootstrap.export_audit(AuditorSettings.load(), REQUEST_S)
     address = export.export(queue_id, begin, end, form, lambda record: without_foreign(record, seen))
     return Response(HTTPStatus.SEE_OTHER, "text/plain", "", headers={"Location": address})
 

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         Realised,
         Records,
         RunSummary,
+        Unreadable,
     )
     from routing_weights.domain.restore import Restoration
     from routing_weights.domain.revert import Baseline
@@ -330,10 +331,20 @@ class Trail(Protocol):
         """The records of a distribution as JSON, with their links."""
         ...
 
+    def exported(self, distribution_id: str) -> list[dict[str, Any]]:
+        """Like `stored`. A record that cannot be read has the reason as `unreadable`, and stops nothing."""
+        ...
+
     def of_queue(
         self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
     ) -> tuple[list[RunSummary], str | None]:
         """Summaries of a queue's distributions, newest first, and the token of the next page (None: the last one)."""
+        ...
+
+    def listed(
+        self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
+    ) -> tuple[list[RunSummary | Unreadable], str | None]:
+        """Like `of_queue`, for people: an unreadable record is named in its place, and stops nothing."""
         ...
 
     def newest(self, queue_id: str) -> list[RunSummary]:

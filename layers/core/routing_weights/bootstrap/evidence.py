@@ -34,8 +34,9 @@ def checkpoints(settings: EvidenceSettings) -> CheckpointBucket:
     return CheckpointBucket(settings.evidence_bucket)
 
 
-def export_audit(settings: EvidenceSettings) -> ExportAudit:
-    return ExportAudit(stores.trail(settings), Exports(settings.documents_bucket))
+def export_audit(settings: EvidenceSettings, seconds: float) -> ExportAudit:
+    """`seconds` is what an export may take."""
+    return ExportAudit(stores.trail(settings), Exports(settings.documents_bucket), _within(seconds))
 
 
 def _within(seconds: float) -> Callable[[], bool]:

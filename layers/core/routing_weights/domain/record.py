@@ -6,16 +6,16 @@ and a field that this release does not know is left out.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from routing_weights.domain.effort import Cost, Effort
 from routing_weights.domain.plan import Plan
-from routing_weights.domain.problems import Problem
+from routing_weights.domain.problems import Problem, as_sentence, problems_of
 from routing_weights.domain.queue import SETTINGS, Member, Queue, same
 from routing_weights.domain.run import Origin, Outcome, Run
 from routing_weights.domain.status import Status
@@ -436,6 +436,37 @@ class RunSummary(BaseModel):
     def by(self) -> str:
         """Whoever wanted the distribution, for people: a verified name, otherwise what its plan or its door says."""
         return self.caller_name or self.requested_by or self.caller or "Somebody in the console"
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A record of a listed distribution that is none as this system writes them."""
+
+    distribution_id: str
+    record: str
+    """The kind of the record."""
+    why: str
+
+
+def unreadable(record: Mapping[str, Any], why: str) -> dict[str, Any]:
+    """What stands in for a record that cannot be read: its key, and the reason."""
+    return {"distribution_id": record["distribution_id"], "record": record["record"], "unreadable": why}
+
+
+def summary_of(documents: Sequence[Mapping[str, Any]]) -> RunSummary:
+    """Merge the opening and the closing record of a distribution. Raises pydantic's ValidationError."""
+    return RunSummary.model_validate({name: value for document in documents for name, value in document.items()})
+
+
+def summary_or_why(documents: Sequence[Mapping[str, Any]]) -> RunSummary | Unreadable:
+    """Like `summary_of`, and where there is no summary, which record is the reason, and why."""
+    try:
+        return summary_of(documents)
+    except ValidationError as error:
+        problems = problems_of(error)
+        wrong = problems[0]["path"].partition(".")[0]
+        at_fault = next((each for each in reversed(documents) if wrong in each), documents[0])
+        return Unreadable(str(at_fault["distribution_id"]), str(at_fault["record"]), as_sentence(problems))
 
 
 @dataclass(frozen=True)

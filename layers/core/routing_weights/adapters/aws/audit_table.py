@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 
 from routing_weights.adapters.aws.batch import batch_get
 from routing_weights.adapters.aws.client import client, is_conflict, listing, reported, through_conflicts
-from routing_weights.adapters.aws.documents import Documents
+from routing_weights.adapters.aws.documents import REFUSED, Documents
 from routing_weights.adapters.aws.locks_table import held_by
 from routing_weights.domain.pages import key_in, token_invalid, token_of
 from routing_weights.domain.record import (
@@ -36,8 +36,12 @@ from routing_weights.domain.record import (
     Published,
     Records,
     RunSummary,
+    Unreadable,
     last_completed,
     published,
+    summary_of,
+    summary_or_why,
+    unreadable,
 )
 from routing_weights.domain.status import Status
 from routing_weights.errors import Interrupted, StoreUnavailable
@@ -152,6 +156,13 @@ class AuditTrail:
 
     def stored(self, distribution_id: str) -> list[Document]:
         """The records of a distribution as JSON, whole, with their links, in the order of their keys."""
+        return [self._whole(document_of(item)) for item in self._items(distribution_id)]
+
+    def exported(self, distribution_id: str) -> list[Document]:
+        """Like `stored`. A record with a field in the bucket that cannot be read has the reason as `unreadable`."""
+        return [self._whole_or_why(document_of(item)) for item in self._items(distribution_id)]
+
+    def _items(self, distribution_id: str) -> list[dict[str, Any]]:
         with reported("read the audit trail"):
             answer = client("dynamodb").query(
                 TableName=self.table,
@@ -159,7 +170,8 @@ class AuditTrail:
                 ExpressionAttributeValues={":id": {"S": distribution_id}},
                 ConsistentRead=True,
             )
-        return [self._whole(document_of(item)) for item in answer["Items"]]
+        items: list[dict[str, Any]] = answer["Items"]
+        return items
 
     def record_in(self, image: Mapping[str, Any]) -> Published:
         """The record in an image of its item, as the table's stream has it."""
@@ -168,7 +180,25 @@ class AuditTrail:
     def of_queue(
         self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
     ) -> tuple[list[RunSummary], str | None]:
-        """A queue's distributions, newest first, and the token of the next page (None on the last page)."""
+        """A queue's distributions, newest first, and the token of the next page (None on the last page).
+
+        Raises pydantic's ValidationError for an unreadable record: whoever decides by the trail must not pass over it.
+        """
+        ids, token = self._page(queue_id, since, until, limit, after)
+        summaries = self.summaries(ids)
+        return [summaries[i] for i in ids if i in summaries], token
+
+    def listed(
+        self, queue_id: str, *, since: str, until: str, limit: int, after: str | None
+    ) -> tuple[list[RunSummary | Unreadable], str | None]:
+        """Like `of_queue`, and an unreadable record is named in its place."""
+        ids, token = self._page(queue_id, since, until, limit, after)
+        documents = self._summed(ids)
+        return [summary_or_why(documents[i]) for i in ids if i in documents], token
+
+    def _page(
+        self, queue_id: str, since: str, until: str, limit: int, after: str | None
+    ) -> tuple[list[str], str | None]:
         query: dict[str, Any] = {
             "TableName": self.table,
             "IndexName": "by_queue",
@@ -186,10 +216,8 @@ class AuditTrail:
             query["ExclusiveStartKey"] = _start_key(after, queue_id)
         with listing("read the audit trail of the queue", after):
             page = client("dynamodb").query(**query)
-        ids = [item["distribution_id"]["S"] for item in page["Items"]]
-        summaries = self.summaries(ids)
         last = page.get("LastEvaluatedKey")
-        return [summaries[i] for i in ids if i in summaries], token_of(last) if last else None
+        return [item["distribution_id"]["S"] for item in page["Items"]], token_of(last) if last else None
 
     def newest(self, queue_id: str) -> list[RunSummary]:
         """A queue's newest distributions, page by page until a completed one is among them.
@@ -233,11 +261,15 @@ class AuditTrail:
 
     def summaries(self, ids: Sequence[str]) -> dict[str, RunSummary]:
         """Return records by id. A distribution without a record is left out."""
-        merged: dict[str, dict[str, Any]] = {}
+        return {distribution_id: summary_of(documents) for distribution_id, documents in self._summed(ids).items()}
+
+    def _summed(self, ids: Sequence[str]) -> dict[str, list[Document]]:
+        """The opening and the closing record of each distribution, with the fields of a summary."""
+        found: dict[str, list[Document]] = {}
         for document in self._read(ids, (Opening, Closing), tuple(RunSummary.model_fields)):
             inline = {name: value for name, value in document.items() if not _is_moved(value)}
-            merged.setdefault(document["distribution_id"], {}).update(inline)
-        return {distribution_id: RunSummary.model_validate(fields) for distribution_id, fields in merged.items()}
+            found.setdefault(document["distribution_id"], []).append(inline)
+        return found
 
     def of_kind(self, kind: type[Kind], ids: Sequence[str]) -> dict[str, Kind]:
         """The records of one kind, by id; a distribution that has none is left out."""
@@ -272,6 +304,17 @@ class AuditTrail:
             name: self.documents.resolve(value["document"]) if _is_moved(value) else value
             for name, value in record.items()
         }
+
+    def _whole_or_why(self, record: Document) -> Document:
+        try:
+            return self._whole(record)
+        except (ValueError, RecursionError):
+            moved = [value["document"] for value in record.values() if _is_moved(value)]
+            return unreadable(record, f"Of its fields in the bucket, one is no JSON: {moved}.")
+        except StoreUnavailable as error:
+            if error.details.get("aws_error") not in REFUSED:
+                raise  # it may be read later
+            return unreadable(record, error.message)
 
 
 def _reasons(response: Any) -> list[str | None]:

@@ -113,7 +113,8 @@ def reported(action: str, *, expected: tuple[str, ...] = ()) -> Iterator[None]:
             raise
         raise StoreUnavailable(f"Could not {action}: {code}.", aws_error=code) from error
     except BotoCoreError as error:
-        raise StoreUnavailable(f"Could not {action}: {type(error).__name__}.") from error
+        name = type(error).__name__
+        raise StoreUnavailable(f"Could not {action}: {name}.", aws_error=name) from error
 
 
 def through_conflicts(

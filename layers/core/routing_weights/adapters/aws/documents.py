@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 Name = Literal["plan", "work", "before", "projection", "writing", "after", "restore", "target", "actuation"]
 """The last two are of releases without decisions, and are only read."""
+REFUSED = (
+    "NoSuchKey",
+    "AccessDenied",
+    "InvalidObjectState",
+    "KeyTooLongError",
+    "KMS.DisabledException",
+    "KMS.NotFoundException",
+    "ParamValidationError",
+)
+"""Why S3 does not give a document, however often it is asked: there is none, it is archived, or the key is gone."""
 
 
 def reference_of(distribution_id: str, name: str) -> str:
@@ -193,7 +203,7 @@ class Documents:
     def _get(self, key: str) -> str:
         text = self._find(key)
         if text is None:
-            raise StoreUnavailable(f"Document {key} is not in the bucket.")
+            raise StoreUnavailable(f"Document {key} is not in the bucket.", aws_error="NoSuchKey")
         return text
 
     def _find(self, key: str, **part: str) -> str | None:

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from routing_weights.adapters.aws.audit_table import LINKS, document_of
 from routing_weights.adapters.aws.client import client, reported
+from routing_weights.adapters.aws.documents import REFUSED
 from routing_weights.domain.chain import Head, canonical
 from routing_weights.domain.evidence import Checkpoint, Stored, StoredCheckpoint, number_of
 from routing_weights.errors import CheckpointExists
@@ -30,8 +31,6 @@ LONGEST_KEY = 1024
 CHUNK = 1 << 20
 DOCUMENTS_AT_ONCE = 16
 CHECKPOINTS_AT_ONCE = 16
-_REFUSED = ("NoSuchKey", "AccessDenied", "InvalidObjectState", "KMS.DisabledException", "KMS.NotFoundException")
-"""No such document, one of another key, and one in an archive."""
 EXPORT_S = 900
 """How long the address of an export works."""
 _LINK_FIELDS = {"distribution_id", "record", "leads_to", "kind", "before", "hash"}
@@ -110,7 +109,7 @@ class BoundDocuments:
             return None
         digest = hashlib.sha256()
         try:
-            with reported(f"read document {key}", expected=_REFUSED):
+            with reported(f"read document {key}", expected=REFUSED):
                 body = client("s3").get_object(Bucket=self.bucket, Key=key)["Body"]
                 for chunk in body.iter_chunks(CHUNK):
                     digest.update(chunk)
