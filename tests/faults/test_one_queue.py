@@ -66,8 +66,8 @@ def test_ten_plans_that_wait_run_one_after_the_other(scene):
 
 def test_of_ten_plans_that_were_made_from_the_same_state_one_is_applied(scene):
     """They all wait for their turn, and none of the others replaces what its author has not seen."""
-    runs, statuses = started_at_once(scene, wait_for_lock_s=120, based_on="none")
-    assert sorted(statuses) == ["completed"] + ["outdated"] * (PLANS - 1)
+    runs = started_at_once(scene, wait_for_lock_s=120, based_on="none")
+    assert sorted(statuses(runs)) == ["completed"] + ["outdated"] * (PLANS - 1)
     (one,) = [run for run in runs if run.record["status"] == "completed"]
     assert_held_whole(scene, one)
     others = [run for run in runs if run is not one]

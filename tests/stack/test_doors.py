@@ -511,7 +511,8 @@ def test_no_door_lets_a_plan_replace_what_its_author_has_not_seen(world, queue):
     second = world.run(seen).start("api").ends("completed").distribution_id
     before = world.held(queue)
     late = a_plan(queue, {"agent-002": 0.7}, based_on=first)
-    for run in (world.run(late), world.run(late | {"dry_run": True}), world.run(late).start("api")):
+    for plan, door in ((late, "console"), (late | {"dry_run": True}, "console"), (late, "api")):
+        run = world.run(plan).start(door)
         run.ends("outdated").reaches("Lock", "Project", "Audit", "Unlock", "Failed").avoids("Patch queue")
         (error,) = run.record["errors"]
         assert {name: error[name] for name in ("type", "path", "in_force", "applied_by", "reason")} == {

@@ -164,7 +164,7 @@ def test_the_history_names_person_and_day_and_goes_back_page_by_page(browser):
 def test_a_restore_shows_its_diff_first_and_writes_nothing_for_it(browser):
     led = browser.submit("/desk/distributions/d-1/restore/preview")
     assert led["headers"]["Location"] == "/desk/distributions/d-1/restore/new-1"
-    body = {"dry_run": True, "based_on": "d-0"}
+    body = {"dry_run": True, "based_on": "d-0", "wait_for_lock_s": 60}
     assert browser.sent == [("POST", "distributions/d-1/restore", body, {})]
     browser.put("new-1", status="initiated", terminal=False, progress={"state": "Project"}, planned=None)
     assert "Nothing is written yet." in browser.get("/desk/distributions/d-1/restore/new-1")["body"]
@@ -182,7 +182,7 @@ def test_a_restore_that_is_pressed_twice_restores_once(browser):
     assert first["headers"]["Location"] == second["headers"]["Location"] == "/desk/distributions/new-1"
     assert browser.sent[0] == browser.sent[1]
     assert browser.sent[0][2:] == (
-        {"reason": "oops", "based_on": "d-0"},
+        {"reason": "oops", "based_on": "d-0", "wait_for_lock_s": 60},
         {"Idempotency-Key": "desk-restore-dry"},
     )
 

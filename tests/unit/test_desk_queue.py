@@ -139,7 +139,7 @@ def test_a_named_plan_and_an_earlier_distribution_fill_the_editor(api):
 
 def test_the_form_becomes_a_plan_with_its_own_key(api):
     answer = page_of_queue.apply(request(api, FORM | {"reason": "storm"}), "q-1")
-    wanted = PLAN | {"queue_id": "q-1", "based_on": "d-1", "reason": "storm"}
+    wanted = PLAN | {"queue_id": "q-1", "based_on": "d-1", "wait_for_lock_s": 60, "reason": "storm"}
     assert api.sent == [("POST", "plans", wanted, {"Idempotency-Key": "key-1"})]
     assert (answer.status, answer.headers["Location"]) == (303, "/desk/distributions/d-2")
 
@@ -177,7 +177,8 @@ def test_a_refused_plan_comes_back_with_names_and_everything_that_was_typed(api)
 
 def test_a_preview_is_a_dry_run_and_asks_for_its_result(api):
     shown = page_of_queue.preview(request(api, FORM, **{"hx-request": "true"}), "q-1").body
-    assert api.sent == [("POST", "plans", PLAN | {"queue_id": "q-1", "based_on": "d-1", "dry_run": True}, {})]
+    wanted = PLAN | {"queue_id": "q-1", "based_on": "d-1", "dry_run": True, "wait_for_lock_s": 60}
+    assert api.sent == [("POST", "plans", wanted, {})]
     assert 'hx-get="/desk/queues/q-1/preview/d-2"' in shown
     assert "Projecting …" in shown
     assert "<!doctype html>" in page_of_queue.preview(request(api, FORM), "q-1").body, "a whole page without htmx"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 WEIGHT = "w:"
 OPTIONS = {"overflow_threshold": "0.85", "utilization_target": "0.8", "strategy_reference": "by-weight"}
 """What a plan needs beside its weights, where nothing is in force yet."""
+TURN_S = 60
+"""How long a distribution from the desk waits for its turn: every preview has the queue for some seconds."""
 _RATIOS = ("overflow_threshold", "utilization_target")
 _KEPT = ("actuator", "skill")
 _LABELS = {

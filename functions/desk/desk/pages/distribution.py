@@ -6,6 +6,7 @@ from html import escape
 from http import HTTPStatus
 from typing import Any
 
+from desk.drafts import TURN_S
 from desk.names import member_names
 from desk.rendering import named, page
 from desk.web import Request, Response, Routes, redirect
@@ -52,7 +53,8 @@ def preview(request: Request, distribution_id: str) -> Response:
     """Begin a dry run of the revert, and lead to the page that shows what it would write."""
     distribution = request.api.get("distributions", distribution_id)
     in_force = request.api.get("queues", distribution["queue_id"])["in_force"]
-    body = {"dry_run": True, "based_on": in_force["distribution_id"] if in_force else "none"}
+    based_on = in_force["distribution_id"] if in_force else "none"
+    body = {"dry_run": True, "based_on": based_on, "wait_for_lock_s": TURN_S}
     accepted = request.api.ask("POST", "distributions", distribution_id, "restore", body=body).body
     return redirect(request, f"/desk/distributions/{distribution_id}/restore/{accepted['distribution_id']}")
 
@@ -73,8 +75,9 @@ def restore(request: Request, distribution_id: str) -> Response:
     The revert is based on what was in force then. If something else was applied since, it writes nothing.
     """
     form, names = request.form, ("reason", "based_on")
-    body = {name: form[name].strip()[:LONGEST_REASON] for name in names if form.get(name, "").strip()}
+    given = {name: form[name].strip()[:LONGEST_REASON] for name in names if form.get(name, "").strip()}
     headers = {"Idempotency-Key": f"desk-restore-{form.get('dry_run', '')}"}
+    body = given | {"wait_for_lock_s": TURN_S}
     accepted = request.api.ask("POST", "distributions", distribution_id, "restore", body=body, headers=headers).body
     return redirect(request, f"/desk/distributions/{accepted['distribution_id']}")
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from desk import numbers
-from desk.drafts import Draft
+from desk.drafts import TURN_S, Draft
 from desk.rendering import page
 from desk.web import Request, Response, Routes, redirect
 from routing_weights.errors import ApiRefused
@@ -69,7 +69,7 @@ def preview(request: Request, queue_id: str) -> Response:
     plan, problems = draft.plan(names)
     if problems:
         return _previewed(request, queue_id, problems=problems)
-    wanted = plan | {"queue_id": queue_id, "based_on": draft.based_on, "dry_run": True}
+    wanted = plan | {"queue_id": queue_id, "based_on": draft.based_on, "dry_run": True, "wait_for_lock_s": TURN_S}
     try:
         accepted = request.api.ask("POST", "plans", body=wanted).body
     except ApiRefused as error:
@@ -92,7 +92,8 @@ def apply(request: Request, queue_id: str) -> Response:
     until, wrong = draft.ends_at()
     if problems := [*problems, *wrong]:
         return _editor(request, facts, draft, problems)
-    wanted = plan | {"queue_id": queue_id, "based_on": draft.based_on} | _given(reason=draft.reason, until=until)
+    wanted = plan | {"queue_id": queue_id, "based_on": draft.based_on, "wait_for_lock_s": TURN_S}
+    wanted |= _given(reason=draft.reason, until=until)
     try:
         accepted = request.api.ask("POST", "plans", body=wanted, headers={"Idempotency-Key": draft.key}).body
     except ApiRefused as error:
