@@ -208,6 +208,22 @@ def test_a_named_plan_fills_all_that_it_has_and_is_undone_whole(reader, queue):
     expect(page.get_by_label("Overflow threshold")).to_have_value("85")
 
 
+def test_what_was_typed_survives_a_sign_in_that_expired(reader, queue):
+    page = editor(reader.sign_in("Petra Planner", queue.path).page)
+    reader.context.clear_cookies()
+    weigh(page, Ada_Abel="61")
+    page.get_by_label("Reason").fill("storm")
+    expect(page.locator("#preview")).to_contain_text("not signed in")
+    assert weights(page)["Ada Abel"] == "61"
+    page.get_by_role("button", name=f"Apply to {queue.name}").click()
+    expect(page.get_by_role("alert")).to_contain_text("not signed in")
+    page = reader.sign_in("Petra Planner", queue.path).page
+    assert weights(page)["Ada Abel"] == ""
+    page.get_by_role("button", name="Bring it back").click()
+    assert weights(page)["Ada Abel"] == "61"
+    expect(page.get_by_label("Reason")).to_have_value("storm")
+
+
 def test_a_restore_button_that_is_pressed_twice_restores_once(reader, desk, queue):
     page = reader.sign_in("Petra Planner", queue.path).page
     apply(page, queue, "a mistake", Ada_Abel="20", Ben_Brandt="80")

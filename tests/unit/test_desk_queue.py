@@ -175,6 +175,15 @@ def test_a_refused_plan_comes_back_with_names_and_everything_that_was_typed(api)
     assert 'name="key" value="key-1"' in answer.body
 
 
+def test_a_plan_that_is_refused_as_a_whole_comes_back_too_unless_the_sign_in_is_over(api):
+    api.answers["plans"] = ApiRefused("You have viewer.", status=403)
+    answer = page_of_queue.apply(request(api, FORM), "q-1")
+    assert (answer.status, "You have viewer." in answer.body) == (422, True)
+    api.answers["plans"] = ApiRefused("Sign in again.", status=401)
+    with pytest.raises(ApiRefused):
+        page_of_queue.apply(request(api, FORM), "q-1")
+
+
 def test_a_preview_is_a_dry_run_and_asks_for_its_result(api):
     shown = page_of_queue.preview(request(api, FORM, **{"hx-request": "true"}), "q-1").body
     wanted = PLAN | {"queue_id": "q-1", "based_on": "d-1", "dry_run": True, "wait_for_lock_s": 60}

@@ -112,8 +112,11 @@ def _for_anybody(request: Request, desk: Desk, now: float) -> Response | None:
 
 
 def _to_sign_in(request: Request) -> Response:
-    """Whoever looks at a page signs in first. What a form would have done is not done, and not repeated later."""
-    if request.method != HTTPMethod.GET and not request.of_htmx:
+    """Whoever looks at a page signs in first. What a form would have done is not done, and not repeated later.
+
+    A part of a page never leads the whole page away: somebody may be editing there.
+    """
+    if request.method != HTTPMethod.GET or request.of_htmx:
         raise SignInExpired("You are not signed in any more, so nothing was done. Sign in, and do it again.")
     return redirect(request, f"/desk/sign-in?return={quote(request.here, safe='')}")
 

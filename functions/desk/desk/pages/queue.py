@@ -97,9 +97,9 @@ def apply(request: Request, queue_id: str) -> Response:
     try:
         accepted = request.api.ask("POST", "plans", body=wanted, headers={"Idempotency-Key": draft.key}).body
     except ApiRefused as error:
-        if problems := _named(error, facts.names):
-            return _editor(request, facts, draft, problems)
-        raise
+        if error.details.get("status") == HTTPStatus.UNAUTHORIZED:
+            raise
+        return _editor(request, facts, draft, _named(error, facts.names) or [{"path": "", "message": error.message}])
     return redirect(request, f"/desk/distributions/{accepted['distribution_id']}")
 
 

@@ -14,6 +14,11 @@ function localTimes(part) {
 
 document.addEventListener("htmx:load", (event) => localTimes(event.detail.elt));
 
+// What was typed in an editor is on its way once there is a record of it: see editor.js.
+document.addEventListener("DOMContentLoaded", () => {
+  if (document.getElementById("record")) sessionStorage.clear();
+});
+
 // Without a network nothing is sent: the page says so, and what was typed stays.
 function showNetwork() {
   document.getElementById("offline").hidden = navigator.onLine;

@@ -134,6 +134,25 @@ document.addEventListener("DOMContentLoaded", () => {
     rehearse();
   }
 
+  // What was typed survives an expired sign-in and a closed page, in this tab only. The page of a record ends it.
+  const typed = () => [...fields, ...form.querySelectorAll("[name=reason], [name=until], [name=name]")];
+  const draft = `draft:${location.pathname.replace(/\/(apply|plans|edit)$/, "")}`;
+  const lost = sessionStorage.getItem(draft);
+  const offer = document.getElementById("draft");
+  if (lost && lost !== JSON.stringify(typed().map((field) => field.value))) {
+    offer.hidden = false;
+    offer.querySelector("button").addEventListener("click", () => {
+      const before = JSON.parse(lost);
+      typed().forEach((field, place) => { field.value = before[place] ?? field.value; });
+      offer.hidden = true;
+      remember();
+      rehearse();
+    });
+  }
+  const store = () => sessionStorage.setItem(draft, JSON.stringify(typed().map((field) => field.value)));
+  form.addEventListener("input", store);
+  form.addEventListener("submit", store);
+
   for (const part of form.querySelectorAll(".scripted")) part.hidden = false;
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   form.elements.zone.value = zone;
