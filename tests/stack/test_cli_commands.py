@@ -12,6 +12,7 @@ from routing_weights_cli.app import Session
 from routing_weights_cli.errors import Exit
 from routing_weights_cli.main import main
 from tests.support.cli import until_listed
+from tests.support.leaks import look_at_received
 from tests.support.waiting import DEADLINE_S, until
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, ROOT, a_plan
 
@@ -44,6 +45,7 @@ def run(platform_world, tmp_path, monkeypatch, capsys):
         assert program == "routing-weights"
         code = main([NAMES.get(word, word) for word in words], Session(environ={**environ, **further}))
         captured = capsys.readouterr()
+        look_at_received("the terminal", f"{captured.out}{captured.err}".encode())
         return code, captured.out, captured.err
 
     return run

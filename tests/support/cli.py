@@ -18,6 +18,7 @@ from requests.adapters import BaseAdapter
 from routing_weights_cli.api import Api
 from routing_weights_cli.app import Session
 from routing_weights_cli.main import main
+from tests.support.leaks import look_at_received
 from tests.support.waiting import DEADLINE_S, until
 from tests.support.world import ROOT
 
@@ -195,5 +196,6 @@ class Terminal:
                 shown += part
         os.close(master)
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+        look_at_received("the terminal", text.encode())
         assert process.wait() == exit_code, text
         return text
