@@ -98,7 +98,7 @@ def _rules(results: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f"Repairs and expiries are distributions like any other. {failed.total()} of them failed under a fault "
                 f"({', '.join(f'{n} of {door}' for door, n in sorted(failed.items()))}): each has a record, its queue "
-                "stayed as it was. A repair waits for the next event or patrol, an expiry for a person."
+                "stayed as it was. Neither is tried again: docs/operate/runbook.md says what a person does."
             )
 
 

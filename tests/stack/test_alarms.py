@@ -364,6 +364,13 @@ def seen(world):
     return alarms, values
 
 
+def state_since(world, name, before, elsewhere=None):
+    """The state of an alarm by what has happened since `before`, which are the values that `seen` returned."""
+    alarms, values = seen(world)
+    fresh = {series: each - before.get(series, Values()) for series, each in values.items()} | (elsewhere or {})
+    return alarms[name].evaluate(lambda series, *_: fresh.get(series, Values()), time.time()).state
+
+
 def play(world, scene):
     """Play a scene once. Returns the values before it, and what the placeholders of its section stand for."""
     if scene not in world.played:
@@ -380,12 +387,7 @@ def test_an_alarm_fires_by_its_failure_and_the_commands_of_its_runbook_run(obser
     assert alarm.evaluate(lambda *_: Values(), time.time()).state == "OK", "without any data"
     before, placeholders, elsewhere = play(observed, SCENES[name])
 
-    def state():
-        since = {series: values - before.get(series, Values()) for series, values in seen(observed)[1].items()}
-        fresh = since | elsewhere
-        return alarm.evaluate(lambda series, *_: fresh.get(series, Values()), time.time()).state
-
-    until(lambda: state() == "ALARM")
+    until(lambda: state_since(observed, name, before, elsewhere) == "ALARM")
     for command in commands_of(PAGE, name):
         printed = run(observed, command, placeholders)
         assert printed or "filter-log-events" not in command, f"{command} shows nothing"

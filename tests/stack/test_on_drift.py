@@ -11,6 +11,7 @@ import pytest
 
 from local import register
 from routing_weights.domain.drift import Difference, fingerprint
+from tests.stack.test_alarms import seen, state_since
 from tests.stack.test_webhook import all_processed, call, drift, member_event, recorded
 from tests.support.waiting import until
 from tests.support.world import CLIENT_ID, CLIENT_SECRET, REPAIR_AFTER_S, WEBHOOK_SECRET, WEIGHTS, a_plan
@@ -268,15 +269,26 @@ def refused_repair(world, guarded):
     return queue, first
 
 
-def test_a_repair_that_genesys_refuses_shows_in_the_drift(world, guarded):
+def test_a_repair_that_genesys_refuses_is_not_repeated_and_leaves_a_record_and_an_alarm(world, guarded):
+    """The person then does what the runbook says."""
+    earlier = seen(world)[1]
     queue, first = refused_repair(world, guarded)
     refused = answered(world, queue, "repair_started")
     assert refused["repair_status"] == "member_update_failed"
+    record = world.distribution(refused["repair_id"])
+    assert record["door"] == "drift"
+    assert record["caller"].startswith(refused["at"])
+    assert record["errors"]
+    assert until(lambda: state_since(world, "DistributionsFail", earlier) == "ALARM")
     assert call(world, old_event(queue, again=True)).status_code == 202
     all_processed(world)
     assert drift(world, queue)["items"] == [refused], "and it is not tried again"
     assert distributions(world, queue) == [refused["repair_id"], first]
     assert world.held(queue)["scores"]["agent-002"] == 0.9
+
+    world.sim.clear_faults()
+    world.run(a_plan(queue, on_drift="repair")).start("api").ends("completed")
+    assert world.held(queue)["scores"]["agent-002"] == WEIGHTS["agent-002"]
 
 
 def test_a_repair_with_an_unrecorded_start_is_not_started_twice(world, guarded):

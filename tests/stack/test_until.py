@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.stack.test_alarms import seen, state_since
 from tests.stack.timed import timed_world
 from tests.support.waiting import until as once
 from tests.support.world import ROOT, WEIGHTS, a_plan
@@ -188,6 +189,31 @@ def test_an_expiry_reverts_edits_by_people_too(timed, then):
     boxed(timed, queue, then)
     timed.sim.edit_member(queue, "agent-002", score=0.05)
     assert back(timed, queue, then)["status"] == "completed"
+    assert timed.held(queue)["scores"] == before
+
+
+def test_an_expiry_that_fails_is_not_repeated_and_leaves_a_record_and_an_alarm(timed, then):
+    """The person then does what the runbook says."""
+    queue = timed.queue()
+    before = timed.held(queue)["scores"]
+    first = boxed(timed, queue, then)
+    earlier = seen(timed)[1]
+    assert state_since(timed, "DistributionsFail", earlier) == "OK"
+    timed.sim.add_faults(
+        {"method": "PATCH", "path": f"{queue}/members", "action": "status", "status": 403, "times": None}
+    )
+    record = back(timed, queue, then)
+    assert (record["status"], record["caller"]) == ("member_update_failed", f"return of {first}")
+    assert record["errors"]
+    assert record["restore"]["unrestored"] == []
+    assert timed.held(queue)["scores"] == WEIGHTS, "the plan that has expired is still applied"
+    assert once(lambda: state_since(timed, "DistributionsFail", earlier) == "ALARM")
+    assert once(lambda: scheduled(timed) == []), "and nothing will try it again"
+    assert timed.distribution(first)["returns_at"] is None
+
+    timed.sim.clear_faults()
+    assert timed.http.post(f"{timed.api_url}/distributions/{first}/restore", json={}, timeout=60).ok
+    assert timed.ended(queue, 3)[0]["status"] == "completed"
     assert timed.held(queue)["scores"] == before
 
 
