@@ -131,6 +131,8 @@ def test_a_named_plan_is_saved_and_applied(run, platform_world, queues):
 
 
 def test_schedules_are_put_previewed_and_deleted(run):
+    for heading in ("Baselines", "Named plans"):  # what the schedules apply; it is there unless this test runs alone
+        run(section(heading)[0][0])
     weekly, weekend, preview, listing, showing, *deleting = section("Schedules")[0]
     code, out, _ = run(weekly)
     assert (code, "cron(30 7 ? * MON-FRI *)" in out, "07:30" in out) == (Exit.DONE, True, True)
