@@ -100,7 +100,7 @@ def test_the_doctor_names_the_divisions_that_are_not_covered(run, platform_world
     assert "You see 2 queues in Of the page." in shown
     assert "skipped planner" in shown
     assert "missing divisions" in shown
-    assert "does not cover Home" in shown
+    assert re.search(r"does not cover [^.]*\bHome\b", shown), "other tests have divisions, too"
     code, out, _ = run("routing-weights doctor", **environ | {"GENESYSCLOUD_ACCESS_TOKEN": token})
     assert (code, "sees all 2 queues" in " ".join(out.split())) == (Exit.DONE, True)
 
