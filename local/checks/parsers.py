@@ -560,6 +560,8 @@ OURS = {
     "domain.target.from_json": "our own documents",
     "domain.drift.parse": "our own table",
     "domain.record.parse": "our own table",
+    "domain.record.summary_of": "our own table",
+    "domain.record.summary_or_why": "our own table; a spoilt record is listed as unreadable",
     "domain.effort.reported_in": "our own functions' answers",
     "api.request.body_of": "hands the bytes on",
     "api.request.body_as": "hands the bytes on to strict_json.read",
