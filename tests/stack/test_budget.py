@@ -136,6 +136,11 @@ def corrects(world, run):
     assert invoked(world, "CorrectFunction", {})["corrected"] == 1
 
 
+def lists(world, run):
+    listed = world.get(f"/queues/{run.queue_id}/members").json()["items"]
+    assert {member["user_id"] for member in listed} >= WEIGHTS.keys()
+
+
 def restores(world, run):
     """The caller writes under a lock, like every writer. It runs last, because the others compare the applied state."""
     table, queue = world.ready["locks_table"], {"queue_id": {"S": run.queue_id}}
@@ -155,7 +160,7 @@ def slots_since(world, began):
 
 
 @pytest.mark.parametrize(
-    "asking", [suggests, calibrates, shows, compares, verifies, watches, reads, corrects, restores]
+    "asking", [suggests, calibrates, shows, compares, verifies, watches, reads, corrects, lists, restores]
 )
 def test_every_caller_of_genesys_gets_a_token_and_takes_slots(limited_world, over, asking):
     """The limit is known: the distributions above have met it. A revoked token is replaced by whoever needs it."""
