@@ -218,16 +218,6 @@ def test_two_plans_for_one_queue_do_not_mix(carrier):
     assert carrier.held(queue) == carrier.expected(weights)
 
 
-def test_members_are_listed_with_the_weights_in_force_and_what_is_held(carrier):
-    queue, weights = carrier.queue(), carrier.weights(3)
-    carrier.world.run(carrier.plan(queue, weights)).ends("completed")
-    listed = {member["user_id"]: member for member in carrier.world.get(f"/queues/{queue}/members").json()["items"]}
-    assert {user_id: listed[user_id]["weight"] for user_id in weights} == weights
-    if carrier.actuator in {"ring", "proficiency", "share"}:
-        shown = {user_id: listed[user_id][carrier.actuator] for user_id in weights}
-        assert shown == {user_id: carrier.expected(weights)[user_id] for user_id in weights}
-
-
 def test_a_distribution_under_way_shows_its_state(platform_world):
     world = platform_world
     plan = a_plan(world.queue(2, unjoined=0, off_queue=0), {"agent-001": 0.6, "agent-002": 0.4}, actuator="ring")

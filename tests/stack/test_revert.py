@@ -46,6 +46,16 @@ def applied(carrier, queue, **changes):
     return carrier.world.run(carrier.plan(queue, weights, **changes)).start("api").ends("completed").distribution_id
 
 
+def test_members_are_listed_with_the_weights_in_force_and_what_is_held(carrier):
+    queue, weights = new_queue(carrier), carrier.weights(3)
+    applied(carrier, queue)
+    listed = {member["user_id"]: member for member in carrier.world.get(f"/queues/{queue}/members").json()["items"]}
+    assert {user_id: listed[user_id]["weight"] for user_id in weights} == weights
+    if carrier.actuator in {"ring", "proficiency", "share"}:
+        shown, held_now = {user_id: listed[user_id][carrier.actuator] for user_id in weights}, carrier.held(queue)
+        assert shown == {user_id: held_now[user_id] for user_id in weights}
+
+
 def test_a_distribution_is_reverted_and_the_revert_too(carrier):
     queue = new_queue(carrier)
     before = held(carrier, queue)
