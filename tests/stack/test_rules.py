@@ -86,7 +86,7 @@ def test_a_state_that_is_too_large_is_recorded_as_a_failure(world):
     assert failure(world, started)[0] == "States.DataLimitExceeded"
     record = until(lambda: world.records(started["executionArn"].rpartition(":")[2]).get("9-closed"))
     assert record["status"] == "interrupted"
-    assert world.locks() == {}
+    until(lambda: world.locks() == {})  # the record is closed before the recovery ends
 
 
 # ---- sizes and names -------------------------------------------------------------------------------------------------
